@@ -1,0 +1,43 @@
+"""
+pytest-llmops: one gate for LLM apps.
+
+The public names load on first use, so that an idle plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.gates.comparison import compare as compare
+    from pytest_llmops.golden.loader import load_golden as load_golden
+    from pytest_llmops.records import Case as Case
+    from pytest_llmops.records import Output as Output
+    from pytest_llmops.records import Passage as Passage
+    from pytest_llmops.records import Run as Run
+    from pytest_llmops.records import Score as Score
+    from pytest_llmops.records import ToolCall as ToolCall
+    from pytest_llmops.reports.run_file import load_run as load_run
+    from pytest_llmops.runner.golden_run import run_golden as run_golden
+
+_HOMES = {
+    "Case": "records",
+    "Output": "records",
+    "Passage": "records",
+    "Run": "records",
+    "Score": "records",
+    "ToolCall": "records",
+    "compare": "gates.comparison",
+    "load_golden": "golden.loader",
+    "load_run": "reports.run_file",
+    "run_golden": "runner.golden_run",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public names
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

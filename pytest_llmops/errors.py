@@ -1,0 +1,82 @@
+"""What a user can get wrong, and what can break around the app: each message names the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when one of the known words is near, else nothing."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class LLMOpsError(Exception):
+    """Anything a person can mend without reading our code."""
+
+
+class SettingsError(LLMOpsError):
+    """A setting has an unknown name, a wrong type or a value out of range."""
+
+
+class MissingExtraError(LLMOpsError):
+    """A library that an optional part needs is not installed."""
+
+    def __init__(self, part: str, extra: str) -> None:
+        super().__init__(f'{part} needs: pip install "pytest-llmops[{extra}]"')
+        self.extra = extra
+
+
+class WeightsError(LLMOpsError):
+    """Weights are not in the cache, cannot be fetched, or are not what was pinned."""
+
+
+class UnknownMetricError(LLMOpsError):
+    """A check names a metric that nobody registered."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(
+            f"no metric is named {name!r}.{hint(name, known)} Known metrics: {', '.join(known)}."
+        )
+        self.name = name
+
+
+class MetricOptionError(LLMOpsError):
+    """A metric was given an option it does not have, or a value it cannot take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in a golden file; lines count from 1."""
+
+    path: str
+    line: int
+    message: str
+    case: str | None = None
+
+    def __str__(self) -> str:
+        case = f"{self.case}: " if self.case else ""
+        return f"{self.path}:{self.line}: {case}{self.message}"
+
+
+class GoldenError(LLMOpsError):
+    """A golden file cannot be used; carries every problem found in it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class AppError(LLMOpsError):
+    """The app under test cannot be found or imported."""
+
+
+class RunFileError(LLMOpsError):
+    """A run or baseline file is missing, broken or of another version."""
+
+
+class CassetteError(LLMOpsError):
+    """A cassette is broken, or a call is missing from it that may not be made."""

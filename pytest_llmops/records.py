@@ -1,0 +1,293 @@
+"""
+What flows through the house: cases, outputs, scores, verdicts.
+
+Standard library only, and no behaviour beyond what a value can say of itself: a function that works on
+a record lives where its other data lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Comparison = Literal[">=", ">", "<=", "<"]
+Stage = Literal["app", "score", "record"]
+Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
+OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where in a golden file something was written; lines count from 1."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One side of a threshold: a score holds it when `score comparison threshold` is true."""
+
+    comparison: Comparison
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A threshold on one metric of one case. `min` with `max` in a golden file makes two checks."""
+
+    metric: str
+    comparison: Comparison
+    threshold: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCheck:
+    """
+    A threshold on one statistic of a metric over all cases.
+
+    Attributes:
+        statistic: `mean`, `sum`, `min`, `max` or a percentile `p50` … `p99`.
+        comparison: None when only a drop from the baseline is watched.
+        max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
+    """
+
+    metric: str
+    statistic: str
+    comparison: Comparison | None
+    threshold: float | None
+    max_drop: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    One question to the app and what its answer must hold.
+
+    Attributes:
+        id: Unique in its file; the item is `<file>::<id>`.
+        input: What the app is called with; a string, or any JSON value.
+        relevant: Ids of the passages that hold the answer.
+        repeats: How often the app is asked; None leaves it to the settings.
+    """
+
+    id: str
+    input: Any
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tags: tuple[str, ...] = ()
+    repeats: int | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """
+    One golden file.
+
+    Attributes:
+        path: As the user sees it: relative to the project's root, with forward slashes.
+        app: `module:attribute` of the app under test.
+        sha256: Of the file's bytes.
+    """
+
+    path: str
+    cases: tuple[Case, ...]
+    suite: tuple[SuiteCheck, ...] = ()
+    app: str | None = None
+    encoder: str = "default"
+    prompts: tuple[str, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A retrieved text, best first in its list; `score` is the retriever's own."""
+
+    id: str
+    text: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    decision: str | None = None
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """
+    What the model calls of one output, or of a run, took.
+
+    Attributes:
+        calls: Model calls seen, replayed ones included.
+        replayed: Of these, answered from a cassette.
+        prompt_tokens: None when a provider did not report its usage.
+        cost_usd: None when a model's price is not known.
+    """
+
+    calls: int = 0
+    replayed: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One step of a trace. Times are seconds since the epoch; `events` hold `name` and `attributes`."""
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str = "span"
+    start: float = 0.0
+    end: float = 0.0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Mapping[str, Any], ...] = ()
+    status: str = "unset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """
+    What the app answered to one repeat of a case.
+
+    Attributes:
+        latency_s: Wall time of the call; a replayed model call counts with the time it once took.
+        model: The model that the provider reported, the last one when several were asked.
+    """
+
+    text: str
+    repeat: int = 0
+    passages: tuple[Passage, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    latency_s: float = 0.0
+    model: str | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What a metric sees: one output beside what its case knows, and the trace it left."""
+
+    output: Output
+    input: Any = None
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """
+    One metric's finite number for one output.
+
+    Attributes:
+        reason: One line for people, why it is not better.
+        evidence: What it rests on, as JSON values: the words missing, the places of a leak.
+        signature: How it was made (metric, version, library, model); unlike ones are not compared.
+    """
+
+    metric: str
+    value: float
+    repeat: int = 0
+    reason: str = ""
+    evidence: tuple[Any, ...] = ()
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What could not be scored, and why. `metric` is empty when the app itself broke."""
+
+    metric: str
+    stage: Stage
+    error: str
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """Everything one case produced; `case` is the item's id, `golden/shop.yaml::returns`."""
+
+    case: str
+    input_hash: str
+    outputs: tuple[Output, ...] = ()
+    scores: tuple[Score, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """
+    One pass over golden files.
+
+    Attributes:
+        signature: What made the run (versions, app, prompts, golden files), name to value.
+        suite: The suite checks by golden file, so that two run files can be compared by themselves.
+    """
+
+    signature: Mapping[str, str]
+    results: tuple[CaseResult, ...]
+    suite: Mapping[str, tuple[SuiteCheck, ...]] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """
+    What the gate says of one check.
+
+    Attributes:
+        check: For people, `recall@5 mean >= 0.9`.
+        case: The item's id; None for a suite check.
+        interval: Of the difference from the baseline, at the comparison's level.
+        advice: What to do, or what a larger run would see.
+    """
+
+    check: str
+    outcome: Outcome
+    case: str | None = None
+    observed: float | None = None
+    baseline: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    cases: int = 1
+    reason: str = ""
+    evidence: tuple[Any, ...] = ()
+    advice: str = ""
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A case whose check reads otherwise than in the baseline; `confirmed` when it is no chance."""
+
+    case: str
+    metric: str
+    before: float
+    after: float
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunComparison:
+    """Two runs side by side: a verdict a suite check, and the cases that came, went or changed."""
+
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...]
+    level: float
+    new: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = ()
