@@ -48,9 +48,13 @@ class MetricOptionError(LLMOpsError):
     """A metric was given an option it does not have, or a value it cannot take."""
 
 
+class ComparisonError(LLMOpsError):
+    """What a check asks of a score cannot be read, or no score could ever hold it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in a golden file; lines count from 1."""
+    """One mistake in a golden file; lines count from 1, and 0 is the file as a whole."""
 
     path: str
     line: int
@@ -58,16 +62,22 @@ class Problem:
     case: str | None = None
 
     def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
         case = f"{self.case}: " if self.case else ""
-        return f"{self.path}:{self.line}: {case}{self.message}"
+        return f"{place}: {case}{self.message}"
 
 
 class GoldenError(LLMOpsError):
-    """A golden file cannot be used; carries every problem found in it."""
+    """A golden file cannot be used; carries every problem found in it, and shows the first 200."""
+
+    shown = 200
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[: self.shown]]
+        if (left := len(self.problems) - len(lines)) > 0:
+            lines.append(f"and {left:,} more problems")
+        super().__init__("\n".join(lines))
 
 
 class AppError(LLMOpsError):

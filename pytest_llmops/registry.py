@@ -6,9 +6,9 @@ Built-ins are named by import path, so that knowing a name costs no import.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -35,9 +35,10 @@ _BUILT_IN: Mapping[str, str] = {
     "pii_leak": "pytest_llmops.traces.pii_leak:PiiLeak",
 }
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
-_AT_K = re.compile(r"(?P<family>[a-z_]+)@(?P<k>[1-9][0-9]{0,3})\Z")
+_AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
 
 _registered: dict[str, MetricFactory] = {}
+_proven: set[type] = set()
 
 
 def register_metric(name: str, factory: MetricFactory) -> None:
@@ -49,11 +50,33 @@ def register_metric(name: str, factory: MetricFactory) -> None:
         factory: Called with the options of a check; returns the metric.
     """
     _registered[name] = factory
+    _parameters.cache_clear()
 
 
 def known_metrics() -> tuple[str, ...]:
     """Every name that a golden file may use, sorted; `@k` stands for a whole number."""
     return tuple(sorted({*_BUILT_IN, *_ALIASES, *_registered, *_installed()}))
+
+
+def metric_options(name: str) -> tuple[str, ...]:
+    """
+    The options of the metric of that name, those that the name itself sets (`@3`) left out.
+
+    Raises:
+        UnknownMetricError: Nobody registered the name.
+    """
+    family, set_by_name = _split(name)
+    return tuple(each for each in _parameters(family) if each not in set_by_name)
+
+
+def metric_factory(name: str) -> MetricFactory:
+    """
+    What makes the metric of that name: its class, which tells the direction without any option.
+
+    Raises:
+        UnknownMetricError: Nobody registered the name.
+    """
+    return _factory(_split(name)[0])
 
 
 def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric:
@@ -62,35 +85,67 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
 
     Raises:
         UnknownMetricError: Nobody registered the name.
-        MetricOptionError: An option is unknown or its value cannot be.
+        MetricOptionError: An option is unknown or its value cannot be, or the metric cannot be loaded.
     """
-    family, options = name, dict(options or {})
-    if matched := _AT_K.match(name):
-        family, options["k"] = f"{matched['family']}@k", int(matched["k"])
-    if family.endswith("@k") and "k" not in options:
-        raise UnknownMetricError(name, [known.replace("@k", "@5") for known in known_metrics()])
-    factory = _factory(_ALIASES.get(family, family))
-    if factory is None:
-        raise UnknownMetricError(name, known_metrics())
-    if is_dataclass(factory):
-        taken = [field.name for field in fields(factory) if field.init]
-        for option in options:
-            if option not in taken:
-                takes = f"It takes: {', '.join(taken)}." if taken else "It takes none."
-                raise MetricOptionError(f"{name} has no option {option!r}.{hint(option, taken)} {takes}")
+    family, set_by_name = _split(name)
+    given = {**(options or {}), **set_by_name}
+    if family.endswith("@k") and "k" not in given:
+        raise UnknownMetricError(name, _examples())
+    parameters = _parameters(family)
+    taken = [each for each in parameters if each not in set_by_name]
+    for option in options or {}:
+        if option not in taken and not _takes_any(parameters):
+            takes = f"It takes: {', '.join(taken)}." if taken else "It takes none."
+            raise MetricOptionError(f"{name} has no option {option!r}.{hint(option, taken)} {takes}")
+    for option, parameter in parameters.items():
+        if option not in given and parameter.default is parameter.empty and not _takes_any({"": parameter}):
+            raise MetricOptionError(f"{name} needs the option {option!r}.")
     try:
-        return factory(**{key: _frozen(value) for key, value in options.items()})
+        metric = _factory(family)(**{key: _frozen(value) for key, value in given.items()})
     except (TypeError, ValueError) as error:
         raise MetricOptionError(f"{name}: {error}") from None
+    if type(metric) not in _proven:  # asking costs more than all else here, and files have many checks
+        if not isinstance(metric, Metric):
+            kind = type(metric).__name__
+            raise MetricOptionError(f"{name}: what its factory gives, a {kind}, is no metric.")
+        _proven.add(type(metric))
+    return metric
 
 
-def _factory(name: str) -> MetricFactory | None:
+def _split(name: str) -> tuple[str, dict[str, int]]:
+    """`recall@3` as the registered `recall@k` and its k."""
+    family, set_by_name = name, {}
+    if name not in _registered and (matched := _AT_K.match(name)):
+        family, set_by_name = f"{matched['family']}@k", {"k": int(matched["k"])}
+    if _ALIASES.get(family, family) not in {*_registered, *_BUILT_IN, *_installed()}:
+        raise UnknownMetricError(name, _examples())
+    return family, set_by_name
+
+
+def _examples() -> list[str]:
+    """Known names as they can be copied, `recall@5` for `recall@k`."""
+    return [known.replace("@k", "@5") for known in known_metrics()]
+
+
+@lru_cache(maxsize=256)
+def _parameters(family: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(_factory(family)).parameters
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def _factory(family: str) -> MetricFactory:
+    name = _ALIASES.get(family, family)
     if name in _registered:
         return _registered[name]
-    if path := _BUILT_IN.get(name) or _installed().get(name):
-        module, _, attribute = path.partition(":")
+    path = _BUILT_IN.get(name) or _installed()[name]
+    module, _, attribute = path.partition(":")
+    try:
         return cast("MetricFactory", getattr(import_module(module), attribute))
-    return None
+    except (ImportError, AttributeError) as error:
+        raise MetricOptionError(f"{family} cannot be loaded from {path}: {error}") from None
 
 
 @lru_cache(maxsize=1)

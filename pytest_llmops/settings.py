@@ -36,7 +36,7 @@ class Settings:
         baseline: A run file to compare with.
         out: Where the run file goes.
         home: Our working folder: runs, cache, traces. Never committed.
-        cassettes: Committed cassettes, of endpoints that cost money. None: `cassettes/` beside the golden file.
+        cassettes: Committed cassettes, of endpoints that cost money.
         prices: Model to US dollars for a million prompt and completion tokens.
         undecided: What an undecided verdict does to the build.
         known_failures: What a case that failed in the baseline too does to the build.
@@ -53,7 +53,7 @@ class Settings:
     out: str | None = None
     engine: Engine = "local"
     home: str = ".llmops"
-    cassettes: str | None = None
+    cassettes: str = "golden/cassettes"
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     undecided: Leniency = "warn"
     known_failures: Leniency = "warn"
@@ -86,17 +86,16 @@ def _table(root: Path) -> Mapping[str, Any]:
     path = root / "pyproject.toml"
     if not path.is_file():
         return {}
-    text = path.read_text(encoding="utf-8")
-    if "pytest-llmops" not in text:
-        return {}
     try:
+        text = path.read_text(encoding="utf-8")
+        if "pytest-llmops" not in text:
+            return {}
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10; pytest itself depends on tomli there
-        import tomli as tomllib
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("pytest-llmops", {})
-    except tomllib.TOMLDecodeError as error:
+
+        tools = tomllib.loads(text).get("tool", {})
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8 and text that is no TOML among them
         raise SettingsError(f"{path}: {error}") from None
+    table = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
     return table
@@ -118,8 +117,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     if name in {"concurrency", "repeats", "timeout_s"}:
         return _positive(name, value, origin, whole=name != "timeout_s")
     if name == "golden":
-        paths = [value] if isinstance(value, str) else list(value)
-        return tuple(str(path) for path in paths)
+        return _paths(value, origin)
     if name == "prices":
         return _prices(value, origin)
     if not isinstance(value, str):
@@ -127,23 +125,41 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     return value
 
 
+def _paths(value: Any, origin: str) -> tuple[str, ...]:
+    paths = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(paths, list | tuple)
+        or not paths
+        or not all(isinstance(path, str) and path for path in paths)
+    ):
+        raise SettingsError(f"{origin}: golden must be a path or a list of paths, not {value!r}")
+    return tuple(paths)
+
+
 def _positive(name: str, value: Any, origin: str, *, whole: bool) -> float:
     try:
         number = int(value) if whole else float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = 0
-    if number <= 0 or math.isinf(number) or isinstance(value, bool):
+    cut = whole and isinstance(value, float) and number != value
+    if cut or not 0 < number < math.inf or isinstance(value, bool):
         kind = "a whole number above 0" if whole else "a number of seconds above 0"
         raise SettingsError(f"{origin}: {name} must be {kind}, not {value!r}")
     return number
 
 
 def _prices(value: Any, origin: str) -> Mapping[str, tuple[float, float]]:
-    try:
-        prices = {str(model): (float(pair[0]), float(pair[1])) for model, pair in value.items()}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        raise SettingsError(
-            f"{origin}: prices must map a model to [prompt, completion] in US dollars for a million tokens, "
-            f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
-        ) from None
-    return prices
+    if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
+        return {
+            str(model): (float(prompt), float(completion)) for model, (prompt, completion) in value.items()
+        }
+    raise SettingsError(
+        f"{origin}: prices must map a model to [prompt, completion] in US dollars for a million tokens, "
+        f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
+    )
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and [
+        type(each) in {int, float} and 0 <= each < math.inf for each in value
+    ] == [True, True]

@@ -1,0 +1,43 @@
+# Two commands after cloning: `make golden` and `make test`. Both make .venv themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: golden test bench lock clean
+
+golden: .venv/golden.stamp
+	@$(BIN)/llmops models pull
+	$(BIN)/pytest --llm-golden
+
+test: .venv/test.stamp
+	@$(BIN)/llmops models pull
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=90
+
+bench: .venv/test.stamp
+	$(BIN)/pip install -q --group bench
+	@$(BIN)/llmops models pull
+	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
+	  --extra local --extra pii --extra app -o lock/golden.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
+	  --extra local --extra pii --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
+
+clean:
+	rm -rf .venv .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/%.stamp: lock/%.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r lock/$*.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@

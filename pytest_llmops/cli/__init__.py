@@ -1,0 +1,34 @@
+"""`llmops VERB …`: what is done outside pytest. A user's mistake is one message and exit code 4."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pytest_llmops.cli import compare, explain, models, run
+from pytest_llmops.errors import LLMOpsError
+
+USAGE_ERROR = 4
+INTERRUPTED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    parser = argparse.ArgumentParser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for module in (run, compare, explain, models):
+        module.add_verb(verbs)
+    given = parser.parse_args(arguments)
+    try:
+        code: int = given.do(given)
+    except LLMOpsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

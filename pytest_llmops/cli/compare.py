@@ -1,0 +1,30 @@
+"""`llmops compare BASE.json RUN.json`: 0 held, 1 regressed, 2 undecided, 3 broken."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+_EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser("compare", help="is a run worse than its baseline, by more than chance?")
+    parser.add_argument("base", metavar="BASE.json")
+    parser.add_argument("run", metavar="RUN.json")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(do=_compare)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from pytest_llmops.gates.comparison import compare
+    from pytest_llmops.reports.comparison import comparison_json, render_comparison
+    from pytest_llmops.reports.run_file import load_run
+
+    comparison = compare(load_run(given.base), load_run(given.run))
+    if given.format == "json":
+        print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
+    else:
+        print("\n".join(render_comparison(comparison)))  # noqa: T201 - as above
+    return _EXIT_CODES[comparison.outcome]

@@ -1,0 +1,1 @@
+"""Scores become verdicts: thresholds, and paired comparison with a baseline run."""

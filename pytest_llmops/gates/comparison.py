@@ -1,0 +1,97 @@
+"""Two runs side by side: verdicts for the suite, and the cases that came, went or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pytest_llmops.gates.changes import judge_against, list_changes
+from pytest_llmops.gates.drops import judge_suite_against, judge_suites_against
+from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.gates.pairing import pair_cases
+from pytest_llmops.gates.thresholds import unscored_cases
+from pytest_llmops.records import CaseResult, Outcome, Run, RunComparison, SuiteCheck, Verdict
+
+__all__ = ["compare", "judge_against", "judge_suite_against", "judge_suites_against"]
+
+
+def compare(
+    base: Run,
+    run: Run,
+    *,
+    suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> RunComparison:
+    """
+    Is `run` worse than `base`?
+
+    The verdicts are those of `judge_suites_against`, and an error for each further metric that could
+    not score a case. The outcome is the worst of them, in the order error, regressed, failed,
+    undecided, passed, where a failure that the baseline had too does not count. A run that lacks cases
+    of the baseline is undecided at best. Changed cases inform and do not decide: a run file holds no
+    thresholds of cases.
+
+    Args:
+        suite: Golden file to its suite checks; by default the new run's own. A run without any is
+            judged by the mean of each metric that both runs hold.
+        level: Coverage of the intervals, between 0 and 1; one minus the chance of a false `regressed`.
+        seed: Fixes every resample.
+
+    Raises:
+        ValueError: The level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    checks = suite if suite is not None else run.suite
+    if not any(checks.values()):
+        checks = {"": _means(base.results, run.results)}
+    pairs = pair_cases(base.results, run.results)
+    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed)
+    verdicts = [
+        replace(verdict, check=f"{path}: {verdict.check}") if len(judged) > 1 else verdict
+        for path, of_file in judged.items()
+        for verdict in of_file
+    ]
+    verdicts += _unscored(run.results, {check.metric for each in checks.values() for check in each})
+    if not pairs.shared or not verdicts:
+        reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
+        verdicts = verdicts if any(verdict.outcome == "error" for verdict in verdicts) else []
+        verdicts = verdicts or [Verdict(check="comparison", outcome="error", cases=0, reason=reason)]
+    outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
+    if pairs.missing:
+        outcomes.append("undecided")
+    return RunComparison(
+        outcome=worst(outcomes),
+        verdicts=tuple(verdicts),
+        level=level,
+        new=pairs.new,
+        missing=pairs.missing,
+        changed=list_changes(pairs, level=level),
+    )
+
+
+def _means(*runs: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
+    """A check of the mean for each metric that every run has a score of."""
+    scored = [{score.metric for result in results for score in result.scores} for results in runs]
+    return tuple(
+        SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
+        for metric in sorted(set.intersection(*scored))
+    )
+
+
+def _unscored(results: Sequence[CaseResult], told: set[str]) -> list[Verdict]:
+    """An error for each metric without a suite check that left a case without its score."""
+    metrics = {failure.metric for result in results for failure in result.failures if failure.metric}
+    verdicts = []
+    for metric in sorted(metrics - told):
+        cases = unscored_cases(metric, [each for each in results if _failed(metric, each)])
+        reason = f"could not score {len(cases)} of the cases: {next(iter(cases.values()))}"
+        verdicts.append(
+            Verdict(check=metric, outcome="error", cases=len(cases), reason=reason, evidence=tuple(cases))
+        )
+    return verdicts
+
+
+def _failed(metric: str, result: CaseResult) -> bool:
+    return any(failure.metric == metric for failure in result.failures)

@@ -1,0 +1,180 @@
+"""Absolute thresholds: does a case, or a suite of cases, score well enough by itself?"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+from pytest_llmops.gates import statistic
+from pytest_llmops.records import (
+    Bound,
+    Case,
+    CaseResult,
+    Check,
+    Comparison,
+    Failure,
+    Score,
+    SuiteCheck,
+    Verdict,
+)
+
+_HOLDS: Mapping[Comparison, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+_NAMED = 5
+
+LARGEST = 1e100
+"""Scores beyond are none: their sums and squares leave the range of a float."""
+
+
+def holds(value: float, bound: Bound | Check) -> bool:
+    """Whether a value is on the right side; no tolerance is added."""
+    return _HOLDS[bound.comparison](value, bound.threshold)
+
+
+def describe_check(check: Check | SuiteCheck) -> str:
+    """`keywords >= 1`, `recall@5 mean >= 0.9`; a suite check without a bound tells its `max_drop`."""
+    name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
+    if check.comparison is not None:
+        return f"{name} {check.comparison} {check.threshold:g}"
+    if isinstance(check, SuiteCheck) and check.max_drop is not None:
+        return f"{name}, max_drop {check.max_drop:g}"
+    return name
+
+
+def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
+    """
+    One verdict for each check of the case; for a case without checks, whether the app answered.
+
+    A check looks at the mean over the repeats. It is an `error`, whatever the other repeats scored, when
+    the app broke in one, or when one has no score or one that is not finite. With several repeats the
+    evidence holds each one's value.
+    """
+    if broken := _app_breakage(result):
+        return tuple(
+            Verdict(check=check, outcome="error", case=result.case, reason=broken)
+            for check in ([describe_check(check) for check in case.checks] or ["answered"])
+        )
+    if not case.checks:
+        return (Verdict(check="answered", outcome="passed", case=result.case),)
+    return tuple(_judge_check(check, result) for check in case.checks)
+
+
+def judge_suite(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
+    """
+    A statistic over the cases, each counting once with the mean of its repeats.
+
+    A case with neither a score nor a failure for the metric has no use for it and is left out. One that
+    could not be scored makes the whole check an `error` that names it: a mean would hide it.
+    """
+    name = describe_check(check)
+    if unscored := unscored_cases(check.metric, results):
+        return Verdict(
+            check=name,
+            outcome="error",
+            cases=len(unscored),
+            reason=f"{_counted(unscored)} could not be scored: {next(iter(unscored.values()))}",
+            evidence=tuple(unscored),
+        )
+    values = list(case_means(check.metric, results).values())
+    if not values:
+        return Verdict(check=name, outcome="error", cases=0, reason=f"nothing was scored by {check.metric}")
+    if check.statistic not in statistic.NAMES:
+        reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
+        return Verdict(check=name, outcome="error", cases=len(values), reason=reason)
+    observed = statistic.calculate(check.statistic, values)
+    passed = True
+    if check.comparison is not None and check.threshold is not None:
+        passed = holds(observed, Bound(comparison=check.comparison, threshold=check.threshold))
+    return Verdict(check=name, outcome="passed" if passed else "failed", observed=observed, cases=len(values))
+
+
+def case_scores(metric: str, result: CaseResult) -> list[Score]:
+    """A case's scores by one metric, in the order of its repeats."""
+    return sorted((score for score in result.scores if score.metric == metric), key=lambda each: each.repeat)
+
+
+def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
+    """Case to the mean of its finite scores by a metric, for the cases that have one; sorted by case."""
+    means: dict[str, float] = {}
+    for result in sorted(results, key=lambda each: each.case):
+        values = [score.value for score in case_scores(metric, result) if math.isfinite(score.value)]
+        if values:
+            means[result.case] = statistic.calculate("mean", values)
+    return means
+
+
+def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
+    """Case to reason, for the cases that a metric should have scored in every repeat and did not."""
+    unscored: dict[str, str] = {}
+    for result in sorted(results, key=lambda each: each.case):
+        scored = bool(case_scores(metric, result))
+        failed = any(failure.metric in {"", metric} for failure in result.failures)
+        if (scored or failed) and (reason := scoring_breakage(metric, result)):
+            unscored[result.case] = reason
+    return unscored
+
+
+def scoring_breakage(metric: str, result: CaseResult) -> str:
+    """Why a case has no whole set of finite scores by a metric; empty when it has."""
+    if broken := _app_breakage(result):
+        return broken
+    for failure in result.failures:
+        if failure.metric == metric:
+            return _told(failure, result)
+    scores = case_scores(metric, result)
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    repeats = {output.repeat for output in result.outputs} - {score.repeat for score in scores}
+    if not scores:
+        return f"{metric} gave no score"
+    if repeats:
+        return f"{metric} gave no score for repeat {min(repeats)}"
+    return ""
+
+
+def _judge_check(check: Check, result: CaseResult) -> Verdict:
+    name = describe_check(check)
+    if reason := scoring_breakage(check.metric, result):
+        return Verdict(check=name, outcome="error", case=result.case, reason=reason)
+    scores = case_scores(check.metric, result)
+    observed = statistic.calculate("mean", [score.value for score in scores])
+    # The reason of the repeat that holds the bound least is the one that people look for.
+    ascending = sorted(scores, key=lambda score: score.value)
+    telling = ascending[0] if check.comparison in {">=", ">"} else ascending[-1]
+    return Verdict(
+        check=name,
+        outcome="passed" if holds(observed, check) else "failed",
+        case=result.case,
+        observed=observed,
+        reason=telling.reason,
+        evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
+    )
+
+
+def _repeat(score: Score) -> dict[str, object]:
+    told = {"reason": score.reason, "evidence": list(score.evidence)}
+    return {"repeat": score.repeat, "value": score.value, **{key: each for key, each in told.items() if each}}
+
+
+def _app_breakage(result: CaseResult) -> str:
+    for failure in result.failures:
+        if not failure.metric:
+            return _told(failure, result)
+    return "" if result.outputs else "the app gave no output"
+
+
+def _told(failure: Failure, result: CaseResult) -> str:
+    several = len(result.outputs) > 1 or failure.repeat > 0
+    return f"repeat {failure.repeat}: {failure.error}" if several else failure.error
+
+
+def _counted(cases: Mapping[str, str]) -> str:
+    names = ", ".join(list(cases)[:_NAMED])
+    more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
+    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({names}{more})"

@@ -1,0 +1,107 @@
+"""Which files are golden files, and their bytes."""
+
+# ruff: noqa: PTH110, PTH112, PTH113, PTH208  # os.path says no, where Path raises, of a name no system takes
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pytest_llmops.errors import GoldenError, Problem, hint
+
+MAX_BYTES = 16 * 2**20
+SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
+_IN_FOLDERS = (".yaml", ".yml")
+
+
+def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
+    """
+    The golden files that the paths name, absolute, each once, in the order named.
+
+    A folder stands for the `.yaml` and `.yml` files directly in it, by name. JSON files are golden files
+    only where named themselves, since baselines, reviews and cassettes lie in the same folder.
+
+    Args:
+        paths: Files or folders; relative ones start at `root`.
+
+    Raises:
+        GoldenError: For each path that does not exist, and each that holds no golden file.
+    """
+    found: dict[Path, None] = {}
+    problems = []
+    for written in paths:
+        path = Path(os.path.normpath(root.absolute() / written))
+        inside = _in_folder(path) if os.path.isdir(path) else [path]
+        wrong = find_missing_path(written, root)
+        if not wrong and not inside:
+            wrong = "the folder holds no .yaml or .yml file; name a .json or .jsonl file itself"
+        elif not wrong and inside == [path]:
+            wrong = _wrong_suffix(path)
+        if wrong:
+            problems.append(Problem(path=shown_path(path, root), line=0, message=wrong))
+        else:
+            found.update(dict.fromkeys(inside))
+    if problems:
+        raise GoldenError(problems)
+    return list(found)
+
+
+def read_golden_bytes(path: Path, shown: str) -> bytes:
+    """
+    What the file holds.
+
+    Raises:
+        GoldenError: It is missing, no file, of a wrong name, too large or not readable.
+    """
+    wrong = find_missing_path(str(path), Path())
+    wrong = wrong or (None if os.path.isfile(path) else "not a file") or _wrong_suffix(path)
+    raw = b""
+    if not wrong:
+        try:
+            with path.open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            wrong = f"cannot be read: {error.strerror}"
+    if len(raw) > MAX_BYTES:
+        wrong = f"larger than {MAX_BYTES // 2**20} MiB; split it into several files"
+    if wrong:
+        raise GoldenError([Problem(path=shown, line=0, message=wrong)])
+    return raw
+
+
+def find_missing_path(written: str, root: Path) -> str | None:
+    """What to say when nothing is there, with the near miss among what is."""
+    path = root / written
+    if os.path.exists(path):
+        return None
+    if os.path.lexists(path):
+        return "a link to a file that does not exist"
+    near = hint(path.name[:255], _names(path.parent))
+    return f"no such file or folder{'.' if near else ''}{near}"
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """The path from the root, with forward slashes."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    names = [name for name in _names(folder) if name.lower().endswith(_IN_FOLDERS) and name[0] != "."]
+    return [folder / name for name in names if not os.path.isdir(folder / name)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (OSError, ValueError):
+        return []
+
+
+def _wrong_suffix(path: Path) -> str | None:
+    if path.suffix.lower() in SUFFIXES:
+        return None
+    return f"not a golden file: its name ends in {path.suffix or 'nothing'!r}, not in {', '.join(SUFFIXES)}"

@@ -1,0 +1,198 @@
+"""JSON and JSON Lines to plain values with lines; the standard library's parser keeps no places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from json import JSONDecodeError, JSONDecoder
+from typing import Any
+
+from pytest_llmops.golden.document import (
+    MAX_DEPTH,
+    Lines,
+    Mistake,
+    Place,
+    Row,
+    Table,
+    UnreadableError,
+    excerpt,
+    has_lone_surrogate,
+    split_lines,
+)
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>\.[0-9]+)?(?P<power>[eE][-+]?[0-9]+)?")
+_WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
+_DECODER = JSONDecoder()
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+def read_json(text: str) -> tuple[Any, list[Mistake]]:
+    """
+    The value in the text, and what is wrong in it. An empty text is None.
+
+    Raises:
+        UnreadableError: It is no JSON, or nests too deep.
+    """
+    reader = _Reader(text)
+    return reader.document(), reader.mistakes
+
+
+def read_json_lines(text: str) -> tuple[Any, list[Mistake]]:
+    """Every line a case, as if they stood under `cases`; a line that is no JSON spoils no other."""
+    cases = Row()
+    mistakes: list[Mistake] = []
+    for number, line in enumerate(split_lines(text), start=1):
+        if not line.strip():
+            continue
+        reader = _Reader(line, first_line=number, place=("cases", len(cases)))
+        try:
+            value = reader.document()
+        except UnreadableError as error:
+            # The next case takes its position, so the mistake may not claim it.
+            mistakes.append(Mistake(line=error.mistake.line, message=error.mistake.message))
+        else:
+            mistakes.extend(reader.mistakes)
+            cases.append(value)
+            cases.lines.append(number)
+    if not cases:
+        return None, mistakes
+    document = Table()
+    document["cases"], document.lines["cases"] = cases, cases.lines[0]
+    return document, mistakes
+
+
+class _Reader:
+    def __init__(self, text: str, *, first_line: int = 1, place: Place = ()) -> None:
+        self.mistakes: list[Mistake] = []
+        self._text = text
+        self._lines = Lines(text)
+        self._first = first_line - 1
+        self._at = 0
+        self._place = list(place)
+        self._depth = 0
+
+    def document(self) -> Any:
+        self._skip()
+        if self._at == len(self._text):
+            return None
+        value = self._value()
+        self._skip()
+        if self._at < len(self._text):
+            raise self._broken(f"nothing may follow the value, but {self._word()} does")
+        return value
+
+    def _value(self) -> Any:
+        here = self._text[self._at : self._at + 1]
+        if here == '"':
+            return self._string()
+        if here == "{":
+            return self._nested(self._table)
+        if here == "[":
+            return self._nested(self._row)
+        if matched := _NUMBER.match(self._text, self._at):
+            return self._number(matched)
+        for word, value in _CONSTANTS.items():
+            if self._text.startswith(word, self._at):
+                self._at += len(word)
+                return value
+        raise self._broken(f"a value should stand here, not {self._word()}")
+
+    def _nested(self, read: Callable[[], Any]) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._broken(f"nested more than {MAX_DEPTH} levels deep")
+        self._at += 1
+        self._skip()
+        value = read()
+        self._depth -= 1
+        return value
+
+    def _table(self) -> Table:
+        table = Table()
+        if self._ended("}"):
+            return table
+        while True:
+            line = self._line()
+            if self._text[self._at : self._at + 1] != '"':
+                raise self._broken(f'a key in "double quotes" should stand here, not {self._word()}')
+            key = self._string()
+            self._expect(":", f"should stand after the key {excerpt(key)}")
+            self._place.append(key)
+            if twice := key in table:
+                self._note(line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
+            value = self._value()
+            if not twice:
+                table[key], table.lines[key] = value, line
+            self._place.pop()
+            self._skip()
+            if self._ended("}"):
+                return table
+            self._expect(",", "or } should stand after a value")
+
+    def _row(self) -> Row:
+        row = Row()
+        if self._ended("]"):
+            return row
+        while True:
+            row.lines.append(self._line())
+            self._place.append(len(row))
+            row.append(self._value())
+            self._place.pop()
+            self._skip()
+            if self._ended("]"):
+                return row
+            self._expect(",", "or ] should stand after an item")
+
+    def _string(self) -> str:
+        line = self._line()
+        try:
+            value, self._at = _DECODER.raw_decode(self._text, self._at)
+        except JSONDecodeError as error:
+            self._at = min(error.pos, len(self._text))
+            said = error.msg.removesuffix(" at").removesuffix(" starting")
+            raise self._broken(f"{said[0].lower()}{said[1:]}") from None
+        text = str(value)
+        if has_lone_surrogate(text):
+            self._note(line, "the text holds half of a surrogate pair")
+        return text
+
+    def _number(self, matched: re.Match[str]) -> int | float:
+        self._at = matched.end()
+        number = float(matched[0])
+        if abs(number) == float("inf"):
+            self._note(self._line(), f"{excerpt(matched[0])} is too large a number")
+            return 0
+        return number if matched["real"] or matched["power"] else int(matched[0])
+
+    def _expect(self, sign: str, where: str) -> None:
+        self._skip()
+        if not self._text.startswith(sign, self._at):
+            raise self._broken(f"a {sign} {where}, not {self._word()}")
+        self._at += 1
+        self._skip()
+
+    def _ended(self, sign: str) -> bool:
+        if self._text.startswith(sign, self._at):
+            self._at += 1
+            return True
+        return False
+
+    def _skip(self) -> None:
+        matched = _SPACE.match(self._text, self._at)
+        self._at = matched.end() if matched else self._at
+
+    def _word(self) -> str:
+        matched = _WORD.match(self._text, self._at)
+        return excerpt(matched[0]) if matched else "the end of the text"
+
+    def _line(self) -> int:
+        return self._first + self._lines.at(self._at)
+
+    def _note(self, line: int, message: str) -> None:
+        self.mistakes.append(Mistake(line=line, message=message, place=tuple(self._place)))
+
+    def _broken(self, message: str) -> UnreadableError:
+        return UnreadableError(
+            Mistake(line=self._line(), message=f"not valid JSON: {message}", place=tuple(self._place))
+        )

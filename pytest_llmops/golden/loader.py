@@ -1,0 +1,235 @@
+"""A golden file, read, checked and made into records; whatever is wrong in it is told at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
+from pytest_llmops.golden.document import (
+    Mistake,
+    Place,
+    Row,
+    Table,
+    UnreadableError,
+    escaped,
+    excerpt,
+    line_of,
+    plain,
+)
+from pytest_llmops.golden.files import find_missing_path, read_golden_bytes, shown_path
+from pytest_llmops.golden.json_document import read_json, read_json_lines
+from pytest_llmops.golden.needs import Needs
+from pytest_llmops.golden.structure import find_structure_mistakes
+from pytest_llmops.golden.suite import read_suite
+from pytest_llmops.golden.thresholds import read_checks
+from pytest_llmops.golden.yaml_document import read_yaml
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+
+_READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
+    ".yaml": read_yaml,
+    ".yml": read_yaml,
+    ".json": read_json,
+    ".jsonl": read_json_lines,
+}
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_IN_ID = ("::", "/", "\\", "[", "]")
+
+Read = dict[str, tuple[tuple[Check, ...], Metric]]
+"""Entries under one `checks`, by name as written."""
+
+
+def load_golden(path: str | Path, *, root: Path | None = None) -> Golden:
+    """
+    The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
+
+    Comparisons are read as `thresholds` says, suite checks as `suite` does. No app, model or network is
+    touched.
+
+    Args:
+        path: A relative one starts at `root`.
+        root: The project's folder, the current one by default; paths in the file start there too.
+
+    Raises:
+        GoldenError: With everything that is wrong in the file, in the order of its lines.
+    """
+    root = Path.cwd() if root is None else root
+    shown = shown_path(root / path, root)
+    raw = read_golden_bytes(root / path, shown)
+    try:
+        document, mistakes = _READERS[Path(path).suffix.lower()](_decoded(raw))
+    except UnreadableError as error:
+        raise GoldenError([_problem(shown, error.mistake, {})]) from None
+    if document is not None or not mistakes:
+        mistakes += find_structure_mistakes(document)
+    reading = _Reading(document if isinstance(document, Table) else Table(), root)
+    if mistakes := [*mistakes, *reading.mistakes]:
+        ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
+        raise GoldenError(_problem(shown, mistake, reading.ids) for mistake in ordered)
+    return reading.golden(shown, sha256(raw).hexdigest())
+
+
+class _Reading:
+    """
+    What the document means.
+
+    Whatever has the wrong shape is stepped over here, since the structure check has told of it.
+
+    Attributes:
+        ids: Of the cases whose id can be shown, by position.
+    """
+
+    def __init__(self, document: Table, root: Path) -> None:
+        self.mistakes: list[Mistake] = []
+        self.ids: dict[int, str] = {}
+        self._document = document
+        self._entries: Row = _kept(document.get("cases"), Row) or Row()
+        self._encoder: str | None = _kept(document.get("encoder"), str)
+        self._check_ids()
+        self._check_prompts(root)
+        self._shared = self._read_checks(document, ())
+        self._own = [self._read_checks(entry, ("cases", at)) for at, entry in enumerate(self._entries)]
+        self._needs = Needs(document, self._entries)
+        self._check_needs()
+        self._suite = self._read_suite()
+
+    def golden(self, path: str, digest: str) -> Golden:
+        """The file as records; only where there are no mistakes."""
+        return Golden(
+            path=path,
+            cases=tuple(self._case(path, at, entry) for at, entry in enumerate(self._entries)),
+            suite=self._suite,
+            app=self._document.get("app"),
+            encoder=self._encoder or "default",
+            prompts=tuple(self._document.get("prompts", ())),
+            sha256=digest,
+        )
+
+    def _case(self, path: str, at: int, entry: Table) -> Case:
+        applied = {**self._inherited(at), **self._own[at]}
+        return Case(
+            id=entry["id"],
+            input=plain(entry["input"]),
+            reference=entry.get("reference"),
+            relevant=tuple(entry.get("relevant", ())),
+            checks=tuple(check for checks, _ in applied.values() for check in checks),
+            tags=tuple(entry.get("tags", ())),
+            repeats=int(entry["repeats"]) if "repeats" in entry else None,
+            source=Source(path=path, line=self._entries.lines[at]),
+        )
+
+    def _inherited(self, at: int) -> Read:
+        """Checks of every case, without those that the case replaces."""
+        written = _kept(_kept(self._entries[at], Table, Table()).get("checks"), Table, Table())
+        return {name: read for name, read in self._shared.items() if name not in written}
+
+    def _check_ids(self) -> None:
+        first: dict[str, int] = {}
+        for at, entry in enumerate(self._entries):
+            written = _kept(_kept(entry, Table, Table()).get("id"), str)
+            if not written:
+                continue
+            place: Place = ("cases", at, "id")
+            if wrong := _wrong_in_id(written):
+                self._note(place, f"the id {excerpt(written)} {wrong}")
+            else:
+                self.ids[at] = written
+            if written in first:
+                self._note(place, f"the id {excerpt(written)} is used twice; first on line {first[written]}")
+            first.setdefault(written, line_of(self._document, place))
+
+    def _check_prompts(self, root: Path) -> None:
+        for at, path in enumerate(_kept(self._document.get("prompts"), Row, Row())):
+            if not isinstance(path, str) or not path:
+                continue
+            if os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117  # a text that may be no path
+                self._note(("prompts", at), f"{excerpt(path)} must lie in the project and start at its root")
+            elif missing := find_missing_path(path, root):
+                self._note(("prompts", at), f"{excerpt(path)}: {missing}")
+
+    def _check_needs(self) -> None:
+        for at in range(len(self._entries)):
+            for name, (_, metric) in self._inherited(at).items():
+                self._needs.ask_inherited(at, name, metric)
+            for name, (_, metric) in self._own[at].items():
+                self._needs.ask(at, name, metric)
+        self.mistakes += self._needs.mistakes()
+
+    def _read_checks(self, holder: Any, place: Place) -> Read:
+        read: Read = {}
+        for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
+            try:
+                read[name] = read_checks(name, value, encoder=self._encoder)
+            except LLMOpsError as error:
+                self._note((*place, "checks", name), _about(name, error))
+        return read
+
+    def _read_suite(self) -> tuple[SuiteCheck, ...]:
+        checked = {name: metric for each in [*self._own, self._shared] for name, (_, metric) in each.items()}
+        checks: list[SuiteCheck] = []
+        for name, value in _kept(self._document.get("suite"), Table, Table()).items():
+            try:
+                read, metric = read_suite(
+                    name, value, cases=len(self._entries), encoder=self._encoder, checked=checked.get(name)
+                )
+            except LLMOpsError as error:
+                self._note(("suite", name), _about(name, error))
+            else:
+                checks += read
+                if lacking := self._needs.lacking_everywhere(metric):
+                    self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
+        return tuple(checks)
+
+    def _note(self, place: Place, message: str) -> None:
+        self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
+
+
+def _kept(value: Any, kind: type, otherwise: Any = None) -> Any:
+    """The value where it is of that kind."""
+    return value if isinstance(value, kind) else otherwise
+
+
+def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
+    """A mistake with its file and case: the id, or the position of a case whose id cannot be shown."""
+    case = None
+    if mistake.place[:1] == ("cases",) and len(mistake.place) > 1:
+        at = int(mistake.place[1])
+        case = ids.get(at, f"case {at + 1}")
+    return Problem(path=path, line=mistake.line, message=mistake.message, case=case)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The offset counts without the mark of order at the front, which ends no line.
+        line = len(_LINE_END.findall(raw[: error.start])) + 1
+        message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
+        raise UnreadableError(Mistake(line=line, message=message)) from None
+    if found := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: found.start()].encode())) + 1
+        message = f"the control character U+{ord(found[0]):04X} cannot stand in a file; write an escape"
+        raise UnreadableError(Mistake(line=line, message=message))
+    return text
+
+
+def _wrong_in_id(written: str) -> str | None:
+    for sign in _NOT_IN_ID:
+        if sign in written:
+            return f"holds {sign}; letters, digits, spaces and signs may stand in it, but no :: / \\ [ ]"
+    if not written.isprintable():
+        return "holds an invisible character"
+    return "starts or ends with a space" if written != written.strip() else None
+
+
+def _about(name: str, error: LLMOpsError) -> str:
+    """The complaint with the metric's name in front."""
+    said = str(error)
+    shown = escaped(name)
+    return said if said.startswith(shown) or isinstance(error, UnknownMetricError) else f"{shown}: {said}"

@@ -1,0 +1,95 @@
+"""
+What a golden file asks of all its cases together: statistics of a metric, and how far they may drop.
+
+`max_drop` goes with the mean, or with the statistic that stands alone; with none it watches the mean.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pytest_llmops.errors import ComparisonError, MetricOptionError
+from pytest_llmops.golden.document import described, plain
+from pytest_llmops.golden.thresholds import check_reach, configure_metric, read_bound
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Bound, SuiteCheck
+
+_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop")
+_STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
+
+
+def read_suite(
+    name: str, written: Any, *, cases: int, encoder: str | None = None, checked: Metric | None = None
+) -> tuple[tuple[SuiteCheck, ...], Metric]:
+    """
+    The suite checks that one entry under `suite` asks for, and the metric they are about.
+
+    Args:
+        name: The metric, as written.
+        written: Statistics to comparisons, `max_drop`, and options of the metric.
+        cases: How many cases the file has; a sum reaches that much further than one score.
+        encoder: As in `read_checks`.
+        checked: The metric as a case checks it. A metric that cannot be without options (`keywords`)
+            may stand here without them when cases check it: the statistic is over those cases.
+
+    Raises:
+        UnknownMetricError, MetricOptionError, ComparisonError: As `read_checks`.
+    """
+    if not isinstance(written, dict):
+        remedy = f"; write {{mean: {_quoted(written)}}}" if isinstance(written, str | bool) else ""
+        raise ComparisonError(f"must be a mapping of statistics, not {described(written)}{remedy}")
+    asked = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
+    options = {key: plain(written[key]) for key in written if key not in asked and key != "max_drop"}
+    try:
+        metric, options = configure_metric(name, options, words=_OFFERED, encoder=encoder)
+    except MetricOptionError:
+        if checked is None or options:
+            raise
+        metric = checked
+    if not asked and "max_drop" not in written:
+        raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
+    drop = _drop(written["max_drop"], metric) if "max_drop" in written else None
+    if drop is not None and len(asked) > 1 and "mean" not in asked:
+        raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
+    bounds: dict[str, Bound | None] = {
+        statistic: _bound(statistic, value, metric, cases) for statistic, value in asked.items()
+    }
+    return tuple(
+        SuiteCheck(
+            metric=name,
+            statistic=statistic,
+            comparison=bound.comparison if bound else None,
+            threshold=bound.threshold if bound else None,
+            max_drop=drop if statistic == "mean" or len(asked) == 1 else None,
+            options=options,
+        )
+        for statistic, bound in (bounds or {"mean": None}).items()
+    ), metric
+
+
+def _bound(statistic: str, value: Any, metric: Metric, cases: int) -> Bound:
+    low, high = metric.range
+    try:
+        bound = read_bound(value, metric)
+        check_reach(bound, (low * cases, high * cases) if statistic == "sum" else (low, high))
+    except ComparisonError as error:
+        raise ComparisonError(f"{statistic}: {error}") from None
+    return bound
+
+
+def _drop(value: Any, metric: Metric) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
+    if value < 0:
+        raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
+    low, high = metric.range
+    if value > high - low:
+        raise ComparisonError(f"max_drop {value:g} is more than it can drop, from {high:g} to {low:g}")
+    return float(value)
+
+
+def _quoted(value: bool | str) -> str:  # noqa: FBT001  # the value is what is shown
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if re.fullmatch(r"[<>]=? ?[\d.]+", value) else '">= 0.8"'

@@ -1,0 +1,182 @@
+"""
+What a check asks of a score: `">= 0.8"`, `true`, `false`, `none`, or a mapping, made into bounds.
+
+=======  ===============================================  =====================================
+written  a metric where higher is better                  a metric where lower is better
+=======  ===============================================  =====================================
+true     the metric's own bound                           refused: it could mean two things
+false    the opposite of the metric's own bound           the metric's own bound
+none     not above the lowest score                       the metric's own bound
+{...}    `min` is >=, `max` is <=; with neither, as true  as there; with neither, as none
+=======  ===============================================  =====================================
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
+from pytest_llmops.golden.document import described, excerpt, plain
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Bound, Check, Comparison
+from pytest_llmops.registry import create_metric, metric_options
+
+LONGEST_NAME = 100
+
+_COMPARISON = re.compile(
+    r"\s*(?P<sign>>=|>|<=|<)\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\Z",
+    re.ASCII | re.IGNORECASE,
+)
+_NEARLY = re.compile(
+    r"\s*(?P<sign>=>|=<|==?|≥|≤|>=|<=|>|<)?\s*(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+))\s*(?P<percent>%?)\s*\Z",
+    re.ASCII,
+)
+_MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "=<": "<=", "≤": "<="}
+_OPPOSITE: Mapping[Comparison, Comparison] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
+_SIDES: Mapping[str, Comparison] = {"min": ">=", "max": "<="}
+
+
+def read_checks(name: str, written: Any, *, encoder: str | None = None) -> tuple[tuple[Check, ...], Metric]:
+    """
+    The checks that one entry under `checks` asks for, and the metric they are about.
+
+    Args:
+        name: The metric, as written.
+        written: What stands beside it. A list is the option `expected`, for a metric that has one.
+        encoder: For a metric that takes the option `encoder`, unless the entry has one of its own.
+
+    Raises:
+        UnknownMetricError: Nobody registered the name.
+        MetricOptionError: An option is unknown or its value cannot be.
+        ComparisonError: The comparison cannot be read, or could never hold.
+    """
+    options: dict[str, Any] = {}
+    if isinstance(written, dict):
+        if not written:
+            raise ComparisonError("is an empty mapping; write min, max or an option in it")
+        options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
+    elif isinstance(written, list):
+        options = {"expected": plain(written)}
+        if "expected" not in _options(name):
+            raise ComparisonError('takes no list; write a comparison such as ">= 0.8", or a mapping')
+    metric, options = configure_metric(name, options, words=_SIDES, encoder=encoder)
+    bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
+    for bound in bounds:
+        check_reach(bound, metric.range)
+    return tuple(
+        Check(metric=name, comparison=bound.comparison, threshold=bound.threshold, options=options)
+        for bound in bounds
+    ), metric
+
+
+def configure_metric(
+    name: str, options: Mapping[str, Any], *, words: Iterable[str], encoder: str | None = None
+) -> tuple[Metric, dict[str, Any]]:
+    """
+    The metric with those options, and the options with the encoder that the file adds to them.
+
+    Args:
+        words: What may stand beside the options, so that a misspelt one is told as such.
+    """
+    taken = _options(name)
+    added = {"encoder": encoder} if encoder is not None and "encoder" in taken else {}
+    options = {**added, **options}
+    try:
+        return create_metric(name, options), options
+    except MetricOptionError:
+        for option in options:
+            if option not in taken and (near := hint(option[:60], words)):
+                raise ComparisonError(f"does not know {excerpt(option)}.{near}") from None
+        raise
+
+
+def read_bound(written: Any, metric: Metric) -> Bound:
+    """
+    A comparison or a word, as a bound on that metric.
+
+    Raises:
+        ComparisonError: It is neither.
+    """
+    if isinstance(written, bool) or written == "none":
+        return _word(written, metric)
+    usual = ">=" if metric.higher_is_better else "<="
+    if isinstance(written, int | float):
+        raise ComparisonError(f'a number alone does not say which side is good; write "{usual} {written:g}"')
+    if written is None:
+        raise ComparisonError(f'is empty; write a comparison such as "{usual} 0.8", or the word none')
+    if not isinstance(written, str):
+        raise ComparisonError(f'must be a comparison such as "{usual} 0.8", not {described(written)}')
+    if matched := _COMPARISON.match(written):
+        threshold = float(matched["number"])
+        if math.isinf(threshold):
+            raise ComparisonError(f"{excerpt(written)} is too large a number")
+        return Bound(comparison=cast("Comparison", matched["sign"]), threshold=threshold)
+    raise ComparisonError(f"cannot read {excerpt(written)}; {_advice(written, usual)}")
+
+
+def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
+    """
+    Refuse a bound beyond all scores, or on the edge of them where it could never hold.
+
+    Args:
+        reach: Lowest and highest value that can be compared with the bound.
+    """
+    low, high = reach
+    shown = f'"{bound.comparison} {bound.threshold:g}"'
+    span = f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
+    if not low <= bound.threshold <= high:
+        raise ComparisonError(f"{shown} is out of range; {span}")
+    if (bound.comparison, bound.threshold) in {(">", high), ("<", low)}:
+        raise ComparisonError(f"{shown} can never hold; {span}")
+
+
+def _options(name: str) -> tuple[str, ...]:
+    if len(name) > LONGEST_NAME:
+        raise ComparisonError("no metric has so long a name")
+    return metric_options(name)
+
+
+def _limits(written: Any, metric: Metric) -> list[Bound]:
+    """The sides of a mapping; with neither `min` nor `max` the metric's own bound."""
+    bounds = [
+        Bound(comparison=comparison, threshold=_limit(side, written[side]))
+        for side, comparison in _SIDES.items()
+        if side in written
+    ]
+    if len(bounds) == len(_SIDES) and bounds[0].threshold > bounds[1].threshold:
+        raise ComparisonError(f"min {bounds[0].threshold:g} is above max {bounds[1].threshold:g}")
+    return bounds or [metric.bound]
+
+
+def _limit(side: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        remedy = "; write it without quotes" if isinstance(value, str) and _NEARLY.match(value) else ""
+        raise ComparisonError(f"{side} must be a number, not {described(value)}{remedy}")
+    return float(value)
+
+
+def _word(word: bool | str, metric: Metric) -> Bound:  # noqa: FBT001  # what is written is a word or a bool
+    own = metric.bound
+    if not metric.higher_is_better:
+        if word is True:
+            raise ComparisonError('true could mean two things here; write none, or a limit such as "<= 2"')
+        return own
+    if word is True:
+        return own
+    if word is False:
+        return Bound(comparison=_OPPOSITE[own.comparison], threshold=own.threshold)
+    return Bound(comparison="<=", threshold=metric.range[0])
+
+
+def _advice(written: str, usual: str) -> str:
+    bare = written.strip().lower()
+    if bare in {"true", "false", "none"}:
+        return f"write {bare} without quotes"
+    matched = _NEARLY.match(written)
+    if not matched:
+        return f'write a comparison such as "{usual} 0.8", true, false or none'
+    number = float(matched["number"].replace(",", ".")) / (100 if matched["percent"] else 1)
+    return f'did you mean "{_MEANT.get(matched["sign"] or "", usual)} {number:g}"?'

@@ -1,0 +1,269 @@
+"""
+YAML to plain values with lines.
+
+Works on the parser's events rather than on its tree: depth, aliases, doubled keys and tags are looked
+at before anything is built. Scalars that YAML 1.1 and 1.2 read differently (`no`, `12:30`, `010`, `1e3`)
+are refused instead of guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_llmops.golden.document import (
+    MAX_DEPTH,
+    Lines,
+    Mistake,
+    Place,
+    Row,
+    Table,
+    UnreadableError,
+    excerpt,
+    has_lone_surrogate,
+)
+
+MAX_UNFOLDED = 100_000
+
+# What both versions of YAML read as the same decimal number; an exponent needs its point and its sign.
+_NUMBER = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*(?:[eE][-+][0-9]+)?)?|\.[0-9]+(?:[eE][-+][0-9]+)?)\Z"
+)
+_NUMBER_1_2 = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+\Z|0o[0-7]+\Z")
+_CONSTANTS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_TEXT_TAGS = ("tag:yaml.org,2002:str", "!")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Value:
+    """
+    A value on its way to its place.
+
+    Attributes:
+        raw: A scalar as written, which is what it stands for as a key.
+        size: Values in it, itself and those of unfolded aliases included.
+        height: Levels below it.
+    """
+
+    value: Any
+    line: int
+    raw: str = ""
+    size: int = 1
+    height: int = 0
+    is_merge: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container that is being filled; `dropped` when the value of its present key is not kept."""
+
+    value: Table | Row
+    line: int
+    anchor: str | None
+    key: str | None = None
+    key_line: int = 0
+    dropped: bool = False
+    size: int = 1
+    height: int = 0
+
+
+def read_yaml(text: str) -> tuple[Any, list[Mistake]]:
+    """
+    The one document in the text, and what is wrong in it.
+
+    Raises:
+        UnreadableError: It is no YAML, nests or unfolds too far, or holds a second document.
+    """
+    import yaml
+
+    reader = _Reader(text)
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            reader.take(event)
+    except yaml.YAMLError as error:
+        raise UnreadableError(_translated(error, text)) from None
+    return reader.root, reader.mistakes
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        from yaml.resolver import Resolver
+
+        self.root: Any = None
+        self.mistakes: list[Mistake] = []
+        self._lines = Lines(text)
+        self._resolver: Any = Resolver()
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, _Value | None] = {}
+        self._documents = 0
+        self._unfolded = 0
+
+    def take(self, event: Any) -> None:
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            self._finish(self._scalar(event), event.anchor)
+        elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
+            self._open(event, Table() if kind == "MappingStartEvent" else Row())
+        elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
+            done = self._stack.pop()
+            value = _Value(value=done.value, line=done.line, size=done.size, height=done.height)
+            self._finish(value, done.anchor)
+        elif kind == "AliasEvent":
+            self._put(self._alias(event))
+        elif kind == "DocumentStartEvent":
+            self._documents += 1
+            if self._documents > 1:
+                raise self._broken(event, "a second document starts here; a golden file holds one")
+
+    def _open(self, event: Any, value: Table | Row) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
+        line = self._lines.at(event.start_mark.index)
+        if event.tag not in {None, "!"}:
+            self._refuse_tag(event.tag, line)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        self._stack.append(_Open(value=value, line=line, anchor=event.anchor))
+
+    def _alias(self, event: Any) -> _Value:
+        name = excerpt(f"*{event.anchor}")
+        if event.anchor not in self._anchors:
+            message = f"{name} repeats what no anchor above names; text that starts with * goes in quotes"
+            raise self._broken(event, message)
+        known = self._anchors[event.anchor]
+        if known is None:
+            raise self._broken(event, f"{name} stands inside the value that it repeats")
+        self._unfolded += known.size
+        if self._unfolded > MAX_UNFOLDED:
+            raise self._broken(event, f"the aliases of this file unfold to more than {MAX_UNFOLDED:,} values")
+        if len(self._stack) + known.height > MAX_DEPTH:
+            raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
+        return replace(known, line=self._lines.at(event.start_mark.index))
+
+    def _finish(self, value: _Value, anchor: str | None) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = value
+        self._put(value)
+
+    def _put(self, new: _Value) -> None:
+        if not self._stack:
+            self.root = new.value
+            return
+        top = self._stack[-1]
+        top.size += new.size
+        top.height = max(top.height, new.height + 1)
+        if isinstance(top.value, Row):
+            top.value.append(new.value)
+            top.value.lines.append(new.line)
+        elif top.key is None:
+            self._key(top, top.value, new)
+        else:
+            if not top.dropped:
+                top.value[top.key] = new.value
+                top.value.lines[top.key] = top.key_line
+            top.key = None
+
+    def _key(self, top: _Open, table: Table, new: _Value) -> None:
+        key = new.raw
+        if isinstance(new.value, Table | Row):
+            message = "a key must be text, not a list or a mapping"
+            raise UnreadableError(Mistake(line=new.line, message=message, place=self._here()))
+        top.key, top.key_line, top.dropped = key, new.line, key in table or new.is_merge
+        if new.is_merge:
+            self._note(new.line, "merge keys (<<) are not read here; write the keys out")
+        elif key in table:
+            self._note(new.line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
+        elif not isinstance(new.value, str):
+            self._note(new.line, f"the key {excerpt(key)} is not text; write it in quotes")
+
+    def _scalar(self, event: Any) -> _Value:
+        text: str = event.value
+        line = self._lines.at(event.start_mark.index)
+        if event.tag is not None and event.tag not in _TEXT_TAGS:
+            self._refuse_tag(event.tag, line)
+        if has_lone_surrogate(text):
+            self._note(line, "the text holds half of a surrogate pair")
+        value: Any = text
+        is_merge = False
+        if event.tag is None and event.implicit[0]:
+            if text in _CONSTANTS:
+                value = _CONSTANTS[text]
+            elif _NUMBER.match(text):
+                value = self._number(text, line)
+            else:
+                is_merge = self._is_merge_or_doubtful(text, line)
+        return _Value(value=value, line=line, raw=text, is_merge=is_merge)
+
+    def _number(self, text: str, line: int) -> float | str:
+        number = float(text)
+        if abs(number) == float("inf"):
+            self._note(line, f"{excerpt(text)} is too large a number; text goes in quotes")
+            return text
+        return number if "." in text else int(text)
+
+    def _is_merge_or_doubtful(self, text: str, line: int) -> bool:
+        from yaml.nodes import ScalarNode
+
+        kind = self._resolver.resolve(ScalarNode, text, (True, False)).rpartition(":")[2]
+        if kind == "merge":
+            return True
+        if kind == "bool":
+            word = "true" if text.lower() in {"yes", "on"} else "false"
+            self._note(
+                line, f"{text} means {word} in YAML; write {word}, or write it in quotes if it is text"
+            )
+        elif kind == "timestamp":
+            self._note(line, f"{excerpt(text)} is a date in YAML; write it in quotes")
+        elif kind in {"int", "float"} or _NUMBER_1_2.match(text):
+            self._note(
+                line,
+                f"{excerpt(text)} is a number to some YAML readers; "
+                "write it as a plain decimal number, or in quotes if it is text",
+            )
+        return False
+
+    def _refuse_tag(self, tag: str, line: int) -> None:
+        shown = tag.replace("tag:yaml.org,2002:", "!!", 1)
+        self._note(line, f"the tag {excerpt(shown)} is not allowed; a golden file holds plain values")
+
+    def _note(self, line: int, message: str) -> None:
+        self.mistakes.append(Mistake(line=line, message=message, place=self._here()))
+
+    def _here(self) -> Place:
+        return tuple(
+            len(each.value) if isinstance(each.value, Row) else each.key or "" for each in self._stack
+        )
+
+    def _broken(self, event: Any, message: str) -> UnreadableError:
+        line = self._lines.at(event.start_mark.index)
+        return UnreadableError(Mistake(line=line, message=message, place=self._here()))
+
+
+def _translated(error: Any, text: str) -> Mistake:
+    """The parser's complaint with the remedies for what people most often trip over."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return Mistake(line=1, message=f"not valid YAML: {str(error).splitlines()[0]}")
+    line = Lines(text).at(mark.index)
+    said = str(getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read")
+    at, rest = text[mark.index : mark.index + 1], text[max(0, mark.index - 1) : mark.index + 1]
+    if at == "\t" or rest.startswith("\t"):
+        return Mistake(line=line, message="a tab stands here; YAML is indented with spaces alone")
+    if "chomping or indentation indicators" in said or "expected comment or line break" in said:
+        return Mistake(line=line, message='a value that starts with > goes in quotes: ">= 0.8"')
+    if "quoted scalar" in str(error.context) and "end of stream" in said:
+        opened = Lines(text).at(error.context_mark.index)
+        return Mistake(line=opened, message="the quote that opens here is never closed")
+    advice = ""
+    if "alphabetic or numeric" in said:
+        advice = "; text that starts with * or & goes in quotes"
+    elif "mapping values are not allowed" in said or "cannot start any token" in said:
+        advice = "; text that holds ': ' or starts with a sign such as @ % ` goes in quotes"
+    elif "could not find expected ':'" in said or "did not find expected" in said:
+        advice = "; look at the indentation and the quotes here and one line above"
+    return Mistake(line=line, message=f"not valid YAML: {said}{advice}")

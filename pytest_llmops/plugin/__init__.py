@@ -1,0 +1,133 @@
+"""
+The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
+
+This module is all that an idle plugin imports. `--llm-golden`, a marker or a fixture brings the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_llmops.plugin.tested import Llm, Measured
+    from pytest_llmops.records import Span
+
+_GROUP = "llm (golden sets and LLM assertions)"
+
+# flag, what argparse is told. The setting is the flag's name without `--llm-`.
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("app", {"metavar": "MODULE:ATTR", "help": "the app under test; overrides what golden files name"}),
+    ("baseline", {"metavar": "RUN.json", "help": "compare with this run; worse is `regressed`"}),
+    ("out", {"metavar": "RUN.json", "help": "write the run to this file"}),
+    ("record", {"metavar": "MODE", "help": "cassettes: none, once, new (default) or all"}),
+    ("repeats", {"metavar": "N", "help": "ask each case N times, unless it says so itself"}),
+    ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 100)"}),
+    ("timeout-s", {"metavar": "S", "help": "time limit of one answer in seconds (default 120)"}),
+)
+
+_INI: tuple[tuple[str, str], ...] = (
+    ("golden", "golden files or folders (default: golden/)"),
+    ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
+    ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
+    ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
+    ("known_failures", "what a case that failed in the baseline too does: pass, warn (default) or fail"),
+)
+
+MARKERS: tuple[tuple[str, str], ...] = (
+    ("lexical", "lexical(min, metric='rouge_l', reference=None): word overlap of each llm() answer"),
+    ("semantic", "semantic(min, reference=None): closeness in meaning of each llm() answer"),
+    ("recall_at_k", "recall_at_k(min, k=5, relevant=None): passages found by each llm() call"),
+    ("pii_leak", "pii_leak(): no personal data in answers or traces"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("llm", _GROUP)
+    group.addoption(
+        "--llm-golden", action="store_true", help="run golden sets: the paths given, or ini llm_golden"
+    )
+    for name, told in _OPTIONS:
+        group.addoption(f"--llm-{name}", default=None, **told)
+        parser.addini(f"llm_{name.replace('-', '_')}", told["help"], default=None)
+    for name, told_ini in _INI:
+        parser.addini(f"llm_{name}", told_ini, type="args" if name == "golden" else "string", default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for _, told in MARKERS:
+        config.addinivalue_line("markers", told)
+    if config.getoption("llm_golden"):
+        from pytest_llmops.plugin.golden import GoldenPlugin
+
+        config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    names = {name for name, _ in MARKERS}
+    if any(mark.name in names for item in items for mark in item.iter_markers()):
+        from pytest_llmops.plugin.marked import MarkedTests
+
+        config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
+
+
+def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What ini keys and flags say, weakest first, with the place for an error to name."""
+    names = [name.replace("-", "_") for name, _ in _OPTIONS]
+    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
+    flags = {name: config.getoption(f"llm_{name}") for name in names}
+    return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
+
+
+@pytest.fixture(scope="session")
+def llm_app() -> Any:
+    """The app under test. Override it in a conftest.py to give a callable of your own."""
+    return None
+
+
+@pytest.fixture
+def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
+    """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
+    from pytest_llmops.plugin.tested import Llm
+
+    return Llm.of(request.node, llm_app)
+
+
+@pytest.fixture
+def llm_traces(llm: Llm) -> list[Span]:
+    """The spans of every `llm()` call of this test so far."""
+    return llm.spans
+
+
+@pytest.fixture
+def lexical() -> Callable[..., Measured]:
+    """`lexical(answer, reference, metric="rouge_l")`, a number that explains itself in an assert."""
+    from pytest_llmops.plugin.tested import lexical as measure
+
+    return measure
+
+
+@pytest.fixture
+def semantic() -> Callable[..., Measured]:
+    """`semantic(answer, reference)`: cosine of the embedded encoder, -1 to 1."""
+    from pytest_llmops.plugin.tested import semantic as measure
+
+    return measure
+
+
+@pytest.fixture
+def recall_at_k() -> Callable[..., Measured]:
+    """`recall_at_k(output, relevant, k=5)`: share of the relevant ids among the first k passages."""
+    from pytest_llmops.plugin.tested import recall_at_k as measure
+
+    return measure
+
+
+@pytest.fixture
+def pii_leak() -> Callable[..., Measured]:
+    """`pii_leak(answer, spans=())`: how many pieces of personal data an answer and its spans hold."""
+    from pytest_llmops.plugin.tested import pii_leak as measure
+
+    return measure

@@ -1,0 +1,161 @@
+"""`--llm-golden`: find, load and collect golden files, run their cases ahead, report every count."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
+from pytest_llmops.gates.thresholds import judge_suite
+from pytest_llmops.golden.files import find_golden_files
+from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.plugin.distribution import is_controller, is_worker
+from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.session import Session
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, SuiteCheck, Verdict
+from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.runner.execution import Work
+from pytest_llmops.runner.golden_run import make_run
+
+
+@dataclass(slots=True, eq=False)
+class GoldenPlugin:
+    """
+    One process's part in a golden run.
+
+    Attributes:
+        goldens: By resolved path; loaded before collection, so that every problem is told at once.
+        base: Results of the baseline by item id; None without a baseline.
+        counts: Outcomes of the items reported so far; complete in the process that talks to the user.
+    """
+
+    session: Session
+    goldens: Mapping[Path, Golden]
+    base: Mapping[str, CaseResult] | None = None
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    needed: dict[str, list[Work]] = field(default_factory=dict)
+    files: list[GoldenFile] = field(default_factory=list)
+    run: Run | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> GoldenPlugin:
+        """Everything that can be wrong with the files is wrong here, before any model is called."""
+        session = Session.of(config)
+        settings = session.settings
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            config.args = [str(settings.path(path)) for path in settings.golden]
+        folder = config.invocation_params.dir
+        paths = [arg.split("::", 1)[0] for arg in config.args]
+        paths = [path for path in paths if not _holds_plain_tests(folder / path)] or paths
+        try:
+            goldens: dict[Path, Golden] = {}
+            problems: list[Problem] = []
+            for path in find_golden_files(paths, folder):
+                try:
+                    goldens[path.resolve()] = load_golden(path, root=config.rootpath)
+                except GoldenError as error:
+                    problems.extend(error.problems)
+            if problems:
+                raise GoldenError(problems)
+            base = load_run(settings.path(settings.baseline)) if settings.baseline else None
+        except LLMOpsError as error:
+            raise pytest.UsageError(str(error)) from None
+        for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
+            config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
+        return cls(
+            session=session,
+            goldens=goldens,
+            base=None if base is None else {result.case: result for result in base.results},
+        )
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
+        golden = self.goldens.get(file_path.resolve())
+        if golden is None:
+            return None
+        file = GoldenFile.of(parent, path=file_path, plugin=self, golden=golden)
+        self.files.append(file)
+        return file
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
+        for item in session.items:
+            if isinstance(item, SuiteItem):
+                self.needed[item.parent.golden.path] = list(item.parent.works.values())
+        for item in session.items:
+            if isinstance(item, CaseItem):
+                works = self.needed.setdefault(item.parent.golden.path, [])
+                if item.work not in works:
+                    works.append(item.work)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
+        if session.config.getoption("collectonly") or is_controller(session.config):
+            return
+        for file in self.files:
+            if file.golden.path in self.needed and not overrides_app(file):
+                with contextlib.suppress(LLMOpsError):  # told by each item
+                    self.start(file, None)
+
+    def start(self, file: GoldenFile, app: Any) -> None:
+        """Put the file's cases in work, once."""
+        if file.golden.path not in self.session.executions:
+            self.session.start(file.golden, self.needed[file.golden.path], app)
+
+    def judge_suite(self, checks: Sequence[SuiteCheck], results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+        """A verdict a check; against the same cases of the baseline, if there is one."""
+        if self.base is None:
+            return tuple(judge_suite(check, results) for check in checks)
+        from pytest_llmops.gates.comparison import judge_suite_against
+
+        base = [self.base[result.case] for result in results if result.case in self.base]
+        return tuple(judge_suite_against(check, results, base) for check in checks)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            given = dict(report.user_properties)
+            if given.get(OUTCOME) in self.counts:
+                self.counts[given[OUTCOME]] += 1  # type: ignore[index]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if is_worker(session.config) or session.config.getoption("collectonly"):
+            return
+        settings = self.session.settings
+        results = self.session.results()
+        self.run = make_run(list(self.goldens.values()), results.values(), settings)
+        home = settings.path(settings.home)
+        paths = [home / "runs" / "last.json", *([settings.path(settings.out)] if settings.out else ())]
+        for path in paths:
+            try:
+                write_run(self.run, path)
+            except OSError as error:
+                self.session.problems.append(f"{path} could not be written: {error.strerror}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.run is None:
+            return
+        terminalreporter.write_sep("=", "golden set")
+        suite = [verdict for golden in self.goldens.values() for verdict in self._suite_verdicts(golden)]
+        wall_s = time.monotonic() - self.session.started_s
+        problems = self.session.problems
+        for line in render_summary(
+            self.run, self.counts, problems, suite=suite, wall_s=wall_s
+        ):
+            terminalreporter.write_line(line)
+
+    def _suite_verdicts(self, golden: Golden) -> tuple[Verdict, ...]:
+        """For the table; empty where not every case of the file was asked."""
+        finished = {} if self.run is None else {result.case: result for result in self.run.results}
+        results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
+        return () if None in results else self.judge_suite(golden.suite, [each for each in results if each])
+
+
+def _holds_plain_tests(path: Path) -> bool:
+    """Whether a path given beside golden ones is pytest's own business."""
+    return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))

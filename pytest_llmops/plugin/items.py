@@ -1,0 +1,164 @@
+"""Golden files as pytest nodes: an item a case, an item a suite metric. An item only reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.fixtures import (
+    TopRequest,
+)  # doctest items get their fixtures the same way; there is no public one
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.plugin.session import Session
+from pytest_llmops.records import CaseResult, Golden, SuiteCheck, Verdict
+from pytest_llmops.reports.terminal import render_case, render_suite
+from pytest_llmops.runner.execution import Work, plan
+
+if TYPE_CHECKING:
+    from pytest_llmops.plugin.golden import GoldenPlugin
+
+OUTCOME = "llm_outcome"
+
+
+class GoldenFailure(Exception):  # noqa: N818 - pytest shows it by our words, never by its name
+    """Verdicts that are not good; the text is all a report needs."""
+
+
+class GoldenWarning(pytest.PytestWarning):
+    """An undecided verdict, or a known failure, that the settings let pass."""
+
+
+class GoldenFile(pytest.File):
+    """A golden file; its problems were told before collection began."""
+
+    plugin: GoldenPlugin
+    golden: Golden
+    works: dict[str, Work]
+
+    @classmethod
+    def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
+        file: GoldenFile = cls.from_parent(parent, path=path)
+        file.plugin, file.golden = plugin, golden
+        file.works = {work.case.id: work for work in plan(golden, plugin.session.settings.repeats)}
+        return file
+
+    def collect(self) -> Iterable[pytest.Item]:
+        for case_id, work in self.works.items():
+            yield CaseItem.of(self, name=case_id, work=work)
+        for metric in dict.fromkeys(check.metric for check in self.golden.suite):
+            checks = tuple(check for check in self.golden.suite if check.metric == metric)
+            yield SuiteItem.of(self, name=f"suite[{metric}]", checks=checks)
+
+
+class GoldenItem(pytest.Item):
+    """What a case and a suite check share: start the file's cases, then wait, judge and report."""
+
+    parent: GoldenFile
+    verdicts: tuple[Verdict, ...] = ()
+
+    def setup(self) -> None:
+        file = self.parent
+        file.plugin.start(file, self._app())
+        self.verdicts = self.judge(file.plugin.session)
+        self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
+        if any(verdict.outcome == "error" for verdict in self.verdicts):
+            raise GoldenFailure(self.render())
+
+    def runtest(self) -> None:
+        settings = self.parent.plugin.session.settings
+        bad = [each for each in self.verdicts if each.outcome in {"failed", "regressed"} and not each.known]
+        open_ = [each for each in self.verdicts if each.outcome == "undecided"]
+        known = [each for each in self.verdicts if each.known]
+        if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
+            raise GoldenFailure(self.render())
+        if open_ and settings.undecided == "warn":
+            self.warn(
+                GoldenWarning(f"undecided: {'; '.join(f'{each.check}: {each.advice}' for each in open_)}")
+            )
+        if known:
+            pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
+
+    def judge(self, session: Session) -> tuple[Verdict, ...]:
+        raise NotImplementedError
+
+    def render(self) -> str:
+        raise NotImplementedError
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        if isinstance(excinfo.value, GoldenFailure | LLMOpsError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def _app(self) -> Any:
+        """The value of the fixture `llm_app`, where somebody overrides it."""
+        if not overrides_app(self):
+            return None
+        self.funcargs: dict[str, object] = {}
+        manager = self.session._fixturemanager  # noqa: SLF001 - as every plugin with items of its own
+        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+        return TopRequest(self, _ispytest=True).getfixturevalue("llm_app")  # type: ignore[arg-type]
+
+
+class CaseItem(GoldenItem):
+    work: Work
+    result: CaseResult | None = None
+
+    @classmethod
+    def of(cls, parent: GoldenFile, *, name: str, work: Work) -> CaseItem:
+        item: CaseItem = cls.from_parent(parent, name=name)
+        item.work = work
+        for tag in work.case.tags:
+            item.add_marker(pytest.MarkDecorator(pytest.Mark(tag, (), {}, _ispytest=True), _ispytest=True))
+        return item
+
+    def judge(self, session: Session) -> tuple[Verdict, ...]:
+        self.result = session.wait(self.parent.golden, self.work)
+        for score in self.result.scores:
+            suffix = f"[{score.repeat}]" if self.work.repeats > 1 else ""
+            self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
+        base = self.parent.plugin.base
+        if base is None:
+            return judge_case(self.work.case, self.result)
+        from pytest_llmops.gates.comparison import judge_against
+
+        return judge_against(self.work.case, self.result, base.get(self.work.id))
+
+    def render(self) -> str:
+        return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        source = self.work.case.source
+        return self.path, source.line - 1 if source else 0, self.name
+
+
+class SuiteItem(GoldenItem):
+    checks: tuple[SuiteCheck, ...]
+
+    @classmethod
+    def of(cls, parent: GoldenFile, *, name: str, checks: Sequence[SuiteCheck]) -> SuiteItem:
+        # Said in full, since pytest reads brackets as parameters wherever it meets an id as text (--lf).
+        item: SuiteItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
+        item.checks = tuple(checks)
+        return item
+
+    def judge(self, session: Session) -> tuple[Verdict, ...]:
+        file = self.parent
+        results = [session.wait(file.golden, work) for work in file.works.values()]
+        return file.plugin.judge_suite(self.checks, results)
+
+    def render(self) -> str:
+        return render_suite(self.verdicts)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+
+def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
+    """Whether a conftest gives this node another `llm_app` than the plugin's own."""
+    definitions = node.session._fixturemanager.getfixturedefs("llm_app", node)  # noqa: SLF001 - see above
+    return definitions is not None and len(definitions) > 1

@@ -1,0 +1,128 @@
+"""What one pytest session shares: settings, recorder, scorer, and the cases in work by app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.plugin import written_settings
+from pytest_llmops.plugin.distribution import Controller, is_controller, is_worker, join
+from pytest_llmops.protocols import App
+from pytest_llmops.recorder import Recorder
+from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner.execution import Execution, Work
+from pytest_llmops.runner.golden_run import named_app, open_execution, open_recorder
+from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_LOOK_S = 0.02
+_STASH = pytest.StashKey["Session"]()
+
+
+@dataclass(slots=True)
+class Session:
+    """
+    State of one process of the session.
+
+    Attributes:
+        store: Where results are shared, under xdist.
+        problems: Sentences about what could not be kept beside the cases.
+        executions: By golden file, since each may name another app.
+        started_s: Monotonic clock, for the summary.
+    """
+
+    settings: Settings
+    scorer: Scorer = field(default_factory=Scorer)
+    store: SharedStore | None = None
+    executions: dict[str, Execution] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.monotonic)
+    problems: list[str] = field(default_factory=list)
+    _recorder: Recorder | None = None
+    _alive: FileLock | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Session:
+        """The one session of a config, made on first use and closed with it."""
+        if _STASH not in config.stash:
+            try:
+                session = cls(settings=load_settings(config.rootpath, *written_settings(config)))
+            except LLMOpsError as error:
+                raise pytest.UsageError(str(error)) from None
+            if is_worker(config):
+                session.store, session.scorer = join(config)
+            elif is_controller(config):
+                controller = Controller.of(config)
+                config.pluginmanager.register(controller, "llmops-controller")
+                session.store = controller.store
+            config.stash[_STASH] = session
+            config.add_cleanup(session.close)
+        return config.stash[_STASH]
+
+    @property
+    def recorder(self) -> Recorder:
+        if self._recorder is None:
+            self._recorder = open_recorder(self.settings)
+        return self._recorder
+
+    def start(self, golden: Golden, works: Iterable[Work], app: App | None) -> None:
+        """
+        Put cases of a golden file in work, ahead of their items; only this worker's share under xdist.
+
+        Raises:
+            AppError: No app is named, or it cannot be imported.
+        """
+        execution = self._execution(golden, app)
+        for work in works:
+            if self.store is None or self.store.is_mine(work.id):
+                execution.submit(work)
+        if self.store is not None and self._alive is None:
+            self._alive = self.store.announce()
+
+    def wait(self, golden: Golden, work: Work) -> CaseResult:
+        """The result of a case, by whomever it is done; done here if its owner is not at work."""
+        if self.store is not None:
+            owner = self.store.owner(work.id)
+            while True:
+                result = self.store.read(work.id)
+                if result is not None:
+                    return result
+                if owner == self.store.worker or not self.store.is_working(owner):
+                    break
+                time.sleep(_LOOK_S)
+        return self.executions[golden.path].submit(work).result()
+
+    def results(self) -> Mapping[str, CaseResult]:
+        """What this process, or every process of the session, has finished, by item id."""
+        if self.store is not None:
+            return self.store.read_all()
+        return {
+            case: result
+            for execution in self.executions.values()
+            for case, result in execution.finished().items()
+        }
+
+    def close(self) -> None:
+        for execution in self.executions.values():
+            execution.close()
+        self.scorer.close()
+        if self._recorder is not None:
+            self._recorder.uninstall()
+        if self._alive is not None:
+            self._alive.release()
+
+    def _execution(self, golden: Golden, app: App | None) -> Execution:
+        if golden.path not in self.executions:
+            under_test: Any = app or named_app(golden, self.settings)
+            self.executions[golden.path] = open_execution(
+                under_test, self.recorder, self.settings, scorer=self.scorer, store=self.store
+            )
+        return self.executions[golden.path]

@@ -1,0 +1,70 @@
+"""What one model call was, and the log of those an app made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pytest_llmops.errors import CassetteError
+
+CallOutcome = Literal["replayed", "made", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One request for an answer from a model.
+
+    Attributes:
+        provider: Host that was asked, with a port that is not the usual one; `loopback` for this machine.
+        kind: `chat`, `completions`, `responses`, `embeddings` or `messages`, by the path's end.
+        model: The model asked for; `model_reported` is the one that says it answered.
+        response: The answer as JSON; a streamed one as the text of its events.
+        text: What the assistant said, streamed pieces joined; None for embeddings and failed calls.
+        reason: Why the call was made or failed, in one line; empty for a replayed one.
+        duration_s: Real seconds from request to whole answer, at the time it was made.
+        waited_s: Seconds this run really waited.
+        prompt_tokens: None when not reported; so for `completion_tokens`.
+        status: HTTP status; None when no answer came.
+        started: Seconds since the epoch.
+        fingerprint: The provider's own mark of weights and settings, `system_fingerprint`.
+        key: SHA-256 of the call's identity without `repeat` and `nth`.
+        nth: Counts from 0 the answered calls of that key within the case and repeat.
+    """
+
+    provider: str
+    path: str
+    kind: str
+    model: str | None
+    request: Any
+    key: str
+    repeat: int
+    nth: int
+    outcome: CallOutcome
+    reason: str = ""
+    response: Any = None
+    text: str | None = None
+    model_reported: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    fingerprint: str | None = None
+    status: int | None = None
+    started: float = 0.0
+    duration_s: float = 0.0
+    waited_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class CallLog:
+    """
+    The model calls of one repeat of a case, in the order they ended; grows while the app runs.
+
+    Attributes:
+        error: The first call that a cassette should have held and did not. The app may have swallowed
+            or wrapped the exception, so who runs it looks here.
+    """
+
+    case: str
+    repeat: int
+    calls: list[Call] = field(default_factory=list)
+    error: CassetteError | None = None

@@ -1,0 +1,209 @@
+"""One file of recorded calls: where it lies, how it is read, checked and written."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
+
+VERSION = 1
+Place = tuple[str, int, int]
+
+_SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+_UNSAFE_RUN = re.compile(r"[^a-z0-9_-]+")
+# Names of devices on Windows, whatever ending they carry.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """
+    One answered call, as a cassette holds it.
+
+    Attributes:
+        request: Its body, redacted; `key` is of the body as it was sent.
+        repeat: Which repeat of the case made it.
+        nth: Counts from 0 the equal calls of that repeat.
+        duration_s: What the answer took when it was made.
+        body: The answer as JSON, or the text of its events.
+    """
+
+    provider: str
+    path: str
+    request: Any
+    key: str
+    repeat: int
+    nth: int
+    duration_s: float
+    content_type: str
+    body: Any
+
+    @property
+    def place(self) -> Place:
+        """What a call is looked up by."""
+        return self.key, self.repeat, self.nth
+
+
+Calls = dict[Place, Recorded]
+Stamp = tuple[int, int, int]
+
+
+def cassette_path(folder: Path, case: str) -> Path:
+    """
+    Where a case's file lies under a folder: `support/returns-window.yaml` for the item id
+    `golden/support.yaml::returns-window`. No two ids share a file, not even where case is ignored.
+    """
+    golden, _, name = case.partition("::")
+    stem = PurePosixPath(golden).stem
+    usual = golden == f"golden/{stem}.yaml" and _is_safe(stem)
+    return folder / (stem if usual else _hashed(stem, golden)) / f"{_slug(name)}.yaml"
+
+
+def stamp(path: Path) -> Stamp | None:
+    """What changes whenever the file does; None when there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def load_calls(path: Path) -> Calls:
+    """
+    The calls of a cassette, in the order of the file; none when it does not exist.
+
+    Raises:
+        CassetteError: It is not a cassette of this version, with the line and the remedy.
+    """
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise _broken(path, 1, f"cannot be read ({error})") from None
+    try:
+        document = yaml.load(text, Loader=yaml_loader())  # noqa: S506  # the loader is a safe one
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _broken(path, mark.line + 1 if mark else 1, error.problem or "is not YAML") from None
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise _broken(path, 1, f"is not YAML ({str(error).splitlines()[0]})") from None
+    return _checked(path, text, document)
+
+
+def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
+    """A cassette's text; the calls stand by repeat, and within one in the order given."""
+    entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
+    return to_yaml({"version": VERSION}) + to_yaml({"case": case}) + to_yaml({"calls": entries})
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def shown_path(path: Path) -> str:
+    """A path as people name it: from the current folder where it lies below it."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):
+        return str(path)
+
+
+def _is_safe(name: str) -> bool:
+    return bool(_SAFE.fullmatch(name)) and not _DEVICE.fullmatch(name)
+
+
+def _slug(name: str) -> str:
+    return name if _is_safe(name) else _hashed(name, name)
+
+
+def _hashed(readable: str, whole: str) -> str:
+    """A safe name with a dot, which no name that is safe by itself has."""
+    digest = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = _UNSAFE_RUN.sub("-", readable.lower())[:60].strip("-") or "x"
+    return f"{'x-' if _DEVICE.fullmatch(name) else ''}{name}.{digest}"
+
+
+def _entry(call: Recorded) -> dict[str, Any]:
+    response = {"content_type": call.content_type, "body": call.body, "status": 200}
+    names = ("provider", "path", "request", "key", "repeat", "nth")
+    entry = {name: getattr(call, name) for name in names}
+    return {**entry, "duration_s": round(call.duration_s, 6), "response": response}
+
+
+_SHAPE: Mapping[str, type | tuple[type, ...]] = {
+    "provider": str, "path": str, "request": object, "key": str, "repeat": int, "nth": int,
+    "duration_s": (int, float), "response": dict,
+}  # fmt: skip
+
+
+def _checked(path: Path, text: str, document: Any) -> Calls:
+    if not isinstance(document, dict):
+        raise _broken(path, 1, "must be a mapping with version and calls")
+    if document.get("version") != VERSION:
+        line = _line(text, "version")
+        raise _broken(path, line, f"has version {document.get('version')!r}, this release reads {VERSION}")
+    entries = document.get("calls")
+    if not isinstance(entries, list):
+        raise _broken(path, _line(text, "calls"), "calls must be a list")
+    calls: Calls = {}
+    for number, entry in enumerate(entries):
+        if fault := _fault(entry):
+            raise _broken(path, _line(text, "calls", number), f"call {number + 1}: {fault}")
+        response = entry["response"]
+        named = {field.name: entry[field.name] for field in fields(Recorded) if field.name in _SHAPE}
+        call = Recorded(**named, content_type=response["content_type"], body=response["body"])
+        calls[call.place] = call
+    return calls
+
+
+def _fault(entry: Any) -> str | None:
+    if not isinstance(entry, dict):
+        return "must be a mapping"
+    for name, kind in _SHAPE.items():
+        if name not in entry:
+            return f"{name} is missing"
+        if not isinstance(entry[name], kind) or (kind is not object and isinstance(entry[name], bool)):
+            return f"{name} has a wrong type"
+    response = entry["response"]
+    sound = (
+        response.get("status") == 200  # noqa: PLR2004  # nothing else is ever stored
+        and isinstance(response.get("content_type"), str)
+        and isinstance(response.get("body"), (dict, list, str))
+    )
+    return None if sound else "response needs status 200, content_type as text, body as JSON or text"
+
+
+def _line(text: str, *steps: str | int) -> int:
+    """The line, from 1, on which a part of a YAML text stands; of its nearest parent where it is missing."""
+    import yaml
+
+    node = yaml.compose(text, Loader=yaml_loader())
+    for step in steps:
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == step), node)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+    return int(node.start_mark.line) + 1 if node else 1
+
+
+def _broken(path: Path, line: int, what: str) -> CassetteError:
+    return CassetteError(f"{shown_path(path)}:{line}: {what}; delete it or run with --llm-record all")

@@ -1,0 +1,242 @@
+"""One repeat of a case under way, and each of its model calls from request to last byte."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.call import Call, CallLog, CallOutcome
+from pytest_llmops.recorder.cassette import Recorded
+from pytest_llmops.recorder.differences import differences, nearest_call
+from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.reply import Reply, encode_body, parse_body, read_reply
+from pytest_llmops.recorder.shelf import Shelf
+from pytest_llmops.settings import RecordMode
+
+_OK = 200
+_EXCERPT = 300
+
+
+class Recording:
+    """
+    Answers, counts and logs the model calls of one repeat.
+
+    Attributes:
+        lines: What `llmops explain` will tell of each call.
+    """
+
+    def __init__(
+        self, log: CallLog, *, local: Shelf, committed: Shelf, mode: RecordMode, redaction: Redaction
+    ) -> None:
+        self.log, self.mode, self.redaction = log, mode, redaction
+        self.lines: list[dict[str, Any]] = []
+        self.open: dict[int, Exchange] = {}
+        self._local, self._committed = local, committed
+        self._numbers: dict[str, set[int]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange:
+        """
+        Take a request in.
+
+        Raises:
+            CassetteError: The call is not recorded and may not be made.
+        """
+        identity = identify(host, port, path, content)
+        shelf = self._local if identity.provider == LOOPBACK else self._committed
+        exchange = Exchange(self, shelf, identity, self._number(identity.key))
+        self.open[id(exchange)] = exchange
+        exchange.look_up()
+        return exchange
+
+    def end(self) -> None:
+        """Close what is still open; a call that outlives its case is not kept."""
+        for exchange in list(self.open.values()):
+            if exchange.leave is not None:
+                exchange.leave()
+            exchange.fail("the case ended before the answer came")
+
+    def release(self, key: str, number: int) -> None:
+        """Give a number back: what failed will be asked again under it."""
+        with self._lock:
+            self._numbers[key].discard(number)
+
+    def _number(self, key: str) -> int:
+        """The first number that no answered or running equal call has."""
+        with self._lock:
+            taken = self._numbers.setdefault(key, set())
+            number = next(number for number in range(len(taken) + 1) if number not in taken)
+            taken.add(number)
+        return number
+
+
+class Exchange:
+    """
+    One model call.
+
+    Attributes:
+        replay: Content type and bytes of the recorded answer, when there is one.
+        leave: What ends a stream that is still being read when the recording does.
+    """
+
+    def __init__(self, recording: Recording, shelf: Shelf, identity: Identity, nth: int) -> None:
+        self.replay: tuple[str, bytes] | None = None
+        self.leave: Callable[[], None] | None = None
+        self.duration_s = 0.0
+        self._recording, self._shelf, self._identity, self._nth = recording, shelf, identity, nth
+        self._reason = ""
+        self._differences: list[str] = []
+        self._started = time.time()
+        self._clock = time.perf_counter()
+
+    def look_up(self) -> None:
+        """Find the recorded answer, or find out why there is none and whether the call may be made."""
+        place = (self._identity.key, self._recording.log.repeat, self._nth)
+        if found := self._shelf.calls.get(place):
+            self.duration_s = found.duration_s
+            self.replay = (found.content_type, encode_body(found.body))
+            self._close("replayed", found.body, read_reply(found.body), _OK)
+            return
+        self._reason = self._why_missing()
+        if self._shelf.sealed:
+            error = self._refusal()
+            self._recording.log.error = self._recording.log.error or error
+            self.fail(f"it is not recorded, and {self._rule()}: {self._reason}")
+            raise error
+
+    def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
+        """Log and keep an answer; `whole` is false when the app stopped reading."""
+        if id(self) not in self._recording.open:
+            return
+        self.duration_s = time.perf_counter() - self._clock
+        if status != _OK:
+            self.fail(f"the answer had status {status}: {_error_text(content)}".rstrip(" :"), status=status)
+            return
+        try:
+            body = parse_body(content, content_type)
+        except (ValueError, RecursionError):
+            if whole:
+                self.fail("the answer is not JSON", status=status)
+            else:
+                self._abandon(None, Reply())
+            return
+        reply = read_reply(body)
+        if reply.error is not None:
+            self.fail(f"the provider broke off: {reply.error}", status=status)
+        elif reply.ended:
+            self._shelf.made.append((self._clock, self._recorded(self._identity.body, content_type, body)))
+            self._close("made", body, reply, status)
+        elif whole:
+            self.fail("the stream ended before its end mark", status=status)
+        else:
+            self._abandon(body, reply)
+
+    def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
+        """Log a call that brought no answer; what is asked again is the same call."""
+        if id(self) not in self._recording.open:
+            return
+        self.duration_s = time.perf_counter() - self._clock
+        if not isinstance(error, str):
+            error = f"{type(error).__name__}: {error}".rstrip(" :")
+        try:
+            self._reason = " ".join(self._recording.redaction.text(error).split())
+        except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
+            self._reason = f"of something that cannot be told: redacting it raised {type(failure).__name__}"
+        self._recording.release(self._identity.key, self._nth)
+        self._close("failed", None, Reply(), status)
+
+    def _abandon(self, body: Any, reply: Reply) -> None:
+        self._reason += " (the app left the stream unread, so it is not kept)"
+        self._close("made", body, reply, _OK)
+
+    def _recorded(self, request: Any, content_type: str = "", body: Any = None) -> Recorded:
+        return Recorded(
+            provider=self._identity.provider,
+            path=self._identity.path,
+            request=request,
+            key=self._identity.key,
+            repeat=self._recording.log.repeat,
+            nth=self._nth,
+            duration_s=self.duration_s,
+            content_type=content_type,
+            body=body,
+        )
+
+    def _why_missing(self) -> str:
+        shelf = self._shelf
+        if self._recording.mode == "all":
+            return "--llm-record all makes every call again"
+        if not shelf.calls:
+            return f"{shelf.name} holds no call" if shelf.stamp else f"there is no {shelf.name} yet"
+        try:
+            wanted = self._recorded(self._recording.redaction.value(self._identity.body))
+        except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
+            return f"it is not recorded (redacting it raised {type(failure).__name__})"
+        nearest = nearest_call(wanted, shelf.calls.values())
+        if nearest is None:
+            return f"{shelf.name} holds no call of its kind"
+        self._differences = differences(nearest, wanted)
+        return f"the nearest call in {shelf.name} differs in"
+
+    def _rule(self) -> str:
+        if self._recording.mode == "once":
+            return "--llm-record once adds nothing to a cassette that is there"
+        return "--llm-record none makes no calls"
+
+    def _refusal(self) -> CassetteError:
+        identity = self._identity
+        detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
+        return CassetteError(
+            f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
+            f"{identity.provider}{identity.path} is not recorded, and {self._rule()}: {detail}. "
+            "Record it with --llm-record new."
+        )
+
+    def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
+        self._recording.open.pop(id(self), None)
+        identity, log = self._identity, self._recording.log
+        waited_s = time.perf_counter() - self._clock
+        log.calls.append(
+            Call(
+                provider=identity.provider,
+                path=identity.path,
+                kind=identity.kind,
+                model=identity.model,
+                request=identity.body,
+                key=identity.key,
+                repeat=log.repeat,
+                nth=self._nth,
+                outcome=outcome,
+                reason=self._reason,
+                response=body,
+                text=reply.text if identity.kind != "embeddings" else None,
+                model_reported=reply.model,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
+                fingerprint=reply.fingerprint,
+                status=status,
+                started=self._started,
+                duration_s=self.duration_s,
+                waited_s=waited_s,
+            )
+        )
+        self._recording.lines.append({
+            "kind": identity.kind, "model": identity.model, "provider": identity.provider,
+            "path": identity.path, "nth": self._nth, "outcome": outcome, "reason": self._reason,
+            "differences": self._differences, "file": self._shelf.name,
+            "duration_s": self.duration_s, "waited_s": waited_s,
+        })  # fmt: skip
+
+
+def _error_text(content: bytes) -> str:
+    """What a provider says of a refused call: its message where it has the usual form."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return str(json.loads(text)["error"]["message"])[:_EXCERPT]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return text[:_EXCERPT]

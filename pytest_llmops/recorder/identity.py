@@ -1,0 +1,84 @@
+"""Which requests ask a model, and what makes two of them the same call."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Any
+
+LOOPBACK = "loopback"
+
+_KINDS = {
+    "/chat/completions": "chat",
+    "/completions": "completions",
+    "/responses": "responses",
+    "/embeddings": "embeddings",
+    "/messages": "messages",
+}
+_ENDS = tuple(_KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """
+    Everything of a request that may change its answer: no headers, no query, no order of JSON keys.
+
+    Attributes:
+        provider: Host, with a port that is not the usual one; all of this machine's are `loopback`.
+        body: The request's JSON; its text where it is none.
+        key: SHA-256 of the parts above in canonical form.
+    """
+
+    provider: str
+    path: str
+    kind: str
+    body: Any
+    key: str
+
+    @property
+    def model(self) -> str | None:
+        model = self.body.get("model") if isinstance(self.body, dict) else None
+        return model if isinstance(model, str) else None
+
+
+def asks_model(method: str, path: str) -> bool:
+    """Whether a request is a model call, by its method and the end of its path."""
+    return method == "POST" and path.endswith(_ENDS)
+
+
+def identify(host: str, port: int | None, path: str, content: bytes) -> Identity:
+    """The identity of a request that `asks_model`."""
+    provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
+    body: Any
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        body = content.decode("utf-8", "surrogateescape")
+    return Identity(
+        provider=provider, path=path, kind=kind_of(path), body=body, key=key_of(provider, path, body)
+    )
+
+
+def key_of(provider: str, path: str, body: Any) -> str:
+    """SHA-256, in hex, of the canonical JSON of a call's parts: keys sorted, no spaces, ASCII."""
+    # ASCII escapes give half a surrogate pair bytes too, which UTF-8 refuses.
+    canonical = json.dumps([provider, path, body], sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode("ascii")).hexdigest()
+
+
+def kind_of(path: str) -> str:
+    """The kind of call by the end of its path; empty when it is none."""
+    return next((kind for end, kind in _KINDS.items() if path.endswith(end)), "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, where a call costs nothing."""
+    host = host.lower().rstrip(".").strip("[]")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""The recorder of a process: what an app asks a model is answered from cassettes, or made and kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder import interception
+from pytest_llmops.recorder.call import CallLog
+from pytest_llmops.recorder.cassette import cassette_path
+from pytest_llmops.recorder.exchange import Recording
+from pytest_llmops.recorder.explanation import RunLog
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.shelf import Shelves
+from pytest_llmops.settings import RecordMode
+
+
+class Recorder:
+    """
+    Records and replays the model calls of every case; one for a process, shared by its threads.
+
+    Attributes:
+        problems: What could not be kept, and why; the answers themselves reached the app.
+    """
+
+    def __init__(
+        self,
+        *,
+        committed: Path,
+        local: Path,
+        mode: RecordMode,
+        redact: Callable[[str], str] | None = None,
+        explanations: Path | None = None,
+    ) -> None:
+        """
+        Take the folders; nothing is read or made yet.
+
+        Args:
+            committed: Folder of the cassettes that go into git.
+            local: Folder of those of this machine's own models, which cost nothing; never committed.
+            redact: Text to text without secrets, for everything that is written; None masks API keys.
+            explanations: Folder of the logs that `explain` reads; `explain` beside `local` when None.
+        """
+        self.problems: list[str] = []
+        self._committed, self._local, self._mode = committed, local, mode
+        self._redaction = Redaction(redact)
+        self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
+        self._installed = False
+        self._lock = threading.Lock()
+        self._run_log = RunLog(explanations or local.parent / "explain")
+
+    def install(self) -> None:
+        """Begin to see model calls; only those inside `recording` are touched. Again does nothing."""
+        if not self._installed:
+            self._installed = True
+            interception.install()
+
+    def uninstall(self) -> None:
+        """Put the HTTP clients back as they were. Again does nothing."""
+        if self._installed:
+            self._installed = False
+            interception.uninstall()
+
+    @contextmanager
+    def recording(self, case: str, repeat: int) -> Iterator[CallLog]:
+        """
+        Record or replay what this context, and those copied from it, ask a model.
+
+        Args:
+            case: The item id, `golden/support.yaml::returns-window`.
+            repeat: Counts from 0.
+
+        Raises:
+            CassetteError: On entering, when a cassette of the case is broken.
+        """
+        log = CallLog(case=case, repeat=repeat)
+        try:
+            local = self._shelves.open(cassette_path(self._local, case))
+            committed = self._shelves.open(cassette_path(self._committed, case))
+        except CassetteError as error:
+            log.error = error
+            self._explain(log, [])
+            raise
+        recording = Recording(
+            log, local=local, committed=committed, mode=self._mode, redaction=self._redaction
+        )
+        interception.change_late()
+        token = interception.current.set(recording)
+        try:
+            yield log
+        finally:
+            interception.current.reset(token)
+            recording.end()
+            for shelf in (local, committed):
+                if problem := self._shelves.save(case, shelf):
+                    self._report(problem)
+            self._explain(log, recording.lines)
+
+    def _explain(self, log: CallLog, lines: list[dict[str, Any]]) -> None:
+        error = str(log.error) if log.error and not lines else None
+        entry = {"case": log.case, "repeat": log.repeat, "mode": self._mode, "error": error, "calls": lines}
+        try:
+            self._run_log.add(entry)
+        except OSError as failure:
+            self._report(f"llmops explain will not know this run: {failure}")
+
+    def _report(self, problem: str) -> None:
+        with self._lock:
+            if problem not in self.problems:
+                self.problems.append(problem)

@@ -1,0 +1,128 @@
+"""Replaces what must not be stored, in every string of a call, before anything is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytest_llmops.recorder.reply import event_lines
+
+Redact = Callable[[str], str]
+
+_KEYS = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic and those who copy their form
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}"
+    r"|\bBearer\s+[A-Za-z0-9._~+/=-]{8,}"
+)
+# The fields in which a streamed text comes piece by piece, so that a secret may be cut in two.
+_PIECES = {
+    "content", "reasoning_content", "refusal", "text", "thinking", "arguments", "partial_json", "delta",
+}  # fmt: skip
+# Which of several texts a piece belongs to, where the event itself says so.
+_MARKS = ("type", "index", "output_index", "content_index")
+_VECTOR = "embedding"
+_MOST_REMEMBERED = 10_000
+
+
+def mask_keys(text: str) -> str:
+    """A text with anything shaped like an API key replaced."""
+    return _KEYS.sub("<API_KEY>", text)
+
+
+class Redaction:
+    """
+    Applies one `redact` to whole values.
+
+    Equal strings are done once, for a scan is slow and most come again: names, prompts, a history.
+    """
+
+    def __init__(self, redact: Redact | None) -> None:
+        self._redact = redact or mask_keys
+        self._done: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """A string with its secrets replaced; one that holds JSON keeps its form."""
+        found = self._done.get(text)
+        if found is None:
+            if len(self._done) >= _MOST_REMEMBERED:
+                self._done.clear()
+            found = self._done[text] = self._inside(text)
+        return found
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every string in it redacted, names included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(key): self.value(part) for key, part in value.items()}
+        return [self.value(part) for part in value] if isinstance(value, list) else value
+
+    def body(self, kind: str, body: Any) -> Any:
+        """An answer redacted; vectors are left, for they are no text and one changed letter ruins them."""
+        if isinstance(body, str):
+            return self._events(body)
+        if kind == "embeddings" and isinstance(body, Mapping) and isinstance(body.get("data"), list):
+            rest = self.value({name: part for name, part in body.items() if name != "data"})
+            return {**rest, "data": [self._vector(item) for item in body["data"]]}
+        return self.value(body)
+
+    def _vector(self, item: Any) -> Any:
+        if not isinstance(item, Mapping) or _VECTOR not in item:
+            return self.value(item)
+        rest = self.value({name: part for name, part in item.items() if name != _VECTOR})
+        return {**rest, _VECTOR: item[_VECTOR]}
+
+    def _inside(self, text: str) -> str:
+        if text[:1] in {"{", "[", '"'}:
+            try:
+                parsed = json.loads(text)
+            except (ValueError, RecursionError):
+                return self._redact(text)
+            redacted = self.value(parsed)
+            return text if redacted == parsed else json.dumps(redacted, ensure_ascii=False)
+        return self._redact(text) if text else text
+
+    def _events(self, text: str) -> str:
+        """A stream of events; a secret that spans several is found in their joined text."""
+        lines = list(event_lines(text))
+        events = [event for _, event in lines if event is not None]
+        redacted = [self.value(event) for event in events]
+        streams: dict[Any, list[tuple[Any, Any]]] = {}
+        for event in redacted:
+            _collect(event, tuple(event.get(name) for name in _MARKS), streams)
+        for pieces in streams.values():
+            joined = "".join(holder[name] for holder, name in pieces)
+            whole = self.text(joined)
+            if whole != joined:  # the first piece carries it all; the others stay, empty
+                for number, (holder, name) in enumerate(pieces):
+                    holder[name] = "" if number else whole
+        if redacted == events:
+            return "\n".join(line if event is not None else self.text(line) for line, event in lines)
+        ready = zip(events, redacted, strict=True)
+        out = []
+        for line, event in lines:
+            if event is None:
+                out.append(self.text(line))
+                continue
+            before, after = next(ready)
+            data = f"data: {json.dumps(after, ensure_ascii=False)}" + ("\r" if line.endswith("\r") else "")
+            out.append(line if before == after else data)
+        return "\n".join(out)
+
+
+def _collect(value: Any, marks: tuple[Any, ...], streams: dict[Any, list[tuple[Any, Any]]]) -> None:
+    """Gather the pieces of each streamed text, told apart by where they stand and by their choice."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, str):
+                if name in _PIECES:
+                    streams.setdefault((*marks, name), []).append((value, name))
+            else:
+                _collect(part, (*marks, name), streams)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            own = part.get("index", number) if isinstance(part, dict) else number
+            _collect(part, (*marks, own), streams)

@@ -1,0 +1,151 @@
+"""Reads what a model answered, whichever protocol it spoke, whole or streamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
+_DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    What an answer says of itself.
+
+    Attributes:
+        text: The assistant's words of the first choice; None where the answer holds none.
+        ended: A streamed answer reached its end marker; always true for a whole one.
+        error: What the provider said went wrong in the middle of an answer.
+    """
+
+    model: str | None = None
+    text: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    fingerprint: str | None = None
+    ended: bool = True
+    error: str | None = None
+
+
+def parse_body(content: bytes, content_type: str) -> Any:
+    """
+    An answer's JSON, or the text of its events when it is a stream of them.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    text = content.decode("utf-8")
+    if "event-stream" in content_type:
+        return text
+    body = json.loads(text)
+    return body if isinstance(body, (dict, list)) else text
+
+
+def encode_body(body: Any) -> bytes:
+    """The bytes of an answer: events as they came, JSON in a form that means the same."""
+    return body.encode("utf-8") if isinstance(body, str) else json.dumps(body).encode("ascii")
+
+
+def read_reply(body: Any) -> Reply:
+    """What an answer of `parse_body` says; fields it lacks or has in another shape are None."""
+    if isinstance(body, str):
+        return _read_events(body)
+    if not isinstance(body, Mapping):
+        return Reply()
+    return Reply(
+        model=_string(body.get("model")),
+        text=_text(body),
+        fingerprint=_string(body.get("system_fingerprint")),
+        **_usage(body.get("usage")),
+    )
+
+
+def event_lines(text: str) -> Iterator[tuple[str, Any]]:
+    """Each line of a stream of events, with the JSON object it carries, or None."""
+    for line in text.split("\n"):
+        value = None
+        if line.startswith("data:"):
+            try:
+                value = json.loads(line[5:])
+            except (ValueError, RecursionError):
+                value = None
+        yield line, value if isinstance(value, dict) else None
+
+
+def _read_events(text: str) -> Reply:
+    said: list[str] = []
+    found: dict[str, Any] = {}
+    ended, error = False, None
+    for line, event in event_lines(text):
+        if event is None:
+            ended = ended or (line.startswith("data:") and line[5:].strip() == _DONE)
+            continue
+        if isinstance(piece := _piece(event), str):
+            said.append(piece)
+        ended = ended or event.get("type") in _ENDING_EVENTS or _finish_reason(event) is not None
+        if failed := event.get("error") or (event.get("type") == "response.failed" and "the response failed"):
+            error = str(failed.get("message") if isinstance(failed, Mapping) else failed)
+        for part in (event, event.get("message"), event.get("response")):
+            if isinstance(part, Mapping):
+                said_of = {"model": _string(part.get("model")), **_usage(part.get("usage"))}
+                said_of["fingerprint"] = _string(part.get("system_fingerprint"))
+                found.update({name: value for name, value in said_of.items() if value is not None})
+    return Reply(text="".join(said), ended=ended, error=error, **found)
+
+
+def _text(body: Mapping[str, Any]) -> str | None:
+    choice = _first(body.get("choices"))
+    if isinstance(message := choice.get("message"), Mapping):
+        return _string(message.get("content"))
+    if "text" in choice:
+        return _string(choice["text"])
+    items = [item for item in _list(body.get("output")) if item.get("type") == "message"]
+    pieces = [piece for item in items for piece in _list(item.get("content"))] or _list(body.get("content"))
+    said = [piece["text"] for piece in pieces if isinstance(piece.get("text"), str)]
+    return "".join(said) if said else None
+
+
+def _piece(event: Mapping[str, Any]) -> Any:
+    choice = _first(event.get("choices"))
+    if choice and choice.get("index", 0) == 0:
+        delta = choice.get("delta")
+        return delta.get("content") if isinstance(delta, Mapping) else choice.get("text")
+    delta = event.get("delta")
+    if event.get("type") == "response.output_text.delta":
+        return delta
+    return delta.get("text") if isinstance(delta, Mapping) else None
+
+
+def _finish_reason(event: Mapping[str, Any]) -> Any:
+    return _first(event.get("choices")).get("finish_reason")
+
+
+def _usage(usage: Any) -> dict[str, Any]:
+    if not isinstance(usage, Mapping):
+        return {}
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    if completion is None and prompt is not None and usage.get("total_tokens") == prompt:
+        completion = 0  # embeddings: nothing is written, and the provider said so
+    return {"prompt_tokens": prompt, "completion_tokens": completion}
+
+
+def _count(usage: Mapping[str, Any], *names: str) -> int | None:
+    counts = [usage[name] for name in names if isinstance(usage.get(name), int)]
+    return counts[0] if counts else None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _list(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _first(value: Any) -> Mapping[str, Any]:
+    return next(iter(_list(value)), {})

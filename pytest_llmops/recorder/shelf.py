@@ -1,0 +1,129 @@
+"""The cassettes of a recorder: opened for one repeat of a case, and added to when it ends."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.cassette import (
+    Calls,
+    Place,
+    Recorded,
+    Stamp,
+    dump_calls,
+    load_calls,
+    replace_file,
+    shown_path,
+    stamp,
+)
+from pytest_llmops.recorder.identity import kind_of
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.settings import RecordMode
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_LOCK_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Shelf:
+    """
+    One cassette during one repeat of a case.
+
+    Attributes:
+        name: The path as people see it.
+        calls: What may be replayed.
+        stamp: Of the file as it was read; None when there was none.
+        sealed: Nothing may be made that is not in it.
+        made: (when the call began, the call as it was, not yet redacted).
+    """
+
+    path: Path
+    name: str
+    calls: Calls
+    stamp: Stamp | None
+    sealed: bool
+    made: list[tuple[float, Recorded]] = field(default_factory=list)
+
+
+class Shelves:
+    """Opens and writes cassettes by the rules of a mode, safely beside other threads and processes."""
+
+    def __init__(self, *, mode: RecordMode, redaction: Redaction, locks: Path) -> None:
+        """
+        Args:
+            locks: Folder for the file that processes take turns by.
+        """
+        self._mode, self._redaction, self._locks = mode, redaction, locks
+        self._lock = threading.Lock()
+        self._file_lock: BaseFileLock | None = None
+        self._existed: dict[Path, bool] = {}
+        # What a rewriting run found, and drops when it first writes; later repeats add to what it wrote.
+        self._stale: dict[Path, set[Place]] = {}
+
+    def open(self, path: Path) -> Shelf:
+        """
+        Raises:
+            CassetteError: The file is broken, and the mode is none that rewrites it.
+        """
+        found = stamp(path)
+        calls = self._load(path) if found else {}
+        with self._lock:
+            existed = self._existed.setdefault(path, found is not None)
+            if self._mode == "all":
+                self._stale.setdefault(path, set(calls))
+                calls = {}
+        sealed = self._mode == "none" or (self._mode == "once" and existed)
+        return Shelf(path=path, name=shown_path(path), calls=calls, stamp=found, sealed=sealed)
+
+    def save(self, case: str, shelf: Shelf) -> str | None:
+        """Add what was made to the file; in words why that could not be."""
+        if not shelf.made:
+            return None
+        try:
+            made = [self._redacted(call) for _, call in sorted(shelf.made, key=lambda pair: pair[0])]
+        except Exception as error:  # noqa: BLE001  # a redaction is anybody's code
+            # Its message may quote the text that it was to hide.
+            return f"{case}: its model calls were not kept: redacting them raised {type(error).__name__}"
+        try:
+            self._locks.mkdir(parents=True, exist_ok=True)
+            with self._lock, self._turn():
+                merged = self._kept(shelf)
+                merged.update({call.place: call for call in made})
+                replace_file(shelf.path, dump_calls(case, list(merged.values())))
+                self._stale.pop(shelf.path, None)
+                self._stale.setdefault(shelf.path, set())
+        except (OSError, CassetteError, ValueError, RecursionError) as error:
+            return f"{case}: its model calls were not kept in {shelf.name}: {error}"
+        return None
+
+    def _turn(self) -> BaseFileLock:
+        """What processes take turns by; one object, for making it costs more than taking it."""
+        from filelock import FileLock
+
+        if self._file_lock is None:
+            self._file_lock = FileLock(self._locks / ".lock", timeout=_LOCK_TIMEOUT_S)
+        return self._file_lock
+
+    def _kept(self, shelf: Shelf) -> Calls:
+        """What the file holds by now, without what this run replaces."""
+        if stamp(shelf.path) == shelf.stamp and self._mode != "all":
+            return dict(shelf.calls)
+        stale = self._stale.get(shelf.path, set())
+        return {place: call for place, call in self._load(shelf.path).items() if place not in stale}
+
+    def _load(self, path: Path) -> Calls:
+        try:
+            return load_calls(path)
+        except CassetteError:
+            if self._mode == "all":  # the remedy that the error names
+                return {}
+            raise
+
+    def _redacted(self, call: Recorded) -> Recorded:
+        request = self._redaction.value(call.request)
+        return replace(call, request=request, body=self._redaction.body(kind_of(call.path), call.body))

@@ -1,0 +1,118 @@
+"""
+Writes JSON values as YAML that a person can review: block style, sorted keys, long text line by line.
+
+PyYAML's fast writer folds any text that holds an emoji or a trailing space into one escaped line, and
+its slow one costs more than the model call it records; hence this one. Reading is PyYAML's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from math import isinf, isnan
+from typing import Any
+
+# What a reader of YAML refuses, breaks lines at, or a reviewer would not see as what it is.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile(r"(?:[^\W\d_]|/)(?:[\w ,.;()'/?!%&*+=<>@$-]*[\w.;()'/?!%*+=<>$-])?")
+_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_LONGEST_KEY = 1000  # a longer one must be written as an explicit key
+
+
+def to_yaml(value: Any) -> str:
+    """A JSON value as a YAML document; half a surrogate pair is written as `!json`."""
+    lines: list[str] = []
+    _write(value, 0, "", lines)
+    return "".join(lines)
+
+
+@lru_cache(maxsize=1)
+def yaml_loader() -> Any:
+    """The fastest safe loader there is, which also knows `!json`."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor("!json", lambda loader, node: json.loads(loader.construct_scalar(node)))
+    return Loader
+
+
+def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
+    """
+    Append a value's lines.
+
+    Args:
+        column: Where the keys or dashes of the value stand.
+        lead: What the line already holds: a key, a dash.
+    """
+    pad = " " * column
+    if isinstance(value, Mapping) and value:
+        for number, key in enumerate(sorted(value)):
+            start = lead if number == 0 else pad
+            name = _scalar(key)
+            if len(name) > _LONGEST_KEY:
+                lines.append(f"{start}? {name}\n")
+                start, name = pad, ""
+            _write_inside(value[key], column, f"{start}{name}:", lines)
+    elif isinstance(value, (list, tuple)) and value:
+        for number, item in enumerate(value):
+            start = lead if number == 0 else pad
+            nested = isinstance(item, (Mapping, list, tuple)) and item
+            if nested:
+                _write(item, column + 2, f"{start}- ", lines)
+            else:
+                lines.append(f"{start}- {_leaf(item, column + 2)}\n")
+    else:
+        lines.append(f"{lead}{_leaf(value, column)}\n")
+
+
+def _write_inside(value: Any, column: int, start: str, lines: list[str]) -> None:
+    """A mapping's value: a leaf behind its key, anything else on the next lines."""
+    if isinstance(value, Mapping) and value:
+        lines.append(f"{start}\n")
+        _write(value, column + 2, " " * (column + 2), lines)
+    elif isinstance(value, (list, tuple)) and value:
+        lines.append(f"{start}\n")
+        _write(value, column, " " * column, lines)
+    else:
+        lines.append(f"{start} {_leaf(value, column + 2)}\n")
+
+
+def _leaf(value: Any, column: int) -> str:
+    if isinstance(value, str):
+        lines = "\n" in value and not _UNSAFE.search(value) and not value.isspace()
+        return _literal(value, " " * column) if lines else _scalar(value)
+    if isinstance(value, float):
+        return _number(value)
+    return json.dumps(value)  # null, true, whole numbers, {} and [] are the same in both
+
+
+def _literal(text: str, pad: str) -> str:
+    body = text.rstrip("\n")
+    ending = len(text) - len(body)
+    # The digit says where the text starts, when its own first characters would mislead.
+    header = "|" + ("2" if text[0] in " \t\n" else "") + ("-" if not ending else "" if ending == 1 else "+")
+    lines = [f"{pad}{line}" if line else "" for line in body.split("\n")]
+    return header + "\n" + "\n".join(lines) + "\n" * max(ending - 1, 0)
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
+        return text
+    if _SURROGATE.search(text):
+        return "!json '" + json.dumps(text).replace("'", "''") + "'"
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+
+
+def _number(value: float) -> str:
+    if isnan(value):
+        return ".nan"
+    if isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    text = repr(value)
+    return text if "." in text else text.replace("e", ".0e")  # YAML's floats have a point

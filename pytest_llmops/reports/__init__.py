@@ -1,0 +1,1 @@
+"""Runs and verdicts, written for people and for machines."""

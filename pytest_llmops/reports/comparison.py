@@ -1,0 +1,94 @@
+"""A comparison of two runs, as `llmops compare` shows it: text for people, JSON for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_llmops.gates.outcomes import count
+from pytest_llmops.records import Change, RunComparison, Verdict
+from pytest_llmops.reports.printable import printable
+from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict
+
+VERSION = 1
+_LISTED = 20
+
+
+def comparison_json(comparison: RunComparison) -> dict[str, Any]:
+    """The comparison as JSON values; every number is finite, every one of the five counts is there."""
+    return {
+        "version": VERSION,
+        "outcome": comparison.outcome,
+        "verdicts": [_verdict(verdict, comparison.level) for verdict in comparison.verdicts],
+        "cases": {
+            "new": list(comparison.new),
+            "missing": list(comparison.missing),
+            "changed": [
+                {
+                    "case": change.case,
+                    "metric": change.metric,
+                    "before": change.before,
+                    "after": change.after,
+                    "confirmed": change.confirmed,
+                }
+                for change in comparison.changed
+            ],
+        },
+        "counts": count(verdict.outcome for verdict in comparison.verdicts),
+    }
+
+
+def render_comparison(comparison: RunComparison) -> list[str]:
+    """
+    A row a check, what is behind each that did not pass, the cases that came, went or changed, counts.
+
+    Changes that may be chance are counted; only confirmed ones are listed.
+    """
+    lines = render_table(comparison.verdicts)
+    for verdict in comparison.verdicts:
+        if verdict.outcome != "passed":
+            lines += ["", *render_verdict(verdict)]
+        elif verdict.advice:
+            lines += ["", f"  passed     {printable(verdict.check)}: {printable(verdict.advice)}"]
+    confirmed = [change for change in comparison.changed if change.confirmed]
+    lines += _names("missing, of the baseline's cases", comparison.missing)
+    lines += _names("new cases", comparison.new)
+    if confirmed:
+        rows = [("case", "metric", "before", "after"), *(_change(change) for change in confirmed[:_LISTED])]
+        lines += ["", f"changed cases, beyond chance: {len(confirmed)}"]
+        lines += [f"  {line}" for line in align(rows)]
+        lines += [f"  and {len(confirmed) - _LISTED} more"] if len(confirmed) > _LISTED else []
+    if unclear := len(comparison.changed) - len(confirmed):
+        lines += ["", f"readings that changed and may be chance: {unclear}"]
+    counts = count(verdict.outcome for verdict in comparison.verdicts)
+    return [*lines, "", f"{comparison.outcome}: {render_counts(counts)} (level {comparison.level:g})"]
+
+
+def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:
+    return {
+        "check": verdict.check,
+        "outcome": verdict.outcome,
+        "cases": verdict.cases,
+        "baseline": verdict.baseline,
+        "observed": verdict.observed,
+        "difference": verdict.difference,
+        "interval": None if verdict.interval is None else list(verdict.interval),
+        "level": level,
+        "p_value": verdict.p_value,
+        "p_adjusted": verdict.p_adjusted,
+        "reason": verdict.reason,
+        "evidence": list(verdict.evidence),
+        "advice": verdict.advice,
+        "known": verdict.known,
+    }
+
+
+def _names(title: str, cases: tuple[str, ...]) -> list[str]:
+    if not cases:
+        return []
+    listed = [f"  {printable(case)}" for case in cases[:_LISTED]]
+    more = [f"  and {len(cases) - _LISTED} more"] if len(cases) > _LISTED else []
+    return ["", f"{title}: {len(cases)}", *listed, *more]
+
+
+def _change(change: Change) -> tuple[str, str, str, str]:
+    return printable(change.case), printable(change.metric), f"{change.before:.4g}", f"{change.after:.4g}"

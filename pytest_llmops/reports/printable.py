@@ -1,0 +1,44 @@
+"""The one way to show text that a model, an app or a file wrote: nothing in it can act on a terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+# Control, format (bidi overrides, zero width, tags), surrogate, private, unassigned; line and paragraph ends.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def printable(value: Any, limit: int = 400) -> str:
+    """
+    The value on one line with everything invisible escaped, cut after about `limit` characters.
+
+    A text stands as it is, any other value as JSON. What was cut is told as a number of characters.
+    """
+    text = value if isinstance(value, str) else _as_json(value)
+    shown: list[str] = []
+    length = 0
+    for index, character in enumerate(text):
+        piece = _escape(character)
+        if length + len(piece) > limit:
+            return f"{''.join(shown)}… ({len(text) - index:,} more characters)"
+        shown.append(piece)
+        length += len(piece)
+    return "".join(shown)
+
+
+def _escape(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return f"a {type(value).__name__}"

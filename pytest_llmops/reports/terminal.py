@@ -1,0 +1,161 @@
+"""What pytest and `llmops run` show: a case that is not good, the suite's table, every count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.reports.printable import printable
+
+_TEXT = 400
+_REASON = 300
+_ANSWERS = 3
+_PLACES = 10
+
+
+def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> str:
+    """
+    Why a case is not good: where it is written, what was asked and answered, a line a verdict.
+
+    Passed checks are left out, unless all are. Every text is escaped and cut.
+    """
+    source = f"{case.source.path}:{case.source.line}: " if case.source else ""
+    lines = [f"{printable(source)}{printable(case.id)}", f"  input      {printable(case.input, _TEXT)}"]
+    lines += _answers(result)
+    if case.reference is not None:
+        lines.append(f"  reference  {printable(case.reference, _TEXT)}")
+    told = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
+    for verdict in told:
+        lines += render_verdict(verdict)
+    return "\n".join(lines)
+
+
+def render_suite(verdicts: Sequence[Verdict]) -> str:
+    """Why suite checks are not good: each one's numbers and reason."""
+    return "\n".join(line for verdict in verdicts for line in render_verdict(verdict))
+
+
+def render_verdict(verdict: Verdict) -> list[str]:
+    """One verdict: outcome, check, numbers and reason; evidence and advice below it."""
+    outcome = "known" if verdict.known else verdict.outcome
+    numbers = ", ".join(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
+    head = f"  {outcome:<10} {printable(verdict.check)}"
+    head += f": {numbers}" if numbers else ""
+    head += f"; {printable(verdict.reason, _REASON)}" if verdict.reason else ""
+    lines = [head]
+    lines += [f"             {_evidence(evidence)}" for evidence in verdict.evidence[:_PLACES]]
+    if len(verdict.evidence) > _PLACES:
+        lines.append(f"             and {len(verdict.evidence) - _PLACES} more")
+    if verdict.advice:
+        lines.append(f"             {printable(verdict.advice, _REASON)}")
+    return lines
+
+
+def render_summary(
+    run: Run,
+    counts: Mapping[Outcome, int],
+    problems: Sequence[str] = (),
+    *,
+    suite: Sequence[Verdict] = (),
+    wall_s: float | None = None,
+) -> list[str]:
+    """
+    The closing lines of a run.
+
+    Args:
+        counts: Of the items' outcomes.
+        problems: Sentences about what could not be kept or read beside the cases.
+        suite: The suite's verdicts, for the table.
+        wall_s: From the start of the run to its end, in seconds.
+    """
+    lines = [*render_table(suite), render_counts(counts), render_usage(run.usage, wall_s)]
+    lines += [printable(problem, _TEXT) for problem in problems]
+    return lines
+
+
+def render_counts(counts: Mapping[Outcome, int]) -> str:
+    """`41 passed, 3 failed, 0 regressed, 1 undecided, 1 error`: every count, zeros included."""
+    return ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in OUTCOMES)
+
+
+def render_usage(usage: Usage, wall_s: float | None = None) -> str:
+    """Model calls, how many were replayed, tokens, cost and time; what is not known says so."""
+    made = usage.calls - usage.replayed
+    tokens = "tokens unknown"
+    if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+        tokens = f"{usage.prompt_tokens:,} prompt and {usage.completion_tokens:,} completion tokens"
+    cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:,.4f}"
+    calls = f"{made:,} model calls made, {usage.replayed:,} replayed"
+    return ", ".join((calls, tokens, cost, *(() if wall_s is None else (f"{wall_s:.1f} s",))))
+
+
+def render_table(verdicts: Sequence[Verdict]) -> list[str]:
+    """A row a check: observed, baseline, difference with its interval, p, outcome. Empty for none."""
+    if not verdicts:
+        return []
+    compared = any(verdict.baseline is not None for verdict in verdicts)
+    head = (
+        "check",
+        "observed",
+        *(("baseline", "difference", "interval", "p") if compared else ()),
+        "outcome",
+    )
+    return align([head, *(_row(verdict, compared=compared) for verdict in verdicts)])
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equally many cells as lines with columns two spaces apart."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
+    cells = [printable(verdict.check), _number(verdict.observed)]
+    if compared:
+        low_high = (
+            "" if verdict.interval is None else f"{verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g}"
+        )
+        difference = "" if verdict.difference is None else f"{verdict.difference:+.3g}"
+        p_value = verdict.p_adjusted if verdict.p_adjusted is not None else verdict.p_value
+        cells += [
+            _number(verdict.baseline),
+            difference,
+            low_high,
+            "" if p_value is None else f"{p_value:.3g}",
+        ]
+    return (*cells, "known" if verdict.known else verdict.outcome)
+
+
+def _answers(result: CaseResult) -> Iterable[str]:
+    texts = list(dict.fromkeys(output.text for output in result.outputs))
+    for text in texts[:_ANSWERS]:
+        yield f"  answer     {printable(text, _TEXT)}"
+    if len(texts) > _ANSWERS:
+        yield f"             and {len(texts) - _ANSWERS} other answers"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _against_baseline(verdict: Verdict) -> str:
+    if verdict.baseline is None:
+        return ""
+    told = f"baseline {_number(verdict.baseline)}"
+    if verdict.difference is not None:
+        told += f", difference {verdict.difference:+.3g}"
+    if verdict.interval is not None:
+        told += f" ({verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g})"
+    return told
+
+
+def _evidence(evidence: Any) -> str:
+    """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
+    if isinstance(evidence, Mapping) and evidence:
+        return ", ".join(
+            f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in evidence.items()
+        )
+    return printable(evidence, 200)

@@ -1,0 +1,193 @@
+"""
+The loop: cases run concurrently on a thread of its own, ahead of whoever waits for them.
+
+Nothing here knows pytest. A case's future holds its `CaseResult`, whatever became of the app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from pytest_llmops.golden import input_hash
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Span
+from pytest_llmops.registry import create_metric
+from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.store import SharedStore
+
+_POLL_S = 0.02
+_MOST_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One case to do: `id` is the item's, `metrics` every one that it is scored with, by name."""
+
+    id: str
+    case: Case
+    repeats: int
+    metrics: tuple[tuple[str, Metric], ...]
+
+
+def plan(golden: Golden, repeats: int) -> list[Work]:
+    """The work of a golden file, in its order; a case is scored for its own checks and the suite's."""
+    works = []
+    for case in golden.cases:
+        options = {check.metric: check.options for check in golden.suite}
+        options |= {check.metric: check.options for check in case.checks}
+        own = {check.metric for check in case.checks}
+        metrics = {name: create_metric(name, given) for name, given in options.items()}
+        works.append(
+            Work(
+                id=f"{golden.path}::{case.id}",
+                case=case,
+                repeats=case.repeats or repeats,
+                metrics=tuple(
+                    (name, metric)
+                    for name, metric in metrics.items()
+                    if name in own or _can_score(metric, case)
+                ),
+            )
+        )
+    return works
+
+
+def _can_score(metric: Metric, case: Case) -> bool:
+    """Whether a suite's metric says anything of this case: without a reference it cannot."""
+    return not (
+        ("reference" in metric.needs and case.reference is None)
+        or ("relevant" in metric.needs and not case.relevant)
+    )
+
+
+@dataclass(slots=True)
+class Execution:
+    """
+    Cases in work, in this process.
+
+    Attributes:
+        concurrency: Questions to the app that may be open at once.
+        seal: Applied to a finished result before anybody sees it; masks what a leak check found.
+        store: Where the processes of a session share results; None when this is the only one.
+    """
+
+    asker: Asker
+    scorer: Scorer
+    concurrency: int
+    seal: Callable[[CaseResult], CaseResult] = lambda result: result
+    store: SharedStore | None = None
+    _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _slots: asyncio.Semaphore = field(init=False)
+    _leases: asyncio.Semaphore = field(init=False)
+
+    def submit(self, work: Work) -> Future[CaseResult]:
+        """Start on a case, unless it was started before."""
+        if work.id not in self._futures:
+            loop = self._started()
+            self._futures[work.id] = asyncio.run_coroutine_threadsafe(self._do_once(work), loop)
+        return self._futures[work.id]
+
+    def finished(self) -> dict[str, CaseResult]:
+        """The results there are, by item id."""
+        done = {
+            case: future for case, future in self._futures.items() if future.done() and not future.cancelled()
+        }
+        return {case: future.result() for case, future in done.items() if future.exception() is None}
+
+    def close(self) -> None:
+        """Stop within moments: what is not finished is given up, threads of the app are left behind."""
+        self.scorer.close()
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(_cancel_all, loop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._slots = asyncio.Semaphore(self.concurrency)
+            self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
+            threading.Thread(target=_serve, args=(self._loop,), name="llmops-cases", daemon=True).start()
+        return self._loop
+
+    async def _do_once(self, work: Work) -> CaseResult:
+        """Do a case, or wait for the process that holds its lease; take over should that one die."""
+        if self.store is None:
+            return await self._do(work)
+        while True:
+            result = self.store.read(work.id)
+            if result is not None:
+                return result
+            async with self._leases:
+                with self.store.lease(work.id) as granted:
+                    if granted and self.store.read(work.id) is None:
+                        if self.store.count_try(work.id) > _MOST_TRIES:
+                            result = _deadly(work)
+                        else:
+                            result = await self._do(work)
+                        self.store.write(result)
+                        return result
+            await asyncio.sleep(_POLL_S)
+
+    async def _do(self, work: Work) -> CaseResult:
+        answers = await asyncio.gather(*(self._ask(work, repeat) for repeat in range(work.repeats)))
+        outputs = [(output, spans) for output, spans in answers if isinstance(output, Output)]
+        failures = [output for output, _ in answers if isinstance(output, Failure)]
+        results = await self._score(work, outputs)
+        return self.seal(
+            CaseResult(
+                case=work.id,
+                input_hash=input_hash(work.case),
+                outputs=tuple(output for output, _ in outputs),
+                scores=tuple(result for result in results if isinstance(result, Score)),
+                failures=(*failures, *(result for result in results if isinstance(result, Failure))),
+            )
+        )
+
+    async def _ask(self, work: Work, repeat: int) -> tuple[Output | Failure, tuple[Span, ...]]:
+        async with self._slots:
+            return await self.asker.ask(work.id, repeat, work.case.input)
+
+    async def _score(
+        self, work: Work, outputs: Sequence[tuple[Output, tuple[Span, ...]]]
+    ) -> list[Score | Failure]:
+        samples = [
+            Sample(
+                output=output,
+                input=work.case.input,
+                reference=work.case.reference,
+                relevant=work.case.relevant,
+                spans=spans,
+            )
+            for output, spans in outputs
+        ]
+        jobs = [
+            asyncio.wrap_future(self.scorer.submit(metric, samples)) for _, metric in work.metrics if samples
+        ]
+        named = zip(work.metrics, await asyncio.gather(*jobs), strict=False)
+        return [replace(result, metric=name) for (name, _), results in named for result in results]
+
+
+def _deadly(work: Work) -> CaseResult:
+    error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
+    failure = Failure(metric="", stage="app", error=error)
+    return CaseResult(case=work.id, input_hash=input_hash(work.case), failures=(failure,))
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.call_soon(loop.stop)

@@ -1,0 +1,98 @@
+"""
+Scores in full batches: whatever arrived while a metric was busy is its next batch.
+
+So a model sees one text when little is to do and hundreds when much is, and nothing waits for a
+timer. One scorer serves a process, or a whole session by way of the scoring service.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.protocols import Metric, ScoreBatch
+from pytest_llmops.records import Failure, Sample, Score
+
+Result = Score | Failure
+_Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
+
+
+class Scorer:
+    """Collects what is to be scored and scores it on one thread of its own, metric by metric."""
+
+    def __init__(self, score_batch: ScoreBatch | None = None) -> None:
+        """`score_batch` does the scoring; by default the metric itself, in this process."""
+        self._score_batch = score_batch or score_here
+        self._waiting: dict[Metric, list[_Job]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
+        """Score soon; the future holds one result a sample, in order, and never an exception."""
+        job: Future[Sequence[Result]] = Future()
+        with self._changed:
+            self._waiting.setdefault(metric, []).append((samples, job))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return job
+
+    def close(self) -> None:
+        """Take no further work; what is being scored ends by itself."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                metric = next(iter(self._waiting))
+                jobs = self._waiting.pop(metric)
+            batch = [sample for samples, _ in jobs for sample in samples]
+            results = iter(score_safely(self._score_batch, metric, batch))
+            for samples, job in jobs:
+                job.set_result([next(results) for _ in samples])
+
+
+def score_here(metric: Metric, batch: Sequence[Sample]) -> Sequence[Result]:
+    """Score in this process."""
+    return metric.score(batch)
+
+
+def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample]) -> list[Result]:
+    """
+    One result a sample whatever happens: an exception, a wrong count, or a number that is none
+    becomes a `Failure`. A batch that raised is scored again one by one, so that one bad sample
+    costs no other case its score.
+    """
+    try:
+        results = list(score_batch(metric, batch))
+        if len(results) != len(batch):
+            raise ValueError(f"{metric.name} gave {len(results)} results for {len(batch)} outputs")  # noqa: TRY301
+    except Exception as error:  # noqa: BLE001 - a metric is anybody's code; what it raises is a result
+        if len(batch) > 1 and not isinstance(error, LLMOpsError):
+            return [score_safely(score_batch, metric, [sample])[0] for sample in batch]
+        reason = str(error) if isinstance(error, LLMOpsError) else f"{type(error).__name__}: {error}"
+        return [
+            Failure(metric=metric.name, stage="score", error=reason, repeat=sample.output.repeat)
+            for sample in batch
+        ]
+    return [_finite(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
+
+
+def _finite(metric: Metric, sample: Sample, result: Result) -> Result:
+    repeat = sample.output.repeat
+    if isinstance(result, Score) and not math.isfinite(result.value):
+        error = f"{metric.name} gave {result.value}, which is no score"
+        return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+    return replace(result, metric=metric.name, repeat=repeat)

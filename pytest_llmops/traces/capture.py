@@ -1,0 +1,108 @@
+"""
+Spans of the app under test, caught where they end and kept apart by the case that caused them.
+
+An app that traces with OpenTelemetry needs no change: its spans are read from the tracer provider of
+this process. Which case a span belongs to follows the context, as OpenTelemetry's own parents do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from importlib.util import find_spec
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.records import Span
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Span as SdkSpan
+
+_current: ContextVar[list[Span] | None] = ContextVar("pytest_llmops_spans", default=None)
+_installing = Lock()
+_installed = False
+
+_NANOSECONDS = 1e9
+
+
+@contextlib.contextmanager
+def capture() -> Iterator[list[Span]]:
+    """Collect the spans that this context starts; the list grows as they end, children first."""
+    spans: list[Span] = []
+    token = _current.set(spans)
+    try:
+        yield spans
+    finally:
+        _current.reset(token)
+
+
+def install() -> None:
+    """
+    Listen to OpenTelemetry, if it is installed.
+
+    To be called after the app was imported: a provider that the app set up on import is listened to,
+    and only where there is none one of ours is set.
+    """
+    global _installed  # noqa: PLW0603 - a provider's processors cannot be listed, so we remember ours
+    with _installing:
+        if _installed or find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+            return
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = trace.get_tracer_provider()
+        if not isinstance(provider, TracerProvider):
+            provider = TracerProvider()
+            trace.set_tracer_provider(provider)
+        provider.add_span_processor(_collector())
+        _installed = True
+
+
+def _collector() -> Any:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    class Collector(SpanProcessor):
+        """Remembers at a span's start whose it is, since it may end in another context."""
+
+        def __init__(self) -> None:
+            self.owners: dict[int, list[Span]] = {}
+
+        def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002
+            owner = _current.get()
+            if owner is not None:
+                self.owners[id(span)] = owner
+
+        def on_end(self, span: ReadableSpan) -> None:
+            owner = self.owners.pop(id(span), None)
+            if owner is not None:
+                owner.append(read_otel_span(span))
+
+    return Collector()
+
+
+def read_otel_span(span: ReadableSpan) -> Span:
+    """An OpenTelemetry span as ours, with the exceptions and links it holds as events."""
+    context = span.get_span_context()
+    kind = (span.attributes or {}).get("gen_ai.operation.name") or (span.attributes or {}).get(
+        "openinference.span.kind"
+    )
+    events = [{"name": event.name, "attributes": dict(event.attributes or {})} for event in span.events] + [
+        {"name": "link", "attributes": dict(link.attributes or {})} for link in span.links
+    ]
+    status = span.status.status_code.name.lower()
+    if span.status.description:
+        status = f"{status}: {span.status.description}"
+    return Span(
+        span_id=f"{context.span_id:016x}" if context else "",
+        parent_id=f"{span.parent.span_id:016x}" if span.parent else None,
+        name=span.name,
+        kind=str(kind or span.kind.name.lower()),
+        start=(span.start_time or 0) / _NANOSECONDS,
+        end=(span.end_time or 0) / _NANOSECONDS,
+        attributes=dict(span.attributes or {}),
+        events=tuple(events),
+        status=status,
+    )

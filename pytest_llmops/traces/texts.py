@@ -1,0 +1,75 @@
+"""Every piece of text in a span or a JSON value, with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from pytest_llmops.records import Span
+
+_DEEPEST = 64  # levels of nesting, of JSON inside strings too; what lies deeper is read as one text
+_JSON_STARTS = ("{", "[", '"')
+_TIMES = frozenset({"start", "end"})
+
+
+def walk(value: Any) -> Iterator[tuple[str, str]]:
+    """
+    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times.
+
+    A key stands at the place of its value. A string that holds JSON is told by the texts in it, their
+    places below the string's, repeated keys and all.
+    """
+    if isinstance(value, Span):
+        for field in fields(value):
+            if field.name not in _TIMES:
+                yield from _walk(getattr(value, field.name), f"/{field.name}", 1)
+    else:
+        yield from _walk(value, "", 0)
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """A JSON object as written: of a key that stands there twice, both values can be read."""
+
+    __slots__ = ()
+
+
+def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        inner = _parse(value) if depth < _DEEPEST else None
+        if inner is None:
+            yield pointer, value
+        else:
+            yield from _walk(inner, pointer, depth + 1)
+    elif value is None or isinstance(value, bool):
+        return
+    elif isinstance(value, Mapping | _Pairs | list | tuple | set | frozenset) and depth < _DEEPEST:
+        if isinstance(value, Mapping | _Pairs):
+            items = value.items() if isinstance(value, Mapping) else value
+            for key, item in items:
+                below = f"{pointer}/{_escape(str(key))}"
+                yield below, str(key)
+                yield from _walk(item, below, depth + 1)
+        else:
+            for at, item in enumerate(value):
+                yield from _walk(item, f"{pointer}/{at}", depth + 1)
+    elif isinstance(value, bytes):
+        yield pointer, value.decode(errors="replace")
+    else:
+        yield pointer, str(value)
+
+
+def _parse(text: str) -> Any:
+    """What a string of JSON holds, numbers as they are written; None when it is no object, list or string."""
+    if not text.lstrip().startswith(_JSON_STARTS):
+        return None
+    try:
+        return json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _escape(key: str) -> str:
+    """A key as a step of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,35 @@
+"""What can go wrong in the app itself; errors of the model endpoint stay `openai`'s own."""
+
+from __future__ import annotations
+
+
+class AppError(Exception):
+    """The question cannot be answered for a reason the person who runs the app can mend."""
+
+
+class SettingsError(AppError):
+    """An environment variable holds a value the app cannot use."""
+
+
+class KnowledgeError(AppError):
+    """The knowledge folder is missing, or a document in it breaks the format."""
+
+
+class PromptError(AppError):
+    """A prompt file is missing or breaks the format."""
+
+
+class WeightsError(AppError):
+    """The weights of the embedded models are not where they should be."""
+
+
+class OrdersError(AppError):
+    """The file of orders is missing or breaks the format."""
+
+
+class EndpointError(AppError):
+    """The embedded endpoint could be neither found nor started."""
+
+
+class QuestionError(AppError):
+    """The question is empty or too long."""

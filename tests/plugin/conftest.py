@@ -1,0 +1,74 @@
+"""A tiny project with an app and a golden file, run by a pytest of its own."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+APP = """
+    from pathlib import Path
+
+    ANSWERS = {"capital of France?": "Paris", "capital of Spain?": "Madrid", "capital of Italy?": "Milan"}
+
+    def answer(question):
+        with Path("asked.log").open("a") as log:
+            log.write(question + "\\n")
+        return ANSWERS[question]
+"""
+
+GOLDEN = """
+    version: 1
+    app: capitals:answer
+    cases:
+      - id: france
+        input: capital of France?
+        tags: [north]
+        checks: {keywords: {all: [Paris]}}
+      - id: spain
+        input: capital of Spain?
+        tags: [south]
+        checks: {keywords: {all: [Madrid]}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    pytester: pytest.Pytester
+
+    @property
+    def path(self) -> Path:
+        return self.pytester.path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def golden(self, text: str = GOLDEN, name: str = "golden/capitals.yaml") -> Path:
+        return self.write(name, text)
+
+    def app(self, text: str = APP) -> Path:
+        return self.write("capitals.py", text)
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """In a process of its own, as a user's would be."""
+        return self.pytester.runpytest_subprocess("--llm-golden", "-p", "no:cacheprovider", *arguments)
+
+    def asked(self) -> list[str]:
+        log = self.path / "asked.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Holds the app and golden file above, until a test writes others."""
+    # Other plugins that are installed here take two seconds a process to import.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio")
+    project = Project(pytester)
+    project.app()
+    project.golden()
+    return project

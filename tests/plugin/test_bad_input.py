@@ -1,0 +1,152 @@
+"""What can be wrong around a run: one clear message, other cases go on, nothing is green by accident."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def test_a_misspelt_metric_stops_the_run_before_any_model_is_called(project):
+    project.golden("""
+        version: 1
+        app: capitals:answer
+        cases:
+          - {id: a, input: hi, checks: {exact_mach: true}}
+          - {id: a, input: ho, chekcs: {}}
+    """)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*capitals.yaml:5: a: *'exact_mach'*Did you mean 'exact_match'?*", "*capitals.yaml:6: *"]
+    )
+    result.stderr.no_fnmatch_line("*Traceback*")
+    assert project.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("golden/capitls.yaml",), "*golden/capitls.yaml: no such file or folder. Did you mean 'capitals.yaml'?*"),
+        (("--llm-record", "nwe"), "*record is one of none, once, new, all, not 'nwe'*Did you mean 'new'?*"),
+        (("--llm-concurrency", "0"), "*concurrency must be a whole number above 0, not '0'*"),
+        (("--llm-baseline", "base.json"), "*base.json*no such run file*"),
+    ],
+)
+def test_a_wrong_argument_is_a_usage_error(project, arguments, message):
+    result = project.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_no_golden_folder(pytester):
+    result = pytester.runpytest_subprocess("--llm-golden")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*golden*"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("app", "message"),
+    [
+        ("capitls:answer", "*no module is named 'capitls'*"),
+        ("capitals:anwser", "*capitals has no 'anwser'. Did you mean 'answer'?*"),
+        ("capitals", "*must be written module:attribute*"),
+        ("capitals:ANSWERS", "*is a dict, which cannot be called*"),
+        ("broken:answer", "*importing it raised SyntaxError*"),
+    ],
+)
+def test_an_app_that_cannot_be_found_is_an_error_of_each_case(project, app, message):
+    project.write("broken.py", "def answer(:\n")
+    result = project.run("--llm-app", app)
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines([message])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('no such country')", "*the app raised ValueError: no such country*"),
+        ("return None", "*the app returned None; it must return a string*"),
+        ("return 3.5", "*the app returned a float*"),
+        ("return {'txt': 'x'}", "*the app returned a mapping whose 'text' is None*"),
+        ("return {'text': 'x', 'pasages': []}", "*'pasages'*Did you mean 'passages'?*"),
+        ("raise SystemExit(3)", "*the app raised SystemExit(3)*"),
+        ("time.sleep(60)", "*no answer within 0.5 s (timeout_s)*"),
+    ],
+)
+def test_one_broken_case_is_an_error_and_the_others_go_on(project, body, message):
+    project.app(f"""
+        import time
+        def answer(question):
+            if "France" in question:
+                {body}
+            return "Madrid"
+    """)
+    result = project.run("--llm-timeout-s", "0.5", "--llm-out", "run.json")
+    result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([message])
+    result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    run = json.loads((project.path / "run.json").read_text())
+    assert [len(each["failures"]) for each in run["results"]] == [1, 0]
+
+
+def test_a_metric_that_breaks_is_an_error_and_never_a_number(project):
+    project.write(
+        "conftest.py",
+        """
+        import math
+        from dataclasses import dataclass
+        from pytest_llmops.records import Bound, Score
+        from pytest_llmops.registry import register_metric
+
+        @dataclass(frozen=True)
+        class Odd:
+            name = "odd"
+            version = 1
+            needs = frozenset()
+            range = (0.0, 1.0)
+            higher_is_better = True
+            bound = Bound(comparison=">=", threshold=1.0)
+
+            def score(self, batch):
+                if any("Paris" in sample.output.text for sample in batch):
+                    raise RuntimeError("too far north")
+                return [Score(metric="odd", value=math.nan) for _ in batch]
+
+        register_metric("odd", Odd)
+    """,
+    )
+    project.golden("""
+        version: 1
+        app: capitals:answer
+        checks: {odd: true}
+        suite: {odd: {mean: ">= 0.5"}}
+        cases:
+          - {id: france, input: capital of France?}
+          - {id: spain, input: capital of Spain?}
+    """)
+    result = project.run()
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(["*RuntimeError: too far north*", "*odd gave nan*"])
+
+
+def test_what_a_model_says_cannot_move_the_terminal(project):
+    project.app(r"""
+        def answer(question):
+            return "\x1b[2J\x1b]0;owned\x07 Rome \u202e evil"
+    """)
+    result = project.run()
+    result.assert_outcomes(failed=2)
+    assert "\x1b[2J" not in result.stdout.str()
+    assert "\u202e" not in result.stdout.str()
+
+
+def test_a_read_only_home_costs_no_case(project):
+    project.write(".llmops", "a file where a folder should be\n")
+    result = project.run()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*.llmops*could not be written*"])

@@ -1,0 +1,36 @@
+"""An idle plugin imports one small module of ours, opens nothing, writes nothing, prints nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROBE = """
+import socket, sys
+
+def refuse(*_, **__):
+    raise AssertionError("an idle plugin opened a socket")
+
+socket.socket.connect = refuse
+
+def test_idle():
+    ours = sorted(name for name in sys.modules if name.split(".")[0] == "pytest_llmops")
+    assert ours == ["pytest_llmops", "pytest_llmops.plugin"]
+    heavy = {"numpy", "scipy", "openai", "presidio_analyzer", "yaml", "rich", "sacrebleu", "opentelemetry"}
+    assert not heavy & set(sys.modules)
+"""
+
+
+# Plugins of others that are installed here and import much.
+ABSENT = ("-p", "no:hypothesispytest", "-p", "no:langsmith_plugin", "-p", "no:anyio", "-p", "no:xdist")
+
+
+def test_an_idle_plugin_costs_one_small_module(pytester):
+    pytester.makepyfile(PROBE)
+    before = sorted(pytester.path.iterdir())
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *ABSENT, "-q"]
+    told = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert told.returncode == 0, told.stdout
+    assert "llm" not in told.stdout.lower().replace("llmops", "")
+    assert told.stderr == ""
+    assert [path for path in sorted(pytester.path.iterdir()) if path.name != "__pycache__"] == before

@@ -1,0 +1,122 @@
+"""Under xdist: the same outcomes, every case asked once, nothing lost with a worker."""
+
+from __future__ import annotations
+
+import json
+
+MANY = "version: 1\napp: capitals:answer\nsuite: {keywords: {mean: '>= 0.9'}}\ncases:\n" + "".join(
+    f"  - {{id: case-{number}, input: question {number}, checks: {{keywords: {{all: [answer]}}}}}}\n"
+    for number in range(24)
+)
+
+SLOW = """
+    import os, time
+    from pathlib import Path
+
+    def answer(question):
+        with Path("asked.log").open("a") as log:
+            log.write(f"{question} {os.getpid()}\\n")
+        time.sleep(0.05)
+        return "an answer" if question != "question 7" else "nothing"
+"""
+
+
+def outcomes(project, *arguments: str) -> dict[str, object]:
+    project.run("--llm-out", "run.json", *arguments)
+    run = json.loads((project.path / "run.json").read_text())
+    return {each["case"]: [score["value"] for score in each["scores"]] for each in run["results"]}
+
+
+def test_the_same_outcomes_with_and_without_workers(project):
+    project.app(SLOW)
+    project.golden(MANY)
+    alone = project.run()
+    alone.assert_outcomes(passed=24, failed=1)
+    scores = outcomes(project)
+    (project.path / "asked.log").unlink()
+    together = project.run("-n", "2")
+    together.assert_outcomes(passed=24, failed=1)
+    together.stdout.fnmatch_lines(["*24 passed, 1 failed, 0 regressed, 0 undecided, 0 error*"])
+    lines = project.asked()
+    assert len(lines) == 24
+    assert len({line.rsplit(" ", 1)[1] for line in lines}) == 2
+    assert outcomes(project, "-n", "2") == scores
+
+
+def test_a_worker_that_dies_takes_no_case_with_it(project):
+    project.app("""
+        import os, time
+        from pathlib import Path
+
+        def answer(question):
+            with Path("asked.log").open("a") as log:
+                log.write(question + "\\n")
+            time.sleep(0.05)
+            if question == "question 5":
+                try:
+                    Path("died").touch(exist_ok=False)
+                except FileExistsError:
+                    return "an answer"
+                os._exit(9)
+            return "an answer"
+    """)
+    project.golden(MANY)
+    result = project.run("-n", "2", "--llm-concurrency", "3", "--llm-out", "run.json")
+    result.stdout.fnmatch_lines(["*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    assert result.ret == 0
+    assert len(json.loads((project.path / "run.json").read_text())["results"]) == 24
+    assert set(project.asked()) == {f"question {number}" for number in range(24)}
+
+
+def test_a_case_that_kills_every_worker_is_an_error(project):
+    project.app("""
+        import os
+        def answer(question):
+            if question == "question 5":
+                os._exit(9)
+            return "an answer"
+    """)
+    project.golden(MANY.replace("suite: {keywords: {mean: '>= 0.9'}}\n", ""))
+    result = project.run("-n", "2", "--llm-concurrency", "1")
+    result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*ended the process*"])
+
+
+def test_a_metric_that_only_the_workers_know_is_scored_there(project):
+    project.write(
+        "conftest.py",
+        """
+        from dataclasses import dataclass
+        from pytest_llmops.records import Bound, Score
+        from pytest_llmops.registry import register_metric
+
+        @dataclass(frozen=True)
+        class Length:
+            name = "length"
+            version = 1
+            needs = frozenset()
+            range = (0.0, 1000.0)
+            higher_is_better = True
+            bound = Bound(comparison=">=", threshold=1.0)
+
+            def score(self, batch):
+                return [Score(metric="length", value=len(sample.output.text)) for sample in batch]
+
+        register_metric("length", Length)
+    """,
+    )
+    project.app("def answer(question): return 'an answer'\n")
+    project.golden("""
+        version: 1
+        app: capitals:answer
+        checks: {length: ">= 9"}
+        cases: [{id: a, input: x}, {id: b, input: y}, {id: c, input: z}]
+    """)
+    project.run("-n", "2").assert_outcomes(passed=3)
+
+
+def test_a_wrong_golden_file_is_told_once_and_no_worker_starts(project):
+    project.golden("version: 1\ncases: [{id: a}]\n")
+    result = project.run("-n", "2")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*capitals.yaml:2: a: *input*"])

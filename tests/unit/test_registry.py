@@ -1,0 +1,160 @@
+"""One door to metrics: built-ins, entry points, and what is registered in a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from pytest_llmops import registry
+from pytest_llmops.errors import MetricOptionError, UnknownMetricError
+from pytest_llmops.records import Bound
+from pytest_llmops.registry import create_metric, known_metrics, metric_options, register_metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """Characters of the output; `words` must be given."""
+
+    unit: str = "characters"
+    words: tuple[str, ...]
+
+    name: ClassVar[str] = "length"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    higher_is_better: ClassVar[bool] = False
+    bound: ClassVar[Bound] = Bound(comparison="<=", threshold=100)
+
+    def __post_init__(self) -> None:
+        if self.unit == "miles":
+            raise ValueError("unit cannot be 'miles'")
+
+    def score(self, batch: Any) -> Any:
+        return batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK(Length):
+    k: int = 1
+    words: tuple[str, ...] = ()
+
+
+class Nothing:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "_registered", {})
+    registry._parameters.cache_clear()
+    register_metric("length", Length)
+    register_metric("top@k", TopK)
+    register_metric("anything", lambda **options: Length(words=tuple(options)))
+    register_metric("nothing", Nothing)
+    yield
+    registry._parameters.cache_clear()
+
+
+def test_lists_become_tuples_so_that_equal_metrics_are_equal() -> None:
+    metric = create_metric("length", {"words": ["a", "b"]})
+
+    assert metric == Length(words=("a", "b"))
+    assert hash(metric) == hash(create_metric("length", {"words": ["a", "b"]}))
+
+
+def test_the_name_sets_k() -> None:
+    assert create_metric("top@3").k == 3  # type: ignore[attr-defined]
+    assert create_metric("top@k", {"k": 7}).k == 7  # type: ignore[attr-defined]
+    assert metric_options("top@3") == ("unit", "words")
+    assert "k" in metric_options("top@k")
+
+
+def test_a_name_with_its_own_number_may_be_registered() -> None:
+    register_metric("top@1", Length)
+
+    assert isinstance(create_metric("top@1", {"words": []}), Length)
+    assert not isinstance(create_metric("top@1", {"words": []}), TopK)
+
+
+def test_a_factory_with_open_options_takes_any() -> None:
+    assert create_metric("anything", {"x": 1, "y": 2}) == Length(words=("x", "y"))
+
+
+def test_a_later_registration_replaces_an_earlier_one_and_its_options() -> None:
+    assert metric_options("length") == ("unit", "words")
+
+    register_metric("length", lambda: Length(words=()))
+
+    assert metric_options("length") == ()
+    assert create_metric("length") == Length(words=())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "length",
+            {"wrods": []},
+            "length has no option 'wrods'. Did you mean 'words'? It takes: unit, words.",
+        ),
+        ("top@3", {"k": 5}, "top@3 has no option 'k'. It takes: unit, words."),
+        ("length", {}, "length needs the option 'words'."),
+        ("length", {"unit": "miles", "words": []}, "length: unit cannot be 'miles'"),
+        ("nothing", {}, "nothing: what its factory gives, a Nothing, is no metric."),
+        ("nothing", {"x": 1}, "nothing has no option 'x'. It takes none."),
+    ],
+)
+def test_options_that_cannot_be(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(MetricOptionError) as caught:
+        create_metric(name, options)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("lenght", "length"), ("top@k", "top@5"), ("top@0", "top@5"), ("recal@5", "recall@5"), ("zzz", None)],
+)
+def test_an_unknown_name_comes_with_its_near_miss(name: str, near: str | None) -> None:
+    with pytest.raises(UnknownMetricError) as caught:
+        create_metric(name)
+
+    said = str(caught.value)
+    assert said.startswith(f"no metric is named {name!r}.")
+    assert ("Did you mean" in said) == (near is not None)
+    assert near is None or f"Did you mean {near!r}?" in said
+    assert "recall@5" in said
+    assert "@k" not in said.removeprefix(f"no metric is named {name!r}")
+
+
+def test_a_metric_that_does_not_import_is_told_with_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_installed", lambda: {"gone": "no.such:Metric", "odd": "json:Metric"})
+
+    for name, path in (("gone", "no.such:Metric"), ("odd", "json:Metric")):
+        with pytest.raises(MetricOptionError, match=f"{name} cannot be loaded from {path}: "):
+            create_metric(name)
+        with pytest.raises(MetricOptionError):
+            metric_options(name)
+
+
+def test_an_installed_entry_point_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_installed", lambda: {"nil": f"{__name__}:Nothing"})
+
+    assert "nil" in known_metrics()
+    assert metric_options("nil") == ()
+
+
+@pytest.mark.parametrize("name", sorted(registry._BUILT_IN))
+def test_every_built_in_is_a_metric_of_its_name(name: str) -> None:
+    options = {"all": ["x"]} if name == "keywords" else {}
+    written = name.replace("@k", "@3")
+
+    assert create_metric(written, options).name == written
+
+
+def test_lexical_is_rouge_l() -> None:
+    assert create_metric("lexical") == create_metric("rouge_l")
+    assert {"lexical", "rouge_l", "recall@k"} <= set(known_metrics())
