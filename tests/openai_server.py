@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Fault = Literal["401", "429", "500", "cut", "cut_stream", "error_stream", "malformed"]
 
@@ -43,10 +43,12 @@ class OpenAIServer:
 
     latency_s: float = 0.0
     pause_s: float = 0.0
-    retry_after_s: float = 0.0
+    retry_after_s: float = 0.01
     fault: Fault | None = None
     faults: deque[Fault | None] = field(default_factory=deque)
-    answer: Callable[[Mapping[str, Any]], str | Mapping[str, Any]] = lambda request: echo(request)
+    answer: Callable[[Mapping[str, Any]], str | Mapping[str, Any]] = field(
+        default=lambda request: f"Echo: {last_user_text(request)}"
+    )
     requests: list[dict[str, Any]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     busiest: int = 0
@@ -60,7 +62,7 @@ class OpenAIServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> OpenAIServer:  # noqa: PYI034  # Self came to typing with Python 3.11
+    def __enter__(self) -> Self:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._thread.start()
@@ -135,7 +137,7 @@ class OpenAIServer:
             message = {
                 "401": "Incorrect API key provided: sk-invalid0000000000.",
                 "429": "Slow down.",
-                "500": "Oops.",
+                "500": "Something broke.",
             }
             _send(writer, int(fault), {"error": {"message": message[fault], "type": "test"}}, extra)
         elif path.endswith("/embeddings"):
@@ -169,10 +171,6 @@ class OpenAIServer:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
-
-
-def echo(request: Mapping[str, Any]) -> str:
-    return f"Echo: {last_user_text(request)}"
 
 
 def last_user_text(request: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?i:\bbearer|\bauthorization|\b\w{0,30}api[_-]?key|\b\w{0,30}secret(?:[_-]?key)?|access[_-]?token)"
             r"[\"']?(?:\s{0,3}[:=]\s{0,3}|\s)(?i:bearer\s{1,3})?[\"']?"
-            r"(?P<value>(?=[\w./+~-]{0,60}\d)(?=[\w./+~-]{0,60}[A-Za-z])[\w./+~-]{20,500}=*)"
+            r"(?P<value>(?=[\w./+~-]{0,60}\d)(?=[\w./+~-]{0,60}[A-Za-z])[\w./+~-]{20,4000}=*)"
         ),
     ),
     (

@@ -148,7 +148,7 @@ def _one_blas_thread() -> AbstractContextManager[object]:
     slower than one; threads of ours lose nothing there and are as fast on a quiet machine.
     """
     try:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         return nullcontext()
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -127,8 +128,6 @@ def _scan(text: str) -> tuple[Finding, ...]:
 
 def _drop_overlaps(found: Iterable[Finding]) -> tuple[Finding, ...]:
     """Of findings in order of preference, those that no earlier one touches; in order of place."""
-    from bisect import bisect_left, insort
-
     kept: list[tuple[int, int, Finding]] = []
     for each in found:
         at = bisect_left(kept, each.end, key=lambda item: item[0])
@@ -181,6 +180,6 @@ _STAND_INS: dict[str, Callable[[str], str]] = {
     "CREDIT_CARD": lambda _value: "4111111111111111",  # every gateway's test card
     "US_SSN": lambda _value: "219-09-9999",  # from an advertisement, never issued again
     "PHONE_NUMBER": lambda _value: "+1 202-555-0143",  # from the range kept for fiction
-    "IP_ADDRESS": lambda _value: "203.0.113.7",  # kept for documentation
+    "IP_ADDRESS": lambda value: "2001:db8::7" if ":" in value else "203.0.113.7",  # kept for documentation
     "CRYPTO": lambda _value: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",  # Bitcoin's first address
 }

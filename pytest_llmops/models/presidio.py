@@ -35,7 +35,9 @@ _PHONE_WORDS = re.compile(
 _PHONE_SHAPE = re.compile(r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4}")
 _SSN_WORDS = re.compile(r"(?i)social.security|\bssn|_ssn|\bss#")
 _SSN_SHAPE = re.compile(r"\d{3}-\d{2}-\d{4}")
-_VERSION_WORDS = re.compile(r"(?i)(?:versions?|upgrad\w*|updat\w*|releas\w*|firmware|build|\bv)\b[^\n]{0,40}\Z")
+_VERSION_WORDS = re.compile(
+    r"(?i)(?:versions?|upgrad\w*|updat\w*|releas\w*|firmware|build|\bv)\b[^\n]{0,40}\Z"
+)
 
 
 class _Kind(NamedTuple):
@@ -63,7 +65,7 @@ def find_personal(text: str) -> Iterator[tuple[str, int, int, float]]:
             if not kind.fits(text, candidate.start(), candidate.end()):
                 continue
             best: dict[tuple[int, int], float] = {}
-            for each in _recognizer(kind).analyze(candidate[0], [kind.name], None):
+            for each in _recognizer(kind).analyze(candidate[0], [kind.name], None):  # type: ignore[arg-type]  # patterns need none
                 span = candidate.start() + each.start, candidate.start() + each.end
                 best[span] = max(each.score, best.get(span, 0.0))
             yield from ((kind.name, *span, score) for span, score in best.items() if score >= _ENOUGH)
@@ -100,7 +102,9 @@ def _card() -> EntityRecognizer:
     from presidio_analyzer import Pattern
     from presidio_analyzer.predefined_recognizers import CreditCardRecognizer
 
-    whole = Pattern("card", r"[\d -]+", 0.3)  # the candidate's shape is stricter than Presidio's; Luhn decides
+    whole = Pattern(
+        "card", r"[\d -]+", 0.3
+    )  # the candidate's shape is stricter than Presidio's; Luhn decides
     return CreditCardRecognizer(patterns=[whole])
 
 
@@ -131,7 +135,7 @@ def _phone_abroad() -> EntityRecognizer:
 def _phone_at_home() -> EntityRecognizer:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-    return PhoneRecognizer()
+    return PhoneRecognizer(supported_regions=("US", "GB", "DE", "FR", "IN"))
 
 
 def _always(_text: str, _start: int, _end: int) -> bool:
@@ -187,7 +191,7 @@ _KINDS: tuple[_Kind, ...] = (
     _Kind(
         "EMAIL_ADDRESS",
         "@",
-        re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
+        re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
         _email,
         _is_no_service,
     ),
@@ -202,7 +206,8 @@ _KINDS: tuple[_Kind, ...] = (
         "CREDIT_CARD",
         "",
         re.compile(
-            r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,19})(?!\w|[.-]\w)"
+            r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,16})"
+            r"(?!\w|[.-]\w)"
         ),
         _card,
         _is_card_brand,
@@ -238,7 +243,7 @@ _KINDS: tuple[_Kind, ...] = (
     _Kind(
         "IP_ADDRESS",
         ":",
-        re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])"),
+        re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
         _ip,
         _is_reachable,
     ),

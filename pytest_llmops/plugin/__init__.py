@@ -53,7 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--llm-{name}", default=None, **told)
         parser.addini(f"llm_{name.replace('-', '_')}", told["help"], default=None)
     for name, told_ini in _INI:
-        parser.addini(f"llm_{name}", told_ini, type="args" if name == "golden" else "string", default=None)
+        if name == "golden":
+            parser.addini("llm_golden", told_ini, type="args", default=None)
+        else:
+            parser.addini(f"llm_{name}", told_ini, default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,6 +74,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from pytest_llmops.plugin.marked import MarkedTests
 
         config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """A score explains itself; and pytest, shown this, prints no answer in full, with what it may hold."""
+    if type(left).__module__ != "pytest_llmops.plugin.tested":
+        return None
+    measured: Measured = left  # type: ignore[assignment]
+    return measured.explain(op, right)
 
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -144,9 +144,7 @@ class GoldenPlugin:
         suite = [verdict for golden in self.goldens.values() for verdict in self._suite_verdicts(golden)]
         wall_s = time.monotonic() - self.session.started_s
         problems = self.session.problems
-        for line in render_summary(
-            self.run, self.counts, problems, suite=suite, wall_s=wall_s
-        ):
+        for line in render_summary(self.run, self.counts, problems, suite=suite, wall_s=wall_s):
             terminalreporter.write_line(line)
 
     def _suite_verdicts(self, golden: Golden) -> tuple[Verdict, ...]:

@@ -36,13 +36,13 @@ class Measured(float):
     answer: str
     reference: str | None
 
-    def __repr__(self) -> str:
-        lines = [
-            f"{float(self):.4g}  ({self.metric}{': ' + printable(self.reason, 300) if self.reason else ''})"
-        ]
-        lines += [f"  answer:    {printable(self.answer, 500)}"]
+    def explain(self, comparison: str, other: object) -> list[str]:
+        """The lines that pytest shows when `self comparison other` does not hold."""
+        lines = [f"{self.metric} {float(self):.4g} {comparison} {other}"]
+        lines += [f"  {printable(self.reason, 300)}"] if self.reason else []
+        lines += [f"  answer:    {printable(self.answer, 500)}"] if self.answer else []
         lines += [f"  reference: {printable(self.reference, 500)}"] if self.reference is not None else []
-        return "\n".join(lines)
+        return lines
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +85,9 @@ class Llm:
         """The questions and answers of a test, in order."""
         llm = node.stash.get(_STASH, None)
         return () if llm is None else tuple(llm.samples)
+
+    def __repr__(self) -> str:
+        return f"<llm asked {len(self.samples)} times>"
 
     def __call__(
         self, question: Any, *, reference: str | None = None, relevant: Iterable[str] = ()

@@ -109,10 +109,13 @@ def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
 
 def replace_file(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        try:
+            part.write_text(text, encoding="utf-8", newline="\n")
+        except FileNotFoundError:  # asked for only where it is missing: a case is written once, mostly
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, encoding="utf-8", newline="\n")
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,18 +10,19 @@ from pytest_llmops.recorder.identity import kind_of
 
 _MOST = 8
 _EXCERPT = 60
-_ABSENT = object()
+# A leaf and its type, for 1, 1.0 and True are not the same setting.
+_Leaf = tuple[type, Any]
 
 
 def nearest_call(wanted: Recorded, calls: Iterable[Recorded]) -> Recorded | None:
     """The recorded call of the same kind that shares most parts with the wanted one."""
     parts = _parts(wanted)
-    best, best_score = None, (False, 0)
+    best, best_score = None, (False, 0.0)
     for call in calls:
         if kind_of(call.path) != kind_of(wanted.path):
             continue
         other = _parts(call)
-        shared = sum(other.get(name, _ABSENT) == value for name, value in parts.items())
+        shared = sum(_likeness(leaf, other.get(name)) for name, leaf in parts.items())
         score = (call.key == wanted.key, 2 * shared - len(parts) - len(other))
         if best is None or score > best_score:
             best, best_score = call, score
@@ -32,8 +32,8 @@ def nearest_call(wanted: Recorded, calls: Iterable[Recorded]) -> Recorded | None
 def differences(recorded: Recorded, wanted: Recorded) -> list[str]:
     """Which parts of the identity differ, one line each: `temperature: 0.0 -> 0.7`."""
     before, after = _parts(recorded), _parts(wanted)
-    names = [name for name in {**after, **before} if before.get(name, _ABSENT) != after.get(name, _ABSENT)]
-    lines = [f"{name}: {_change(before.get(name, _ABSENT), after.get(name, _ABSENT))}" for name in names]
+    names = [name for name in {**after, **before} if before.get(name) != after.get(name)]
+    lines = [f"{printable(name)}: {_change(before.get(name), after.get(name))}" for name in names]
     if len(lines) > _MOST:
         lines[_MOST:] = [f"and {len(lines) - _MOST} more"]
     if not lines and recorded.key != wanted.key:
@@ -41,13 +41,24 @@ def differences(recorded: Recorded, wanted: Recorded) -> list[str]:
     return lines
 
 
-def _parts(call: Recorded) -> dict[str, Any]:
-    parts: dict[str, Any] = {"provider": call.provider, "path": call.path}
+def printable(text: str) -> str:
+    """A text with control and direction characters by number, so that it cannot act on a terminal."""
+    return text if text.isprintable() else "".join(_visible(letter) for letter in text)
+
+
+def _visible(letter: str) -> str:
+    return letter if letter.isprintable() else repr(letter)[1:-1]
+
+
+def _parts(call: Recorded) -> dict[str, _Leaf]:
+    parts: dict[str, _Leaf] = {}
+    _flatten({"provider": call.provider, "path": call.path}, "", parts)
     _flatten(call.request, "" if isinstance(call.request, Mapping) else "body", parts)
-    return {**parts, "repeat": call.repeat, "nth": call.nth}
+    _flatten({"repeat": call.repeat, "nth": call.nth}, "", parts)
+    return parts
 
 
-def _flatten(value: Any, name: str, parts: dict[str, Any]) -> None:
+def _flatten(value: Any, name: str, parts: dict[str, _Leaf]) -> None:
     if isinstance(value, Mapping) and value:
         for key in sorted(value):
             _flatten(value[key], f"{name}.{key}" if name else key, parts)
@@ -55,23 +66,39 @@ def _flatten(value: Any, name: str, parts: dict[str, Any]) -> None:
         for number, item in enumerate(value):
             _flatten(item, f"{name}[{number}]", parts)
     else:
-        parts[name] = json.dumps(value) if isinstance(value, (bool, float)) else value
+        parts[name] = (type(value), value)
 
 
-def _change(before: Any, after: Any) -> str:
+def _likeness(one: _Leaf, other: _Leaf | None) -> float:
+    """From 0 to 1: of texts that differ, the share of letters they begin and end with alike."""
+    if one == other:
+        return 1.0
+    if other is None or not (one[0] is other[0] is str):
+        return 0.0
+    start = _common(one[1], other[1])
+    end = _common(one[1][start:][::-1], other[1][start:][::-1])
+    return (start + end) / (max(len(one[1]), len(other[1])) + 1)
+
+
+def _common(one: str, other: str) -> int:
+    """How many letters two texts begin with alike."""
+    ends = min(len(one), len(other))
+    return next((at for at in range(ends) if one[at] != other[at]), ends)
+
+
+def _change(before: _Leaf | None, after: _Leaf | None) -> str:
     start = 0
-    if isinstance(before, str) and isinstance(after, str):
-        ends = min(len(before), len(after))
-        start = next((at for at in range(ends) if before[at] != after[at]), ends)
+    if before and after and before[0] is after[0] is str:
+        start = _common(before[1], after[1])
     return f"{_excerpt(before, start)} -> {_excerpt(after, start)}"
 
 
-def _excerpt(value: Any, at: int) -> str:
-    if value is _ABSENT:
+def _excerpt(leaf: _Leaf | None, at: int) -> str:
+    """A leaf as it is shown; of a long text what stands around the first letter that differs."""
+    if leaf is None:
         return "absent"
-    if not isinstance(value, str):
-        return repr(value)
+    if leaf[0] is not str:
+        return repr(leaf[1])
     start = max(0, at - _EXCERPT // 3)
-    part = value[start : start + _EXCERPT]
-    # repr shows control and direction characters by number, so that a text cannot act on a terminal
-    return f"{'…' if start else ''}{part!r}{'…' if start + _EXCERPT < len(value) else ''}"
+    part = leaf[1][start : start + _EXCERPT]
+    return f"{'…' if start else ''}{part!r}{'…' if start + _EXCERPT < len(leaf[1]) else ''}"

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import Call, CallLog, CallOutcome
 from pytest_llmops.recorder.cassette import Recorded
-from pytest_llmops.recorder.differences import differences, nearest_call
+from pytest_llmops.recorder.differences import differences, nearest_call, printable
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, encode_body, parse_body, read_reply
@@ -144,7 +144,7 @@ class Exchange:
         if not isinstance(error, str):
             error = f"{type(error).__name__}: {error}".rstrip(" :")
         try:
-            self._reason = " ".join(self._recording.redaction.text(error).split())
+            self._reason = printable(" ".join(self._recording.redaction.text(error).split()))
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
             self._reason = f"of something that cannot be told: redacting it raised {type(failure).__name__}"
         self._recording.release(self._identity.key, self._nth)

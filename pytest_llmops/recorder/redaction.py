@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.recorder.reply import event_lines
@@ -86,31 +87,35 @@ class Redaction:
         return self._redact(text) if text else text
 
     def _events(self, text: str) -> str:
-        """A stream of events; a secret that spans several is found in their joined text."""
+        """A stream of events; each text that comes in pieces is redacted as a whole."""
         lines = list(event_lines(text))
-        events = [event for _, event in lines if event is not None]
-        redacted = [self.value(event) for event in events]
         streams: dict[Any, list[tuple[Any, Any]]] = {}
-        for event in redacted:
-            _collect(event, tuple(event.get(name) for name in _MARKS), streams)
+        for _, event in lines:
+            if event is not None:
+                _collect(event, tuple(event.get(name) for name in _MARKS), streams)
         for pieces in streams.values():
             joined = "".join(holder[name] for holder, name in pieces)
             whole = self.text(joined)
-            if whole != joined:  # the first piece carries it all; the others stay, empty
-                for number, (holder, name) in enumerate(pieces):
-                    holder[name] = "" if number else whole
-        if redacted == events:
-            return "\n".join(line if event is not None else self.text(line) for line, event in lines)
-        ready = zip(events, redacted, strict=True)
-        out = []
-        for line, event in lines:
-            if event is None:
-                out.append(self.text(line))
-                continue
-            before, after = next(ready)
-            data = f"data: {json.dumps(after, ensure_ascii=False)}" + ("\r" if line.endswith("\r") else "")
-            out.append(line if before == after else data)
-        return "\n".join(out)
+            for number, (holder, name) in enumerate(pieces):
+                # Where it changed, the first piece carries it all; the others stay, empty.
+                piece = holder[name] if whole == joined else "" if number else whole
+                holder[name] = _Piece(piece)
+        return "\n".join(
+            self.text(line) if event is None else self._event(line, event) for line, event in lines
+        )
+
+    def _event(self, line: str, event: Any) -> str:
+        data = json.dumps(self.value(event), ensure_ascii=False, default=lambda piece: piece.text)
+        if json.loads(data) == json.loads(line[5:]):
+            return line
+        return f"data: {data}" + ("\r" if line.endswith("\r") else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A string that is redacted already: alone it could look like something it is not."""
+
+    text: str
 
 
 def _collect(value: Any, marks: tuple[Any, ...], streams: dict[Any, list[tuple[Any, Any]]]) -> None:

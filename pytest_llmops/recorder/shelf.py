@@ -90,7 +90,6 @@ class Shelves:
             # Its message may quote the text that it was to hide.
             return f"{case}: its model calls were not kept: redacting them raised {type(error).__name__}"
         try:
-            self._locks.mkdir(parents=True, exist_ok=True)
             with self._lock, self._turn():
                 merged = self._kept(shelf)
                 merged.update({call.place: call for call in made})
@@ -106,6 +105,7 @@ class Shelves:
         from filelock import FileLock
 
         if self._file_lock is None:
+            self._locks.mkdir(parents=True, exist_ok=True)
             self._file_lock = FileLock(self._locks / ".lock", timeout=_LOCK_TIMEOUT_S)
         return self._file_lock
 

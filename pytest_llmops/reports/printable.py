@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
-# Control, format (bidi overrides, zero width, tags), surrogate, private, unassigned; line and paragraph ends.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -32,7 +29,7 @@ def printable(value: Any, limit: int = 400) -> str:
 def _escape(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
-    if unicodedata.category(character) not in _HIDDEN:
+    if character.isprintable():  # no control, format (bidi, zero width, tag), surrogate or odd white space
         return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 

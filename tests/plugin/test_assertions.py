@@ -46,8 +46,18 @@ def test_a_failed_assert_explains_the_number(run):
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*rouge_l*", "*answer:*You have 60 days to send boots back.*", "*reference:*Two weeks*"]
+        ["*rouge_l 0 >= 0.5*", "*missing: 'two'*", "*answer: *You have 60 days*", "*reference:*Two weeks*"]
     )
+
+
+def test_a_failed_leak_assert_shows_no_leak(run):
+    result = run("""
+        def test_it(llm, pii_leak):
+            assert pii_leak(llm("whom do I write to?")) == 0
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pii_leak 1 == 0*", "*EMAIL_ADDRESS*"])
+    result.stdout.no_fnmatch_line("*E *ann.lee@example.com*")
 
 
 def test_markers_check_every_answer(run):

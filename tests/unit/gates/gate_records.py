@@ -13,11 +13,8 @@ FILE = "golden/shop.yaml"
 def result_of(
     case: str, *, failures: Sequence[Failure] = (), texts: Sequence[str] = (), **scores: Any
 ) -> CaseResult:
-    """A result whose `scores` are a number or the list of its repeats, by metric; `recall@5` is `recall_5`."""
-    repeats = {
-        name.replace("_5", "@5"): values if isinstance(values, list) else [values]
-        for name, values in scores.items()
-    }
+    """A result whose `scores` are, by metric, a number or the list of its repeats."""
+    repeats = {name: values if isinstance(values, list) else [values] for name, values in scores.items()}
     count = max((len(values) for values in repeats.values()), default=1)
     texts = texts or [f"{case} {repeat}" for repeat in range(count)]
     return CaseResult(

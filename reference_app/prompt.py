@@ -1,0 +1,91 @@
+"""Versioned prompt files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reference_app.errors import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """
+    One prompt file.
+
+    Attributes:
+        version: Semantic version; a change of meaning raises the first or second number.
+        kind: The node that uses it.
+        template: The system message; `{passages}` marks where a node puts what it knows.
+        examples: Pairs of a question and the reply the model should give, in the file's order.
+        shown: How many of the examples go with one question.
+        replies: Sentences the app says without asking the model, by their occasion.
+    """
+
+    name: str
+    version: str
+    kind: str
+    template: str
+    examples: tuple[tuple[str, str], ...]
+    shown: int
+    replies: Mapping[str, str]
+
+    def fill(self, **values: str) -> str:
+        """The template with `{name}` replaced; other braces are left as they are."""
+        text = self.template
+        for name, value in values.items():
+            text = text.replace("{" + name + "}", value)
+        return text.strip()
+
+
+def load_prompt(folder: Path, name: str) -> Prompt:
+    """
+    Read `NAME.yaml`.
+
+    Raises:
+        PromptError: The file is missing, is no YAML, or lacks a field.
+    """
+    import yaml
+
+    path = folder / f"{name}.yaml"
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"The prompt {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise PromptError(f"The prompt {path} is no YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise PromptError(f"The prompt {path} holds no mapping.")
+    for field in ("name", "version", "kind", "template"):
+        if not isinstance(data.get(field), str) or not data[field].strip():
+            raise PromptError(f"The prompt {path} has no text in {field!r}.")
+    if not _VERSION.fullmatch(data["version"]):
+        raise PromptError(f"The prompt {path} has version {data['version']!r}; expected one like 1.0.0.")
+    examples, shown, replies = data.get("examples", {}), data.get("shown", 0), data.get("replies", {})
+    if not _is_examples(examples) or not isinstance(shown, int) or shown < 0:
+        raise PromptError(f"The prompt {path} needs `examples` as label: [question, …] and `shown` as a number.")
+    if not isinstance(replies, dict) or not all(isinstance(reply, str) for reply in replies.values()):
+        raise PromptError(f"The prompt {path} needs `replies` as occasion: sentence.")
+    return Prompt(
+        name=data["name"],
+        version=data["version"],
+        kind=data["kind"],
+        template=data["template"],
+        examples=tuple((question, label) for label, questions in examples.items() for question in questions),
+        shown=shown,
+        replies=replies,
+    )
+
+
+def _is_examples(examples: object) -> bool:
+    return isinstance(examples, dict) and all(
+        isinstance(label, str) and isinstance(questions, list) and all(isinstance(q, str) for q in questions)
+        for label, questions in examples.items()
+    )

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gate_records import FILE, result_of, results_of, run_of, suite_check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pytest_llmops
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.outcomes import count, worst
+from pytest_llmops.records import OUTCOMES, Failure
+
+ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
+WATCHED = suite_check(max_drop=0.05)
+FAILURE = Failure(metric="keywords", stage="score", error="boom")
+
+
+@pytest.mark.parametrize(
+    ("base", "run", "outcome"),
+    [
+        pytest.param(
+            run_of(results_of(ONES), WATCHED), run_of(results_of(ONES), WATCHED), "passed", id="same"
+        ),
+        pytest.param(
+            run_of(results_of(ONES), WATCHED), run_of(results_of(HALF), WATCHED), "regressed", id="fell"
+        ),
+        pytest.param(
+            run_of(results_of(ONES)),
+            run_of(results_of([*ONES[2:], 0.0, 0.0]), WATCHED),
+            "undecided",
+            id="may be",
+        ),
+        pytest.param(
+            run_of(results_of([*ONES, 1.0])),
+            run_of(results_of(ONES), WATCHED),
+            "undecided",
+            id="a case is gone",
+        ),
+        pytest.param(
+            run_of([*results_of(ONES), result_of("x", keywords=1.0)]),
+            run_of(results_of(ONES), WATCHED),
+            "undecided",
+            id="a case is gone that no check looks at",
+        ),
+        pytest.param(
+            run_of(results_of(ONES)), run_of(results_of([*ONES, 0.0]), WATCHED), "passed", id="a case is new"
+        ),
+        pytest.param(
+            run_of(results_of(HALF)),
+            run_of(results_of(HALF), suite_check(bound=">= 0.9")),
+            "passed",
+            id="known",
+        ),
+        pytest.param(
+            run_of(results_of(ONES)),
+            run_of(results_of([*ONES[3:], 0, 0, 0]), suite_check(bound=">= 0.9")),
+            "failed",
+            id="newly missed",
+        ),
+        pytest.param(
+            run_of(results_of(ONES)),
+            run_of([*results_of(ONES), result_of("x", failures=[FAILURE])], WATCHED),
+            "error",
+            id="a metric outside the suite broke",
+        ),
+        pytest.param(
+            run_of(results_of(ONES)), run_of(results_of(ONES, start=30), WATCHED), "error", id="none shared"
+        ),
+        pytest.param(run_of([]), run_of([]), "error", id="both empty"),
+        pytest.param(run_of([result_of("a")]), run_of([result_of("a")]), "error", id="no scores"),
+    ],
+)
+def test_outcome_of_two_runs(base, run, outcome):
+    assert compare(base, run).outcome == outcome
+
+
+def test_regression_weighs_more_than_all_but_errors():
+    results = [result_of(f"c{index}", exact_match=0.0, rouge_l=0.5) for index in range(20)]
+    before = [result_of(f"c{index}", exact_match=1.0, rouge_l=0.5) for index in range(20)]
+    missed = suite_check("rouge_l", bound=">= 0.4", max_drop=0.1)
+
+    comparison = compare(run_of(before), run_of(results, WATCHED, missed))
+
+    assert [verdict.outcome for verdict in comparison.verdicts] == ["regressed", "passed"]
+    assert comparison.outcome == "regressed"
+    unknown = compare(run_of(before), run_of(results, WATCHED, suite_check("nosuch")))
+    assert unknown.outcome == "error"
+
+
+def test_run_without_suite_checks_is_judged_by_its_means():
+    base = run_of([result_of(f"c{index}", exact_match=1.0, latency_s=1.0) for index in range(20)])
+    run = run_of([result_of(f"c{index}", exact_match=0.0, latency_s=9.0) for index in range(20)])
+
+    comparison = compare(base, run)
+
+    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+        ("exact_match mean", "regressed"),
+        ("latency_s mean", "passed"),
+    ]
+
+
+def test_suite_can_be_given():
+    suite = {FILE: [suite_check(max_drop=0.6)]}
+
+    assert compare(run_of(results_of(ONES)), run_of(results_of(HALF), WATCHED)).outcome == "regressed"
+    assert (
+        compare(run_of(results_of(ONES)), run_of(results_of(HALF), WATCHED), suite=suite).outcome
+        == "undecided"
+    )
+
+
+def test_baseline_cannot_loosen_what_the_run_asks():
+    base = run_of(results_of(ONES), suite_check(max_drop=1.0))
+
+    assert compare(base, run_of(results_of(HALF), WATCHED)).outcome == "regressed"
+
+
+def test_new_missing_and_changed_cases_are_listed():
+    base = run_of([*results_of([1.0, 1.0]), result_of("gone", exact_match=1.0)])
+    run = run_of([*results_of([1.0, 0.0]), result_of("come", exact_match=1.0)])
+
+    comparison = compare(base, run)
+
+    assert (comparison.new, comparison.missing) == ((f"{FILE}::come",), (f"{FILE}::gone",))
+    (change,) = comparison.changed
+    assert (change.case, change.metric, change.before, change.after) == (
+        f"{FILE}::case-0001",
+        "exact_match",
+        1.0,
+        0.0,
+    )
+
+
+def test_checks_of_several_files_are_told_apart():
+    other = "golden/other.yaml"
+    results = results_of(ONES)
+    results += [replace(each, case=each.case.replace(FILE, other)) for each in results]
+    run = replace(run_of(results), suite={FILE: (WATCHED,), other: (WATCHED,)})
+
+    assert [each.check for each in compare(run, run).verdicts] == [
+        f"{FILE}: exact_match mean, max_drop 0.05",
+        f"{other}: exact_match mean, max_drop 0.05",
+    ]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, math.nan])
+def test_level_is_a_share(level):
+    with pytest.raises(ValueError, match="level"):
+        compare(run_of([]), run_of([]), level=level)
+
+
+def test_level_moves_the_verdict():
+    """Five equal drops have p = 1/32: enough at 95 %, too little at 99 %."""
+    base, run = run_of(results_of([1.0] * 5)), run_of(results_of([0.8] * 5), WATCHED)
+
+    assert compare(base, run).outcome == "regressed"
+    assert compare(base, run, level=0.99).outcome == "undecided"
+
+
+def test_one_seed_one_verdict():
+    generator = np.random.default_rng(5)
+    base, run = (run_of(results_of(generator.random(50).tolist(), "rouge_l")) for _ in range(2))
+
+    assert compare(base, run, seed=3) == compare(base, run, seed=3)
+    assert compare(base, run, seed=3) != compare(base, run, seed=4)
+
+
+def test_unchanged_noise_is_seldom_called_a_regression():
+    """Forty pairs of runs of one app: at 5 % eight red ones are an event of one in a thousand."""
+    red = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        rates = generator.beta(8, 2, 30)
+        base, run = (
+            run_of(results_of(generator.binomial(1, rates).astype(float).tolist()), suite_check())
+            for _ in range(2)
+        )
+        red += compare(base, run).outcome == "regressed"
+
+    assert red < 8
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.randoms(use_true_random=False), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=8))
+def test_order_of_results_is_irrelevant(random, drawn):
+    base = [result_of(f"c{index}", rouge_l=before) for index, (before, _) in enumerate(drawn)]
+    new = [result_of(f"c{index}", rouge_l=after) for index, (_, after) in enumerate(drawn)][1:]
+    expected = compare(run_of(base), run_of(new))
+    random.shuffle(base)
+    random.shuffle(new)
+
+    assert compare(run_of(base), run_of(new)) == expected
+
+
+def test_compare_is_public():
+    assert pytest_llmops.compare is compare
+
+
+def test_worst_outcome_and_counts():
+    assert worst([]) == "passed"
+    assert worst(OUTCOMES) == "error"
+    assert worst(["undecided", "failed", "regressed"]) == "regressed"
+    assert worst(["undecided", "failed"]) == "failed"
+    assert count(["passed", "passed", "error"]) == {
+        "passed": 2,
+        "failed": 0,
+        "regressed": 0,
+        "undecided": 0,
+        "error": 1,
+    }

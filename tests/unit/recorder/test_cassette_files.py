@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls, replace_file
+from tests.openai_server import OpenAIServer
+from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
+from tests.unit.recorder.json_values import json_objects, texts
+
+if TYPE_CHECKING:
+    import openai
+
+CALL = Recorded(
+    provider="api.example.test", path="/v1/chat/completions", request={"model": "small"}, key="k", repeat=0,
+    nth=0, duration_s=0.25, content_type="application/json", body={"model": "small"},
+)  # fmt: skip
+SOUND = dump_calls(CASE, [CALL, replace(CALL, nth=1)])
+
+
+@given(texts(), json_objects(), json_objects() | texts())
+def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
+    path = tmp_path_factory.mktemp("cassettes") / "case.yaml"
+    calls = [
+        replace(CALL, request=request_body, body=body),
+        replace(CALL, request=request_body, repeat=2, nth=1),
+    ]
+    replace_file(path, dump_calls(case, calls))
+
+    assert list(load_calls(path).values()) == calls
+    path.unlink()
+
+
+@given(st.lists(texts(), min_size=2, unique=True))
+def test_no_two_cases_share_a_file(names):
+    ids = [f"golden/shop.yaml::{name}" for name in names] + [
+        f"{name}::x" for name in names if "::" not in name
+    ]
+    paths = [str(cassette_path(Path("root"), each)) for each in dict.fromkeys(ids)]
+    assert len({path.lower() for path in paths}) == len(paths)
+    for path in paths:
+        assert path.isascii()
+        assert path.isprintable()
+        assert ".." not in Path(path).parts
+        assert len(Path(path).parts) == 3
+        assert all(len(part) < 120 for part in Path(path).parts)
+
+
+@pytest.mark.parametrize(
+    ("case", "path"),
+    [
+        ("golden/support.yaml::returns-window", r"support/returns-window\.yaml"),
+        ("golden/support.yaml::Returns", r"support/returns\.[0-9a-f]{16}\.yaml"),
+        ("golden/support.yaml::con", r"support/x-con\.[0-9a-f]{16}\.yaml"),
+        ("golden/support.yaml::../../etc/passwd", r"support/etc-passwd\.[0-9a-f]{16}\.yaml"),
+        ("golden/eu/support.yaml::a", r"support\.[0-9a-f]{16}/a\.yaml"),
+    ],
+)
+def test_files_are_named_after_their_case(case, path):
+    import re
+
+    assert re.fullmatch(f"root/{path}", cassette_path(Path("root"), case).as_posix())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("version: 1\ncalls:\n- {a: [1\n", 4, "expected"),
+        ("- 1\n", 1, "must be a mapping with version and calls"),
+        ("", 1, "must be a mapping"),
+        ("case: x\nversion: 7\ncalls: []\n", 2, "has version 7, this release reads 1"),
+        ("calls: []\n", 1, "has version None"),
+        ("version: 1\ncase: x\ncalls: many\n", 3, "calls must be a list"),
+        (SOUND.replace("nth: 1\n", "nth: one\n"), 17, "call 2: nth has a wrong type"),
+        (SOUND.replace("  nth: 1\n", ""), 17, "call 2: nth is missing"),
+        (SOUND.replace("status: 200", "status: 500"), 4, "call 1: response needs status 200"),
+        (
+            "version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n",
+            3,
+            "could not determine a constructor",
+        ),
+        ("version: 1\ncase: \x00\n", 1, "is not YAML"),
+    ],
+)
+@pytest.mark.parametrize("file", [LOCAL_FILE, COMMITTED_FILE])
+def test_a_broken_cassette_is_an_error_of_its_case_alone(  # noqa: PLR0913, PLR0917
+    recorder, tmp_path: Path, text, line, what, file
+):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    run = recorder()
+
+    with pytest.raises(CassetteError) as caught, run.recording(CASE, 0):
+        pytest.fail("the case began")
+    with run.recording("golden/support.yaml::another", 0):
+        pass
+
+    message = str(caught.value)
+    assert message.startswith(f"{path}:{line}: ")
+    assert what in message
+    assert message.endswith("; delete it or run with --llm-record all")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_the_named_remedy_mends_a_broken_cassette(recorder, client: openai.OpenAI, tmp_path: Path):
+    path = tmp_path / LOCAL_FILE
+    path.parent.mkdir(parents=True)
+    path.write_text("{", encoding="utf-8")
+    with recorder("all").recording(CASE, 0):
+        ask(client)
+    with recorder("none").recording(CASE, 0):
+        assert ask(client) == "Echo: How long?"
+
+
+def test_recording_the_same_again_changes_no_line(recorder, client: openai.OpenAI, tmp_path: Path):
+    with recorder().recording(CASE, 0):
+        ask(client)
+    before = (tmp_path / LOCAL_FILE).read_text(encoding="utf-8")
+    with recorder().recording(CASE, 0):
+        ask(client)
+        ask(client, "And then?")
+    after = (tmp_path / LOCAL_FILE).read_text(encoding="utf-8")
+
+    assert after.startswith(before)  # a new call is a new block at the end
+    assert not list(tmp_path.rglob("*.part"))
+
+
+WORKER = """
+import sys
+from pathlib import Path
+import httpx
+from pytest_llmops.recorder import Recorder
+root, url, number = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+run = Recorder(committed=root / "c", local=root / "l", mode="new")
+run.install()
+with httpx.Client() as client:
+    for turn in range(5):
+        with run.recording("golden/support.yaml::shared", 0):
+            client.post(f"{url}/embeddings", json={"model": "encoder", "input": f"{number}-{turn}"})
+sys.exit(len(run.problems))
+"""
+
+
+def test_processes_that_write_one_file_lose_no_call(server: OpenAIServer, tmp_path: Path):
+    workers = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                WORKER,
+                str(tmp_path),
+                server.url,
+                str(number),
+            ]
+        )
+        for number in range(3)
+    ]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+
+    calls = load_calls(tmp_path / "l/support/shared.yaml")
+    assert {call.request["input"] for call in calls.values()} == {
+        f"{number}-{turn}" for number in range(3) for turn in range(5)
+    }

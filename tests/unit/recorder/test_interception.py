@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import httpx2
+import pytest
+
+from tests.openai_server import OpenAIServer
+
+CLIENTS = (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
+
+
+def test_uninstall_puts_back_exactly_what_was_there(recorder):
+    before = [client.__dict__["send"] for client in CLIENTS]
+    finders = list(sys.meta_path)
+    one = recorder()
+    one.install()
+    two = recorder()
+    changed = [client.__dict__["send"] for client in CLIENTS]
+    one.uninstall()
+    one.uninstall()
+    kept = [client.__dict__["send"] for client in CLIENTS]
+    two.uninstall()
+
+    assert all(now is not was for now, was in zip(changed, before, strict=True))
+    assert kept == changed  # the other recorder still listens
+    assert [client.__dict__["send"] for client in CLIENTS] == before
+    assert sys.meta_path == finders
+
+
+def test_what_another_library_put_on_top_stays(recorder, monkeypatch: pytest.MonkeyPatch):
+    run = recorder()
+
+    def theirs() -> None: ...
+
+    ours = httpx2.Client.send
+    monkeypatch.setattr(httpx2.Client, "send", theirs)
+    run.uninstall()
+
+    assert httpx2.Client.send is theirs
+    monkeypatch.undo()
+    assert httpx2.Client.send is ours
+    httpx2.Client.send = ours.__wrapped__
+
+
+LATE = """
+import sys
+from pathlib import Path
+from pytest_llmops.recorder import Recorder
+heavy = {"httpx", "httpx2", "openai", "yaml", "filelock", "asyncio", "pytest"} & set(sys.modules)
+assert not heavy, heavy
+run = Recorder(committed=Path("c"), local=Path("l"), mode="new")
+run.install()
+with run.recording("golden/support.yaml::late", 0) as log:
+    import importlib
+    library = importlib.import_module(sys.argv[2])
+    with library.Client() as client:
+        client.post(sys.argv[1] + "/embeddings", json={"model": "encoder", "input": "a"})
+assert [call.kind for call in log.calls] == ["embeddings"], log
+run.uninstall()
+assert not hasattr(library.Client.send, "__wrapped__")
+"""
+
+
+@pytest.mark.parametrize("library", ["httpx2", "httpx"])
+def test_a_library_imported_inside_the_case_is_seen(server: OpenAIServer, tmp_path: Path, library):
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", LATE, server.url, library],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

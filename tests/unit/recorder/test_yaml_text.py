@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+
+from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
+from tests.unit.recorder.json_values import HOSTILE, json_objects
+
+
+def read(text: str) -> Any:
+    return yaml.load(text, Loader=yaml_loader())  # noqa: S506
+
+
+def typed(value: Any) -> Any:
+    """A value with the kinds of its numbers, which == overlooks."""
+    if isinstance(value, dict):
+        return {name: typed(part) for name, part in value.items()}
+    return [typed(part) for part in value] if isinstance(value, list) else (type(value), value)
+
+
+@given(json_objects())
+def test_what_is_written_is_read_again(value):
+    text = to_yaml(value)
+    text.encode("utf-8")
+    assert typed(read(text)) == typed(value)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_survives_as_name_value_and_item(text):
+    value = {"value": text, text: {"inner": [text, [text], {"deep": text, text: []}]}}
+    assert read(to_yaml(value)) == value
+
+
+def test_a_reviewer_reads_text_line_by_line():
+    value = {"b": "One: 😀 \n\n  two\n", "a": ["plain words, here", "", None, True, 1e20, {"x": 1, "z": []}]}
+    assert to_yaml(value) == (
+        'a:\n- plain words, here\n- ""\n- null\n- true\n- 1.0e+20\n- x: 1\n  z: []\n'
+        "b: |\n  One: 😀 \n\n    two\n"
+    )
+
+
+def test_characters_that_turn_text_around_are_shown_by_number():
+    assert to_yaml({"a": "x\u202ey\nz"}) == 'a: "x\\u202ey\\nz"\n'

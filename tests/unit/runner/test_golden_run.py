@@ -1,0 +1,187 @@
+"""A golden run without pytest: real HTTP, real retries, real time limits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import openai
+import pytest
+
+from pytest_llmops import Output, Run, load_golden, run_golden
+from pytest_llmops.records import Failure
+from pytest_llmops.settings import Settings
+from tests.openai_server import OpenAIServer
+
+GOLDEN = """
+version: 1
+suite: {latency_s: {mean: "<= 60"}, tokens: {sum: "<= 100000"}, cost_usd: {sum: "<= 1"}}
+cases:
+"""
+
+
+@pytest.fixture
+def golden(tmp_path):
+    def write(*cases: str, head: str = GOLDEN):
+        path = tmp_path / "golden.yaml"
+        path.write_text(head + "".join(f"  - {case}\n" for case in cases))
+        return load_golden(path, root=tmp_path)
+
+    return write
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def make(**changes) -> Settings:
+        return Settings(root=tmp_path, **changes)
+
+    return make
+
+
+@pytest.fixture
+def server():
+    with OpenAIServer() as server:
+        yield server
+
+
+def client_of(server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+
+
+def ask(client, question):
+    reply = client.chat.completions.create(
+        model="small", messages=[{"role": "user", "content": question}], temperature=0
+    )
+    return reply.choices[0].message.content
+
+
+def test_calls_tokens_and_cost_are_counted_and_a_second_run_makes_none(golden, settings, server):
+    client = client_of(server)
+    file = golden("{id: a, input: hello, checks: {tokens: '> 0', cost_usd: '<= 0'}}", "{id: b, input: there}")
+    first = run_golden(file, lambda question: ask(client, question), settings=settings())
+    calls = len(server.requests)
+    second = run_golden(file, lambda question: ask(client, question), settings=settings())
+    assert (first.usage.calls, first.usage.replayed) == (2, 0)
+    assert (second.usage.calls, second.usage.replayed) == (2, 2)
+    assert len(server.requests) == calls == 2
+    assert not [failure for result in second.results for failure in result.failures]
+    assert [r.outputs[0].text for r in first.results] == [r.outputs[0].text for r in second.results]
+    assert first.usage.prompt_tokens == second.usage.prompt_tokens > 0
+
+
+def test_a_replayed_call_counts_with_the_time_it_once_took(golden, settings):
+    with OpenAIServer(latency_s=0.3) as server:
+        client = client_of(server)
+        file = golden("{id: a, input: hello}")
+        latencies = [
+            run_golden(file, lambda question: ask(client, question), settings=settings())
+            .results[0]
+            .outputs[0]
+            for _ in range(2)
+        ]
+    assert all(0.25 < output.latency_s < 2 for output in latencies)
+
+
+def test_a_metric_of_calls_without_a_call_is_an_error_and_no_zero(golden, settings):
+    file = golden("{id: a, input: hello, checks: {tokens: '<= 100'}}")
+    (result,) = run_golden(file, lambda _: "no model was asked", settings=settings()).results
+    assert {failure.metric for failure in result.failures} == {"tokens", "cost_usd"}
+    assert "tokens" not in {score.metric for score in result.scores}
+
+
+def test_a_busy_endpoint_is_asked_again(golden, settings):
+    class BusyError(Exception):
+        status_code = 429
+
+    tries = []
+
+    def app(question):
+        tries.append(question)
+        if len(tries) < 3:
+            raise BusyError
+        return "at last"
+
+    started = time.monotonic()
+    (result,) = run_golden(
+        golden("{id: a, input: hello}", head="version: 1\ncases:\n"), app, settings=settings()
+    ).results
+    assert result.outputs[0].text == "at last"
+    assert len(tries) == 3
+    assert time.monotonic() - started >= 2.9
+
+
+def test_what_cannot_succeed_is_not_asked_again(golden, settings):
+    tries = []
+
+    def app(question):
+        tries.append(question)
+        raise ValueError(question)
+
+    (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
+    assert len(tries) == 1
+    assert result.failures[0] == Failure(metric="", stage="app", error="the app raised ValueError: hello")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_questions_run_side_by_side_within_the_limit(golden, settings, kind):
+    open_now, most = 0, 0
+    lock = threading.Lock()
+
+    def count(change):
+        nonlocal open_now, most
+        with lock:
+            open_now += change
+            most = max(most, open_now)
+
+    def sync_app(question):
+        count(1)
+        time.sleep(0.1)
+        count(-1)
+        return question
+
+    async def async_app(question):
+        count(1)
+        await asyncio.sleep(0.1)
+        count(-1)
+        return question
+
+    file = golden(*(f"{{id: c{number}, input: q{number}}}" for number in range(12)))
+    run = run_golden(file, sync_app if kind == "sync" else async_app, settings=settings(concurrency=4))
+    assert most == 4
+    assert [result.outputs[0].text for result in run.results] == sorted(f"q{number}" for number in range(12))
+
+
+def test_repeats_are_further_calls_and_each_is_recorded(golden, settings, server):
+    client = client_of(server)
+    file = golden("{id: a, input: hello, repeats: 3}")
+    for calls in (3, 3):
+        run = run_golden(file, lambda question: ask(client, question), settings=settings())
+        assert [output.repeat for output in run.results[0].outputs] == [0, 1, 2]
+        assert len(server.requests) == calls
+
+
+def test_an_async_client_is_recorded_too(golden, settings, server):
+    async def app(question):
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+            reply = await client.chat.completions.create(
+                model="small", messages=[{"role": "user", "content": question}]
+            )
+        return Output(text=reply.choices[0].message.content or "", model="mine")
+
+    file = golden("{id: a, input: hello}")
+    runs = [run_golden(file, app, settings=settings()) for _ in range(2)]
+    assert [run.usage.replayed for run in runs] == [0, 1]
+    assert runs[1].results[0].outputs[0].model == "mine"
+
+
+def test_many_runs_in_one_process_leave_nothing_behind(golden, settings):
+    file = golden("{id: a, input: hello, checks: {keywords: {all: [hello]}}}", head="version: 1\ncases:\n")
+    before = threading.active_count()
+    for _ in range(50):
+        run = run_golden(file, str, settings=settings())
+        assert isinstance(run, Run)
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
