@@ -1,0 +1,27 @@
+"""Customer support of Fellwind Outfitters, a web shop for outdoor gear: an agent that answers from documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["answer"]
+
+
+def answer(question: str) -> dict[str, Any]:
+    """
+    Answer one question of a customer; may be called from many threads at once.
+
+    Args:
+        question: At most 2,000 characters.
+
+    Returns:
+        `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and
+        `score`, best first; `tool_calls`, each with `name`, `arguments`, `decision` and `result`; `model`.
+
+    Raises:
+        reference_app.errors.AppError: The app lacks something, such as weights or a document.
+        openai.OpenAIError: The endpoint refused or failed, after the client's own retries.
+    """
+    from reference_app.graph import open_app
+
+    return open_app().answer(question)

@@ -16,19 +16,14 @@ if TYPE_CHECKING:
 
     Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
-FORMAT = 1 # raised when the same texts would be stored otherwise
+FORMAT = 1  # raised when the same texts would be stored otherwise
 
 
 class Vectors:
     """Unit vectors of fixed texts; may be searched from many threads."""
 
-    def __init__(self, path: Path) -> None:
-        from usearch.index import Index
-
-        index = Index.restore(path, view=True)
-        if index is None:
-            raise OSError(f"{path} is no vector index")
-        self._index: Any = index
+    def __init__(self, index: Any) -> None:
+        self._index = index
 
     def search(self, vector: Sequence[float], count: int) -> list[tuple[int, float]]:
         """
@@ -51,7 +46,6 @@ def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: 
 
     The file is named by a hash of the texts and the encoder, so it is never out of date. It is written
     whole or not at all; of two processes that build at once the later replaces the equal file of the first.
-    Where the folder cannot be written, a temporary file serves this process.
 
     Args:
         texts: At least one.
@@ -63,25 +57,38 @@ def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: 
     for text in texts:
         digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
     path = folder / f"{digest.hexdigest()[:24]}.usearch"
+    index = _restore(path)
+    if index is None:
+        index = _build(encode(texts))
+        _save(index, path)
+    return Vectors(index)
+
+
+def _restore(path: Path) -> Any | None:
+    """The index in the file, read through the page cache as it is searched; None where there is no whole one."""
+    from usearch.index import Index
+
     try:
-        return Vectors(path)
-    except Exception: # noqa: BLE001 - missing, cut short or foreign: all are mended by building anew
-        return _build(path, encode(texts))
+        return Index.restore(path, view=True)
+    except ValueError:
+        return None
 
 
-def _build(path: Path, vectors: NDArray[np.float32]) -> Vectors:
+def _build(vectors: NDArray[np.float32]) -> Any:
     import numpy as np
     from usearch.index import Index
 
     index = Index(ndim=vectors.shape[1], metric="cos", dtype="f32")
     index.add(np.arange(len(vectors)), vectors, threads=1)
+    return index
+
+
+def _save(index: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        index.save(name)
+        Path(name).replace(path)
     except OSError:
-        handle, name = tempfile.mkstemp(prefix="reference-app-", suffix=".usearch")
-        path = Path(name)
-    os.close(handle)
-    index.save(name)
-    os.replace(name, path) # noqa: PTH105 - `name` is a string
-    return Vectors(path)
+        return  # a read-only cache costs the next start a few seconds, nothing else

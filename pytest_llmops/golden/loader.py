@@ -198,8 +198,8 @@ def _kept(value: Any, kind: type, otherwise: Any = None) -> Any:
 def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
     """A mistake with its file and case: the id, or the position of a case whose id cannot be shown."""
     case = None
-    if mistake.place[:1] == ("cases",) and len(mistake.place) > 1:
-        at = int(mistake.place[1])
+    top, at = (*mistake.place, None, None)[:2]
+    if top == "cases" and isinstance(at, int):
         case = ids.get(at, f"case {at + 1}")
     return Problem(path=path, line=mistake.line, message=mistake.message, case=case)
 

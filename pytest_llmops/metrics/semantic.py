@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -56,7 +57,10 @@ class Semantic:
                 results[at] = self._judge(batch[at], cosine)
         return [results[at] for at in range(len(batch))]
 
-    def _judge(self, sample: Sample, cosine: float) -> Score:
+    def _judge(self, sample: Sample, cosine: float) -> Score | Failure:
+        if not math.isfinite(cosine):
+            error = f"encoder {self.encoder!r} made a vector that is no number; its weights are broken"
+            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
         value = max(-1.0, min(1.0, cosine))  # rounding of unit vectors overshoots by 1e-7
         if not sample.output.text.strip():
             reason = "the output is empty"

@@ -74,6 +74,8 @@ def _read(
     results: list[Score | Failure] = []
     for sample in batch:
         value, repeat = reading(sample.output), sample.output.repeat
+        if isinstance(value, float) and not math.isfinite(value):
+            value = f"{value} is no amount; the app or [tool.pytest-llmops.prices] gave it"
         if isinstance(value, str):
             results.append(Failure(metric=metric.name, stage="score", error=value, repeat=repeat))
         else:

@@ -6,6 +6,7 @@ A cache that cannot be read or written is told of once and then done without: a 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sqlite3
 from contextlib import suppress
@@ -90,3 +91,6 @@ def _give_up(reason: str) -> None:
             _connection.close()
     _connection = None
     _log.warning("the models' cache is not used (%s); delete its folder, or make it writable", reason)
+
+
+atexit.register(use_cache, None)

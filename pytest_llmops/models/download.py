@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,7 +73,7 @@ def _fetch(job: _Job) -> None:
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential(multiplier=_WAIT_S),
-            sleep=lambda seconds: None if job.stop.wait(seconds) else None,
+            sleep=partial(_pause, job.stop),
             reraise=True,
         )
         try:
@@ -116,6 +117,10 @@ def _fill(job: _Job, url: str, part: Path) -> None:
                 job.tell(here)
     if here < size:
         raise Unreachable(f"the line was cut after {here} of {size} bytes")
+
+
+def _pause(stop: Event, seconds: float) -> None:
+    stop.wait(seconds)
 
 
 def _starts_at(response: HTTPResponse, start: int) -> bool:

@@ -21,7 +21,6 @@ from pytest_llmops.errors import MissingExtraError
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer
 
-_ENOUGH = 0.4
 _NATIONAL = 10  # digits of a number in North America, India and much of Europe without the trunk 0
 _CONTEXT = 60  # characters before a number in which a word can say what it is
 
@@ -57,18 +56,23 @@ def check_installed() -> None:
 
 
 def find_personal(text: str) -> Iterator[tuple[str, int, int, float]]:
-    """Kind, start, end and score of what Presidio recognises; kinds may overlap."""
+    """
+    Kind, start, end and score of what Presidio recognises; kinds may overlap.
+
+    A weak score counts too: weighing it by the words around is what was done before.
+    """
     for kind in _KINDS:
         if kind.mark not in text:
             continue
         for candidate in kind.candidates.finditer(text):
             if not kind.fits(text, candidate.start(), candidate.end()):
                 continue
+            found = _recognizer(kind).analyze(candidate[0], [kind.name], None)  # type: ignore[arg-type]  # patterns need none
             best: dict[tuple[int, int], float] = {}
-            for each in _recognizer(kind).analyze(candidate[0], [kind.name], None):  # type: ignore[arg-type]  # patterns need none
+            for each in found:
                 span = candidate.start() + each.start, candidate.start() + each.end
                 best[span] = max(each.score, best.get(span, 0.0))
-            yield from ((kind.name, *span, score) for span, score in best.items() if score >= _ENOUGH)
+            yield from ((kind.name, *span, score) for span, score in best.items())
 
 
 @lru_cache(maxsize=16)

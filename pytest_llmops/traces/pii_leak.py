@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.models import pii
 from pytest_llmops.records import Bound, Failure, Sample, Score
-from pytest_llmops.traces.texts import walk
+from pytest_llmops.traces.texts import escape, unescape, walk
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Need
@@ -50,25 +50,25 @@ class PiiLeak:
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         pieces = [list(_read(sample)) for sample in batch]
-        scans = iter(pii.scan_texts([f"{label}{text}" for some in pieces for _, label, text in some]))
+        scans = iter(pii.scan_texts([piece.label + piece.text for some in pieces for piece in some]))
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, some, scans, allowed) for sample, some in zip(batch, pieces, strict=True)]
 
     def _judge(
         self,
         sample: Sample,
-        pieces: Sequence[tuple[str, str, str]],
+        pieces: Sequence[_Piece],
         scans: Iterator[tuple[pii.Finding, ...]],
         allowed: frozenset[str],
     ) -> Score:
         evidence: list[dict[str, Any]] = []
-        for place, label, text in pieces:
+        for piece in pieces:
             for found in next(scans):
-                start, end = found.start - len(label), found.end - len(label)
+                start, end = found.start - len(piece.label), found.end - len(piece.label)
                 wanted = found.kind in self.kinds or not self.kinds
-                if start < 0 or not wanted or text[start:end].casefold() in allowed:
+                if start < 0 or not wanted or piece.text[start:end].casefold() in allowed:
                     continue
-                where = {"place": pii.mask(place), "kind": found.kind, "start": start, "end": end}
+                where = {"place": _tell(piece), "kind": found.kind, "start": start, "end": end}
                 evidence.append({**where, "mask": found.mask})
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
@@ -82,22 +82,40 @@ class PiiLeak:
         )
 
 
-def _read(sample: Sample) -> Iterator[tuple[str, str, str]]:
+class _Piece(NamedTuple):
     """
-    Place, label and text of all that is scanned.
+    A text and where it stands: in what (`span`), of which name, at which JSON pointer.
 
     The label, `ssn: ` of an attribute `ssn`, is what a person would read before the text: a number's kind
     often shows by its key alone.
     """
+
+    owner: str
+    name: str | None
+    pointer: str
+    label: str
+    text: str
+
+
+def _read(sample: Sample) -> Iterator[_Piece]:
+    """All that is scanned."""
     for pointer, text in walk(sample.output.text):
-        yield f"output.text {pointer}".rstrip(), "", text
+        yield _Piece("output.text", None, pointer, _label(pointer, text), text)
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
-            for pointer, text in walk(getattr(call, part)):
-                yield f"tool call {call.name!r} /{part}{pointer}", _label(pointer, text), text
+            for below, text in walk(getattr(call, part)):
+                pointer = f"/{part}{below}"
+                yield _Piece("tool call", call.name, pointer, _label(pointer, text), text)
     for span in sample.spans:
         for pointer, text in walk(span):
-            yield f"span {span.name!r} {pointer}", _label(pointer, text), text
+            yield _Piece("span", span.name, pointer, _label(pointer, text), text)
+
+
+def _tell(piece: _Piece) -> str:
+    """The place, for people; names and keys are masked one by one, as they may leak themselves."""
+    name = "" if piece.name is None else repr(pii.mask(piece.name))
+    pointer = "/".join(escape(pii.mask(unescape(step))) for step in piece.pointer.split("/"))
+    return " ".join(part for part in (piece.owner, name, pointer) if part)
 
 
 def _label(pointer: str, text: str) -> str:

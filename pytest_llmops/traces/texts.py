@@ -48,7 +48,7 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping | _Pairs):
             items = value.items() if isinstance(value, Mapping) else value
             for key, item in items:
-                below = f"{pointer}/{_escape(str(key))}"
+                below = f"{pointer}/{escape(str(key))}"
                 yield below, str(key)
                 yield from _walk(item, below, depth + 1)
         else:
@@ -70,6 +70,11 @@ def _parse(text: str) -> Any:
         return None
 
 
-def _escape(key: str) -> str:
+def escape(key: str) -> str:
     """A key as a step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(step: str) -> str:
+    """The key that a step of a JSON pointer stands for."""
+    return step.replace("~1", "/").replace("~0", "~")

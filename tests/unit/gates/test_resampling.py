@@ -138,6 +138,13 @@ def test_one_outlier_among_equal_pairs_has_an_interval():
     assert -0.2 < spread.low < -1 / 30 < 0.0 == spread.high + 0.0
 
 
+def test_correction_that_is_not_defined_falls_back_to_percentiles():
+    """The cubes of such small differences are zero, and BCa divides by them."""
+    spread = paired_interval("mean", [0.0] * 30, [0.0] * 29 + [-1e-200], level=0.95, seed=0)
+
+    assert -1e-200 < spread.low < 0.0 == spread.high
+
+
 @pytest.mark.parametrize("worse", ["less", "greater"])
 @pytest.mark.parametrize(("before", "after"), [(4, 4), (8, 2), (2, 5)])
 def test_repeats_have_scipys_exact_p_value(before, after, worse):

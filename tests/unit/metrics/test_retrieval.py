@@ -83,9 +83,7 @@ def test_k_is_read_from_the_name():
     assert create_metric("precision@7") == PrecisionAtK(k=7)
 
 
-@given(
-    st.text("abcdef", max_size=12), st.text("abcdef", min_size=1, max_size=6), st.integers(1, 15)
-)
+@given(st.text("abcdef", max_size=12), st.text("abcdef", min_size=1, max_size=6), st.integers(1, 15))
 def test_recall_grows_with_k_and_both_stay_in_range(retrieved, relevant, k):
     one = sample(retrieved, relevant)
     here, next_ = (RecallAtK(k=at).score([one])[0].value for at in (k, k + 1))

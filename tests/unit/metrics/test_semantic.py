@@ -14,7 +14,9 @@ def sample(text: str, reference: str | None, repeat: int = 0) -> Sample:
 
 
 def test_the_value_is_the_cosine_that_sentence_transformers_gives():
-    (result,) = Semantic().score([sample("Within 60 days of delivery.", "You have two months to send it back.")])
+    (result,) = Semantic().score(
+        [sample("Within 60 days of delivery.", "You have two months to send it back.")]
+    )
 
     assert isinstance(result, Score)
     assert result.value == pytest.approx(0.4156691, abs=1e-6)
@@ -49,6 +51,19 @@ def test_a_batch_without_references_needs_no_encoder():
     (result,) = Semantic(encoder="/no/such/folder").score([sample("a", None)])
 
     assert isinstance(result, Failure)
+
+
+def test_broken_weights_are_a_failure_and_no_score(monkeypatch):
+    import numpy as np
+
+    from pytest_llmops.metrics import semantic
+
+    monkeypatch.setattr(semantic, "embed", lambda _encoder, texts: np.full((len(texts), 2), np.nan))
+
+    (result,) = Semantic().score([sample("a", "b")])
+
+    assert isinstance(result, Failure)
+    assert "weights are broken" in result.error
 
 
 @pytest.mark.parametrize("encoder", ["", 5, None])

@@ -30,6 +30,7 @@ def test_spending_is_read_from_the_output(metric, value):
         (Tokens(), Usage(calls=1, prompt_tokens=None), "reported no usage"),
         (Tokens(), Usage(calls=1, completion_tokens=None), "reported no usage"),
         (CostUsd(), Usage(calls=1, prompt_tokens=None, cost_usd=None), "reported no usage"),
+        (CostUsd(), Usage(calls=1, cost_usd=float("nan")), "nan is no amount"),
         (CostUsd(), Usage(calls=1, cost_usd=None), '[tool.pytest-llmops.prices] as "small-1" ='),
     ],
 )

@@ -22,7 +22,8 @@ def test_equal_texts_get_equal_vectors_in_order():
     assert vectors == pytest.approx(load_encoder().encode(TEXTS), abs=1e-6)
 
 
-def test_a_second_process_loads_no_weights(cache_folder, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("cache_folder")
+def test_a_second_process_loads_no_weights(monkeypatch, tmp_path):
     vectors = embed("default", TEXTS)
     forget()
     encoder._encoder.cache_clear()
@@ -85,7 +86,9 @@ def test_processes_share_one_cache(cache_folder):
         "for n in range(50): cache.write('k', {bytes([int(sys.argv[2]), n]): b'v'})\n"
     )
     processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(cache_folder), str(number)], stderr=subprocess.PIPE)
+        subprocess.Popen(  # noqa: S603  written above
+            [sys.executable, "-c", code, str(cache_folder), str(number)], stderr=subprocess.PIPE
+        )
         for number in range(4)
     ]
     told = [process.communicate()[1] for process in processes]

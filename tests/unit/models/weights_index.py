@@ -6,6 +6,10 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 JSON = "application/vnd.pypi.simple.v1+json"
 
@@ -35,7 +39,7 @@ class Index:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/simple"
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -47,7 +51,7 @@ class Index:
         self._server.server_close()
         self._thread.join()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901  one small method after another
         index = self
 
         class Handler(BaseHTTPRequestHandler):

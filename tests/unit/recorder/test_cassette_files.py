@@ -152,7 +152,7 @@ sys.exit(len(run.problems))
 
 def test_processes_that_write_one_file_lose_no_call(server: OpenAIServer, tmp_path: Path):
     workers = [
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603
             [
                 sys.executable,
                 "-c",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
 
@@ -317,3 +319,20 @@ def test_all_leaves_the_cassette_when_nothing_was_answered(
         ask(client)
     with recorder("none").recording(CASE, 0):
         assert ask(client) == "Echo: How long?"
+
+
+def test_a_body_that_is_sent_in_pieces_is_read_once_and_sent_whole(recorder, server: OpenAIServer):
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"model": "encoder",'
+        yield b' "input": "boots"}'
+
+    async def run(mode: str) -> bytes:
+        async with httpx2.AsyncClient() as client:
+            with recorder(mode).recording(CASE, 0):
+                headers = {"content-length": "38"}
+                return (
+                    await client.post(f"{server.url}/embeddings", content=body(), headers=headers)
+                ).content
+
+    assert json.loads(asyncio.run(run("new"))) == json.loads(asyncio.run(run("none")))
+    assert server.requests == [{"model": "encoder", "input": "boots"}]

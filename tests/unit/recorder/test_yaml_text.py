@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again(value):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_survives_as_name_value_and_item(text):
-    value = {"value": text, text: {"inner": [text, [text], {"deep": text, text: []}]}}
+    value = {"value": text, text: {"inner": [text, [text], {"deep": text, text: [[text, 1], {text: [2]}]}]}}
     assert read(to_yaml(value)) == value
 
 

@@ -1,0 +1,205 @@
+"""Every call to a model, traced, over one connection pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reference_app.errors import AppError, EndpointError
+from reference_app.tracing import as_messages, describe, trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from openai import OpenAI
+    from opentelemetry.trace import Span
+
+    from reference_app.prompt import Prompt
+    from reference_app.settings import Settings
+    from reference_app.weights import Weights
+
+TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """
+    The clients and names of both models; may be used from many threads.
+
+    Attributes:
+        chat_model: Name in the request; of the embedded model it holds the fingerprint of its weights.
+        provider: Who answers, in the words of the conventions for spans.
+    """
+
+    chat: OpenAI
+    chat_model: str
+    embedding: OpenAI
+    embedding_model: str
+    provider: str
+
+    def complete(
+        self,
+        prompt: Prompt,
+        messages: Sequence[dict[str, str]],
+        *,
+        max_tokens: int,
+        heard: Callable[[str], None] | None = None,
+    ) -> str:
+        """
+        The chat model's answer, greedy, so that a question has one answer.
+
+        Args:
+            prompt: What the messages were made from; its name and version stand on the span.
+            messages: As the chat API takes them.
+            max_tokens: The answer is cut there.
+            heard: Gets each piece of the answer as it comes; without it the answer comes in one piece.
+
+        Raises:
+            openai.OpenAIError: As the client raises it.
+            EndpointError: The reply is no completion, or the embedded endpoint cannot be had.
+        """
+        with trace(
+            f"chat {self.chat_model}",
+            call=True,
+            gen_ai__operation__name="chat",
+            gen_ai__provider__name=self.provider,
+            gen_ai__request__model=self.chat_model,
+            gen_ai__request__temperature=0.0,
+            gen_ai__request__seed=SEED,
+            gen_ai__request__max_tokens=max_tokens,
+            gen_ai__input__messages=as_messages(messages),
+            reference_app__prompt__name=prompt.name,
+            reference_app__prompt__version=prompt.version,
+        ) as span:
+            request: dict[str, Any] = {
+                "model": self.chat_model,
+                "messages": messages,
+                "max_tokens": max_tokens,
+                "temperature": 0,
+                "seed": SEED,
+            }
+            return _asked(self._stream, request, span, heard) if heard else _asked(self._ask, request, span)
+
+    def embed(self, text: str) -> list[float]:
+        """The unit vector of one text; raises as `complete` does."""
+        with trace(
+            f"embeddings {self.embedding_model}",
+            call=True,
+            gen_ai__operation__name="embeddings",
+            gen_ai__provider__name=self.provider,
+            gen_ai__request__model=self.embedding_model,
+        ) as span:
+            return _asked(self._embed, [text], span)[0]
+
+    def embed_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of documents from the environment's endpoint, shape (texts, dimensions)."""
+        import numpy as np
+
+        rows: list[list[float]] = []
+        for start in range(0, len(texts), 32):
+            reply = self.embedding.embeddings.create(
+                model=self.embedding_model, input=list(texts[start : start + 32])
+            )
+            rows += [item.embedding for item in reply.data]
+        return np.array(rows, dtype=np.float32)
+
+    def _ask(self, request: dict[str, Any], span: Span) -> str:
+        reply = self.chat.chat.completions.create(**request)
+        choices = getattr(reply, "choices", None)
+        if not choices or choices[0].message is None:
+            raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
+        text = choices[0].message.content or ""
+        _describe_reply(span, reply.model, choices[0].finish_reason, text)
+        if reply.usage is not None:
+            _describe_usage(span, reply.usage)
+        return text
+
+    def _stream(self, request: dict[str, Any], span: Span, heard: Callable[[str], None]) -> str:
+        pieces: list[str] = []
+        reason = None
+        options = {"include_usage": True}
+        with self.chat.chat.completions.create(**request, stream=True, stream_options=options) as stream:
+            for chunk in stream:
+                if chunk.usage is not None:
+                    _describe_usage(span, chunk.usage)
+                for choice in chunk.choices:
+                    reason = choice.finish_reason or reason
+                    if choice.delta.content:
+                        pieces.append(choice.delta.content)
+                        heard(choice.delta.content)
+        if reason is None:
+            raise EndpointError(f"The line to {self.chat_model} was cut in the middle of the answer.")
+        _describe_reply(span, self.chat_model, reason, "".join(pieces))
+        return "".join(pieces)
+
+    def _embed(self, texts: list[str], span: Span) -> list[list[float]]:
+        reply = self.embedding.embeddings.create(model=self.embedding_model, input=texts)
+        data = getattr(reply, "data", None)
+        if not data or len(data) != len(texts):
+            raise EndpointError(f"The reply of {self.embedding_model} does not hold one vector a text.")
+        describe(
+            span,
+            {
+                "gen_ai.response.model": reply.model,
+                "gen_ai.usage.input_tokens": reply.usage.prompt_tokens,
+                "gen_ai.embeddings.dimension.count": len(data[0].embedding),
+            },
+        )
+        return [item.embedding for item in data]
+
+
+def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The client wraps what its transport raises; our own errors say more than its `Connection error`."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        if isinstance(error.__cause__, AppError):
+            raise error.__cause__ from None
+        raise
+
+
+def _describe_reply(span: Span, model: str, reason: str | None, text: str) -> None:
+    message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
+    describe(span, {"gen_ai.response.model": model, "gen_ai.output.messages": [message]})
+    if reason is not None:
+        span.set_attribute("gen_ai.response.finish_reasons", [reason])
+
+
+def _describe_usage(span: Span, usage: Any) -> None:
+    span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
+    span.set_attribute("gen_ai.usage.output_tokens", usage.completion_tokens)
+
+
+def open_models(settings: Settings, weights: Weights | None) -> Models:
+    """
+    Clients for the environment's endpoint and the embedded one over one connection pool.
+
+    Args:
+        settings: Says which of the two answers which kind of call.
+        weights: Of the embedded models; None where the environment's endpoint answers everything.
+    """
+    import httpx2
+    from openai import OpenAI
+
+    from reference_app.transport import BASE_URL, HOST, EmbeddedTransport
+
+    http = httpx2.Client(
+        mounts={HOST: EmbeddedTransport(weights)} if weights else None,
+        timeout=httpx2.Timeout(TIMEOUT_S, connect=10.0),
+        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
+        follow_redirects=True,
+    )
+    embedded = OpenAI(base_url=BASE_URL, api_key="embedded", http_client=http)
+    remote = embedded
+    if settings.model is not None:
+        remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
+    return Models(
+        chat=remote if settings.model else embedded,
+        chat_model=settings.model or (weights.chat_name if weights else ""),
+        embedding=remote if settings.embedding_model else embedded,
+        embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
+        provider="openai" if settings.model else "llama.cpp",
+    )

@@ -1,0 +1,158 @@
+"""One embedded endpoint for all processes of a user: the first starts it, the others find it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reference_app.errors import EndpointError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from reference_app.endpoint import Endpoint
+    from reference_app.weights import Weights
+
+FIND_S = 60.0
+HEALTH_S = 5.0
+POLL_S = 0.05
+
+
+class Meeting:
+    """
+    Where processes with the same user and weights meet: a folder with a lock and, beside it, the address.
+
+    The owner of the endpoint holds the lock for as long as it lives; the system frees it when the owner
+    dies, however that happens, and the next process that finds nobody answering takes over.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        identity = f"{weights.chat.parent.parent.resolve()}\0{weights.chat_name}\0{weights.encoder_name}"
+        self._weights = weights
+        self._name = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self._inside = threading.Lock()
+        self._address: str | None = None
+        self._endpoint: Endpoint | None = None
+        self._lock: BaseFileLock | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def address(self, *, failed: str | None = None) -> str:
+        """
+        The URL of an endpoint that answers, started here where no process has one.
+
+        Args:
+            failed: A URL that has just broken; it is not believed again before it proves itself.
+
+        Raises:
+            EndpointError: None could be found or started within a minute.
+        """
+        with self._inside:
+            if self._address is None or self._address == failed:
+                self._address = self._find()
+            return self._address
+
+    def _find(self) -> str:
+        from filelock import FileLock, Timeout
+
+        if self._endpoint is not None:
+            return self._endpoint.url
+        folder = _private_folder() / self._name
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            lock = FileLock(folder / "lock", thread_local=False)
+            deadline = time.monotonic() + FIND_S
+            while time.monotonic() < deadline:
+                if (url := _read_address(folder / "endpoint.json")) is not None:
+                    return url
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    time.sleep(POLL_S)  # its owner is starting or ending
+                    continue
+                self._lock = lock
+                return self._start(folder / "endpoint.json")
+        except OSError as error:
+            raise EndpointError(f"The embedded model cannot be served: {error}.") from error
+        raise EndpointError(
+            f"The process that serves the embedded model does not answer; it holds {folder / 'lock'}. "
+            "End that process, or set OPENAI_BASE_URL to use another endpoint."
+        )
+
+    def _start(self, path: Path) -> str:
+        from reference_app.endpoint import Endpoint
+
+        token = secrets.token_hex(16)
+        self._endpoint = Endpoint(self._weights, token)
+        atexit.register(self._end, os.getpid(), path)
+        _write(path, json.dumps({"url": self._endpoint.url, "token": token}))
+        sys.stderr.write(
+            "reference_app: no OPENAI_BASE_URL set; "
+            f"serving the embedded model {self._weights.chat.stem} on {self._endpoint.url}\n"
+        )
+        return self._endpoint.url
+
+    def _end(self, owner: int, path: Path) -> None:
+        if os.getpid() != owner or self._endpoint is None:
+            return
+        path.unlink(missing_ok=True)
+        self._endpoint.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _forget(self) -> None:
+        """A forked child has none of the threads that serve, so it asks its parent as a stranger would."""
+        self._inside = threading.Lock()
+        self._endpoint = None
+        self._lock = None
+
+
+def _private_folder() -> Path:
+    """A folder that only this user can read, under the system's place for such."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    candidates = [Path(tempfile.gettempdir()) / f"reference-app-{user}"]
+    if runtime:
+        candidates.insert(0, Path(runtime) / "reference-app")
+    for folder in candidates:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = folder.stat()
+        except OSError:
+            continue
+        if not hasattr(os, "getuid") or (status.st_uid == user and not status.st_mode & 0o077):
+            return folder
+    raise EndpointError(f"None of {', '.join(map(str, candidates))} is a folder that only you can read.")
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def _read_address(path: Path) -> str | None:
+    """The URL in the file, if who listens there knows the token beside it."""
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        url, token = str(data["url"]), str(data["token"])
+        line = HTTPConnection(url.rpartition("//")[2], timeout=HEALTH_S)
+        try:
+            line.request("GET", "/health")
+            answer = json.loads(line.getresponse().read(4096))
+        finally:
+            line.close()
+    except (OSError, ValueError, LookupError, TypeError, HTTPException):
+        return None
+    return url if isinstance(answer, dict) and answer.get("token") == token else None

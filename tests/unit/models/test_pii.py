@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.errors import MissingExtraError
+from pytest_llmops.models import cache, pii, presidio
+from pytest_llmops.models.pii import KINDS, forget, mask, scan_texts, stand_in
+
+# Invented values; those with the shape of a vendor's key are put together here, to spare secret scanners.
+VALUES = {
+    "EMAIL_ADDRESS": ["tobias.merrivale@willow.co.uk", "a+b@mail.example.org", "x@m\u00fcnchen.de"],
+    "CREDIT_CARD": ["4629 1830 5577 1940", "5555-5555-5555-4444", "378282246310005", "2223003122003222"],
+    "IBAN_CODE": ["GB29NWBK60161331926819", "FR14 2004 1010 0505 0001 3M02 606"],
+    "US_SSN": ["536-22-1234"],
+    "PHONE_NUMBER": ["+44 20 7946 0958", "+1 (202) 555-0188", "(212) 555-0188", "212-555-0188"],
+    "IP_ADDRESS": ["62.19.249.107", "2a0f:10cb:40e7:1b0d:f339:103d:1a97:587"],
+    "CRYPTO": ["1BoatSLRHtKNngkdXEeobR76b53LETtpyT"],
+    "API_KEY": [
+        "sk-" + "proj-a1B2" * 4,
+        "ghp_" + "a1B2c3" * 6,
+        "AKIA" + "Q1W2" * 4,
+        "xoxb-" + "12345-" * 4 + "ab",
+    ],
+    "JWT": ["eyJ" + "hbGciOi" * 2 + ".eyJ" + "zdWIiOi" * 2 + "." + "dmFsdWU" * 3],
+    "PASSWORD_IN_URL": ["Kestrel215!"],
+}
+AROUND = {"PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop"}
+CASES = [(kind, value) for kind, values in VALUES.items() for value in values]
+
+
+def kinds(text: str) -> list[str]:
+    (findings,) = scan_texts([text])
+    return [finding.kind for finding in findings]
+
+
+def carry(kind: str, value: str) -> str:
+    return AROUND.get(kind, "Note: {}, please keep it.").format(value)
+
+
+@pytest.mark.parametrize(("kind", "value"), CASES)
+def test_each_kind_is_found_where_it_stands(kind, value):
+    text = carry(kind, value)
+
+    ((finding,),) = scan_texts([text])
+
+    assert finding.kind == kind
+    assert text[finding.start : finding.end] == value
+    assert finding.mask == f"<{kind} {len(value)} chars>"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("social security number 536 22 1234", "US_SSN"),
+        ('{"ssn": "536221234"}', "US_SSN"),
+        ("Call me on 07700 900461.", "PHONE_NUMBER"),
+        ("tel: 020 7946 0958", "PHONE_NUMBER"),
+        ('send_sms(to="07700 900181")', "PHONE_NUMBER"),
+        ("GET /profile?email=bob@willow.net&v=1", "EMAIL_ADDRESS"),
+        ("Authorization: Bearer " + "a1b2" * 8, "API_KEY"),
+        ("STRIPE_SECRET=" + "Zx9" * 9, "API_KEY"),
+    ],
+)
+def test_a_word_before_it_tells_a_number(text, kind):
+    assert kinds(text) == [kind]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order FW-10427 was shipped with tracking 1ZVEKDBJ3257420567.",
+        "Within 60 days; \u20ac129.95 or 1,299.00; sizes 36-48; see returns#window.",
+        "Delivered on 2026-11-25T13:05:04.123456Z, or 25/11/2026 13:05.",
+        "Upgrade from 28.6.7.18 to 5.15.13.",
+        "f58a4077-abfa-2e9d-b461-c0203cb029c0 and bea5a439fe69559f08724ca60eb8afca6910cbb9",
+        "span 4123456789012345 of trace 0af7651916cd43dd8448eb211c80319c",
+        "1732542000.123456 1732542000123 1732542000123456789",
+        "0.4111111111111111 and -4111111111111111",
+        "127.0.0.1:6831 0.0.0.0 ::1 192.168.1.7 10.0.0.12",
+        "call 1042773 for order 90817",
+        "git@github.com:shop/app.git and icon@2x.png and @pytest.mark",
+        "std::vector a::b 12:30:45 aa:bb:cc:dd:ee:ff",
+        "postgres://admin:***@db https://shop.example/a?b=c:d",
+        "prompt_tokens=4111 completion_tokens=1111 total 1111",
+        "EC numbers, ISBN 978-3-16-148410-0, part 4711-0815-2342",
+        "My name is sk-learn and ghp_short and eyJ.",
+    ],
+)
+def test_ordinary_text_raises_no_alarm(text):
+    assert kinds(text) == []
+
+
+@pytest.mark.parametrize(("kind", "value"), CASES)
+def test_a_stand_in_is_of_its_kind_and_hides_the_value(kind, value):
+    replaced = stand_in(carry(kind, value))
+
+    assert value not in replaced
+    assert kinds(replaced) == [kind]
+    assert stand_in(replaced) == replaced
+    assert value not in mask(carry(kind, value))
+    assert f"<{kind}>" in mask(carry(kind, value))
+
+
+def test_every_kind_has_a_stand_in():
+    assert set(pii._STAND_INS) == set(KINDS)
+
+
+def test_a_private_key_is_replaced_between_its_lines():
+    key = "-----BEGIN {0}PRIVATE KEY-----\nMIIEvQ\nabc\n-----END {0}PRIVATE KEY-----".format("RSA ")
+
+    replaced = stand_in(f"key:\n{key}\n")
+
+    assert "MIIEvQ" not in replaced
+    assert kinds(replaced) == ["PRIVATE_KEY"]
+    assert stand_in(replaced) == replaced
+
+
+def test_equal_values_have_equal_stand_ins():
+    replaced = stand_in("a@willow.net, b@willow.net, a@willow.net").split(", ")
+
+    assert replaced[0] == replaced[2] != replaced[1]
+
+
+@given(st.lists(st.sampled_from(CASES), max_size=4), st.text("ab .,:;()\n\"'\u00e9", max_size=6))
+def test_nothing_found_survives_its_replacement(cases, glue):
+    text = f" {glue} ".join(carry(kind, value) for kind, value in cases)
+
+    replaced = stand_in(text)
+
+    assert sorted(kinds(replaced)) == sorted(kinds(text))
+    assert all(value not in replaced for _, value in cases)
+
+
+@given(st.text("a1@.-:+/ =eyJsk_()4\u00e9", max_size=80))
+def test_findings_are_in_order_and_apart(text):
+    (findings,) = scan_texts([text])
+
+    ends = [0]
+    for finding in findings:
+        assert ends[-1] <= finding.start < finding.end <= len(text)
+        ends.append(finding.end)
+
+
+def test_findings_come_in_the_order_of_texts():
+    assert [len(found) for found in scan_texts(["", "a@willow.net", "b", "a@willow.net"])] == [0, 1, 0, 1]
+
+
+def test_of_two_kinds_in_one_place_the_graver_is_told():
+    assert kinds("https://me:secret@willow.net") == ["PASSWORD_IN_URL"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.1.1." * 1400,
+        "a@" * 4000,
+        "1 " * 4000,
+        "A1" * 4000,
+        "eyJ" * 2700,
+        ":" * 8000,
+        "a://b:" * 1300,
+        "+1" * 4000,
+    ],
+)
+def test_hostile_text_is_read_to_its_end(text):
+    """A pattern that backtracks without bound would not come back from these."""
+    assert kinds(f"{text} a@willow.net")[-1] == "EMAIL_ADDRESS"
+
+
+def test_a_kept_scan_holds_no_text_and_imports_nothing(cache_folder):
+    text = "Write to tobias.merrivale@willow.co.uk"
+    found = scan_texts([text])
+    forget()
+    code = (
+        "import sys; from pathlib import Path; from pytest_llmops.models import cache, pii\n"
+        "cache.use_cache(Path(sys.argv[1])); found = pii.scan_texts([sys.argv[2]])\n"
+        "print(found[0][0].kind, found[0][0].start, 'presidio_analyzer' in sys.modules)"
+    )
+
+    told = subprocess.run(  # noqa: S603  written above
+        [sys.executable, "-c", code, str(cache_folder), text], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.split() == ["EMAIL_ADDRESS", "9", "False"]
+    assert scan_texts([text]) == found
+    cache.use_cache(None)
+    assert b"merrivale" not in b"".join(path.read_bytes() for path in cache_folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"[[1", b"[1]", json.dumps([["EMAIL_ADDRESS", 0, 999, 1.0]]).encode(), b'[["X", 0, 1, 1.0]]'],
+)
+def test_a_kept_scan_that_cannot_be_is_made_again(cache_folder, stored):
+    found = scan_texts(["a@willow.net"])
+    forget()
+    with sqlite3.connect(cache_folder / cache.FILE) as connection:
+        connection.execute("UPDATE entries SET value = ?", (stored,))
+    connection.close()
+
+    assert scan_texts(["a@willow.net"]) == found
+
+
+def test_without_presidio_the_extra_is_named_whatever_the_text(monkeypatch):
+    forget()
+    monkeypatch.setattr(presidio, "find_spec", lambda _name: None)
+
+    with pytest.raises(MissingExtraError, match=r'pip install "pytest-llmops\[pii\]"'):
+        scan_texts(["an ordinary text"])
+
+
+def test_a_scan_opens_no_socket(monkeypatch):
+    import socket
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    forget()
+    presidio._recognizer.cache_clear()
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+    assert kinds("a fresh address, c@willow.co.uk") == ["EMAIL_ADDRESS"]

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.records import Span
+from pytest_llmops.traces.texts import escape, unescape, walk
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [
+        ("plain", [("", "plain")]),
+        ({"a": ["x", {"b": "y"}]}, [("/a", "a"), ("/a/0", "x"), ("/a/1/b", "b"), ("/a/1/b", "y")]),
+        ({"a/b~": 1}, [("/a~1b~0", "a/b~"), ("/a~1b~0", "1")]),
+        ([None, True, 4111111111111111, 1.5], [("/2", "4111111111111111"), ("/3", "1.5")]),
+        ('{"a": "\\u0040"}', [("/a", "a"), ("/a", "@")]),
+        ('{"a": 1, "a": 2}', [("/a", "a"), ("/a", "1"), ("/a", "a"), ("/a", "2")]),
+        (json.dumps(json.dumps({"a": json.dumps(["x"])})), [("/a", "a"), ("/a/0", "x")]),
+        ("[12345678901234567890.10]", [("/0", "12345678901234567890.10")]),
+        ("{broken", [("", "{broken")]),
+        ("12", [("", "12")]),
+        (b"bytes", [("", "bytes")]),
+        ("[]", []),
+    ],
+)
+def test_every_text_has_its_place(value, texts):
+    assert list(walk(value)) == texts
+
+
+def test_a_span_is_told_by_its_fields_but_not_its_times():
+    span = Span(
+        span_id="s1",
+        parent_id=None,
+        name="retriever",
+        start=1.0,
+        end=2.0,
+        attributes={"k": object},
+        events=({"name": "e", "attributes": {"x": 7}},),
+        status="error: z",
+    )
+
+    found = dict(walk(span))
+
+    assert found["/name"] == "retriever"
+    assert found["/attributes/k"] == "<class 'object'>"
+    assert found["/events/0/attributes/x"] == "7"
+    assert found["/status"] == "error: z"
+    assert "/start" not in found
+
+
+def test_nesting_without_end_is_read_as_text():
+    deep: list[object] = []
+    for _ in range(500):
+        deep = [deep]
+    deep.append("needle")
+    own: dict[str, object] = {}
+    own["own"] = own
+
+    assert "needle" in dict(walk(deep)).values()
+    assert len(list(walk(own))) < 200
+    assert list(walk("[" * 100_000)) == [("", "[" * 100_000)]
+
+
+@given(
+    st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+)
+def test_no_text_is_lost(value):
+    def leaves(item):
+        if isinstance(item, str):
+            return [item]
+        if isinstance(item, dict):
+            return [leaf for pair in item.items() for part in pair for leaf in leaves(part)]
+        return [leaf for part in item for leaf in leaves(part)]
+
+    told = [text for _, text in walk(value)]
+
+    for leaf in leaves(value):
+        assert leaf in told or leaf.lstrip()[:1] in {"[", "{", '"'}
+
+
+@given(st.text("~01/a"))
+def test_a_step_of_a_pointer_can_be_read_back(key):
+    assert "/" not in escape(key)
+    assert unescape(escape(key)) == key
