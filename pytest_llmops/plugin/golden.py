@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
-from pytest_llmops.gates.thresholds import judge_suite
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
+from pytest_llmops.gates.thresholds import judge_case, judge_suite
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, SuiteCheck, Verdict
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.run_file import load_run, write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.execution import Work
 from pytest_llmops.runner.golden_run import make_run
+
+_MARKS_THAT_ACT = frozenset({"skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings"})
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +64,9 @@ class GoldenPlugin:
                     goldens[path.resolve()] = load_golden(path, root=config.rootpath)
                 except GoldenError as error:
                     problems.extend(error.problems)
+            if problems:
+                raise GoldenError(problems)
+            problems = [problem for golden in goldens.values() for problem in _wrong_tags(golden)]
             if problems:
                 raise GoldenError(problems)
             base = load_run(settings.path(settings.baseline)) if settings.baseline else None
@@ -108,14 +113,23 @@ class GoldenPlugin:
         if file.golden.path not in self.session.executions:
             self.session.start(file.golden, self.needed[file.golden.path], app)
 
-    def judge_suite(self, checks: Sequence[SuiteCheck], results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
-        """A verdict a check; against the same cases of the baseline, if there is one."""
+    def judge_case(self, work: Work, result: CaseResult) -> tuple[Verdict, ...]:
+        """A verdict a check of the case; against the baseline's, if there is one."""
         if self.base is None:
-            return tuple(judge_suite(check, results) for check in checks)
-        from pytest_llmops.gates.comparison import judge_suite_against
+            return judge_case(work.case, result)
+        from pytest_llmops.gates.comparison import judge_against
 
-        base = [self.base[result.case] for result in results if result.case in self.base]
-        return tuple(judge_suite_against(check, results, base) for check in checks)
+        checks = sum(len(case.checks) for golden in self.goldens.values() for case in golden.cases)
+        return judge_against(work.case, result, self.base.get(work.id), tests=checks)
+
+    def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+        """A verdict for each suite check of a file, in its order; against the baseline, if there is one."""
+        if self.base is None:
+            return tuple(judge_suite(check, results) for check in golden.suite)
+        from pytest_llmops.gates.comparison import judge_suites_against
+
+        suite = {golden.path: golden.suite}
+        return judge_suites_against(suite, results, list(self.base.values()))[golden.path]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
@@ -136,6 +150,8 @@ class GoldenPlugin:
                 write_run(self.run, path)
             except OSError as error:
                 self.session.problems.append(f"{path} could not be written: {error.strerror}")
+            except RunFileError as error:
+                self.session.problems.append(str(error))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.run is None:
@@ -151,9 +167,18 @@ class GoldenPlugin:
         """For the table; empty where not every case of the file was asked."""
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
-        return () if None in results else self.judge_suite(golden.suite, [each for each in results if each])
+        return () if None in results else self.judge_suite(golden, [each for each in results if each])
 
 
 def _holds_plain_tests(path: Path) -> bool:
     """Whether a path given beside golden ones is pytest's own business."""
     return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))
+
+
+def _wrong_tags(golden: Golden) -> Iterable[Problem]:
+    """A tag becomes a mark, and some marks would excuse a case from being judged."""
+    for case in golden.cases:
+        for tag in sorted(_MARKS_THAT_ACT & set(case.tags)):
+            message = f"the tag {tag!r} is a mark of pytest's that changes how a test is run; choose another"
+            line = case.source.line if case.source else 0
+            yield Problem(path=golden.path, line=line, case=case.id, message=message)

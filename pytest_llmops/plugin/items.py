@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,8 @@ from _pytest.fixtures import (
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.records import CaseResult, Golden, SuiteCheck, Verdict
+from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.runner.execution import Work, plan
 
@@ -51,8 +50,7 @@ class GoldenFile(pytest.File):
         for case_id, work in self.works.items():
             yield CaseItem.of(self, name=case_id, work=work)
         for metric in dict.fromkeys(check.metric for check in self.golden.suite):
-            checks = tuple(check for check in self.golden.suite if check.metric == metric)
-            yield SuiteItem.of(self, name=f"suite[{metric}]", checks=checks)
+            yield SuiteItem.of(self, metric=metric)
 
 
 class GoldenItem(pytest.Item):
@@ -121,12 +119,7 @@ class CaseItem(GoldenItem):
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if self.work.repeats > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
-        base = self.parent.plugin.base
-        if base is None:
-            return judge_case(self.work.case, self.result)
-        from pytest_llmops.gates.comparison import judge_against
-
-        return judge_against(self.work.case, self.result, base.get(self.work.id))
+        return self.parent.plugin.judge_case(self.work, self.result)
 
     def render(self) -> str:
         return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
@@ -137,19 +130,22 @@ class CaseItem(GoldenItem):
 
 
 class SuiteItem(GoldenItem):
-    checks: tuple[SuiteCheck, ...]
+    metric: str
 
     @classmethod
-    def of(cls, parent: GoldenFile, *, name: str, checks: Sequence[SuiteCheck]) -> SuiteItem:
+    def of(cls, parent: GoldenFile, *, metric: str) -> SuiteItem:
+        name = f"suite[{metric}]"
         # Said in full, since pytest reads brackets as parameters wherever it meets an id as text (--lf).
         item: SuiteItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
-        item.checks = tuple(checks)
+        item.metric = metric
         return item
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         file = self.parent
         results = [session.wait(file.golden, work) for work in file.works.values()]
-        return file.plugin.judge_suite(self.checks, results)
+        verdicts = file.plugin.judge_suite(file.golden, results)
+        pairs = zip(file.golden.suite, verdicts, strict=True)
+        return tuple(verdict for check, verdict in pairs if check.metric == self.metric)
 
     def render(self) -> str:
         return render_suite(self.verdicts)

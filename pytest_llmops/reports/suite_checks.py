@@ -31,7 +31,7 @@ def dump_suite(suite: Mapping[str, Sequence[SuiteCheck]], cases: Iterable[str]) 
     Raises:
         ValueError: The checks are none that a golden file can hold.
     """
-    if len(suite) == 1 and next(iter(suite)) == _golden_file(cases):
+    if len(suite) == 1 and any(suite.values()) and next(iter(suite)) == _golden_file(cases):
         return _dump_checks(next(iter(suite.values())))
     return {path: _dump_checks(checks) for path, checks in sorted(suite.items())}
 
@@ -46,7 +46,7 @@ def parse_suite(suite: Mapping[str, Any], cases: Iterable[str]) -> dict[str, tup
     for key, value in suite.items():
         if not isinstance(value, Mapping):
             raise ValueError(f"{key}: must be a mapping of statistics, not {value!r}")  # noqa: TRY004
-    if suite and all(isinstance(each, Mapping) for value in suite.values() for each in value.values()):
+    if all(isinstance(each, Mapping) for value in suite.values() for each in value.values()):
         return {path: _parse_checks(checks) for path, checks in suite.items()}
     return {_golden_file(cases): _parse_checks(suite)}
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Span
@@ -36,25 +37,29 @@ class Work:
 
 def plan(golden: Golden, repeats: int) -> list[Work]:
     """The work of a golden file, in its order; a case is scored for its own checks and the suite's."""
-    works = []
-    for case in golden.cases:
-        options = {check.metric: check.options for check in golden.suite}
-        options |= {check.metric: check.options for check in case.checks}
-        own = {check.metric for check in case.checks}
-        metrics = {name: create_metric(name, given) for name, given in options.items()}
-        works.append(
-            Work(
-                id=f"{golden.path}::{case.id}",
-                case=case,
-                repeats=case.repeats or repeats,
-                metrics=tuple(
-                    (name, metric)
-                    for name, metric in metrics.items()
-                    if name in own or _can_score(metric, case)
-                ),
-            )
+    return [
+        Work(
+            id=f"{golden.path}::{case.id}",
+            case=case,
+            repeats=case.repeats or repeats,
+            metrics=tuple(_metrics(golden, case).items()),
         )
-    return works
+        for case in golden.cases
+    ]
+
+
+def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
+    metrics = {check.metric: create_metric(check.metric, check.options) for check in case.checks}
+    for check in golden.suite:
+        if check.metric in metrics:
+            continue
+        try:
+            metric = create_metric(check.metric, check.options)
+        except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
+            continue
+        if _can_score(metric, case):
+            metrics[check.metric] = metric
+    return metrics
 
 
 def _can_score(metric: Metric, case: Case) -> bool:

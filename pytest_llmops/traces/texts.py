@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -58,6 +58,43 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
         yield pointer, value.decode(errors="replace")
     else:
         yield pointer, str(value)
+
+
+def rewrite(value: Any, change: Callable[[str, str], str], label: str = "") -> Any:
+    """
+    A value of mappings, lists, strings and numbers with every text changed that `walk` tells.
+
+    Args:
+        change: Takes a label (the key and `: `, or nothing) and a text, and gives the text to stand
+            there. A number stays one, and a string of JSON as it is written, unless something changed.
+    """
+    return _rewrite(value, change, label, 0)
+
+
+def _rewrite(value: Any, change: Callable[[str, str], str], label: str, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        inner = _parse(value) if depth < _DEEPEST else None
+        if inner is None:
+            return change(label, value)
+        changed = _rewrite(inner, change, label, depth + 1)
+        return value if changed == _plain(inner) else json.dumps(changed, ensure_ascii=False)
+    if isinstance(value, Mapping | _Pairs | list | tuple) and depth < _DEEPEST:
+        if isinstance(value, Mapping | _Pairs):
+            items = value.items() if isinstance(value, Mapping) else value
+            return {
+                change("", str(key)): _rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
+            }
+        return [_rewrite(item, change, label, depth + 1) for item in value]
+    text = str(value)
+    changed = change(label, text)
+    return value if changed == text and isinstance(value, int | float) else changed
+
+
+def _plain(value: Any) -> Any:
+    """What `rewrite` makes of a value when nothing changes."""
+    return _rewrite(value, lambda _label, text: text, "", 0)
 
 
 def _parse(text: str) -> Any:

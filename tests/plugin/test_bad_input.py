@@ -43,6 +43,18 @@ def test_a_wrong_argument_is_a_usage_error(project, arguments, message):
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
+@pytest.mark.parametrize("tag", ["skip", "xfail"])
+def test_a_tag_cannot_excuse_a_case(project, tag):
+    project.golden(f"""
+        version: 1
+        app: capitals:answer
+        cases: [{{id: italy, input: capital of Italy?, tags: [{tag}], checks: {{keywords: {{all: [Rome]}}}}}}]
+    """)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*capitals.yaml:4: italy: the tag '{tag}' is a mark*"])
+
+
 def test_no_golden_folder(pytester):
     result = pytester.runpytest_subprocess("--llm-golden")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

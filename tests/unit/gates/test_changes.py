@@ -33,6 +33,8 @@ def steady(value: float, count: int = 2) -> CaseResult:
         pytest.param(
             steady(1), steady(0, 1), "regressed", False, "no repeat differs", id="a fact, one new repeat"
         ),
+        pytest.param(steady(1), repeats(0, 0), "failed", False, "do not rule out", id="unequal texts now"),
+        pytest.param(repeats(1, 1), steady(0), "failed", False, "do not rule out", id="unequal texts before"),
         pytest.param(steady(1, 1), steady(0), "failed", False, "do not rule out", id="one repeat is no fact"),
         pytest.param(
             repeats(1, 1),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import pytest_llmops
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.outcomes import count, worst
-from pytest_llmops.records import OUTCOMES, Failure
+from pytest_llmops.records import OUTCOMES, Failure, Run
 
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)
@@ -145,6 +145,18 @@ def test_checks_of_several_files_are_told_apart():
         f"{FILE}: exact_match mean, max_drop 0.05",
         f"{other}: exact_match mean, max_drop 0.05",
     ]
+
+
+def test_check_looks_at_the_cases_of_its_file_alone():
+    other = "golden/other.yaml"
+
+    def run(values: list[float]) -> Run:
+        moved = [replace(each, case=each.case.replace(FILE, other)) for each in results_of(ONES)]
+        return replace(run_of([*results_of(values), *moved]), suite={FILE: (WATCHED,), other: (WATCHED,)})
+
+    comparison = compare(run(ONES), run(HALF))
+
+    assert [(each.outcome, each.cases) for each in comparison.verdicts] == [("regressed", 20), ("passed", 20)]
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, math.nan])

@@ -53,6 +53,16 @@ def test_a_batch_without_references_needs_no_encoder():
     assert isinstance(result, Failure)
 
 
+def test_rounding_does_not_leave_the_range(monkeypatch):
+    import numpy as np
+
+    from pytest_llmops.metrics import semantic
+
+    monkeypatch.setattr(semantic, "embed", lambda _encoder, texts: np.full((len(texts), 1), 1.0000001))
+
+    assert Semantic().score([sample("a", "b")])[0].value == 1.0
+
+
 def test_broken_weights_are_a_failure_and_no_score(monkeypatch):
     import numpy as np
 

@@ -19,7 +19,13 @@ VALUES = {
     "CREDIT_CARD": ["4629 1830 5577 1940", "5555-5555-5555-4444", "378282246310005", "2223003122003222"],
     "IBAN_CODE": ["GB29NWBK60161331926819", "FR14 2004 1010 0505 0001 3M02 606"],
     "US_SSN": ["536-22-1234"],
-    "PHONE_NUMBER": ["+44 20 7946 0958", "+1 (202) 555-0188", "(212) 555-0188", "212-555-0188"],
+    "PHONE_NUMBER": [
+        "+44 20 7946 0958",
+        "+1 (202) 555-0188",
+        "(212) 555-0188",
+        "212-555-0188",
+        "1-800-356-9377",
+    ],
     "IP_ADDRESS": ["62.19.249.107", "2a0f:10cb:40e7:1b0d:f339:103d:1a97:587"],
     "CRYPTO": ["1BoatSLRHtKNngkdXEeobR76b53LETtpyT"],
     "API_KEY": [
@@ -85,6 +91,7 @@ def test_a_word_before_it_tells_a_number(text, kind):
         "0.4111111111111111 and -4111111111111111",
         "127.0.0.1:6831 0.0.0.0 ::1 192.168.1.7 10.0.0.12",
         "call 1042773 for order 90817",
+        "call id 15123456789, number 8123456789012340",
         "git@github.com:shop/app.git and icon@2x.png and @pytest.mark",
         "std::vector a::b 12:30:45 aa:bb:cc:dd:ee:ff",
         "postgres://admin:***@db https://shop.example/a?b=c:d",
@@ -120,6 +127,12 @@ def test_a_private_key_is_replaced_between_its_lines():
     assert "MIIEvQ" not in replaced
     assert kinds(replaced) == ["PRIVATE_KEY"]
     assert stand_in(replaced) == replaced
+
+
+def test_a_label_tells_what_to_replace():
+    assert mask("536 22 1234") == "536 22 1234"
+    assert mask("536 22 1234", label="ssn: ") == "<US_SSN>"
+    assert stand_in("536 22 1234", label="ssn: ") == "219-09-9999"
 
 
 def test_equal_values_have_equal_stand_ins():

