@@ -16,7 +16,17 @@ from pytest_llmops.registry import create_metric
 from pytest_llmops.runner.scoring import Scorer
 
 WORDS = (
-    "returns boots tent delivery refund stove repair seam jacket warranty order shipping points code".split()
+    "returns",
+    "boots",
+    "tent",
+    "delivery",
+    "refund",
+    "stove",
+    "repair",
+    "seam",
+    "jacket",
+    "warranty",
+    "order",
 )
 
 

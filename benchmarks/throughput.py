@@ -61,7 +61,7 @@ def golden(cases: int, app: str) -> str:
 def session_s(
     folder: Path, cases: int, app: str, *arguments: str, fresh: bool = True, **environment: str
 ) -> float:
-    """Seconds of the cases' session, from pytest's own last line; collection included."""
+    """Seconds of the session by pytest's own last line; collection is in it, the start of Python not."""
     (folder / "golden").mkdir(exist_ok=True)
     (folder / "golden" / "bench.yaml").write_text(golden(cases, app))
     (folder / "apps.py").write_text(textwrap.dedent(APPS))
@@ -157,7 +157,7 @@ def main() -> None:
             }
         )
         print(
-            f"{name:<64} {seconds:7.2f} s   limit {limit:5.2f} s   {seconds / peer:5.2f} × bare", flush=True
+            f"{name:<64} {seconds:7.2f} s   limit {limit:5.2f} s   {seconds / peer:5.2f} x bare", flush=True
         )
 
     with tempfile.TemporaryDirectory() as name, OpenAIServer(latency_s=LATENCY_S) as server:

@@ -78,8 +78,15 @@ def _rewrite(value: Any, change: Callable[[str, str], str], label: str, depth: i
         inner = _parse(value) if depth < _DEEPEST else None
         if inner is None:
             return change(label, value)
-        changed = _rewrite(inner, change, label, depth + 1)
-        return value if changed == _plain(inner) else json.dumps(changed, ensure_ascii=False)
+        touched = []
+
+        def note(label: str, text: str) -> str:
+            new = change(label, text)
+            touched.append(new != text)
+            return new
+
+        rewritten = _rewrite(inner, note, label, depth + 1)
+        return json.dumps(rewritten, ensure_ascii=False) if any(touched) else value
     if isinstance(value, Mapping | _Pairs | list | tuple) and depth < _DEEPEST:
         if isinstance(value, Mapping | _Pairs):
             items = value.items() if isinstance(value, Mapping) else value
@@ -90,11 +97,6 @@ def _rewrite(value: Any, change: Callable[[str, str], str], label: str, depth: i
     text = str(value)
     changed = change(label, text)
     return value if changed == text and isinstance(value, int | float) else changed
-
-
-def _plain(value: Any) -> Any:
-    """What `rewrite` makes of a value when nothing changes."""
-    return _rewrite(value, lambda _label, text: text, "", 0)
 
 
 def _parse(text: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +63,9 @@ def test_what_failed_and_holds_now_is_fixed(base):
     base.app(app())
     result = base.run("--llm-baseline", "base.json", "--llm-out", "run.json")
     result.assert_outcomes(passed=13)
-    compared = base.pytester.run("llmops", "compare", "base.json", "run.json", "--format", "json")
+    compared = base.pytester.run(
+        Path(sys.executable).with_name("llmops"), "compare", "base.json", "run.json", "--format", "json"
+    )
     changed = json.loads(compared.stdout.str())["cases"]["changed"]
     assert [(each["case"].split("::")[1], each["before"], each["after"]) for each in changed] == [
         ("case-0", 0, 1)

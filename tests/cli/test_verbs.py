@@ -1,0 +1,114 @@
+"""`llmops VERB`: exit codes, what is written, and one line for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.cli import main
+from tests.openai_server import OpenAIServer
+
+GOLDEN = """
+version: 1
+app: cli_app:answer
+suite: {keywords: {mean: ">= 0.5", max_drop: 0.0}}
+cases:
+  - {id: a, input: hello, checks: {keywords: {all: [Echo]}}}
+  - {id: b, input: there, checks: {keywords: {all: [Echo]}}}
+"""
+APP = """
+import openai
+
+def answer(question):
+    client = openai.OpenAI(max_retries=0)
+    reply = client.chat.completions.create(
+        model="small", temperature=TEMPERATURE, messages=[{"role": "user", "content": question}])
+    return reply.choices[0].message.content
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "shop.yaml").write_text(GOLDEN)
+    (tmp_path / "cli_app.py").write_text(APP.replace("TEMPERATURE", "0"))
+    monkeypatch.chdir(tmp_path)
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        yield server
+    sys.modules.pop("cli_app", None)
+
+
+def test_run_scores_writes_and_replays(project, capsys):
+    assert main(["run", "--out", "run.json"]) == 0
+    assert "3 passed, 0 failed, 0 regressed, 0 undecided, 0 error" in capsys.readouterr().out
+    assert main(["run", "golden/shop.yaml", "--out", "again.json"]) == 0
+    assert "0 model calls made, 2 replayed" in capsys.readouterr().out
+    assert len(project.requests) == 2
+    assert [each["case"] for each in json.loads(Path("run.json").read_text())["results"]] == [
+        "golden/shop.yaml::a",
+        "golden/shop.yaml::b",
+    ]
+
+
+def test_run_exits_1_for_a_missed_check_and_3_for_a_broken_one(project, capsys):
+    project.answer = lambda _: "nothing of it"
+    assert main(["run"]) == 1
+    assert "missing: 'Echo'" in capsys.readouterr().out
+    project.fault = "401"
+    assert main(["run", "--record", "all"]) == 3
+    assert "AuthenticationError" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+def test_explain_tells_what_changed(tmp_path, capsys):
+    main(["run"])
+    (tmp_path / "cli_app.py").write_text(APP.replace("TEMPERATURE", "0.7"))
+    sys.modules.pop("cli_app", None)
+    main(["run"])
+    capsys.readouterr()
+    assert main(["explain", "a"]) == 0
+    told = capsys.readouterr().out
+    assert "temperature" in told
+    assert "0.7" in told
+    assert main(["explain", "zz"]) == 4
+
+
+def test_compare_exit_codes(project, capsys):
+    main(["run", "--out", "base.json", "--repeats", "3"])
+    assert main(["compare", "base.json", "base.json"]) == 0
+    project.answer = lambda _: "nothing of it"
+    main(["run", "--out", "worse.json", "--record", "all"])
+    capsys.readouterr()
+    code = main(["compare", "base.json", "worse.json", "--format", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["outcome"] == "failed"
+    assert code == 1
+    assert set(told["counts"]) == {"passed", "failed", "regressed", "undecided", "error"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.yaml"], "nowhere.yaml"),
+        (["run", "--record", "nwe"], "Did you mean 'new'?"),
+        (["compare", "nowhere.json", "nowhere.json"], "there is no such run file"),
+        (["models", "pull", "minillm"], "Did you mean 'minilm'?"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_mistake_is_a_line_and_exit_4(capsys, arguments, message):
+    assert main(arguments) == 4
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_models_list_names_every_weight(capsys):
+    assert main(["models", "list"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("minilm", "minilm-int8", "smollm2"))
