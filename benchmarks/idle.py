@@ -42,7 +42,7 @@ def main() -> None:
     idle, blocked = (statistics.median(column) for column in zip(*pairs, strict=True))
     difference = statistics.median(with_it - without for with_it, without in pairs)
     print(
-        f"100 tests: plugin idle {idle:.1f} ms, blocked {blocked:.1f} ms; difference {difference:.1f} ms (limit 10)"
+        f"100 tests: idle {idle:.1f} ms, blocked {blocked:.1f} ms; difference {difference:.1f} ms (limit 10)"
     )
 
 

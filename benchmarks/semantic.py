@@ -15,19 +15,7 @@ from pytest_llmops.records import Output, Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.runner.scoring import Scorer
 
-WORDS = (
-    "returns",
-    "boots",
-    "tent",
-    "delivery",
-    "refund",
-    "stove",
-    "repair",
-    "seam",
-    "jacket",
-    "warranty",
-    "order",
-)
+WORDS = ("returns", "boots", "tent", "delivery", "refund", "stove", "repair", "seam", "jacket", "warranty")
 
 
 def texts(seed: int, count: int) -> list[str]:
@@ -62,7 +50,7 @@ def main() -> None:
         ours = metric_s(create_metric("semantic"), answers, references)
         ratios.append(raw / ours)
         print(
-            f"encoder alone {1000 / raw:6.0f} texts/s, semantic {1000 / ours:6.0f} texts/s, ratio {raw / ours:.2f}"
+            f"encoder {1000 / raw:6.0f} texts/s, semantic {1000 / ours:6.0f} texts/s, ratio {raw / ours:.2f}"
         )
     print(f"median ratio {sorted(ratios)[1]:.2f} (goal 0.9)")
 

@@ -115,7 +115,8 @@ def deepeval_s(url: str, cases: int) -> float:
 
         class TwoCalls(BaseMetric):
             threshold, async_mode, include_reason = 0.5, True, False
-            evaluation_model, strict_mode, verbose_mode, evaluation_cost, error = None, False, False, None, None
+            evaluation_model = evaluation_cost = error = None
+            strict_mode = verbose_mode = False
             def measure(self, case, *_, **__): raise NotImplementedError
             async def a_measure(self, case, *_, **__):
                 text = case.input

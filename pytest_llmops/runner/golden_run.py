@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
+from pytest_llmops.traces.texts import rewrite
 
 
 def run_golden(
@@ -137,34 +138,34 @@ def mask_leaks(result: CaseResult) -> CaseResult:
         return result
     from pytest_llmops.models import pii
 
-    outputs = tuple(
-        replace(
-            output,
-            text=pii.mask(output.text),
-            passages=_deep(output.passages, pii.mask),
-            tool_calls=_deep(output.tool_calls, pii.mask),
-        )
-        for output in result.outputs
-    )
     scores = tuple(
         score if score.metric == "pii_leak" else replace(score, reason=pii.mask(score.reason), evidence=())
         for score in result.scores
     )
-    return replace(result, outputs=outputs, scores=scores)
+    return replace(result, outputs=tuple(map(_masked, result.outputs)), scores=scores)
 
 
-def _deep(value: Any, change: Callable[[str], str]) -> Any:
-    """The same value with every string in it changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {change(str(key)): _deep(item, change) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(_deep(item, change) for item in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = {each.name: _deep(getattr(value, each.name), change) for each in dataclasses.fields(value)}
-        return replace(value, **changed)
-    return value
+def _masked(output: Output) -> Output:
+    from pytest_llmops.models import pii
+
+    def mask(label: str, text: str) -> str:
+        return pii.mask(text, label=label)
+
+    passages = output.passages
+    return replace(
+        output,
+        text=pii.mask(output.text),
+        passages=passages and tuple(replace(each, text=pii.mask(each.text)) for each in passages),
+        tool_calls=tuple(
+            replace(
+                call,
+                name=pii.mask(call.name),
+                arguments=rewrite(call.arguments, mask),
+                result=rewrite(call.result, mask),
+            )
+            for call in output.tool_calls
+        ),
+    )
 
 
 def _stand_in(text: str) -> str:

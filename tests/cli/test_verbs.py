@@ -23,9 +23,9 @@ APP = """
 import openai
 
 def answer(question):
-    client = openai.OpenAI(max_retries=0)
-    reply = client.chat.completions.create(
-        model="small", temperature=TEMPERATURE, messages=[{"role": "user", "content": question}])
+    with openai.OpenAI(max_retries=0) as client:
+        reply = client.chat.completions.create(
+            model="small", temperature=TEMPERATURE, messages=[{"role": "user", "content": question}])
     return reply.choices[0].message.content
 """
 

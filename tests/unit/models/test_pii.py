@@ -132,6 +132,7 @@ def test_a_private_key_is_replaced_between_its_lines():
 def test_a_label_tells_what_to_replace():
     assert mask("536 22 1234") == "536 22 1234"
     assert mask("536 22 1234", label="ssn: ") == "<US_SSN>"
+    assert mask("kept", label="a@willow.net: ") == "kept"
     assert stand_in("536 22 1234", label="ssn: ") == "219-09-9999"
 
 
