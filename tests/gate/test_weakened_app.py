@@ -1,0 +1,76 @@
+"""Each way to make the reference app worse turns its golden set red, by case, metric and place."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = "returns-window or shipping-express or warranty-tent or refund-time or rental-late"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One folder of recorded calls for all tests, so that what a change does not touch is not asked again."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def gate(home):
+    def run(selected: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable, "-m", "pytest", "--llm-golden", "-k", selected, "-p", "no:cacheprovider",
+            "-o", f"llm_home={home}", *arguments,
+        ]  # fmt: skip
+        env = {**os.environ, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+
+    return run
+
+
+def test_as_it_is_the_app_is_good(gate):
+    told = gate(f"{DOCUMENTS} or multi or tool-shipped")
+    assert told.returncode == 0, told.stdout
+    assert re.search(r"\d+ passed, 0 failed, 0 regressed, 0 undecided, 0 error", told.stdout)
+
+
+def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
+    for prompt in (ROOT / "reference_app" / "prompts").glob("*.yaml"):
+        written = yaml.safe_load(prompt.read_text(encoding="utf-8"))
+        if written["name"] == "answerer":
+            written = weakened(written)
+        (tmp_path / prompt.name).write_text(yaml.safe_dump(written), encoding="utf-8")
+    told = gate(DOCUMENTS, REFERENCE_APP_PROMPTS=str(tmp_path))
+    assert told.returncode == 1, told.stdout
+    assert re.search(r"golden/support\.yaml:\d+: returns-window", told.stdout)
+    assert re.search(r"failed +keywords >= 1: 0; none of: '60 days'", told.stdout)
+
+
+def weakened(prompt: dict[str, object]) -> dict[str, object]:
+    """The same file without the instruction to answer from the passages, and without its examples."""
+    return {**prompt, "template": "Chat with the customer in a friendly way.", "examples": []}
+
+
+def test_one_passage_instead_of_three_is_red(gate):
+    told = gate("multi", REFERENCE_APP_TOP_K="1")
+    assert told.returncode == 1, told.stdout
+    assert re.search(r"golden/support\.yaml:\d+: multi-", told.stdout)
+    assert re.search(r"failed +recall@5 >= 1: 0\.5; missing: '[a-z0-9-]+#[a-z0-9-]+'", told.stdout)
+
+
+def test_an_address_in_a_span_is_red_and_shown_nowhere(gate, home):
+    told = gate("tool-shipped", "--llm-app", "tests.gate.leaky_app:answer")
+    assert told.returncode == 1, told.stdout
+    assert re.search(r"golden/support\.yaml:\d+: tool-shipped", told.stdout)
+    assert re.search(r"failed +pii_leak <= 0: 1; .*EMAIL_ADDRESS", told.stdout)
+    assert "span 'load customer' /attributes/customer.email" in told.stdout
+    orders = yaml.safe_load((ROOT / "reference_app" / "data" / "orders.yaml").read_text(encoding="utf-8"))
+    addresses = [order["email"] for order in orders]
+    kept = "".join(path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
+    assert not [address for address in addresses if address in told.stdout + told.stderr + kept]
