@@ -13,6 +13,15 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def describe_error(error: BaseException) -> str:
+    """`ValueError: what it says`, even of an exception that cannot say anything."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - its `__str__` is anybody's code
+        said = "(and its text cannot be read)"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 class LLMOpsError(Exception):
     """Anything a person can mend without reading our code."""
 
@@ -82,6 +91,10 @@ class GoldenError(LLMOpsError):
 
 class AppError(LLMOpsError):
     """The app under test cannot be found or imported."""
+
+
+class AnswerError(LLMOpsError):
+    """The app returned something that is no answer, or that no run file can hold."""
 
 
 class RunFileError(LLMOpsError):

@@ -1,4 +1,4 @@
-"""The seams: what an app, a metric, an encoder and an engine look like from outside."""
+"""The seams: what an app, a metric and an encoder look like from outside."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Comparison = Literal[">=", ">", "<=", "<"]
-Stage = Literal["app", "score", "record"]
+Stage = Literal["app", "score"]
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
 

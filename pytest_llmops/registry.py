@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from pytest_llmops.errors import MetricOptionError, UnknownMetricError, hint
+from pytest_llmops.errors import MetricOptionError, UnknownMetricError, describe_error, hint
 from pytest_llmops.protocols import Metric
 
 MetricFactory = Callable[..., Metric]
@@ -100,16 +100,24 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
     for option, parameter in parameters.items():
         if option not in given and parameter.default is parameter.empty and not _takes_any({"": parameter}):
             raise MetricOptionError(f"{name} needs the option {option!r}.")
-    try:
-        metric = _factory(family)(**{key: _frozen(value) for key, value in given.items()})
-    except (TypeError, ValueError) as error:
-        raise MetricOptionError(f"{name}: {error}") from None
+    metric = _make(name, _factory(family), {key: _frozen(value) for key, value in given.items()})
     if type(metric) not in _proven:  # asking costs more than all else here, and files have many checks
         if not isinstance(metric, Metric):
             kind = type(metric).__name__
             raise MetricOptionError(f"{name}: what its factory gives, a {kind}, is no metric.")
         _proven.add(type(metric))
     return metric
+
+
+def _make(name: str, factory: MetricFactory, options: Mapping[str, Any]) -> Metric:
+    try:
+        return factory(**options)
+    except MetricOptionError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise MetricOptionError(f"{name}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a factory is anybody's code
+        raise MetricOptionError(f"{name}: its factory raised {describe_error(error)}") from None
 
 
 def _split(name: str) -> tuple[str, dict[str, int]]:

@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 from pytest_llmops.errors import SettingsError, hint
 
 RecordMode = Literal["none", "once", "new", "all"]
-Engine = Literal["local", "xdist"]
 Leniency = Literal["pass", "warn", "fail"]
 
 
@@ -51,7 +50,6 @@ class Settings:
     repeats: int = 1
     baseline: str | None = None
     out: str | None = None
-    engine: Engine = "local"
     home: str = ".llmops"
     cassettes: str = "golden/cassettes"
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -106,7 +104,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in known:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, known)}")
     choices = {
-        "record": RecordMode, "engine": Engine, "undecided": Leniency, "known_failures": Leniency,
+        "record": RecordMode, "undecided": Leniency, "known_failures": Leniency,
     }  # fmt: skip
     if name in choices:
         allowed = get_args(choices[name])

@@ -1,4 +1,4 @@
-"""Customer support of Fellwind Outfitters, a web shop for outdoor gear: an agent that answers from documents."""
+"""Customer support of Fellwind Outfitters, a web shop for outdoor gear: an agent over its documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app at a terminal: the steps on stderr, the answer on stdout as it is written."""
+"""The app at a terminal: steps and the draft as it is written on stderr, the grounded answer on stdout."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show(app: SupportApp, question: str) -> None:
-    streamed = False
+    drafting = False
 
     def hear(piece: str) -> None:
-        nonlocal streamed
-        streamed = True
-        sys.stdout.write(printable(piece))
-        sys.stdout.flush()
+        nonlocal drafting
+        sys.stderr.write(("" if drafting else "answerer drafts: ") + printable(piece))
+        sys.stderr.flush()
+        drafting = True
 
     for node, added in app.run(question, hear):
         if node == "planner":
@@ -89,10 +89,12 @@ def _show(app: SupportApp, question: str) -> None:
             for call in added.get("tool_calls", []):
                 _note(f"retriever: {call.name}({json.dumps(call.arguments)}) {call.decision}")
         elif node == "answerer":
-            sys.stdout.write("\n" if streamed else printable(added["text"]) + "\n")
-            sys.stdout.flush()
+            if drafting:
+                _note("")
             if added["sources"]:
-                _note("sources: " + " ".join(f"[{source}]" for source in added["sources"]))
+                _note("sources: " + " ".join(added["sources"]))
+            sys.stdout.write(printable(added["text"]) + "\n")
+            sys.stdout.flush()
 
 
 def _capture_spans() -> Any:
@@ -133,10 +135,14 @@ def _explain(error: Exception) -> str:
     if isinstance(error, openai.RateLimitError):
         return "The endpoint is limiting its rate or your quota is spent (HTTP 429); try again later."
     if isinstance(error, openai.NotFoundError):
-        return "The endpoint does not know the model (HTTP 404); check REFERENCE_APP_MODEL and OPENAI_BASE_URL."
+        return (
+            "The endpoint does not know the model (HTTP 404); check REFERENCE_APP_MODEL and OPENAI_BASE_URL."
+        )
     if isinstance(error, openai.APIStatusError):
         return f"The endpoint answered HTTP {error.status_code}: {error.message[:300]}"
     if isinstance(error, openai.APITimeoutError):
         return "The endpoint did not answer in time."
     cause = error.__cause__ or error
-    return f"The line to the endpoint failed: {type(cause).__name__}: {str(cause)[:300]}; check OPENAI_BASE_URL."
+    return (
+        f"The line to the endpoint failed: {type(cause).__name__}: {str(cause)[:300]}; check OPENAI_BASE_URL."
+    )

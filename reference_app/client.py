@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from reference_app.errors import AppError, EndpointError
 from reference_app.tracing import as_messages, describe, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -81,18 +82,22 @@ class Models:
                 "temperature": 0,
                 "seed": SEED,
             }
-            return _asked(self._stream, request, span, heard) if heard else _asked(self._ask, request, span)
+            with _own_errors():
+                return self._ask(request, span) if heard is None else self._stream(request, span, heard)
 
     def embed(self, text: str) -> list[float]:
         """The unit vector of one text; raises as `complete` does."""
-        with trace(
-            f"embeddings {self.embedding_model}",
-            call=True,
-            gen_ai__operation__name="embeddings",
-            gen_ai__provider__name=self.provider,
-            gen_ai__request__model=self.embedding_model,
-        ) as span:
-            return _asked(self._embed, [text], span)[0]
+        with (
+            trace(
+                f"embeddings {self.embedding_model}",
+                call=True,
+                gen_ai__operation__name="embeddings",
+                gen_ai__provider__name=self.provider,
+                gen_ai__request__model=self.embedding_model,
+            ) as span,
+            _own_errors(),
+        ):
+            return self._embed(text, span)
 
     def embed_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of documents from the environment's endpoint, shape (texts, dimensions)."""
@@ -120,8 +125,8 @@ class Models:
     def _stream(self, request: dict[str, Any], span: Span, heard: Callable[[str], None]) -> str:
         pieces: list[str] = []
         reason = None
-        options = {"include_usage": True}
-        with self.chat.chat.completions.create(**request, stream=True, stream_options=options) as stream:
+        request |= {"stream": True, "stream_options": {"include_usage": True}}
+        with self.chat.chat.completions.create(**request) as stream:
             for chunk in stream:
                 if chunk.usage is not None:
                     _describe_usage(span, chunk.usage)
@@ -135,11 +140,11 @@ class Models:
         _describe_reply(span, self.chat_model, reason, "".join(pieces))
         return "".join(pieces)
 
-    def _embed(self, texts: list[str], span: Span) -> list[list[float]]:
-        reply = self.embedding.embeddings.create(model=self.embedding_model, input=texts)
+    def _embed(self, text: str, span: Span) -> list[float]:
+        reply = self.embedding.embeddings.create(model=self.embedding_model, input=[text])
         data = getattr(reply, "data", None)
-        if not data or len(data) != len(texts):
-            raise EndpointError(f"The reply of {self.embedding_model} does not hold one vector a text.")
+        if not data:
+            raise EndpointError(f"The reply of {self.embedding_model} holds no vector.")
         describe(
             span,
             {
@@ -148,13 +153,15 @@ class Models:
                 "gen_ai.embeddings.dimension.count": len(data[0].embedding),
             },
         )
-        return [item.embedding for item in data]
+        vector: list[float] = data[0].embedding
+        return vector
 
 
-def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+@contextmanager
+def _own_errors() -> Iterator[None]:
     """The client wraps what its transport raises; our own errors say more than its `Connection error`."""
     try:
-        return call(*arguments)
+        yield
     except Exception as error:
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None

@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._require_model(body, self.server.weights.encoder_name)
                 self._reply(200, _embed(self.server.encoder(), body))
             else:
-                raise BadRequestError(404, f"There is no {self.path[:100]}.")
+                self._reply(404, _error(404, f"There is no {self.path[:100]}."))
         except BadRequestError as error:
             self._reply(error.status, _error(error.status, str(error), error.code))
 
@@ -136,7 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 line = HTTPConnection(*address)
                 with self.server.engines.tracked(line):
-                    line.request("POST", "/v1/chat/completions", payload, {"Content-Type": "application/json"})
+                    line.request(
+                        "POST", "/v1/chat/completions", payload, {"Content-Type": "application/json"}
+                    )
                     self._pass_on(line)
         except EnginesClosedError:
             self.close_connection = True
@@ -174,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if not select.select([self.connection], [], [], 0)[0]:
                 return False
-            return self.connection.recv(1, socket.MSG_PEEK) == b""
+            return not self.connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
             return True
 

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.errors import PromptError, QuestionError
+from reference_app.errors import QuestionError
 from reference_app.masking import mask
 from reference_app.settings import read_settings
-from reference_app.tracing import describe, trace
+from reference_app.state import ROUTES, State
+from reference_app.tracing import as_messages, describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,22 +20,8 @@ if TYPE_CHECKING:
 
     from reference_app.client import Models
     from reference_app.settings import Settings
-    from reference_app.state import State
 
 MAX_QUESTION_CHARACTERS = 2000
-REPLIES = {
-    "planner": ("refuse", "no_order_id"),
-    "answerer": (
-        "unknown",
-        "unknown_order",
-        "order_processing",
-        "order_shipped",
-        "order_delivered",
-        "order_returned",
-        "order_cancelled",
-        "order_carrier",
-    ),
-}
 _building = threading.Lock()
 
 
@@ -67,15 +54,16 @@ class SupportApp:
             gen_ai__operation__name="invoke_agent",
             gen_ai__agent__name="support",
             gen_ai__request__model=self.models.chat_model,
-            gen_ai__input__messages=[{"role": "user", "parts": [{"type": "text", "content": masked}]}],
+            gen_ai__input__messages=as_messages([{"role": "user", "content": masked}]),
         ) as span:
             start: State = {"question": masked, "heard": heard}
             for update in self._graph.stream(start, stream_mode="updates"):
                 for node, added in update.items():
-                    if text := (added or {}).get("text"):
-                        parts = [{"type": "text", "content": text}]
-                        describe(span, {"gen_ai.output.messages": [{"role": "assistant", "parts": parts}]})
-                    yield node, added or {}
+                    added_state: State = added or State()
+                    if "text" in added_state:
+                        message = {"role": "assistant", "content": added_state["text"]}
+                        describe(span, {"gen_ai.output.messages": as_messages([message])})
+                    yield node, added_state
 
     def answer(self, question: str) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
@@ -110,22 +98,20 @@ _open = cache(SupportApp)
 def _build(settings: Settings) -> tuple[Models, CompiledStateGraph[Any]]:
     from langgraph.graph import END, START, StateGraph
 
-    from reference_app.answerer import Answerer
+    from reference_app.answerer import REPLIES, Answerer
     from reference_app.client import open_models
+    from reference_app.grounding import Grounding
     from reference_app.index import open_vectors
     from reference_app.knowledge import load_knowledge
     from reference_app.planner import Planner
     from reference_app.prompt import load_prompt
     from reference_app.retriever import Retriever
-    from reference_app.state import State
     from reference_app.tools.order_status import Orders
     from reference_app.weights import find_weights
 
     sections = load_knowledge(settings.knowledge)
-    prompts = {name: load_prompt(settings.prompts, name) for name in REPLIES}
-    for name, occasions in REPLIES.items():
-        if missing := [occasion for occasion in occasions if occasion not in prompts[name].replies]:
-            raise PromptError(f"The prompt {name} has no reply for {', '.join(missing)}.")
+    planning = load_prompt(settings.prompts, "planner", examples=ROUTES)
+    answering = load_prompt(settings.prompts, "answerer", replies=REPLIES)
     embedded = settings.model is None or settings.embedding_model is None
     weights = find_weights(settings.weights) if embedded else None
     models = open_models(settings, weights)
@@ -140,14 +126,14 @@ def _build(settings: Settings) -> tuple[Models, CompiledStateGraph[Any]]:
     def vectors(texts: list[str]) -> Any:
         return open_vectors(texts, encoder=models.embedding_model, encode=encode, folder=settings.cache)
 
-    planner = Planner(models, prompts["planner"], vectors([asked for asked, _ in prompts["planner"].examples]))
+    planner = Planner(models, planning, vectors([asked for asked, _ in planning.examples]))
     retriever = Retriever(
         sections,
         vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections]),
         Orders(settings.orders, settings.cache),
         top_k=settings.top_k,
     )
-    answerer = Answerer(models, prompts["answerer"], dict(prompts["planner"].replies))
+    answerer = Answerer(models, answering, Grounding(sections))
     graph = StateGraph(State)
     graph.add_node("planner", planner)
     graph.add_node("retriever", retriever)

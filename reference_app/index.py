@@ -65,7 +65,7 @@ def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: 
 
 
 def _restore(path: Path) -> Any | None:
-    """The index in the file, read through the page cache as it is searched; None where there is no whole one."""
+    """The index in the file, mapped and read as it is searched; None where there is no whole one."""
     from usearch.index import Index
 
     try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-
-
 MIN_PHONE_DIGITS = 9
 MIN_CARD_DIGITS = 13
 
@@ -47,8 +45,8 @@ def _mask_digits(match: re.Match[str]) -> str:
     digits = sum(character.isdigit() for character in found)
     if _DATE.fullmatch(found):
         return found
+    if found[0] in "+(0":
+        return "[phone]"
     if digits >= MIN_CARD_DIGITS:
         return "[card]"
-    return "[phone]" if digits >= MIN_PHONE_DIGITS or found[0] in "+(0" else found
-
-
+    return "[phone]" if digits >= MIN_PHONE_DIGITS else found

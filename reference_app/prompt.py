@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reference_app.errors import PromptError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -45,18 +45,27 @@ class Prompt:
         return text.strip()
 
 
-def load_prompt(folder: Path, name: str) -> Prompt:
+def load_prompt(
+    folder: Path, name: str, *, examples: Sequence[str] = (), replies: Sequence[str] = ()
+) -> Prompt:
     """
     Read `NAME.yaml`.
 
+    Args:
+        folder: Holds the prompt files.
+        name: Of the file, without its ending.
+        examples: The labels that need an example.
+        replies: The occasions that need a reply.
+
     Raises:
-        PromptError: The file is missing, is no YAML, or lacks a field.
+        PromptError: The file is missing, is no YAML, or lacks something.
     """
     import yaml
 
     path = folder / f"{name}.yaml"
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"The prompt {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -68,20 +77,32 @@ def load_prompt(folder: Path, name: str) -> Prompt:
             raise PromptError(f"The prompt {path} has no text in {field!r}.")
     if not _VERSION.fullmatch(data["version"]):
         raise PromptError(f"The prompt {path} has version {data['version']!r}; expected one like 1.0.0.")
-    examples, shown, replies = data.get("examples", {}), data.get("shown", 0), data.get("replies", {})
-    if not _is_examples(examples) or not isinstance(shown, int) or shown < 0:
-        raise PromptError(f"The prompt {path} needs `examples` as label: [question, …] and `shown` as a number.")
-    if not isinstance(replies, dict) or not all(isinstance(reply, str) for reply in replies.values()):
-        raise PromptError(f"The prompt {path} needs `replies` as occasion: sentence.")
+    given, shown, said = data.get("examples") or {}, data.get("shown", 0), data.get("replies") or {}
+    if (
+        not _is_examples(given)
+        or not all(given.get(label) for label in examples)
+        or set(given) - set(examples)
+    ):
+        raise PromptError(
+            f"The prompt {path} needs `examples` as `label: [question, …]` for {_names(examples)}."
+        )
+    if not isinstance(shown, int) or shown < 0:
+        raise PromptError(f"The prompt {path} needs `shown` as a number of examples.")
+    if not isinstance(said, dict) or not all(isinstance(said.get(occasion), str) for occasion in replies):
+        raise PromptError(f"The prompt {path} needs `replies` as `occasion: sentence` for {_names(replies)}.")
     return Prompt(
         name=data["name"],
         version=data["version"],
         kind=data["kind"],
         template=data["template"],
-        examples=tuple((question, label) for label, questions in examples.items() for question in questions),
+        examples=tuple((question, label) for label, questions in given.items() for question in questions),
         shown=shown,
-        replies=replies,
+        replies=said,
     )
+
+
+def _names(wanted: Sequence[str]) -> str:
+    return ", ".join(wanted) or "nothing"
 
 
 def _is_examples(examples: object) -> bool:

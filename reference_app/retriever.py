@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import TYPE_CHECKING
 
 from reference_app.state import Found, ToolCall
@@ -32,11 +31,9 @@ class Retriever:
 
     def __call__(self, state: State) -> State:
         with trace("retriever"):
-            if state["plan"].route == "documents":
-                return {"passages": self._search(state["question"], state["vector"])}
             if state["plan"].order_id is not None:
                 return {"tool_calls": [self._look_up(state["plan"].order_id)]}
-            return {}
+            return {"passages": self._search(state["question"], state["vector"])}
 
     def _search(self, question: str, vector: Sequence[float]) -> list[Found]:
         with trace(
@@ -80,5 +77,3 @@ class Retriever:
             )
             describe(span, {"gen_ai.tool.call.result": result, "reference_app.tool.decision": call.decision})
         return call
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - the graph reads the hints of State when it is built
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -56,7 +56,7 @@ class ToolCall:
 
 class State(TypedDict, total=False):
     """
-    `question` and `heard` come in; each node adds its part.
+    `question` and `heard` come in; each node adds its part. The graph reads these hints when it is built.
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.

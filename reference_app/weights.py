@@ -42,7 +42,8 @@ def find_weights(folder: Path) -> Weights:
     chat = folder / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
     tokenizer = folder / "minilm" / "tokenizer.json"
     encoder = folder / "minilm-int8" / "model.onnx"
-    missing = [path.relative_to(folder).as_posix() for path in (chat, tokenizer, encoder) if not path.is_file()]
+    files = (chat, tokenizer, encoder)
+    missing = [path.relative_to(folder).as_posix() for path in files if not path.is_file()]
     if missing:
         raise WeightsError(
             f"The embedded models' weights are missing in {folder}: {', '.join(missing)}. "

@@ -26,9 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LLMOpsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return USAGE_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code

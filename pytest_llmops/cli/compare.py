@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
@@ -18,11 +19,16 @@ def add_verb(verbs: Any) -> None:
 
 
 def _compare(given: argparse.Namespace) -> int:
+    from pytest_llmops.errors import RunFileError
     from pytest_llmops.gates.comparison import compare
     from pytest_llmops.reports.comparison import comparison_json, render_comparison
     from pytest_llmops.reports.run_file import load_run
 
-    comparison = compare(load_run(given.base), load_run(given.run))
+    try:
+        comparison = compare(load_run(given.base), load_run(given.run))
+    except RunFileError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _EXIT_CODES["error"]
     if given.format == "json":
         print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
     else:

@@ -139,7 +139,7 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
     made, was = signatures(check.metric, new), signatures(check.metric, base)
     if made != was:
         how = f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
-        return _alone(now, f"{how}, so not compared")
+        return replace(now, outcome="error", reason=f"{how}: not comparable; make the baseline again")
     known = now.outcome == "failed" == then.outcome
     advice = "failed in the baseline too" if known else ""
     if now.outcome == "passed" and then.outcome == "failed":

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.changes import judge_against, list_changes
-from pytest_llmops.gates.drops import judge_suite_against, judge_suites_against
+from pytest_llmops.gates.changes import list_changes
+from pytest_llmops.gates.drops import judge_suites_against
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Outcome, Run, RunComparison, SuiteCheck, Verdict
-
-__all__ = ["compare", "judge_against", "judge_suite_against", "judge_suites_against"]
 
 
 def compare(
@@ -34,7 +32,7 @@ def compare(
 
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A run without any is
-            judged by the mean of each metric that both runs hold.
+            judged by the mean of each metric of the baseline.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of a false `regressed`.
         seed: Fixes every resample.
 
@@ -45,7 +43,7 @@ def compare(
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
     checks = suite if suite is not None else run.suite
     if not any(checks.values()):
-        checks = {"": _means(base.results, run.results)}
+        checks = {"": _means(base.results)}
     pairs = pair_cases(base.results, run.results)
     judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed)
     verdicts = [
@@ -71,12 +69,12 @@ def compare(
     )
 
 
-def _means(*runs: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
-    """A check of the mean for each metric that every run has a score of."""
-    scored = [{score.metric for result in results for score in result.scores} for results in runs]
+def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
+    """A check of the mean for each metric that the baseline scored: one that vanished is missed."""
+    metrics = {score.metric for result in base_results for score in result.scores}
     return tuple(
         SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
-        for metric in sorted(set.intersection(*scored))
+        for metric in sorted(metrics)
     )
 
 

@@ -17,7 +17,9 @@ from threading import Lock
 
 from pytest_llmops.models import cache
 from pytest_llmops.models.credentials import find_credentials
-from pytest_llmops.models.presidio import check_installed, find_personal
+from pytest_llmops.models.presidio import check_installed, find_personal, is_installed
+
+__all__ = ["KINDS", "VERSION", "Finding", "forget", "is_installed", "mask", "scan_texts", "stand_in"]
 
 VERSION = 1  # raised whenever a text may be judged otherwise
 KINDS = (
@@ -90,17 +92,18 @@ def forget() -> None:
         _memory.clear()
 
 
-def mask(text: str, *, label: str = "") -> str:
+def mask(text: str, *, label: str = "", secrets_only: bool = False) -> str:
     """
     The text with `<KIND>` in place of each finding.
 
     Args:
         label: What a person would read before the text, such as `ssn: `: a number's kind may show by it.
+        secrets_only: Look for keys, tokens and passwords alone, which needs no extra.
     """
-    return _replace(text, label, lambda finding, _value: f"<{finding.kind}>")
+    return _replace(text, label, lambda finding, _value: f"<{finding.kind}>", secrets_only=secrets_only)
 
 
-def stand_in(text: str, *, label: str = "") -> str:
+def stand_in(text: str, *, label: str = "", secrets_only: bool = False) -> str:
     """
     The text with each finding replaced by invented data of the same kind, which a scan finds again.
 
@@ -108,14 +111,16 @@ def stand_in(text: str, *, label: str = "") -> str:
     returned as it is.
 
     Args:
-        label: As for `mask`.
+        label: As for `mask`; so `secrets_only`.
     """
-    return _replace(text, label, lambda finding, value: _STAND_INS[finding.kind](value))
+    return _replace(
+        text, label, lambda finding, value: _STAND_INS[finding.kind](value), secrets_only=secrets_only
+    )
 
 
-def _replace(text: str, label: str, substitute: Callable[[Finding, str], str]) -> str:
+def _replace(text: str, label: str, substitute: Callable[[Finding, str], str], *, secrets_only: bool) -> str:
     whole = label + text
-    (findings,) = scan_texts([whole])
+    findings = _scan(whole, personal=False) if secrets_only else scan_texts([whole])[0]
     parts, at = [], len(label)
     for finding in findings:
         if finding.start >= at:
@@ -124,11 +129,11 @@ def _replace(text: str, label: str, substitute: Callable[[Finding, str], str]) -
     return "".join([*parts, whole[at:]])
 
 
-def _scan(text: str) -> tuple[Finding, ...]:
+def _scan(text: str, *, personal: bool = True) -> tuple[Finding, ...]:
     """Findings without overlaps, in order of place; the earlier kind of `KINDS` goes before the later."""
     found = [(kind, start, end, 1.0) for kind, start, end in find_credentials(text)]
     kept: list[Finding] = []
-    for kind, start, end, score in [*found, *find_personal(text)]:
+    for kind, start, end, score in [*found, *(find_personal(text) if personal else ())]:
         at = bisect_left(kept, end, key=lambda each: each.start)
         if at == 0 or kept[at - 1].end <= start:
             kept.insert(at, Finding(kind=kind, start=start, end=end, score=score))

@@ -49,9 +49,14 @@ class _Kind(NamedTuple):
     fits: Callable[[str, int, int], bool]
 
 
+def is_installed() -> bool:
+    """Whether personal data can be found, and not secrets alone."""
+    return find_spec("presidio_analyzer") is not None
+
+
 def check_installed() -> None:
     """Raises MissingExtraError without Presidio, whether or not a text would have needed it."""
-    if find_spec("presidio_analyzer") is None:
+    if not is_installed():
         raise MissingExtraError("pii_leak", "pii")
 
 

@@ -101,9 +101,13 @@ def llm_app() -> Any:
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
+    from pytest_llmops.errors import LLMOpsError
     from pytest_llmops.plugin.tested import Llm
 
-    return Llm.of(request.node, llm_app)
+    try:
+        return Llm.of(request.node, llm_app)
+    except LLMOpsError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture

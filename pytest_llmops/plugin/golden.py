@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,22 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
-from pytest_llmops.gates.thresholds import judge_case, judge_suite
+from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.records import OUTCOMES, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.run_file import load_run, write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.execution import Work
 from pytest_llmops.runner.golden_run import make_run
 
-_MARKS_THAT_ACT = frozenset({"skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings"})
+_MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
+    "skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings",
+}  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -34,13 +37,12 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        base: Results of the baseline by item id; None without a baseline.
         counts: Outcomes of the items reported so far; complete in the process that talks to the user.
     """
 
-    session: Session
+    shared: Session
     goldens: Mapping[Path, Golden]
-    base: Mapping[str, CaseResult] | None = None
+    judge: Judge
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     needed: dict[str, list[Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
@@ -75,9 +77,9 @@ class GoldenPlugin:
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
         return cls(
-            session=session,
+            shared=session,
             goldens=goldens,
-            base=None if base is None else {result.case: result for result in base.results},
+            judge=Judge(tuple(goldens.values()), base),
         )
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -110,26 +112,8 @@ class GoldenPlugin:
 
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
-        if file.golden.path not in self.session.executions:
-            self.session.start(file.golden, self.needed[file.golden.path], app)
-
-    def judge_case(self, work: Work, result: CaseResult) -> tuple[Verdict, ...]:
-        """A verdict a check of the case; against the baseline's, if there is one."""
-        if self.base is None:
-            return judge_case(work.case, result)
-        from pytest_llmops.gates.comparison import judge_against
-
-        checks = sum(len(case.checks) for golden in self.goldens.values() for case in golden.cases)
-        return judge_against(work.case, result, self.base.get(work.id), tests=checks)
-
-    def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
-        """A verdict for each suite check of a file, in its order; against the baseline, if there is one."""
-        if self.base is None:
-            return tuple(judge_suite(check, results) for check in golden.suite)
-        from pytest_llmops.gates.comparison import judge_suites_against
-
-        suite = {golden.path: golden.suite}
-        return judge_suites_against(suite, results, list(self.base.values()))[golden.path]
+        if file.golden.path not in self.shared.executions:
+            self.shared.start(file.golden, self.needed[file.golden.path], app)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
@@ -138,36 +122,51 @@ class GoldenPlugin:
                 self.counts[given[OUTCOME]] += 1  # type: ignore[index]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if is_worker(session.config) or session.config.getoption("collectonly"):
+        """Write what was finished; a file that was asked for and cannot be had is no success."""
+        if session.config.getoption("collectonly"):
             return
-        settings = self.session.settings
-        results = self.session.results()
+        if is_worker(session.config):
+            if self.shared.store is not None:
+                self.shared.store.report(self.shared.own_problems())
+            return
+        settings = self.shared.settings
+        results = self.shared.results()
+        if not results:
+            return
         self.run = make_run(list(self.goldens.values()), results.values(), settings)
-        home = settings.path(settings.home)
-        paths = [home / "runs" / "last.json", *([settings.path(settings.out)] if settings.out else ())]
-        for path in paths:
-            try:
-                write_run(self.run, path)
-            except OSError as error:
-                self.session.problems.append(f"{path} could not be written: {error.strerror}")
-            except RunFileError as error:
-                self.session.problems.append(str(error))
+        self._write(settings.path(settings.home) / "runs" / "last.json")
+        if settings.out and not self._write(settings.path(settings.out)):
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, path: Path) -> bool:
+        if self.run is None:
+            return False
+        try:
+            write_run(self.run, path)
+        except OSError as error:
+            self.shared.problems.append(f"{path} could not be written: {error.strerror}")
+        except RunFileError as error:
+            self.shared.problems.append(str(error))
+        else:
+            return True
+        return False
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.run is None:
+        if terminalreporter.config.getoption("collectonly"):
             return
-        terminalreporter.write_sep("=", "golden set")
+        run = self.run or Run(signature={}, results=())
         suite = [verdict for golden in self.goldens.values() for verdict in self._suite_verdicts(golden)]
-        wall_s = time.monotonic() - self.session.started_s
-        problems = self.session.problems
-        for line in render_summary(self.run, self.counts, problems, suite=suite, wall_s=wall_s):
+        wall_s = time.monotonic() - self.shared.started_s
+        problems = self.shared.all_problems()
+        terminalreporter.write_sep("=", "golden set")
+        for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
             terminalreporter.write_line(line)
 
     def _suite_verdicts(self, golden: Golden) -> tuple[Verdict, ...]:
         """For the table; empty where not every case of the file was asked."""
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
-        return () if None in results else self.judge_suite(golden, [each for each in results if each])
+        return () if None in results else self.judge.judge_suite(golden, [each for each in results if each])
 
 
 def _holds_plain_tests(path: Path) -> bool:
@@ -179,6 +178,6 @@ def _wrong_tags(golden: Golden) -> Iterable[Problem]:
     """A tag becomes a mark, and some marks would excuse a case from being judged."""
     for case in golden.cases:
         for tag in sorted(_MARKS_THAT_ACT & set(case.tags)):
-            message = f"the tag {tag!r} is a mark of pytest's that changes how a test is run; choose another"
+            message = f"the tag {tag!r} is a mark that changes how a test is run; choose another word"
             line = case.source.line if case.source else 0
             yield Problem(path=golden.path, line=line, case=case.id, message=message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from _pytest.fixtures import (
     TopRequest,
 )  # doctest items get their fixtures the same way; there is no public one
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import CaseResult, Golden, Verdict
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
 
 OUTCOME = "llm_outcome"
-
-
-class GoldenFailure(Exception):  # noqa: N818 - pytest shows it by our words, never by its name
-    """Verdicts that are not good; the text is all a report needs."""
 
 
 class GoldenWarning(pytest.PytestWarning):
@@ -43,7 +39,7 @@ class GoldenFile(pytest.File):
     def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
         file.plugin, file.golden = plugin, golden
-        file.works = {work.case.id: work for work in plan(golden, plugin.session.settings.repeats)}
+        file.works = {work.case.id: work for work in plan(golden, plugin.shared.settings.repeats)}
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -61,23 +57,29 @@ class GoldenItem(pytest.Item):
 
     def setup(self) -> None:
         file = self.parent
-        file.plugin.start(file, self._app())
-        self.verdicts = self.judge(file.plugin.session)
+        try:
+            file.plugin.start(file, self._app())
+            self.verdicts = self.judge(file.plugin.shared)
+        except LLMOpsError as error:
+            self.user_properties.append((OUTCOME, "error"))
+            pytest.fail(str(error), pytrace=False)
+        except Exception:
+            self.user_properties.append((OUTCOME, "error"))
+            raise
         self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
         if any(verdict.outcome == "error" for verdict in self.verdicts):
-            raise GoldenFailure(self.render())
+            pytest.fail(self.render(), pytrace=False)
 
     def runtest(self) -> None:
-        settings = self.parent.plugin.session.settings
+        settings = self.parent.plugin.shared.settings
         bad = [each for each in self.verdicts if each.outcome in {"failed", "regressed"} and not each.known]
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
         known = [each for each in self.verdicts if each.known]
         if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
-            raise GoldenFailure(self.render())
+            pytest.fail(self.render(), pytrace=False)
         if open_ and settings.undecided == "warn":
-            self.warn(
-                GoldenWarning(f"undecided: {'; '.join(f'{each.check}: {each.advice}' for each in open_)}")
-            )
+            told = "; ".join(f"{each.check}: {each.advice}" for each in open_)
+            self.warn(GoldenWarning(f"undecided: {told}"))
         if known:
             pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
 
@@ -87,17 +89,18 @@ class GoldenItem(pytest.Item):
     def render(self) -> str:
         raise NotImplementedError
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        if isinstance(excinfo.value, GoldenFailure | LLMOpsError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
-
     def _app(self) -> Any:
         """The value of the fixture `llm_app`, where somebody overrides it."""
         if not overrides_app(self):
             return None
+        scope = app_fixtures(self)[-1].scope
+        if scope != "session":
+            raise AppError(
+                f"the fixture llm_app has the scope {scope}; cases run ahead of their items, so it must be "
+                '@pytest.fixture(scope="session")'
+            )
         self.funcargs: dict[str, object] = {}
-        manager = self.session._fixturemanager  # noqa: SLF001 - as every plugin with items of its own
+        manager = self.session._fixturemanager  # noqa: SLF001 - see below
         self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
         return TopRequest(self, _ispytest=True).getfixturevalue("llm_app")  # type: ignore[arg-type]
 
@@ -119,7 +122,7 @@ class CaseItem(GoldenItem):
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if self.work.repeats > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
-        return self.parent.plugin.judge_case(self.work, self.result)
+        return self.parent.plugin.judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:
         return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
@@ -143,7 +146,7 @@ class SuiteItem(GoldenItem):
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         file = self.parent
         results = [session.wait(file.golden, work) for work in file.works.values()]
-        verdicts = file.plugin.judge_suite(file.golden, results)
+        verdicts = file.plugin.judge.judge_suite(file.golden, results)
         pairs = zip(file.golden.suite, verdicts, strict=True)
         return tuple(verdict for check, verdict in pairs if check.metric == self.metric)
 
@@ -156,5 +159,10 @@ class SuiteItem(GoldenItem):
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
     """Whether a conftest gives this node another `llm_app` than the plugin's own."""
-    definitions = node.session._fixturemanager.getfixturedefs("llm_app", node)  # noqa: SLF001 - see above
-    return definitions is not None and len(definitions) > 1
+    return len(app_fixtures(node)) > 1
+
+
+def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
+    """The definitions of `llm_app` that this node sees, the one that counts last."""
+    # Private, and used by every plugin with items that are no functions, pytest's own among them.
+    return node.session._fixturemanager.getfixturedefs("llm_app", node) or ()  # noqa: SLF001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,11 +16,11 @@ from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.reports.terminal import render_case
-from pytest_llmops.runner.golden_run import mask_leaks
+from pytest_llmops.runner.golden_run import seal_result
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
-_GIVEN = ("min", "max", "reference", "relevant")
+_OURS = frozenset({"min", "max", "reference", "relevant", "k"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,35 +35,42 @@ class Demand:
 
 @dataclass(slots=True, eq=False)
 class MarkedTests:
-    """Registered only where a collected test bears one of our markers."""
+    """
+    Registered only where a collected test bears one of our markers.
 
-    demands: dict[str, list[Demand]]
+    Attributes:
+        problems: By test, what is wrong with its markers; the test fails with it and is not run.
+    """
+
+    demands: dict[str, list[Demand]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: Sequence[pytest.Item]) -> MarkedTests:
-        """
-        Read every marker before a test runs.
-
-        Raises:
-            pytest.UsageError: A marker's arguments cannot be, or its test never asks the app.
-        """
-        demands: dict[str, list[Demand]] = {}
-        problems = []
+        """Read the markers of all tests; what is wrong is told where the test would run."""
+        tests = cls()
         for item in items:
+            takes_llm = "llm" in getattr(item, "fixturenames", ())
             for mark in item.iter_markers():
-                if mark.name not in _NAMES:
-                    continue
-                if "llm" not in getattr(item, "fixturenames", ()):
-                    problems.append(f"{item.nodeid}: @pytest.mark.{mark.name} checks the answers of llm(), "
-                                    "but the test does not take the fixture llm")  # fmt: skip
-                    continue
+                if mark.name not in _NAMES or not (takes_llm or _OURS & set(mark.kwargs)):
+                    continue  # without our fixture and our arguments it is a mark of somebody else's
                 try:
-                    demands.setdefault(item.nodeid, []).append(read_marker(mark))
+                    demand = read_marker(mark)
                 except (LLMOpsError, TypeError) as error:
-                    problems.append(f"{item.nodeid}: @pytest.mark.{mark.name}: {error}")
-        if problems:
-            raise pytest.UsageError("\n".join(problems))
-        return cls(demands=demands)
+                    tests.problems[item.nodeid] = f"@pytest.mark.{mark.name}: {error}"
+                    continue
+                tests.demands.setdefault(item.nodeid, []).append(demand)
+                if not takes_llm:
+                    tests.problems[item.nodeid] = (
+                        f"@pytest.mark.{mark.name} checks the answers of llm(), "
+                        "but the test does not take the fixture llm"
+                    )
+        return tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item.nodeid in self.problems:
+            pytest.fail(self.problems[item.nodeid], pytrace=False)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -73,7 +80,10 @@ class MarkedTests:
         if demands and not samples:
             pytest.fail("the test is marked, but llm() was never called: nothing was checked", pytrace=False)
         shown = [
-            text for number, sample in enumerate(samples) if (text := _judge(item, number, sample, demands))
+            text
+            for number, sample in enumerate(samples)
+            for demand in demands
+            if (text := _judge(item, number, sample, demand))
         ]
         if shown:
             pytest.fail("\n\n".join(shown), pytrace=False)
@@ -91,56 +101,46 @@ def read_marker(mark: pytest.Mark) -> Demand:
     if mark.args:
         raise TypeError(f"name the arguments, such as {mark.name}(min=0.8)")
     given = dict(mark.kwargs)
-    low, high, reference, relevant = (given.pop(name, None) for name in _GIVEN)
+    low, high = given.pop("min", None), given.pop("max", None)
+    reference, relevant = given.pop("reference", None), given.pop("relevant", None)
     name = mark.name
     if name == "recall_at_k":
         name = f"recall@{given.pop('k', 5)}"
     elif name == "lexical":
         name = given.pop("metric", "rouge_l")
     metric = create_metric(name, given)
-    bounds = [(comparison, limit) for comparison, limit in ((">=", low), ("<=", high)) if limit is not None]
-    for _, limit in bounds:
+    checks = []
+    for comparison, limit in ((">=", low), ("<=", high)):
+        if limit is None:
+            continue
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise TypeError(f"a threshold is a number, not {limit!r}")
-    if not bounds and metric.bound.threshold not in metric.range:
-        raise TypeError("give a threshold, min or max")
-    checks = [Check(metric=metric.name, comparison=sign, threshold=float(limit)) for sign, limit in bounds]  # type: ignore[arg-type]
-    default = Check(metric=metric.name, comparison=metric.bound.comparison, threshold=metric.bound.threshold)
+        checks.append(Check(metric=metric.name, comparison=comparison, threshold=float(limit)))  # type: ignore[arg-type]  # a sign
+    bound = metric.bound
+    default = Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
     return Demand(
         metric=metric, checks=tuple(checks) or (default,), reference=reference, relevant=tuple(relevant or ())
     )
 
 
-def _judge(item: pytest.Item, number: int, sample: Sample, demands: Sequence[Demand]) -> str:
-    """What the test's markers hold against one answer, as text; empty when nothing."""
-    results = [
-        score_safely(
-            score_here,
-            demand.metric,
-            [
-                replace(
-                    sample,
-                    reference=sample.reference if demand.reference is None else demand.reference,
-                    relevant=sample.relevant or demand.relevant,
-                )
-            ],
-        )[0]
-        for demand in demands
-    ]
+def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
+    """What one marker holds against one answer, as text; empty when nothing."""
+    reference = sample.reference if demand.reference is None else demand.reference
+    asked = replace(sample, reference=reference, relevant=sample.relevant or demand.relevant)
+    (scored,) = score_safely(score_here, demand.metric, [asked])
     case = Case(
-        id=f"{item.name} llm() {number + 1}",
-        input=sample.input,
-        reference=sample.reference,
-        checks=tuple(check for demand in demands for check in demand.checks),
+        id=f"{item.name} llm() {number + 1}", input=sample.input, reference=reference, checks=demand.checks
     )
-    result = mask_leaks(
+    result = seal_result(
         CaseResult(
             case=item.nodeid,
             input_hash="",
             outputs=(replace(sample.output, repeat=0),),
-            scores=tuple(replace(each, repeat=0) for each in results if isinstance(each, Score)),
-            failures=tuple(each for each in results if isinstance(each, Failure)),
+            scores=(replace(scored, repeat=0),) if isinstance(scored, Score) else (),
+            failures=(replace(scored, repeat=0),) if isinstance(scored, Failure) else (),
         )
     )
     verdicts = judge_case(case, result)
-    return "" if all(each.outcome == "passed" for each in verdicts) else render_case(case, result, verdicts)
+    if all(verdict.outcome == "passed" for verdict in verdicts):
+        return ""
+    return render_case(case, result, verdicts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -15,8 +15,10 @@ from pytest_llmops.plugin.distribution import Controller, is_controller, is_work
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.execution import Execution, Work
-from pytest_llmops.runner.golden_run import named_app, open_execution, open_recorder
+from pytest_llmops.runner.golden_run import named_app, open_asker, open_execution, open_recorder
+from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.settings import Settings, load_settings
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
+Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
 
@@ -47,7 +50,9 @@ class Session:
     started_s: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
-    _alive: FileLock | None = None
+    _askers: dict[int, Asker] = field(default_factory=dict)
+    _alive: dict[str, FileLock] = field(default_factory=dict)
+    _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
 
     @classmethod
     def of(cls, config: pytest.Config) -> Session:
@@ -73,6 +78,12 @@ class Session:
             self._recorder = open_recorder(self.settings)
         return self._recorder
 
+    def asker(self, app: App) -> Asker:
+        """What asks an app; one for each app, so that an async one keeps its loop."""
+        if id(app) not in self._askers:  # which keeps it alive, so that no other app gets its id
+            self._askers[id(app)] = open_asker(app, self.recorder, self.settings)
+        return self._askers[id(app)]
+
     def start(self, golden: Golden, works: Iterable[Work], app: App | None) -> None:
         """
         Put cases of a golden file in work, ahead of their items; only this worker's share under xdist.
@@ -84,21 +95,33 @@ class Session:
         for work in works:
             if self.store is None or self.store.is_mine(work.id):
                 execution.submit(work)
-        if self.store is not None and self._alive is None:
-            self._alive = self.store.announce()
+        if self.store is not None and golden.path not in self._alive:
+            self._alive[golden.path] = self.store.announce(golden.path)
 
     def wait(self, golden: Golden, work: Work) -> CaseResult:
-        """The result of a case, by whomever it is done; done here if its owner is not at work."""
+        """The result of a case: by its owner if that worker is at it, else done here."""
         if self.store is not None:
             owner = self.store.owner(work.id)
             while True:
                 result = self.store.read(work.id)
                 if result is not None:
                     return result
-                if owner == self.store.worker or not self.store.is_working(owner):
+                if owner == self.store.worker or not self.store.is_working(owner, golden.path):
                     break
                 time.sleep(_LOOK_S)
         return self.executions[golden.path].submit(work).result()
+
+    def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run a coroutine to its end on the session's loop, from whatever thread or loop the caller is in."""
+        return self._loop.submit(work).result()
+
+    def own_problems(self) -> list[str]:
+        """Sentences about what this process could not keep."""
+        return [*self.problems, *(self._recorder.problems if self._recorder else ())]
+
+    def all_problems(self) -> list[str]:
+        """The same of every process of the session."""
+        return [*self.own_problems(), *(self.store.read_problems() if self.store else ())]
 
     def results(self) -> Mapping[str, CaseResult]:
         """What this process, or every process of the session, has finished, by item id."""
@@ -114,15 +137,18 @@ class Session:
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()
+        self._loop.close()
+        for asker in self._askers.values():
+            asker.app_loop.close()
         if self._recorder is not None:
             self._recorder.uninstall()
-        if self._alive is not None:
-            self._alive.release()
+        for lock in self._alive.values():
+            lock.release()
 
     def _execution(self, golden: Golden, app: App | None) -> Execution:
         if golden.path not in self.executions:
             under_test: Any = app or named_app(golden, self.settings)
             self.executions[golden.path] = open_execution(
-                under_test, self.recorder, self.settings, scorer=self.scorer, store=self.store
+                self.asker(under_test), self.settings, scorer=self.scorer, store=self.store
             )
         return self.executions[golden.path]

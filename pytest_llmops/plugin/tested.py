@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +11,14 @@ import pytest
 
 from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.protocols import App, Metric
+from pytest_llmops.printable import printable
+from pytest_llmops.protocols import App
 from pytest_llmops.records import Failure, Output, Passage, Sample, Span
 from pytest_llmops.registry import create_metric
-from pytest_llmops.reports.printable import printable
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.golden_run import hide
 from pytest_llmops.runner.scoring import score_here, score_safely
-from pytest_llmops.traces import capture
 
 _STASH = pytest.StashKey["Llm"]()
 
@@ -55,6 +54,7 @@ class Llm:
         spans: Every span that the answers left.
     """
 
+    session: Session
     asker: Asker
     node_id: str
     samples: list[Sample] = field(default_factory=list)
@@ -62,7 +62,12 @@ class Llm:
 
     @classmethod
     def of(cls, node: pytest.Item, app: App | None) -> Llm:
-        """The one of a test; its markers find it afterwards."""
+        """
+        The one of a test; its markers find it afterwards.
+
+        Raises:
+            AppError: No app is named, or it cannot be imported.
+        """
         session = Session.of(node.config)
         settings = session.settings
         if app is None:
@@ -72,11 +77,8 @@ class Llm:
                     'a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass --llm-app'
                 )
             app = resolve_app(settings.app, settings.root)
-        capture.install()
-        asker = Asker(
-            app=app, recorder=session.recorder, timeout_s=settings.timeout_s, prices=settings.prices
-        )
-        llm = cls(asker=asker, node_id=node.nodeid)
+        asker = session.asker(app)
+        llm = cls(session=session, asker=asker, node_id=node.nodeid)
         node.stash[_STASH] = llm
         return llm
 
@@ -100,10 +102,11 @@ class Llm:
         """
         written = json.dumps(question, sort_keys=True, default=str)
         repeat = sum(json.dumps(each.input, sort_keys=True, default=str) == written for each in self.samples)
-        output, spans = asyncio.run(self.asker.ask(self.node_id, repeat, question))
+        __tracebackhide__ = True  # what is wrong is the question or the app, not this file
+        output, spans = self.session.run(self.asker.ask(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
-            raise NotScoredError(output.error)
+            raise NotScoredError(hide(output.error))
         self.samples.append(
             Sample(output=output, input=question, reference=reference, relevant=tuple(relevant), spans=spans)
         )
@@ -112,44 +115,48 @@ class Llm:
 
 def lexical(answer: Output | str, reference: str, *, metric: str = "rouge_l", **options: Any) -> Measured:
     """How much of the reference's wording an answer has, by any lexical metric."""
-    return measure(create_metric(metric, options), Sample(output=_output(answer), reference=reference))
+    __tracebackhide__ = True
+    return measure(metric, options, Sample(output=_output(answer), reference=reference))
 
 
 def semantic(answer: Output | str, reference: str, **options: Any) -> Measured:
     """How close in meaning an answer is to a reference, -1 to 1."""
-    return measure(create_metric("semantic", options), Sample(output=_output(answer), reference=reference))
+    __tracebackhide__ = True
+    return measure("semantic", options, Sample(output=_output(answer), reference=reference))
 
 
 def recall_at_k(answer: Output | Sequence[Passage | str], relevant: Iterable[str], *, k: int = 5) -> Measured:
     """Share of the relevant passages among the first k of an output, or of a ranking of ids."""
-    if isinstance(answer, Output):
-        output = answer
-    else:
-        output = Output(
-            text="",
-            passages=tuple(each if isinstance(each, Passage) else Passage(id=each) for each in answer),
-        )
-    return measure(create_metric(f"recall@{k}"), Sample(output=output, relevant=tuple(relevant)))
+    __tracebackhide__ = True
+    if not isinstance(answer, Output):
+        ranking = (each if isinstance(each, Passage) else Passage(id=each) for each in answer)
+        answer = Output(text="", passages=tuple(ranking))
+    return measure(f"recall@{k}", {}, Sample(output=answer, relevant=tuple(relevant)))
 
 
 def pii_leak(answer: Output | str = "", spans: Iterable[Span] = (), **options: Any) -> Measured:
     """How many pieces of personal data an answer and spans hold; the report shows places and masks only."""
-    return measure(create_metric("pii_leak", options), Sample(output=_output(answer), spans=tuple(spans)))
+    __tracebackhide__ = True
+    return measure("pii_leak", options, Sample(output=_output(answer), spans=tuple(spans)))
 
 
-def measure(metric: Metric, sample: Sample) -> Measured:
+def measure(metric: str, options: Mapping[str, Any], sample: Sample) -> Measured:
     """
     One sample's score as a number that explains itself.
 
     Raises:
-        NotScoredError: The metric failed; a number would be made up.
+        NotScoredError: There is no such metric or option, or the metric failed; a number would be made up.
     """
-    (result,) = score_safely(score_here, metric, [sample])
+    __tracebackhide__ = True  # a report ends at the test's own line
+    try:
+        (result,) = score_safely(score_here, create_metric(metric, options), [sample])
+    except LLMOpsError as error:
+        raise NotScoredError(str(error)) from None
     if isinstance(result, Failure):
-        raise NotScoredError(f"{metric.name}: {result.error}")
+        raise NotScoredError(f"{metric}: {hide(result.error)}")
     measured = Measured(result.value)
-    measured.metric, measured.reason = metric.name, result.reason
-    measured.answer = "" if metric.name == "pii_leak" else sample.output.text
+    measured.metric, measured.reason = result.metric, result.reason
+    measured.answer = "" if result.metric == "pii_leak" else sample.output.text
     measured.reference = sample.reference
     return measured
 

@@ -22,6 +22,7 @@ class Call:
         response: The answer as JSON; a streamed one as the text of its events.
         text: What the assistant said, streamed pieces joined; None for embeddings and failed calls.
         reason: Why the call was made or failed, in one line; empty for a replayed one.
+        offset_s: Seconds from the start of the repeat to the request, at the time it was made.
         duration_s: Real seconds from request to whole answer, at the time it was made.
         waited_s: Seconds this run really waited.
         prompt_tokens: None when not reported; so for `completion_tokens`.
@@ -50,6 +51,7 @@ class Call:
     fingerprint: str | None = None
     status: int | None = None
     started: float = 0.0
+    offset_s: float = 0.0
     duration_s: float = 0.0
     waited_s: float = 0.0
 

@@ -32,7 +32,8 @@ class Recorded:
         request: Its body, redacted; `key` is of the body as it was sent.
         repeat: Which repeat of the case made it.
         nth: Counts from 0 the equal calls of that repeat.
-        duration_s: What the answer took when it was made.
+        offset_s: Seconds from the start of the repeat to the request, when it was made.
+        duration_s: What the answer took then.
         body: The answer as JSON, or the text of its events.
     """
 
@@ -42,6 +43,7 @@ class Recorded:
     key: str
     repeat: int
     nth: int
+    offset_s: float
     duration_s: float
     content_type: str
     body: Any
@@ -149,12 +151,13 @@ def _entry(call: Recorded) -> dict[str, Any]:
     response = {"content_type": call.content_type, "body": call.body, "status": 200}
     names = ("provider", "path", "request", "key", "repeat", "nth")
     entry = {name: getattr(call, name) for name in names}
-    return {**entry, "duration_s": round(call.duration_s, 6), "response": response}
+    times = {"offset_s": round(call.offset_s, 6), "duration_s": round(call.duration_s, 6)}
+    return {**entry, **times, "response": response}
 
 
 _SHAPE: Mapping[str, type | tuple[type, ...]] = {
     "provider": str, "path": str, "request": object, "key": str, "repeat": int, "nth": int,
-    "duration_s": (int, float), "response": dict,
+    "offset_s": (int, float), "duration_s": (int, float), "response": dict,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_llmops.printable import printable
 from pytest_llmops.recorder.cassette import Recorded
 from pytest_llmops.recorder.identity import kind_of
 
@@ -39,15 +40,6 @@ def differences(recorded: Recorded, wanted: Recorded) -> list[str]:
     if not lines and recorded.key != wanted.key:
         lines = ["only in text that is redacted"]
     return lines
-
-
-def printable(text: str) -> str:
-    """A text with control and direction characters by number, so that it cannot act on a terminal."""
-    return text if text.isprintable() else "".join(_visible(letter) for letter in text)
-
-
-def _visible(letter: str) -> str:
-    return letter if letter.isprintable() else repr(letter)[1:-1]
 
 
 def _parts(call: Recorded) -> dict[str, _Leaf]:

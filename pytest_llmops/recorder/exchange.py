@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.printable import printable
 from pytest_llmops.recorder.call import Call, CallLog, CallOutcome
 from pytest_llmops.recorder.cassette import Recorded
-from pytest_llmops.recorder.differences import differences, nearest_call, printable
+from pytest_llmops.recorder.differences import differences, nearest_call
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, encode_body, parse_body, read_reply
@@ -20,6 +21,10 @@ from pytest_llmops.settings import RecordMode
 
 _OK = 200
 _EXCERPT = 300
+_STRAY = (
+    "a model was called on a thread that knows of no case, while several were in work (start threads with "
+    "contextvars.copy_context().run, or run with --llm-concurrency 1)"
+)
 
 
 class Recording:
@@ -28,17 +33,26 @@ class Recording:
 
     Attributes:
         lines: What `llmops explain` will tell of each call.
+        began: Of the monotonic clock; a call's offset counts from here.
     """
 
-    def __init__(
-        self, log: CallLog, *, local: Shelf, committed: Shelf, mode: RecordMode, redaction: Redaction
+    def __init__(  # noqa: PLR0913 - what the recorder knows, taken apart
+        self,
+        log: CallLog,
+        *,
+        local: Shelf,
+        committed: Shelf,
+        mode: RecordMode,
+        redaction: Redaction,
+        report: Callable[[str], None],
     ) -> None:
         self.log, self.mode, self.redaction = log, mode, redaction
         self.lines: list[dict[str, Any]] = []
         self.open: dict[int, Exchange] = {}
-        self._local, self._committed = local, committed
+        self._local, self._committed, self._report = local, committed, report
         self._numbers: dict[str, set[int]] = {}
         self._lock = threading.Lock()
+        self.began = time.perf_counter()
 
     def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange:
         """
@@ -53,6 +67,26 @@ class Recording:
         self.open[id(exchange)] = exchange
         exchange.look_up()
         return exchange
+
+    def meet_stray(self) -> None:
+        """
+        Speak of a model call whose case cannot be told.
+
+        Raises:
+            CassetteError: No call may be made.
+        """
+        if self.mode == "none":
+            self.log.error = self.log.error or CassetteError(
+                f"{_STRAY}, and --llm-record none makes no calls"
+            )
+            raise self.log.error
+        self._report(f"{_STRAY}; it was made, and neither recorded nor counted")
+
+    def rule(self) -> str:
+        """Why a call may not be made, where it may not."""
+        if self.mode == "once":
+            return "--llm-record once adds nothing to a cassette that is there"
+        return "--llm-record none makes no calls"
 
     def end(self) -> None:
         """Close what is still open; a call that outlives its case is not kept."""
@@ -93,12 +127,13 @@ class Exchange:
         self._differences: list[str] = []
         self._started = time.time()
         self._clock = time.perf_counter()
+        self._offset_s = self._clock - recording.began
 
     def look_up(self) -> None:
         """Find the recorded answer, or find out why there is none and whether the call may be made."""
         place = (self._identity.key, self._recording.log.repeat, self._nth)
         if found := self._shelf.calls.get(place):
-            self.duration_s = found.duration_s
+            self._offset_s, self.duration_s = found.offset_s, found.duration_s
             self.replay = (found.content_type, encode_body(found.body))
             self._close("replayed", found.body, read_reply(found.body), _OK)
             return
@@ -106,7 +141,7 @@ class Exchange:
         if self._shelf.sealed:
             error = self._refusal()
             self._recording.log.error = self._recording.log.error or error
-            self.fail(f"it is not recorded, and {self._rule()}: {self._reason}")
+            self.fail(f"it is not recorded, and {self._recording.rule()}: {self._reason}")
             raise error
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
@@ -162,6 +197,7 @@ class Exchange:
             key=self._identity.key,
             repeat=self._recording.log.repeat,
             nth=self._nth,
+            offset_s=self._offset_s,
             duration_s=self.duration_s,
             content_type=content_type,
             body=body,
@@ -183,17 +219,12 @@ class Exchange:
         self._differences = differences(nearest, wanted)
         return f"the nearest call in {shelf.name} differs in"
 
-    def _rule(self) -> str:
-        if self._recording.mode == "once":
-            return "--llm-record once adds nothing to a cassette that is there"
-        return "--llm-record none makes no calls"
-
     def _refusal(self) -> CassetteError:
         identity = self._identity
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         return CassetteError(
             f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
-            f"{identity.provider}{identity.path} is not recorded, and {self._rule()}: {detail}. "
+            f"{identity.provider}{identity.path} is not recorded, and {self._recording.rule()}: {detail}. "
             "Record it with --llm-record new."
         )
 
@@ -221,6 +252,7 @@ class Exchange:
                 fingerprint=reply.fingerprint,
                 status=status,
                 started=self._started,
+                offset_s=self._offset_s,
                 duration_s=self.duration_s,
                 waited_s=waited_s,
             )

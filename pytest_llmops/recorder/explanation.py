@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, hint
+from pytest_llmops.printable import printable
 
 _KEPT = 20
 
@@ -103,7 +104,7 @@ def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
             lines.append(f"    {entry['error']}")
         for number, call in enumerate(entry["calls"], start=1):
             model = call["model"] or "(no model named)"
-            asked = f"{call['kind']} {model} at {call['provider']}{call['path']}"
+            asked = printable(f"{call['kind']} {model} at {call['provider']}{call['path']}")
             lines.append(f"    {number}. {asked}: {_outcome(call)}")
             lines += [f"         {difference}" for difference in call["differences"]]
     return "\n".join(lines) + "\n"

@@ -47,8 +47,14 @@ class Interceptor(Protocol):
 
     def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange: ...
 
+    def meet_stray(self) -> None:
+        """Told of a call that may belong to any of several open recordings; may raise CassetteError."""
+
 
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
+
+open_recordings: list[Interceptor] = []
+"""Those of every context; a thread that the app started without its context is told by them."""
 
 _lock = threading.Lock()
 _installations = 0
@@ -102,8 +108,8 @@ def _change(module: ModuleType) -> None:
 def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        recording = current.get()
-        if recording is None or not asks_model(request.method, request.url.path):
+        recording = _recording_of(request)
+        if recording is None:
             return original(self, request, stream=stream, **options)
         exchange, ready = _begin(recording, request, request.read(), module, stream=stream)
         if ready is not None:
@@ -121,8 +127,8 @@ def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: An
 def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        recording = current.get()
-        if recording is None or not asks_model(request.method, request.url.path):
+        recording = _recording_of(request)
+        if recording is None:
             return await original(self, request, stream=stream, **options)
         exchange, ready = _begin(recording, request, await request.aread(), module, stream=stream)
         if ready is not None:
@@ -135,6 +141,21 @@ def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: A
         return _watched(response, exchange, stream_type, stream=stream)
 
     return send
+
+
+def _recording_of(request: Any) -> Interceptor | None:
+    """Whose call it is: this context's, or of the only case in work. None for what is no model call."""
+    recording = current.get()
+    if not (recording or open_recordings) or not asks_model(request.method, request.url.path):
+        return None
+    if recording is not None:
+        return recording
+    candidates = open_recordings[:2]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        candidates[0].meet_stray()
+    return None
 
 
 def _begin(

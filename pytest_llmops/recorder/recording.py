@@ -54,13 +54,13 @@ class Recorder:
         self._run_log = RunLog(explanations or local.parent / "explain")
 
     def install(self) -> None:
-        """Begin to see model calls; only those inside `recording` are touched. Again does nothing."""
+        """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
         if not self._installed:
             self._installed = True
             interception.install()
 
     def uninstall(self) -> None:
-        """Put the HTTP clients back as they were. Again does nothing."""
+        """Put the HTTP clients back as they were. A second call does nothing."""
         if self._installed:
             self._installed = False
             interception.uninstall()
@@ -86,13 +86,20 @@ class Recorder:
             self._explain(log, [])
             raise
         recording = Recording(
-            log, local=local, committed=committed, mode=self._mode, redaction=self._redaction
+            log,
+            local=local,
+            committed=committed,
+            mode=self._mode,
+            redaction=self._redaction,
+            report=self._report,
         )
         interception.change_late()
         token = interception.current.set(recording)
+        interception.open_recordings.append(recording)
         try:
             yield log
         finally:
+            interception.open_recordings.remove(recording)
             interception.current.reset(token)
             recording.end()
             for shelf in (local, committed):

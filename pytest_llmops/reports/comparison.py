@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_llmops.gates.outcomes import count
+from pytest_llmops.printable import printable
 from pytest_llmops.records import Change, RunComparison, Verdict
-from pytest_llmops.reports.printable import printable
 from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict
 
 VERSION = 1

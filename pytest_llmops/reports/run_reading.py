@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
 
 
 def _stage(value: Any) -> str:
-    if value not in ("app", "score", "record"):
+    if value not in ("app", "score"):
         raise BrokenValueError(f"must be app, score or record, not {_show(value)}")
     return str(value)
 

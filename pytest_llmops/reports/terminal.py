@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pytest_llmops.printable import printable
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
-from pytest_llmops.reports.printable import printable
 
 _TEXT = 400
 _REASON = 300

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.errors import AppError, hint
+from pytest_llmops.errors import AnswerError, AppError, describe_error, hint
 from pytest_llmops.protocols import App
-from pytest_llmops.records import Output, Passage, ToolCall
+from pytest_llmops.records import Output, Passage, ToolCall, Usage
 
-_ANSWER_KEYS = ("text", "passages", "tool_calls", "model", "trace_id")
+_ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
 
 def resolve_app(path: str, root: Path) -> App:
@@ -34,7 +37,7 @@ def resolve_app(path: str, root: Path) -> App:
         reason = (
             f"no module is named {error.name!r} in {root} or the environment"  # type: ignore[attr-defined]
             if missing
-            else f"importing it raised {type(error).__name__}: {error}"
+            else f"importing it raised {describe_error(error)}"
         )
         raise AppError(f"the app {path!r} cannot be imported: {reason}") from error
     for name in attribute.split("."):
@@ -52,33 +55,72 @@ def read_answer(answer: Any) -> Output:
     What the app returned, as an `Output`: a string, an `Output`, or a mapping with `text`.
 
     Raises:
-        TypeError, ValueError: It is something else; the message says what was seen.
+        AnswerError: It is something else; the message says what was seen.
     """
     if isinstance(answer, Output):
-        return answer
+        return _checked(answer)
     if isinstance(answer, str):
         return Output(text=answer)
     if not isinstance(answer, Mapping):
-        raise TypeError(
+        raise AnswerError(
             f"the app returned {_named(answer)}; it must return a string, an Output, or a mapping with 'text'"
         )
     text = answer.get("text")
     if not isinstance(text, str):
-        raise TypeError(f"the app returned a mapping whose 'text' is {_named(text)}, not a string")
+        raise AnswerError(f"the app returned a mapping whose 'text' is {_named(text)}, not a string")
     for key in answer:
         if key not in _ANSWER_KEYS:
-            raise ValueError(
+            raise AnswerError(
                 f"the app returned a mapping with the key {key!r}.{hint(str(key), _ANSWER_KEYS)} "
                 f"Known keys: {', '.join(_ANSWER_KEYS)}"
             )
     passages = answer.get("passages")
-    return Output(
-        text=text,
-        passages=None if passages is None else tuple(_passage(each) for each in _list("passages", passages)),
-        tool_calls=tuple(_tool_call(each) for each in _list("tool_calls", answer.get("tool_calls") or ())),
-        model=answer.get("model"),
-        trace_id=answer.get("trace_id"),
+    if passages is not None:
+        passages = tuple(_passage(each) for each in _list("passages", passages))
+    calls = _list("tool_calls", answer.get("tool_calls") or ())
+    return _checked(
+        Output(
+            text=text,
+            passages=passages,
+            tool_calls=tuple(_tool_call(each) for each in calls),
+            usage=_usage(answer.get("usage")),
+            model=answer.get("model"),
+            trace_id=answer.get("trace_id"),
+        )
     )
+
+
+def _checked(output: Output) -> Output:
+    """The output, if a run file can hold it: texts that are texts, and tools' values that JSON has."""
+    for name in ("text", "model", "trace_id"):
+        value = getattr(output, name)
+        if not isinstance(value, str) and (name == "text" or value is not None):
+            raise AnswerError(f"the app returned an Output whose {name!r} is {_named(value)}, not a string")
+    for call in output.tool_calls:
+        try:
+            json.dumps([call.arguments, call.result], allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise AnswerError(
+                f"the app returned a call of {call.name!r} that JSON cannot hold: {error}"
+            ) from None
+    return output
+
+
+def _usage(given: Any) -> Usage:
+    """What an app counted itself, for apps whose model calls are not seen."""
+    if given is None:
+        return Usage()
+    if isinstance(given, Usage):
+        return given
+    if not isinstance(given, Mapping):
+        raise AnswerError(f"the app returned a usage that is {_named(given)}, not a mapping")
+    known = {each.name for each in fields(Usage)}
+    for name, value in given.items():
+        if name not in known:
+            raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise AnswerError(f"the app returned a usage whose {name!r} is {value!r}, not a count")
+    return Usage(**{"calls": 1, **given})
 
 
 def _passage(given: Any) -> Passage:
@@ -87,18 +129,30 @@ def _passage(given: Any) -> Passage:
     if isinstance(given, str):
         return Passage(id=given, text=given)
     if not isinstance(given, Mapping) or "id" not in given:
-        raise TypeError(f"a passage must be a Passage, a string, or a mapping with 'id', not {_named(given)}")
+        raise AnswerError(
+            f"a passage must be a Passage, a string, or a mapping with 'id', not {_named(given)}"
+        )
     score = given.get("score")
-    return Passage(
-        id=str(given["id"]), text=str(given.get("text", "")), score=None if score is None else float(score)
-    )
+    return Passage(id=str(given["id"]), text=str(given.get("text", "")), score=_score(score))
+
+
+def _score(given: Any) -> float | None:
+    if given is None:
+        return None
+    try:
+        score = float(given)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise AnswerError(f"the app returned a passage whose score is {given!r}, not a number")
+    return score
 
 
 def _tool_call(given: Any) -> ToolCall:
     if isinstance(given, ToolCall):
         return given
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
-        raise TypeError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
+        raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
     return ToolCall(
         name=given["name"],
         arguments=dict(given.get("arguments") or {}),
@@ -109,7 +163,7 @@ def _tool_call(given: Any) -> ToolCall:
 
 def _list(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise TypeError(f"the app returned {name} as {_named(value)}, not as a list")
+        raise AnswerError(f"the app returned {name} as {_named(value)}, not as a list")
     return value
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, Recorder
 from pytest_llmops.records import Failure, Output, Span, Usage
 from pytest_llmops.runner.app import read_answer
+from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -26,6 +28,8 @@ _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
 _MILLION = 1_000_000
 
+Asked = tuple[Output | Failure, tuple[Span, ...]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
@@ -33,77 +37,103 @@ class Asker:
     What every question of a run shares.
 
     Attributes:
-        timeout_s: Time limit of one question, retries included, in seconds.
+        timeout_s: Time limit of one answer, in seconds.
         prices: Model to US dollars for a million prompt and completion tokens.
+        app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
+            an app that blocks its loop must not stop the clock.
     """
 
     app: App
     recorder: Recorder
     timeout_s: float
     prices: Mapping[str, tuple[float, float]]
+    app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
 
-    async def ask(self, case: str, repeat: int, question: Any) -> tuple[Output | Failure, tuple[Span, ...]]:
-        """The app's output or why there is none, and the spans it left; raises nothing of the app's."""
+    async def ask(self, case: str, repeat: int, question: Any) -> Asked:
+        """
+        The app's output or why there is none, and the spans it left; raises nothing of the app's.
+
+        An app that meets a busy endpoint is asked again. Model calls that were answered the first time
+        are replayed then, so that nothing is paid twice.
+        """
         try:
-            with self.recorder.recording(case, repeat) as log, capture() as spans:
-                answering = asyncio.ensure_future(self._answer(question))
-                await asyncio.wait({answering}, timeout=self.timeout_s)
-                if not answering.done():
-                    answering.cancel()
-                    return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)"), tuple(spans)
-                try:
-                    answer, elapsed_s = answering.result()
-                    output = read_answer(answer)
-                except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
-                    reason = log.error or f"the app raised {type(error).__name__}: {error}"
-                    return _broken(repeat, str(reason)), tuple(spans)
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(_is_busy),
+                stop=stop_after_attempt(_ATTEMPTS),
+                wait=_wait_s,
+                reraise=True,
+            ):
+                with attempt:
+                    return await self._attempt(case, repeat, question)
         except LLMOpsError as error:
             return _broken(repeat, str(error)), ()
+        except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
+            return _broken(repeat, f"the app raised {describe_error(error)}"), ()
+        raise RuntimeError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, case: str, repeat: int, question: Any) -> Asked:
+        """Raises what says that an endpoint is busy, and a broken cassette's error."""
+        with self.recorder.recording(case, repeat) as log, capture() as spans:
+            started = time.perf_counter()
+            answering = asyncio.ensure_future(self._call(question))
+            await asyncio.wait({answering}, timeout=self.timeout_s)
+            elapsed_s = time.perf_counter() - started
+            if not answering.done() or elapsed_s > self.timeout_s:
+                answering.cancel()
+                return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)"), tuple(spans)
+            try:
+                output = read_answer(answering.result())
+            except AnswerError as error:
+                return _broken(repeat, str(error)), tuple(spans)
+            except Exception as error:
+                if _is_busy(error) and log.error is None:
+                    raise
+                raised = str(error) if isinstance(error, _EndedError) else describe_error(error)
+                reason = str(log.error or f"the app raised {raised}")
+                return _broken(repeat, reason), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
-        calls = tuple(log.calls)
-        trace = (*spans, *(_call_span(index, call) for index, call in enumerate(calls)))
-        saved_s = sum(call.duration_s - call.waited_s for call in calls if call.outcome == "replayed")
+        return self._complete(output, repeat, elapsed_s, log.calls, spans)
+
+    def _complete(
+        self, output: Output, repeat: int, elapsed_s: float, calls: Sequence[Call], spans: Sequence[Span]
+    ) -> Asked:
+        """The output with what the trace and the recorder know of it."""
+        replayed = [call for call in calls if call.outcome == "replayed"]
+        waited_s = sum(call.waited_s for call in replayed)
         return (
             replace(
                 output,
                 repeat=repeat,
                 passages=passages_of(spans) if output.passages is None else output.passages,
                 tool_calls=output.tool_calls or tool_calls_of(spans),
-                usage=_usage(calls, self.prices),
-                latency_s=elapsed_s + saved_s,
+                usage=_usage(calls, self.prices) if calls else output.usage,
+                latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
                 model=output.model or _reported_model(calls),
             ),
-            trace,
+            (*spans, *(_call_span(index, call) for index, call in enumerate(calls))),
         )
 
-    async def _answer(self, question: Any) -> tuple[Any, float]:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_is_busy),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=_wait_s,
-            reraise=True,
-        ):
-            with attempt:
-                started = time.perf_counter()
-                answer = await _call(self.app, question)
-                return answer, time.perf_counter() - started
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    async def _call(self, question: Any) -> Any:
+        """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
+        if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
+            return await asyncio.wrap_future(self.app_loop.submit(self.app(question)))  # type: ignore[arg-type]
+        answer = await _on_thread(self.app, question)
+        if inspect.isawaitable(answer):
+            return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
+        return answer
 
 
-def _broken(repeat: int, reason: str) -> Failure:
-    return Failure(metric="", stage="app", error=reason, repeat=repeat)
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
-async def _call(app: App, question: Any) -> Any:
-    """Await an async app; run a sync one on a daemon thread, since a thread that hangs cannot be ended."""
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
-        return await app(question)  # type: ignore[misc]
+async def _on_thread(app: App, question: Any) -> Any:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
 
-    def settle(answer: Any, error: BaseException | None) -> None:
+    def settle(answer: Any, error: Exception | None) -> None:
         if done.done():
             return
         if error is None:
@@ -117,15 +147,22 @@ async def _call(app: App, question: Any) -> Any:
         try:
             answer = context.run(app, question)
         except StopIteration as stop:  # a future cannot carry it
-            error = RuntimeError(f"the app raised StopIteration: {stop}")
+            error = RuntimeError(f"StopIteration: {stop}")
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
-            error = raised if isinstance(raised, Exception) else RuntimeError(f"the app raised {raised!r}")
+            error = raised if isinstance(raised, Exception) else _EndedError(describe_error(raised))
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, answer, error)
 
     threading.Thread(target=work, name="llmops-app", daemon=True).start()
-    answer = await done
-    return await answer if inspect.isawaitable(answer) else answer
+    return await done
+
+
+class _EndedError(Exception):
+    """The app tried to end the process, which a future cannot carry as it is."""
+
+
+def _broken(repeat: int, reason: str) -> Failure:
+    return Failure(metric="", stage="app", error=reason, repeat=repeat)
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -135,12 +172,24 @@ def _is_busy(error: BaseException) -> bool:
 def _wait_s(state: RetryCallState) -> float:
     """Seconds to wait: what the provider asks for by Retry-After, else 1, 2, 4 …"""
     error = state.outcome.exception() if state.outcome else None
-    headers = getattr(getattr(error, "response", None), "headers", {})
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
     try:
         asked_s = float(headers["retry-after"])
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
+        asked_s = math.nan
+    if not math.isfinite(asked_s):
         asked_s = 2.0 ** (state.attempt_number - 1)
     return min(max(asked_s, 0.0), _LONGEST_WAIT_S)
+
+
+def _busy_s(calls: Sequence[Call]) -> float:
+    """Seconds in which at least one of the calls was under way, when they were made."""
+    total_s, until_s = 0.0, -math.inf
+    for begin_s, duration_s in sorted((call.offset_s, call.duration_s) for call in calls):
+        end_s = begin_s + duration_s
+        total_s += max(end_s - max(begin_s, until_s), 0.0)
+        until_s = max(until_s, end_s)
+    return total_s
 
 
 def _reported_model(calls: Sequence[Call]) -> str | None:
@@ -169,11 +218,12 @@ def _completion_tokens(call: Call) -> int | None:
 
 
 def _cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
-    if call.provider == "loopback":
-        return 0.0
+    """By the table of prices; without an entry there, a model of this machine costs nothing."""
     price = prices.get(call.model_reported or "") or prices.get(call.model or "")
+    if price is None:
+        return 0.0 if call.provider == "loopback" else None
     completion_tokens = _completion_tokens(call)
-    if price is None or call.prompt_tokens is None or completion_tokens is None:
+    if call.prompt_tokens is None or completion_tokens is None:
         return None
     return (price[0] * call.prompt_tokens + price[1] * completion_tokens) / _MILLION
 

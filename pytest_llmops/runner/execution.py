@@ -7,7 +7,6 @@ Nothing here knows pytest. A case's future holds its `CaseResult`, whatever beca
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Span
 from pytest_llmops.registry import create_metric
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.store import SharedStore
 
@@ -87,15 +87,18 @@ class Execution:
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
-    _loop: asyncio.AbstractEventLoop | None = None
+    _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
 
     def submit(self, work: Work) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
         if work.id not in self._futures:
-            loop = self._started()
-            self._futures[work.id] = asyncio.run_coroutine_threadsafe(self._do_once(work), loop)
+            self._futures[work.id] = self._loop.submit(self._do_once(work))
         return self._futures[work.id]
 
     def finished(self) -> dict[str, CaseResult]:
@@ -108,17 +111,8 @@ class Execution:
     def close(self) -> None:
         """Stop within moments: what is not finished is given up, threads of the app are left behind."""
         self.scorer.close()
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.call_soon_threadsafe(_cancel_all, loop)
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._slots = asyncio.Semaphore(self.concurrency)
-            self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
-            threading.Thread(target=_serve, args=(self._loop,), name="llmops-cases", daemon=True).start()
-        return self._loop
+        self._loop.close()
+        self.asker.app_loop.close()
 
     async def _do_once(self, work: Work) -> CaseResult:
         """Do a case, or wait for the process that holds its lease; take over should that one die."""
@@ -182,17 +176,3 @@ def _deadly(work: Work) -> CaseResult:
     error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
     failure = Failure(metric="", stage="app", error=error)
     return CaseResult(case=work.id, input_hash=input_hash(work.case), failures=(failure,))
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.call_soon(loop.stop)

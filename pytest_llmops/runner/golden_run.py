@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_llmops.errors import AppError, MissingExtraError
+from pytest_llmops.errors import AppError
 from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import CaseResult, Golden, Output, Run, Usage
+from pytest_llmops.records import CaseResult, Failure, Golden, Output, Run, Usage
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.execution import Execution, plan
@@ -29,6 +29,7 @@ def run_golden(
     *,
     repeats: int | None = None,
     settings: Settings | None = None,
+    problems: list[str] | None = None,
 ) -> Run:
     """
     Ask every case of a golden file and score the answers.
@@ -36,7 +37,8 @@ def run_golden(
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
         repeats: How often each case is asked, unless it says so itself.
-        settings: By default those of the current folder's project file are not read: plain defaults.
+        settings: Plain defaults when None; a project file is read by `load_settings` only.
+        problems: Gets sentences about what could not be kept beside the results.
 
     Raises:
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
@@ -44,13 +46,15 @@ def run_golden(
     settings = settings or Settings()
     app = app or named_app(golden, settings)
     recorder = open_recorder(settings)
-    execution = open_execution(app, recorder, settings)
+    execution = open_execution(open_asker(app, recorder, settings), settings)
     try:
         futures = [execution.submit(work) for work in plan(golden, repeats or settings.repeats)]
         results = [future.result() for future in futures]
     finally:
         execution.close()
         recorder.uninstall()
+    if problems is not None:
+        problems.extend(recorder.problems)
     return make_run([golden], results, settings)
 
 
@@ -79,22 +83,21 @@ def open_recorder(settings: Settings) -> Recorder:
     return recorder
 
 
+def open_asker(app: App, recorder: Recorder, settings: Settings) -> Asker:
+    """What asks one app; its spans are listened to from now on."""
+    capture.install()
+    return Asker(app=app, recorder=recorder, timeout_s=settings.timeout_s, prices=settings.prices)
+
+
 def open_execution(
-    app: App,
-    recorder: Recorder,
-    settings: Settings,
-    *,
-    scorer: Scorer | None = None,
-    store: SharedStore | None = None,
+    asker: Asker, settings: Settings, *, scorer: Scorer | None = None, store: SharedStore | None = None
 ) -> Execution:
     """Cases of one app, ready to be submitted; to be closed at the end."""
-    capture.install()
-    asker = Asker(app=app, recorder=recorder, timeout_s=settings.timeout_s, prices=settings.prices)
     return Execution(
         asker=asker,
         scorer=scorer or Scorer(),
         concurrency=settings.concurrency,
-        seal=mask_leaks,
+        seal=seal_result,
         store=store,
     )
 
@@ -132,47 +135,44 @@ def total_usage(outputs: Iterable[Output]) -> Usage:
     return total
 
 
-def mask_leaks(result: CaseResult) -> CaseResult:
-    """A result whose leak check found something holds masks in the places of what was found."""
+def seal_result(result: CaseResult) -> CaseResult:
+    """
+    A result as it may be shown and stored.
+
+    What broke is told by anybody's exception, so it is masked always; all else where a leak check found
+    something. Nothing of a leak check is, for it tells places and kinds only.
+    """
+    failures: tuple[Failure, ...] = _hidden(result.failures)
     if not any(score.metric == "pii_leak" and score.value > 0 for score in result.scores):
-        return result
+        return replace(result, failures=failures)
+    scores = tuple(score if score.metric == "pii_leak" else _hidden(score) for score in result.scores)
+    return replace(result, outputs=_hidden(result.outputs), scores=scores, failures=failures)
+
+
+def _hidden(value: Any) -> Any:
+    """The value with every text in it masked, however deep in records, mappings, lists or JSON it lies."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{each.name: _hidden(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        )
+    if isinstance(value, tuple):
+        return tuple(_hidden(item) for item in value)
+    return (
+        rewrite(value, lambda label, text: hide(text, label))
+        if isinstance(value, str | Mapping | list)
+        else value
+    )
+
+
+def hide(text: str, label: str = "") -> str:
+    """The text with secrets masked, and with the extra `pii` personal data; `label` as for `pii.mask`."""
     from pytest_llmops.models import pii
 
-    scores = tuple(
-        score if score.metric == "pii_leak" else replace(score, reason=pii.mask(score.reason), evidence=())
-        for score in result.scores
-    )
-    return replace(result, outputs=tuple(map(_masked, result.outputs)), scores=scores)
-
-
-def _masked(output: Output) -> Output:
-    from pytest_llmops.models import pii
-
-    def mask(label: str, text: str) -> str:
-        return pii.mask(text, label=label)
-
-    passages = output.passages
-    return replace(
-        output,
-        text=pii.mask(output.text),
-        passages=passages and tuple(replace(each, text=pii.mask(each.text)) for each in passages),
-        tool_calls=tuple(
-            replace(
-                call,
-                name=pii.mask(call.name),
-                arguments=rewrite(call.arguments, mask),
-                result=rewrite(call.result, mask),
-            )
-            for call in output.tool_calls
-        ),
-    )
+    return pii.mask(text, label=label, secrets_only=not pii.is_installed())
 
 
 def _stand_in(text: str) -> str:
-    """What may be written to a cassette: with the extra `pii` nothing that Presidio finds."""
+    """What may be written to a cassette: no secret, and with the extra `pii` no personal data."""
     from pytest_llmops.models import pii
 
-    try:
-        return pii.stand_in(text)
-    except MissingExtraError:
-        return text
+    return pii.stand_in(text, secrets_only=not pii.is_installed())

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.records import Failure, Sample, Score
 
@@ -27,7 +27,7 @@ class Scorer:
     def __init__(self, score_batch: ScoreBatch | None = None) -> None:
         """`score_batch` does the scoring; by default the metric itself, in this process."""
         self._score_batch = score_batch or score_here
-        self._waiting: dict[Metric, list[_Job]] = {}
+        self._waiting: dict[Hashable, tuple[Metric, list[_Job]]] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -36,7 +36,7 @@ class Scorer:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
         job: Future[Sequence[Result]] = Future()
         with self._changed:
-            self._waiting.setdefault(metric, []).append((samples, job))
+            self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
                 self._thread.start()
@@ -56,12 +56,20 @@ class Scorer:
                     self._changed.wait()
                 if self._closed:
                     return
-                metric = next(iter(self._waiting))
-                jobs = self._waiting.pop(metric)
+                metric, jobs = self._waiting.pop(next(iter(self._waiting)))
             batch = [sample for samples, _ in jobs for sample in samples]
             results = iter(score_safely(self._score_batch, metric, batch))
             for samples, job in jobs:
                 job.set_result([next(results) for _ in samples])
+
+
+def _key(metric: Metric) -> Hashable:
+    """Equal metrics share a batch; one whose options cannot be hashed has its batches to itself."""
+    try:
+        hash(metric)
+    except TypeError:
+        return id(metric)
+    return (metric,)
 
 
 def score_here(metric: Metric, batch: Sequence[Sample]) -> Sequence[Result]:
@@ -79,20 +87,25 @@ def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample
         results = list(score_batch(metric, batch))
         if len(results) != len(batch):
             raise ValueError(f"{metric.name} gave {len(results)} results for {len(batch)} outputs")  # noqa: TRY301
-    except Exception as error:  # noqa: BLE001 - a metric is anybody's code; what it raises is a result
+        return [_checked(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
+    except BaseException as error:  # noqa: BLE001 - a metric is anybody's code; even its exit is a result
         if len(batch) > 1 and not isinstance(error, LLMOpsError):
             return [score_safely(score_batch, metric, [sample])[0] for sample in batch]
-        reason = str(error) if isinstance(error, LLMOpsError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
         return [
             Failure(metric=metric.name, stage="score", error=reason, repeat=sample.output.repeat)
             for sample in batch
         ]
-    return [_finite(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
 
 
-def _finite(metric: Metric, sample: Sample, result: Result) -> Result:
+def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
+    """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
     repeat = sample.output.repeat
-    if isinstance(result, Score) and not math.isfinite(result.value):
-        error = f"{metric.name} gave {result.value}, which is no score"
-        return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+    if not isinstance(result, Score | Failure):
+        raise TypeError(f"{metric.name} gave a {type(result).__name__}, not a Score or a Failure")
+    if isinstance(result, Score):
+        if not isinstance(result.value, int | float) or not math.isfinite(result.value):
+            error = f"{metric.name} gave {result.value!r}, which is no score"
+            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+        result = replace(result, value=float(result.value))
     return replace(result, metric=metric.name, repeat=repeat)

@@ -58,14 +58,15 @@ class ScoringService:
                     request = connection.recv_bytes()
                 except (OSError, EOFError):
                     return
-                connection.send(self._score(request))
+                connection.send_bytes(self._score(request))
 
-    def _score(self, request: bytes) -> Sequence[Score | Failure] | None:
+    def _score(self, request: bytes) -> bytes:
+        """The results, pickled; pickled None where the worker has to score for itself."""
         try:
             metric, samples = pickle.loads(request)  # noqa: S301 - from a worker that holds this session's key
-        except Exception:  # noqa: BLE001 - a metric that only the worker knows, from its conftest
-            return None
-        return self._scorer.submit(metric, samples).result()
+            return pickle.dumps(self._scorer.submit(metric, samples).result())
+        except Exception:  # noqa: BLE001 - a metric, or evidence, that only lives in the worker
+            return pickle.dumps(None)
 
 
 @dataclass(slots=True)
@@ -85,8 +86,13 @@ class RemoteScorer:
             request = pickle.dumps((metric, batch))
         except Exception:  # noqa: BLE001 - whatever cannot be pickled cannot travel
             return score_here(metric, batch)
-        if self._connection is None:
-            self._connection = Client(self.address, authkey=self.key.encode())
-        self._connection.send_bytes(request)
-        results: Sequence[Score | Failure] | None = self._connection.recv()
+        try:
+            if self._connection is None:
+                self._connection = Client(self.address, authkey=self.key.encode())
+            self._connection.send_bytes(request)
+            answer = self._connection.recv_bytes()
+        except (OSError, EOFError):  # the service is gone: the session is ending
+            self._connection = None
+            raise
+        results: Sequence[Score | Failure] | None = pickle.loads(answer)  # noqa: S301 - from the session's service
         return score_here(metric, batch) if results is None else results

@@ -25,6 +25,9 @@ def sign_run(
         signature[f"app:{golden.path}"] = app or golden.app or "llm_app"
         for prompts in golden.prompts:
             signature[f"prompts:{prompts}"] = _hash_files(root / prompts)
+    cases = sum(len(golden.cases) for golden in goldens)
+    if len(results) < cases:
+        signature["partial"] = f"{len(results)} of {cases} cases"
     for result in results:
         for score in result.scores:
             signature[f"metric:{score.metric}"] = score.signature

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,17 +61,17 @@ class SharedStore:
             tries.write(b".")
             return tries.tell()
 
-    def announce(self) -> FileLock:
-        """Say that this worker does its share; it is believed for as long as the lock is held."""
-        lock = FileLock(self.folder / f"worker-{self.worker}.alive", thread_local=False)
+    def announce(self, golden: str) -> FileLock:
+        """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
+        lock = FileLock(self._alive(self.worker, golden), thread_local=False)
         lock.acquire()
         return lock
 
-    def is_working(self, worker: int) -> bool:
-        """Whether that worker is alive and has started on its share."""
+    def is_working(self, worker: int, golden: str) -> bool:
+        """Whether that worker is alive and has started on its share of a golden file."""
         if worker == self.worker:
             return True
-        path = self.folder / f"worker-{worker}.alive"
+        path = self._alive(worker, golden)
         if not path.exists():
             return False
         lock = FileLock(path, thread_local=False)
@@ -96,6 +96,19 @@ class SharedStore:
         """Every result there is, by case."""
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return {result.case: result for result in loaded if result is not None}
+
+    def report(self, problems: Sequence[str]) -> None:
+        """Hand sentences for the summary to the controller."""
+        path = self.folder / f"worker-{self.worker}.problems"
+        path.write_text("".join(f"{problem}\n" for problem in problems), encoding="utf-8")
+
+    def read_problems(self) -> list[str]:
+        """What all workers reported, each sentence once."""
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob("*.problems"))]
+        return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
+
+    def _alive(self, worker: int, golden: str) -> Path:
+        return self._path(golden, f"alive-{worker}")
 
     def _path(self, case: str, kind: str) -> Path:
         return self.folder / f"{hashlib.sha256(case.encode()).hexdigest()[:32]}.{kind}"

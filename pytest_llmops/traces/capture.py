@@ -68,19 +68,24 @@ def _collector() -> Any:
         """Remembers at a span's start whose it is, since it may end in another context."""
 
         def __init__(self) -> None:
-            self.owners: dict[int, list[Span]] = {}
+            self.owners: dict[tuple[int, int], list[Span]] = {}
 
         def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002
             owner = _current.get()
             if owner is not None:
-                self.owners[id(span)] = owner
+                self.owners[_place(span)] = owner
 
         def on_end(self, span: ReadableSpan) -> None:
-            owner = self.owners.pop(id(span), None)
+            owner = self.owners.pop(_place(span), None)  # a copy of the span that was started
             if owner is not None:
                 owner.append(read_otel_span(span))
 
     return Collector()
+
+
+def _place(span: ReadableSpan) -> tuple[int, int]:
+    context = span.get_span_context()
+    return (context.trace_id, context.span_id) if context else (0, 0)
 
 
 def read_otel_span(span: ReadableSpan) -> Span:

@@ -100,7 +100,8 @@ def _load(source: Path, content: bytes) -> list[dict[str, Any]]:
         if order["order_id"] in seen:
             raise OrdersError(f"{source}: {order['order_id']} stands there twice.")
         if order.get("status") not in STATUSES:
-            raise OrdersError(f"{source}: the status of {order['order_id']} is none of {', '.join(STATUSES)}.")
+            known = ", ".join(STATUSES)
+            raise OrdersError(f"{source}: the status of {order['order_id']} is none of {known}.")
         seen.add(order["order_id"])
     return orders
 

@@ -35,7 +35,7 @@ def gate(home):
 
 
 def test_as_it_is_the_app_is_good(gate):
-    told = gate(f"{DOCUMENTS} or multi or tool-shipped")
+    told = gate(f"{DOCUMENTS} or multi or order-shipped")
     assert told.returncode == 0, told.stdout
     assert re.search(r"\d+ passed, 0 failed, 0 regressed, 0 undecided, 0 error", told.stdout)
 
@@ -65,9 +65,9 @@ def test_one_passage_instead_of_three_is_red(gate):
 
 
 def test_an_address_in_a_span_is_red_and_shown_nowhere(gate, home):
-    told = gate("tool-shipped", "--llm-app", "tests.gate.leaky_app:answer")
+    told = gate("order-shipped", "--llm-app", "tests.gate.leaky_app:answer")
     assert told.returncode == 1, told.stdout
-    assert re.search(r"golden/support\.yaml:\d+: tool-shipped", told.stdout)
+    assert re.search(r"golden/support\.yaml:\d+: order-shipped", told.stdout)
     assert re.search(r"failed +pii_leak <= 0: 1; .*EMAIL_ADDRESS", told.stdout)
     assert "span 'load customer' /attributes/customer.email" in told.stdout
     orders = yaml.safe_load((ROOT / "reference_app" / "data" / "orders.yaml").read_text(encoding="utf-8"))

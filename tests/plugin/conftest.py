@@ -37,6 +37,7 @@ GOLDEN = """
 @dataclass(frozen=True, slots=True)
 class Project:
     pytester: pytest.Pytester
+    environment: pytest.MonkeyPatch
 
     @property
     def path(self) -> Path:
@@ -68,7 +69,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """Holds the app and golden file above, until a test writes others."""
     # Other plugins that are installed here take two seconds a process to import.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio")
-    project = Project(pytester)
+    project = Project(pytester, monkeypatch)
     project.app()
     project.golden()
     return project

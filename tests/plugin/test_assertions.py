@@ -106,7 +106,7 @@ def test_a_marked_test_that_never_asks_is_not_green(run):
         ("semantic(min=0.5, encodr='x')", "llm", "*'encodr'*Did you mean 'encoder'?*"),
     ],
 )
-def test_a_wrong_marker_is_a_usage_error(run, marker, takes, message):
+def test_a_wrong_marker_fails_its_test_before_it_runs(run, marker, takes, message):
     result = run(f"""
         import pytest
 
@@ -114,8 +114,61 @@ def test_a_wrong_marker_is_a_usage_error(run, marker, takes, message):
         def test_it({takes}):
             pass
     """)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([message])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([message])
+    assert len(result.outlines) < 20
+
+
+def test_markers_of_one_metric_are_judged_one_by_one(run):
+    """A good answer to one reference does not make up for a bad one to another."""
+    result = run("""
+        import pytest
+
+        @pytest.mark.lexical(min=0.5, reference="London")
+        class TestCapital:
+            @pytest.mark.lexical(min=0.5, reference="You have 60 days to send boots back.")
+            def test_it(self, llm):
+                llm("How long?")
+    """)
+    result.assert_outcomes(failed=1)
+
+
+def test_a_mark_of_somebody_else_is_let_be(run):
+    run("""
+        import pytest
+
+        @pytest.mark.semantic
+        def test_it():
+            pass
+    """).assert_outcomes(passed=1)
+
+
+def test_an_async_client_lives_through_a_test(project):
+    project.write("conftest.py", """
+        import asyncio, pytest
+
+        @pytest.fixture(scope="session")
+        def llm_app():
+            loops = set()
+
+            async def answer(question):
+                loops.add(asyncio.get_running_loop())
+                return f"{len(loops)} loop"
+
+            return answer
+    """)  # fmt: skip
+    project.write("test_it.py", """
+        import asyncio
+
+        def test_it(llm):
+            assert llm("one").text == llm("two").text == "1 loop"
+
+        def test_in_a_running_loop(llm):
+            async def inside():
+                return llm("three").text
+            assert asyncio.run(inside()) == "1 loop"
+    """)  # fmt: skip
+    project.pytester.runpytest_subprocess("test_it.py").assert_outcomes(passed=2)
 
 
 def test_an_app_that_breaks_is_no_score(run, project):
@@ -138,3 +191,4 @@ def test_without_an_app_the_fixture_says_how_to_name_one(pytester):
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*define a fixture llm_app in conftest.py*"])
+    assert len(result.outlines) < 20

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.openai_server import OpenAIServer
+
 
 def test_a_misspelt_metric_stops_the_run_before_any_model_is_called(project):
     project.golden("""
@@ -76,8 +78,8 @@ def test_an_app_that_cannot_be_found_is_an_error_of_each_case(project, app, mess
     project.write("broken.py", "def answer(:\n")
     result = project.run("--llm-app", app)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines([message])
-    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.fnmatch_lines([message, "*0 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
+    assert len(result.outlines) < 25
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_an_app_that_cannot_be_found_is_an_error_of_each_case(project, app, mess
         ("return 3.5", "*the app returned a float*"),
         ("return {'txt': 'x'}", "*the app returned a mapping whose 'text' is None*"),
         ("return {'text': 'x', 'pasages': []}", "*'pasages'*Did you mean 'passages'?*"),
-        ("raise SystemExit(3)", "*the app raised SystemExit(3)*"),
+        ("raise SystemExit(3)", "*the app raised SystemExit: 3*"),
         ("time.sleep(60)", "*no answer within 0.5 s (timeout_s)*"),
     ],
 )
@@ -165,3 +167,72 @@ def test_a_read_only_home_costs_no_case(project):
     result = project.run()
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*.llmops*could not be written*"])
+
+
+def test_a_file_that_was_asked_for_and_cannot_be_written_is_no_success(project):
+    result = project.run("--llm-out", "capitals.py/run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*capitals.py/run.json could not be written*"])
+
+
+def test_a_run_without_a_case_replaces_no_file(project):
+    project.run("--llm-out", "run.json")
+    before = (project.path / "run.json").read_bytes()
+    project.run("--llm-out", "run.json", "-k", "nowhere")
+    assert (project.path / "run.json").read_bytes() == before
+
+
+def test_a_partial_run_says_so(project):
+    project.run("--llm-out", "run.json", "-k", "spain")
+    assert json.loads((project.path / "run.json").read_text())["signature"]["partial"] == "1 of 2 cases"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_a_cassette_that_cannot_be_kept_is_told(project, arguments):
+    project.app("""
+        import openai
+
+        def answer(question):
+            with openai.OpenAI(api_key="none", max_retries=0) as client:
+                reply = client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": question}])
+            return "Paris Madrid" + reply.choices[0].message.content
+    """)
+    project.write(".llmops/cassettes", "a file where a folder should be")
+    with OpenAIServer() as server:
+        project.environment.setenv("OPENAI_BASE_URL", server.url)
+        result = project.run(*arguments)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*.llmops/cassettes*"])
+
+
+def test_the_fixture_llm_app_must_live_as_long_as_the_cases(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+        @pytest.fixture
+        def llm_app():
+            return str
+    """,
+    )
+    result = project.run()
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*has the scope function*session*"])
+
+
+def test_what_the_app_raised_is_shown_without_its_secrets(project):
+    key = "sk-" + "a1b2" * 8
+    project.app(f"""
+        def answer(question):
+            raise ValueError("ann.lee@example.com has {key}")
+    """)
+    result = project.run("--llm-out", "run.json", "--junitxml", "junit.xml")
+    result.assert_outcomes(errors=2)
+    shown = (
+        result.stdout.str()
+        + (project.path / "run.json").read_text()
+        + (project.path / "junit.xml").read_text()
+    )
+    assert "ann.lee" not in shown
+    assert key not in shown

@@ -35,15 +35,23 @@ def test_interrupt_ends_soon_and_keeps_what_was_finished(project, arguments):
     project.app(APP)
     project.golden(GOLDEN)
     command = [sys.executable, "-m", "pytest", "--llm-golden", "-v", "--llm-out", "run.json", *arguments]
-    started = subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    started = subprocess.Popen(
+        command,
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )  # noqa: S603
     deadline = time.monotonic() + 30
     while not (project.path / "quick").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     os.killpg(started.pid, signal.SIGINT)
     begun = time.monotonic()
-    started.communicate(timeout=30)
+    told, _ = started.communicate(timeout=30)
     assert time.monotonic() - begun < 10, "pytest hung"
+    assert "Task was destroyed" not in told
     assert started.returncode == pytest.ExitCode.INTERRUPTED
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"] for each in run["results"]] == ["golden/capitals.yaml::quick"]

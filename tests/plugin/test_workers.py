@@ -120,3 +120,70 @@ def test_a_wrong_golden_file_is_told_once_and_no_worker_starts(project):
     result = project.run("-n", "2")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*capitals.yaml:2: a: *input*"])
+
+
+def test_two_files_whose_app_is_a_fixture_wait_for_nobody(project):
+    """Each worker is given one whole file, so neither starts its share of the other's."""
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+        @pytest.fixture(scope="session")
+        def llm_app():
+            return lambda question: "an answer"
+    """,
+    )
+    project.golden(MANY, "golden/one.yaml")
+    project.golden(MANY, "golden/two.yaml")
+    (project.path / "golden" / "capitals.yaml").unlink()
+    project.run("-n", "2", "--dist", "loadfile").assert_outcomes(passed=50)
+
+
+def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
+    project.write(
+        "odd_metric.py",
+        """
+        import threading
+        from dataclasses import dataclass
+        from pytest_llmops.records import Bound, Score
+
+        @dataclass(frozen=True)
+        class Odd:
+            name = "odd"
+            version = 1
+            needs = frozenset()
+            range = (0.0, 1.0)
+            higher_is_better = True
+            bound = Bound(comparison=">=", threshold=1.0)
+
+            def score(self, batch):
+                if threading.current_thread().name == "llmops-scorer":
+                    return [Score(metric="odd", value=1, evidence=(threading.Lock(),)) for _ in batch]
+                return [Score(metric="odd", value=1) for _ in batch]
+    """,
+    )
+    project.write("conftest.py", "from odd_metric import Odd\nfrom pytest_llmops.registry import register_metric\n"
+                  "register_metric('odd', Odd)\n")  # fmt: skip
+    project.app("def answer(question): return 'an answer'\n")
+    project.golden("""
+        version: 1
+        app: capitals:answer
+        cases:
+          - {id: a, input: x, checks: {odd: true}}
+          - {id: b, input: y, checks: {keywords: {all: [answer]}}}
+    """)
+    result = project.run("-n", "2")
+    result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+
+
+def test_a_wrong_marker_is_told_under_workers_too(project):
+    project.write("tests/test_it.py", """
+        import pytest
+
+        @pytest.mark.lexical(0.5)
+        def test_it(llm):
+            pass
+    """)  # fmt: skip
+    result = project.pytester.runpytest_subprocess("tests", "-n", "2")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*name the arguments*"])

@@ -66,7 +66,6 @@ def test_values_are_read(tmp_path: Path, name: str, value: Any, expected: Any) -
             "noone",
             "flags: record is one of none, once, new, all, not 'noone'. Did you mean 'none'?",
         ),
-        ("engine", ["local"], "flags: engine is one of local, xdist, not ['local']. Did you mean 'local'?"),
         ("concurrency", 0, "flags: concurrency must be a whole number above 0, not 0"),
         ("concurrency", 2.5, "flags: concurrency must be a whole number above 0, not 2.5"),
         ("concurrency", float("inf"), "flags: concurrency must be a whole number above 0, not inf"),

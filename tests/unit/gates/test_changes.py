@@ -90,9 +90,9 @@ def test_unlike_signatures_are_told_and_not_compared():
 
     (verdict,) = judge_against(CASE, steady(0), base)
 
-    assert (verdict.outcome, verdict.baseline) == ("failed", None)
-    assert "exact_match|v1" in verdict.advice
-    assert "exact_match|v0" in verdict.advice
+    assert (verdict.outcome, verdict.baseline) == ("error", None)
+    assert "exact_match|v1" in verdict.reason
+    assert "exact_match|v0" in verdict.reason
 
 
 def test_numbers_of_both_sides_are_shown():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CALL = Recorded(
     provider="api.example.test", path="/v1/chat/completions", request={"model": "small"}, key="k", repeat=0,
-    nth=0, duration_s=0.25, content_type="application/json", body={"model": "small"},
+    nth=0, offset_s=0.5, duration_s=0.25, content_type="application/json", body={"model": "small"},
 )  # fmt: skip
 SOUND = dump_calls(CASE, [CALL, replace(CALL, nth=1)])
 
@@ -79,8 +79,8 @@ def test_files_are_named_after_their_case(case, path):
         ("case: x\nversion: 7\ncalls: []\n", 2, "has version 7, this release reads 1"),
         ("calls: []\n", 1, "has version None"),
         ("version: 1\ncase: x\ncalls: many\n", 3, "calls must be a list"),
-        (SOUND.replace("nth: 1\n", "nth: one\n"), 17, "call 2: nth has a wrong type"),
-        (SOUND.replace("  nth: 1\n", ""), 17, "call 2: nth is missing"),
+        (SOUND.replace("nth: 1\n", "nth: one\n"), 18, "call 2: nth has a wrong type"),
+        (SOUND.replace("  nth: 1\n", ""), 18, "call 2: nth is missing"),
         (SOUND.replace("status: 200", "status: 500"), 4, "call 1: response needs status 200"),
         (
             "version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n",

@@ -115,7 +115,7 @@ results = st.builds(
         max_size=2,
     ).map(tuple),
     failures=st.lists(
-        st.builds(Failure, metric=texts, stage=st.sampled_from(["app", "score", "record"]), error=texts),
+        st.builds(Failure, metric=texts, stage=st.sampled_from(["app", "score"]), error=texts),
         max_size=2,
     ).map(tuple),
 )

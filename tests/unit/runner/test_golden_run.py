@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -185,3 +186,127 @@ def test_many_runs_in_one_process_leave_nothing_behind(golden, settings):
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+def test_a_busy_answer_makes_no_earlier_call_again(golden, settings, server):
+    """Two calls, the second busy twice: four requests in all, and the first is paid once."""
+    client = client_of(server)
+    server.faults.extend([None, "500", "500"])
+
+    def app(question):
+        return ask(client, ask(client, question))
+
+    (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
+    assert result.outputs[0].text == "Echo: Echo: hello"
+    assert len(server.requests) == 4
+    assert result.outputs[0].usage.calls == 2
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_an_app_that_blocks_meets_the_time_limit(golden, settings, kind):
+    async def async_app(question):
+        time.sleep(1.5)  # noqa: ASYNC251 - the mistake that is tested
+        return question
+
+    def sync_app(question):
+        time.sleep(1.5)
+        return question
+
+    file = golden("{id: a, input: x}", "{id: b, input: y}")
+    app = async_app if kind == "async" else sync_app
+    started = time.monotonic()
+    results = run_golden(file, app, settings=settings(timeout_s=0.3)).results
+    assert time.monotonic() - started < 1.4
+    assert {result.failures[0].error for result in results} == {"no answer within 0.3 s (timeout_s)"}
+
+
+def test_calls_side_by_side_count_once_when_replayed(golden, settings):
+    async def app(question):
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+            await asyncio.gather(
+                *(
+                    client.chat.completions.create(
+                        model="small", messages=[{"role": "user", "content": f"{question} {number}"}]
+                    )
+                    for number in range(5)
+                )
+            )
+        return question
+
+    with OpenAIServer(latency_s=0.3) as server:
+        file = golden("{id: a, input: hello}")
+        live, again = (
+            run_golden(file, app, settings=settings()).results[0].outputs[0].latency_s for _ in range(2)
+        )
+    assert live < 1
+    assert again == pytest.approx(live, abs=0.25)
+
+
+def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, server):
+    client = client_of(server)
+
+    def app(question):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(ask(client, question)))
+        thread.start()
+        thread.join()
+        return answers[0]
+
+    file = golden("{id: a, input: hello}")
+    runs = [run_golden(file, app, settings=settings(concurrency=1)) for _ in range(2)]
+    assert [run.usage.replayed for run in runs] == [0, 1]
+
+
+def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, server):
+    client = client_of(server)
+    pool = ThreadPoolExecutor(2)
+
+    def app(question):
+        time.sleep(0.1)  # so that both cases are in work
+        return pool.submit(ask, client, question).result()
+
+    file = golden("{id: a, input: x}", "{id: b, input: y}")
+    with pool:
+        problems: list[str] = []
+        run_golden(file, app, settings=settings(), problems=problems)
+        assert ["on a thread that knows of no case" in problem for problem in problems] == [True]
+        made = len(server.requests)
+        results = run_golden(file, app, settings=settings(record="none")).results
+    assert len(server.requests) == made
+    assert any("--llm-record none" in failure.error for result in results for failure in result.failures)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (
+            {"text": "x", "tool_calls": [{"name": "look", "result": object()}]},
+            "'look' that JSON cannot hold",
+        ),
+        ({"text": "x", "model": 5}, "an Output whose 'model' is a int"),
+        (Output(text=None), "an Output whose 'text' is None"),
+        ({"text": "x", "usage": {"promt_tokens": 3}}, "Did you mean 'prompt_tokens'?"),
+    ],
+)
+def test_what_no_run_file_can_hold_is_one_cases_error(golden, settings, answer, error):
+    (result,) = run_golden(golden("{id: a, input: hello}"), lambda _: answer, settings=settings()).results
+    assert error in result.failures[0].error
+
+
+def test_an_app_may_count_its_own_tokens(golden, settings):
+    file = golden("{id: a, input: hello, checks: {tokens: '<= 10'}}", head="version: 1\ncases:\n")
+    answer = {"text": "x", "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+    (result,) = run_golden(file, lambda _: answer, settings=settings()).results
+    assert [(score.metric, score.value) for score in result.scores] == [("tokens", 7)]
+
+
+def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, server, tmp_path, monkeypatch):
+    from pytest_llmops.models import pii
+
+    monkeypatch.setattr(pii, "is_installed", lambda: False)
+    key = "sk-" + "a1b2" * 8
+    client = client_of(server)
+    run_golden(golden(f"{{id: a, input: my key is {key}}}"), lambda q: ask(client, q), settings=settings())
+    written = [path.read_text(errors="replace") for path in tmp_path.rglob(".llmops/**/*") if path.is_file()]
+    assert any("sk-redacted" in text for text in written)
+    assert not any(key in text for text in written)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_llmops.records import CaseResult, Output, Passage, Score, ToolCall
-from pytest_llmops.runner.golden_run import mask_leaks
+from pytest_llmops.records import CaseResult, Failure, Output, Passage, Score, ToolCall
+from pytest_llmops.runner.golden_run import seal_result
 
 LEAK = "ann.lee@example.com"
 
@@ -11,7 +11,8 @@ LEAK = "ann.lee@example.com"
 def result(*scores: Score) -> CaseResult:
     output = Output(
         text=f"Write to {LEAK}.",
-        passages=(Passage(id="a", text=LEAK),),
+        model=LEAK,
+        passages=(Passage(id=LEAK, text=LEAK),),
         tool_calls=(
             ToolCall(name="look_up", arguments={"of": LEAK}, result={"rows": [f'{{"mail": "{LEAK}"}}']}),
         ),
@@ -24,7 +25,7 @@ def test_every_place_of_a_leaking_result_is_masked():
         Score(metric="pii_leak", value=1),
         Score(metric="rouge_l", value=0, reason=f"extra: {LEAK}", evidence=(LEAK,)),
     )
-    masked = mask_leaks(result(*scores))
+    masked = seal_result(result(*scores))
     assert LEAK not in repr(masked)
     assert masked.outputs[0].text == "Write to <EMAIL_ADDRESS>."
     assert [score.value for score in masked.scores] == [1, 0]
@@ -32,4 +33,12 @@ def test_every_place_of_a_leaking_result_is_masked():
 
 def test_what_leaks_nothing_stays_as_it_is():
     clean = result(Score(metric="pii_leak", value=0))
-    assert mask_leaks(clean) is clean
+    assert seal_result(clean) == clean
+
+
+def test_what_the_app_raised_is_masked_always():
+    error = f"no row for {LEAK}, token sk-{'a1' * 16}"
+    broken = CaseResult(
+        case="a", input_hash="", failures=(Failure(metric="", stage="app", error=error, repeat=0),)
+    )
+    assert seal_result(broken).failures[0].error == "no row for <EMAIL_ADDRESS>, token <API_KEY>"

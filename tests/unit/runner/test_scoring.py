@@ -43,6 +43,12 @@ class Length:
             raise LLMOpsError("say it plainly")
         if "short" in texts:
             return []
+        if "exit" in texts:
+            raise SystemExit(3)
+        if "odd" in texts:
+            return [1.0]
+        if "none" in texts:
+            return [Score(metric="length", value=None)]
         return [Score(metric="length", value=float("nan") if text == "nan" else len(text)) for text in texts]
 
 
@@ -71,6 +77,9 @@ def test_what_arrives_while_a_metric_is_busy_is_its_next_batch():
         ("user", "say it plainly"),
         ("short", "ValueError: length gave 0 results for 1 outputs"),
         ("nan", "length gave nan, which is no score"),
+        ("none", "length gave None, which is no score"),
+        ("odd", "TypeError: length gave a float, not a Score or a Failure"),
+        ("exit", "SystemExit: 3"),
     ],
 )
 def test_a_metric_that_breaks_gives_a_failure(text, reason):

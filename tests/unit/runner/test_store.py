@@ -37,7 +37,7 @@ def test_a_lease_is_given_once_and_again_when_it_ends(stores):
 
 def _hold_and_die(folder, ready):
     store = SharedStore(folder=folder, worker=0, workers=2)
-    alive = store.announce()
+    alive = store.announce("g")
     with store.lease("a"):
         ready.set()
         ready_to_die = multiprocessing.Event()
@@ -52,19 +52,19 @@ def test_the_lease_of_a_killed_process_is_free_at_once(stores, tmp_path):
     process.start()
     assert ready.wait(30)
     store = stores[1]
-    assert store.is_working(0)
+    assert store.is_working(0, "g")
     with store.lease("a") as granted:
         assert not granted
     process.kill()
     process.join()
-    assert not store.is_working(0)
+    assert not store.is_working(0, "g")
     with store.lease("a") as granted:
         assert granted
 
 
 def test_a_worker_that_never_began_is_not_working(stores):
-    assert not stores[1].is_working(0)
-    assert stores[1].is_working(1)
+    assert not stores[1].is_working(0, "g")
+    assert stores[1].is_working(1, "g")
 
 
 def test_results_are_shared_whole(stores):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.reports.printable import printable
+from pytest_llmops.printable import printable
 
 
 @pytest.mark.parametrize(

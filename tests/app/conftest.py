@@ -1,0 +1,80 @@
+"""A small shop to ask, and the app in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from reference_app.errors import WeightsError
+from reference_app.settings import read_settings
+from reference_app.weights import find_weights
+from tests.app.shop import ORDERS, document, environment
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Environment variables of a shop with four documents and two orders, apart from every other."""
+    knowledge = tmp_path / "knowledge"
+    knowledge.mkdir()
+    stoves = {"id": "stoves", "title": "Stoves", "heading": "Fuel", "section": "fuel"}
+    posts = {"title": "Delivery", "heading": "Price", "section": "price"}
+    for text in (
+        document(),
+        document(**stoves, text="The Wren stove burns gas from 230 g canisters."),
+        document(**posts, id="posts", text="Delivery costs 4 pounds and takes 3 days."),
+        document(**posts, id="posts-2020", status="superseded", text="Delivery cost 9 pounds in 2020."),
+    ):
+        (knowledge / f"{text.split()[2]}.md").write_text(text)
+    orders = tmp_path / "orders.yaml"
+    orders.write_text(ORDERS)
+    return {
+        "REFERENCE_APP_KNOWLEDGE": str(knowledge),
+        "REFERENCE_APP_ORDERS": str(orders),
+        "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+    }
+
+
+@pytest.fixture(scope="session")
+def weights():
+    try:
+        return find_weights(read_settings({}).weights)
+    except WeightsError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def launch():
+    """Start Python in a process of its own; what still runs at the end of the test is killed."""
+    started = []
+
+    def start(*arguments, **variables):
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, *arguments],
+            env=environment(**variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def ask(launch):
+    """Run the command line; returns exit status, standard output and standard error."""
+
+    def run(*arguments, **variables):
+        process = launch("-m", "reference_app", *arguments, **variables)
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    return run

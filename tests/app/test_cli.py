@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reference_app.cli import printable
+
+QUESTION = "How heavy is the Kestrel tent?"
+
+
+def test_the_steps_and_the_answer_are_shown(ask, shop, weights):
+    code, output, errors = ask(QUESTION, **shop)
+
+    assert code == 0
+    assert "3.4 kg" in output
+    assert output.endswith("[tents#weight]\n")
+    lines = errors.splitlines()
+    assert lines[0].startswith(
+        "reference_app: no OPENAI_BASE_URL set; serving the embedded model SmolLM2-135M"
+    )
+    assert lines[1] == "planner: documents"
+    assert lines[2].startswith("retriever: 0.")
+    assert any(line.startswith("answerer drafts: ") for line in lines)
+    assert lines[-1] == "sources: tents#weight"
+
+
+def test_an_order_is_looked_up_without_its_customer(ask, shop, weights):
+    code, output, errors = ask("--json", "Where is my order FW-20001?", **shop)
+    answer = json.loads(output)
+
+    assert code == 0, errors
+    assert answer["text"] == (
+        "Order FW-20001 has been shipped and is expected on 2026-01-05. The carrier is Test Post, tracking number TP-1."
+    )
+    (call,) = answer["tool_calls"]
+    assert (call["name"], call["arguments"], call["decision"]) == (
+        "order_status", {"order_id": "FW-20001"}, "allowed",
+    )  # fmt: skip
+    assert "Quimby" not in output + errors
+
+
+def test_an_unknown_order_is_no_error(ask, shop, weights):
+    code, output, _ = ask("Where is order FW-99999?", **shop)
+
+    assert (code, output.startswith("There is no order FW-99999.")) == (0, True)
+
+
+def test_the_trace_is_a_tree_without_personal_data(ask, shop, weights):
+    question = "I'm Ada Quimby, ada@example.com, 07700 900461. How heavy is the Kestrel tent?"
+
+    code, output, errors = ask("--trace", question, **shop)
+
+    assert code == 0
+    for name in (
+        "invoke_agent support",
+        "  planner",
+        "    embeddings ",
+        "    chat ",
+        "    retrieval knowledge",
+    ):
+        assert f"\n{name}" in errors
+    assert "reference_app.prompt.version = " in errors
+    assert not [text for text in ("Quimby", "ada@", "900461") if text in output + errors]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "code", "said"),
+    [
+        (["   "], {}, 2, "The question is empty."),
+        (["x" * 2001], {}, 2, "The question has 2001 characters; at most 2000 are read."),
+        (["x"], {"REFERENCE_APP_TOP_K": "many"}, 1, "REFERENCE_APP_TOP_K is 'many'"),
+        (["x"], {"REFERENCE_APP_WEIGHTS": "/nowhere"}, 1, "Run `llmops models pull`"),
+        (["x"], {"REFERENCE_APP_ORDERS": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
+        (["x"], {"REFERENCE_APP_KNOWLEDGE": "/nowhere"}, 1, "/nowhere holds no document"),
+        (["x"], {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/planner.yaml cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(ask, shop, weights, arguments, changed, code, said):
+    answered, output, errors = ask(*arguments, **{**shop, **changed})
+
+    assert (answered, output) == (code, "")
+    assert errors.startswith("reference_app: ")
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+def test_weights_that_are_no_model_are_one_clear_line(ask, shop, weights, tmp_path):
+    for path in (weights.tokenizer, weights.encoder):
+        link = tmp_path / "weights" / path.relative_to(weights.chat.parents[1])
+        link.parent.mkdir(parents=True)
+        link.symlink_to(path)
+    broken = tmp_path / "weights" / weights.chat.relative_to(weights.chat.parents[1])
+    broken.parent.mkdir()
+    broken.write_bytes(b"GGUF" + bytes(100_000))
+
+    code, output, errors = ask("How heavy is it?", **shop, REFERENCE_APP_WEIGHTS=str(tmp_path / "weights"))
+
+    assert (code, output) == (1, "")
+    assert "The chat model cannot be loaded" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+
+def test_what_cannot_be_printed_is_written_out():
+    assert printable("tent \x1b[2J\r\n\u202e£") == "tent \\x1b[2J\\r\\n\\u202e£"
+    assert printable("a\nb", keep="\n") == "a\nb"

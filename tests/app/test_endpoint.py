@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+import numpy as np
+import openai
+import pytest
+
+from reference_app.encoder import Encoder
+from reference_app.endpoint import Endpoint
+
+
+@pytest.fixture(scope="module")
+def endpoint(weights):
+    endpoint = Endpoint(weights, "a token")
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture(scope="module")
+def client(endpoint):
+    with openai.OpenAI(base_url=f"{endpoint.url}/v1", api_key="any", max_retries=0) as client:
+        yield client
+
+
+def say(client, endpoint, text, **options):
+    return client.chat.completions.create(
+        model=endpoint.weights.chat_name,
+        messages=[{"role": "user", "content": text}],
+        temperature=0,
+        max_tokens=options.pop("max_tokens", 12),
+        **options,
+    )
+
+
+def post(endpoint, path, body, headers=()):
+    line = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=30)
+    line.request("POST", path, body, dict(headers))
+    response = line.getresponse()
+    answer = response.status, json.loads(response.read())
+    line.close()
+    return answer
+
+
+def test_an_answer_does_not_depend_on_what_came_before_or_beside_it(client, endpoint):
+    questions = [f"Tell me of mountain number {number}." for number in range(4)]
+
+    def ask(question):
+        return say(client, endpoint, question).choices[0].message.content
+
+    alone = [ask(question) for question in questions]
+    with ThreadPoolExecutor(4) as threads:
+        beside = list(threads.map(ask, questions[::-1]))
+
+    assert beside[::-1] == alone
+    assert all(alone)
+
+
+def test_a_stream_holds_the_same_answer_and_its_usage(client, endpoint):
+    whole = say(client, endpoint, "Name a river.")
+    pieces = []
+    with say(
+        client, endpoint, "Name a river.", stream=True, stream_options={"include_usage": True}
+    ) as stream:
+        for chunk in stream:
+            pieces += [choice.delta.content or "" for choice in chunk.choices]
+            usage = chunk.usage
+
+    assert "".join(pieces) == whole.choices[0].message.content
+    assert len(pieces) > 2
+    assert (usage.prompt_tokens, usage.completion_tokens) == (
+        whole.usage.prompt_tokens, whole.usage.completion_tokens,
+    )  # fmt: skip
+    assert whole.model == endpoint.weights.chat_name
+
+
+def test_output_can_be_held_to_a_schema(client, endpoint):
+    schema = {"type": "object", "properties": {"word": {"enum": ["yes", "no"]}}, "required": ["word"]}
+    form = {"type": "json_schema", "json_schema": {"name": "word", "schema": schema}}
+
+    answer = say(client, endpoint, "Is snow cold?", response_format=form, max_tokens=20)
+
+    assert json.loads(answer.choices[0].message.content)["word"] in {"yes", "no"}
+
+
+def test_embeddings_in_both_forms_are_the_encoder_s(client, endpoint):
+    texts = ["a tent", "a stove and a pot"]
+    ours = Encoder(endpoint.weights).encode(texts)
+    name = endpoint.weights.encoder_name
+
+    packed = client.embeddings.create(model=name, input=texts)
+    plain = client.embeddings.create(model=name, input=texts, encoding_format="float")
+
+    for reply in (packed, plain):
+        assert np.array_equal(np.array([row.embedding for row in reply.data], dtype=np.float32), ours)
+        assert reply.usage.prompt_tokens == 11
+    assert np.allclose(np.linalg.norm(ours, axis=1), 1)
+    assert not np.allclose(ours[0], ours[1])
+
+
+def test_a_vector_does_not_depend_on_its_batch(weights):
+    encoder = Encoder(weights)
+
+    batch = encoder.encode(["a tent", "a much longer text about tents " * 40, *["filler"] * 40])
+
+    assert np.array_equal(batch[0], encoder.encode(["a tent"])[0])
+    assert batch.shape == (42, 384)
+
+
+def test_who_asks_for_another_model_is_told_which_is_served(client, endpoint):
+    with pytest.raises(openai.NotFoundError, match=endpoint.weights.chat_name) as raised:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "x"}])
+
+    assert raised.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/v1/chat/completions", "{", [], 400),
+        ("/v1/chat/completions", "[1]", [], 400),
+        ("/v1/chat/completions", "[" * 100_000, [], 400),
+        ("/v1/chat/completions", "", [("Content-Length", "99999999999")], 413),
+        ("/v1/embeddings", '{"model": "ENCODER", "input": [1, 2]}', [], 400),
+        ("/v1/embeddings", '{"model": "ENCODER", "input": []}', [], 400),
+        ("/v1/chat/completions", '{"model": "CHAT", "messages": "x"}', [], 400),
+        ("/v1/nothing", "{}", [], 404),
+    ],
+)
+def test_a_bad_request_gets_an_error_in_openai_s_form(endpoint, path, body, headers, status):
+    body = body.replace("ENCODER", endpoint.weights.encoder_name).replace("CHAT", endpoint.weights.chat_name)
+
+    answered, error = post(endpoint, path, body, headers)
+
+    assert (answered, bool(error["error"]["message"])) == (status, True)
+
+
+def test_a_prompt_longer_than_the_context_is_refused(client, endpoint):
+    with pytest.raises(openai.BadRequestError, match="context"):
+        say(client, endpoint, "word " * 5000)
+
+
+def test_models_and_health(client, endpoint):
+    names = {model.id for model in client.models.list()}
+    line = HTTPConnection(endpoint.url.removeprefix("http://"))
+    line.request("GET", "/health")
+
+    assert names == {endpoint.weights.chat_name, endpoint.weights.encoder_name}
+    assert json.loads(line.getresponse().read()) == {"status": "ok", "token": "a token"}
+    line.close()
+
+
+def test_hanging_up_frees_the_engine(endpoint):
+    """As many endless answers as there are engines are left behind; the next question is answered."""
+    request = {
+        "model": endpoint.weights.chat_name,
+        "messages": [{"role": "user", "content": "Tell a long story."}],
+        "max_tokens": 1900,
+        "ignore_eos": True,
+    }
+    for streamed in (True, False) * endpoint.engines._limit:
+        line = HTTPConnection(endpoint.url.removeprefix("http://"))
+        line.request("POST", "/v1/chat/completions", json.dumps(request | {"stream": streamed}))
+        time.sleep(0.05)
+        line.close()
+
+    status, _ = post(endpoint, "/v1/chat/completions", json.dumps(request | {"max_tokens": 3}))
+
+    assert status == 200
+    assert len(endpoint.engines._engines) <= endpoint.engines._limit

@@ -1,0 +1,130 @@
+"""Any OpenAI-compatible endpoint can take the place of the embedded model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.openai_server import OpenAIServer
+
+QUESTION = "How heavy is the Kestrel tent?"
+
+
+@pytest.fixture
+def server():
+    def answer(request):
+        planning = "Sort the customer's question" in request["messages"][0]["content"]
+        return "documents" if planning else "The Kestrel tent weighs 3.4 kg."
+
+    with OpenAIServer(answer=answer) as server:
+        yield server
+
+
+@pytest.fixture
+def variables(shop, server):
+    """Both models at the test's own server, no weights anywhere."""
+    return {
+        **shop,
+        "OPENAI_BASE_URL": server.url,
+        "OPENAI_API_KEY": "sk-test",
+        "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
+        "REFERENCE_APP_WEIGHTS": "/nowhere",
+    }
+
+
+def test_both_models_are_asked_at_the_environment_s_endpoint(ask, variables, server):
+    code, output, errors = ask("--json", QUESTION, **variables, REFERENCE_APP_MODEL="some-model")
+
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["model"] == "some-model"
+    assert {request["model"] for request in server.requests} == {"some-model", "text-embedding-3-small"}
+    assert server.calls["/v1/chat/completions"] >= 1
+
+
+def test_the_index_is_built_once(ask, variables, server):
+    ask("--json", QUESTION, **variables)
+    first = server.calls["/v1/embeddings"]
+    ask("--json", QUESTION, **variables)
+
+    assert first > 1
+    assert server.calls["/v1/embeddings"] == first + 1
+
+
+def test_without_a_key_the_embedded_encoder_still_searches(ask, shop, server, weights):
+    chat = {"OPENAI_BASE_URL": server.url}
+    code, output, errors = ask("--json", QUESTION, **shop, **chat)
+    answer = json.loads(output)
+
+    assert code == 0, errors
+    assert answer["model"] == "gpt-4o-mini"
+    assert answer["passages"][0]["id"] == "tents#weight"
+    assert answer["text"] == "The Kestrel tent weighs 3.4 kg. [tents#weight]"
+    assert server.calls["/v1/embeddings"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("401", "The endpoint refused the key (HTTP 401); check OPENAI_API_KEY."),
+        ("429", "The endpoint is limiting its rate or your quota is spent (HTTP 429)"),
+        ("500", "The endpoint answered HTTP 500"),
+        ("cut", "The line to the endpoint failed"),
+        ("malformed", "The endpoint sent what is no JSON"),
+    ],
+)
+def test_a_failing_endpoint_is_one_clear_line(ask, variables, server, fault, said):
+    server.fault = fault
+
+    code, output, errors = ask(QUESTION, **variables)
+
+    assert (code, output) == (1, "")
+    assert errors.count("\n") == 1
+    assert errors.startswith(f"reference_app: {said}")
+    assert "sk-" not in errors
+
+
+@pytest.mark.parametrize(("fault", "said"), [("cut_stream", "The line to"), ("error_stream", "overloaded")])
+def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, weights, fault, said):
+    server.faults.extend([None, fault])
+
+    code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
+
+    assert (code, output) == (1, "")
+    assert said in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+
+def test_control_characters_of_a_model_do_not_reach_the_terminal(ask, shop, server, weights):
+    server.answer = lambda _: "documents \x1b]0;owned\x07\x1b[2J\u202e"
+
+    code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
+
+    assert code == 0
+    assert not {"\x1b", "\x07", "\u202e"} & set(output + errors)
+    assert "\\x1b" in errors
+
+
+def test_the_library_lets_the_client_s_errors_pass(launch, variables, server):
+    server.fault = "401"
+    code = "import reference_app\ntry: reference_app.answer('x')\nexcept Exception as e: print(type(e).__name__, e.status_code)"
+
+    output, _ = launch("-c", code, **variables).communicate(timeout=60)
+
+    assert output == "AuthenticationError 401\n"
+
+
+def test_nothing_of_the_embedded_models_is_imported(launch, variables):
+    code = "import sys, reference_app; reference_app.answer('x'); print({'xllamacpp', 'onnxruntime', 'tokenizers'} & set(sys.modules))"
+
+    output, errors = launch("-c", code, **variables).communicate(timeout=60)
+
+    assert output == "set()\n", errors
+
+
+def test_importing_the_app_imports_nothing_heavy(launch):
+    code = "import sys, reference_app; print({'openai', 'langgraph', 'numpy', 'yaml', 'pytest_llmops'} & set(sys.modules))"
+
+    output, errors = launch("-c", code).communicate(timeout=60)
+
+    assert output == "set()\n", errors

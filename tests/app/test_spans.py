@@ -1,0 +1,102 @@
+"""What the app's spans say, as whoever installs a provider sees them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+# Answers with a provider installed and prints every span as one line of JSON.
+RUN = """
+import json, sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import reference_app
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as threads:
+    list(threads.map(reference_app.answer, sys.argv[1:]))
+for span in exporter.get_finished_spans():
+    print(json.dumps({
+        "name": span.name, "id": span.context.span_id, "parent": span.parent and span.parent.span_id,
+        "attributes": dict(span.attributes), "events": len(span.events)}))
+"""
+SECRETS = ("ada@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby", "ada.quimby")
+DOCUMENTS = (
+    "I'm Ada Quimby, ada@example.com, tel. 07700 900461, card 4629 1830 5577 1940. "
+    "How heavy is the Kestrel tent?"
+)
+
+
+@pytest.fixture
+def spans(launch, shop, weights):
+    output, errors = launch("-c", RUN, DOCUMENTS, "Where is order FW-20001?", **shop).communicate(timeout=60)
+    assert output, errors
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spans):
+    by_id = {span["id"]: span for span in spans}
+    names = {
+        (by_id[span["parent"]]["name"].split()[0] if span["parent"] else None, span["name"].split()[0])
+        for span in spans
+    }
+    assert names == {
+        (None, "invoke_agent"),
+        ("invoke_agent", "planner"),
+        ("invoke_agent", "retriever"),
+        ("invoke_agent", "answerer"),
+        ("planner", "embeddings"),
+        ("planner", "chat"),
+        ("retriever", "retrieval"),
+        ("retriever", "execute_tool"),
+        ("answerer", "chat"),
+    }
+    assert [span["parent"] for span in spans].count(None) == 2
+
+    chats = [span["attributes"] for span in spans if span["name"].startswith("chat ")]
+    assert {(chat["reference_app.prompt.name"], chat["gen_ai.operation.name"]) for chat in chats} == {
+        ("planner", "chat"), ("answerer", "chat"),
+    }  # fmt: skip
+    for chat in chats:
+        assert chat["reference_app.prompt.version"].count(".") == 2
+        assert chat["gen_ai.usage.input_tokens"] > 0
+        assert chat["gen_ai.usage.output_tokens"] > 0
+        assert json.loads(chat["gen_ai.input.messages"])[0]["role"] == "system"
+        assert json.loads(chat["gen_ai.output.messages"])[0]["parts"][0]["type"] == "text"
+
+    (retrieval,) = [span["attributes"] for span in spans if span["name"] == "retrieval knowledge"]
+    assert json.loads(retrieval["gen_ai.retrieval.documents"])[0]["id"] == "tents#weight"
+    (tool,) = [span["attributes"] for span in spans if span["name"] == "execute_tool order_status"]
+    assert json.loads(tool["gen_ai.tool.call.arguments"]) == {"order_id": "FW-20001"}
+    assert json.loads(tool["gen_ai.tool.call.result"])["status"] == "shipped"
+    assert tool["reference_app.tool.decision"] == "allowed"
+
+
+def test_spans_hold_no_personal_data(spans):
+    text = json.dumps(spans)
+
+    assert "[email]" in text
+    assert not [secret for secret in SECRETS if secret in text]
+
+
+def test_a_failure_is_told_by_its_type_alone(launch, shop, weights):
+    code = RUN.replace(
+        "list(threads.map(reference_app.answer, sys.argv[1:]))",
+        "threads.submit(reference_app.answer, sys.argv[1]).exception()",
+    )
+
+    output, errors = launch(
+        "-c", code, "ada@example.com", **shop, OPENAI_BASE_URL="http://127.0.0.1:1/v1"
+    ).communicate(timeout=60)
+    spans = [json.loads(line) for line in output.splitlines()]
+
+    assert spans, errors
+    assert "ada@" not in output
+    (root,) = [span for span in spans if span["parent"] is None]
+    assert root["attributes"]["error.type"] == "APIConnectionError"
+    assert not any(span["events"] for span in spans)
