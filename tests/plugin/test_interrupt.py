@@ -35,14 +35,14 @@ def test_interrupt_ends_soon_and_keeps_what_was_finished(project, arguments):
     project.app(APP)
     project.golden(GOLDEN)
     command = [sys.executable, "-m", "pytest", "--llm-golden", "-v", "--llm-out", "run.json", *arguments]
-    started = subprocess.Popen(
+    started = subprocess.Popen(  # noqa: S603
         command,
         cwd=project.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )  # noqa: S603
+    )
     deadline = time.monotonic() + 30
     while not (project.path / "quick").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

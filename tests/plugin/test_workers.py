@@ -162,8 +162,15 @@ def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
                 return [Score(metric="odd", value=1) for _ in batch]
     """,
     )
-    project.write("conftest.py", "from odd_metric import Odd\nfrom pytest_llmops.registry import register_metric\n"
-                  "register_metric('odd', Odd)\n")  # fmt: skip
+    project.write(
+        "conftest.py",
+        """
+        from odd_metric import Odd
+        from pytest_llmops.registry import register_metric
+
+        register_metric("odd", Odd)
+    """,
+    )
     project.app("def answer(question): return 'an answer'\n")
     project.golden("""
         version: 1
