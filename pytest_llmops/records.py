@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Comparison = Literal[">=", ">", "<=", "<"]
+Sign = Literal[">=", ">", "<=", "<"]
 Stage = Literal["app", "score"]
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
@@ -29,7 +29,7 @@ class Source:
 class Bound:
     """One side of a threshold: a score holds it when `score comparison threshold` is true."""
 
-    comparison: Comparison
+    comparison: Sign
     threshold: float
 
 
@@ -38,7 +38,7 @@ class Check:
     """A threshold on one metric of one case. `min` with `max` in a golden file makes two checks."""
 
     metric: str
-    comparison: Comparison
+    comparison: Sign
     threshold: float
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class SuiteCheck:
 
     metric: str
     statistic: str
-    comparison: Comparison | None
+    comparison: Sign | None
     threshold: float | None
     max_drop: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -282,7 +282,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunComparison:
+class Comparison:
     """Two runs side by side: a verdict a suite check, and the cases that came, went or changed."""
 
     outcome: Outcome

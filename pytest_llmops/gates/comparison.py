@@ -10,7 +10,7 @@ from pytest_llmops.gates.drops import judge_suites_against
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.gates.thresholds import unscored_cases
-from pytest_llmops.records import CaseResult, Outcome, Run, RunComparison, SuiteCheck, Verdict
+from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
 
 def compare(
@@ -20,7 +20,7 @@ def compare(
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
     level: float = 0.95,
     seed: int = 0,
-) -> RunComparison:
+) -> Comparison:
     """
     Is `run` worse than `base`?
 
@@ -59,7 +59,7 @@ def compare(
     outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     if pairs.missing:
         outcomes.append("undecided")
-    return RunComparison(
+    return Comparison(
         outcome=worst(outcomes),
         verdicts=tuple(verdicts),
         level=level,

@@ -12,14 +12,14 @@ from pytest_llmops.records import (
     Case,
     CaseResult,
     Check,
-    Comparison,
     Failure,
     Score,
+    Sign,
     SuiteCheck,
     Verdict,
 )
 
-_HOLDS: Mapping[Comparison, Callable[[float, float], bool]] = {
+_HOLDS: Mapping[Sign, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
     "<=": operator.le,

@@ -21,7 +21,7 @@ from typing import Any, cast
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.golden.document import described, excerpt, plain
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Bound, Check, Comparison
+from pytest_llmops.records import Bound, Check, Sign
 from pytest_llmops.registry import create_metric, metric_options
 
 LONGEST_NAME = 100
@@ -35,8 +35,8 @@ _NEARLY = re.compile(
     re.ASCII,
 )
 _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "=<": "<=", "≤": "<="}
-_OPPOSITE: Mapping[Comparison, Comparison] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
-_SIDES: Mapping[str, Comparison] = {"min": ">=", "max": "<="}
+_OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
+_SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 
 
 def read_checks(name: str, written: Any, *, encoder: str | None = None) -> tuple[tuple[Check, ...], Metric]:
@@ -113,7 +113,7 @@ def read_bound(written: Any, metric: Metric) -> Bound:
         threshold = float(matched["number"])
         if math.isinf(threshold):
             raise ComparisonError(f"{excerpt(written)} is too large a number")
-        return Bound(comparison=cast("Comparison", matched["sign"]), threshold=threshold)
+        return Bound(comparison=cast("Sign", matched["sign"]), threshold=threshold)
     raise ComparisonError(f"cannot read {excerpt(written)}; {_advice(written, usual)}")
 
 

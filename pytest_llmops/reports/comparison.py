@@ -6,14 +6,14 @@ from typing import Any
 
 from pytest_llmops.gates.outcomes import count
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Change, RunComparison, Verdict
+from pytest_llmops.records import Change, Comparison, Verdict
 from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict
 
 VERSION = 1
 _LISTED = 20
 
 
-def comparison_json(comparison: RunComparison) -> dict[str, Any]:
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as JSON values; every number is finite, every one of the five counts is there."""
     return {
         "version": VERSION,
@@ -37,7 +37,7 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
     }
 
 
-def render_comparison(comparison: RunComparison) -> list[str]:
+def render_comparison(comparison: Comparison) -> list[str]:
     """
     A row a check, what is behind each that did not pass, the cases that came, went or changed, counts.
 

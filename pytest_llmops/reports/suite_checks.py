@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pytest_llmops.errors import hint
 from pytest_llmops.gates import statistic
-from pytest_llmops.records import Comparison, SuiteCheck
+from pytest_llmops.records import Sign, SuiteCheck
 
 _BOUND = re.compile(r"\s*(?P<comparison>>=|>|<=|<)\s*(?P<threshold>\S+)\s*\Z")
 
@@ -109,7 +109,7 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
     return tuple(checks)
 
 
-def _parse_bound(bound: Any, place: str) -> tuple[Comparison | None, float | None]:
+def _parse_bound(bound: Any, place: str) -> tuple[Sign | None, float | None]:
     if bound is None:
         return None, None
     matched = _BOUND.match(bound) if isinstance(bound, str) else None
@@ -119,7 +119,7 @@ def _parse_bound(bound: Any, place: str) -> tuple[Comparison | None, float | Non
         threshold = math.nan
     if matched is None or not math.isfinite(threshold):
         raise ValueError(f'{place}: must be a comparison such as ">= 0.9", not {bound!r}')
-    return cast("Comparison", matched["comparison"]), threshold
+    return cast("Sign", matched["comparison"]), threshold
 
 
 def _is_finite(value: Any) -> bool:

@@ -6,10 +6,13 @@ import pytest
 
 from reference_app.cli import printable
 
+pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+
+
 QUESTION = "How heavy is the Kestrel tent?"
 
 
-def test_the_steps_and_the_answer_are_shown(ask, shop, weights):
+def test_the_steps_and_the_answer_are_shown(ask, shop):
     code, output, errors = ask(QUESTION, **shop)
 
     assert code == 0
@@ -25,13 +28,14 @@ def test_the_steps_and_the_answer_are_shown(ask, shop, weights):
     assert lines[-1] == "sources: tents#weight"
 
 
-def test_an_order_is_looked_up_without_its_customer(ask, shop, weights):
+def test_an_order_is_looked_up_without_its_customer(ask, shop):
     code, output, errors = ask("--json", "Where is my order FW-20001?", **shop)
     answer = json.loads(output)
 
     assert code == 0, errors
     assert answer["text"] == (
-        "Order FW-20001 has been shipped and is expected on 2026-01-05. The carrier is Test Post, tracking number TP-1."
+        "Order FW-20001 has been shipped and is expected on 2026-01-05. "
+        "The carrier is Test Post, tracking number TP-1."
     )
     (call,) = answer["tool_calls"]
     assert (call["name"], call["arguments"], call["decision"]) == (
@@ -40,13 +44,13 @@ def test_an_order_is_looked_up_without_its_customer(ask, shop, weights):
     assert "Quimby" not in output + errors
 
 
-def test_an_unknown_order_is_no_error(ask, shop, weights):
+def test_an_unknown_order_is_no_error(ask, shop):
     code, output, _ = ask("Where is order FW-99999?", **shop)
 
     assert (code, output.startswith("There is no order FW-99999.")) == (0, True)
 
 
-def test_the_trace_is_a_tree_without_personal_data(ask, shop, weights):
+def test_the_trace_is_a_tree_without_personal_data(ask, shop):
     question = "I'm Ada Quimby, ada@example.com, 07700 900461. How heavy is the Kestrel tent?"
 
     code, output, errors = ask("--trace", question, **shop)
@@ -65,19 +69,19 @@ def test_the_trace_is_a_tree_without_personal_data(ask, shop, weights):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "changed", "code", "said"),
+    ("question", "changed", "code", "said"),
     [
-        (["   "], {}, 2, "The question is empty."),
-        (["x" * 2001], {}, 2, "The question has 2001 characters; at most 2000 are read."),
-        (["x"], {"REFERENCE_APP_TOP_K": "many"}, 1, "REFERENCE_APP_TOP_K is 'many'"),
-        (["x"], {"REFERENCE_APP_WEIGHTS": "/nowhere"}, 1, "Run `llmops models pull`"),
-        (["x"], {"REFERENCE_APP_ORDERS": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
-        (["x"], {"REFERENCE_APP_KNOWLEDGE": "/nowhere"}, 1, "/nowhere holds no document"),
-        (["x"], {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/planner.yaml cannot be read"),
+        ("   ", {}, 2, "The question is empty."),
+        ("x" * 2001, {}, 2, "The question has 2001 characters; at most 2000 are read."),
+        ("x", {"REFERENCE_APP_TOP_K": "many"}, 1, "REFERENCE_APP_TOP_K is 'many'"),
+        ("x", {"REFERENCE_APP_WEIGHTS": "/nowhere"}, 1, "Run `llmops models pull`"),
+        ("x", {"REFERENCE_APP_ORDERS": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
+        ("x", {"REFERENCE_APP_KNOWLEDGE": "/nowhere"}, 1, "/nowhere holds no document"),
+        ("x", {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/planner.yaml cannot be read"),
     ],
 )
-def test_a_mistake_is_one_clear_line(ask, shop, weights, arguments, changed, code, said):
-    answered, output, errors = ask(*arguments, **{**shop, **changed})
+def test_a_mistake_is_one_clear_line(ask, shop, question, changed, code, said):  # noqa: PLR0913, PLR0917
+    answered, output, errors = ask(question, **{**shop, **changed})
 
     assert (answered, output) == (code, "")
     assert errors.startswith("reference_app: ")

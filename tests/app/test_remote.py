@@ -51,7 +51,8 @@ def test_the_index_is_built_once(ask, variables, server):
     assert server.calls["/v1/embeddings"] == first + 1
 
 
-def test_without_a_key_the_embedded_encoder_still_searches(ask, shop, server, weights):
+@pytest.mark.usefixtures("weights")
+def test_without_a_key_the_embedded_encoder_still_searches(ask, shop, server):
     chat = {"OPENAI_BASE_URL": server.url}
     code, output, errors = ask("--json", QUESTION, **shop, **chat)
     answer = json.loads(output)
@@ -84,8 +85,9 @@ def test_a_failing_endpoint_is_one_clear_line(ask, variables, server, fault, sai
     assert "sk-" not in errors
 
 
+@pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(("fault", "said"), [("cut_stream", "The line to"), ("error_stream", "overloaded")])
-def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, weights, fault, said):
+def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, fault, said):
     server.faults.extend([None, fault])
 
     code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
@@ -95,7 +97,8 @@ def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, weights, faul
     assert "Traceback" not in errors
 
 
-def test_control_characters_of_a_model_do_not_reach_the_terminal(ask, shop, server, weights):
+@pytest.mark.usefixtures("weights")
+def test_control_characters_of_a_model_do_not_reach_the_terminal(ask, shop, server):
     server.answer = lambda _: "documents \x1b]0;owned\x07\x1b[2J\u202e"
 
     code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
@@ -107,7 +110,11 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(ask, shop, serv
 
 def test_the_library_lets_the_client_s_errors_pass(launch, variables, server):
     server.fault = "401"
-    code = "import reference_app\ntry: reference_app.answer('x')\nexcept Exception as e: print(type(e).__name__, e.status_code)"
+    code = (
+        "import openai, reference_app\n"
+        "try: reference_app.answer('x')\n"
+        "except openai.APIStatusError as error: print(type(error).__name__, error.status_code)"
+    )
 
     output, _ = launch("-c", code, **variables).communicate(timeout=60)
 
@@ -115,7 +122,10 @@ def test_the_library_lets_the_client_s_errors_pass(launch, variables, server):
 
 
 def test_nothing_of_the_embedded_models_is_imported(launch, variables):
-    code = "import sys, reference_app; reference_app.answer('x'); print({'xllamacpp', 'onnxruntime', 'tokenizers'} & set(sys.modules))"
+    code = (
+        "import sys, reference_app; reference_app.answer('x');"
+        "print({'xllamacpp', 'onnxruntime', 'tokenizers'} & set(sys.modules))"
+    )
 
     output, errors = launch("-c", code, **variables).communicate(timeout=60)
 
@@ -123,7 +133,8 @@ def test_nothing_of_the_embedded_models_is_imported(launch, variables):
 
 
 def test_importing_the_app_imports_nothing_heavy(launch):
-    code = "import sys, reference_app; print({'openai', 'langgraph', 'numpy', 'yaml', 'pytest_llmops'} & set(sys.modules))"
+    heavy = {"openai", "langgraph", "numpy", "yaml", "pytest_llmops"}
+    code = f"import sys, reference_app; print({heavy} & set(sys.modules))"
 
     output, errors = launch("-c", code).communicate(timeout=60)
 

@@ -27,6 +27,9 @@ for line in sys.stdin:
 WRITE = """
 import sys
 from reference_app.graph import open_app
+
+pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+
 models = open_app().models
 stream = models.chat.chat.completions.create(
     model=models.chat_model, messages=[{"role": "user", "content": "Tell a long story."}],
@@ -41,7 +44,7 @@ QUESTION = "How heavy is the Kestrel tent?\n"
 
 
 @pytest.fixture
-def talk(launch, shop, weights):
+def talk(launch, shop):
     def start(code=ASK, *arguments):
         return launch("-c", code, *arguments, **shop)
 

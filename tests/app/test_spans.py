@@ -18,6 +18,9 @@ provider.add_span_processor(SimpleSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 import reference_app
 from concurrent.futures import ThreadPoolExecutor
+
+pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+
 with ThreadPoolExecutor(4) as threads:
     list(threads.map(reference_app.answer, sys.argv[1:]))
 for span in exporter.get_finished_spans():
@@ -33,7 +36,7 @@ DOCUMENTS = (
 
 
 @pytest.fixture
-def spans(launch, shop, weights):
+def spans(launch, shop):
     output, errors = launch("-c", RUN, DOCUMENTS, "Where is order FW-20001?", **shop).communicate(timeout=60)
     assert output, errors
     return [json.loads(line) for line in output.splitlines()]
@@ -84,7 +87,7 @@ def test_spans_hold_no_personal_data(spans):
     assert not [secret for secret in SECRETS if secret in text]
 
 
-def test_a_failure_is_told_by_its_type_alone(launch, shop, weights):
+def test_a_failure_is_told_by_its_type_alone(launch, shop):
     code = RUN.replace(
         "list(threads.map(reference_app.answer, sys.argv[1:]))",
         "threads.submit(reference_app.answer, sys.argv[1]).exception()",

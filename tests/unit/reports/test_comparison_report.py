@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 
-from pytest_llmops.records import Change, RunComparison, Verdict
+from pytest_llmops.records import Change, Comparison, Verdict
 from pytest_llmops.reports.comparison import comparison_json, render_comparison
 
-COMPARISON = RunComparison(
+COMPARISON = Comparison(
     outcome="regressed",
     level=0.95,
     verdicts=(
@@ -113,7 +113,7 @@ def test_long_lists_are_cut_and_counted():
     changed = tuple(Change(case=case, metric="bleu", before=1, after=0, confirmed=True) for case in many)
 
     lines = render_comparison(
-        RunComparison(outcome="undecided", verdicts=(), level=0.9, missing=many, changed=changed)
+        Comparison(outcome="undecided", verdicts=(), level=0.9, missing=many, changed=changed)
     )
 
     assert lines.count("  and 10 more") == 2
