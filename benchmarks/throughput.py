@@ -16,13 +16,14 @@ import re
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 LATENCY_S = 0.2
+# Ours and xdist alone: what else is installed beside them is not what is measured.
+PLUGINS = ("-p", "pytest_llmops.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider")
 APPS = """
 import asyncio, os, time
 
@@ -64,16 +65,26 @@ def session_s(
     """Seconds of the session by pytest's own last line; collection is in it, the start of Python not."""
     (folder / "golden").mkdir(exist_ok=True)
     (folder / "golden" / "bench.yaml").write_text(golden(cases, app))
-    (folder / "apps.py").write_text(textwrap.dedent(APPS))
+    (folder / "apps.py").write_text(APPS)
     if fresh:
         subprocess.run(["rm", "-rf", str(folder / ".llmops")], check=True)  # noqa: S603, S607
-    command = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "-p", "no:cacheprovider", *arguments]
-    env = {**os.environ, "PYTEST_ADDOPTS": "-p no:langsmith_plugin -p no:hypothesispytest", **environment}
+    command = [sys.executable, "-m", "pytest", "--llm-golden", "-q", *PLUGINS, *arguments]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
     told = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603
     matched = re.search(rf"{cases} passed.* in ([0-9.]+)s", told.stdout)
     if matched is None:
         sys.exit(told.stdout + told.stderr)
     return float(matched[1])
+
+
+def empty_workers_s(folder: Path) -> float:
+    """A session of two workers that has one empty test: what `-n 2` costs by itself."""
+    (folder / "test_empty.py").write_text("def test_empty(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "xdist.plugin", "test_empty.py"]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    told = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)  # noqa: S603
+    matched = re.search(r"1 passed in ([0-9.]+)s", told.stdout)
+    return float(matched[1]) if matched else 0.0
 
 
 def bare_client_s(url: str, cases: int) -> float:
@@ -99,47 +110,60 @@ def bare_client_s(url: str, cases: int) -> float:
     return asyncio.run(run())
 
 
-def deepeval_s(url: str, cases: int) -> float:
-    """DeepEval's `evaluate` over a metric that makes the same two dependent calls."""
-    code = textwrap.dedent(
-        f"""
-        import os, time
-        os.environ.update(DEEPEVAL_TELEMETRY_OPT_OUT="YES", DEEPEVAL_UPDATE_WARNING_OPT_OUT="YES")
-        import openai
-        from deepeval import evaluate
-        from deepeval.evaluate.configs import AsyncConfig, DisplayConfig, CacheConfig
-        from deepeval.metrics import BaseMetric
-        from deepeval.test_case import LLMTestCase
+DEEPEVAL = """
+import os, time
+os.environ.update(DEEPEVAL_TELEMETRY_OPT_OUT="YES", DEEPEVAL_UPDATE_WARNING_OPT_OUT="YES")
+import openai, pytest
+from deepeval import assert_test, evaluate
+from deepeval.evaluate.configs import AsyncConfig, CacheConfig, DisplayConfig
+from deepeval.metrics import BaseMetric
+from deepeval.test_case import LLMTestCase
 
-        client = openai.AsyncOpenAI(base_url={url!r}, api_key="none", max_retries=0)
+class TwoCalls(BaseMetric):
+    threshold, async_mode, include_reason = 0.5, True, False
+    evaluation_model = evaluation_cost = error = None
+    strict_mode = verbose_mode = False
+    def measure(self, case, *_, **__): raise NotImplementedError
+    async def a_measure(self, case, *_, **__):
+        async with openai.AsyncOpenAI(max_retries=0) as client:
+            text = case.input
+            for _ in range(2):
+                reply = await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": text}])
+                text = reply.choices[0].message.content
+        self.score, self.success = 1.0, True
+        return 1.0
+    def is_successful(self): return True
+    @property
+    def __name__(self): return "two calls"
 
-        class TwoCalls(BaseMetric):
-            threshold, async_mode, include_reason = 0.5, True, False
-            evaluation_model = evaluation_cost = error = None
-            strict_mode = verbose_mode = False
-            def measure(self, case, *_, **__): raise NotImplementedError
-            async def a_measure(self, case, *_, **__):
-                text = case.input
-                for _ in range(2):
-                    reply = await client.chat.completions.create(
-                        model="m", messages=[{{"role": "user", "content": text}}])
-                    text = reply.choices[0].message.content
-                self.score, self.success = 1.0, True
-                return 1.0
-            def is_successful(self): return True
-            @property
-            def __name__(self): return "two calls"
+cases = [LLMTestCase(input=f"question {n}", actual_output="x") for n in range(50)]
 
-        cases = [LLMTestCase(input=f"question {{n}}", actual_output="x") for n in range({cases})]
-        started = time.perf_counter()
-        evaluate(cases, [TwoCalls()], async_config=AsyncConfig(max_concurrent=100),
-                 display_config=DisplayConfig(print_results=False, show_indicator=False),
-                 cache_config=CacheConfig(write_cache=False))
-        print("SECONDS", time.perf_counter() - started)
-        """
+@pytest.mark.parametrize("case", cases)
+def test_case(case):
+    assert_test(case, [TwoCalls()])
+
+if __name__ == "__main__":
+    started = time.perf_counter()
+    evaluate(cases, [TwoCalls()], async_config=AsyncConfig(max_concurrent=100),
+             display_config=DisplayConfig(print_results=False, show_indicator=False),
+             cache_config=CacheConfig(write_cache=False))
+    print("SECONDS", time.perf_counter() - started)
+"""
+
+
+def deepeval_s(folder: Path, pattern: str, *command: str, **environment: str) -> float:
+    """DeepEval over a metric that makes the same two dependent calls, for 50 cases."""
+    (folder / "test_deepeval.py").write_text(DEEPEVAL)
+    told = subprocess.run(  # noqa: S603
+        [sys.executable, *command, "test_deepeval.py"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
-    matched = re.search(r"SECONDS ([0-9.]+)", told.stdout)
+    matched = re.search(pattern, told.stdout)
     return float(matched[1]) if matched else float("nan")
 
 
@@ -166,6 +190,8 @@ def main() -> None:
         endpoint = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
         bare = min(bare_client_s(server.url, 50) for _ in range(3))
         print(f"bare openai client, 50 cases of two calls: {bare:.2f} s")
+        empty = min(empty_workers_s(folder) for _ in range(3))
+        print(f"an empty session of two workers: {empty:.2f} s, part of the rows with -n 2")
         row("50 cases, async app that sleeps", session_s(folder, 50, "sleeper"), 0.44, 2 * LATENCY_S)
         row("50 cases, sync app that sleeps", session_s(folder, 50, "sync_sleeper"), 0.44, 2 * LATENCY_S)
         row("50 cases, sleeping, -n 2", session_s(folder, 50, "sleeper", "-n", "2"), 0.44, 2 * LATENCY_S)
@@ -188,12 +214,10 @@ def main() -> None:
         )
         row("1,000 cases, replayed", session_s(folder, 1000, "caller", fresh=False, **endpoint), 6.0, bare)
         if importlib.util.find_spec("deepeval"):
-            row(
-                "DeepEval evaluate(), the same calls for 50 cases",
-                deepeval_s(server.url, 50),
-                float("nan"),
-                bare,
-            )
+            seconds = deepeval_s(folder, r"SECONDS ([0-9.]+)", **endpoint)
+            row("DeepEval evaluate(), the same calls", seconds, float("nan"), bare)
+            seconds = deepeval_s(folder, r"50 passed.* in ([0-9.]+)s", "-m", "pytest", "-q", **endpoint)
+            row("DeepEval assert_test under pytest, the same calls", seconds, float("nan"), bare)
         else:
             print("DeepEval is not installed: pip install --group bench")
     if len(sys.argv) > 1:
