@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
 SEED = 0
+BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +106,17 @@ class Models:
         import numpy as np
 
         rows: list[list[float]] = []
-        for start in range(0, len(texts), 32):
-            reply = self.embedding.embeddings.create(
-                model=self.embedding_model, input=list(texts[start : start + 32])
-            )
-            rows += [item.embedding for item in reply.data]
+        with _own_errors():
+            for start in range(0, len(texts), BATCH):
+                batch = list(texts[start : start + BATCH])
+                reply = self.embedding.embeddings.create(model=self.embedding_model, input=batch)
+                rows += [item.embedding for item in reply.data]
         return np.array(rows, dtype=np.float32)
+
+    def close(self) -> None:
+        """Close the connections of both clients."""
+        self.chat.close()
+        self.embedding.close()
 
     def _ask(self, request: dict[str, Any], span: Span) -> str:
         reply = self.chat.chat.completions.create(**request)
@@ -162,6 +169,8 @@ def _own_errors() -> Iterator[None]:
     """The client wraps what its transport raises; our own errors say more than its `Connection error`."""
     try:
         yield
+    except json.JSONDecodeError as error:
+        raise EndpointError("The endpoint sent what is no JSON.") from error
     except Exception as error:
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None

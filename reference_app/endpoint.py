@@ -65,9 +65,9 @@ class Endpoint(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Cut every line and stop the engines, within about 0.3 s even in the middle of an answer."""
+        self.engines.close()
         self.shutdown()
         self.server_close()
-        self.engines.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no news; the standard library would print a traceback."""

@@ -36,7 +36,7 @@ class Engines:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._limit = min(_cores(), MAX_ENGINES)
+        self._limit = min(cores(), MAX_ENGINES)
         self._engines: list[Any] = []
         self._free: list[Address] = []
         self._lines: set[HTTPConnection] = set()
@@ -137,7 +137,8 @@ def _start(weights: Weights) -> Any:
     return xllamacpp.Server(parameters)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reference_app.client import open_models
 from reference_app.errors import QuestionError
 from reference_app.masking import mask
 from reference_app.settings import read_settings
 from reference_app.state import ROUTES, State
 from reference_app.tracing import as_messages, describe, trace
+from reference_app.weights import find_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from reference_app.client import Models
     from reference_app.settings import Settings
+    from reference_app.weights import Weights
 
 MAX_QUESTION_CHARACTERS = 2000
 _building = threading.Lock()
@@ -33,7 +37,16 @@ class SupportApp:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.models, self._graph = _build(settings)
+        weights = None
+        if settings.model is None or settings.embedding_model is None:
+            weights = find_weights(settings.weights)
+        self.models = open_models(settings, weights)
+        try:
+            self._graph = _build(settings, weights, self.models)
+        except BaseException:
+            self.models.close()
+            raise
+        atexit.register(self.models.close)
 
     def run(self, question: str, heard: Callable[[str], None] | None = None) -> Iterator[tuple[str, State]]:
         """
@@ -95,11 +108,10 @@ def open_app(settings: Settings | None = None) -> SupportApp:
 _open = cache(SupportApp)
 
 
-def _build(settings: Settings) -> tuple[Models, CompiledStateGraph[Any]]:
+def _build(settings: Settings, weights: Weights | None, models: Models) -> CompiledStateGraph[Any]:
     from langgraph.graph import END, START, StateGraph
 
     from reference_app.answerer import REPLIES, Answerer
-    from reference_app.client import open_models
     from reference_app.grounding import Grounding
     from reference_app.index import open_vectors
     from reference_app.knowledge import load_knowledge
@@ -107,14 +119,10 @@ def _build(settings: Settings) -> tuple[Models, CompiledStateGraph[Any]]:
     from reference_app.prompt import load_prompt
     from reference_app.retriever import Retriever
     from reference_app.tools.order_status import Orders
-    from reference_app.weights import find_weights
 
     sections = load_knowledge(settings.knowledge)
     planning = load_prompt(settings.prompts, "planner", examples=ROUTES)
     answering = load_prompt(settings.prompts, "answerer", replies=REPLIES)
-    embedded = settings.model is None or settings.embedding_model is None
-    weights = find_weights(settings.weights) if embedded else None
-    models = open_models(settings, weights)
 
     def encode(texts: Any) -> Any:
         if settings.embedding_model is not None or weights is None:
@@ -146,4 +154,4 @@ def _build(settings: Settings) -> tuple[Models, CompiledStateGraph[Any]]:
     )
     graph.add_edge("retriever", "answerer")
     graph.add_edge("answerer", END)
-    return models, graph.compile()
+    return graph.compile()

@@ -70,7 +70,7 @@ def _restore(path: Path) -> Any | None:
 
     try:
         return Index.restore(path, view=True)
-    except ValueError:
+    except (ValueError, RuntimeError):
         return None
 
 

@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,7 @@ class Meeting:
         self._address: str | None = None
         self._endpoint: Endpoint | None = None
         self._lock: BaseFileLock | None = None
+        self._path: Path | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
@@ -94,7 +97,8 @@ class Meeting:
 
         token = secrets.token_hex(16)
         self._endpoint = Endpoint(self._weights, token)
-        atexit.register(self._end, os.getpid(), path)
+        self._path = path
+        atexit.register(self._end)
         _write(path, json.dumps({"url": self._endpoint.url, "token": token}))
         sys.stderr.write(
             "reference_app: no OPENAI_BASE_URL set; "
@@ -102,13 +106,20 @@ class Meeting:
         )
         return self._endpoint.url
 
-    def _end(self, owner: int, path: Path) -> None:
-        if os.getpid() != owner or self._endpoint is None:
+    def _end(self) -> None:
+        with suppress(ValueError):  # atexit can run outside the main thread of an embedded interpreter
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave engines in mid-answer
+        self.close()
+
+    def close(self) -> None:
+        """Stop the endpoint, if it is ours, and leave the place to others; done at the end of the process."""
+        endpoint, self._endpoint, self._address = self._endpoint, None, None
+        if endpoint is None or self._path is None or self._lock is None:
             return
-        path.unlink(missing_ok=True)
-        self._endpoint.close()
-        if self._lock is not None:
-            self._lock.release()
+        atexit.unregister(self._end)
+        self._path.unlink(missing_ok=True)
+        endpoint.close()
+        self._lock.release()
 
     def _forget(self) -> None:
         """A forked child has none of the threads that serve, so it asks its parent as a stranger would."""

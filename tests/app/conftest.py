@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
 
 import pytest
 
+from reference_app.cli import main
 from reference_app.errors import WeightsError
 from reference_app.settings import read_settings
 from reference_app.weights import find_weights
 from tests.app.shop import ORDERS, document, environment
 
 
-@pytest.fixture
-def shop(tmp_path):
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
     """Environment variables of a shop with four documents and two orders, apart from every other."""
+    tmp_path = tmp_path_factory.mktemp("shop")
     knowledge = tmp_path / "knowledge"
     knowledge.mkdir()
     stoves = {"id": "stoves", "title": "Stoves", "heading": "Fuel", "section": "fuel"}
@@ -70,6 +73,21 @@ def launch():
         for pipe in (process.stdin, process.stdout, process.stderr):
             with suppress(BrokenPipeError):
                 pipe.close()
+
+
+@pytest.fixture
+def ask_here(monkeypatch, capsys):
+    """As `ask`, in this process and so in a moment."""
+
+    def run(*arguments, **variables):
+        for name in set(os.environ) - set(environment()):
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ def test_the_steps_and_the_answer_are_shown(ask, shop):
     assert lines[-1] == "sources: tents#weight"
 
 
-def test_an_order_is_looked_up_without_its_customer(ask, shop):
-    code, output, errors = ask("--json", "Where is my order FW-20001?", **shop)
+def test_an_order_is_looked_up_without_its_customer(ask_here, shop):
+    code, output, errors = ask_here("--json", "Where is my order FW-20001?", **shop)
     answer = json.loads(output)
 
     assert code == 0, errors
@@ -44,8 +44,8 @@ def test_an_order_is_looked_up_without_its_customer(ask, shop):
     assert "Quimby" not in output + errors
 
 
-def test_an_unknown_order_is_no_error(ask, shop):
-    code, output, _ = ask("Where is order FW-99999?", **shop)
+def test_an_unknown_order_is_no_error(ask_here, shop):
+    code, output, _ = ask_here("Where is order FW-99999?", **shop)
 
     assert (code, output.startswith("There is no order FW-99999.")) == (0, True)
 
@@ -80,8 +80,8 @@ def test_the_trace_is_a_tree_without_personal_data(ask, shop):
         ("x", {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/planner.yaml cannot be read"),
     ],
 )
-def test_a_mistake_is_one_clear_line(ask, shop, question, changed, code, said):  # noqa: PLR0913, PLR0917
-    answered, output, errors = ask(question, **{**shop, **changed})
+def test_a_mistake_is_one_clear_line(ask_here, shop, question, changed, code, said):  # noqa: PLR0913, PLR0917
+    answered, output, errors = ask_here(question, **{**shop, **changed})
 
     assert (answered, output) == (code, "")
     assert errors.startswith("reference_app: ")

@@ -36,8 +36,8 @@ def say(client, endpoint, text, **options):
     )
 
 
-def post(endpoint, path, body, headers=()):
-    line = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=30)
+def post(endpoint, path, body, headers=(), timeout=30):
+    line = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=timeout)
     line.request("POST", path, body, dict(headers))
     response = line.getresponse()
     answer = response.status, json.loads(response.read())
@@ -46,17 +46,19 @@ def post(endpoint, path, body, headers=()):
 
 
 def test_an_answer_does_not_depend_on_what_came_before_or_beside_it(client, endpoint):
-    questions = [f"Tell me of mountain number {number}." for number in range(4)]
+    """Long prompts that begin alike: with a cached beginning they would be computed in other batches."""
+    text = "The Kestrel tent weighs 3.4 kg, sleeps two people and is pitched in ten minutes. " * 8
+    endings = ("Praise it.", "Describe a night in it.", "Compare it with a house.", "Write a letter on it.")
 
-    def ask(question):
-        return say(client, endpoint, question).choices[0].message.content
+    def ask(ending):
+        return say(client, endpoint, text + ending, max_tokens=48).choices[0].message.content
 
-    alone = [ask(question) for question in questions]
+    alone = [ask(ending) for ending in endings]
     with ThreadPoolExecutor(4) as threads:
-        beside = list(threads.map(ask, questions[::-1]))
+        beside = list(threads.map(ask, endings[::-1]))
 
     assert beside[::-1] == alone
-    assert all(alone)
+    assert len(set(alone)) == len(endings)
 
 
 def test_a_stream_holds_the_same_answer_and_its_usage(client, endpoint):
@@ -81,7 +83,7 @@ def test_output_can_be_held_to_a_schema(client, endpoint):
     schema = {"type": "object", "properties": {"word": {"enum": ["yes", "no"]}}, "required": ["word"]}
     form = {"type": "json_schema", "json_schema": {"name": "word", "schema": schema}}
 
-    answer = say(client, endpoint, "Is snow cold?", response_format=form, max_tokens=20)
+    answer = say(client, endpoint, "Is snow cold?", response_format=form, max_tokens=60)
 
     assert json.loads(answer.choices[0].message.content)["word"] in {"yes", "no"}
 
@@ -153,21 +155,26 @@ def test_models_and_health(client, endpoint):
     line.close()
 
 
-def test_hanging_up_frees_the_engine(endpoint):
-    """As many endless answers as there are engines are left behind; the next question is answered."""
+@pytest.mark.parametrize("streamed", [True, False])
+def test_hanging_up_frees_the_engine(endpoint, streamed):
+    """A long answer is left behind on each engine; the next question does not wait for their end."""
     request = {
         "model": endpoint.weights.chat_name,
         "messages": [{"role": "user", "content": "Tell a long story."}],
         "max_tokens": 1900,
         "ignore_eos": True,
+        "stream": streamed,
     }
-    for streamed in (True, False) * endpoint.engines._limit:
-        line = HTTPConnection(endpoint.url.removeprefix("http://"))
-        line.request("POST", "/v1/chat/completions", json.dumps(request | {"stream": streamed}))
-        time.sleep(0.05)
+    lines = [HTTPConnection(endpoint.url.removeprefix("http://")) for _ in range(endpoint.engines._limit)]
+    for line in lines:
+        line.request("POST", "/v1/chat/completions", json.dumps(request))
+    while len(endpoint.engines._lines) < len(lines):
+        time.sleep(0.01)
+    for line in lines:
         line.close()
 
-    status, _ = post(endpoint, "/v1/chat/completions", json.dumps(request | {"max_tokens": 3}))
+    asked = json.dumps(request | {"max_tokens": 3, "stream": False})
+    status, _ = post(endpoint, "/v1/chat/completions", asked, timeout=10)
 
     assert status == 200
-    assert len(endpoint.engines._engines) <= endpoint.engines._limit
+    assert len(endpoint.engines._engines) == endpoint.engines._limit

@@ -22,10 +22,11 @@ def server():
 
 
 @pytest.fixture
-def variables(shop, server):
+def variables(shop, server, tmp_path):
     """Both models at the test's own server, no weights anywhere."""
     return {
         **shop,
+        "REFERENCE_APP_INDEX": str(tmp_path),
         "OPENAI_BASE_URL": server.url,
         "OPENAI_API_KEY": "sk-test",
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
@@ -33,8 +34,8 @@ def variables(shop, server):
     }
 
 
-def test_both_models_are_asked_at_the_environment_s_endpoint(ask, variables, server):
-    code, output, errors = ask("--json", QUESTION, **variables, REFERENCE_APP_MODEL="some-model")
+def test_both_models_are_asked_at_the_environment_s_endpoint(ask_here, variables, server):
+    code, output, errors = ask_here("--json", QUESTION, **variables, REFERENCE_APP_MODEL="some-model")
 
     assert (code, errors) == (0, "")
     assert json.loads(output)["model"] == "some-model"
@@ -42,19 +43,19 @@ def test_both_models_are_asked_at_the_environment_s_endpoint(ask, variables, ser
     assert server.calls["/v1/chat/completions"] >= 1
 
 
-def test_the_index_is_built_once(ask, variables, server):
-    ask("--json", QUESTION, **variables)
+def test_the_index_is_built_once(ask_here, variables, server):
+    ask_here("--json", QUESTION, **variables)
     first = server.calls["/v1/embeddings"]
-    ask("--json", QUESTION, **variables)
+    ask_here("--json", QUESTION, **variables)
 
     assert first > 1
     assert server.calls["/v1/embeddings"] == first + 1
 
 
 @pytest.mark.usefixtures("weights")
-def test_without_a_key_the_embedded_encoder_still_searches(ask, shop, server):
+def test_without_a_key_the_embedded_encoder_still_searches(ask_here, shop, server):
     chat = {"OPENAI_BASE_URL": server.url}
-    code, output, errors = ask("--json", QUESTION, **shop, **chat)
+    code, output, errors = ask_here("--json", QUESTION, **shop, **chat)
     answer = json.loads(output)
 
     assert code == 0, errors
@@ -74,10 +75,10 @@ def test_without_a_key_the_embedded_encoder_still_searches(ask, shop, server):
         ("malformed", "The endpoint sent what is no JSON"),
     ],
 )
-def test_a_failing_endpoint_is_one_clear_line(ask, variables, server, fault, said):
+def test_a_failing_endpoint_is_one_clear_line(ask_here, variables, server, fault, said):
     server.fault = fault
 
-    code, output, errors = ask(QUESTION, **variables)
+    code, output, errors = ask_here(QUESTION, **variables)
 
     assert (code, output) == (1, "")
     assert errors.count("\n") == 1
@@ -87,10 +88,10 @@ def test_a_failing_endpoint_is_one_clear_line(ask, variables, server, fault, sai
 
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(("fault", "said"), [("cut_stream", "The line to"), ("error_stream", "overloaded")])
-def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, fault, said):
+def test_a_stream_that_breaks_is_one_clear_line(ask_here, shop, server, fault, said):
     server.faults.extend([None, fault])
 
-    code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
+    code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
 
     assert (code, output) == (1, "")
     assert said in errors.splitlines()[-1]
@@ -98,10 +99,10 @@ def test_a_stream_that_breaks_is_one_clear_line(ask, shop, server, fault, said):
 
 
 @pytest.mark.usefixtures("weights")
-def test_control_characters_of_a_model_do_not_reach_the_terminal(ask, shop, server):
+def test_control_characters_of_a_model_do_not_reach_the_terminal(ask_here, shop, server):
     server.answer = lambda _: "documents \x1b]0;owned\x07\x1b[2J\u202e"
 
-    code, output, errors = ask(QUESTION, **shop, OPENAI_BASE_URL=server.url)
+    code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
 
     assert code == 0
     assert not {"\x1b", "\x07", "\u202e"} & set(output + errors)

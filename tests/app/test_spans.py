@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
+
+from tests.app.shop import environment
+
+pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
 
 # Answers with a provider installed and prints every span as one line of JSON.
 RUN = """
@@ -18,9 +24,6 @@ provider.add_span_processor(SimpleSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 import reference_app
 from concurrent.futures import ThreadPoolExecutor
-
-pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
-
 with ThreadPoolExecutor(4) as threads:
     list(threads.map(reference_app.answer, sys.argv[1:]))
 for span in exporter.get_finished_spans():
@@ -35,11 +38,17 @@ DOCUMENTS = (
 )
 
 
-@pytest.fixture
-def spans(launch, shop):
-    output, errors = launch("-c", RUN, DOCUMENTS, "Where is order FW-20001?", **shop).communicate(timeout=60)
-    assert output, errors
-    return [json.loads(line) for line in output.splitlines()]
+@pytest.fixture(scope="module")
+def spans(shop):
+    told = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", RUN, DOCUMENTS, "Where is order FW-20001?"],
+        env=environment(**shop),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return [json.loads(line) for line in told.stdout.splitlines()]
 
 
 def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spans):
