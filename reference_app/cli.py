@@ -70,13 +70,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show(app: SupportApp, question: str) -> None:
-    drafting = False
+    streamed = False
 
     def hear(piece: str) -> None:
-        nonlocal drafting
-        sys.stderr.write(("" if drafting else "answerer drafts: ") + printable(piece))
-        sys.stderr.flush()
-        drafting = True
+        nonlocal streamed
+        streamed = True
+        sys.stdout.write(printable(piece))
+        sys.stdout.flush()
 
     for node, added in app.run(question, hear):
         if node == "planner":
@@ -89,12 +89,11 @@ def _show(app: SupportApp, question: str) -> None:
             for call in added.get("tool_calls", []):
                 _note(f"retriever: {call.name}({json.dumps(call.arguments)}) {call.decision}")
         elif node == "answerer":
-            if drafting:
-                _note("")
+            sources = "".join(f" [{source}]" for source in added["sources"])
+            sys.stdout.write((sources if streamed else printable(added["text"])) + "\n")
+            sys.stdout.flush()
             if added["sources"]:
                 _note("sources: " + " ".join(added["sources"]))
-            sys.stdout.write(printable(added["text"]) + "\n")
-            sys.stdout.flush()
 
 
 def _capture_spans() -> Any:

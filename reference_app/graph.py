@@ -111,8 +111,8 @@ _open = cache(SupportApp)
 def _build(settings: Settings, weights: Weights | None, models: Models) -> CompiledStateGraph[Any]:
     from langgraph.graph import END, START, StateGraph
 
-    from reference_app.answerer import REPLIES, Answerer
-    from reference_app.grounding import Grounding
+    from reference_app.answerer import REPLIES, Answerer, Excerpts
+    from reference_app.grounding import Grounding, split
     from reference_app.index import open_vectors
     from reference_app.knowledge import load_knowledge
     from reference_app.planner import Planner
@@ -141,7 +141,9 @@ def _build(settings: Settings, weights: Weights | None, models: Models) -> Compi
         Orders(settings.orders, settings.cache),
         top_k=settings.top_k,
     )
-    answerer = Answerer(models, answering, Grounding(sections))
+    sentences = [sentence for one in sections for sentence in split(one.text)]
+    excerpts = Excerpts(sections, sentences, vectors(sentences))
+    answerer = Answerer(models, answering, excerpts, Grounding(sections))
     graph = StateGraph(State)
     graph.add_node("planner", planner)
     graph.add_node("retriever", retriever)

@@ -1,9 +1,7 @@
 """
-From the model's draft to sentences that a section supports.
+What an answer rests on: shared words, weighed by how rare they are among the sections.
 
-A model of 135 million parameters finds the right sentence far more often than it repeats its numbers. So a
-draft that a section bears out stays, any other is replaced by the sentence it comes nearest to, and what
-the question asks for beyond that is quoted too. Everything here counts shared words; nothing is learnt.
+Nothing here is learnt and nothing is asked of a model: the app cites a section only for words it holds.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,13 +17,11 @@ if TYPE_CHECKING:
 
     from reference_app.knowledge import Section
 
-MIN_SUPPORT = 0.8  # share of a draft's words that one section must hold for the draft to stay
-MIN_WORDS = 3  # a shorter draft ("The answer is 60.") says too little to be checked
-MIN_ADDED = 0.15  # share of the question's weight that a second sentence must add
+MIN_SUPPORT = 0.6  # share of an answer's words that a section must hold to be cited for it
+MIN_ADDED = 0.15  # share of the question's weight that a second passage must add to be read too
 
 _WORD = re.compile(r"[a-z]+(?:-\d+)?|\d+(?:[.,]\d+)*")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_DIGIT = re.compile(r"\d")
+_SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+(?=[A-Z])")
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -37,62 +32,23 @@ _STOP = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """One sentence of an answer and the id of the section that bears it out."""
-
-    text: str
-    source: str
-
-
 class Grounding:
-    """Knows how rare each word is among the sections: a rare word says more about a sentence's subject."""
+    """Knows how rare each word is among the sections: a rare word says more of a question's subject."""
 
     def __init__(self, sections: Sequence[Section]) -> None:
         held = Counter(word for section in sections for word in _words_of(section))
         self._weights = {word: math.log((len(sections) + 1) / (count + 0.5)) for word, count in held.items()}
 
-    def ground(self, draft: str, question: str, sections: Sequence[Section]) -> list[Statement]:
-        """
-        One or two statements that answer the question.
+    def supports(self, section: Section, answer: str) -> bool:
+        """Whether a section holds so many of an answer's words that it may be cited for it."""
+        said = words(answer)
+        return bool(said) and len(said & _words_of(section)) >= MIN_SUPPORT * len(said)
 
-        Args:
-            draft: What the model wrote; only its first sentence counts, small models ramble on.
-            question: As the customer put it.
-            sections: What the model was shown, at least one, the nearest first.
-        """
-        quotes = [Statement(text=text, source=one.id) for one in sections for text in split(one.text)]
-        headings = {one.id: words(one.heading) for one in sections}
-        first = self._keep(split(draft)[0], question, sections)
-        if first is None:
-            drafted = words(split(draft)[0])
-            first = max(quotes, key=lambda quote: self._likeness(drafted, words(quote.text)))
+    def adds(self, section: Section, question: str, read: Section) -> bool:
+        """Whether a section speaks of something that the question names and the section read does not."""
         asked = words(question)
-        missing = asked - words(first.text)
-
-        def added(quote: Statement) -> float:
-            return self._weigh(missing & (words(quote.text) | headings[quote.source]))
-
-        second = max(quotes, key=added)
-        if second.text == first.text or added(second) <= MIN_ADDED * self._weigh(asked):
-            return [first]
-        return [first, second]
-
-    def _keep(self, sentence: str, question: str, sections: Sequence[Section]) -> Statement | None:
-        """The draft itself, if one section holds its words and all its numbers, and it is no echo."""
-        said = words(sentence)
-        if len(said) < MIN_WORDS or said <= words(question):
-            return None
-        best = max(sections, key=lambda section: len(said & _words_of(section)))
-        missing = said - _words_of(best)
-        if len(missing) > (1 - MIN_SUPPORT) * len(said) or any(_DIGIT.search(word) for word in missing):
-            return None
-        return Statement(text=sentence, source=best.id)
-
-    def _likeness(self, one: AbstractSet[str], other: AbstractSet[str]) -> float:
-        """F1 of shared words by weight, 0 to 1."""
-        total = self._weigh(one) + self._weigh(other)
-        return 2 * self._weigh(one & other) / total if total else 0.0
+        missing = (asked - _words_of(read)) & _words_of(section)
+        return self._weigh(missing) > MIN_ADDED * self._weigh(asked)
 
     def _weigh(self, chosen: AbstractSet[str]) -> float:
         # Summed in a fixed order: sets are ordered anew in each process, and ties must fall alike.

@@ -39,6 +39,13 @@ class Vectors:
         found = [(int(match.key), 1.0 - float(match.distance)) for match in matches]
         return sorted(found, key=lambda match: (-match[1], match[0]))
 
+    def similarities(self, vector: Sequence[float], positions: Sequence[int]) -> list[float]:
+        """Cosine similarity to the texts at these positions, in their order."""
+        import numpy as np
+
+        kept = self._index.get(np.asarray(positions))
+        return [float(value) for value in kept @ np.asarray(vector, dtype=np.float32)]
+
 
 def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: Path) -> Vectors:
     """

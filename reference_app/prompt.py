@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+_PLACE = re.compile(r"\{(passage|question)\}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -23,9 +24,11 @@ class Prompt:
     Attributes:
         version: Semantic version; a change of meaning raises the first or second number.
         kind: The node that uses it.
-        template: The system message; `{passages}` marks where a node puts what it knows.
+        template: The system message.
         examples: Pairs of a question and the reply the model should give, in the file's order.
         shown: How many of the examples go with one question.
+        turn: The user's message, with `{passage}` and `{question}`.
+        turns: Earlier turns that show the model what to do: passage, question and answer.
         replies: Sentences the app says without asking the model, by their occasion.
     """
 
@@ -35,14 +38,17 @@ class Prompt:
     template: str
     examples: tuple[tuple[str, str], ...]
     shown: int
+    turn: str
+    turns: tuple[Mapping[str, str], ...]
     replies: Mapping[str, str]
 
-    def fill(self, **values: str) -> str:
-        """The template with `{name}` replaced; other braces are left as they are."""
-        text = self.template
-        for name, value in values.items():
-            text = text.replace("{" + name + "}", value)
-        return text.strip()
+    def fill(self) -> str:
+        """The system message."""
+        return self.template.strip()
+
+    def fill_turn(self, values: Mapping[str, str]) -> str:
+        """The user's message with `{passage}` and `{question}` replaced, in one pass over the file's text."""
+        return _PLACE.sub(lambda place: values[place[1]], self.turn).strip()
 
 
 def load_prompt(
@@ -97,12 +103,26 @@ def load_prompt(
         template=data["template"],
         examples=tuple((question, label) for label, questions in given.items() for question in questions),
         shown=shown,
+        turn=str(data.get("turn") or "{passage}\n{question}"),
+        turns=_read_turns(path, data.get("turns") or []),
         replies=said,
     )
 
 
 def _names(wanted: Sequence[str]) -> str:
     return ", ".join(wanted) or "nothing"
+
+
+def _read_turns(path: Path, turns: object) -> tuple[Mapping[str, str], ...]:
+    if not isinstance(turns, list) or not all(_is_turn(turn) for turn in turns):
+        raise PromptError(f"The prompt {path} needs `turns` as a list of passage, question and answer.")
+    return tuple(turns)
+
+
+def _is_turn(turn: object) -> bool:
+    if not isinstance(turn, dict) or set(turn) != {"passage", "question", "answer"}:
+        return False
+    return all(isinstance(text, str) for text in turn.values())
 
 
 def _is_examples(examples: object) -> bool:

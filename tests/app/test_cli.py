@@ -16,15 +16,13 @@ def test_the_steps_and_the_answer_are_shown(ask, shop):
     code, output, errors = ask(QUESTION, **shop)
 
     assert code == 0
-    assert "3.4 kg" in output
-    assert output.endswith("[tents#weight]\n")
+    assert output == "The Kestrel tent weighs 3.4 kg. [tents#weight]\n"
     lines = errors.splitlines()
     assert lines[0].startswith(
         "reference_app: no OPENAI_BASE_URL set; serving the embedded model SmolLM2-135M"
     )
     assert lines[1] == "planner: documents"
     assert lines[2].startswith("retriever: 0.")
-    assert any(line.startswith("answerer drafts: ") for line in lines)
     assert lines[-1] == "sources: tents#weight"
 
 

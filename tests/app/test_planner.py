@@ -33,8 +33,11 @@ def test_the_shop_s_prompts_are_sound():
 
     assert {label for _, label in planner.examples} == set(ROUTES)
     assert len({asked for asked, _ in planner.examples}) == len(planner.examples)
-    assert "{passages}" in answerer.template
-    assert answerer.fill(passages="{x}").endswith("{x}")
+    told = answerer.fill_turn({"passage": "{question}", "question": "{passage}"})
+    assert told == "Passage: {question}\nQuestion: {passage}"  # what is filled in is not filled again
+
+
+SOUND = "name: a, version: 1.0.0, kind: b, template: c"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,7 @@ def test_the_shop_s_prompts_are_sound():
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q], y: [q]}}", "needs `examples`"),
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q]}, shown: -1}", "needs `shown`"),
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q]}}", "needs `replies`"),
+        (f"{{{SOUND}, examples: {{x: [q]}}, replies: {{r: s}}, turns: [{{q: a}}]}}", "needs `turns`"),
     ],
 )
 def test_a_broken_prompt_is_explained(tmp_path, text, said):

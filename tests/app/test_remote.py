@@ -93,7 +93,8 @@ def test_a_stream_that_breaks_is_one_clear_line(ask_here, shop, server, fault, s
 
     code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
 
-    assert (code, output) == (1, "")
+    assert code == 1
+    assert "[" not in output  # what was streamed stands there, without a source
     assert said in errors.splitlines()[-1]
     assert "Traceback" not in errors
 
@@ -106,7 +107,7 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(ask_here, shop,
 
     assert code == 0
     assert not {"\x1b", "\x07", "\u202e"} & set(output + errors)
-    assert "\\x1b" in errors
+    assert "\\x1b" in output
 
 
 def test_the_library_lets_the_client_s_errors_pass(launch, variables, server):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = "returns-window or shipping-express or warranty-tent or refund-time or rental-late"
+DOCUMENTS = "returns-window or returns-cost or shipping-express or repair-resole or gift-card-validity"
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
     told = gate(DOCUMENTS, REFERENCE_APP_PROMPTS=str(tmp_path))
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: returns-window", told.stdout)
-    assert re.search(r"failed +keywords >= 1: 0; none of: '60 days'", told.stdout)
+    assert re.search(r"failed +keywords >= 1: 0\.5; none of: '60 days'", told.stdout)
 
 
 def weakened(prompt: dict[str, object]) -> dict[str, object]:
-    """The same file without the instruction to answer from the passages, and without its examples."""
-    return {**prompt, "template": "Chat with the customer in a friendly way.", "examples": []}
+    """The same file without the instruction to answer from the passage, and without its examples."""
+    return {**prompt, "template": "Chat with the customer in a friendly way.", "turns": []}
 
 
 def test_one_passage_instead_of_three_is_red(gate):
