@@ -61,6 +61,16 @@ class Settings:
         return self.root / relative
 
 
+def find_root(start: Path) -> Path:
+    """The nearest folder upwards that holds a project's file, as pytest finds it; else the start."""
+    for folder in (start, *start.parents):
+        if any(
+            (folder / name).is_file() for name in ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
+        ):
+            return folder
+    return start
+
+
 def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Settings:
     """
     Settings of the project at `root`.

@@ -15,8 +15,8 @@ def add_verb(verbs: Any) -> None:
 
 def _explain(given: argparse.Namespace) -> int:
     from pytest_llmops.recorder.explanation import explain
-    from pytest_llmops.settings import load_settings
+    from pytest_llmops.settings import find_root, load_settings
 
-    settings = load_settings(Path.cwd())
+    settings = load_settings(find_root(Path.cwd()))
     print(explain(settings.path(settings.home) / "explain", given.case))  # noqa: T201 - a command talks
     return 0

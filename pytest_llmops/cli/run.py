@@ -32,11 +32,13 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.run_file import load_run, write_run
     from pytest_llmops.reports.terminal import render_case, render_suite, render_summary
     from pytest_llmops.runner.golden_run import merge_runs, run_golden
-    from pytest_llmops.settings import load_settings
+    from pytest_llmops.settings import find_root, load_settings
 
     flags = {name: getattr(given, name) for name in _FLAGS}
-    settings = load_settings(Path.cwd(), ("command line", flags))
-    files = find_golden_files(given.golden or settings.golden, settings.root)
+    for name in ("out", "baseline"):  # a path that is typed starts where it is typed
+        flags[name] = flags[name] and str(Path.cwd() / flags[name])
+    settings = load_settings(find_root(Path.cwd()), ("command line", flags))
+    files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
     base = load_run(settings.path(settings.baseline)) if settings.baseline else None
     judge = Judge(goldens, base)
@@ -63,6 +65,10 @@ def _run(given: argparse.Namespace) -> int:
         for verdict in judge.judge_suite(golden, run.results):
             report([verdict], render_suite([verdict]))
             suite.append(verdict)
+    for lost in judge.lost_cases():
+        problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
+        outcomes.append("undecided")
+        deciding.append("undecided")
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))

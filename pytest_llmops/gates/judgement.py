@@ -34,6 +34,12 @@ class Judge:
         checks = sum(len(case.checks) for golden in self.goldens for case in golden.cases)
         return judge_against(case, result, self._before.get(result.case), tests=checks)
 
+    def lost_cases(self) -> list[str]:
+        """Cases of the baseline that the golden files of this run hold no longer."""
+        kept = {f"{golden.path}::{case.id}" for golden in self.goldens for case in golden.cases}
+        paths = {golden.path for golden in self.goldens}
+        return sorted(case for case in self._before if case.split("::")[0] in paths and case not in kept)
+
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file, in its order, over the results of its cases."""
         if self.base is None:

@@ -41,6 +41,13 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     (
+        "API_KEY",
+        re.compile(
+            r"[?&](?i:(?:access_|auth_|id_|refresh_)?token|api_?key|(?:client_)?secret|sig|signature|password|pwd)="
+            r"(?P<value>[^&\s\"'<>#]{6,400})"
+        ),
+    ),
+    (
         "PASSWORD_IN_URL",
         re.compile(
             r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,100}:"

@@ -21,7 +21,7 @@ from pytest_llmops.models.presidio import check_installed, find_personal, is_ins
 
 __all__ = ["KINDS", "VERSION", "Finding", "forget", "is_installed", "mask", "scan_texts", "stand_in"]
 
-VERSION = 1  # raised whenever a text may be judged otherwise
+VERSION = 2  # raised whenever a text may be judged otherwise
 KINDS = (
     "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD",
     "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO",

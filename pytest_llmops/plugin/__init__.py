@@ -62,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for _, told in MARKERS:
         config.addinivalue_line("markers", told)
+    given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
+    if given and not config.getoption("llm_golden"):
+        from pytest_llmops.plugin.session import Session
+
+        Session.of(config)  # a wrong flag is one message, and not an error of every test
+        if useless := [f"--llm-{name}" for name in given if name in {"out", "baseline"}]:
+            raise pytest.UsageError(f"{' and '.join(useless)} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden import GoldenPlugin
 
@@ -89,6 +96,9 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     names = [name.replace("-", "_") for name, _ in _OPTIONS]
     ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
     flags = {name: config.getoption(f"llm_{name}") for name in names}
+    for name in ("out", "baseline"):  # a path that is typed starts where it is typed
+        if flags[name] is not None:
+            flags[name] = str(config.invocation_params.dir / flags[name])
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
 
 
@@ -107,7 +117,7 @@ def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     try:
         return Llm.of(request.node, llm_app)
     except LLMOpsError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture

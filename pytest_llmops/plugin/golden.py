@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from pytest_llmops.records import OUTCOMES, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.run_file import load_run, write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.execution import Work
-from pytest_llmops.runner.golden_run import make_run
+from pytest_llmops.runner.golden_run import hide, make_run
 
+_NAMED = 5
 _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
     "skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings",
 }  # fmt: skip
@@ -37,6 +38,7 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
+        known: Failures among them that the baseline had too.
         counts: Outcomes of the items reported so far; complete in the process that talks to the user.
     """
 
@@ -44,6 +46,7 @@ class GoldenPlugin:
     goldens: Mapping[Path, Golden]
     judge: Judge
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    known: int = 0
     needed: dict[str, list[Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
@@ -115,7 +118,16 @@ class GoldenPlugin:
         if file.golden.path not in self.shared.executions:
             self.shared.start(file.golden, self.needed[file.golden.path], app)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """What an app prints is no answer, but it is shown, so it is masked as one."""
+        report = yield
+        if isinstance(item, CaseItem | SuiteItem):
+            report.sections = [(name, hide(text)) for name, text in report.sections]
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.known += report.outcome == "skipped" and dict(report.user_properties).get(OUTCOME) == "failed"
         if report.when == "teardown":
             given = dict(report.user_properties)
             if given.get(OUTCOME) in self.counts:
@@ -134,6 +146,15 @@ class GoldenPlugin:
         if not results:
             return
         self.run = make_run(list(self.goldens.values()), results.values(), settings)
+        if lost := self.judge.lost_cases():
+            self.counts["undecided"] += len(lost)
+            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+            named = ", ".join(lost[:_NAMED]) + more
+            self.shared.problems.append(
+                f"undecided: in the baseline, and in no golden file any more: {named}"
+            )
+            if settings.undecided == "fail":
+                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         self._write(settings.path(settings.home) / "runs" / "last.json")
         if settings.out and not self._write(settings.path(settings.out)):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -155,9 +176,16 @@ class GoldenPlugin:
         if terminalreporter.config.getoption("collectonly"):
             return
         run = self.run or Run(signature={}, results=())
-        suite = [verdict for golden in self.goldens.values() for verdict in self._suite_verdicts(golden)]
+        several = len(self.goldens) > 1
+        suite = [
+            replace(verdict, check=f"{golden.path}: {verdict.check}") if several else verdict
+            for golden in self.goldens.values()
+            for verdict in self._suite_verdicts(golden)
+        ]
         wall_s = time.monotonic() - self.shared.started_s
         problems = self.shared.all_problems()
+        if self.known:
+            problems.insert(0, f"{self.known} of the failures were in the baseline too (known_failures)")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
             terminalreporter.write_line(line)

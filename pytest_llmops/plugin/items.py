@@ -62,7 +62,7 @@ class GoldenItem(pytest.Item):
             self.verdicts = self.judge(file.plugin.shared)
         except LLMOpsError as error:
             self.user_properties.append((OUTCOME, "error"))
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         except Exception:
             self.user_properties.append((OUTCOME, "error"))
             raise

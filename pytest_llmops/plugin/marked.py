@@ -99,7 +99,8 @@ def read_marker(mark: pytest.Mark) -> Demand:
         TypeError: A positional argument; a threshold that is no number.
     """
     if mark.args:
-        raise TypeError(f"name the arguments, such as {mark.name}(min=0.8)")
+        example = "k=5, min=0.8" if mark.name == "recall_at_k" else "min=0.8"
+        raise TypeError(f"name the arguments, such as {mark.name}({example})")
     given = dict(mark.kwargs)
     low, high = given.pop("min", None), given.pop("max", None)
     reference, relevant = given.pop("reference", None), given.pop("relevant", None)

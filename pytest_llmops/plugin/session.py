@@ -22,11 +22,16 @@ from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.settings import Settings, load_settings
+from pytest_llmops.traces import capture
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
+_STRAY = (
+    "began on threads that know of no case, while several were in work: no check saw them (start threads "
+    "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
+)
 Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
@@ -62,9 +67,10 @@ class Session:
                 session = cls(settings=load_settings(config.rootpath, *written_settings(config)))
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
-            if is_worker(config):
+            golden = config.getoption("llm_golden")  # else each test scores where it runs
+            if golden and is_worker(config):
                 session.store, session.scorer = join(config)
-            elif is_controller(config):
+            elif golden and is_controller(config):
                 controller = Controller.of(config)
                 config.pluginmanager.register(controller, "llmops-controller")
                 session.store = controller.store
@@ -117,7 +123,9 @@ class Session:
 
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
-        return [*self.problems, *(self._recorder.problems if self._recorder else ())]
+        strays = capture.count_strays()
+        told = [f"{strays} spans {_STRAY}"] if strays else []
+        return [*self.problems, *(self._recorder.problems if self._recorder else ()), *told]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""

@@ -64,9 +64,11 @@ class CallLog:
     Attributes:
         error: The first call that a cassette should have held and did not. The app may have swallowed
             or wrapped the exception, so who runs it looks here.
+        is_whole: False once a call was made that may belong to this case or to another.
     """
 
     case: str
     repeat: int
     calls: list[Call] = field(default_factory=list)
     error: CassetteError | None = None
+    is_whole: bool = True

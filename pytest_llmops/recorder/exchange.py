@@ -80,6 +80,7 @@ class Recording:
                 f"{_STRAY}, and --llm-record none makes no calls"
             )
             raise self.log.error
+        self.log.is_whole = False
         self._report(f"{_STRAY}; it was made, and neither recorded nor counted")
 
     def rule(self) -> str:

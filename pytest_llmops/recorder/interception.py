@@ -39,7 +39,7 @@ class Exchange(Protocol):
     """What ends a stream that is still being read when the recording does."""
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None: ...
-    def fail(self, error: BaseException | str) -> None: ...
+    def fail(self, error: BaseException | str, *, status: int | None = None) -> None: ...
 
 
 class Interceptor(Protocol):
@@ -153,8 +153,8 @@ def _recording_of(request: Any) -> Interceptor | None:
     candidates = open_recordings[:2]
     if len(candidates) == 1:
         return candidates[0]
-    if candidates:
-        candidates[0].meet_stray()
+    for candidate in open_recordings[:]:
+        candidate.meet_stray()
     return None
 
 
@@ -216,7 +216,7 @@ class _RecordedStream:
         except GeneratorExit:
             raise
         except BaseException as error:
-            self._exchange.fail(error)
+            self._exchange.fail(error, status=_OK)  # the answer had begun
             raise
         self._end(whole=True)
 
@@ -228,7 +228,7 @@ class _RecordedStream:
         except GeneratorExit:
             raise
         except BaseException as error:
-            self._exchange.fail(error)
+            self._exchange.fail(error, status=_OK)  # the answer had begun
             raise
         self._end(whole=True)
 

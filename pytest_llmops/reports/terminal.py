@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.printable import printable
@@ -10,6 +11,7 @@ from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usag
 
 _TEXT = 400
 _REASON = 300
+_ERROR = 1_200  # what to do stands at its end
 _ANSWERS = 3
 _PLACES = 10
 
@@ -26,9 +28,19 @@ def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> 
     if case.reference is not None:
         lines.append(f"  reference  {printable(case.reference, _TEXT)}")
     told = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
-    for verdict in told:
+    for verdict in _merged(told):
         lines += render_verdict(verdict)
     return "\n".join(lines)
+
+
+def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
+    """Errors for one and the same reason as one verdict: an app that broke is told once."""
+    merged: dict[object, Verdict] = {}
+    for position, verdict in enumerate(verdicts):
+        key = verdict.reason if verdict.outcome == "error" else position
+        first = merged.get(key)
+        merged[key] = replace(first, check=f"{first.check}, {verdict.check}") if first else verdict
+    return merged.values()
 
 
 def render_suite(verdicts: Sequence[Verdict]) -> str:
@@ -42,7 +54,8 @@ def render_verdict(verdict: Verdict) -> list[str]:
     numbers = ", ".join(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
     head = f"  {outcome:<10} {printable(verdict.check)}"
     head += f": {numbers}" if numbers else ""
-    head += f"; {printable(verdict.reason, _REASON)}" if verdict.reason else ""
+    limit = _ERROR if verdict.outcome == "error" else _REASON
+    head += f"; {printable(verdict.reason, limit)}" if verdict.reason else ""
     lines = [head]
     lines += [f"             {_evidence(evidence)}" for evidence in verdict.evidence[:_PLACES]]
     if len(verdict.evidence) > _PLACES:

@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
-from pytest_llmops.recorder import Call, Recorder
+from pytest_llmops.recorder import Call, CallLog, Recorder
 from pytest_llmops.records import Failure, Output, Span, Usage
 from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.loops import LoopThread
@@ -24,6 +24,7 @@ from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
+_OK = 200
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
 _MILLION = 1_000_000
@@ -86,19 +87,22 @@ class Asker:
             except AnswerError as error:
                 return _broken(repeat, str(error)), tuple(spans)
             except Exception as error:
-                if _is_busy(error) and log.error is None:
+                if _is_busy(error) and log.error is None and not _retried(log.calls):
                     raise
                 raised = str(error) if isinstance(error, _EndedError) else describe_error(error)
                 reason = str(log.error or f"the app raised {raised}")
                 return _broken(repeat, reason), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
-        return self._complete(output, repeat, elapsed_s, log.calls, spans)
+        if cut := _cut_answer(log.calls):
+            return _broken(repeat, f"a model's answer broke off and the app went on: {cut}"), tuple(spans)
+        return self._complete(output, repeat, elapsed_s, log, spans)
 
     def _complete(
-        self, output: Output, repeat: int, elapsed_s: float, calls: Sequence[Call], spans: Sequence[Span]
+        self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
     ) -> Asked:
         """The output with what the trace and the recorder know of it."""
+        calls = log.calls
         replayed = [call for call in calls if call.outcome == "replayed"]
         waited_s = sum(call.waited_s for call in replayed)
         return (
@@ -107,7 +111,7 @@ class Asker:
                 repeat=repeat,
                 passages=passages_of(spans) if output.passages is None else output.passages,
                 tool_calls=output.tool_calls or tool_calls_of(spans),
-                usage=_usage(calls, self.prices) if calls else output.usage,
+                usage=_usage(log, self.prices) if calls or not log.is_whole else output.usage,
                 latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
                 model=output.model or _reported_model(calls),
             ),
@@ -169,6 +173,12 @@ def _is_busy(error: BaseException) -> bool:
     return getattr(error, "status_code", None) in _BUSY
 
 
+def _retried(calls: Sequence[Call]) -> bool:
+    """Whether the app's own client asked again; then it has waited long enough."""
+    failed = [call.key for call in calls if call.outcome == "failed"]
+    return len(failed) > len(set(failed))
+
+
 def _wait_s(state: RetryCallState) -> float:
     """Seconds to wait: what the provider asks for by Retry-After, else 1, 2, 4 …"""
     error = state.outcome.exception() if state.outcome else None
@@ -197,8 +207,18 @@ def _reported_model(calls: Sequence[Call]) -> str | None:
     return chats[-1].model_reported if chats else None
 
 
-def _usage(calls: Sequence[Call], prices: Mapping[str, tuple[float, float]]) -> Usage:
-    answered = [call for call in calls if call.outcome != "failed"]
+def _cut_answer(calls: Sequence[Call]) -> str | None:
+    """Why an answer that began well was not whole, unless the same was asked again and answered."""
+    answered = {call.key for call in calls if call.outcome != "failed"}
+    cut = (call for call in calls if call.outcome == "failed" and call.status == _OK)
+    return next((call.reason for call in cut if call.key not in answered), None)
+
+
+def _usage(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
+    """Sums over the answered calls; not known where a call may be missing."""
+    answered = [call for call in log.calls if call.outcome != "failed"]
+    if not log.is_whole:
+        return Usage(calls=len(answered), prompt_tokens=None, completion_tokens=None, cost_usd=None)
     return Usage(
         calls=len(answered),
         replayed=sum(call.outcome == "replayed" for call in answered),

@@ -60,7 +60,9 @@ class Scorer:
             batch = [sample for samples, _ in jobs for sample in samples]
             results = iter(score_safely(self._score_batch, metric, batch))
             for samples, job in jobs:
-                job.set_result([next(results) for _ in samples])
+                found = [next(results) for _ in samples]
+                if job.set_running_or_notify_cancel():  # whoever waited may have been stopped
+                    job.set_result(found)
 
 
 def _key(metric: Metric) -> Hashable:

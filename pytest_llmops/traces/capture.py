@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span as SdkSpan
 
 _current: ContextVar[list[Span] | None] = ContextVar("pytest_llmops_spans", default=None)
+_open: list[list[Span]] = []
 _installing = Lock()
 _installed = False
+_strays = 0
 
 _NANOSECONDS = 1e9
 
@@ -33,10 +35,17 @@ def capture() -> Iterator[list[Span]]:
     """Collect the spans that this context starts; the list grows as they end, children first."""
     spans: list[Span] = []
     token = _current.set(spans)
+    _open.append(spans)
     try:
         yield spans
     finally:
+        _open[:] = [each for each in _open if each is not spans]
         _current.reset(token)
+
+
+def count_strays() -> int:
+    """Spans that this process could give to no case: begun on a bare thread while several were in work."""
+    return _strays
 
 
 def install() -> None:
@@ -72,6 +81,8 @@ def _collector() -> Any:
 
         def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002
             owner = _current.get()
+            if owner is None:
+                owner = _only_open()
             if owner is not None:
                 self.owners[_place(span)] = owner
 
@@ -81,6 +92,16 @@ def _collector() -> Any:
                 owner.append(read_otel_span(span))
 
     return Collector()
+
+
+def _only_open() -> list[Span] | None:
+    """The spans of the only case in work: a thread that was started without a context belongs to it."""
+    global _strays  # noqa: PLW0603 - told at the end of the session
+    candidates = _open[:2]
+    if len(candidates) == 1:
+        return candidates[0]
+    _strays += bool(candidates)
+    return None
 
 
 def _place(span: ReadableSpan) -> tuple[int, int]:

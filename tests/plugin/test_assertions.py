@@ -192,3 +192,32 @@ def test_without_an_app_the_fixture_says_how_to_name_one(pytester):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*define a fixture llm_app in conftest.py*"])
     assert len(result.outlines) < 20
+
+
+def test_tests_that_ask_run_under_workers_too(project):
+    project.write("conftest.py", CONFTEST)
+    project.write("test_it.py", """
+        import pytest
+
+        @pytest.mark.lexical(min=0.5, reference="60 days to send boots back")
+        def test_one(llm):
+            llm("How long?")
+
+        def test_two(llm, lexical):
+            assert lexical(llm("How long?"), "60 days to send boots back") >= 0.5
+    """)  # fmt: skip
+    project.pytester.runpytest_subprocess("test_it.py", "-n", "2").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--llm-out", "run.json"), "*--llm-out belongs to a golden run: add --llm-golden*"),
+        (("--llm-record", "nwe"), "*record is one of*Did you mean 'new'?*"),
+    ],
+)
+def test_a_flag_that_does_nothing_or_is_wrong_is_a_usage_error(pytester, arguments, message):
+    pytester.makepyfile("def test_it(): pass\n")
+    result = pytester.runpytest_subprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])

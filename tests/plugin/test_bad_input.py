@@ -236,3 +236,23 @@ def test_what_the_app_raised_is_shown_without_its_secrets(project):
     )
     assert "ann.lee" not in shown
     assert key not in shown
+
+
+def test_what_the_app_prints_is_masked_where_it_is_shown(project):
+    project.app("""
+        def answer(question):
+            print("asked by ann.lee@example.com")
+            return "London"
+    """)
+    result = project.run("--junitxml", "junit.xml", "-o", "junit_logging=all", "--llm-concurrency", "1")
+    result.assert_outcomes(failed=2)
+    assert "ann.lee" not in (project.path / "junit.xml").read_text()
+
+
+def test_flags_name_paths_from_where_one_stands(project):
+    project.write("pytest.ini", "[pytest]\npythonpath = .\n")
+    sub = project.path / "sub"
+    sub.mkdir()
+    project.environment.chdir(sub)
+    project.run("../golden/capitals.yaml", "--llm-out", "run.json").assert_outcomes(passed=2)
+    assert (sub / "run.json").exists()

@@ -82,6 +82,24 @@ def test_a_small_run_says_that_it_cannot_tell(base):
     assert base.run("--llm-baseline", "base.json", "-k", "suite").ret == 1
 
 
+def test_a_case_that_left_the_golden_file_is_undecided(base):
+    base.golden(
+        GOLDEN.replace("  - {id: case-3, input: question 3, checks: {keywords: {all: [good]}}}\n", "")
+    )
+    result = base.run("--llm-baseline", "base.json")
+    result.stdout.fnmatch_lines(["*2 undecided*", "*in no golden file any more: *::case-3"])
+    base.write("pytest.ini", "[pytest]\nllm_undecided = fail\n")
+    assert base.run("--llm-baseline", "base.json").ret == 1
+
+
+def test_an_old_leak_is_no_excuse(project):
+    project.app("def answer(question): return 'ann.lee@example.com'")
+    project.golden("version: 1\napp: capitals:answer\ncases: [{id: a, input: x, checks: {pii_leak: none}}]\n")
+    project.run("--llm-repeats", "2", "--llm-out", "base.json")
+    result = project.run("--llm-baseline", "base.json")
+    result.assert_outcomes(failed=1)
+
+
 def test_workers_give_the_same_verdicts(base):
     base.app(app(0, 5))
     alone = base.run("--llm-baseline", "base.json")

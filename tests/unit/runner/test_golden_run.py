@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -310,3 +311,34 @@ def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, serv
     written = [path.read_text(errors="replace") for path in tmp_path.rglob(".llmops/**/*") if path.is_file()]
     assert any("sk-redacted" in text for text in written)
     assert not any(key in text for text in written)
+
+
+def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, server):
+    client = client_of(server)
+    server.faults.append("cut_stream")
+
+    def app(question):
+        stream = client.chat.completions.create(
+            model="small", stream=True, messages=[{"role": "user", "content": question}]
+        )
+        pieces = []
+        with contextlib.suppress(Exception):  # as an app does that goes on with what it has
+            pieces.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+        return "".join(pieces)
+
+    (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
+    assert "a model's answer broke off and the app went on" in result.failures[0].error
+
+
+def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):
+    client = client_of(server)
+    with ThreadPoolExecutor(2) as pool:
+
+        def app(question):
+            time.sleep(0.1)
+            pool.submit(ask, client, question).result()
+            return ask(client, question)
+
+        file = golden("{id: a, input: x}", "{id: b, input: y}")
+        results = run_golden(file, app, settings=settings()).results
+    assert {failure.metric for result in results for failure in result.failures} == {"tokens", "cost_usd"}

@@ -92,3 +92,18 @@ def test_outside_a_case_nothing_is_kept():
     with capture.capture() as spans:
         pass
     assert spans == []
+
+
+def test_a_thread_without_context_belongs_to_the_only_case_or_is_counted():
+    with capture.capture() as spans:
+        thread = threading.Thread(target=leave_spans, args=("bare", 1))
+        thread.start()
+        thread.join()
+    assert len(spans) == 2
+    before = capture.count_strays()
+    with capture.capture() as first, capture.capture() as second:
+        thread = threading.Thread(target=leave_spans, args=("bare", 1))
+        thread.start()
+        thread.join()
+    assert first == second == []
+    assert capture.count_strays() == before + 2
