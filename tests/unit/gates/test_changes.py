@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gate_records import result_of
 
 from pytest_llmops.gates.changes import judge_against, list_changes
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.records import Case, CaseResult, Check, Failure
+from tests.unit.gates.gate_records import result_of
 
 CASE = Case(id="a", input="How?", checks=(Check(metric="exact_match", comparison=">=", threshold=0.8),))
 FAILURE = Failure(metric="exact_match", stage="score", error="boom")

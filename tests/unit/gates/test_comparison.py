@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gate_records import FILE, result_of, results_of, run_of, suite_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ import pytest_llmops
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.outcomes import count, worst
 from pytest_llmops.records import OUTCOMES, Failure, Run
+from tests.unit.gates.gate_records import FILE, result_of, results_of, run_of, suite_check
 
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)

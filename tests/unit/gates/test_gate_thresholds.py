@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 
 import pytest
-from gate_records import result_of, results_of, suite_check
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.gates.thresholds import describe_check, judge_case, judge_suite
 from pytest_llmops.records import Case, Check, Failure, Output, Score
+from tests.unit.gates.gate_records import result_of, results_of, suite_check
 
 KEYWORDS = Check(metric="keywords", comparison=">=", threshold=0.5)
 

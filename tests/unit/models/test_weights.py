@@ -9,10 +9,10 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from weights_index import Index
 
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models import download, weights
+from tests.unit.models.weights_index import Index
 
 CONTENT = {"pack/model/a.bin": os.urandom(600_000), "pack/model/b.json": b"{}", "pack/code.py": b"raise"}
 
