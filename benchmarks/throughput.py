@@ -87,6 +87,13 @@ def empty_workers_s(folder: Path) -> float:
     return float(matched[1]) if matched else 0.0
 
 
+def import_openai_s() -> float:
+    """Seconds that the app's first question spends on importing its client."""
+    code = "import time; started = time.perf_counter(); import openai; print(time.perf_counter() - started)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    return float(told.stdout)
+
+
 def bare_client_s(url: str, cases: int) -> float:
     """The same calls by one `openai` client and nothing else."""
     import openai
@@ -190,6 +197,9 @@ def main() -> None:
         endpoint = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
         bare = min(bare_client_s(server.url, 50) for _ in range(3))
         print(f"bare openai client, 50 cases of two calls: {bare:.2f} s")
+        print(
+            f"import openai: {import_openai_s():.2f} s, part of the rows with the client, not of the bare one"
+        )
         empty = min(empty_workers_s(folder) for _ in range(3))
         print(f"an empty session of two workers: {empty:.2f} s, part of the rows with -n 2")
         row("50 cases, async app that sleeps", session_s(folder, 50, "sleeper"), 0.44, 2 * LATENCY_S)

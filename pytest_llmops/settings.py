@@ -44,7 +44,7 @@ class Settings:
     root: Path = field(default_factory=Path.cwd)
     golden: tuple[str, ...] = ("golden/",)
     app: str | None = None
-    concurrency: int = 100
+    concurrency: int = 150
     timeout_s: float = 120.0
     record: RecordMode = "new"
     repeats: int = 1

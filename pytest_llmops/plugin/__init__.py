@@ -24,7 +24,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("out", {"metavar": "RUN.json", "help": "write the run to this file"}),
     ("record", {"metavar": "MODE", "help": "cassettes: none, once, new (default) or all"}),
     ("repeats", {"metavar": "N", "help": "ask each case N times, unless it says so itself"}),
-    ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 100)"}),
+    ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 150)"}),
     ("timeout-s", {"metavar": "S", "help": "time limit of one answer in seconds (default 120)"}),
 )
 
