@@ -38,8 +38,9 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        known: Failures among them that the baseline had too.
         counts: Outcomes of the items reported so far; complete in the process that talks to the user.
+        known: Failures among them that the baseline had too.
+        needed: By golden file, the work that the selected items need, by item id.
     """
 
     shared: Session
@@ -47,7 +48,7 @@ class GoldenPlugin:
     judge: Judge
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     known: int = 0
-    needed: dict[str, list[Work]] = field(default_factory=dict)
+    needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
 
@@ -96,13 +97,10 @@ class GoldenPlugin:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
         for item in session.items:
-            if isinstance(item, SuiteItem):
-                self.needed[item.parent.golden.path] = list(item.parent.works.values())
-        for item in session.items:
-            if isinstance(item, CaseItem):
-                works = self.needed.setdefault(item.parent.golden.path, [])
-                if item.work not in works:
-                    works.append(item.work)
+            if isinstance(item, CaseItem | SuiteItem):
+                works = (item.work,) if isinstance(item, CaseItem) else item.parent.works.values()
+                needed = self.needed.setdefault(item.parent.golden.path, {})
+                needed.update((work.id, work) for work in works)
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
@@ -116,7 +114,7 @@ class GoldenPlugin:
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
         if file.golden.path not in self.shared.executions:
-            self.shared.start(file.golden, self.needed[file.golden.path], app)
+            self.shared.start(file.golden, self.needed[file.golden.path].values(), app)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:

@@ -155,7 +155,7 @@ class Session:
 
     def _execution(self, golden: Golden, app: App | None) -> Execution:
         if golden.path not in self.executions:
-            under_test: Any = app or named_app(golden, self.settings)
+            under_test: Any = named_app(golden, self.settings) if app is None else app
             self.executions[golden.path] = open_execution(
                 self.asker(under_test), self.settings, scorer=self.scorer, store=self.store
             )
