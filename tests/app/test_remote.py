@@ -100,6 +100,16 @@ def test_a_stream_that_breaks_is_one_clear_line(ask_here, shop, server, fault, s
 
 
 @pytest.mark.usefixtures("weights")
+def test_what_no_section_bears_out_is_not_cited(ask_here, shop, server):
+    server.answer = lambda _: "Hello, what a lovely day to go outside!"
+
+    code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
+
+    assert (code, output) == (0, "Hello, what a lovely day to go outside!\n")
+    assert "sources" not in errors
+
+
+@pytest.mark.usefixtures("weights")
 def test_control_characters_of_a_model_do_not_reach_the_terminal(ask_here, shop, server):
     server.answer = lambda _: "documents \x1b]0;owned\x07\x1b[2J\u202e"
 
