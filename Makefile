@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
-	$(BIN)/pytest --llm-golden
+	$(BIN)/pytest --llm-golden -p no:hypothesispytest
 
 test: .venv/test.stamp
 	@$(BIN)/llmops models pull
