@@ -69,18 +69,6 @@ class _Measured:
         return -self.spread.low if self.scale.higher_is_better else self.spread.high
 
 
-def judge_suite_against(
-    check: SuiteCheck,
-    results: Sequence[CaseResult],
-    base_results: Sequence[CaseResult],
-    *,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Verdict:
-    """One suite check by itself; several that are asked together belong in `judge_suites_against`."""
-    return judge_suites_against({"": (check,)}, results, base_results, level=level, seed=seed)[""][0]
-
-
 def judge_suites_against(
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],

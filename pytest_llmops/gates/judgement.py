@@ -21,9 +21,11 @@ class Judge:
     goldens: Sequence[Golden]
     base: Run | None = None
     _before: dict[str, CaseResult] = field(init=False)
+    _checks: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
+        self._checks = sum(len(case.checks) for golden in self.goldens for case in golden.cases)
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
@@ -31,8 +33,7 @@ class Judge:
             return judge_case(case, result)
         from pytest_llmops.gates.changes import judge_against
 
-        checks = sum(len(case.checks) for golden in self.goldens for case in golden.cases)
-        return judge_against(case, result, self._before.get(result.case), tests=checks)
+        return judge_against(case, result, self._before.get(result.case), tests=self._checks)
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.records import OUTCOMES, Golden, Outcome, Run, Verdict
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.run_file import load_run, write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.execution import Work
@@ -51,6 +51,7 @@ class GoldenPlugin:
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
+    _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenPlugin:
@@ -115,6 +116,12 @@ class GoldenPlugin:
         """Put the file's cases in work, once."""
         if file.golden.path not in self.shared.executions:
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app)
+
+    def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+        """A verdict for each suite check of a file with all its cases; made once, for items and table."""
+        if golden.path not in self._suites:
+            self._suites[golden.path] = self.judge.judge_suite(golden, results)
+        return self._suites[golden.path]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -192,7 +199,7 @@ class GoldenPlugin:
         """For the table; empty where not every case of the file was asked."""
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
-        return () if None in results else self.judge.judge_suite(golden, [each for each in results if each])
+        return () if None in results else self.judge_suite(golden, [each for each in results if each])
 
 
 def _holds_plain_tests(path: Path) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.fixtures import (
-    TopRequest,
-)  # doctest items get their fixtures the same way; there is no public one
+
+# Doctest items get their fixtures the same way; there is no public one.
+from _pytest.fixtures import TopRequest
 
 from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.outcomes import worst
@@ -146,7 +146,7 @@ class SuiteItem(GoldenItem):
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         file = self.parent
         results = [session.wait(file.golden, work) for work in file.works.values()]
-        verdicts = file.plugin.judge.judge_suite(file.golden, results)
+        verdicts = file.plugin.judge_suite(file.golden, results)
         pairs = zip(file.golden.suite, verdicts, strict=True)
         return tuple(verdict for check, verdict in pairs if check.metric == self.metric)
 

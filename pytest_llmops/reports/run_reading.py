@@ -9,6 +9,7 @@ from typing import Any
 from pytest_llmops.errors import hint
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Run, Score, ToolCall, Usage
 from pytest_llmops.reports.suite_checks import parse_suite
+from pytest_llmops.runner.usage import sum_usage
 
 VERSION = 1
 Reader = Callable[[Any], Any]
@@ -69,7 +70,7 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         suite = parse_suite(head.get("suite", {}), [result.case for result in results])
     except ValueError as error:
         raise BrokenValueError(f"suite: {error}") from None
-    usage = head.get("usage") or _sum([output.usage for result in results for output in result.outputs])
+    usage = head.get("usage") or sum_usage(output.usage for result in results for output in result.outputs)
     return Run(signature=head.get("signature", {}), results=results, suite=suite, usage=usage)
 
 
@@ -83,14 +84,6 @@ def read_usage(value: Any) -> Usage:
     """What a run took."""
     usage: Usage = _USAGE(value)
     return usage
-
-
-def _sum(usages: list[Usage]) -> Usage:
-    def total(name: str) -> Any:
-        parts = [getattr(usage, name) for usage in usages]
-        return None if None in parts else sum(parts)
-
-    return Usage(**{name: total(name) for name in Usage.__dataclass_fields__})
 
 
 def _record(cls: Callable[..., Any], required: tuple[str, ...], readers: Mapping[str, Reader]) -> Reader:

@@ -20,6 +20,7 @@ from pytest_llmops.recorder import Call, CallLog, Recorder
 from pytest_llmops.records import Failure, Output, Span, Usage
 from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.usage import sum_known
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -222,15 +223,10 @@ def _usage(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
     return Usage(
         calls=len(answered),
         replayed=sum(call.outcome == "replayed" for call in answered),
-        prompt_tokens=_sum([call.prompt_tokens for call in answered]),
-        completion_tokens=_sum([_completion_tokens(call) for call in answered]),
-        cost_usd=_sum([_cost_usd(call, prices) for call in answered]),
+        prompt_tokens=sum_known(call.prompt_tokens for call in answered),
+        completion_tokens=sum_known(_completion_tokens(call) for call in answered),
+        cost_usd=sum_known(_cost_usd(call, prices) for call in answered),
     )
-
-
-def _sum(values: Sequence[Any]) -> Any:
-    """The sum, or None when any part is not known: half a bill is no bill."""
-    return None if any(value is None for value in values) else sum(values)
 
 
 def _completion_tokens(call: Call) -> int | None:

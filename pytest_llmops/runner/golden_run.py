@@ -11,13 +11,14 @@ from pytest_llmops.errors import AppError
 from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import CaseResult, Failure, Golden, Output, Run, Usage
+from pytest_llmops.records import CaseResult, Failure, Golden, Run
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.execution import Execution, plan
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.usage import sum_usage
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
 from pytest_llmops.traces.texts import rewrite
@@ -44,7 +45,7 @@ def run_golden(
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
     """
     settings = settings or Settings()
-    app = app or named_app(golden, settings)
+    app = named_app(golden, settings) if app is None else app
     recorder = open_recorder(settings)
     execution = open_execution(open_asker(app, recorder, settings), settings)
     try:
@@ -109,7 +110,7 @@ def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings:
         signature=sign_run(goldens, results, app=settings.app, root=settings.root),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
-        usage=total_usage(output for result in results for output in result.outputs),
+        usage=sum_usage(output.usage for result in results for output in result.outputs),
     )
 
 
@@ -119,20 +120,8 @@ def merge_runs(runs: Sequence[Run]) -> Run:
         signature={name: value for run in runs for name, value in run.signature.items()},
         results=tuple(result for run in runs for result in run.results),
         suite={path: checks for run in runs for path, checks in run.suite.items()},
-        usage=total_usage(output for run in runs for result in run.results for output in result.outputs),
+        usage=sum_usage(run.usage for run in runs),
     )
-
-
-def total_usage(outputs: Iterable[Output]) -> Usage:
-    """The sum over outputs; None where a part is not known."""
-    total = Usage()
-    for usage in (output.usage for output in outputs):
-        sums: dict[str, Any] = {}
-        for each in dataclasses.fields(Usage):
-            before, more = getattr(total, each.name), getattr(usage, each.name)
-            sums[each.name] = None if before is None or more is None else before + more
-        total = Usage(**sums)
-    return total
 
 
 def seal_result(result: CaseResult) -> CaseResult:

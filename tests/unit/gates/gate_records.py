@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, SuiteCheck
+from pytest_llmops.gates.drops import judge_suites_against
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, SuiteCheck, Verdict
 
 FILE = "golden/shop.yaml"
 
@@ -54,3 +55,10 @@ def suite_check(
         threshold=None if threshold is None else float(threshold),
         max_drop=max_drop,
     )
+
+
+def judge_suite_against(
+    check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult], **options: Any
+) -> Verdict:
+    """One suite check by itself."""
+    return judge_suites_against({"": (check,)}, results, base_results, **options)[""][0]

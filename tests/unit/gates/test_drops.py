@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.drops import judge_suite_against, judge_suites_against
+from pytest_llmops.gates.drops import judge_suites_against
 from pytest_llmops.records import CaseResult, Failure, Score
 from pytest_llmops.registry import register_metric
-from tests.unit.gates.gate_records import FILE, result_of, results_of, suite_check
+from tests.unit.gates.gate_records import FILE, judge_suite_against, result_of, results_of, suite_check
 
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)

@@ -1,0 +1,23 @@
+"""Sums over what model calls took, in which an unknown part makes the whole unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from pytest_llmops.records import Usage
+
+
+def sum_known(values: Iterable[Any]) -> Any:
+    """The sum, or None when any part is not known: half a bill is no bill."""
+    values = list(values)
+    return None if any(value is None for value in values) else sum(values)
+
+
+def sum_usage(usages: Iterable[Usage]) -> Usage:
+    """Field by field, over outputs or runs."""
+    usages = list(usages)
+    return Usage(
+        **{each.name: sum_known(getattr(usage, each.name) for usage in usages) for each in fields(Usage)}
+    )
