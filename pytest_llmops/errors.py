@@ -103,3 +103,31 @@ class RunFileError(LLMOpsError):
 
 class CassetteError(LLMOpsError):
     """A cassette is broken, or a call is missing from it that may not be made."""
+
+
+class ReviewError(LLMOpsError):
+    """The log of reviews is not as it was written, or a review cannot be taken down."""
+
+
+class PromptError(LLMOpsError):
+    """Prompt files or their lock cannot be used; carries every problem found in them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class AcceptanceError(LLMOpsError):
+    """Nothing of a run can become a baseline."""
+
+
+class RevisionError(LLMOpsError):
+    """A git revision cannot be found or read, or what it holds cannot be written out."""
+
+
+class BudgetError(CassetteError):
+    """A model call may not be made, since the budget for calls is spent or cannot be counted."""
+
+
+class DriftError(LLMOpsError):
+    """Two runs have no answered case in common, so that nothing can be said of drift."""

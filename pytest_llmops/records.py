@@ -71,7 +71,7 @@ class Case:
         id: Unique in its file; the item is `<file>::<id>`.
         input: What the app is called with; a string, or any JSON value.
         relevant: Ids of the passages that hold the answer.
-        repeats: How often the app is asked; None leaves it to the settings.
+        repeats: How often the app is asked, `auto` while a verdict is open; None leaves it to the settings.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Case:
     relevant: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
-    repeats: int | None = None
+    repeats: int | Literal["auto"] | None = None
     source: Source | None = None
 
 
@@ -92,6 +92,8 @@ class Golden:
     Attributes:
         path: As the user sees it: relative to the project's root, with forward slashes.
         app: `module:attribute` of the app under test.
+        prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
+        data: Files or folders that the app answers from, documents or an index; they stamp it too.
         sha256: Of the file's bytes.
     """
 
@@ -101,6 +103,7 @@ class Golden:
     app: str | None = None
     encoder: str = "default"
     prompts: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     sha256: str = ""
 
 
@@ -156,6 +159,30 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """
+    One answered model call behind an output, by its digests: enough to see what moved, and no text.
+
+    Attributes:
+        key: SHA-256 of everything asked (provider, model, messages, tools, settings) but the repeat:
+            equal keys are the same question.
+        kind: `chat`, `embeddings` …, as the recorder names calls.
+        model: The model asked for; `reported` is the one that says it answered.
+        fingerprint: The provider's own mark of weights and settings.
+        tools: Digest of the tool schemas in the request; empty where there are none.
+        answer: Digest of the answer: of what was said and which tools it asks for, or of the vectors.
+    """
+
+    key: str
+    kind: str = "chat"
+    model: str | None = None
+    reported: str | None = None
+    fingerprint: str | None = None
+    tools: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
     What the app answered to one repeat of a case.
@@ -163,6 +190,7 @@ class Output:
     Attributes:
         latency_s: Wall time of the call; a replayed model call counts with the time it once took.
         model: The model that the provider reported, the last one when several were asked.
+        model_calls: The answered model calls in the order they began.
     """
 
     text: str
@@ -173,6 +201,7 @@ class Output:
     latency_s: float = 0.0
     model: str | None = None
     trace_id: str | None = None
+    model_calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +246,25 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """Everything one case produced; `case` is the item's id, `golden/shop.yaml::returns`."""
+    """
+    Everything one case produced.
+
+    Attributes:
+        case: The item's id, `golden/shop.yaml::returns`.
+        checks: What its golden file asked of it, so that two runs can be compared by themselves.
+        answers: Digest of each repeat's answer, in a baseline, which keeps no outputs.
+        auto: The most repeats that were allowed, where they were asked for look by look while a verdict
+            was open; 0 where their number was fixed.
+    """
 
     case: str
     input_hash: str
     outputs: tuple[Output, ...] = ()
     scores: tuple[Score, ...] = ()
     failures: tuple[Failure, ...] = ()
+    checks: tuple[Check, ...] = ()
+    answers: tuple[str, ...] = ()
+    auto: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +290,7 @@ class Verdict:
 
     Attributes:
         check: For people, `recall@5 mean >= 0.9`.
+        metric: Whose numbers it is about; empty where no metric is.
         case: The item's id; None for a suite check.
         interval: Of the difference from the baseline, at the comparison's level.
         advice: What to do, or what a larger run would see.
@@ -256,6 +298,7 @@ class Verdict:
 
     check: str
     outcome: Outcome
+    metric: str = ""
     case: str | None = None
     observed: float | None = None
     baseline: float | None = None

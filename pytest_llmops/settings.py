@@ -8,7 +8,7 @@ The names are the same everywhere: `timeout_s` in the table is `llm_timeout_s` i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,8 +31,13 @@ class Settings:
         concurrency: Cases that may be in work at once, in each process.
         timeout_s: Time limit of one repeat of a case, in seconds.
         record: How cassettes are used, as in pytest-recording.
-        repeats: How often each case is asked, unless it says so itself.
-        baseline: A run file to compare with.
+        repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
+            verdict is open.
+        max_repeats: The most that `auto` may ask a case.
+        budget: What model calls may cost, `2.50` in US dollars or `500 calls`; looked at before each.
+        baseline: What to compare with: a baseline or run file, `git:REF` for the merge base with it, or
+            `none`. By default the accepted baseline, where there is one.
+        accepted: Where an accepted baseline lies; `reviews` is the log of reviews.
         out: Where the run file goes.
         home: Our working folder: runs, cache, traces. Never committed.
         cassettes: Committed cassettes, of endpoints that cost money.
@@ -47,8 +52,12 @@ class Settings:
     concurrency: int = 150
     timeout_s: float = 120.0
     record: RecordMode = "new"
-    repeats: int = 1
+    repeats: int | Literal["auto"] = 1
+    max_repeats: int = 48
+    budget: str | None = None
     baseline: str | None = None
+    accepted: str = "golden/baseline.json"
+    reviews: str = "golden/reviews.jsonl"
     out: str | None = None
     home: str = ".llmops"
     cassettes: str = "golden/cassettes"
@@ -113,56 +122,72 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     known = [each.name for each in fields(Settings) if each.name != "root"]
     if name not in known:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, known)}")
-    choices = {
-        "record": RecordMode, "undecided": Leniency, "known_failures": Leniency,
-    }  # fmt: skip
-    if name in choices:
-        allowed = get_args(choices[name])
-        if value not in allowed:
-            near = hint(str(value), allowed)
-            raise SettingsError(f"{origin}: {name} is one of {', '.join(allowed)}, not {value!r}.{near}")
-        return value
-    if name in {"concurrency", "repeats", "timeout_s"}:
-        return _positive(name, value, origin, whole=name != "timeout_s")
-    if name == "golden":
-        return _paths(value, origin)
-    if name == "prices":
-        return _prices(value, origin)
+    read: Callable[[str, Any, str], Any] = _READERS.get(name, _text)
+    return read(name, value, origin)
+
+
+def _text(name: str, value: Any, origin: str) -> str:
     if not isinstance(value, str):
         raise SettingsError(f"{origin}: {name} must be text, not {value!r}")
     return value
 
 
-def _paths(value: Any, origin: str) -> tuple[str, ...]:
+def _choice(name: str, value: Any, origin: str) -> Any:
+    allowed = get_args({"record": RecordMode}.get(name, Leniency))
+    if value not in allowed:
+        near = hint(str(value), allowed)
+        raise SettingsError(f"{origin}: {name} is one of {', '.join(allowed)}, not {value!r}.{near}")
+    return value
+
+
+def _repeats(name: str, value: Any, origin: str) -> Any:
+    return value if value == "auto" else _count(name, value, origin)
+
+
+def _budget(name: str, value: Any, origin: str) -> str:
+    return str(value) if type(value) in {int, float} else _text(name, value, origin)
+
+
+def _paths(name: str, value: Any, origin: str) -> tuple[str, ...]:
     paths = [value] if isinstance(value, str) else value
     if (
         not isinstance(paths, list | tuple)
         or not paths
         or not all(isinstance(path, str) and path for path in paths)
     ):
-        raise SettingsError(f"{origin}: golden must be a path or a list of paths, not {value!r}")
+        raise SettingsError(f"{origin}: {name} must be a path or a list of paths, not {value!r}")
     return tuple(paths)
 
 
-def _positive(name: str, value: Any, origin: str, *, whole: bool) -> float:
-    try:
-        number = int(value) if whole else float(value)
-    except (OverflowError, TypeError, ValueError):
-        number = 0
-    cut = whole and isinstance(value, float) and number != value
-    if cut or not 0 < number < math.inf or isinstance(value, bool):
-        kind = "a whole number above 0" if whole else "a number of seconds above 0"
-        raise SettingsError(f"{origin}: {name} must be {kind}, not {value!r}")
+def _count(name: str, value: Any, origin: str) -> int:
+    number = _positive(int, value)
+    if number is None or (isinstance(value, float) and number != value):
+        raise SettingsError(f"{origin}: {name} must be a whole number above 0, not {value!r}")
+    return int(number)
+
+
+def _seconds(name: str, value: Any, origin: str) -> float:
+    number = _positive(float, value)
+    if number is None:
+        raise SettingsError(f"{origin}: {name} must be a number of seconds above 0, not {value!r}")
     return number
 
 
-def _prices(value: Any, origin: str) -> Mapping[str, tuple[float, float]]:
+def _positive(kind: Callable[[Any], float], value: Any) -> float | None:
+    try:
+        number = kind(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf and not isinstance(value, bool) else None
+
+
+def _prices(name: str, value: Any, origin: str) -> Mapping[str, tuple[float, float]]:
     if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
         return {
             str(model): (float(prompt), float(completion)) for model, (prompt, completion) in value.items()
         }
     raise SettingsError(
-        f"{origin}: prices must map a model to [prompt, completion] in US dollars for a million tokens, "
+        f"{origin}: {name} must map a model to [prompt, completion] in US dollars for a million tokens, "
         f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
     )
 
@@ -171,3 +196,17 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list | tuple) and [
         type(each) in {int, float} and 0 <= each < math.inf for each in value
     ] == [True, True]
+
+
+_READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
+    "golden": _paths,
+    "concurrency": _count,
+    "timeout_s": _seconds,
+    "record": _choice,
+    "repeats": _repeats,
+    "max_repeats": _count,
+    "budget": _budget,
+    "prices": _prices,
+    "undecided": _choice,
+    "known_failures": _choice,
+}

@@ -23,7 +23,7 @@ class Prompt:
 
     Attributes:
         version: Semantic version; a change of meaning raises the first or second number.
-        kind: The node that uses it.
+        kind: What it is for: planner, system …; nothing in the app depends on it.
         template: The system message.
         examples: Pairs of a question and the reply the model should give, in the file's order.
         shown: How many of the examples go with one question.

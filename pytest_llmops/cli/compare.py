@@ -21,11 +21,12 @@ def add_verb(verbs: Any) -> None:
 def _compare(given: argparse.Namespace) -> int:
     from pytest_llmops.errors import RunFileError
     from pytest_llmops.gates.comparison import compare
+    from pytest_llmops.reports.baseline_file import load_base
     from pytest_llmops.reports.comparison import comparison_json, render_comparison
     from pytest_llmops.reports.run_file import load_run
 
     try:
-        comparison = compare(load_run(given.base), load_run(given.run))
+        comparison = compare(load_base(given.base), load_run(given.run))
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

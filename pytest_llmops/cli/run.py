@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_llmops.records import Outcome, Verdict
+    from pytest_llmops.records import Golden, Outcome, Run, Verdict
+    from pytest_llmops.settings import Settings
+    from pytest_llmops.yardstick import Yardstick
 
-_FLAGS = ("out", "app", "baseline", "record", "repeats", "concurrency")
+_FLAGS = ("out", "app", "baseline", "record", "repeats", "budget", "concurrency")
 
 
 def add_verb(verbs: Any) -> None:
@@ -18,60 +21,109 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
     parser.add_argument("--out", metavar="RUN.json", help="write the run to this file")
     parser.add_argument("--app", metavar="MODULE:ATTR", help="the app under test")
-    parser.add_argument("--baseline", metavar="RUN.json", help="compare with this run; worse is `regressed`")
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE|git:REF",
+        help="compare with this (default: golden/baseline.json, if there is one)",
+    )
     parser.add_argument("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
-    parser.add_argument("--repeats", metavar="N", help="ask each case N times, unless it says so itself")
+    parser.add_argument(
+        "--repeats", metavar="N|auto", help="ask each case N times, or again while a verdict is open"
+    )
+    parser.add_argument("--budget", metavar="USD", help="what model calls may cost: 2.50, or '500 calls'")
+    parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
+    parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
     parser.add_argument("--concurrency", metavar="N", help="cases in work at once")
     parser.set_defaults(do=_run)
 
 
 def _run(given: argparse.Namespace) -> int:
-    from pytest_llmops.gates.judgement import Judge
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.golden import find_golden_files, load_golden
-    from pytest_llmops.reports.run_file import load_run, write_run
-    from pytest_llmops.reports.terminal import render_case, render_suite, render_summary
+    from pytest_llmops.reports.loosening import render_loosened
+    from pytest_llmops.reports.run_file import write_run
+    from pytest_llmops.reports.terminal import render_summary
     from pytest_llmops.runner.golden_run import merge_runs, run_golden
+    from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
+
+    settings = _settings(given)
+    files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
+    goldens = [load_golden(file, root=settings.root) for file in files]
+    yardstick = find_yardstick(settings, goldens)
+    problems: list[str] = []
+    runs = [
+        run_golden(golden, baseline=yardstick.base, settings=settings, problems=problems)
+        for golden in goldens
+    ]
+    judged = _Judged(known_fail=settings.known_failures == "fail")
+    judged.judge(goldens, runs, yardstick)
+    merged = merge_runs(runs)
+    if settings.out:
+        write_run(merged, settings.path(settings.out))
+    problems += judged.problems
+    if given.accept:
+        problems.append(accept_into_baseline(merged, settings))
+    problems += render_loosened(yardstick.loosened)
+    if yardstick.loosened and not given.allow_loosening:
+        problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
+        judged.deciding.append("failed")
+    lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
+    print("\n".join(lines))  # noqa: T201 - a command talks to its user
+    undecided = int(settings.undecided == "fail")
+    codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}
+    return codes[worst(judged.deciding)]
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    from pytest_llmops.golden.revision import is_revision
     from pytest_llmops.settings import find_root, load_settings
 
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline"):  # a path that is typed starts where it is typed
-        flags[name] = flags[name] and str(Path.cwd() / flags[name])
-    settings = load_settings(find_root(Path.cwd()), ("command line", flags))
-    files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
-    goldens = [load_golden(file, root=settings.root) for file in files]
-    base = load_run(settings.path(settings.baseline)) if settings.baseline else None
-    judge = Judge(goldens, base)
-    problems: list[str] = []
-    runs = [run_golden(golden, settings=settings, problems=problems) for golden in goldens]
-    outcomes: list[Outcome] = []
-    deciding: list[Outcome] = []
-    suite: list[Verdict] = []
+        if flags[name] and not (name == "baseline" and (flags[name] == "none" or is_revision(flags[name]))):
+            flags[name] = str(Path.cwd() / flags[name])
+    return load_settings(find_root(Path.cwd()), ("command line", flags))
 
-    def report(verdicts: Sequence[Verdict], shown: str) -> None:
-        outcomes.append(worst(verdict.outcome for verdict in verdicts))
-        if outcomes[-1] != "passed":
+
+@dataclass(slots=True, kw_only=True)
+class _Judged:
+    """
+    What the gate said, told as it is said.
+
+    Attributes:
+        known_fail: Whether a failure that the baseline had too decides.
+        outcomes: One a case and a suite check; `deciding` are those that the exit code follows.
+    """
+
+    known_fail: bool
+    outcomes: list[Outcome] = field(default_factory=list)
+    deciding: list[Outcome] = field(default_factory=list)
+    suite: list[Verdict] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def judge(self, goldens: Sequence[Golden], runs: Sequence[Run], yardstick: Yardstick) -> None:
+        from pytest_llmops.gates.judgement import Judge
+        from pytest_llmops.reports.terminal import render_case, render_suite
+
+        judge = Judge(goldens, yardstick.base, yardstick.reviews)
+        for golden, run in zip(goldens, runs, strict=True):
+            results = {result.case: result for result in run.results}
+            for case in golden.cases:
+                result = results[f"{golden.path}::{case.id}"]
+                verdicts = judge.judge_case(case, result)
+                self._take(verdicts, render_case(case, result, verdicts))
+            for verdict in judge.judge_suite(golden, run.results):
+                self._take([verdict], render_suite([verdict]))
+                self.suite.append(verdict)
+        for lost in judge.lost_cases():
+            self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
+            self.outcomes.append("undecided")
+            self.deciding.append("undecided")
+
+    def _take(self, verdicts: Sequence[Verdict], shown: str) -> None:
+        from pytest_llmops.gates.outcomes import worst
+
+        self.outcomes.append(worst(verdict.outcome for verdict in verdicts))
+        if self.outcomes[-1] != "passed":
             print(shown)  # noqa: T201 - a command talks to its user
-        deciding.extend(
-            verdict.outcome for verdict in verdicts if not verdict.known or settings.known_failures == "fail"
-        )
-
-    for golden, run in zip(goldens, runs, strict=True):
-        results = {result.case: result for result in run.results}
-        for case in golden.cases:
-            result = results[f"{golden.path}::{case.id}"]
-            verdicts = judge.judge_case(case, result)
-            report(verdicts, render_case(case, result, verdicts))
-        for verdict in judge.judge_suite(golden, run.results):
-            report([verdict], render_suite([verdict]))
-            suite.append(verdict)
-    for lost in judge.lost_cases():
-        problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
-        outcomes.append("undecided")
-        deciding.append("undecided")
-    merged = merge_runs(runs)
-    if settings.out:
-        write_run(merged, settings.path(settings.out))
-    print("\n".join(render_summary(merged, count(outcomes), problems, suite=suite)))  # noqa: T201 - as above
-    undecided = int(settings.undecided == "fail")
-    return {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}[worst(deciding)]
+        self.deciding += [verdict.outcome for verdict in verdicts if not verdict.known or self.known_fail]

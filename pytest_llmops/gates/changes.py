@@ -1,29 +1,99 @@
 """
-The case channel: is a metric worse on this case, by its own repeats?
+The case channel: did one case get worse, by its own repeats?
 
-The unit is the repeat. A case that is reported here fell further than its repeats scatter, which the
-mean over many cases may hide.
+A case that is reported here broke, which the mean over many cases may hide. Definitions, and what they
+cost, are in docs/decisions/0007-two-channels-one-budget.md.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference.spending import CASE_SHARE
 from pytest_llmops.gates.pairing import (
     Pairs,
+    Scales,
     ask_the_same,
-    find_scale,
     is_fact,
     signatures,
     values_by_metric,
 )
-from pytest_llmops.gates.resampling import Worse, adjust_holm, repeats_p_values, smallest_p_value
-from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.gates.pass_rates import PassRates
+from pytest_llmops.gates.thresholds import describe_check, holds, judge_case
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+
+NEVER_EXCUSED = "pii_leak"
+"""A leak is none the less one for being old, or for coming only now and then."""
+
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """
+    One check of one case beside its baseline.
+
+    Attributes:
+        fact: Neither side varies, so that a difference is no chance.
+    """
+
+    case: str
+    check: Check
+    rates: PassRates
+    before: float
+    after: float
+    fact: bool
+
+    def fell(self, *, level: float, tests: int) -> bool:
+        """Whether it got worse beyond chance, corrected for the number of tests (Bonferroni)."""
+        if self.fact:
+            return self.rates.held_before == self.rates.repeats_before and self.rates.held == 0
+        return self.rates.collapsed and self.p_adjusted(tests) <= 1 - level
+
+    def rose(self) -> bool:
+        """Whether it is a fact that it was missed and holds now."""
+        return self.fact and self.rates.held_before == 0 and self.rates.held == self.rates.repeats
+
+    def p_adjusted(self, tests: int) -> float:
+        """The p-value set against all tests and against the channel's share of the error budget."""
+        return min(1.0, self.rates.p_value * max(1, tests) / CASE_SHARE)
+
+
+def read_case(base: CaseResult, new: CaseResult, scales: Scales) -> Iterable[Reading]:
+    """
+    The checks of a case that both sides have scores for, made in the same way.
+
+    These are the checks of its golden file; for a metric that was scored and not checked, what the metric
+    itself takes for good. Seconds, dollars and tokens are left out.
+    """
+    before, after = values_by_metric(base), values_by_metric(new)
+    fact = is_fact(base, new, scales)
+    for check in checks_of(new, scales):
+        metric = check.metric
+        if metric in before and metric in after and signatures(metric, base) == signatures(metric, new):
+            yield Reading(
+                case=new.case,
+                check=check,
+                rates=_rates(check, before[metric], after[metric]),
+                before=statistic.calculate("mean", before[metric]),
+                after=statistic.calculate("mean", after[metric]),
+                fact=fact,
+            )
+
+
+def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
+    """What is asked of each bounded metric of a case, by its golden file or by the metric itself."""
+    written = [check for check in result.checks if (scale := scales[check.metric]) and scale.bounded]
+    named = {check.metric for check in result.checks}
+    scored = dict.fromkeys(score.metric for score in result.scores if score.metric not in named)
+    own = [
+        Check(metric=metric, comparison=scale.bound.comparison, threshold=scale.bound.threshold)
+        for metric in scored
+        if (scale := scales[metric]) is not None and scale.bounded and scale.bound is not None
+    ]
+    return [*written, *own]
 
 
 def judge_against(
@@ -33,106 +103,135 @@ def judge_against(
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
 
     - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
+    - It is missed now, and that is a fact or the repeats show it (`Reading.fell`): `regressed`.
     - It is missed now and was before: `failed`, and `known`.
-    - It held before: `regressed` when the fall is a fact (`is_fact`) or the repeats show it at the
-      level, corrected for the number of tests; otherwise `failed`, for a threshold is missed either way.
+    - It is missed now, and its repeats both hold and miss it: `undecided`, it is flaky.
+    - It is missed now: `failed`.
 
     A case that the baseline lacks, could not score, asked otherwise or scored otherwise is judged by
     its thresholds alone, and the advice says so.
 
     Args:
-        level: One minus the chance of a false `regressed`, between 0 and 1.
+        level: One minus the chance of any false alarm, between 0 and 1.
         tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
     """
     verdicts = judge_case(case, result)
     if base is None or not ask_the_same(base, result):
         return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
     before = judge_case(case, base)
-    return tuple(
-        _call(_compare(check, now, then, base, result), level, tests)
-        for check, now, then in zip(case.checks, verdicts, before, strict=False)
-    ) or tuple(verdicts)
+    scales = Scales()
+    fact = is_fact(base, result, scales)
+    compared = []
+    for check, now, then in zip(case.checks, verdicts, before, strict=False):
+        beside = _compare(check, now, then, base, result)
+        if beside.outcome == "failed" and beside.baseline is not None:
+            scale = scales[check.metric]
+            reading = Reading(
+                case=result.case,
+                check=check,
+                rates=_rates(
+                    check, values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
+                ),
+                before=beside.baseline,
+                after=beside.observed or 0.0,
+                fact=fact and scale is not None and scale.bounded,
+            )
+            beside = _call(beside, then, reading, level, tests)
+        compared.append(beside)
+    return tuple(compared) or verdicts
 
 
-def list_changes(pairs: Pairs, *, level: float = 0.95) -> tuple[Change, ...]:
+def list_changes(pairs: Pairs, *, level: float = 0.95, scales: Scales | None = None) -> tuple[Change, ...]:
     """
     The readings of shared cases that differ from the baseline's, each the mean of its repeats.
 
-    `confirmed` are facts (`is_fact`) in either direction, and falls that the repeats show at the level
-    with Holm's correction over all readings that could have fallen. Readings that were made in unlike
-    ways are left out, and so are metrics without bounds (seconds, dollars, tokens).
+    `confirmed` are those that fell or rose beyond chance. Readings that were made in unlike ways are left
+    out, and so are metrics without bounds (seconds, dollars, tokens).
     """
-    changes: list[Change] = []
-    open_readings: list[_Reading] = []
-    tested = 0
-    scales: dict[str, Worse | None] = {}
-    for base, new in pairs.shared:
-        before, after = values_by_metric(base), values_by_metric(new)
-        for metric in sorted(before.keys() & after.keys()):
-            if metric not in scales:
-                scales[metric] = _worse_side(metric)
-            worse = scales[metric]
-            if worse is None or signatures(metric, base) != signatures(metric, new):
-                continue
-            fact = is_fact(base, new, before[metric], after[metric])
-            tested += not fact
-            change = Change(
-                case=new.case,
-                metric=metric,
-                before=statistic.calculate("mean", before[metric]),
-                after=statistic.calculate("mean", after[metric]),
-                confirmed=fact,
-            )
-            if change.before == change.after:
-                continue
-            fell = (change.after < change.before) == (worse == "less")
-            changes.append(change)
-            if fell and not fact:
-                open_readings.append((len(changes) - 1, before[metric], after[metric], worse))
-    for index in _confirmed(open_readings, tested, level):
-        changes[index] = replace(changes[index], confirmed=True)
-    return tuple(changes)
-
-
-_NEVER_KNOWN = "pii_leak"  # a leak is none the less one for being old
-_Reading = tuple[int, list[float], list[float], Worse]
-
-
-def _confirmed(readings: Sequence[_Reading], tested: int, level: float) -> list[int]:
-    """Which of the falls are no chance, by their index."""
-    import numpy as np
-
-    shapes: dict[tuple[int, int, Worse], list[_Reading]] = defaultdict(list)
+    readings = _readings(pairs, scales)
+    changes: dict[tuple[str, str], Change] = {}
     for reading in readings:
-        before, after = len(reading[1]), len(reading[2])
-        if smallest_p_value(before, after) <= 1 - level:
-            shapes[before, after, reading[3]].append(reading)
-    p_values: dict[int, float] = {}
-    for (_, _, worse), alike in shapes.items():
-        base = np.array([before for _, before, _, _ in alike])
-        new = np.array([after for _, _, after, _ in alike])
-        p_values.update(
-            zip((index for index, *_ in alike), repeats_p_values(base, new, worse=worse), strict=True)
-        )
-    # What did not fall, or has too few repeats to tell, takes part in the correction with nothing to show.
-    family = [*p_values.values(), *([1.0] * (tested - len(p_values)))]
-    adjusted = dict(zip(p_values, adjust_holm(family), strict=False))
-    return [index for index, p_value in adjusted.items() if p_value <= 1 - level]
+        if reading.before == reading.after:
+            continue
+        confirmed = reading.fell(level=level, tests=len(readings)) or reading.rose()
+        key = (reading.case, reading.check.metric)
+        if key not in changes or confirmed:
+            changes[key] = Change(
+                case=reading.case,
+                metric=reading.check.metric,
+                before=reading.before,
+                after=reading.after,
+                confirmed=confirmed,
+            )
+    return tuple(changes.values())
 
 
-def _worse_side(metric: str) -> Worse | None:
-    """The side on which a metric is worse; None when its changes are not listed."""
-    try:
-        scale = find_scale(metric)
-    except LLMOpsError:
-        return None
-    if not scale.bounded:
-        return None
-    return "less" if scale.higher_is_better else "greater"
+def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
+    pairs: Pairs,
+    *,
+    level: float = 0.95,
+    tests: int | None = None,
+    tolerated: Mapping[str, float] | None = None,
+    scales: Scales | None = None,
+    unchecked: bool = False,
+) -> tuple[Verdict, ...]:
+    """
+    A `regressed` verdict for each check that single cases fell by; they are named in its evidence.
+
+    Args:
+        tests: How many readings of cases the run has; by default those of the pairs.
+        tolerated: Metric to the drop that its suite check lets pass, in the metric's unit.
+        unchecked: Look only at metrics that a case's golden file does not check, since a verdict on the
+            others is given with the case.
+    """
+    readings = _readings(pairs, scales)
+    tests = len(readings) if tests is None else tests
+    told = {(new.case, check.metric) for _, new in pairs.shared for check in new.checks} if unchecked else ()
+    fallen: dict[tuple[str, str], list[Reading]] = {}
+    for reading in readings:
+        metric = reading.check.metric
+        beyond = abs(reading.after - reading.before) > (tolerated or {}).get(metric, 0.0)
+        if beyond and (reading.case, metric) not in told and reading.fell(level=level, tests=tests):
+            fallen.setdefault((metric, describe_check(reading.check)), []).append(reading)
+    return tuple(_single(metric, check, each, tests) for (metric, check), each in sorted(fallen.items()))
+
+
+def _readings(pairs: Pairs, scales: Scales | None) -> list[Reading]:
+    scales = Scales() if scales is None else scales
+    return [reading for base, new in pairs.shared for reading in read_case(base, new, scales)]
+
+
+def _single(metric: str, check: str, fallen: Sequence[Reading], tests: int) -> Verdict:
+    worst = min(fallen, key=lambda reading: reading.rates.p_value)
+    named = ", ".join(reading.case for reading in fallen[:_NAMED])
+    more = f" and {len(fallen) - _NAMED} more" if len(fallen) > _NAMED else ""
+    fact = all(reading.fact for reading in fallen)
+    return Verdict(
+        check=f"{check}, case by case",
+        outcome="regressed",
+        metric=metric,
+        cases=len(fallen),
+        p_value=None if fact else worst.rates.p_value,
+        p_adjusted=None if fact else worst.p_adjusted(tests),
+        reason=f"held in the baseline, missed now: {named}{more}",
+        evidence=tuple(
+            {"case": reading.case, "before": reading.before, "after": reading.after} for reading in fallen
+        ),
+        advice="no repeat differs, so the app changed here" if fact else "the repeats rule out chance",
+    )
+
+
+def _rates(check: Check, before: Sequence[float], after: Sequence[float]) -> PassRates:
+    return PassRates(
+        held_before=sum(holds(value, check) for value in before),
+        repeats_before=len(before),
+        held=sum(holds(value, check) for value in after),
+        repeats=len(after),
+    )
 
 
 def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
-    """The verdict beside its baseline; a fall that may be chance has its p-value and awaits `_call`."""
+    """The verdict with its baseline beside it; what a missed check means is left to `_call`."""
     if now.outcome == "error":
         return now
     if then.observed is None or now.observed is None:
@@ -141,35 +240,36 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
     if made != was:
         how = f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
         return replace(now, outcome="error", reason=f"{how}: not comparable; make the baseline again")
-    known = now.outcome == "failed" == then.outcome and check.metric != _NEVER_KNOWN
-    advice = "failed in the baseline too" if known else ""
-    if now.outcome == "passed" and then.outcome == "failed":
-        advice = "fixed: failed in the baseline"
-    verdict = replace(
-        now, baseline=then.observed, difference=now.observed - then.observed, known=known, advice=advice
+    fixed = now.outcome == "passed" and then.outcome == "failed"
+    return replace(
+        now,
+        baseline=then.observed,
+        difference=now.observed - then.observed,
+        advice="fixed: failed in the baseline" if fixed else "",
     )
-    return verdict if known or now.outcome == "passed" else _weigh(check, verdict, base, new)
 
 
-def _weigh(check: Check, verdict: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
-    import numpy as np
-
-    before, after = values_by_metric(base)[check.metric], values_by_metric(new)[check.metric]
-    if is_fact(base, new, before, after):
-        return replace(verdict, outcome="regressed", advice="no repeat differs, so the app changed here")
-    worse: Worse = "less" if check.comparison in {">=", ">"} else "greater"
-    return replace(verdict, p_value=repeats_p_values(np.array([before]), np.array([after]), worse=worse)[0])
-
-
-def _call(verdict: Verdict, level: float, tests: int) -> Verdict:
-    if verdict.p_value is None:
-        return verdict
-    p_adjusted = min(1.0, verdict.p_value * max(1, tests))
-    if p_adjusted <= 1 - level:
-        advice = "held in the baseline; the repeats rule out chance"
-        return replace(verdict, outcome="regressed", p_adjusted=p_adjusted, advice=advice)
-    advice = "held in the baseline; the repeats do not rule out chance"
-    return replace(verdict, p_adjusted=p_adjusted, advice=advice)
+def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests: int) -> Verdict:
+    """What a missed check means, in the light of its baseline."""
+    rates = reading.rates
+    excusable = reading.check.metric != NEVER_EXCUSED
+    if not reading.fact:
+        verdict = replace(verdict, p_value=rates.p_value, p_adjusted=reading.p_adjusted(tests))
+    if reading.fell(level=level, tests=tests):
+        why = "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
+        return replace(verdict, outcome="regressed", advice=f"held in the baseline; {why}")
+    if then.outcome == "failed":
+        return replace(verdict, known=excusable, advice="failed in the baseline too" if excusable else "")
+    if rates.varies and excusable:
+        held = f"{rates.held} of {rates.repeats} repeats hold it"
+        was = f"{rates.held_before} of {rates.repeats_before} in the baseline"
+        return replace(
+            verdict,
+            outcome="undecided",
+            reason=f"flaky: {held}, {was}; {verdict.reason}".rstrip("; "),
+            advice="chance explains it; more repeats may not (--llm-repeats auto)",
+        )
+    return replace(verdict, advice="held in the baseline; the repeats do not rule out chance")
 
 
 def _alone(verdict: Verdict, why: str) -> Verdict:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.changes import list_changes
-from pytest_llmops.gates.drops import judge_suites_against
+from pytest_llmops.gates.changes import judge_single_cases, list_changes
+from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.looks import looks_taken
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.gates.pairing import pair_cases
+from pytest_llmops.gates.pairing import Scales, pair_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
@@ -24,16 +25,15 @@ def compare(
     """
     Is `run` worse than `base`?
 
-    The verdicts are those of `judge_suites_against`, and an error for each further metric that could
-    not score a case. The outcome is the worst of them, in the order error, regressed, failed,
-    undecided, passed, where a failure that the baseline had too does not count. A run that lacks cases
-    of the baseline is undecided at best. Changed cases inform and do not decide: a run file holds no
-    thresholds of cases.
+    The verdicts are those of both channels, `judge_suites_against` and `judge_single_cases`, and an error
+    for each further metric that could not score a case. The outcome is the worst of them, in the order
+    error, regressed, failed, undecided, passed, where a failure that the baseline had too does not count.
+    A run that lacks cases of the baseline is undecided at best.
 
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A run without any is
             judged by the mean of each metric of the baseline.
-        level: Coverage of the intervals, between 0 and 1; one minus the chance of a false `regressed`.
+        level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
     Raises:
@@ -45,12 +45,15 @@ def compare(
     if not any(checks.values()):
         checks = {"": _means(base.results)}
     pairs = pair_cases(base.results, run.results)
-    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed)
+    scales = Scales()
+    looks = looks_taken(run.results, base.results, scales)
+    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, looks=looks)
     verdicts = [
         replace(verdict, check=f"{path}: {verdict.check}") if len(judged) > 1 else verdict
         for path, of_file in judged.items()
         for verdict in of_file
     ]
+    verdicts += judge_single_cases(pairs, level=level, tolerated=tolerated_drops(checks), scales=scales)
     verdicts += _unscored(run.results, {check.metric for each in checks.values() for check in each})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
@@ -65,7 +68,7 @@ def compare(
         level=level,
         new=pairs.new,
         missing=pairs.missing,
-        changed=list_changes(pairs, level=level),
+        changed=list_changes(pairs, level=level, scales=scales),
     )
 
 

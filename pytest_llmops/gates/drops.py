@@ -1,87 +1,43 @@
 """
 The suite channel: is a metric worse in general, beyond what chance explains?
 
-The unit is the case. Definitions, and what they cost, are in docs/decisions/0005-first-gate.md.
+The unit is the case. Definitions, and what they cost, are in
+docs/decisions/0007-two-channels-one-budget.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 
-from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates import statistic as statistics
-from pytest_llmops.gates.pairing import Scale, find_scale, pair_cases, signatures
-from pytest_llmops.gates.resampling import Spread, adjust_holm, paired_interval, paired_p_value
-from pytest_llmops.gates.thresholds import (
-    case_means,
-    judge_suite,
-    scoring_breakage,
-)
+from pytest_llmops.gates.inference.families import adjust_holm
+from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
+from pytest_llmops.gates.measuring import ONE_LOOK, Beside, Looks, Measured, results_of, tolerated_drop
 from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
 
 _POWER = 0.8
+_MORE = 4  # times the repeats that advice speaks of
 _ROUNDING = 1e-9
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """
-    A suite check beside its baseline, before the tests of all checks are set against each other.
-
-    Attributes:
-        absolute: What the threshold alone says.
-        missed_before: The baseline missed the threshold too.
-        lost: Cases of the baseline that could not be paired.
-        fell: The pairs that got worse, the farthest first.
-    """
-
-    check: SuiteCheck
-    absolute: Verdict
-    scale: Scale
-    baseline: float
-    difference: float
-    spread: Spread
-    p_value: float
-    missed_before: bool
-    lost: tuple[str, ...]
-    fell: tuple[dict[str, object], ...]
-    cases: int
-
-    @property
-    def tolerated(self) -> float | None:
-        """The drop that passes, in the metric's unit; None when no drop is watched for."""
-        if self.check.max_drop is None and self.scale.bounded:
-            return 0.0
-        return self.check.max_drop
-
-    @property
-    def drop(self) -> float:
-        """How much worse the observed value is; negative when better."""
-        return -self.difference if self.scale.higher_is_better else self.difference
-
-    @property
-    def largest_drop(self) -> float:
-        """The worse end of the interval, as a drop."""
-        return -self.spread.low if self.scale.higher_is_better else self.spread.high
-
-
-def judge_suites_against(
+def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
     *,
     level: float = 0.95,
     seed: int = 0,
+    looks: Looks = ONE_LOOK,
+    share: float = SUITE_SHARE,
 ) -> dict[str, tuple[Verdict, ...]]:
     """
     A verdict for each suite check, in its place: threshold, then baseline.
 
-    Holm's correction runs over the checks that watch for a drop, so that the chance of any false
-    `regressed` among them is at most `1 - level`.
+    Holm's correction runs over the checks that watch for a drop, within the suite's share of the error
+    budget.
 
     - `error`: a case could not be scored, nothing can be paired, the scores of a case were made in
       unlike ways, or nobody knows the metric.
@@ -96,20 +52,25 @@ def judge_suites_against(
         suite: Golden file to its checks; they look at the cases whose ids start with it, or at all for "".
         level: Coverage of the intervals, between 0 and 1.
         seed: Fixes every resample, so that one pair of runs always meets one verdict.
+        looks: When the runs were compared while repeats came in.
+        share: Of the error budget, for these suites.
     """
-    measured = {
-        (path, index): _measure(check, _of(path, results), _of(path, base_results), level=level, seed=seed)
-        for path, checks in suite.items()
-        for index, check in enumerate(checks)
-    }
+    measured: dict[tuple[str, int], Measured | Verdict] = {}
+    for path, checks in suite.items():
+        beside = Beside.of(results_of(path, results), results_of(path, base_results), looks)
+        for index, check in enumerate(checks):
+            measured[path, index] = beside.measure(check, level=level, seed=seed)
     watched = {
         place: each.p_value
         for place, each in measured.items()
-        if isinstance(each, _Measured) and each.tolerated is not None
+        if isinstance(each, Measured) and each.tolerated is not None
     }
-    adjusted = dict(zip(watched, adjust_holm(list(watched.values())), strict=True))
+    holm = adjust_holm(list(watched.values()))
+    adjusted = {place: min(1.0, p / share) for place, p in zip(watched, holm, strict=True)}
     verdicts = {
-        place: each if isinstance(each, Verdict) else _judge(each, adjusted.get(place), len(watched), level)
+        place: each
+        if isinstance(each, Verdict)
+        else _judge(each, adjusted.get(place), len(watched) / share, level)
         for place, each in measured.items()
     }
     return {
@@ -117,85 +78,42 @@ def judge_suites_against(
     }
 
 
-def _of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
-    return [result for result in results if not path or result.case.startswith(f"{path}::")]
-
-
-def _measure(
-    check: SuiteCheck,
+def look_at_suites(
+    suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
-    *,
-    level: float,
-    seed: int,
-) -> _Measured | Verdict:
-    absolute = judge_suite(check, results)
-    if absolute.outcome == "error":
-        return absolute
-    try:
-        scale = find_scale(check.metric, check.options)
-    except LLMOpsError as error:
-        return _error(absolute, str(error))
-    pairs = pair_cases(base_results, results)
-    sound = [
-        (base, new)
-        for base, new in pairs.shared
-        if not scoring_breakage(check.metric, base) and not scoring_breakage(check.metric, new)
-    ]
-    before = case_means(check.metric, [base for base, _ in sound])
-    after = case_means(check.metric, [new for _, new in sound])
-    if not before:
-        return _error(
-            absolute, f"no case was scored by {check.metric} in both runs, so nothing can be compared"
-        )
-    for base, new in sound:
-        made, was = signatures(check.metric, new), signatures(check.metric, base)
-        if made != was:
-            reason = f"{new.case}: scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
-            return replace(
-                _error(absolute, f"{reason}; unlike scores are not compared"),
-                advice="record the baseline again",
-            )
-    had = {result.case for result in base_results if _says(check.metric, result)}
-    base_values, values = list(before.values()), list(after.values())
-    baseline = statistics.calculate(check.statistic, base_values)
-    sign = 1.0 if scale.higher_is_better else -1.0
-    fell = sorted((sign * (after[case] - before[case]), case) for case in before)
-    return _Measured(
-        check=check,
-        absolute=absolute,
-        scale=scale,
-        baseline=baseline,
-        difference=statistics.calculate(check.statistic, values) - baseline,
-        spread=paired_interval(check.statistic, base_values, values, level=level, seed=seed),
-        p_value=paired_p_value(
-            check.statistic,
-            base_values,
-            values,
-            worse="less" if scale.higher_is_better else "greater",
-            seed=seed,
-        ),
-        missed_before=judge_suite(check, [base for base, _ in sound]).outcome == "failed",
-        lost=tuple(sorted(had - before.keys())),
-        fell=tuple(
-            {"case": case, "before": before[case], "after": after[case]} for by, case in fell if by < 0
-        ),
-        cases=len(before),
-    )
+    looks: Looks,
+    share: float = SUITE_SHARE,
+) -> list[tuple[float, float]]:
+    """
+    For each check that watches for a drop: the p-value of the last look, and `p_adjusted` over all looks.
+
+    Checks that cannot be measured are left out: no further repeat would help them.
+    """
+    last, over_looks = [], []
+    for path, checks in suite.items():
+        beside = Beside.of(results_of(path, results), results_of(path, base_results), looks)
+        for check in checks:
+            found = beside.find(check)
+            if not isinstance(found, Verdict) and tolerated_drop(check, found.scale) is not None:
+                p_values = found.p_values(seed=0)
+                last.append(p_values[-1])
+                over_looks.append(sequential_p_value(p_values, looks.times))
+    adjusted = (min(1.0, p / share) for p in adjust_holm(over_looks))
+    return list(zip(last, adjusted, strict=True))
 
 
-def _says(metric: str, result: CaseResult) -> bool:
-    """Whether a metric has to do with a case: it scored it, or should have."""
-    return any(score.metric == metric for score in result.scores) or any(
-        failure.metric in {"", metric} for failure in result.failures
-    )
+def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, float]:
+    """Metric to the drop of its mean that is let pass, the smallest where several files name one."""
+    drops: dict[str, float] = {}
+    for checks in suite.values():
+        for check in checks:
+            if check.max_drop is not None and check.statistic == "mean":
+                drops[check.metric] = min(check.max_drop, drops.get(check.metric, check.max_drop))
+    return drops
 
 
-def _error(absolute: Verdict, reason: str) -> Verdict:
-    return replace(absolute, outcome="error", reason=reason)
-
-
-def _judge(each: _Measured, p_adjusted: float | None, watched: int, level: float) -> Verdict:
+def _judge(each: Measured, p_adjusted: float | None, tests: float, level: float) -> Verdict:
     verdict = replace(
         each.absolute,
         baseline=each.baseline,
@@ -207,7 +125,7 @@ def _judge(each: _Measured, p_adjusted: float | None, watched: int, level: float
     )
     tolerated = each.tolerated
     failed = each.absolute.outcome == "failed"
-    seen = _seen(each, watched, level)
+    seen = _seen(each, tests, level)
     if (
         tolerated is not None
         and p_adjusted is not None
@@ -239,18 +157,34 @@ def _lost(cases: Sequence[str]) -> str:
     return f"{len(cases)} of the baseline's cases cannot be compared: {named}"
 
 
-def _seen(each: _Measured, watched: int, level: float) -> str:
+def _seen(each: Measured, tests: float, level: float) -> str:
     """
     The drop that four in five such runs would have called `regressed`, by the normal approximation, and
-    the cases that it would take to see `max_drop`. The strictest step of Holm's correction is assumed.
+    what more repeats or more cases would see. The strictest step of Holm's correction is assumed.
     """
     if each.tolerated is None or not each.spread.error:
         return ""
-    normal = NormalDist()
-    reach = normal.inv_cdf(1 - (1 - level) / watched) + normal.inv_cdf(_POWER)
-    smallest = reach * each.spread.error
+    smallest = smallest_drop(each.spread.error, tests=tests, level=level)
     advice = f"this run could see a drop of {smallest:.2g}"
-    if each.tolerated and smallest > each.tolerated and each.check.statistic == "mean":
-        advice += f"; about {math.ceil(each.cases * (smallest / each.tolerated) ** 2):,} cases"
-        advice += f" would see one of {each.tolerated:g}"
-    return advice
+    if not each.tolerated or smallest <= each.tolerated or each.check.statistic != "mean":
+        return advice
+    if each.noise:
+        repeats = _MORE * each.repeats
+        saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
+        fewer = smallest * math.sqrt(max(each.spread.error**2 - saved, 0.0)) / each.spread.error
+        advice += f"; {repeats} repeats would see {fewer:.2g}"
+    cases = math.ceil(each.cases * (smallest / each.tolerated) ** 2)
+    return f"{advice}; about {cases:,} cases would see one of {each.tolerated:g}"
+
+
+def smallest_drop(error: float, *, tests: float, level: float) -> float:
+    """
+    The drop of a mean that is called `regressed` four times in five, in the metric's unit.
+
+    Args:
+        error: Standard error of the mean difference.
+        tests: How many equal parts the error budget has to be cut into, one for each check that watches.
+    """
+    normal = NormalDist()
+    reach = normal.inv_cdf(1 - (1 - level) / tests) + normal.inv_cdf(_POWER)
+    return reach * error

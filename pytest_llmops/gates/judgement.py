@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pytest_llmops.gates.thresholds import judge_case, judge_suite
-from pytest_llmops.records import Case, CaseResult, Golden, Run, Verdict
+from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite
+from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
+
+if TYPE_CHECKING:
+    from pytest_llmops.golden.reviews import Review
 
 
 @dataclass(slots=True)
@@ -16,24 +21,36 @@ class Judge:
 
     Attributes:
         goldens: All files of the run: the correction for many checks counts all of theirs.
+        reviews: What people said of answers; it settles what is undecided.
     """
 
     goldens: Sequence[Golden]
     base: Run | None = None
+    reviews: Sequence[Review] = ()
     _before: dict[str, CaseResult] = field(init=False)
-    _checks: int = field(init=False)
+    _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
+    _tests: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
-        self._checks = sum(len(case.checks) for golden in self.goldens for case in golden.cases)
+        self._suites = {golden.path: golden.suite for golden in self.goldens}
+        self._tests = count_tests(self.goldens)
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
+        verdicts = self._judge_case(case, result)
+        if not self.reviews:
+            return verdicts
+        from pytest_llmops.gates.reviewing import settle
+
+        return settle(verdicts, result, self.reviews)
+
+    def _judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         if self.base is None:
             return judge_case(case, result)
         from pytest_llmops.gates.changes import judge_against
 
-        return judge_against(case, result, self._before.get(result.case), tests=self._checks)
+        return judge_against(case, result, self._beside(case, result), tests=self._tests)
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""
@@ -42,9 +59,45 @@ class Judge:
         return sorted(case for case in self._before if case.split("::")[0] in paths and case not in kept)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
-        """A verdict for each suite check of a file, in its order, over the results of its cases."""
+        """
+        A verdict for each suite check of a file, in its order, over the results of its cases; then one for
+        each metric that no case checks itself and by which single cases fell.
+        """
         if self.base is None:
             return tuple(judge_suite(check, results) for check in golden.suite)
-        from pytest_llmops.gates.drops import judge_suites_against
+        from pytest_llmops.gates.changes import judge_single_cases
+        from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
+        from pytest_llmops.gates.looks import looks_taken
+        from pytest_llmops.gates.pairing import pair_cases
 
-        return judge_suites_against({golden.path: golden.suite}, results, self.base.results)[golden.path]
+        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
+        before = dict(self._before)
+        for result in results:
+            if result.case in cases and (base := self._beside(cases[result.case], result)):
+                before[result.case] = base
+        suite = {golden.path: golden.suite}
+        verdicts = judge_suites_against(
+            suite,
+            results,
+            list(before.values()),
+            looks=looks_taken(results, list(before.values())),
+            share=SUITE_SHARE / max(1, sum(bool(checks) for checks in self._suites.values())),
+        )[golden.path]
+        single = judge_single_cases(
+            pair_cases(before.values(), results),
+            tests=self._tests,
+            tolerated=tolerated_drops(suite),
+            unchecked=True,
+        )
+        return (*verdicts, *single)
+
+    def _beside(self, case: Case, result: CaseResult) -> CaseResult | None:
+        """The case in the baseline, scored again where its scores were made otherwise."""
+        base = self._before.get(result.case)
+        if base is None:
+            return None
+        from pytest_llmops.gates.rescoring import rescore
+
+        base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
+        self._before[result.case] = base
+        return base

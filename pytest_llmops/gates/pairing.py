@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.records import CaseResult
+from pytest_llmops.errors import LLMOpsError, MetricOptionError
+from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 
 
@@ -19,10 +20,12 @@ class Scale:
     Attributes:
         bounded: It goes from a lowest to a highest score. What has no such end, seconds, dollars or
             tokens, moves with every edit of an app and is no measure of its answers.
+        bound: What the metric itself takes for good, where a case asks for nothing else.
     """
 
     higher_is_better: bool
     bounded: bool
+    bound: Bound | None = None
 
 
 def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scale:
@@ -40,7 +43,23 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
             raise
     ends = getattr(source, "range", None)
     bounded = isinstance(ends, tuple) and all(math.isfinite(end) for end in ends)
-    return Scale(higher_is_better=bool(getattr(source, "higher_is_better")), bounded=bounded)  # noqa: B009
+    bound = getattr(source, "bound", None)
+    return Scale(
+        higher_is_better=bool(getattr(source, "higher_is_better")),  # noqa: B009 - of a class or of an instance
+        bounded=bounded,
+        bound=bound if isinstance(bound, Bound) else None,
+    )
+
+
+class Scales(dict[str, "Scale | None"]):
+    """Metric to its scale, each looked up once; None where nobody knows the metric."""
+
+    def __missing__(self, metric: str) -> Scale | None:
+        try:
+            self[metric] = find_scale(metric)
+        except LLMOpsError:
+            self[metric] = None
+        return self[metric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +109,48 @@ def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
     return tuple(sorted({score.signature for score in result.scores if score.metric == metric}))
 
 
-def is_fact(base: CaseResult, new: CaseResult, before: Sequence[float], after: Sequence[float]) -> bool:
+def is_steady(result: CaseResult, scales: Scales, *, repeats: int = 1) -> bool:
     """
-    Whether the difference of a reading is one of the app and no chance.
+    Whether at least that many repeats of a case gave one and the same answer and the same scores.
 
-    It is where every repeat gave the same answer and the same score on each side, the baseline having
-    at least two: a single one says nothing of how the next would have been.
+    Two such repeats say that the app does not vary here; one says nothing of how the next would be.
+    Seconds and dollars may vary.
     """
-    several = 2
+    answers = answer_digests(result)
     return (
-        len(before) >= several
-        and len(set(before)) == 1
-        and len(set(after)) == 1
-        and len({output.text for output in base.outputs}) <= 1
-        and len({output.text for output in new.outputs}) <= 1
+        len(answers) >= repeats
+        and len(set(answers)) == 1
+        and all(
+            len(set(values)) == 1
+            for metric, values in values_by_metric(result).items()
+            if (scale := scales[metric]) is not None and scale.bounded
+        )
     )
+
+
+def is_fact(base: CaseResult, new: CaseResult, scales: Scales) -> bool:
+    """Whether what differs between two results of a case is the app's doing and no chance."""
+    return is_steady(base, scales, repeats=STEADY) and is_steady(new, scales)
+
+
+STEADY = 2
+"""Equal repeats of a baseline that make its case a steady one."""
+
+
+def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
+    """The result as it was after so many repeats."""
+    return replace(
+        result,
+        outputs=tuple(output for output in result.outputs if output.repeat < repeats),
+        scores=tuple(score for score in result.scores if score.repeat < repeats),
+        failures=tuple(failure for failure in result.failures if failure.repeat < repeats),
+        answers=result.answers[:repeats],
+    )
+
+
+def count_repeats(result: CaseResult) -> int:
+    """How often the app was asked, failed repeats included."""
+    asked = [output.repeat for output in result.outputs]
+    asked += [failure.repeat for failure in result.failures]
+    asked += [score.repeat for score in result.scores]
+    return max(len(result.answers), max(asked, default=-1) + 1)

@@ -29,7 +29,7 @@ def calculate(name: str, values: Sequence[float]) -> float:
         ValueError: The name is none of `NAMES`.
     """
     if name == "mean":
-        return float(values[0] if len(values) == 1 else statistics.mean(values))
+        return float(values[0] if min(values) == max(values) else statistics.mean(values))
     if name == "sum":
         return math.fsum(values)
     if name == "min":

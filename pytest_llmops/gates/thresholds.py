@@ -13,6 +13,8 @@ from pytest_llmops.records import (
     CaseResult,
     Check,
     Failure,
+    Golden,
+    Outcome,
     Score,
     Sign,
     SuiteCheck,
@@ -56,8 +58,10 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
     if broken := _app_breakage(result):
         return tuple(
-            Verdict(check=check, outcome="error", case=result.case, reason=broken)
-            for check in ([describe_check(check) for check in case.checks] or ["answered"])
+            Verdict(check=name, outcome="error", metric=metric, case=result.case, reason=broken)
+            for name, metric in (
+                [(describe_check(check), check.metric) for check in case.checks] or [("answered", "")]
+            )
         )
     if not case.checks:
         return (Verdict(check="answered", outcome="passed", case=result.case),)
@@ -76,21 +80,38 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
         return Verdict(
             check=name,
             outcome="error",
+            metric=check.metric,
             cases=len(unscored),
             reason=f"{_counted(unscored)} could not be scored: {next(iter(unscored.values()))}",
             evidence=tuple(unscored),
         )
     values = list(case_means(check.metric, results).values())
     if not values:
-        return Verdict(check=name, outcome="error", cases=0, reason=f"nothing was scored by {check.metric}")
+        reason = f"nothing was scored by {check.metric}"
+        return Verdict(check=name, outcome="error", metric=check.metric, cases=0, reason=reason)
     if check.statistic not in statistic.NAMES:
         reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
-        return Verdict(check=name, outcome="error", cases=len(values), reason=reason)
+        return Verdict(check=name, outcome="error", metric=check.metric, cases=len(values), reason=reason)
     observed = statistic.calculate(check.statistic, values)
     passed = True
     if check.comparison is not None and check.threshold is not None:
         passed = holds(observed, Bound(comparison=check.comparison, threshold=check.threshold))
-    return Verdict(check=name, outcome="passed" if passed else "failed", observed=observed, cases=len(values))
+    outcome: Outcome = "passed" if passed else "failed"
+    return Verdict(check=name, outcome=outcome, metric=check.metric, observed=observed, cases=len(values))
+
+
+def count_tests(goldens: Sequence[Golden]) -> int:
+    """
+    How many single readings of cases a run can test, for the correction of each one's p-value.
+
+    A case has its own checks, and one more for each metric of the suite that it does not check itself.
+    """
+    return sum(
+        len(case.checks)
+        + len({check.metric for check in golden.suite} - {check.metric for check in case.checks})
+        for golden in goldens
+        for case in golden.cases
+    )
 
 
 def case_scores(metric: str, result: CaseResult) -> list[Score]:
@@ -141,7 +162,7 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
     name = describe_check(check)
     if reason := scoring_breakage(check.metric, result):
-        return Verdict(check=name, outcome="error", case=result.case, reason=reason)
+        return Verdict(check=name, outcome="error", metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
     observed = statistic.calculate("mean", [score.value for score in scores])
     # The reason of the repeat that holds the bound least is the one that people look for.
@@ -150,6 +171,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     return Verdict(
         check=name,
         outcome="passed" if holds(observed, check) else "failed",
+        metric=check.metric,
         case=result.case,
         observed=observed,
         reason=telling.reason,
@@ -166,7 +188,7 @@ def _app_breakage(result: CaseResult) -> str:
     for failure in result.failures:
         if not failure.metric:
             return _told(failure, result)
-    return "" if result.outputs else "the app gave no output"
+    return "" if result.outputs or result.scores else "the app gave no output"
 
 
 def _told(failure: Failure, result: CaseResult) -> str:

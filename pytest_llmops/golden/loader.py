@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
 from pytest_llmops.golden.document import (
@@ -45,7 +45,7 @@ Read = dict[str, tuple[tuple[Check, ...], Metric]]
 """Entries under one `checks`, by name as written."""
 
 
-def load_golden(path: str | Path, *, root: Path | None = None) -> Golden:
+def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = True) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
 
@@ -55,6 +55,7 @@ def load_golden(path: str | Path, *, root: Path | None = None) -> Golden:
     Args:
         path: A relative one starts at `root`.
         root: The project's folder, the current one by default; paths in the file start there too.
+        stamps: Whether the prompts and data that the file names must be there.
 
     Raises:
         GoldenError: With everything that is wrong in the file, in the order of its lines.
@@ -68,7 +69,7 @@ def load_golden(path: str | Path, *, root: Path | None = None) -> Golden:
         raise GoldenError([_problem(shown, error.mistake, {})]) from None
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
-    reading = _Reading(document if isinstance(document, Table) else Table(), root)
+    reading = _Reading(document if isinstance(document, Table) else Table(), root if stamps else None)
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
         raise GoldenError(_problem(shown, mistake, reading.ids) for mistake in ordered)
@@ -85,14 +86,15 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(self, document: Table, root: Path) -> None:
+    def __init__(self, document: Table, root: Path | None) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
         self._encoder: str | None = _kept(document.get("encoder"), str)
         self._check_ids()
-        self._check_prompts(root)
+        for name in ("prompts", "data"):
+            self._check_paths(name, root)
         self._shared = self._read_checks(document, ())
         self._own = [self._read_checks(entry, ("cases", at)) for at, entry in enumerate(self._entries)]
         self._needs = Needs(document, self._entries)
@@ -108,6 +110,7 @@ class _Reading:
             app=self._document.get("app"),
             encoder=self._encoder or "default",
             prompts=tuple(self._document.get("prompts", ())),
+            data=tuple(self._document.get("data", ())),
             sha256=digest,
         )
 
@@ -120,7 +123,7 @@ class _Reading:
             relevant=tuple(entry.get("relevant", ())),
             checks=tuple(check for checks, _ in applied.values() for check in checks),
             tags=tuple(entry.get("tags", ())),
-            repeats=int(entry["repeats"]) if "repeats" in entry else None,
+            repeats=_repeats(entry.get("repeats")),
             source=Source(path=path, line=self._entries.lines[at]),
         )
 
@@ -144,14 +147,14 @@ class _Reading:
                 self._note(place, f"the id {excerpt(written)} is used twice; first on line {first[written]}")
             first.setdefault(written, line_of(self._document, place))
 
-    def _check_prompts(self, root: Path) -> None:
-        for at, path in enumerate(_kept(self._document.get("prompts"), Row, Row())):
+    def _check_paths(self, name: str, root: Path | None) -> None:
+        for at, path in enumerate(_kept(self._document.get(name), Row, Row())):
             if not isinstance(path, str) or not path:
                 continue
             if os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117  # a text that may be no path
-                self._note(("prompts", at), f"{excerpt(path)} must lie in the project and start at its root")
-            elif missing := find_missing_path(path, root):
-                self._note(("prompts", at), f"{excerpt(path)}: {missing}")
+                self._note((name, at), f"{excerpt(path)} must lie in the project and start at its root")
+            elif root is not None and (missing := find_missing_path(path, root)):
+                self._note((name, at), f"{excerpt(path)}: {missing}")
 
     def _check_needs(self) -> None:
         for at in range(len(self._entries)):
@@ -193,6 +196,10 @@ class _Reading:
 def _kept(value: Any, kind: type, otherwise: Any = None) -> Any:
     """The value where it is of that kind."""
     return value if isinstance(value, kind) else otherwise
+
+
+def _repeats(value: Any) -> int | Literal["auto"] | None:
+    return value if value is None or value == "auto" else int(value)
 
 
 def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:

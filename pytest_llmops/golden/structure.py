@@ -95,8 +95,8 @@ def _missing(key: str) -> str:
 
 def _type(name: str, value: Any, asked: Any) -> str:
     kinds = [asked] if isinstance(asked, str) else list(asked)
-    if name == "repeats" and value == "auto":
-        return "repeats: auto is not available in this version; write a whole number"
+    if name == "repeats":
+        return _REPEATS + described(value)
     wanted = [_KINDS[kind] for kind in kinds]
     listed = " or ".join(filter(None, [", ".join(wanted[:-1]), wanted[-1]]))
     said = f"{name} must be {listed}, not {described(value)}"
@@ -108,6 +108,9 @@ def _type(name: str, value: Any, asked: Any) -> str:
     if kinds == ["array"] and isinstance(value, str):
         return f"{said}; write it in brackets: [{excerpt(value)}]"
     return said
+
+
+_REPEATS = "repeats must be a whole number or auto, not "
 
 
 def _too_long(name: str, value: Any, asked: Any) -> str:
@@ -136,6 +139,8 @@ def _version(name: str, value: Any, asked: Any) -> str:
 
 
 def _pattern(name: str, value: Any, _asked: Any) -> str:
+    if name == "repeats":
+        return _REPEATS + described(value)
     if name != "app":
         return f"{name} holds a space, a colon or a parenthesis: {excerpt(value)}"
     return f"{name} must be module:attribute, such as shop.bot:answer, not {excerpt(value)}"

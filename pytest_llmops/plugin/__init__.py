@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from pytest_llmops.plugin.tested import Llm, Measured
     from pytest_llmops.records import Span
 
+LOOSEN = "--llm-allow-loosening"
 _GROUP = "llm (golden sets and LLM assertions)"
 
 # flag, what argparse is told. The setting is the flag's name without `--llm-`.
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("app", {"metavar": "MODULE:ATTR", "help": "the app under test; overrides what golden files name"}),
-    ("baseline", {"metavar": "RUN.json", "help": "compare with this run; worse is `regressed`"}),
+    (
+        "baseline",
+        {
+            "metavar": "FILE|git:REF",
+            "help": "compare with this (default: golden/baseline.json, if there is one)",
+        },
+    ),
     ("out", {"metavar": "RUN.json", "help": "write the run to this file"}),
     ("record", {"metavar": "MODE", "help": "cassettes: none, once, new (default) or all"}),
-    ("repeats", {"metavar": "N", "help": "ask each case N times, unless it says so itself"}),
+    ("repeats", {"metavar": "N|auto", "help": "ask each case N times, or again while a verdict is open"}),
+    ("budget", {"metavar": "USD", "help": "what model calls may cost: 2.50, or '500 calls'"}),
     ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 150)"}),
     ("timeout-s", {"metavar": "S", "help": "time limit of one answer in seconds (default 120)"}),
 )
@@ -33,6 +41,7 @@ _INI: tuple[tuple[str, str], ...] = (
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
     ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
+    ("max_repeats", "the most that repeats auto asks a case (default 48)"),
     ("known_failures", "what a case that failed in the baseline too does: pass, warn (default) or fail"),
 )
 
@@ -48,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llm", _GROUP)
     group.addoption(
         "--llm-golden", action="store_true", help="run golden sets: the paths given, or ini llm_golden"
+    )
+    group.addoption(
+        "--llm-accept", action="store_true", help="take new cases of this run into golden/baseline.json"
+    )
+    group.addoption(
+        LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
     )
     for name, told in _OPTIONS:
         group.addoption(f"--llm-{name}", default=None, **told)
@@ -97,9 +112,13 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
     flags = {name: config.getoption(f"llm_{name}") for name in names}
     for name in ("out", "baseline"):  # a path that is typed starts where it is typed
-        if flags[name] is not None:
+        if flags[name] is not None and not (name == "baseline" and _is_no_path(flags[name])):
             flags[name] = str(config.invocation_params.dir / flags[name])
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
+
+
+def _is_no_path(baseline: str) -> bool:
+    return baseline == "none" or baseline.startswith("git:")
 
 
 @pytest.fixture(scope="session")

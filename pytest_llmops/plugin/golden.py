@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,15 +17,18 @@ from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.plugin import MARKERS
+from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
-from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.loosening import render_loosened
+from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
-from pytest_llmops.runner.execution import Work
-from pytest_llmops.runner.golden_run import hide, make_run
+from pytest_llmops.runner.golden_run import hide, make_run, open_asking
+from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.runner.work import Work
+from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
 
 _NAMED = 5
 _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
@@ -46,6 +51,7 @@ class GoldenPlugin:
     shared: Session
     goldens: Mapping[Path, Golden]
     judge: Judge
+    yardstick: Yardstick
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     known: int = 0
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
@@ -76,7 +82,8 @@ class GoldenPlugin:
             problems = [problem for golden in goldens.values() for problem in _wrong_tags(golden)]
             if problems:
                 raise GoldenError(problems)
-            base = load_run(settings.path(settings.baseline)) if settings.baseline else None
+            prompt_versions(list(goldens.values()), settings.root)  # a broken prompt file is told here
+            yardstick = find_yardstick(settings, list(goldens.values()))
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
@@ -84,7 +91,8 @@ class GoldenPlugin:
         return cls(
             shared=session,
             goldens=goldens,
-            judge=Judge(tuple(goldens.values()), base),
+            judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews),
+            yardstick=yardstick,
         )
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -115,7 +123,8 @@ class GoldenPlugin:
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
         if file.golden.path not in self.shared.executions:
-            self.shared.start(file.golden, self.needed[file.golden.path].values(), app)
+            asking = open_asking([file.golden], self.yardstick.base, self.shared.settings)
+            self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
@@ -163,6 +172,23 @@ class GoldenPlugin:
         self._write(settings.path(settings.home) / "runs" / "last.json")
         if settings.out and not self._write(settings.path(settings.out)):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if self.yardstick.loosened and not _may_loosen(session.config):
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if session.config.getoption("llm_accept") and not self._accept():
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _accept(self) -> bool:
+        if self.run is None:
+            return False
+        try:
+            self.shared.problems.append(accept_into_baseline(self.run, self.shared.settings))
+        except LLMOpsError as error:
+            self.shared.problems.append(f"nothing was accepted: {error}")
+        except OSError as error:
+            self.shared.problems.append(f"nothing was accepted: {error.filename}: {error.strerror}")
+        else:
+            return True
+        return False
 
     def _write(self, path: Path) -> bool:
         if self.run is None:
@@ -191,6 +217,9 @@ class GoldenPlugin:
         problems = self.shared.all_problems()
         if self.known:
             problems.insert(0, f"{self.known} of the failures were in the baseline too (known_failures)")
+        problems += render_loosened(self.yardstick.loosened)
+        if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
+            problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
             terminalreporter.write_line(line)
@@ -200,6 +229,12 @@ class GoldenPlugin:
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
         return () if None in results else self.judge_suite(golden, [each for each in results if each])
+
+
+def _may_loosen(config: pytest.Config) -> bool:
+    """Whether the pipeline allows it: a flag in the repository's own settings does not count."""
+    by_pipeline = (*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")))
+    return LOOSEN in map(str, by_pipeline)
 
 
 def _holds_plain_tests(path: Path) -> bool:

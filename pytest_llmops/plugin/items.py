@@ -16,7 +16,8 @@ from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
-from pytest_llmops.runner.execution import Work, plan
+from pytest_llmops.runner.work import Work, plan
+from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
@@ -39,7 +40,7 @@ class GoldenFile(pytest.File):
     def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
         file.plugin, file.golden = plugin, golden
-        file.works = {work.case.id: work for work in plan(golden, plugin.shared.settings.repeats)}
+        file.works = {work.case.id: work for work in _plan(golden, plugin.shared.settings)}
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -120,7 +121,7 @@ class CaseItem(GoldenItem):
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         self.result = session.wait(self.parent.golden, self.work)
         for score in self.result.scores:
-            suffix = f"[{score.repeat}]" if self.work.repeats > 1 else ""
+            suffix = f"[{score.repeat}]" if self.work.most or self.work.repeats > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
         return self.parent.plugin.judge.judge_case(self.work.case, self.result)
 
@@ -147,14 +148,17 @@ class SuiteItem(GoldenItem):
         file = self.parent
         results = [session.wait(file.golden, work) for work in file.works.values()]
         verdicts = file.plugin.judge_suite(file.golden, results)
-        pairs = zip(file.golden.suite, verdicts, strict=True)
-        return tuple(verdict for check, verdict in pairs if check.metric == self.metric)
+        return tuple(verdict for verdict in verdicts if verdict.metric == self.metric)
 
     def render(self) -> str:
         return render_suite(self.verdicts)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.name
+
+
+def _plan(golden: Golden, settings: Settings) -> list[Work]:
+    return plan(golden, settings.repeats, settings.max_repeats)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.looks import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_worker, join
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
 from pytest_llmops.runner.asking import Asker
-from pytest_llmops.runner.execution import Execution, Work
-from pytest_llmops.runner.golden_run import named_app, open_asker, open_execution, open_recorder
+from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.execution import Execution, latest
+from pytest_llmops.runner.golden_run import (
+    named_app,
+    open_asker,
+    open_budget,
+    open_execution,
+    open_recorder,
+    tell_budget,
+)
 from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings, load_settings
 from pytest_llmops.traces import capture
 
@@ -45,6 +59,7 @@ class Session:
         store: Where results are shared, under xdist.
         problems: Sentences about what could not be kept beside the cases.
         executions: By golden file, since each may name another app.
+        rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
         started_s: Monotonic clock, for the summary.
     """
 
@@ -52,6 +67,8 @@ class Session:
     scorer: Scorer = field(default_factory=Scorer)
     store: SharedStore | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
+    rounds: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
+    budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
@@ -74,6 +91,11 @@ class Session:
                 controller = Controller.of(config)
                 config.pluginmanager.register(controller, "llmops-controller")
                 session.store = controller.store
+            try:
+                ledger = session.store.ledger if session.store else None
+                session.budget = open_budget(session.settings, ledger)
+            except LLMOpsError as error:
+                raise pytest.UsageError(str(error)) from None
             config.stash[_STASH] = session
             config.add_cleanup(session.close)
         return config.stash[_STASH]
@@ -81,41 +103,66 @@ class Session:
     @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings)
+            self._recorder = open_recorder(self.settings, self.budget)
         return self._recorder
 
-    def asker(self, app: App) -> Asker:
+    def asker(self, app: App, golden: Golden | None = None) -> Asker:
         """What asks an app; one for each app, so that an async one keeps its loop."""
         if id(app) not in self._askers:  # which keeps it alive, so that no other app gets its id
-            self._askers[id(app)] = open_asker(app, self.recorder, self.settings)
+            prompts = prompt_versions([golden] if golden else [], self.settings.root)
+            self._askers[id(app)] = open_asker(app, self.recorder, self.settings, prompts)
         return self._askers[id(app)]
 
-    def start(self, golden: Golden, works: Iterable[Work], app: App | None) -> None:
+    def start(self, golden: Golden, works: Iterable[Work], app: App | None, asking: Asking) -> None:
         """
         Put cases of a golden file in work, ahead of their items; only this worker's share under xdist.
 
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        execution = self._execution(golden, app)
-        for work in works:
-            if self.store is None or self.store.is_mine(work.id):
-                execution.submit(work)
+        self._execution(golden, app)
+        works = list(works)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
+        self._submit(golden, works)
+        if any(work.most for work in works):
+            self.rounds[golden.path] = _on_thread(
+                lambda: ask_in_rounds(
+                    works, lambda asked: self._fetch(golden, asked), asking, self._may_go_on
+                )
+            )
 
     def wait(self, golden: Golden, work: Work) -> CaseResult:
-        """The result of a case: by its owner if that worker is at it, else done here."""
+        """The last result of a case, once nothing about its golden file is open that repeats could close."""
+        rounds = self.rounds.get(golden.path)
+        return self._wait(golden, work) if rounds is None else rounds.result()[work.id]
+
+    def _fetch(self, golden: Golden, works: Sequence[Work]) -> list[CaseResult]:
+        self._submit(golden, works)
+        return [self._wait(golden, work) for work in works]
+
+    def _submit(self, golden: Golden, works: Iterable[Work]) -> None:
+        for work in works:
+            if self.store is None or self.store.is_mine(work.id):
+                self.executions[golden.path].submit(work)
+
+    def _wait(self, golden: Golden, work: Work) -> CaseResult:
+        """The result of a piece of work: by its owner if that worker is at it, else done here."""
         if self.store is not None:
             owner = self.store.owner(work.id)
             while True:
-                result = self.store.read(work.id)
+                result = self.store.read(work.key)
                 if result is not None:
                     return result
+                if work.begun and not self._may_go_on():  # its owner may have stopped for the same reason
+                    return work.begun
                 if owner == self.store.worker or not self.store.is_working(owner, golden.path):
                     break
                 time.sleep(_LOOK_S)
         return self.executions[golden.path].submit(work).result()
+
+    def _may_go_on(self) -> bool:
+        return self.budget is None or not self.budget.is_spent
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a coroutine to its end on the session's loop, from whatever thread or loop the caller is in."""
@@ -125,6 +172,7 @@ class Session:
         """Sentences about what this process could not keep."""
         strays = capture.count_strays()
         told = [f"{strays} spans {_STRAY}"] if strays else []
+        told += tell_budget(self.budget)
         return [*self.problems, *(self._recorder.problems if self._recorder else ()), *told]
 
     def all_problems(self) -> list[str]:
@@ -134,7 +182,7 @@ class Session:
     def results(self) -> Mapping[str, CaseResult]:
         """What this process, or every process of the session, has finished, by item id."""
         if self.store is not None:
-            return self.store.read_all()
+            return latest(self.store.read_all())
         return {
             case: result
             for execution in self.executions.values()
@@ -157,6 +205,24 @@ class Session:
         if golden.path not in self.executions:
             under_test: Any = named_app(golden, self.settings) if app is None else app
             self.executions[golden.path] = open_execution(
-                self.asker(under_test), self.settings, scorer=self.scorer, store=self.store
+                self.asker(under_test, golden),
+                self.settings,
+                scorer=self.scorer,
+                store=self.store,
+                budget=self.budget,
             )
         return self.executions[golden.path]
+
+
+def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:
+    """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
+    done: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="llmops-rounds", daemon=True).start()
+    return done

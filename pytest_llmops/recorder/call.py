@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 
@@ -54,6 +54,16 @@ class Call:
     offset_s: float = 0.0
     duration_s: float = 0.0
     waited_s: float = 0.0
+
+
+class Purse(Protocol):
+    """What pays for the calls that are made; asked before each one."""
+
+    def permit(self, provider: str, model: str | None) -> None:
+        """Raises BudgetError where the call may not be made."""
+
+    def charge(self, call: Call) -> None:
+        """Told once of each call that it permitted, answered or not."""
 
 
 @dataclass(slots=True, kw_only=True)

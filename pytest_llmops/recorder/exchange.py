@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.call import Call, CallLog, CallOutcome
+from pytest_llmops.recorder.call import Call, CallLog, CallOutcome, Purse
 from pytest_llmops.recorder.cassette import Recorded
 from pytest_llmops.recorder.differences import differences, nearest_call
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
@@ -45,8 +45,9 @@ class Recording:
         mode: RecordMode,
         redaction: Redaction,
         report: Callable[[str], None],
+        purse: Purse | None = None,
     ) -> None:
-        self.log, self.mode, self.redaction = log, mode, redaction
+        self.log, self.mode, self.redaction, self.purse = log, mode, redaction, purse
         self.lines: list[dict[str, Any]] = []
         self.open: dict[int, Exchange] = {}
         self._local, self._committed, self._report = local, committed, report
@@ -125,6 +126,7 @@ class Exchange:
         self.duration_s = 0.0
         self._recording, self._shelf, self._identity, self._nth = recording, shelf, identity, nth
         self._reason = ""
+        self._purse: Purse | None = None  # of a call that it permitted
         self._differences: list[str] = []
         self._started = time.time()
         self._clock = time.perf_counter()
@@ -144,6 +146,8 @@ class Exchange:
             self._recording.log.error = self._recording.log.error or error
             self.fail(f"it is not recorded, and {self._recording.rule()}: {self._reason}")
             raise error
+        if self._recording.purse is not None:
+            self._pay(self._recording.purse)
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
         """Log and keep an answer; `whole` is false when the app stopped reading."""
@@ -185,6 +189,15 @@ class Exchange:
             self._reason = f"of something that cannot be told: redacting it raised {type(failure).__name__}"
         self._recording.release(self._identity.key, self._nth)
         self._close("failed", None, Reply(), status)
+
+    def _pay(self, purse: Purse) -> None:
+        try:
+            purse.permit(self._identity.provider, self._identity.model)
+        except CassetteError as error:
+            self._recording.log.error = self._recording.log.error or error
+            self.fail(str(error))
+            raise
+        self._purse = purse
 
     def _abandon(self, body: Any, reply: Reply) -> None:
         self._reason += " (the app left the stream unread, so it is not kept)"
@@ -233,31 +246,32 @@ class Exchange:
         self._recording.open.pop(id(self), None)
         identity, log = self._identity, self._recording.log
         waited_s = time.perf_counter() - self._clock
-        log.calls.append(
-            Call(
-                provider=identity.provider,
-                path=identity.path,
-                kind=identity.kind,
-                model=identity.model,
-                request=identity.body,
-                key=identity.key,
-                repeat=log.repeat,
-                nth=self._nth,
-                outcome=outcome,
-                reason=self._reason,
-                response=body,
-                text=reply.text if identity.kind != "embeddings" else None,
-                model_reported=reply.model,
-                prompt_tokens=reply.prompt_tokens,
-                completion_tokens=reply.completion_tokens,
-                fingerprint=reply.fingerprint,
-                status=status,
-                started=self._started,
-                offset_s=self._offset_s,
-                duration_s=self.duration_s,
-                waited_s=waited_s,
-            )
+        call = Call(
+            provider=identity.provider,
+            path=identity.path,
+            kind=identity.kind,
+            model=identity.model,
+            request=identity.body,
+            key=identity.key,
+            repeat=log.repeat,
+            nth=self._nth,
+            outcome=outcome,
+            reason=self._reason,
+            response=body,
+            text=reply.text if identity.kind != "embeddings" else None,
+            model_reported=reply.model,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            fingerprint=reply.fingerprint,
+            status=status,
+            started=self._started,
+            offset_s=self._offset_s,
+            duration_s=self.duration_s,
+            waited_s=waited_s,
         )
+        log.calls.append(call)
+        if self._purse is not None:
+            self._purse.charge(call)
         self._recording.lines.append({
             "kind": identity.kind, "model": identity.model, "provider": identity.provider,
             "path": identity.path, "nth": self._nth, "outcome": outcome, "reason": self._reason,

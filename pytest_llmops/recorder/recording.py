@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import interception
-from pytest_llmops.recorder.call import CallLog
+from pytest_llmops.recorder.call import CallLog, Purse
 from pytest_llmops.recorder.cassette import cassette_path
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.explanation import RunLog
@@ -27,7 +27,7 @@ class Recorder:
         problems: What could not be kept, and why; the answers themselves reached the app.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a recorder needs to know
         self,
         *,
         committed: Path,
@@ -35,6 +35,7 @@ class Recorder:
         mode: RecordMode,
         redact: Callable[[str], str] | None = None,
         explanations: Path | None = None,
+        purse: Purse | None = None,
     ) -> None:
         """
         Take the folders; nothing is read or made yet.
@@ -43,10 +44,11 @@ class Recorder:
             committed: Folder of the cassettes that go into git.
             local: Folder of those of this machine's own models, which cost nothing; never committed.
             redact: Text to text without secrets, for everything that is written; None masks API keys.
+            purse: Asked before a call is made, and told what became of it.
             explanations: Folder of the logs that `explain` reads; `explain` beside `local` when None.
         """
         self.problems: list[str] = []
-        self._committed, self._local, self._mode = committed, local, mode
+        self._committed, self._local, self._mode, self._purse = committed, local, mode, purse
         self._redaction = Redaction(redact)
         self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
         self._installed = False
@@ -92,6 +94,7 @@ class Recorder:
             mode=self._mode,
             redaction=self._redaction,
             report=self._report,
+            purse=self._purse,
         )
         interception.change_late()
         token = interception.current.set(recording)

@@ -17,10 +17,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, Recorder
-from pytest_llmops.records import Failure, Output, Span, Usage
+from pytest_llmops.recorder.model_calls import note_calls
+from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.loops import LoopThread
-from pytest_llmops.runner.usage import sum_known
+from pytest_llmops.runner.prices import usage_of
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -28,7 +29,6 @@ _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _OK = 200
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
-_MILLION = 1_000_000
 
 Asked = tuple[Output | Failure, tuple[Span, ...]]
 
@@ -41,6 +41,7 @@ class Asker:
     Attributes:
         timeout_s: Time limit of one answer, in seconds.
         prices: Model to US dollars for a million prompt and completion tokens.
+        prompts: Name to version of the app's prompts, for the spans of its model calls.
         app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
             an app that blocks its loop must not stop the clock.
     """
@@ -49,6 +50,7 @@ class Asker:
     recorder: Recorder
     timeout_s: float
     prices: Mapping[str, tuple[float, float]]
+    prompts: Mapping[str, str] = field(default_factory=dict)
     app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
 
     async def ask(self, case: str, repeat: int, question: Any) -> Asked:
@@ -112,11 +114,12 @@ class Asker:
                 repeat=repeat,
                 passages=passages_of(spans) if output.passages is None else output.passages,
                 tool_calls=output.tool_calls or tool_calls_of(spans),
-                usage=_usage(log, self.prices) if calls or not log.is_whole else output.usage,
+                usage=usage_of(log, self.prices) if calls or not log.is_whole else output.usage,
                 latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
                 model=output.model or _reported_model(calls),
+                model_calls=note_calls(calls),
             ),
-            (*spans, *(_call_span(index, call) for index, call in enumerate(calls))),
+            (*spans, *(_call_span(index, call, self.prompts) for index, call in enumerate(calls))),
         )
 
     async def _call(self, question: Any) -> Any:
@@ -215,36 +218,7 @@ def _cut_answer(calls: Sequence[Call]) -> str | None:
     return next((call.reason for call in cut if call.key not in answered), None)
 
 
-def _usage(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
-    """Sums over the answered calls; not known where a call may be missing."""
-    answered = [call for call in log.calls if call.outcome != "failed"]
-    if not log.is_whole:
-        return Usage(calls=len(answered), prompt_tokens=None, completion_tokens=None, cost_usd=None)
-    return Usage(
-        calls=len(answered),
-        replayed=sum(call.outcome == "replayed" for call in answered),
-        prompt_tokens=sum_known(call.prompt_tokens for call in answered),
-        completion_tokens=sum_known(_completion_tokens(call) for call in answered),
-        cost_usd=sum_known(_cost_usd(call, prices) for call in answered),
-    )
-
-
-def _completion_tokens(call: Call) -> int | None:
-    return 0 if call.kind == "embeddings" else call.completion_tokens
-
-
-def _cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
-    """By the table of prices; without an entry there, a model of this machine costs nothing."""
-    price = prices.get(call.model_reported or "") or prices.get(call.model or "")
-    if price is None:
-        return 0.0 if call.provider == "loopback" else None
-    completion_tokens = _completion_tokens(call)
-    if call.prompt_tokens is None or completion_tokens is None:
-        return None
-    return (price[0] * call.prompt_tokens + price[1] * completion_tokens) / _MILLION
-
-
-def _call_span(index: int, call: Call) -> Span:
+def _call_span(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
     """A model call as a span, so that an app which traces nothing still shows what it sent."""
     return Span(
         span_id=f"call-{index}",
@@ -253,6 +227,6 @@ def _call_span(index: int, call: Call) -> Span:
         kind="llm",
         start=call.started,
         end=call.started + call.duration_s,
-        attributes={"request": call.request, "response": call.text or ""},
+        attributes={"request": call.request, "response": call.text or "", "prompts": dict(prompts)},
         status=call.outcome,
     )

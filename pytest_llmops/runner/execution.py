@@ -7,67 +7,22 @@ Nothing here knows pytest. A case's future holds its `CaseResult`, whatever beca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
-from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Span
-from pytest_llmops.registry import create_metric
+from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score, Span
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.work import Work
 
 _POLL_S = 0.02
 _MOST_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One case to do: `id` is the item's, `metrics` every one that it is scored with, by name."""
-
-    id: str
-    case: Case
-    repeats: int
-    metrics: tuple[tuple[str, Metric], ...]
-
-
-def plan(golden: Golden, repeats: int) -> list[Work]:
-    """The work of a golden file, in its order; a case is scored for its own checks and the suite's."""
-    return [
-        Work(
-            id=f"{golden.path}::{case.id}",
-            case=case,
-            repeats=case.repeats or repeats,
-            metrics=tuple(_metrics(golden, case).items()),
-        )
-        for case in golden.cases
-    ]
-
-
-def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
-    metrics = {check.metric: create_metric(check.metric, check.options) for check in case.checks}
-    for check in golden.suite:
-        if check.metric in metrics:
-            continue
-        try:
-            metric = create_metric(check.metric, check.options)
-        except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
-            continue
-        if _can_score(metric, case):
-            metrics[check.metric] = metric
-    return metrics
-
-
-def _can_score(metric: Metric, case: Case) -> bool:
-    """Whether a suite's metric says anything of this case: without a reference it cannot."""
-    return not (
-        ("reference" in metric.needs and case.reference is None)
-        or ("relevant" in metric.needs and not case.relevant)
-    )
 
 
 @dataclass(slots=True)
@@ -78,6 +33,7 @@ class Execution:
     Attributes:
         concurrency: Questions to the app that may be open at once.
         seal: Applied to a finished result before anybody sees it; masks what a leak check found.
+        budget: What further repeats may cost; one that it stops is given up, and no error.
         store: Where the processes of a session share results; None when this is the only one.
     """
 
@@ -86,6 +42,7 @@ class Execution:
     concurrency: int
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
+    budget: Budget | None = None
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
@@ -97,16 +54,14 @@ class Execution:
 
     def submit(self, work: Work) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
-        if work.id not in self._futures:
-            self._futures[work.id] = self._loop.submit(self._do_once(work))
-        return self._futures[work.id]
+        if work.key not in self._futures:
+            self._futures[work.key] = self._loop.submit(self._do_once(work))
+        return self._futures[work.key]
 
     def finished(self) -> dict[str, CaseResult]:
-        """The results there are, by item id."""
-        done = {
-            case: future for case, future in self._futures.items() if future.done() and not future.cancelled()
-        }
-        return {case: future.result() for case, future in done.items() if future.exception() is None}
+        """The results there are, by item id; of a case that was asked again the last."""
+        done = [each for each in self._futures.values() if each.done() and not each.cancelled()]
+        return latest(future.result() for future in done if future.exception() is None)
 
     def close(self) -> None:
         """Stop within moments: what is not finished is given up, threads of the app are left behind."""
@@ -119,32 +74,45 @@ class Execution:
         if self.store is None:
             return await self._do(work)
         while True:
-            result = self.store.read(work.id)
+            result = self.store.read(work.key)
             if result is not None:
                 return result
             async with self._leases:
-                with self.store.lease(work.id) as granted:
-                    if granted and self.store.read(work.id) is None:
-                        if self.store.count_try(work.id) > _MOST_TRIES:
+                with self.store.lease(work.key) as granted:
+                    if granted and self.store.read(work.key) is None:
+                        if self.store.count_try(work.key) > _MOST_TRIES:
                             result = _deadly(work)
                         else:
                             result = await self._do(work)
-                        self.store.write(result)
+                        self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
 
     async def _do(self, work: Work) -> CaseResult:
-        answers = await asyncio.gather(*(self._ask(work, repeat) for repeat in range(work.repeats)))
+        begun = work.begun
+        asked = range(count_repeats(begun) if begun else 0, work.repeats)
+        answers = await asyncio.gather(*(self._ask(work, repeat) for repeat in asked))
         outputs = [(output, spans) for output, spans in answers if isinstance(output, Output)]
         failures = [output for output, _ in answers if isinstance(output, Failure)]
+        if begun and failures and self.budget and self.budget.is_spent:
+            return begun
         results = await self._score(work, outputs)
         return self.seal(
             CaseResult(
                 case=work.id,
                 input_hash=input_hash(work.case),
-                outputs=tuple(output for output, _ in outputs),
-                scores=tuple(result for result in results if isinstance(result, Score)),
-                failures=(*failures, *(result for result in results if isinstance(result, Failure))),
+                outputs=(*(begun.outputs if begun else ()), *(output for output, _ in outputs)),
+                scores=(
+                    *(begun.scores if begun else ()),
+                    *(result for result in results if isinstance(result, Score)),
+                ),
+                failures=(
+                    *(begun.failures if begun else ()),
+                    *failures,
+                    *(result for result in results if isinstance(result, Failure)),
+                ),
+                checks=work.case.checks,
+                auto=work.most,
             )
         )
 
@@ -170,6 +138,15 @@ class Execution:
         ]
         named = zip(work.metrics, await asyncio.gather(*jobs), strict=False)
         return [replace(result, metric=name) for (name, _), results in named for result in results]
+
+
+def latest(results: Iterable[CaseResult]) -> dict[str, CaseResult]:
+    """Item id to result, of several of one case the one with the most repeats."""
+    found: dict[str, CaseResult] = {}
+    for result in results:
+        if result.case not in found or count_repeats(found[result.case]) < count_repeats(result):
+            found[result.case] = result
+    return found
 
 
 def _deadly(work: Work) -> CaseResult:

@@ -5,30 +5,37 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pytest_llmops.errors import AppError
+from pytest_llmops.gates.looks import Asking
+from pytest_llmops.gates.thresholds import count_tests
 from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Failure, Golden, Run
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
-from pytest_llmops.runner.execution import Execution, plan
+from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.signature import sign_run
+from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.usage import sum_usage
+from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
 from pytest_llmops.traces.texts import rewrite
 
 
-def run_golden(
+def run_golden(  # noqa: PLR0913 - the public door
     golden: Golden,
     app: App | None = None,
     *,
-    repeats: int | None = None,
+    baseline: Run | None = None,
+    repeats: int | Literal["auto"] | None = None,
     settings: Settings | None = None,
     problems: list[str] | None = None,
 ) -> Run:
@@ -37,7 +44,9 @@ def run_golden(
 
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
-        repeats: How often each case is asked, unless it says so itself.
+        baseline: What `compare` will hold the run against; with repeats `auto` it decides on them.
+        repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
+            verdict is open.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
         problems: Gets sentences about what could not be kept beside the results.
 
@@ -46,17 +55,48 @@ def run_golden(
     """
     settings = settings or Settings()
     app = named_app(golden, settings) if app is None else app
-    recorder = open_recorder(settings)
-    execution = open_execution(open_asker(app, recorder, settings), settings)
+    budget = open_budget(settings)
+    recorder = open_recorder(settings, budget)
+    asker = open_asker(app, recorder, settings, prompt_versions([golden], settings.root))
+    execution = open_execution(asker, settings, budget=budget)
+    works = plan(golden, repeats or settings.repeats, settings.max_repeats)
+
+    def fetch(asked: Sequence[Work]) -> list[CaseResult]:
+        futures = [execution.submit(work) for work in asked]
+        return [future.result() for future in futures]
+
     try:
-        futures = [execution.submit(work) for work in plan(golden, repeats or settings.repeats)]
-        results = [future.result() for future in futures]
+        asking = open_asking([golden], baseline, settings)
+        results = ask_in_rounds(works, fetch, asking, may_go_on=lambda: not (budget and budget.is_spent))
     finally:
         execution.close()
         recorder.uninstall()
     if problems is not None:
         problems.extend(recorder.problems)
-    return make_run([golden], results, settings)
+        problems.extend(tell_budget(budget))
+    return make_run([golden], results.values(), settings, repeats=repeats)
+
+
+def open_asking(goldens: Sequence[Golden], baseline: Run | None, settings: Settings) -> Asking:
+    """What decides on further repeats of the cases of golden files."""
+    return Asking(
+        base={result.case: result for result in baseline.results} if baseline else {},
+        suite={golden.path: golden.suite for golden in goldens},
+        most=settings.max_repeats,
+        tests=count_tests(goldens),
+    )
+
+
+def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
+    """The budget that the settings name; `file` is shared by the processes of a session."""
+    return Budget.read(settings.budget, settings.prices, file) if settings.budget else None
+
+
+def tell_budget(budget: Budget | None) -> list[str]:
+    """A sentence for the summary where a budget ended the run's repeats."""
+    if budget is None or not budget.is_spent:
+        return []
+    return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 
 
 def named_app(golden: Golden, settings: Settings) -> App:
@@ -70,7 +110,7 @@ def named_app(golden: Golden, settings: Settings) -> App:
     return resolve_app(path, settings.root)
 
 
-def open_recorder(settings: Settings) -> Recorder:
+def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     """The recorder of this process, listening; to be uninstalled at the end."""
     home = settings.path(settings.home)
     cache.use_cache(home / "cache")
@@ -79,19 +119,33 @@ def open_recorder(settings: Settings) -> Recorder:
         local=home / "cassettes",
         mode=settings.record,
         redact=_stand_in,
+        purse=budget,
     )
     recorder.install()
     return recorder
 
 
-def open_asker(app: App, recorder: Recorder, settings: Settings) -> Asker:
+def open_asker(
+    app: App, recorder: Recorder, settings: Settings, prompts: Mapping[str, str] | None = None
+) -> Asker:
     """What asks one app; its spans are listened to from now on."""
     capture.install()
-    return Asker(app=app, recorder=recorder, timeout_s=settings.timeout_s, prices=settings.prices)
+    return Asker(
+        app=app,
+        recorder=recorder,
+        timeout_s=settings.timeout_s,
+        prices=settings.prices,
+        prompts=prompts or {},
+    )
 
 
 def open_execution(
-    asker: Asker, settings: Settings, *, scorer: Scorer | None = None, store: SharedStore | None = None
+    asker: Asker,
+    settings: Settings,
+    *,
+    scorer: Scorer | None = None,
+    store: SharedStore | None = None,
+    budget: Budget | None = None,
 ) -> Execution:
     """Cases of one app, ready to be submitted; to be closed at the end."""
     return Execution(
@@ -100,14 +154,23 @@ def open_execution(
         concurrency=settings.concurrency,
         seal=seal_result,
         store=store,
+        budget=budget,
     )
 
 
-def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings: Settings) -> Run:
+def make_run(
+    goldens: Sequence[Golden],
+    results: Iterable[CaseResult],
+    settings: Settings,
+    *,
+    repeats: int | Literal["auto"] | None = None,
+) -> Run:
     """The results with what made them, ready to be written."""
     results = sorted(results, key=lambda result: result.case)
     return Run(
-        signature=sign_run(goldens, results, app=settings.app, root=settings.root),
+        signature=sign_run(
+            goldens, results, app=settings.app, root=settings.root, repeats=repeats or settings.repeats
+        ),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_usage(output.usage for result in results for output in result.outputs),

@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
+from pytest_llmops.prompts.files import Prompt, find_prompts
 from pytest_llmops.records import CaseResult, Golden
 
 
 def sign_run(
-    goldens: Sequence[Golden], results: Sequence[CaseResult], *, app: str | None, root: Path
+    goldens: Sequence[Golden],
+    results: Sequence[CaseResult],
+    *,
+    app: str | None,
+    root: Path,
+    repeats: int | Literal["auto"] = 1,
 ) -> Mapping[str, str]:
     """
     The signature of a run.
 
+    | name | value |
+    |---|---|
+    | `pytest-llmops` | version of this package |
+    | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; the import path of its app |
+    | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |
+    | `data:PATH` | SHA-256 over the names and bytes of what it names as data |
+    | `metric:NAME` | how its scores were made: version, encoder, judge |
+    | `model:NAME` | asked for under that name, what answered: reported names and fingerprints |
+    | `tools:NAME` | digests of the tool schemas offered to it |
+    | `repeats` | their number, or `auto` |
+    | `partial` | how many of the cases were run, where some were not |
+
     Args:
         app: The import path that overrides the golden files', if one does.
     """
-    signature = {"pytest-llmops": version("pytest-llmops")}
+    signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats)}
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
         signature[f"app:{golden.path}"] = app or golden.app or "llm_app"
-        for prompts in golden.prompts:
-            signature[f"prompts:{prompts}"] = _hash_files(root / prompts)
+        for data in golden.data:
+            signature[f"data:{data}"] = _hash_files(root / data)
+    for prompt in _prompts(goldens, root):
+        signature[f"prompt:{prompt.path}"] = f"{prompt.name} {prompt.version or '-'} {prompt.sha256}"
     cases = sum(len(golden.cases) for golden in goldens)
     if len(results) < cases:
         signature["partial"] = f"{len(results)} of {cases} cases"
+    return dict(sorted({**signature, **_sign_results(results)}.items()))
+
+
+def prompt_versions(goldens: Sequence[Golden], root: Path) -> dict[str, str]:
+    """Name to version of the prompts that golden files name; `-` where one has none."""
+    return {prompt.name: prompt.version or "-" for prompt in _prompts(goldens, root)}
+
+
+def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
+    paths = sorted({path for golden in goldens for path in golden.prompts})
+    return find_prompts(paths, root) if paths else ()
+
+
+def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
+    """What the results tell of metrics and models, several values joined."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:
         for score in result.scores:
-            signature[f"metric:{score.metric}"] = score.signature
+            found[f"metric:{score.metric}"].add(score.signature)
         for output in result.outputs:
-            if output.model:
-                signature[f"model:{output.model}"] = "reported"
-    return dict(sorted(signature.items()))
+            for call in output.model_calls:
+                reported = " ".join(filter(None, (call.reported, call.fingerprint)))
+                found[f"model:{call.model or '-'}"].add(reported or "-")
+                if call.tools:
+                    found[f"tools:{call.model or '-'}"].add(call.tools)
+            if output.model and not output.model_calls:
+                found[f"model:{output.model}"].add(output.model)
+    return {name: ", ".join(sorted(values)) for name, values in found.items()}
 
 
 def _hash_files(path: Path) -> str:

@@ -34,6 +34,11 @@ class SharedStore:
     worker: int
     workers: int
 
+    @property
+    def ledger(self) -> Path:
+        """Where the session's budget is kept."""
+        return self.folder / "budget.json"
+
     def owner(self, case: str) -> int:
         """The worker to whose share a case belongs."""
         return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big") % self.workers
@@ -82,20 +87,20 @@ class SharedStore:
         lock.release()
         return False
 
-    def write(self, result: CaseResult) -> None:
-        path = self._path(result.case, "result")
+    def write(self, work: str, result: CaseResult) -> None:
+        path = self._path(work, "result")
         draft = path.with_suffix(f".{os.getpid()}.draft")
         draft.write_bytes(pickle.dumps(result))
         draft.replace(path)
 
-    def read(self, case: str) -> CaseResult | None:
-        """The result of a case, once somebody has it."""
-        return _load(self._path(case, "result"))
+    def read(self, work: str) -> CaseResult | None:
+        """The result of a piece of work, once somebody has it."""
+        return _load(self._path(work, "result"))
 
-    def read_all(self) -> dict[str, CaseResult]:
-        """Every result there is, by case."""
+    def read_all(self) -> list[CaseResult]:
+        """Every result there is; of a case that was asked again several."""
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
-        return {result.case: result for result in loaded if result is not None}
+        return [result for result in loaded if result is not None]
 
     def report(self, problems: Sequence[str]) -> None:
         """Hand sentences for the summary to the controller."""

@@ -1,0 +1,94 @@
+"""`llmops accept RUN.json`: makes a run what later ones are compared with. Exit 3 if nothing of it can be."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.gates.acceptance import Acceptance
+    from pytest_llmops.settings import Settings
+
+_DEFAULT = "golden/baseline.json"
+_NOT_FILES = "git:"
+_NAMED = 5
+_NOTHING_ACCEPTED = 3
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "accept", help="write the baseline from a run; only its new cases, unless --all"
+    )
+    parser.add_argument("run", metavar="RUN.json")
+    parser.add_argument("--all", action="store_true", help="take the run's scores of known cases, too")
+    parser.add_argument(
+        "--prune", action="store_true", help="take out cases that no golden file has any more"
+    )
+    parser.add_argument(
+        "--with-outputs",
+        action="store_true",
+        help="keep the answers' texts, so that scores can be made again; they get into the repository",
+    )
+    parser.add_argument("--baseline", metavar="FILE", help=f"default: the setting, else {_DEFAULT}")
+    parser.set_defaults(do=_accept)
+
+
+def _accept(given: argparse.Namespace) -> int:
+    from pytest_llmops.errors import AcceptanceError
+    from pytest_llmops.reports.baseline_file import update_baseline
+    from pytest_llmops.reports.run_file import load_run
+    from pytest_llmops.settings import find_root, load_settings
+
+    path = _find_path(given.baseline, load_settings(find_root(Path.cwd())))
+    run = load_run(given.run)
+    try:
+        acceptance = update_baseline(
+            path, run, replace=given.all, prune=given.prune, with_outputs=given.with_outputs
+        )
+    except AcceptanceError as error:
+        print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _NOTHING_ACCEPTED
+    print("\n".join(_render(path, acceptance)))  # noqa: T201 - as above
+    return 0
+
+
+def _find_path(typed: str | None, settings: Settings) -> Path:
+    """The file to write: a path that is typed starts where it is typed."""
+    from pytest_llmops.errors import SettingsError
+
+    if typed is not None:
+        if typed.startswith(_NOT_FILES):
+            raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")
+        return Path.cwd() / typed
+    named = settings.baseline
+    return settings.path(_DEFAULT if not named or named.startswith(_NOT_FILES) else named)
+
+
+def _render(path: Path, acceptance: Acceptance) -> list[str]:
+    from pytest_llmops.printable import printable
+
+    return [
+        f"{path}: {'written' if acceptance.changed else 'nothing changed'}",
+        _count(acceptance.added, "added"),
+        _count(acceptance.replaced, "replaced"),
+        _count(acceptance.edited, "edited, so taken anew: what they ask was changed"),
+        _count(acceptance.kept, "kept", named=False),
+        _count(
+            acceptance.stale, "of these stale: a metric is new or scores otherwise; --all takes the run's"
+        ),
+        _count(acceptance.unused, "unused: in no golden file any more; --prune takes them out"),
+        _count(acceptance.pruned, "pruned"),
+        _count(acceptance.refused, "refused", named=False),
+        *(f"  {printable(case)}: {printable(reason)}" for case, reason in acceptance.refused),
+    ]
+
+
+def _count(cases: Sequence[Any], what: str, *, named: bool = True) -> str:
+    from pytest_llmops.printable import printable
+
+    names = [printable(case) for case in cases[:_NAMED]] if named else []
+    more = [f"and {len(cases) - _NAMED} more"] if names and len(cases) > _NAMED else []
+    return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"

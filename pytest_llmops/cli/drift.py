@@ -1,0 +1,101 @@
+"""`llmops drift BASE.json NEW.json`: 0 nothing drifted, 1 with a shown cause, 2 cause open, 3 broken."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.gates.drift import Drift
+    from pytest_llmops.records import Run
+
+_EXIT_CODES = {"none": 0, "drift": 1, "open": 2}
+_BROKEN = 3
+_REVIEWS = "golden/reviews.jsonl"
+_CANARIES = "20"
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser("drift", help="why does a run answer otherwise than an earlier one?")
+    parser.add_argument("base", metavar="BASE.json")
+    parser.add_argument("new", metavar="NEW.json")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--reviews", metavar="FILE", help=f"what people said of answers; default: {_REVIEWS}")
+    parser.add_argument(
+        "--canary",
+        metavar="N",
+        nargs="?",
+        const=_CANARIES,
+        help=f"send N recorded chat calls again, at the endpoint's price; default: {_CANARIES}",
+    )
+    parser.set_defaults(do=_drift)
+
+
+def _drift(given: argparse.Namespace) -> int:
+    from pytest_llmops.errors import DriftError, ReviewError, RunFileError
+    from pytest_llmops.gates.drift.finding import find_drift
+    from pytest_llmops.golden.reviews import load_reviews
+    from pytest_llmops.reports.baseline_file import load_base
+    from pytest_llmops.reports.drift import drift_json, render_drift
+    from pytest_llmops.reports.run_file import load_run
+
+    count = _count(given.canary)
+    try:
+        new = load_run(given.new)
+        drift = find_drift(load_base(given.base), new, reviews=load_reviews(_find_reviews(given.reviews)))
+    except (DriftError, ReviewError, RunFileError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _BROKEN
+    if count:
+        drift = _send_canaries(drift, new, count)
+    if given.format == "json":
+        print(json.dumps(drift_json(drift), indent=2))  # noqa: T201 - as above
+    else:
+        print("\n".join(render_drift(drift)))  # noqa: T201 - as above
+    return _EXIT_CODES[drift.outcome]
+
+
+def _count(given: str | None) -> int:
+    from pytest_llmops.errors import SettingsError
+    from pytest_llmops.printable import printable
+
+    if given is None:
+        return 0
+    if not re.fullmatch("[1-9][0-9]{0,5}", given):
+        raise SettingsError(
+            f"--canary takes a whole number above 0, not {printable(given)!r}; write it behind the files"
+        )
+    return int(given)
+
+
+def _find_reviews(given: str | None) -> Path:
+    from pytest_llmops.errors import ReviewError
+    from pytest_llmops.settings import find_root
+
+    if given is None:
+        return find_root(Path.cwd()) / _REVIEWS
+    path = Path.cwd() / given
+    if not path.is_file():
+        raise ReviewError(f"{given}: there is no such file; reviews are made with: llmops review NEW.json")
+    return path
+
+
+def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
+    import os
+
+    from pytest_llmops.gates.drift.canary import ask_canaries, choose_canaries, find_endpoint
+    from pytest_llmops.models import pii
+    from pytest_llmops.settings import find_root, load_settings
+
+    settings = load_settings(find_root(Path.cwd()))
+    folders = (settings.path(settings.home) / "cassettes", settings.path(settings.cassettes))
+
+    def redact(text: str) -> str:
+        return pii.stand_in(text, secrets_only=not pii.is_installed())
+
+    endpoint = find_endpoint(os.environ, settings.timeout_s)
+    return ask_canaries(drift, choose_canaries(new, folders, count), endpoint, redact)

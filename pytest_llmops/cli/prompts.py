@@ -1,0 +1,181 @@
+"""
+`llmops prompts check|lock|diff [PATH…]`: do the prompts keep what their versions promise?
+
+Exit 0 good, 1 a rule is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.prompts.files import Prompt
+    from pytest_llmops.prompts.rules import PromptFinding
+
+_LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and what changed must be seen
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser("prompts", help="versions of prompt files: check, lock, diff")
+    deeds = parser.add_subparsers(title="what to do", metavar="check|lock|diff", required=True)
+    check = deeds.add_parser("check", help="do the prompts keep the rules of their versions?")
+    check.add_argument("--format", choices=("text", "json"), default="text")
+    check.set_defaults(do=_check)
+    lock = deeds.add_parser("lock", help="write prompts.lock")
+    lock.add_argument("--force", action="store_true", help="even where that hides a broken rule")
+    lock.set_defaults(do=_lock)
+    diff = deeds.add_parser("diff", help="what changed since the last commit")
+    diff.set_defaults(do=_diff)
+    for deed in (check, lock, diff):
+        deed.add_argument(
+            "paths",
+            nargs="*",
+            metavar="PATH",
+            help="files or folders; default: `prompts:` of the golden files",
+        )
+
+
+def _check(given: argparse.Namespace) -> int:
+    from pytest_llmops.prompts.files import find_prompts
+    from pytest_llmops.prompts.lock import locked_prompts
+    from pytest_llmops.prompts.rules import check_prompts
+
+    paths, root = _places(given)
+    prompts = find_prompts(paths, root)
+    locked = locked_prompts(paths, root)
+    _ask_for_any(paths, prompts or locked)
+    findings = check_prompts(locked, prompts)
+    red = sum(finding.red for finding in findings)
+    if given.format == "json":
+        shown = [
+            {"file": each.file, "name": each.name, "what": each.what, "red": each.red,
+             "reason": each.reason, "remedy": each.remedy}
+            for each in findings
+        ]  # fmt: skip
+        print(json.dumps({"version": 1, "prompts": len(prompts), "red": red, "findings": shown}, indent=2))  # noqa: T201 - a command talks to its user
+    else:
+        for finding in findings:
+            print(_line(finding))  # noqa: T201 - as above
+        print(f"{len(prompts):,} checked, {red:,} red")  # noqa: T201 - as above
+    return int(red > 0)
+
+
+def _lock(given: argparse.Namespace) -> int:
+    from pytest_llmops.prompts.files import find_prompts, path_from_root
+    from pytest_llmops.prompts.lock import lock_prompts, locked_prompts
+    from pytest_llmops.prompts.rules import check_prompts
+
+    paths, root = _places(given)
+    prompts = find_prompts(paths, root)
+    locked = locked_prompts(paths, root)
+    _ask_for_any(paths, prompts or locked)
+    broken = [finding for finding in check_prompts(locked, prompts) if finding.hidden_by_lock]
+    for finding in broken:
+        print(_line(finding))  # noqa: T201 - a command talks to its user
+    if broken and not given.force:
+        print("nothing was written: a new lock would hide this; --force writes it all the same")  # noqa: T201 - as above
+        return 1
+    written = lock_prompts(paths, root, prompts)
+    for lock in written:
+        print(f"{_shown(path_from_root(str(lock), root))}: written")  # noqa: T201 - as above
+    print(f"{len(prompts):,} locked{'' if written else '; nothing had changed'}")  # noqa: T201 - as above
+    return 0
+
+
+def _diff(given: argparse.Namespace) -> int:
+    from pytest_llmops.prompts.committed import read_committed
+    from pytest_llmops.prompts.files import find_prompts, read_prompt
+    from pytest_llmops.prompts.lock import locked_prompts
+
+    paths, root = _places(given)
+    now = {prompt.path: prompt for prompt in find_prompts(paths, root)}
+    committed = read_committed(paths, root)
+    if committed is None:
+        print("there is no commit to compare with: hashes and metadata against prompts.lock")  # noqa: T201 - a command talks to its user
+        before = {prompt.path: prompt for prompt in locked_prompts(paths, root)}
+        texts: dict[str, bytes] = {}
+    else:
+        before = {path: read_prompt(path, raw) for path, raw in committed.items()}
+        texts = dict(committed)
+    _ask_for_any(paths, (*now.values(), *before.values()))
+    changed = [path for path in sorted(before.keys() | now.keys()) if before.get(path) != now.get(path)]
+    for path in changed:
+        for line in _describe(path, before.get(path), now.get(path)):
+            print(line)  # noqa: T201 - as above
+        if committed is not None:
+            new = (root / path).read_bytes() if path in now else b""
+            for line in _diff_lines(texts.get(path, b""), new):
+                print(line)  # noqa: T201 - as above
+    print(f"{len(changed):,} of {len(before.keys() | now.keys()):,} prompts changed")  # noqa: T201 - as above
+    return 0
+
+
+def _describe(path: str, old: Prompt | None, new: Prompt | None) -> Iterator[str]:
+    """The line of the prompt, and one for each part of its metadata that changed."""
+    either = new or old
+    if either is None:
+        return
+    versions = [each.version or "no version" if each else "absent" for each in (old, new)]
+    yield f"{_shown(path)}: {_shown(either.name)} {versions[0]} → {versions[1]}"
+    for part in ("name", "kind", "tools", "output", "sha256"):
+        values = [getattr(each, part) if each else None for each in (old, new)]
+        if values[0] != values[1]:
+            was, now = (
+                _shown(", ".join(value) if isinstance(value, tuple) else value or "") for value in values
+            )
+            yield f"  {part}: {was or 'none'} → {now or 'none'}"
+
+
+def _diff_lines(old: bytes, new: bytes) -> Iterator[str]:
+    from difflib import unified_diff
+
+    from pytest_llmops.printable import printable
+    from pytest_llmops.prompts.files import normalise
+
+    before, after = (normalise(raw).decode("utf-8", "backslashreplace").split("\n") for raw in (old, new))
+    for line in unified_diff(before, after, "HEAD", "now", lineterm=""):
+        yield printable(line, _LONGEST_LINE)
+
+
+def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
+    """The paths to look at, and the project's root. What is typed starts where it is typed."""
+    from pytest_llmops.errors import LLMOpsError
+    from pytest_llmops.golden import find_golden_files, load_golden
+    from pytest_llmops.settings import find_root, load_settings
+
+    root = find_root(Path.cwd())
+    if given.paths:
+        return [str(Path.cwd() / path) for path in given.paths], root
+    settings = load_settings(root)
+    goldens = [load_golden(file, root=root) for file in find_golden_files(settings.golden, root)]
+    paths = list(dict.fromkeys(path for golden in goldens for path in golden.prompts))
+    if not paths:
+        named = ", ".join(golden.path for golden in goldens)
+        raise LLMOpsError(
+            f"{_shown(named)}: no prompts are named; write `prompts: [FOLDER]` there, or give a PATH"
+        )
+    return paths, root
+
+
+def _ask_for_any(paths: list[str], prompts: tuple[Prompt, ...]) -> None:
+    from pytest_llmops.errors import LLMOpsError
+    from pytest_llmops.prompts.files import SUFFIXES
+
+    if not prompts:
+        where = _shown(", ".join(paths))
+        raise LLMOpsError(f"{where}: holds no prompt file, none that ends in {', '.join(SUFFIXES)}")
+
+
+def _line(finding: PromptFinding) -> str:
+    mark = "red" if finding.red else "to lock"
+    return f"{mark}: {_shown(finding.file)}: {_shown(finding.name)}: {finding.reason}. {finding.remedy}."
+
+
+def _shown(text: str) -> str:
+    from pytest_llmops.printable import printable
+
+    return printable(text)

@@ -1,0 +1,181 @@
+"""What a baseline becomes when a run is accepted: which cases are taken, and which stay as they were."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from pytest_llmops.errors import AcceptanceError
+from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.pairing import ask_the_same, signatures
+from pytest_llmops.gates.thresholds import LARGEST
+from pytest_llmops.printable import printable
+from pytest_llmops.records import CaseResult, Output, Run
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """
+    A run merged into a baseline; cases are item ids, sorted.
+
+    Attributes:
+        baseline: What is to be kept from now on, its cases sorted.
+        changed: Whether it differs from the baseline before.
+        added: Cases that the baseline did not have.
+        replaced: Cases whose scores are now the run's.
+        edited: Cases that ask something else than before: their old scores could never be compared
+            again, so the run's stand in their place even where nothing is replaced.
+        kept: Cases that stay as they were, but for the unused ones.
+        stale: Of these, with a metric that the baseline lacks or that made its scores otherwise.
+        unused: Cases of the baseline that their golden file no longer has.
+        pruned: Such cases that were taken out.
+        refused: (case, reason) of results that cannot be a baseline; an older entry stays.
+    """
+
+    baseline: Run
+    changed: bool
+    added: tuple[str, ...]
+    replaced: tuple[str, ...]
+    edited: tuple[str, ...]
+    kept: tuple[str, ...]
+    stale: tuple[str, ...]
+    unused: tuple[str, ...]
+    pruned: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+def accept(
+    baseline: Run | None, run: Run, *, replace: bool, prune: bool, with_outputs: bool = False
+) -> Acceptance:
+    """
+    Take the cases of a run into a baseline.
+
+    Args:
+        replace: Take the run's scores also of cases that the baseline has.
+        prune: Take out cases that are in no golden file any more. A run tells that only of the files
+            that it covers wholly.
+        with_outputs: Keep the outputs of the cases that are taken.
+
+    Raises:
+        AcceptanceError: The run has no result, no score, or no case that could be taken.
+    """
+    old = {entry.case: entry for entry in baseline.results} if baseline else {}
+    taken: dict[str, CaseResult] = {}
+    stale: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for result in sorted(run.results, key=lambda result: result.case):
+        if reason := find_flaw(result):
+            refused.append((result.case, reason))
+            continue
+        entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
+        if before is None or not ask_the_same(before, entry) or (replace and entry != before):
+            taken[entry.case] = entry
+        elif _ways(entry) - _ways(before):
+            stale.append(entry.case)
+    _check_worth(run, refused)
+    unused = _find_unused(old, run)
+    gone = set(unused) if prune else set()
+    entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
+    # A baseline is not partial for being made of a partial run: it has what it has.
+    signed = {name: value for name, value in run.signature.items() if name != "partial"}
+    signature = signed if baseline is None or taken or replace else baseline.signature
+    merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
+    edited = {case for case in taken if case in old and not ask_the_same(old[case], taken[case])}
+    return Acceptance(
+        baseline=merged,
+        changed=baseline is None or bool(taken or gone) or dict(signature) != dict(baseline.signature),
+        added=tuple(case for case in taken if case not in old),
+        replaced=tuple(case for case in taken if case in old and case not in edited),
+        edited=tuple(sorted(edited)),
+        kept=tuple(sorted(old.keys() - taken.keys() - set(unused))),
+        stale=tuple(stale),
+        unused=() if prune else unused,
+        pruned=unused if prune else (),
+        refused=tuple(refused),
+    )
+
+
+def find_flaw(result: CaseResult) -> str:
+    """Why a result cannot stand in a baseline; empty when every repeat has its answer and its scores."""
+    for failure in result.failures:
+        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
+    repeats = range(len(answer_digests(result)))
+    if not repeats:
+        return "the app gave no output"
+    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
+        return "the repeats of the outputs are not counted from 0"
+    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
+    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
+    return next(filter(None, flaws), "")
+
+
+def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
+    """
+    The part of a flawless result that a baseline keeps, in one order whatever the result's.
+
+    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
+    one, would have to see. What it took stands in the scores alone.
+    """
+    return CaseResult(
+        case=result.case,
+        input_hash=result.input_hash,
+        outputs=tuple(
+            Output(
+                text=output.text,
+                repeat=output.repeat,
+                passages=output.passages,
+                tool_calls=output.tool_calls,
+            )
+            for output in sorted(result.outputs, key=lambda output: output.repeat)
+            if with_outputs
+        ),
+        scores=tuple(
+            dataclasses.replace(score, reason="", evidence=())
+            for score in sorted(result.scores, key=lambda score: (score.metric, score.repeat))
+        ),
+        answers=answer_digests(result),
+    )
+
+
+def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
+    scores = [score for score in result.scores if score.metric == metric]
+    scored = sorted(score.repeat for score in scores)
+    if missing := [repeat for repeat in repeats if repeat not in scored]:
+        return f"{metric} gave no score in repeat {missing[0]}"
+    if scored != list(repeats):
+        return f"{metric} gave {len(scores)} scores for {len(repeats)} repeats"
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    made = signatures(metric, result)
+    return f"{metric} made its scores in several ways: {' and '.join(made)}" if len(made) > 1 else ""
+
+
+def _ways(entry: CaseResult) -> set[tuple[str, str]]:
+    """Metric and signature of the entry's scores."""
+    return {(score.metric, score.signature) for score in entry.scores}
+
+
+def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
+    if not run.results:
+        raise AcceptanceError("the run has no result; nothing was accepted")
+    if len(refused) == len(run.results):
+        told = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
+        more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
+        raise AcceptanceError(
+            "\n".join(("no case of the run can be accepted; mend these and run again:", *told, *more))
+        )
+    if not any(result.scores for result in run.results):
+        raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")
+
+
+def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
+    """Cases that a golden file of the baseline no longer has, as far as a run can tell."""
+    if "partial" in run.signature:
+        return ()
+    there = {result.case for result in run.results}
+    files = {name.removeprefix("golden:") for name in run.signature if name.startswith("golden:")}
+    files |= {case.partition("::")[0] for case in there}
+    return tuple(sorted(case for case in old if case not in there and case.partition("::")[0] in files))

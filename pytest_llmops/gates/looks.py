@@ -1,0 +1,137 @@
+"""
+Repeats where a verdict is open: which cases to ask again, and when to stop.
+
+First all varying cases together, for the suite, at 1, 2, 4 and 8 repeats, with a stop as soon as a check
+has regressed, or once no check has a fair chance to. Then suspects alone, case by case, up to the most
+that is allowed. Nothing is paid once a verdict is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_llmops.gates.changes import read_case
+from pytest_llmops.gates.drops import look_at_suites
+from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
+from pytest_llmops.gates.measuring import Looks
+from pytest_llmops.gates.pairing import STEADY, Scales, ask_the_same, count_repeats, is_steady
+from pytest_llmops.records import CaseResult, SuiteCheck
+
+LOOKS = (1, 2, 4, 8)
+BASELINE_REPEATS = 10
+"""Repeats of a varying case that has no baseline yet: it pays once, and every later run sees more by it."""
+
+_FIRST_STOP = 4  # repeats that every varying case gets, so that a single broken one shows
+_STAGES = (6, 8, 12, 16, 24, 32, 40, 48, 64, 96, 128)
+_FAIR_CHANCE = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """
+    What decides on further repeats.
+
+    Attributes:
+        base: Case to its result in the baseline.
+        suite: Golden file to its suite checks.
+        most: Repeats that no case exceeds.
+        tests: How many case checks the run has.
+    """
+
+    base: Mapping[str, CaseResult]
+    suite: Mapping[str, Sequence[SuiteCheck]]
+    most: int
+    tests: int
+    level: float = 0.95
+
+    def next_repeats(self, results: Sequence[CaseResult]) -> dict[str, int]:
+        """
+        Case to the repeats that it should have next; without entries every verdict is closed.
+
+        Only cases marked `auto` are asked again, and none that the app broke on.
+        """
+        scales = Scales()
+        auto = [each for each in results if each.auto and not each.failures]
+        wanted = {
+            each.case: repeats
+            for each in auto
+            if each.case not in self.base or not ask_the_same(self.base[each.case], each)
+            if (repeats := self._first_repeats(each, scales)) > count_repeats(each)
+        }
+        varying = _varying(results, self.base, scales)
+        if not varying:
+            return wanted
+        done = min(count_repeats(each) for each in varying)
+        if step := self._next_look(results, done):
+            return wanted | {each.case: step for each in varying if count_repeats(each) < step}
+        return wanted | self._suspects(varying, scales)
+
+    def _first_repeats(self, result: CaseResult, scales: Scales) -> int:
+        """For a case that has nothing to be compared with: two, and if they differ, a baseline's worth."""
+        if count_repeats(result) < STEADY or is_steady(result, scales, repeats=STEADY):
+            return min(STEADY, self.most)
+        return min(BASELINE_REPEATS, self.most)
+
+    def _next_look(self, results: Sequence[CaseResult], done: int) -> int:
+        """The repeats of the next look at the suite; 0 when its verdicts are closed."""
+        looks = looks_taken(results, list(self.base.values()))
+        later = [look for look in LOOKS if done < look <= self.most]
+        if not later:
+            return 0
+        seen = look_at_suites(self.suite, results, list(self.base.values()), looks)
+        if any(p_adjusted <= 1 - self.level for _, p_adjusted in seen):
+            return 0
+        if done < _FIRST_STOP:
+            return later[0]
+        final = spend([*looks.times, 1.0])[-1] * SUITE_SHARE * (1 - self.level) / max(1, len(seen))
+        open_ = [p for p, _ in seen if conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE]
+        return later[0] if open_ else 0
+
+    def _suspects(self, varying: Sequence[CaseResult], scales: Scales) -> dict[str, int]:
+        """
+        Cases that would be `regressed` at the most repeats, should they go on as they are; each with its
+        next number of repeats. The one test at the end is not weakened by looks that can only clear.
+        """
+        wanted = {}
+        for result in varying:
+            done = count_repeats(result)
+            later = [stage for stage in _STAGES if done < stage < self.most]
+            step = later[0] if later else self.most
+            if done < step and done >= min(_FIRST_STOP, self.most) and self._is_suspect(result, scales):
+                wanted[result.case] = step
+        return wanted
+
+    def _is_suspect(self, result: CaseResult, scales: Scales) -> bool:
+        for reading in read_case(self.base[result.case], result, scales):
+            ahead = reading.rates.at(self.most)
+            if ahead.collapsed and ahead.p_value * self.tests <= CASE_SHARE * (1 - self.level):
+                return True
+        return False
+
+
+def looks_taken(
+    results: Sequence[CaseResult], base_results: Sequence[CaseResult], scales: Scales | None = None
+) -> Looks:
+    """The looks that a run has taken at its suite; one at all there is where nobody chose its repeats."""
+    base = {result.case: result for result in base_results}
+    varying = _varying(results, base, Scales() if scales is None else scales)
+    done = min((count_repeats(each) for each in varying), default=0)
+    planned = min(LOOKS[-1], *(each.auto for each in varying)) if varying else 1
+    taken = tuple(look for look in LOOKS if look <= min(done, planned))
+    return Looks(repeats=taken, planned=planned) if taken else Looks()
+
+
+def _varying(
+    results: Sequence[CaseResult], base: Mapping[str, CaseResult], scales: Scales
+) -> list[CaseResult]:
+    """The cases that were asked look by look, and in which chance may be behind a difference."""
+    return [
+        each
+        for each in results
+        if each.auto
+        and not each.failures
+        and each.case in base
+        and ask_the_same(base[each.case], each)
+        and not (is_steady(base[each.case], scales, repeats=STEADY) and is_steady(each, scales))
+    ]

@@ -1,0 +1,64 @@
+"""
+The case channel's test: do the repeats of one case hold a check less often than they did?
+
+The unit is the repeat. What counts is whether it holds the check, not by how much: a reading that moves
+and still holds is the suite channel's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+_HELD_MOSTLY = 0.5
+_HOLDS_SELDOM = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRates:
+    """How many of a case's repeats hold a check, in the baseline and now."""
+
+    held_before: int
+    repeats_before: int
+    held: int
+    repeats: int
+
+    @property
+    def collapsed(self) -> bool:
+        """Held by half of the repeats at least, and now by one in five at most."""
+        return (
+            self.held_before >= _HELD_MOSTLY * self.repeats_before
+            and self.held <= _HOLDS_SELDOM * self.repeats
+        )
+
+    @property
+    def varies(self) -> bool:
+        """Whether the repeats of either side disagree with each other."""
+        return 0 < self.held_before < self.repeats_before or 0 < self.held < self.repeats
+
+    @property
+    def p_value(self) -> float:
+        """How often chance alone leaves as few new repeats that hold; one-sided, in (0, 1]."""
+        return fisher_p_value(self.held_before, self.repeats_before, self.held, self.repeats)
+
+    def at(self, repeats: int) -> PassRates:
+        """The rates with so many new repeats, should they go on to hold as often as until now."""
+        return PassRates(
+            held_before=self.held_before,
+            repeats_before=self.repeats_before,
+            held=self.held * repeats // max(self.repeats, 1),
+            repeats=repeats,
+        )
+
+
+@lru_cache(maxsize=65_536)
+def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: int) -> float:
+    """
+    Fisher's exact test that new repeats hold less often than those of the baseline; one-sided, in (0, 1].
+
+    Source: Fisher (1935), The logic of inductive inference, JRSS 98; the tail is scipy's.
+    """
+    from scipy.stats import hypergeom
+
+    tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
+    return float(min(1.0, max(tail, 5e-324)))

@@ -1,0 +1,52 @@
+"""Scores of a baseline made again, where the metric has changed and the outputs were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.pairing import ask_the_same, signatures
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Case, CaseResult, Check, Sample, Score, SuiteCheck
+from pytest_llmops.registry import create_metric
+
+
+def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[SuiteCheck] = ()) -> CaseResult:
+    """
+    The baseline's result of a case, comparable with the new one as far as its outputs allow.
+
+    What it scored in another way than the new run is scored again. It stays as it is where no outputs
+    were kept, where a metric looks at traces, which never are, and where scoring breaks: the gate then
+    says what differs.
+    """
+    if not base.outputs or not ask_the_same(base, new):
+        return base
+    checks: list[Check | SuiteCheck] = [*suite, *case.checks]  # a case's own options weigh more
+    for check in {check.metric: check for check in checks}.values():
+        was = signatures(check.metric, base)
+        if was and was != signatures(check.metric, new):
+            base = _scored_again(create_metric(check.metric, check.options), check.metric, case, base)
+    return base
+
+
+def _scored_again(metric: Metric, name: str, case: Case, base: CaseResult) -> CaseResult:
+    if "spans" in metric.needs:
+        return base
+    samples = [
+        Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)
+        for output in base.outputs
+    ]
+    try:
+        results = list(metric.score(samples))
+    except (LLMOpsError, ValueError, TypeError, OSError):
+        return base
+    if len(results) != len(samples) or not all(isinstance(result, Score) for result in results):
+        return base
+    scores = [
+        replace(result, metric=name, repeat=sample.output.repeat)
+        for sample, result in zip(samples, results, strict=True)
+        if isinstance(result, Score)
+    ]
+    kept = [score for score in base.scores if score.metric != name]
+    return replace(base, scores=(*kept, *scores))

@@ -1,0 +1,231 @@
+"""
+What people said of answers: one JSON object a line, only ever appended to.
+
+Each line holds the hash of the line before and its own, so that an edit, a removed line or another order
+shows on the next reading. Lines missing at the end show only beside another copy of the log (`extends`).
+The schema of a line is `review.schema.json` beside this module. No answer's text is kept, only its digest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_llmops.errors import ReviewError
+from pytest_llmops.models import pii
+from pytest_llmops.printable import printable
+
+VERSION = 1
+
+_FIRST = "0" * 64
+_LOCK_TIMEOUT_S = 30
+_REMEDY = "Restore the file from version control: it may grow by `llmops review` and not change otherwise"
+_HEX = "[0-9a-f]{%d}"
+_FIELDS: Mapping[str, re.Pattern[str]] = {
+    name: re.compile(pattern, re.DOTALL | re.ASCII)
+    for name, pattern in {
+        "case": ".+",
+        "input_hash": ".*",
+        "answer": _HEX % 16,
+        "verdict": "good|bad",
+        "who": ".+",
+        "when": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+        "note": ".*",
+        "previous": _HEX % 64,
+        "hash": _HEX % 64,
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """
+    What one person said of one answer.
+
+    Attributes:
+        case: The item's id.
+        input_hash: Of what was asked, as in the run that was looked at.
+        answer: Digest of the answer's text, 16 hexadecimal digits.
+        when: UTC, to the second, `2026-01-31T09:15:00Z`.
+        note: In the reviewer's words.
+    """
+
+    case: str
+    input_hash: str
+    answer: str
+    verdict: Literal["good", "bad"]
+    who: str
+    when: str
+    note: str = ""
+
+
+def load_reviews(path: str | Path) -> tuple[Review, ...]:
+    """
+    The reviews in the order they were made; a log that does not exist is empty.
+
+    Raises:
+        ReviewError: It cannot be read, or is not as it was written: the message names the line.
+    """
+    return parse_reviews(_read_bytes(Path(path)), str(path))
+
+
+def parse_reviews(data: bytes, shown: str) -> tuple[Review, ...]:
+    """
+    The reviews of a log's bytes, such as another revision's.
+
+    Args:
+        shown: What errors call the log.
+
+    Raises:
+        ReviewError: It is not as it was written.
+    """
+    return _parse(data, shown)[0]
+
+
+def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | None = None) -> None:
+    """
+    Add reviews to the log, on the disk when this returns; secrets and personal data in notes are masked.
+
+    Args:
+        lock: What processes take turns by; a hidden file beside the log by default.
+
+    Raises:
+        ReviewError: The log is not as it was written, a review cannot be read again, or another process
+            does not end. Nothing is written.
+        OSError: The log cannot be written; it is left as it was.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    lock = lock or path.with_name(f".{path.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=_LOCK_TIMEOUT_S):
+            _, previous = _parse(_read_bytes(path), str(path))
+            lines = []
+            for review in reviews:
+                line, digest = _chain(replace(review, note=_masked(review.note)), previous)
+                _read_line(line.rstrip(), previous)
+                lines.append(line)
+                previous = digest
+            _append(path, b"".join(lines))
+    except _BrokenLineError as error:
+        raise ReviewError(f"{path}: the review was not written: {error}") from None
+    except Timeout:
+        raise ReviewError(
+            f"{path}: another process has been writing for {_LOCK_TIMEOUT_S} s; try again when it has ended"
+        ) from None
+
+
+def extends(old: Sequence[Review], new: Sequence[Review]) -> bool:
+    """Whether the new log is the old one with nothing or more behind it: false of a rewritten one."""
+    return tuple(new[: len(old)]) == tuple(old)
+
+
+class _BrokenLineError(Exception):
+    """What is wrong with a line, without its place."""
+
+    def __init__(self, message: str, remedy: str = _REMEDY) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def _parse(data: bytes, shown: str) -> tuple[tuple[Review, ...], str]:
+    """The reviews, and the hash that the next line must name."""
+    *lines, rest = data.split(b"\n")
+    reviews: list[Review] = []
+    previous = _FIRST
+    for number, line in enumerate(lines, 1):
+        try:
+            # A checkout on Windows may have changed the line ends, and nothing else.
+            review, previous = _read_line(line.removesuffix(b"\r"), previous)
+        except _BrokenLineError as error:
+            raise ReviewError(f"{shown}:{number}: {error}. {error.remedy}") from None
+        reviews.append(review)
+    if rest:
+        raise ReviewError(
+            f"{shown}:{len(lines) + 1}: is cut off, for no line end stands behind it. Restore the file from "
+            "version control, or delete this line if it was never in there"
+        )
+    return tuple(reviews), previous
+
+
+def _read_line(line: bytes, previous: str) -> tuple[Review, str]:
+    """The review of a line, and the line's hash."""
+    if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
+        raise _BrokenLineError(
+            "git left a conflict here",
+            "Keep the lines of one side alone, and review again what the other held",
+        )
+    try:
+        fields = json.loads(line.decode("ascii"))
+    except (ValueError, RecursionError):
+        raise _BrokenLineError("is no JSON in ASCII, so it was cut or edited") from None
+    _check_fields(fields)
+    review = Review(**{key: fields[key] for key in fields.keys() - {"version", "previous", "hash"}})
+    if line + b"\n" != _chain(review, fields["previous"])[0]:
+        raise _BrokenLineError("was edited: its hash or its way of writing does not fit")
+    if fields["previous"] != previous:
+        raise _BrokenLineError("does not follow the line before: lines were removed, added or moved")
+    return review, fields["hash"]
+
+
+def _check_fields(fields: Any) -> None:
+    version = fields.get("version") if isinstance(fields, dict) else None
+    if type(version) is not int:
+        raise _BrokenLineError("is no review: it holds no version")
+    if version != VERSION:
+        raise _BrokenLineError(
+            f"is of version {printable(version, 20)}, this release reads {VERSION}",
+            "Install the pytest-llmops that wrote it",
+        )
+    if strange := sorted(fields.keys() ^ {"version", *_FIELDS}):
+        what = "holds the unknown key" if strange[0] in fields else "lacks the key"
+        raise _BrokenLineError(f"{what} {printable(strange[0], 40)}")
+    for name, pattern in _FIELDS.items():
+        if not isinstance(fields[name], str) or not pattern.fullmatch(fields[name]):
+            raise _BrokenLineError(f"its {name} cannot be {printable(fields[name], 60) or 'empty'}")
+
+
+def _chain(review: Review, previous: str) -> tuple[bytes, str]:
+    """A review as its line, and the line's hash."""
+    fields = {"version": VERSION, **asdict(review), "previous": previous}
+    digest = sha256(_canonical(fields)).hexdigest()
+    return _canonical({**fields, "hash": digest}) + b"\n", digest
+
+
+def _canonical(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _masked(note: str) -> str:
+    """The note without secrets, and with the extra `pii` without personal data."""
+    return pii.mask(note, secrets_only=not pii.is_installed()) if note else ""
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ReviewError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab", buffering=0) as log:
+        size = log.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[log.write(data) :]
+            os.fsync(log.fileno())
+        except OSError:
+            log.truncate(size)  # a part of a line would make the log unreadable
+            raise

@@ -1,0 +1,181 @@
+"""
+`prompts.lock`: what each prompt was when its version was last settled, one line a prompt.
+
+Its JSON Schema is `lock.schema.json` beside this module. It lies in the folder whose prompts it locks and is
+found from any path below that folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pytest_llmops.errors import Problem, PromptError
+from pytest_llmops.printable import printable
+from pytest_llmops.prompts.files import Prompt, path_from_root
+
+LOCK_NAME = "prompts.lock"
+VERSION = 1
+
+_KEYS = ("path", "name", "version", "kind", "tools", "output", "sha256")
+_REMEDY = "Restore it from version control, or delete it and run: llmops prompts lock"
+
+
+def find_lock(path: str, root: Path) -> Path:
+    """
+    Where the lock of a file's or folder's prompts lies, or would be written.
+
+    It is the nearest one upwards, not above `root`; where there is none, it belongs into the folder itself
+    or beside the file.
+    """
+    shown = PurePosixPath(path_from_root(path, root))
+    folders = [root / folder for folder in (shown, *shown.parents)]
+    start = folders[0] if folders[0].is_dir() else folders[0].parent
+    locks = [folder / LOCK_NAME for folder in folders]
+    return next((lock for lock in locks if lock.exists()), start / LOCK_NAME)
+
+
+def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
+    """
+    What the locks hold of the prompts in and below these paths, whether they still exist or not, by path.
+
+    Raises:
+        PromptError: A lock is broken or of another version.
+    """
+    found: dict[str, Prompt] = {}
+    for path in _outermost(paths, root):
+        for prompt in load_lock(find_lock(path, root), root):
+            if _is_in(prompt.path, path):
+                found[prompt.path] = prompt
+    return tuple(prompt for _, prompt in sorted(found.items()))
+
+
+def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
+    """
+    The prompts of one lock, with their paths from `root`; none where there is no such file.
+
+    Raises:
+        PromptError: It cannot be read, is no lock, or is of another version.
+    """
+    shown = path_from_root(str(lock), root)
+    try:
+        document = _checked(lock.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise _broken(shown, f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise _broken(shown, str(error)) from None
+    folder = PurePosixPath(shown).parent
+    return tuple(
+        Prompt(**{**entry, "path": (folder / entry["path"]).as_posix(), "tools": tuple(entry["tools"])})
+        for entry in document["prompts"]
+    )
+
+
+def lock_prompts(paths: Iterable[str], root: Path, prompts: Iterable[Prompt]) -> tuple[Path, ...]:
+    """
+    Write what was found at these paths to their locks, keeping what a lock holds beside them.
+
+    Returns:
+        The locks that changed. Each is written whole or not at all.
+
+    Raises:
+        PromptError: A lock that is there cannot be read; nothing is written then.
+    """
+    prompts = tuple(prompts)
+    entries: dict[Path, dict[str, Prompt]] = {}
+    chosen: dict[Path, list[str]] = defaultdict(list)
+    for path in _outermost(paths, root):
+        chosen[find_lock(path, root)].append(path)
+    for lock, inside in chosen.items():
+        kept = [each for each in load_lock(lock, root) if not any(_is_in(each.path, path) for path in inside)]
+        new = [each for each in prompts if any(_is_in(each.path, path) for path in inside)]
+        entries[lock] = {each.path: each for each in (*kept, *new)}
+    return tuple(
+        lock
+        for lock, held in entries.items()
+        if _replace(lock, _encode(held, path_from_root(str(lock.parent), root)))
+    )
+
+
+def _outermost(paths: Iterable[str], root: Path) -> list[str]:
+    """The paths from the root, without those that lie in another of them."""
+    shown = list(dict.fromkeys(path_from_root(path, root) for path in paths))
+    return [path for path in shown if not any(path != other and _is_in(path, other) for other in shown)]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return PurePosixPath(path).is_relative_to(folder)
+
+
+def _encode(held: dict[str, Prompt], folder: str) -> bytes:
+    """ASCII, so that nothing in a name is unseen in a diff."""
+    lines = []
+    for path, prompt in sorted(held.items()):
+        entry = replace(prompt, path=PurePosixPath(path).relative_to(folder).as_posix())
+        lines.append("  " + json.dumps({key: getattr(entry, key) for key in _KEYS}))
+    inside = "\n" + ",\n".join(lines) + "\n " if lines else ""
+    return f'{{\n "version": {VERSION},\n "prompts": [{inside}]\n}}\n'.encode()
+
+
+def _replace(lock: Path, data: bytes) -> bool:
+    """Whether there was anything to write."""
+    if lock.is_file() and lock.read_bytes() == data:
+        return False
+    part = lock.with_name(f".{lock.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(lock)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _checked(raw: bytes) -> Any:
+    """The document; a ValueError says in our words why it is none."""
+    try:
+        document = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is no UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    version = document.get("version") if isinstance(document, dict) else None
+    if type(version) is int and version != VERSION:
+        said = f"is of version {printable(version, 20)}, and this release reads {VERSION}"
+        raise ValueError(f"{said}; a newer pytest-llmops may have written it")
+    for wrong in _validator().iter_errors(document):
+        place = "/".join(map(str, wrong.absolute_path))
+        raise ValueError(f"{place + ': ' if place else ''}{printable(wrong.message, 200)}")
+    seen: set[str] = set()
+    for path in (entry["path"] for entry in document["prompts"]):
+        if path in seen:
+            raise ValueError(f"{printable(path)} stands in it twice")
+        seen.add(path)
+    return document
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(
+        json.loads(files("pytest_llmops.prompts").joinpath("lock.schema.json").read_text("utf-8"))
+    )
+
+
+def _broken(shown: str, said: str) -> PromptError:
+    return PromptError([Problem(path=printable(shown), line=0, message=f"{said}. {_REMEDY}")])

@@ -1,0 +1,26 @@
+"""What a change loosened of its own gate, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_llmops.gates.loosening import Loosening
+from pytest_llmops.printable import printable
+
+
+def render_loosened(items: Sequence[Loosening]) -> list[str]:
+    """How many, then a line each: where, which case, what, and what stood there before. Empty for none."""
+    if not items:
+        return []
+    places = "1 place" if len(items) == 1 else f"{len(items)} places"
+    return [f"this change loosens its own gate in {places}:", *map(_line, items)]
+
+
+def _line(item: Loosening) -> str:
+    path, _, name = (item.case or "").rpartition("::")
+    case = name if path in {item.place, item.place.rpartition(":")[0]} else item.case
+    where = ": ".join(printable(part) for part in (item.place, case) if part)
+    before = f"before: {item.before}" if item.before else ""
+    after = f"now: {item.after}" if item.after else ""
+    told = ", ".join(printable(part) for part in (before, after) if part)
+    return f"  {where}: {printable(item.what)}{f' ({told})' if told else ''}"

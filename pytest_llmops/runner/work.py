@@ -1,0 +1,76 @@
+"""What there is to do for a case, before anything is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Case, CaseResult, Golden
+from pytest_llmops.registry import create_metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """
+    One case to do.
+
+    Attributes:
+        id: The item's.
+        metrics: Every one that the case is scored with, by name.
+        repeats: How often the app has been asked when it is done.
+        most: The most repeats that looks may ask for; 0 where the number is fixed.
+        begun: What the first repeats gave, for a case that is asked again.
+    """
+
+    id: str
+    case: Case
+    repeats: int
+    metrics: tuple[tuple[str, Metric], ...]
+    most: int = 0
+    begun: CaseResult | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name among all the work of a session: a case that is asked again is further work."""
+        return f"{self.id}@{self.repeats}" if self.begun else self.id
+
+
+def plan(golden: Golden, repeats: int | Literal["auto"], most: int) -> list[Work]:
+    """The work of a golden file, in its order; a case is scored for its own checks and the suite's."""
+    works = []
+    for case in golden.cases:
+        asked = case.repeats or repeats
+        works.append(
+            Work(
+                id=f"{golden.path}::{case.id}",
+                case=case,
+                repeats=1 if asked == "auto" else asked,
+                metrics=tuple(_metrics(golden, case).items()),
+                most=most if asked == "auto" else 0,
+            )
+        )
+    return works
+
+
+def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
+    metrics = {check.metric: create_metric(check.metric, check.options) for check in case.checks}
+    for check in golden.suite:
+        if check.metric in metrics:
+            continue
+        try:
+            metric = create_metric(check.metric, check.options)
+        except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
+            continue
+        if _can_score(metric, case):
+            metrics[check.metric] = metric
+    return metrics
+
+
+def _can_score(metric: Metric, case: Case) -> bool:
+    """Whether a suite's metric says anything of this case: without a reference it cannot."""
+    return not (
+        ("reference" in metric.needs and case.reference is None)
+        or ("relevant" in metric.needs and not case.relevant)
+    )

@@ -1,0 +1,155 @@
+"""
+What a run is held against: baseline and reviews, of the working tree or of where a change began.
+
+Under `git:REF` both come from the merge base, and whatever the change loosened since is listed: golden
+files are those of the working tree, so that new and stricter cases count, and a looser one is told.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_llmops.errors import GoldenError, RevisionError
+from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.golden import find_golden_files, load_golden
+from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
+from pytest_llmops.golden.revision import Revision, is_revision, open_revision
+from pytest_llmops.prompts.files import find_prompts
+from pytest_llmops.prompts.lock import find_lock, locked_prompts
+from pytest_llmops.prompts.rules import check_prompts
+from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.baseline_file import load_base, parse_baseline, update_baseline
+from pytest_llmops.settings import Settings, load_settings
+
+_NONE = "none"
+_PROJECT = "pyproject.toml"
+_LENIENT = ("undecided", "known_failures", "repeats")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """
+    Attributes:
+        base: None where nothing was accepted yet, or nobody wants a comparison.
+        loosened: What the change made easier to pass; only known against a revision.
+    """
+
+    base: Run | None = None
+    reviews: tuple[Review, ...] = ()
+    loosened: tuple[Loosening, ...] = ()
+
+
+def find_yardstick(settings: Settings, goldens: Sequence[Golden]) -> Yardstick:
+    """
+    What the settings name as baseline: a file, a revision, `none`, or the accepted baseline if there is one.
+
+    Args:
+        goldens: The files that are run.
+
+    Raises:
+        LLMOpsError: A file or the revision cannot be read.
+    """
+    named = settings.baseline
+    if named is not None and is_revision(named):
+        return _at_revision(open_revision(named, settings.root), settings, goldens)
+    reviews = load_reviews(settings.path(settings.reviews))
+    if named == _NONE or (named is None and not settings.path(settings.accepted).exists()):
+        return Yardstick(reviews=reviews)
+    return Yardstick(base=load_base(settings.path(named or settings.accepted)), reviews=reviews)
+
+
+def _at_revision(revision: Revision, settings: Settings, goldens: Sequence[Golden]) -> Yardstick:
+    """Everything by the settings of then: a change of them may not hide what they pointed at."""
+    with tempfile.TemporaryDirectory(prefix="llmops-") as name:
+        folder = Path(name)
+        revision.export([_PROJECT], folder)
+        then = load_settings(folder)
+        files = {*then.golden, *(golden.path for golden in goldens)}
+        revision.export(sorted(files), folder)
+        old = _load_all(files, folder, revision)
+        prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
+        locks = {find_lock(path, settings.root).relative_to(settings.root).as_posix() for path in prompts}
+        revision.export(sorted({*prompts, *locks} - files), folder)
+        base = _baseline_of(revision, then.accepted)
+        log = revision.read(then.reviews) or b""
+        reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
+        accepted = settings.path(settings.accepted)
+        loosened = list_loosened(
+            old,
+            _all_now(settings, goldens),
+            old_baseline=base,
+            new_baseline=load_base(accepted) if accepted.exists() else None,
+            old_settings=_lenient(then),
+            new_settings=_lenient(load_settings(settings.root)),
+            reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
+            lock_loosened=_broken_promises(prompts, folder, settings.root),
+            baseline_path=settings.accepted,
+            settings_path=_PROJECT,
+            reviews_path=settings.reviews,
+        )
+    return Yardstick(base=base, reviews=reviews, loosened=loosened)
+
+
+def _baseline_of(revision: Revision, path: str) -> Run | None:
+    data = revision.read(path)
+    return None if data is None else parse_baseline(data, f"{path} at git:{revision.ref}")
+
+
+def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:
+    """The golden files of an exported revision; their prompts and data need not be there."""
+    there = [path for path in paths if (folder / path).exists()]
+    try:
+        files = find_golden_files(there, folder) if there else []
+        return [load_golden(file, root=folder, stamps=False) for file in files]
+    except GoldenError as error:
+        raise RevisionError(f"at git:{revision.ref}: {error}") from None
+
+
+def _all_now(settings: Settings, goldens: Sequence[Golden]) -> list[Golden]:
+    """Every golden file of the working tree, those that were not selected included."""
+    loaded = {golden.path: golden for golden in goldens}
+    there = [path for path in settings.golden if settings.path(path).exists()]
+    try:
+        files = find_golden_files(there, settings.root) if there else []
+    except GoldenError:  # the folder holds none any more
+        files = []
+    for file in files:
+        golden = load_golden(file, root=settings.root)
+        loaded.setdefault(golden.path, golden)
+    return list(loaded.values())
+
+
+def _lenient(settings: Settings) -> Mapping[str, object]:
+    return {name: getattr(settings, name) for name in _LENIENT}
+
+
+def _broken_promises(paths: Iterable[str], folder: Path, root: Path) -> list[str]:
+    """Prompts that changed against the lock of the revision in a way that a new lock would hide."""
+    paths = sorted(paths)
+    locked = locked_prompts([path for path in paths if (folder / path).exists()], folder)
+    found = find_prompts([path for path in paths if (root / path).exists()], root) if locked else ()
+    findings = check_prompts(locked, found)
+    return [f"{each.file}: {each.name}: {each.reason}" for each in findings if each.hidden_by_lock]
+
+
+def accept_into_baseline(run: Run, settings: Settings) -> str:
+    """
+    Take the new cases of a run into the accepted baseline; a line for the summary.
+
+    Raises:
+        LLMOpsError: The baseline that is there is broken, or nothing of the run can be taken.
+        OSError: It cannot be written.
+    """
+    named = settings.baseline
+    path = settings.accepted if named is None or named == _NONE or is_revision(named) else named
+    done = update_baseline(settings.path(path), run)
+    taken = len(done.added) + len(done.edited)
+    told = f"{path}: {taken} cases accepted, {len(done.kept)} kept"
+    if done.refused:
+        told += f", {len(done.refused)} refused: {done.refused[0][0]}: {done.refused[0][1]}"
+    if done.stale:
+        told += f"; {len(done.stale)} kept cases lack a metric or scored otherwise (llmops accept --all)"
+    return told

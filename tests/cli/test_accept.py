@@ -1,0 +1,174 @@
+"""`llmops accept`: what is written where, what is told, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.cli import main
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score
+from pytest_llmops.reports.baseline_file import load_baseline
+from pytest_llmops.reports.run_file import write_run
+
+BASELINE = Path("golden/baseline.json")
+
+
+def result_of(case: str, value: float = 1.0, text: str = "within 60 days") -> CaseResult:
+    return CaseResult(
+        case=f"golden/shop.yaml::{case}",
+        input_hash=f"asks {case}",
+        outputs=(Output(text=text),),
+        scores=(Score(metric="bleu", value=value, signature="bleu|v1"),),
+    )
+
+
+def record(*results: CaseResult, **signature: str) -> None:
+    write_run(Run(signature={"golden:golden/shop.yaml": "ab", **signature}, results=results), "run.json")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
+    record(result_of("a"), result_of("b"), result_of("gone"))
+    assert main(["accept", "run.json"]) == 0
+    assert "baseline.json: written\n3 added: golden/shop.yaml::a, " in capsys.readouterr().out
+    broken = replace(
+        result_of("c\u202e"), failures=(Failure(metric="bleu", stage="score", error="\x1b[2Jno weights"),)
+    )
+    record(
+        replace(result_of("a", 0.5), input_hash="asks otherwise"), result_of("b", 0.5), result_of("d"), broken
+    )
+
+    assert main(["accept", "run.json"]) == 0
+
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].endswith("golden/baseline.json: written")
+    assert told[1:] == [
+        "1 added: golden/shop.yaml::d",
+        "0 replaced",
+        "1 edited, so taken anew: what they ask was changed: golden/shop.yaml::a",
+        "1 kept",
+        "0 of these stale: a metric is new or scores otherwise; --all takes the run's",
+        "1 unused: in no golden file any more; --prune takes them out: golden/shop.yaml::gone",
+        "0 pruned",
+        "1 refused",
+        "  golden/shop.yaml::c\\u202e: repeat 0: bleu: \\x1b[2Jno weights",
+    ]
+    assert [each.scores[0].value for each in load_baseline(BASELINE).results] == [0.5, 1, 1, 1]
+
+
+def test_all_prune_and_with_outputs(capsys):
+    record(*(result_of(case) for case in "abcdefgh"))
+    main(["accept", "run.json"])
+    assert "within 60 days" not in BASELINE.read_text()
+    record(result_of("a", 0.5))
+    capsys.readouterr()
+
+    assert main(["accept", "run.json", "--all", "--prune", "--with-outputs"]) == 0
+
+    told = capsys.readouterr().out
+    assert "1 replaced: golden/shop.yaml::a\n" in told
+    assert "golden/shop.yaml::f, and 2 more\n" in told
+    (entry,) = load_baseline(BASELINE).results
+    assert (entry.scores[0].value, entry.outputs[0].text) == (0.5, "within 60 days")
+
+
+def test_nothing_changed_leaves_the_file_alone(capsys):
+    record(result_of("a"))
+    main(["accept", "run.json"])
+    before = BASELINE.stat().st_ino, BASELINE.read_bytes()
+    capsys.readouterr()
+
+    assert main(["accept", "run.json", "--all", "--prune"]) == 0
+
+    assert "baseline.json: nothing changed\n0 added\n" in capsys.readouterr().out
+    assert (BASELINE.stat().st_ino, BASELINE.read_bytes()) == before
+
+
+def test_file_is_the_typed_one_or_the_settings_or_the_default(monkeypatch):
+    record(result_of("a"))
+    Path("sub").mkdir()
+    monkeypatch.chdir("sub")
+    assert main(["accept", "../run.json"]) == 0
+    assert Path("../golden/baseline.json").is_file()
+    assert main(["accept", "../run.json", "--baseline", "mine.json"]) == 0
+    assert Path("mine.json").is_file()
+    Path("../pyproject.toml").write_text('[tool.pytest-llmops]\nbaseline = "kept/base.json"')
+    assert main(["accept", "../run.json"]) == 0
+    assert Path("../kept/base.json").is_file()
+    Path("../golden/baseline.json").unlink()
+    Path("../pyproject.toml").write_text('[tool.pytest-llmops]\nbaseline = "git:origin/main"')
+    assert main(["accept", "../run.json"]) == 0
+    assert Path("../golden/baseline.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ((), "the run has no result"),
+        ((replace(result_of("a"), scores=()),), "nothing in the run was scored"),
+        ((replace(result_of("a"), outputs=(), scores=()),), "golden/shop.yaml::a: the app gave no output"),
+    ],
+)
+def test_a_run_with_nothing_acceptable_is_exit_3(capsys, results, words):
+    record(*results)
+
+    assert main(["accept", "run.json", "--all", "--prune"]) == 3
+
+    assert words in capsys.readouterr().err
+    assert not BASELINE.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"version": 1, "kind": "baseline", "cases": [', '{"version": 2}', '{"version": 1, "results": []}'],
+)
+def test_a_broken_baseline_is_told_and_stays(capsys, text):
+    record(result_of("a"))
+    BASELINE.parent.mkdir()
+    BASELINE.write_text(text)
+
+    assert main(["accept", "run.json", "--all"]) == 4
+
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "llmops accept" in told
+    assert BASELINE.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.json"], "there is no such run file"),
+        (["run.json", "--baseline", "git:main"], "--baseline git:main: a baseline is written to a file"),
+        (["golden/baseline.json"], "is a baseline, no run"),
+    ],
+)
+def test_a_mistake_is_a_line_and_exit_4(capsys, arguments, words):
+    record(result_of("a"))
+    main(["accept", "run.json"])
+    before = BASELINE.read_bytes()
+
+    assert main(["accept", *arguments]) == 4
+
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert BASELINE.read_bytes() == before
+
+
+def test_written_file_can_be_reviewed_line_by_line():
+    record(result_of("b"), result_of("a"))
+    main(["accept", "run.json"])
+    lines = BASELINE.read_text().splitlines()
+    assert [json.loads(line.rstrip(","))["case"] for line in lines if line.startswith("  {")] == [
+        "golden/shop.yaml::a",
+        "golden/shop.yaml::b",
+    ]
