@@ -326,7 +326,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two runs side by side: a verdict a suite check, and the cases that came, went or changed."""
+    """
+    Two runs side by side: verdicts, and the cases that came, went or changed.
+
+    Attributes:
+        differs: What else is another than in the baseline, a line each: prompts, models, data.
+    """
 
     outcome: Outcome
     verdicts: tuple[Verdict, ...]
@@ -334,3 +339,4 @@ class Comparison:
     new: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     changed: tuple[Change, ...] = ()
+    differs: tuple[str, ...] = ()

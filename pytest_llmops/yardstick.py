@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
@@ -40,6 +41,13 @@ class Yardstick:
     base: Run | None = None
     reviews: tuple[Review, ...] = ()
     loosened: tuple[Loosening, ...] = ()
+
+    def describe(self, run: Run) -> list[str]:
+        """Sentences for the summary: what else is another than in the baseline."""
+        if self.base is None:
+            return []
+        changes = describe_changes(self.base.signature, run.signature)
+        return [f"since the baseline: {line}" for line in changes]
 
 
 def find_yardstick(settings: Settings, goldens: Sequence[Golden]) -> Yardstick:

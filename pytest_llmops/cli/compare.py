@@ -14,7 +14,7 @@ def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser("compare", help="is a run worse than its baseline, by more than chance?")
     parser.add_argument("base", metavar="BASE.json")
     parser.add_argument("run", metavar="RUN.json")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     parser.set_defaults(do=_compare)
 
 
@@ -22,7 +22,7 @@ def _compare(given: argparse.Namespace) -> int:
     from pytest_llmops.errors import RunFileError
     from pytest_llmops.gates.comparison import compare
     from pytest_llmops.reports.baseline_file import load_base
-    from pytest_llmops.reports.comparison import comparison_json, render_comparison
+    from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
     from pytest_llmops.reports.run_file import load_run
 
     try:
@@ -33,5 +33,6 @@ def _compare(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
     else:
-        print("\n".join(render_comparison(comparison)))  # noqa: T201 - as above
+        render = comparison_markdown if given.format == "markdown" else render_comparison
+        print("\n".join(render(comparison)))  # noqa: T201 - as above
     return _EXIT_CODES[comparison.outcome]

@@ -63,6 +63,7 @@ def _run(given: argparse.Namespace) -> int:
     problems += judged.problems
     if given.accept:
         problems.append(accept_into_baseline(merged, settings))
+    problems += yardstick.describe(merged)
     problems += render_loosened(yardstick.loosened)
     if yardstick.loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")

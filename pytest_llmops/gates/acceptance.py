@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_llmops.errors import AcceptanceError
@@ -13,6 +14,7 @@ from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
 
 _NAMED = 5
+_OF_FILES = ("golden:", "app:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,9 @@ def accept(
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
     # A baseline is not partial for being made of a partial run: it has what it has.
     signed = {name: value for name, value in run.signature.items() if name != "partial"}
-    signature = signed if baseline is None or taken or replace else baseline.signature
+    signature = signed if baseline is None else baseline.signature
+    if baseline is not None and (taken or replace):
+        signature = _merge_signatures(baseline.signature, signed, replace=replace)
     merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
     edited = {case for case in taken if case in old and not ask_the_same(old[case], taken[case])}
     return Acceptance(
@@ -95,6 +99,13 @@ def accept(
         pruned=unused if prune else (),
         refused=tuple(refused),
     )
+
+
+def _merge_signatures(old: Mapping[str, str], new: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
+    """The older cases' where only new ones were taken; else the run's, and that of files it left out."""
+    if not replace:
+        return {**new, **old}
+    return {**{name: value for name, value in old.items() if name.startswith(_OF_FILES)}, **new}
 
 
 def find_flaw(result: CaseResult) -> str:

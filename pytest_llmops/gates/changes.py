@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pytest_llmops.gates import statistic
 from pytest_llmops.gates.inference.spending import CASE_SHARE
 from pytest_llmops.gates.pairing import (
+    Chance,
     Pairs,
     Scales,
     ask_the_same,
-    is_fact,
     signatures,
     values_by_metric,
 )
@@ -61,7 +61,7 @@ class Reading:
         return min(1.0, self.rates.p_value * max(1, tests) / CASE_SHARE)
 
 
-def read_case(base: CaseResult, new: CaseResult, scales: Scales) -> Iterable[Reading]:
+def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Reading]:
     """
     The checks of a case that both sides have scores for, made in the same way.
 
@@ -69,8 +69,8 @@ def read_case(base: CaseResult, new: CaseResult, scales: Scales) -> Iterable[Rea
     itself takes for good. Seconds, dollars and tokens are left out.
     """
     before, after = values_by_metric(base), values_by_metric(new)
-    fact = is_fact(base, new, scales)
-    for check in checks_of(new, scales):
+    fact = not chance.may_explain(base, new)
+    for check in checks_of(new, chance.scales):
         metric = check.metric
         if metric in before and metric in after and signatures(metric, base) == signatures(metric, new):
             yield Reading(
@@ -96,8 +96,14 @@ def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
     return [*written, *own]
 
 
-def judge_against(
-    case: Case, result: CaseResult, base: CaseResult | None, *, level: float = 0.95, tests: int = 1
+def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are held to
+    case: Case,
+    result: CaseResult,
+    base: CaseResult | None,
+    *,
+    level: float = 0.95,
+    tests: int = 1,
+    chance: Chance | None = None,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
@@ -114,18 +120,19 @@ def judge_against(
     Args:
         level: One minus the chance of any false alarm, between 0 and 1.
         tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
+        chance: What the whole baseline says of the app; by default what this case says.
     """
     verdicts = judge_case(case, result)
     if base is None or not ask_the_same(base, result):
         return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
     before = judge_case(case, base)
-    scales = Scales()
-    fact = is_fact(base, result, scales)
+    chance = chance or Chance([base])
+    fact = not chance.may_explain(base, result)
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
         beside = _compare(check, now, then, base, result)
         if beside.outcome == "failed" and beside.baseline is not None:
-            scale = scales[check.metric]
+            scale = chance.scales[check.metric]
             reading = Reading(
                 case=result.case,
                 check=check,
@@ -141,14 +148,14 @@ def judge_against(
     return tuple(compared) or verdicts
 
 
-def list_changes(pairs: Pairs, *, level: float = 0.95, scales: Scales | None = None) -> tuple[Change, ...]:
+def list_changes(pairs: Pairs, *, level: float = 0.95, chance: Chance | None = None) -> tuple[Change, ...]:
     """
     The readings of shared cases that differ from the baseline's, each the mean of its repeats.
 
     `confirmed` are those that fell or rose beyond chance. Readings that were made in unlike ways are left
     out, and so are metrics without bounds (seconds, dollars, tokens).
     """
-    readings = _readings(pairs, scales)
+    readings = _readings(pairs, chance)
     changes: dict[tuple[str, str], Change] = {}
     for reading in readings:
         if reading.before == reading.after:
@@ -172,7 +179,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     level: float = 0.95,
     tests: int | None = None,
     tolerated: Mapping[str, float] | None = None,
-    scales: Scales | None = None,
+    chance: Chance | None = None,
     unchecked: bool = False,
 ) -> tuple[Verdict, ...]:
     """
@@ -184,7 +191,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
         unchecked: Look only at metrics that a case's golden file does not check, since a verdict on the
             others is given with the case.
     """
-    readings = _readings(pairs, scales)
+    readings = _readings(pairs, chance)
     tests = len(readings) if tests is None else tests
     told = {(new.case, check.metric) for _, new in pairs.shared for check in new.checks} if unchecked else ()
     fallen: dict[tuple[str, str], list[Reading]] = {}
@@ -196,9 +203,9 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     return tuple(_single(metric, check, each, tests) for (metric, check), each in sorted(fallen.items()))
 
 
-def _readings(pairs: Pairs, scales: Scales | None) -> list[Reading]:
-    scales = Scales() if scales is None else scales
-    return [reading for base, new in pairs.shared for reading in read_case(base, new, scales)]
+def _readings(pairs: Pairs, chance: Chance | None) -> list[Reading]:
+    chance = chance or Chance([base for base, _ in pairs.shared])
+    return [reading for base, new in pairs.shared for reading in read_case(base, new, chance)]
 
 
 def _single(metric: str, check: str, fallen: Sequence[Reading], tests: int) -> Verdict:
@@ -253,20 +260,22 @@ def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests
     """What a missed check means, in the light of its baseline."""
     rates = reading.rates
     excusable = reading.check.metric != NEVER_EXCUSED
+    counts = f"{rates.held} of {rates.repeats} repeats hold it"
+    counts += f", {rates.held_before} of {rates.repeats_before} in the baseline"
     if not reading.fact:
         verdict = replace(verdict, p_value=rates.p_value, p_adjusted=reading.p_adjusted(tests))
+        if rates.repeats + rates.repeats_before > 2:  # noqa: PLR2004 - one on each side has no rate
+            verdict = replace(verdict, reason=f"{counts}; {verdict.reason}".rstrip("; "), evidence=())
     if reading.fell(level=level, tests=tests):
         why = "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
         return replace(verdict, outcome="regressed", advice=f"held in the baseline; {why}")
     if then.outcome == "failed":
         return replace(verdict, known=excusable, advice="failed in the baseline too" if excusable else "")
     if rates.varies and excusable:
-        held = f"{rates.held} of {rates.repeats} repeats hold it"
-        was = f"{rates.held_before} of {rates.repeats_before} in the baseline"
         return replace(
             verdict,
             outcome="undecided",
-            reason=f"flaky: {held}, {was}; {verdict.reason}".rstrip("; "),
+            reason=f"flaky: {verdict.reason}",
             advice="chance explains it; more repeats may not (--llm-repeats auto)",
         )
     return replace(verdict, advice="held in the baseline; the repeats do not rule out chance")

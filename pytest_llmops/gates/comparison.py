@@ -9,7 +9,8 @@ from pytest_llmops.gates.changes import judge_single_cases, list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
 from pytest_llmops.gates.looks import looks_taken
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.gates.pairing import Scales, pair_cases
+from pytest_llmops.gates.pairing import Chance, pair_cases
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
@@ -45,15 +46,15 @@ def compare(
     if not any(checks.values()):
         checks = {"": _means(base.results)}
     pairs = pair_cases(base.results, run.results)
-    scales = Scales()
-    looks = looks_taken(run.results, base.results, scales)
+    chance = Chance(base.results)
+    looks = looks_taken(run.results, base.results, chance)
     judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, looks=looks)
     verdicts = [
         replace(verdict, check=f"{path}: {verdict.check}") if len(judged) > 1 else verdict
         for path, of_file in judged.items()
         for verdict in of_file
     ]
-    verdicts += judge_single_cases(pairs, level=level, tolerated=tolerated_drops(checks), scales=scales)
+    verdicts += judge_single_cases(pairs, level=level, tolerated=tolerated_drops(checks), chance=chance)
     verdicts += _unscored(run.results, {check.metric for each in checks.values() for check in each})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
@@ -68,7 +69,8 @@ def compare(
         level=level,
         new=pairs.new,
         missing=pairs.missing,
-        changed=list_changes(pairs, level=level, scales=scales),
+        changed=list_changes(pairs, level=level, chance=chance),
+        differs=describe_changes(base.signature, run.signature),
     )
 
 

@@ -11,6 +11,7 @@ from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 if TYPE_CHECKING:
+    from pytest_llmops.gates.pairing import Chance
     from pytest_llmops.golden.reviews import Review
 
 
@@ -30,11 +31,16 @@ class Judge:
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _tests: int = field(init=False)
+    _chance: Chance | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
         self._suites = {golden.path: golden.suite for golden in self.goldens}
         self._tests = count_tests(self.goldens)
+        if self.base is not None:
+            from pytest_llmops.gates.pairing import Chance
+
+            self._chance = Chance(self.base.results)
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
@@ -50,7 +56,8 @@ class Judge:
             return judge_case(case, result)
         from pytest_llmops.gates.changes import judge_against
 
-        return judge_against(case, result, self._beside(case, result), tests=self._tests)
+        base = self._beside(case, result)
+        return judge_against(case, result, base, tests=self._tests, chance=self._chance)
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""
@@ -80,13 +87,14 @@ class Judge:
             suite,
             results,
             list(before.values()),
-            looks=looks_taken(results, list(before.values())),
+            looks=looks_taken(results, list(before.values()), self._chance),
             share=SUITE_SHARE / max(1, sum(bool(checks) for checks in self._suites.values())),
         )[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             tests=self._tests,
             tolerated=tolerated_drops(suite),
+            chance=self._chance,
             unchecked=True,
         )
         return (*verdicts, *single)

@@ -15,7 +15,7 @@ from pytest_llmops.gates.changes import read_case
 from pytest_llmops.gates.drops import look_at_suites
 from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
 from pytest_llmops.gates.measuring import Looks
-from pytest_llmops.gates.pairing import STEADY, Scales, ask_the_same, count_repeats, is_steady
+from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
 from pytest_llmops.records import CaseResult, SuiteCheck
 
 LOOKS = (1, 2, 4, 8)
@@ -51,31 +51,29 @@ class Asking:
 
         Only cases marked `auto` are asked again, and none that the app broke on.
         """
-        scales = Scales()
+        chance = Chance(self.base.values())
         auto = [each for each in results if each.auto and not each.failures]
-        wanted = {
-            each.case: repeats
-            for each in auto
-            if each.case not in self.base or not ask_the_same(self.base[each.case], each)
-            if (repeats := self._first_repeats(each, scales)) > count_repeats(each)
-        }
-        varying = _varying(results, self.base, scales)
+        wanted = self._first_repeats([each for each in auto if not _is_known(each, self.base)], chance)
+        varying = _varying(results, self.base, chance)
         if not varying:
             return wanted
         done = min(count_repeats(each) for each in varying)
-        if step := self._next_look(results, done):
+        if step := self._next_look(results, done, chance):
             return wanted | {each.case: step for each in varying if count_repeats(each) < step}
-        return wanted | self._suspects(varying, scales)
+        return wanted | self._suspects(varying, chance)
 
-    def _first_repeats(self, result: CaseResult, scales: Scales) -> int:
-        """For a case that has nothing to be compared with: two, and if they differ, a baseline's worth."""
-        if count_repeats(result) < STEADY or is_steady(result, scales, repeats=STEADY):
-            return min(STEADY, self.most)
-        return min(BASELINE_REPEATS, self.most)
+    def _first_repeats(self, unknown: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
+        """
+        For cases that have nothing to be compared with: two repeats each, and a baseline's worth of all
+        of them as soon as one varies, since then two alike answers say nothing.
+        """
+        varies = chance.app_varies or any(not chance.is_alike(each) for each in unknown)
+        repeats = min(BASELINE_REPEATS if varies else STEADY, self.most)
+        return {each.case: repeats for each in unknown if count_repeats(each) < repeats}
 
-    def _next_look(self, results: Sequence[CaseResult], done: int) -> int:
+    def _next_look(self, results: Sequence[CaseResult], done: int, chance: Chance) -> int:
         """The repeats of the next look at the suite; 0 when its verdicts are closed."""
-        looks = looks_taken(results, list(self.base.values()))
+        looks = looks_taken(results, list(self.base.values()), chance)
         later = [look for look in LOOKS if done < look <= self.most]
         if not later:
             return 0
@@ -88,7 +86,7 @@ class Asking:
         open_ = [p for p, _ in seen if conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE]
         return later[0] if open_ else 0
 
-    def _suspects(self, varying: Sequence[CaseResult], scales: Scales) -> dict[str, int]:
+    def _suspects(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """
         Cases that would be `regressed` at the most repeats, should they go on as they are; each with its
         next number of repeats. The one test at the end is not weakened by looks that can only clear.
@@ -98,12 +96,12 @@ class Asking:
             done = count_repeats(result)
             later = [stage for stage in _STAGES if done < stage < self.most]
             step = later[0] if later else self.most
-            if done < step and done >= min(_FIRST_STOP, self.most) and self._is_suspect(result, scales):
+            if done < step and done >= min(_FIRST_STOP, self.most) and self._is_suspect(result, chance):
                 wanted[result.case] = step
         return wanted
 
-    def _is_suspect(self, result: CaseResult, scales: Scales) -> bool:
-        for reading in read_case(self.base[result.case], result, scales):
+    def _is_suspect(self, result: CaseResult, chance: Chance) -> bool:
+        for reading in read_case(self.base[result.case], result, chance):
             ahead = reading.rates.at(self.most)
             if ahead.collapsed and ahead.p_value * self.tests <= CASE_SHARE * (1 - self.level):
                 return True
@@ -111,11 +109,11 @@ class Asking:
 
 
 def looks_taken(
-    results: Sequence[CaseResult], base_results: Sequence[CaseResult], scales: Scales | None = None
+    results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance | None = None
 ) -> Looks:
     """The looks that a run has taken at its suite; one at all there is where nobody chose its repeats."""
     base = {result.case: result for result in base_results}
-    varying = _varying(results, base, Scales() if scales is None else scales)
+    varying = _varying(results, base, chance or Chance(base_results))
     done = min((count_repeats(each) for each in varying), default=0)
     planned = min(LOOKS[-1], *(each.auto for each in varying)) if varying else 1
     taken = tuple(look for look in LOOKS if look <= min(done, planned))
@@ -123,7 +121,7 @@ def looks_taken(
 
 
 def _varying(
-    results: Sequence[CaseResult], base: Mapping[str, CaseResult], scales: Scales
+    results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
 ) -> list[CaseResult]:
     """The cases that were asked look by look, and in which chance may be behind a difference."""
     return [
@@ -131,7 +129,10 @@ def _varying(
         for each in results
         if each.auto
         and not each.failures
-        and each.case in base
-        and ask_the_same(base[each.case], each)
-        and not (is_steady(base[each.case], scales, repeats=STEADY) and is_steady(each, scales))
+        and _is_known(each, base)
+        and chance.may_explain(base[each.case], each)
     ]
+
+
+def _is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
+    return result.case in base and ask_the_same(base[result.case], result)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import variance
 from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
@@ -134,19 +134,33 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """The results of one golden file beside their baseline, paired once for all its checks."""
+    """
+    The results of one golden file beside their baseline, paired once for all its checks.
+
+    Attributes:
+        before: Case to metric to its finite scores by repeat, in the baseline; `after` in the new run.
+    """
 
     results: Sequence[CaseResult]
     base_results: Sequence[CaseResult]
     pairs: Pairs
     looks: Looks
+    before: Mapping[str, Mapping[str, list[float]]]
+    after: Mapping[str, Mapping[str, list[float]]]
 
     @classmethod
     def of(cls, results: Sequence[CaseResult], base_results: Sequence[CaseResult], looks: Looks) -> Beside:
         if looks.repeats:
             results = [first_repeats(each, looks.repeats[-1]) if each.auto else each for each in results]
         pairs = pair_cases(base_results, results)
-        return cls(results=results, base_results=base_results, pairs=pairs, looks=looks)
+        return cls(
+            results=results,
+            base_results=base_results,
+            pairs=pairs,
+            looks=looks,
+            before={base.case: values_by_metric(base) for base, _ in pairs.shared},
+            after={new.case: values_by_metric(new) for _, new in pairs.shared},
+        )
 
     def find(self, check: SuiteCheck) -> Found | Verdict:
         """What can be compared, or the error that says why nothing can."""
@@ -171,21 +185,18 @@ class Beside:
                 reason = f"{new.case}: scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
                 told = _error(absolute, f"{reason}; unlike scores are not compared")
                 return replace(told, advice="record the baseline again")
-        new_values = {new.case: values_by_metric(new)[check.metric] for _, new in sound}
+        new_values = {new.case: self.after[new.case][check.metric] for _, new in sound}
         counts = self.looks.repeats or (None,)
         varying = {new.case for _, new in sound if new.auto}
         return Found(
             check=check,
             scale=scale,
             absolute=absolute,
-            before={
-                base.case: statistics.calculate("mean", values_by_metric(base)[check.metric])
-                for base, _ in sound
-            },
+            before={base.case: _mean(self.before[base.case][check.metric]) for base, _ in sound},
             repeats=new_values,
             after=tuple(
                 {
-                    case: statistics.calculate("mean", values[:count] if case in varying else values)
+                    case: _mean(values[:count] if case in varying else values)
                     for case, values in new_values.items()
                 }
                 for count in counts
@@ -219,12 +230,20 @@ class Beside:
             ),
             cases=len(before),
             repeats=min(len(values) for values in found.repeats.values()),
-            noise=statistics.calculate("mean", [_variance(values) for values in found.repeats.values()]),
+            noise=_mean([_variance(values) for values in found.repeats.values()]),
         )
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Of repeats: alike ones keep their value, and a last digit decides nothing here."""
+    return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
+
+
 def _variance(values: Sequence[float]) -> float:
-    return variance(values) if len(values) > 1 and min(values) < max(values) else 0.0
+    if len(values) < 2 or min(values) == max(values):  # noqa: PLR2004 - one repeat tells nothing of spread
+        return 0.0
+    mean = _mean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _says(metric: str, result: CaseResult) -> bool:

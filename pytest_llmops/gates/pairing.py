@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
 from pytest_llmops.gates.answers import answer_digests
@@ -109,32 +109,43 @@ def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
     return tuple(sorted({score.signature for score in result.scores if score.metric == metric}))
 
 
-def is_steady(result: CaseResult, scales: Scales, *, repeats: int = 1) -> bool:
+@dataclass(slots=True)
+class Chance:
     """
-    Whether at least that many repeats of a case gave one and the same answer and the same scores.
+    Whether chance may be behind what differs between a case and its baseline.
 
-    Two such repeats say that the app does not vary here; one says nothing of how the next would be.
-    Seconds and dollars may vary.
+    It may not where the app does not vary: no case of the baseline has repeats that differ, this case has
+    two at least, and those of the new run are alike too. Two alike answers of one case alone are no proof,
+    in an app that varies elsewhere.
+
+    Attributes:
+        scales: Of every metric met, so that each is looked up once.
+        app_varies: A case of the baseline gave unlike answers, or unlike scores, to one question.
     """
-    answers = answer_digests(result)
-    return (
-        len(answers) >= repeats
-        and len(set(answers)) == 1
-        and all(
+
+    base_results: InitVar[Iterable[CaseResult]]
+    scales: Scales = field(default_factory=Scales)
+    app_varies: bool = field(init=False)
+
+    def __post_init__(self, base_results: Iterable[CaseResult]) -> None:
+        self.app_varies = any(not self.is_alike(result) for result in base_results)
+
+    def is_alike(self, result: CaseResult) -> bool:
+        """Whether all repeats gave the same answer and the same scores; seconds and dollars may vary."""
+        return len(set(answer_digests(result))) <= 1 and all(
             len(set(values)) == 1
             for metric, values in values_by_metric(result).items()
-            if (scale := scales[metric]) is not None and scale.bounded
+            if (scale := self.scales[metric]) is not None and scale.bounded
         )
-    )
 
-
-def is_fact(base: CaseResult, new: CaseResult, scales: Scales) -> bool:
-    """Whether what differs between two results of a case is the app's doing and no chance."""
-    return is_steady(base, scales, repeats=STEADY) and is_steady(new, scales)
+    def may_explain(self, base: CaseResult, new: CaseResult) -> bool:
+        """Whether another run of the same app might give what the new one gave."""
+        steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
+        return not (steady and self.is_alike(base) and self.is_alike(new))
 
 
 STEADY = 2
-"""Equal repeats of a baseline that make its case a steady one."""
+"""Alike repeats that a case needs in the baseline, for a difference to be a fact."""
 
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -31,7 +32,8 @@ def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[Suite
 
 
 def _scored_again(metric: Metric, name: str, case: Case, base: CaseResult) -> CaseResult:
-    if "spans" in metric.needs:
+    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
+    if measured or "spans" in metric.needs:
         return base
     samples = [
         Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)

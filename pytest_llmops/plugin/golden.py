@@ -217,6 +217,7 @@ class GoldenPlugin:
         problems = self.shared.all_problems()
         if self.known:
             problems.insert(0, f"{self.known} of the failures were in the baseline too (known_failures)")
+        problems += self.yardstick.describe(run)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_llmops.gates.outcomes import count
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Change, Comparison, Verdict
-from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict
+from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict, table_rows
 
 VERSION = 1
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
 _LISTED = 20
 
 
@@ -33,6 +36,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
                 for change in comparison.changed
             ],
         },
+        "differs": list(comparison.differs),
         "counts": count(verdict.outcome for verdict in comparison.verdicts),
     }
 
@@ -49,6 +53,7 @@ def render_comparison(comparison: Comparison) -> list[str]:
             lines += ["", *render_verdict(verdict)]
         elif verdict.advice:
             lines += ["", f"  passed     {printable(verdict.check)}: {printable(verdict.advice)}"]
+    lines += render_differs(comparison.differs)
     confirmed = [change for change in comparison.changed if change.confirmed]
     lines += _names("missing, of the baseline's cases", comparison.missing)
     lines += _names("new cases", comparison.new)
@@ -61,6 +66,42 @@ def render_comparison(comparison: Comparison) -> list[str]:
         lines += ["", f"readings that changed and may be chance: {unclear}"]
     counts = count(verdict.outcome for verdict in comparison.verdicts)
     return [*lines, "", f"{comparison.outcome}: {render_counts(counts)} (level {comparison.level:g})"]
+
+
+def comparison_markdown(comparison: Comparison) -> list[str]:
+    """The same for a comment on a pull request: a table of the checks, then what has to be looked at."""
+    rows = [[cell or " " for cell in row] for row in table_rows(comparison.verdicts, compared=True)]
+    head, *body = [[_escape(cell) for cell in row] for row in rows]
+    lines = [f"**{comparison.outcome}** (level {comparison.level:g})", ""]
+    if body:
+        lines += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+    told = [
+        f"- {verdict.outcome}: {verdict.check}: {verdict.reason}"
+        for verdict in comparison.verdicts
+        if verdict.outcome != "passed"
+    ]
+    told += [f"- changed: {line}" for line in comparison.differs]
+    told += [f"- missing case: {case}" for case in comparison.missing[:_LISTED]]
+    told += [
+        f"- {change.case}: {change.metric} {change.before:.4g} → {change.after:.4g}"
+        for change in [each for each in comparison.changed if each.confirmed][:_LISTED]
+    ]
+    counts = render_counts(count(verdict.outcome for verdict in comparison.verdicts))
+    return [*lines, "", *(f"- {_escape(line[2:])}" for line in told), "", counts]
+
+
+def render_differs(differs: Sequence[str]) -> list[str]:
+    """What else is another than in the baseline."""
+    return (
+        ["", "also changed since the baseline:", *(f"  {printable(line)}" for line in differs)]
+        if differs
+        else []
+    )
+
+
+def _escape(text: str) -> str:
+    """Text of anybody as Markdown that shows it and does nothing."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text)).replace("<", "&lt;")
 
 
 def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:

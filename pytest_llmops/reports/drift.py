@@ -11,7 +11,7 @@ from pytest_llmops.printable import printable
 
 VERSION = 1
 _LISTED = 10
-_LINE = 600  # of advice, at whose end stands what to do
+_LINE = 1_200  # of advice, at whose end stands what to do
 
 
 def drift_json(drift: Drift) -> dict[str, Any]:
@@ -47,9 +47,17 @@ def render_drift(drift: Drift) -> list[str]:
     lines += [f"advice: {printable(each, _LINE)}" for each in drift.advice]
     lines += [f"note: {printable(each, _LINE)}" for each in drift.notes]
     counts = ", ".join(f"{count} {change}" for change, count in _counts(drift).items())
-    shown = ", ".join(dict.fromkeys(cause.kind for cause in drift.causes if cause.shown))
-    outcome = {"none": "no drift", "drift": f"drift: {shown}", "open": "drift, and its cause is open"}
-    return [*lines, f"{outcome[drift.outcome]} ({len(drift.cases)} cases: {counts})"]
+    return [*lines, f"{_conclude(drift)} (cases: {counts})"]
+
+
+def _conclude(drift: Drift) -> str:
+    if drift.outcome == "none":
+        return "no drift"
+    if drift.outcome == "drift":
+        return f"drift: {', '.join(dict.fromkeys(cause.kind for cause in drift.causes if cause.shown))}"
+    if any(case.is_open for case in drift.cases):
+        return "drift, and its cause is open"
+    return "no drift seen, and no canary was answered"
 
 
 def _render_cause(cause: Cause) -> Iterator[str]:

@@ -107,14 +107,18 @@ def render_table(verdicts: Sequence[Verdict]) -> list[str]:
     """A row a check: observed, baseline, difference with its interval, p, outcome. Empty for none."""
     if not verdicts:
         return []
-    compared = any(verdict.baseline is not None for verdict in verdicts)
+    return align(table_rows(verdicts, compared=any(verdict.baseline is not None for verdict in verdicts)))
+
+
+def table_rows(verdicts: Sequence[Verdict], *, compared: bool) -> list[Sequence[str]]:
+    """The cells of such a table, the head first; none of them escaped but for the terminal."""
     head = (
         "check",
         "observed",
         *(("baseline", "difference", "interval", "p") if compared else ()),
         "outcome",
     )
-    return align([head, *(_row(verdict, compared=compared) for verdict in verdicts)])
+    return [head, *(_row(verdict, compared=compared) for verdict in verdicts)]
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,3 +173,27 @@ def test_written_file_can_be_reviewed_line_by_line():
         "golden/shop.yaml::a",
         "golden/shop.yaml::b",
     ]
+
+
+def test_run_of_an_app_becomes_the_baseline(tmp_path):
+    Path("accepted_app.py").write_text("def answer(question):\n    return question.upper()\n")
+    BASELINE.parent.mkdir()
+    Path("golden/shop.yaml").write_text(
+        "version: 1\napp: accepted_app:answer\nsuite: {latency_s: {p95: '<= 9', max_drop: 1}}\n"
+        "cases: [{id: a, input: hello, repeats: 2, checks: {keywords: {all: [HELLO]}}}]\n"
+    )
+    try:
+        assert main(["run", "--out", "run.json"]) == 0
+    finally:
+        sys.modules.pop("accepted_app", None)
+        sys.path[:] = [each for each in sys.path if each != str(tmp_path)]
+
+    assert main(["accept", "run.json"]) == 0
+
+    (entry,) = load_baseline(BASELINE).results
+    assert len(entry.answers) == 2
+    assert {each.metric: each.signature != "" for each in entry.scores} == {
+        "keywords": True,
+        "latency_s": True,
+    }
+    assert all(name in BASELINE.read_text() for name in ('"keywords": [1]', '"golden:golden/shop.yaml": '))

@@ -21,7 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.gates.drift import LEVEL, Cause, Drift
-from pytest_llmops.gates.drift.moved import chance_of_moving, compare_marks, mark_of
+from pytest_llmops.gates.drift.moved import UNNAMED, chance_of_moving, compare_marks, mark_of
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.cassette import Recorded, cassette_path, load_calls
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback, key_of, kind_of
@@ -30,7 +30,6 @@ from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import encode_body, parse_body, read_reply
 from pytest_llmops.records import ModelCall, Run
 
-DEFAULT_COUNT = 20
 _OPENAI = "https://api.openai.com/v1"
 _USUAL_PORTS = {"http": 80, "https": 443}
 _AT_ONCE = 4
@@ -137,7 +136,7 @@ def ask_canaries(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(partial(_ask, endpoint=endpoint, redaction=Redaction(redact)), sound))
     for told, count in Counter(each for each in answers if isinstance(each, str)).items():
-        notes.append(f"{count} canaries without an answer: {told}")
+        notes.append(f"canaries without an answer: {count}, {told}")
     asked = [(canary, each) for canary, each in zip(sound, answers, strict=True) if not isinstance(each, str)]
     found = dict(_judge(asked))
     held = sum(
@@ -168,7 +167,7 @@ def _sort_out(canaries: Sequence[Canary], endpoint: Endpoint) -> tuple[list[Cana
             left[f"{endpoint.provider} wants a key: set OPENAI_API_KEY"] += 1
         else:
             sound.append(canary)
-    return sound, [f"{count} canaries not asked: {why}" for why, count in left.items()]
+    return sound, [f"canaries not asked: {count}, {why}" for why, count in left.items()]
 
 
 def _ask(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[ModelCall, ...] | str:
@@ -180,10 +179,10 @@ def _ask(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[Mode
             answers += (_send(canary.call, endpoint, redaction),)
         except HTTPError as error:
             error.close()
-            return f"{endpoint.provider} answered {error.code}"
+            return f"{endpoint.origin} answered {error.code}"
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             reason = error.reason if isinstance(error, URLError) else type(error).__name__
-            return f"{endpoint.provider} is not up or speaks otherwise ({reason})"
+            return f"{endpoint.origin} is not up or speaks otherwise ({reason})"
     return answers
 
 
@@ -215,7 +214,7 @@ def _judge(asked: Iterable[tuple[Canary, tuple[ModelCall, ...]]]) -> Iterable[tu
     for canary, answers in asked:
         was, now = (Counter(call.answer for call in calls) for calls in (canary.recorded, answers))
         marks = (frozenset(map(mark_of, calls)) for calls in (canary.recorded, answers))
-        model = answers[0].model or "the model"
+        model = answers[0].model or UNNAMED
         if told := compare_marks(model, *marks):
             yield canary.case, f"{told}, to requests sent again as they were recorded"
         elif canary.is_steady:

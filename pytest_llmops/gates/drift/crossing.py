@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.drift import CaseDrift, Clue, Kind
 from pytest_llmops.gates.drift.moved import (
+    UNNAMED,
     Moved,
     name_call,
     name_result,
@@ -81,14 +82,14 @@ def _cross_repeat(output: Output, base_outputs: Sequence[Output], moved: Moved) 
 
 def _cross_answer(call: ModelCall, output: Output, alike: Sequence[Output], moved: Moved) -> _Crossed | None:
     """An equal request with an answer that the base's repeats on this way did not get."""
-    model = call.model or ""
+    model = call.model or UNNAMED
     further = tuple(_upstream(output, alike, moved, None))
     if model in moved.models:
         evidence = moved.models[model]
         return _Crossed(clues=(Clue(kind="model", evidence=evidence), *further), model=True)
     if moved.varies or call.answer in moved.base.answers[call.key]:
         return None
-    evidence = f"{model or 'the model'} answers an equal request otherwise; each was asked once"
+    evidence = f"{model} answers an equal request otherwise; each was asked once"
     return _Crossed(clues=(Clue(kind="model", evidence=evidence, sure=False), *further))
 
 
@@ -126,13 +127,22 @@ def _upstream(
     yield from _moved_data(output, alike, moved)
     yield from _moved_tools(output, moved, call)
     yield from _moved_results(output, moved)
-    asked = {each.model or "" for each in words_of(output)}
+    asked = {each.model or UNNAMED for each in words_of(output)}
     for model, told in moved.models.items():
         if model in asked or not moved.has_calls:
             yield Clue(kind="model", evidence=told)
-    before = sorted({str(each.model) for other in alike for each in words_of(other)})
-    if call is not None and before and call.model not in before:
-        yield Clue(kind="model", evidence=f"{call.model} is asked instead of {' and '.join(before)}")
+    yield from _asked_instead(alike, moved, call)
+
+
+def _asked_instead(alike: Sequence[Output], moved: Moved, call: ModelCall | None) -> Iterator[Clue]:
+    """Another model where the first other request goes; by the stamps where requests are not seen."""
+    before = {each.model or UNNAMED for other in alike for each in words_of(other)}
+    now = {call.model or UNNAMED} if call is not None else set()
+    if not moved.has_calls:
+        before, now = set(moved.base.marks), set(moved.new.marks)
+    if before and now and not before & now:
+        told = f"{' and '.join(sorted(now))} is asked instead of {' and '.join(sorted(before))}"
+        yield Clue(kind="model", evidence=told)
 
 
 def _moved_data(output: Output, alike: Sequence[Output], moved: Moved) -> Iterator[Clue]:
@@ -151,7 +161,7 @@ def _moved_data(output: Output, alike: Sequence[Output], moved: Moved) -> Iterat
     yield from (
         Clue(kind="data", evidence=f"{told}, and other passages are retrieved") for told in moved.data
     )
-    for model in sorted({call.model or "" for call in calls} & moved.embedders.keys()):
+    for model in sorted({call.model or UNNAMED for call in calls} & moved.embedders.keys()):
         yield Clue(kind="data", evidence=moved.embedders[model])
     if vectors_moved(calls, moved):
         yield Clue(
@@ -178,7 +188,7 @@ def _moved_tools(output: Output, moved: Moved, call: ModelCall | None) -> Iterat
         return
     for each in [call] if call is not None else words_of(output):
         if each.tools not in moved.base.tools:
-            yield Clue(kind="data", evidence=f"{each.model or 'the model'} is given other tool schemas")
+            yield Clue(kind="data", evidence=f"{each.model or UNNAMED} is given other tool schemas")
 
 
 def _moved_results(output: Output, moved: Moved) -> Iterator[Clue]:

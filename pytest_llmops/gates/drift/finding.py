@@ -13,7 +13,7 @@ from pytest_llmops.gates.drift import KINDS, CaseDrift, Cause, Drift, Kind
 from pytest_llmops.gates.drift.concept import Reviewed, find_fallen, find_overruled
 from pytest_llmops.gates.drift.crossing import cross_case
 from pytest_llmops.gates.drift.moved import Moved, find_moved
-from pytest_llmops.gates.pairing import Pairs, pair_cases
+from pytest_llmops.gates.pairing import Pairs, ask_the_same, pair_cases
 from pytest_llmops.records import CaseResult, Run
 
 _COMMIT = "COMMIT_OF_THE_BASE"
@@ -39,7 +39,7 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
     Raises:
         DriftError: No case was answered in both runs.
     """
-    pairs = pair_cases(base.results, new.results)
+    pairs = _pair(base, new)
     answered = [pair for pair in pairs.shared if all(map(answer_digests, pair))]
     if not answered:
         raise DriftError(
@@ -59,9 +59,35 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
     )
 
 
+def _pair(base: Run, new: Run) -> Pairs:
+    """By case, and those too whose reference alone was edited: they still ask the same."""
+    pairs = pair_cases(base.results, new.results)
+    before = {result.case: result for result in base.results}
+    after = {result.case: result for result in new.results}
+    edited = [
+        (before[case], after[case])
+        for case in pairs.new
+        if case in before and _ask_alike(before[case], after[case])
+    ]
+    names = {result.case for result, _ in edited}
+    return replace(
+        pairs,
+        shared=tuple(sorted((*pairs.shared, *edited), key=lambda pair: pair[0].case)),
+        new=tuple(case for case in pairs.new if case not in names),
+        missing=tuple(case for case in pairs.missing if case not in names),
+    )
+
+
+def _ask_alike(base: CaseResult, new: CaseResult) -> bool:
+    """By the requests to models; by the answers where requests are not seen in both."""
+    asked = [{call.key for output in each.outputs for call in output.model_calls} for each in (base, new)]
+    before, after = asked if all(asked) else map(set, map(answer_digests, (base, new)))
+    return bool(before & after)
+
+
 def _find_case(base: CaseResult, new: CaseResult, moved: Moved, reviews: Sequence[Reviewed]) -> CaseDrift:
     crossed = cross_case(base, new, moved)
-    edited = new.case.partition("::")[0] in moved.golden
+    edited = not ask_the_same(base, new) or new.case.partition("::")[0] in moved.golden
     concept = tuple(dict.fromkeys((*find_fallen(base, new, edited=edited), *find_overruled(new, reviews))))
     shown: tuple[Kind, ...] = ("concept",) if any(clue.sure for clue in concept) else ()
     return replace(crossed, clues=crossed.clues + concept, shown=crossed.shown + shown)

@@ -15,6 +15,9 @@ from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
 Mark = tuple[str, str]
 """The model that says it answered, and the provider's fingerprint; empty where it is not told."""
 
+UNNAMED = "-"
+"""Stands for a model that a request does not name, and for a mark that is not told."""
+
 _PARTS = {"prompt", "data", "model"}
 _EMBEDDINGS = "embeddings"
 _SEVERAL = 2
@@ -53,8 +56,8 @@ class Moved:
         base: What the earlier one shows; `new` alike.
         prompts: Prompt file whose stamp is another, to what it was and is.
         data: Files or folders whose stamp is another; `tools`, `app` and `golden` alike.
-        known: The kinds of parts that both runs are stamped with: `prompt`, `data`, `model`; `half_known`
-            those that one of them is.
+        known: The kinds of parts that both runs are stamped with: `prompt`, `data`, `model` with the
+            fingerprint of each; `half_known` those that only one has stamps of.
         models: Model asked to how it is known that another one answers, or otherwise.
         embedders: The same of models that make vectors.
         varies: Equal requests of one run were answered in several ways.
@@ -91,6 +94,10 @@ def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult
     before, after = _see(base), _see(new)
     stamped = [{name.partition(":")[0] for name in run.signature} & _PARTS for run in (base, new)]
     known = stamped[0] & stamped[1]
+    if not all(
+        fingerprint for seen in (before, after) for each in seen.marks.values() for _, fingerprint in each
+    ):
+        known -= {"model"}
     embedders = {seen.asked[key] for seen in (before, after) for key in seen.vectors}
     marks = {
         model: told
@@ -159,7 +166,7 @@ def compare_marks(model: str, before: frozenset[Mark], after: frozenset[Mark]) -
     if not before or not after or before & after:
         return ""
     was, now = (" and ".join(sorted(" ".join(mark).strip() for mark in each)) for each in (before, after))
-    return f"{model or 'the model'}: {was} answered before, {now} answers now"
+    return f"{model}: {was} answered before, {now} answers now"
 
 
 def chance_of_moving(counts: Sequence[tuple[Counter[str], Counter[str]]]) -> float:
@@ -201,9 +208,9 @@ def _see(run: Run) -> Seen:
     results_in_order = sorted(run.results, key=lambda result: result.case)
     for output in (output for result in results_in_order for output in result.outputs):
         for call in output.model_calls:
-            asked[call.key] = call.model or ""
+            asked[call.key] = call.model or UNNAMED
             (vectors if call.kind == _EMBEDDINGS else answers)[call.key][call.answer] += 1
-            marks[call.model or ""].add(mark_of(call))
+            marks[call.model or UNNAMED].add(mark_of(call))
             tools.add(call.tools)
         for passage in output.passages or ():
             texts[passage.id].add(passage.text)
@@ -222,7 +229,7 @@ def _see(run: Run) -> Seen:
 
 def _read_mark(text: str) -> Mark:
     reported, _, fingerprint = text.partition(" ")
-    return reported, fingerprint
+    return reported if reported != UNNAMED else "", fingerprint
 
 
 def _restamped(prefix: str, base: Run, new: Run) -> Iterator[tuple[str, str, str]]:
@@ -263,7 +270,7 @@ def _moved_by_answers(before: Seen, after: Seen) -> dict[str, str]:
     for model, keys in sorted(shared.items()):
         counts = [(before.answers[key], after.answers[key]) for key in keys]
         apart = [(one, other) for one, other in counts if not one.keys() & other.keys()]
-        told = f"{model or 'the model'}: {len(apart)} of {len(counts)} equal requests are answered otherwise"
+        told = f"{model}: {len(apart)} of {len(counts)} equal requests are answered otherwise"
         if varies:
             chance = chance_of_moving(counts)
             if chance <= LEVEL:

@@ -53,19 +53,28 @@ def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
 
 
 def _in_steps(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Sizes as whole numbers of one step."""
+    """Sizes as whole numbers of one step, in whatever unit they are."""
     import numpy as np
 
-    distinct = np.unique(sizes)
-    if len(distinct) <= _MOST_VALUES:
-        fractions = [Fraction(float(size)).limit_denominator(_DENOMINATOR) for size in distinct]
-        common = math.lcm(*(fraction.denominator for fraction in fractions))
-        counted = sizes * common
+    shares = sizes / sizes.max()
+    distinct = np.unique(shares)
+    if len(distinct) <= _MOST_VALUES and (common := _common_denominator(distinct)):
+        counted = shares * common
         steps = np.rint(counted)
-        near = np.abs(counted - steps).max() <= _TIE * max(1.0, float(counted.max()))
+        near = np.abs(counted - steps).max() <= _TIE * common
         if near and steps.min() >= 1 and steps.sum() <= _LARGEST_STEPS:
             return _whole(steps)
-    return _whole(np.rint(sizes * (_CELLS / sizes.sum())))
+    return _whole(np.rint(shares * (_CELLS / shares.sum())))
+
+
+def _common_denominator(shares: NDArray[np.float64]) -> int:
+    """That of fractions near the shares; 0 where it is too large to count in."""
+    common = 1
+    for share in shares:
+        common = math.lcm(common, Fraction(float(share)).limit_denominator(_DENOMINATOR).denominator)
+        if common > _LARGEST_STEPS:
+            return 0
+    return common
 
 
 def _whole(steps: NDArray[np.float64]) -> NDArray[np.int64]:

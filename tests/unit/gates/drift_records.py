@@ -108,4 +108,3 @@ def _output(case: str, repeat: int, given: Conditions) -> Output:
 
 def kinds_of(drift: Drift) -> set[tuple[str, bool]]:
     return {(cause.kind, cause.shown) for cause in drift.causes}
-

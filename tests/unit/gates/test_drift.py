@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import combinations, pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -184,7 +185,9 @@ def test_advice_names_the_run_that_would_tell():
     shown = find_drift(run_under(WAS), run_under(replace(WAS, prompt="1.1.0")))
 
     [old_prompts] = two.advice
-    assert old_prompts.startswith("4 cases: prompt or data. Run the old prompts (prompts/answerer.yaml answerer")
+    assert old_prompts.startswith(
+        "4 cases: prompt or data. Run the old prompts (prompts/answerer.yaml answerer"
+    )
     assert "checkout COMMIT_OF_THE_BASE -- prompts/answerer.yaml;" in old_prompts
     assert "--canary" in once.advice[0]
     assert app.advice[0].startswith("4 cases: nothing that is seen has moved. The app's code")
@@ -272,8 +275,9 @@ def test_only_the_model_that_moved_is_a_candidate():
     def run(text: str, prompt: str, mark: str) -> Run:
         call = replace(_CALL, key=text, model="big", reported="big-1")
         other = replace(_CALL, key="k2", reported=mark)
-        first, second = _result(Output(text=text, model_calls=(call,))), _result(
-            Output(text="same", model_calls=(other,)), case="b"
+        first, second = (
+            _result(Output(text=text, model_calls=(call,))),
+            _result(Output(text="same", model_calls=(other,)), case="b"),
         )
         return replace(_run(first, second), signature={PROMPT: f"a {prompt} x"})
 
@@ -308,12 +312,50 @@ def test_a_baseline_without_outputs_is_crossed_by_its_stamps():
     assert "not baselines" in drift.advice[-1]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "kinds"),
+    [
+        ("small-1 fp_1", "small-1 fp_2", MODEL_SHOWN),
+        ("small-1", "small-2", MODEL_SHOWN),
+        ("small-1", "small-1 fp_2", set()),  # the fingerprint is told only now
+        ("small-1 fp_1, small-1 fp_2", "small-1 fp_2", set()),  # one of several that served it before
+        ("small-1 fp_1, small-1 fp_2", "small-1 fp_3", MODEL_SHOWN),
+        ("-", "small-1", set()),
+    ],
+)
+def test_marks_that_have_something_in_common_have_not_moved(before, now, kinds):
+    base, new = (replace(_run(_result()), signature={"model:small": mark}) for mark in (before, now))
+
+    assert kinds_of(find_drift(base, new)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kinds"),
+    [
+        ({"model:a": "a fp"}, {"model:b": "b fp"}, MODEL_SHOWN),
+        (
+            {"model:a": "a fp", "data:k": "1"},
+            {"model:b": "b fp", "data:k": "2"},
+            {("model", False), ("data", False)},
+        ),
+        ({"model:a": "a"}, {"model:b": "b"}, {("model", False)}),  # a name alone is no fingerprint
+    ],
+)
+def test_an_unseen_app_is_crossed_by_all_of_its_stamps(before, now, kinds):
+    rest = {"prompt:p": "p 1 x", "data:k": "1"}
+    base = replace(_run(_result(Output(text="one"))), signature=rest | before)
+    new = replace(_run(_result(Output(text="two"))), signature=rest | now)
+
+    assert kinds_of(find_drift(base, new)) == kinds
+
+
 def test_what_is_not_compared_is_noted():
-    run = run_under(WAS)
+    unlike = replace(WAS, weights="b", model="large", vectors="v2", seen=False)
+    run = run_under(replace(WAS, seen=False))
     first, second, third, *_ = run.results
     broken = replace(third, outputs=(), failures=(Failure(metric="", stage="app", error="boom"),))
     base = replace(run, results=(first, second, third))
-    new = replace(run, results=(first, replace(second, input_hash="other"), broken))
+    new = replace(run, results=(first, replace(run_under(unlike).results[1], input_hash="other"), broken))
 
     drift = find_drift(base, new)
 
@@ -363,6 +405,20 @@ def test_concept(answers, values, edited, kinds, metric):
     if metric == "judge":  # a judge may waver
         kinds = {(kind, False) for kind, _ in kinds}
     assert found == (set() if metric == "latency_s" else kinds)
+
+
+def test_an_edited_reference_is_concept_drift_where_the_question_is_known_to_be_the_same():
+    base, new = run_under(WAS), run_under(replace(WAS, reference="r2"))
+    new = replace(new, results=tuple(replace(each, input_hash="edited") for each in new.results))
+    other = replace(
+        new, results=tuple(replace(each, outputs=(Output(text="other"),)) for each in new.results)
+    )
+
+    drift = find_drift(base, new)
+
+    assert (kinds_of(drift), drift.notes) == (CONCEPT_SHOWN, ())
+    with pytest.raises(DriftError):
+        find_drift(base, other)
 
 
 def test_a_score_made_in_another_way_says_nothing_of_references():
@@ -447,8 +503,6 @@ counters = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(Counter)
 @given(st.lists(st.tuples(counters, counters), min_size=1, max_size=3))
 def test_chance_of_moving_is_the_share_of_all_divisions(counts):
     """Every division of every request's answers, counted one by one."""
-    from itertools import combinations, product
-
     divisions = []
     for before, after in counts:
         answers = list((before + after).elements())
@@ -474,7 +528,7 @@ def test_a_varying_model_that_did_not_move_is_hardly_ever_named():
     """1 % is what the test may say by chance; 100 draws of 30 cases."""
     base = [run_under(replace(WAS, noise=3, repeats=3, cases=30, seed=seed)) for seed in range(101)]
 
-    named = [find_drift(before, after).outcome for before, after in zip(base, base[1:], strict=False)]
+    named = [find_drift(before, after).outcome for before, after in pairwise(base)]
 
     assert named.count("none") >= 97
 
@@ -509,7 +563,8 @@ results = st.builds(
     scores=st.lists(scores, max_size=3).map(tuple),
 )
 stamps = st.dictionaries(
-    st.sampled_from([PROMPT, "data:k", "model:m", "tools:m", f"golden:{FILE}"]), st.sampled_from(["a 1 x", "a 2"])
+    st.sampled_from([PROMPT, "data:k", "model:m", "tools:m", f"golden:{FILE}"]),
+    st.sampled_from(["a 1 x", "a 2"]),
 )
 runs = st.builds(
     Run,
