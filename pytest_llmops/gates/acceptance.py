@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.answers import answer_digests
-from pytest_llmops.gates.pairing import ask_the_same, signatures
+from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
 from pytest_llmops.gates.thresholds import LARGEST
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
@@ -67,7 +67,9 @@ def accept(
     taken: dict[str, CaseResult] = {}
     stale: list[str] = []
     refused: list[tuple[str, str]] = []
-    for result in sorted(run.results, key=lambda result: result.case):
+    watched, scales = _watched(run), Scales()
+    results = [_reduced(result, watched, scales) for result in run.results]
+    for result in sorted(results, key=lambda result: result.case):
         if reason := find_flaw(result):
             refused.append((result.case, reason))
             continue
@@ -99,6 +101,22 @@ def accept(
         pruned=unused if prune else (),
         refused=tuple(refused),
     )
+
+
+def _watched(run: Run) -> set[str]:
+    """Metrics whose drop from the baseline a suite check looks for."""
+    return {check.metric for checks in run.suite.values() for check in checks if check.max_drop is not None}
+
+
+def _reduced(result: CaseResult, watched: set[str], scales: Scales) -> CaseResult:
+    """Without seconds, dollars and tokens that nothing compares: they differ in every run, and every diff."""
+    wanted = watched | {check.metric for check in result.checks}
+    kept = tuple(
+        score
+        for score in result.scores
+        if score.metric in wanted or (scale := scales[score.metric]) is None or scale.bounded
+    )
+    return dataclasses.replace(result, scores=kept)
 
 
 def _merge_signatures(old: Mapping[str, str], new: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:

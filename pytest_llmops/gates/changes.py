@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import CASE_SHARE
 from pytest_llmops.gates.pairing import (
     Chance,
@@ -158,7 +159,7 @@ def list_changes(pairs: Pairs, *, level: float = 0.95, chance: Chance | None = N
     readings = _readings(pairs, chance)
     changes: dict[tuple[str, str], Change] = {}
     for reading in readings:
-        if reading.before == reading.after:
+        if abs(reading.after - reading.before) <= NOISE:
             continue
         confirmed = reading.fell(level=level, tests=len(readings)) or reading.rose()
         key = (reading.case, reading.check.metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -38,10 +39,13 @@ def compare(
         seed: Fixes every resample.
 
     Raises:
-        ValueError: The level is not between 0 and 1.
+        ValueError: The level is not between 0 and 1, or a run has a case twice.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    for each in (base, run):
+        if twice := [case for case, times in Counter(it.case for it in each.results).items() if times > 1]:
+            raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = suite if suite is not None else run.suite
     if not any(checks.values()):
         checks = {"": _means(base.results)}
@@ -55,7 +59,7 @@ def compare(
         for verdict in of_file
     ]
     verdicts += judge_single_cases(pairs, level=level, tolerated=tolerated_drops(checks), chance=chance)
-    verdicts += _unscored(run.results, {check.metric for each in checks.values() for check in each})
+    verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
         verdicts = verdicts if any(verdict.outcome == "error" for verdict in verdicts) else []
@@ -84,14 +88,20 @@ def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
 
 
 def _unscored(results: Sequence[CaseResult], told: set[str]) -> list[Verdict]:
-    """An error for each metric without a suite check that left a case without its score."""
-    metrics = {failure.metric for result in results for failure in result.failures if failure.metric}
+    """An error for each metric that left a case without its score, and for an app that broke, if untold."""
+    metrics = {failure.metric for result in results for failure in result.failures} - told
     verdicts = []
-    for metric in sorted(metrics - told):
+    for metric in sorted(metrics - {""} if told else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, [each for each in results if _failed(metric, each)])
         reason = f"could not score {len(cases)} of the cases: {next(iter(cases.values()))}"
         verdicts.append(
-            Verdict(check=metric, outcome="error", cases=len(cases), reason=reason, evidence=tuple(cases))
+            Verdict(
+                check=metric or "answered",
+                outcome="error",
+                cases=len(cases),
+                reason=reason,
+                evidence=tuple(cases),
+            )
         )
     return verdicts
 

@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from pytest_llmops.gates.changes import NEVER_EXCUSED
 from pytest_llmops.gates.inference.families import adjust_holm
+from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
 from pytest_llmops.gates.measuring import ONE_LOOK, Beside, Looks, Measured, results_of, tolerated_drop
 from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
 
 _POWER = 0.8
 _MORE = 4  # times the repeats that advice speaks of
-_ROUNDING = 1e-9
 _NAMED = 5
+_FAR = 1_000  # times what is tolerated: a million times the cases is no advice
 
 
 def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
@@ -129,17 +131,18 @@ def _judge(each: Measured, p_adjusted: float | None, tests: float, level: float)
     if (
         tolerated is not None
         and p_adjusted is not None
-        and p_adjusted <= 1 - level + _ROUNDING
-        and each.drop > tolerated + _ROUNDING
+        and p_adjusted <= 1 - level
+        and each.drop > tolerated + NOISE
     ):
         reason = f"worse than the baseline by {each.drop:.3g}"
         reason += f", more than max_drop {tolerated:g}" if tolerated else ""
         return replace(verdict, outcome="regressed", reason=reason, evidence=each.fell[:_NAMED])
-    if failed and not each.missed_before:
-        return replace(verdict, reason="the baseline held it", evidence=each.fell[:_NAMED])
+    if failed and (not each.missed_before or each.check.metric == NEVER_EXCUSED):
+        then = "missed it too, which excuses no leak" if each.missed_before else "held it"
+        return replace(verdict, reason=f"the baseline {then}", evidence=each.fell[:_NAMED])
     if each.lost:
         return replace(verdict, outcome="undecided", reason=_lost(each.lost), evidence=(), advice=_ACCEPT)
-    if each.check.max_drop is not None and each.largest_drop > each.check.max_drop + _ROUNDING:
+    if each.check.max_drop is not None and each.largest_drop > each.check.max_drop + NOISE:
         reason = f"a drop of {each.largest_drop:.3g} cannot be ruled out"
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(verdict, outcome="undecided", reason=reason, evidence=each.fell[:_NAMED], advice=seen)
@@ -173,6 +176,8 @@ def _seen(each: Measured, tests: float, level: float) -> str:
         saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
         fewer = smallest * math.sqrt(max(each.spread.error**2 - saved, 0.0)) / each.spread.error
         advice += f"; {repeats} repeats would see {fewer:.2g}"
+    if smallest > _FAR * each.tolerated:
+        return advice
     cases = math.ceil(each.cases * (smallest / each.tolerated) ** 2)
     return f"{advice}; about {cases:,} cases would see one of {each.tolerated:g}"
 

@@ -115,7 +115,8 @@ def looks_taken(
     base = {result.case: result for result in base_results}
     varying = _varying(results, base, chance or Chance(base_results))
     done = min((count_repeats(each) for each in varying), default=0)
-    planned = min(LOOKS[-1], *(each.auto for each in varying)) if varying else 1
+    most = min((each.auto for each in varying), default=1)
+    planned = max(look for look in LOOKS if look <= most)
     taken = tuple(look for look in LOOKS if look <= min(done, planned))
     return Looks(repeats=taken, planned=planned) if taken else Looks()
 

@@ -176,6 +176,8 @@ class Beside:
             for base, new in self.pairs.shared
             if not scoring_breakage(check.metric, base) and not scoring_breakage(check.metric, new)
         ]
+        if not sound and tolerated_drop(check, scale) is None:
+            return absolute
         if not sound:
             reason = f"no case was scored by {check.metric} in both runs, so nothing can be compared"
             return _error(absolute, reason)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.pairing import ask_the_same, signatures
-from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Check, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric
 
@@ -27,11 +26,15 @@ def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[Suite
     for check in {check.metric: check for check in checks}.values():
         was = signatures(check.metric, base)
         if was and was != signatures(check.metric, new):
-            base = _scored_again(create_metric(check.metric, check.options), check.metric, case, base)
+            base = _scored_again(check, case, base)
     return base
 
 
-def _scored_again(metric: Metric, name: str, case: Case, base: CaseResult) -> CaseResult:
+def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:
+    try:
+        metric = create_metric(check.metric, check.options)
+    except LLMOpsError:  # it needs an option that only other cases give
+        return base
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
     if measured or "spans" in metric.needs:
         return base
@@ -41,14 +44,14 @@ def _scored_again(metric: Metric, name: str, case: Case, base: CaseResult) -> Ca
     ]
     try:
         results = list(metric.score(samples))
-    except (LLMOpsError, ValueError, TypeError, OSError):
+    except Exception:  # noqa: BLE001 - a metric is anybody's code
         return base
     if len(results) != len(samples) or not all(isinstance(result, Score) for result in results):
         return base
     scores = [
-        replace(result, metric=name, repeat=sample.output.repeat)
+        replace(result, metric=check.metric, repeat=sample.output.repeat)
         for sample, result in zip(samples, results, strict=True)
         if isinstance(result, Score)
     ]
-    kept = [score for score in base.scores if score.metric != name]
+    kept = [score for score in base.scores if score.metric != check.metric]
     return replace(base, scores=(*kept, *scores))

@@ -86,7 +86,7 @@ def test_compare_exit_codes(project, capsys):
     capsys.readouterr()
     code = main(["compare", "base.json", "worse.json", "--format", "json"])
     told = json.loads(capsys.readouterr().out)
-    assert told["outcome"] == "failed"
+    assert told["outcome"] == "regressed"
     assert code == 1
     assert set(told["counts"]) == {"passed", "failed", "regressed", "undecided", "error"}
 

@@ -1,20 +1,47 @@
-"""Short ways to write the results and runs that the tests of the gate compare."""
+"""Short ways to write the results, runs and metrics that the tests of the gate compare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from pytest_llmops.gates.drops import judge_suites_against
-from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, SuiteCheck, Verdict
+from pytest_llmops.records import (
+    Bound,
+    CaseResult,
+    Check,
+    Failure,
+    Output,
+    Run,
+    Sample,
+    Score,
+    SuiteCheck,
+    Verdict,
+)
+from pytest_llmops.registry import register_metric
 
 FILE = "golden/shop.yaml"
+VARYING = [1.0] * 9 + [0.0]
+"""The ten repeats of a case that holds nine times in ten."""
 
 
 def result_of(
-    case: str, *, failures: Sequence[Failure] = (), texts: Sequence[str] = (), **scores: Any
+    case: str,
+    *,
+    failures: Sequence[Failure] = (),
+    texts: Sequence[str] = (),
+    checks: Sequence[Check] = (),
+    auto: int = 0,
+    **scores: Any,
 ) -> CaseResult:
-    """A result whose `scores` are, by metric, a number or the list of its repeats."""
+    """
+    A result whose `scores` are, by metric, a number or the list of its repeats.
+
+    Each repeat has a text of its own, unless `texts` says otherwise.
+    """
     repeats = {name: values if isinstance(values, list) else [values] for name, values in scores.items()}
     count = max((len(values) for values in repeats.values()), default=1)
     texts = texts or [f"{case} {repeat}" for repeat in range(count)]
@@ -28,6 +55,15 @@ def result_of(
             for repeat, value in enumerate(values)
         ),
         failures=tuple(failures),
+        checks=tuple(checks),
+        auto=auto,
+    )
+
+
+def steady(case: str, count: int = 2, **scores: Any) -> CaseResult:
+    """A result of an app that does not vary: so many alike answers, scored alike."""
+    return result_of(
+        case, texts=["60 days"] * count, **{metric: [value] * count for metric, value in scores.items()}
     )
 
 
@@ -57,8 +93,49 @@ def suite_check(
     )
 
 
+def check_of(metric: str = "exact_match", bound: str = ">= 1") -> Check:
+    comparison, threshold = bound.split()
+    return Check(metric=metric, comparison=comparison, threshold=float(threshold))  # type: ignore[arg-type]
+
+
 def judge_suite_against(
     check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult], **options: Any
 ) -> Verdict:
     """One suite check by itself."""
     return judge_suites_against({"": (check,)}, results, base_results, **options)[""][0]
+
+
+def metric_of(
+    name: str,
+    bound: str,
+    *,
+    higher_is_better: bool = True,
+    ends: tuple[float, float] = (0.0, 1.0),
+    measure: Callable[[Sample], float] = lambda sample: float(len(sample.output.text)),
+) -> type:
+    """A metric of a user, with a direction, ends and a bound of its own."""
+    comparison, threshold = bound.split()
+
+    def score(_: Any, batch: Sequence[Sample]) -> list[Score]:
+        return [Score(metric=name, value=measure(sample), signature=f"{name}|v2") for sample in batch]
+
+    said: dict[str, Any] = {
+        "name": name,
+        "version": 2,
+        "needs": frozenset(),
+        "range": ends,
+        "higher_is_better": higher_is_better,
+        "bound": Bound(comparison=comparison, threshold=float(threshold)),  # type: ignore[arg-type]
+        "score": score,
+    }
+    return type(name.title(), (), said)
+
+
+@contextmanager
+def registered(*metrics: type) -> Iterator[None]:
+    """Metrics that are known for a while, and no other ones of users."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_llmops.registry._registered", {})
+        for metric in metrics:
+            register_metric(metric.name, metric)  # type: ignore[attr-defined]
+        yield

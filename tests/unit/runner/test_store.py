@@ -69,10 +69,15 @@ def test_a_worker_that_never_began_is_not_working(stores):
 
 def test_results_are_shared_whole(stores):
     result = CaseResult(case="a", input_hash="x", outputs=(Output(text="hello"),))
+    again = CaseResult(case="a", input_hash="x", outputs=(Output(text="hello"), Output(text="ho", repeat=1)))
     assert stores[1].read("a") is None
-    stores[0].write(result)
+    stores[0].write("a", result)
     assert stores[1].read("a") == result
-    assert stores[1].read_all() == {"a": result}
+    assert stores[1].read("a@2") is None
+    stores[1].write("a@2", again)
+    assert stores[0].read("a@2") == again
+    assert stores[0].read("a") == result
+    assert sorted(stores[1].read_all(), key=lambda each: len(each.outputs)) == [result, again]
     assert not list(stores[0].folder.glob("*.draft"))
 
 

@@ -1,0 +1,261 @@
+"""
+Which drop the suite channel would see, foretold from how the repeats of a baseline differ.
+
+The drop is one that all cases share. One that hits few of them is the case channel's, and an edit that
+moves single cases up and down adds noise that no baseline knows of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.drops import smallest_drop
+from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.looks import BASELINE_REPEATS, LOOKS
+from pytest_llmops.gates.measuring import results_of, tolerated_drop
+from pytest_llmops.gates.pairing import Scale, find_scale, values_by_metric
+from pytest_llmops.gates.thresholds import LARGEST, describe_check
+from pytest_llmops.records import CaseResult, SuiteCheck
+
+RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
+
+_SURE = NormalDist().inv_cdf(0.8)
+"""Standard errors between what is called half of the time and what is called four times in five."""
+
+_WORTH = 0.95  # of a drop: advice that does not get below it is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """
+    What a suite check would see.
+
+    Attributes:
+        check: As its verdict names it.
+        smallest_drop: Called `regressed` by about four in five runs, in the unit of the statistic; 0 where
+            any drop is. None where no drop would be or none can be foretold: the advice says why.
+        advice: What would see a smaller one.
+    """
+
+    check: str
+    metric: str
+    smallest_drop: float | None
+    advice: str
+
+
+def foresee_drops(
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Sequence[CaseResult],
+    *,
+    repeats: int,
+    level: float = 0.95,
+) -> tuple[Sight, ...]:
+    """
+    What each suite check would see in a new run with so many repeats of a case, 1 at least.
+
+    Args:
+        results: Those of `find_scored`.
+    """
+    found: list[tuple[str, SuiteCheck, _Noise | str]] = []
+    for path, checks in suite.items():
+        noted = _note({check.metric for check in checks}, results_of(path, results))
+        for check in checks:
+            name = describe_check(check)
+            noise = _read(check, noted[check.metric])
+            found.append((f"{path}: {name}" if len(suite) > 1 else name, check, noise))
+    tests = sum(isinstance(noise, _Noise) for _, _, noise in found) / SUITE_SHARE
+    return tuple(
+        Sight(check=name, metric=check.metric, smallest_drop=None, advice=noise)
+        if isinstance(noise, str)
+        else Sight(
+            check=name,
+            metric=check.metric,
+            smallest_drop=noise.smallest(tests, level, repeats),
+            advice=_advise(noise, tests, level, repeats),
+        )
+        for name, check, noise in found
+    )
+
+
+def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[str, ...]]:
+    """The results, each case once, that broke nowhere and have only scores that can be judged; ids of others."""
+    by_case = {result.case: result for result in results}
+    scored = {
+        case: result
+        for case, result in by_case.items()
+        if result.scores
+        and not result.failures
+        and all(abs(score.value) <= LARGEST for score in result.scores)  # false of NaN, too
+    }
+    return [scored[case] for case in sorted(scored)], tuple(sorted(by_case.keys() - scored.keys()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noise:
+    """
+    How the repeats of a check's cases differ.
+
+    Attributes:
+        cases: How many there are.
+        recorded: Repeats that the baseline has of a case, the fewest.
+        once: Sum over the cases of the variance of a repeat; `kept` of that of the baseline's mean, `paid`
+            the same were there `BASELINE_REPEATS` in it at least.
+        held: Where each score is pass or miss, the share that passes: a fall of it makes new noise, since
+            a case that always passed then passes now and then. None for other scores, which keep theirs.
+        tolerated: The drop of the mean that passes.
+        unit: Of the statistic, for one of the mean: a sum has as many as there are cases.
+    """
+
+    cases: int
+    recorded: int
+    once: float
+    kept: float
+    paid: float
+    held: float | None
+    tolerated: float
+    unit: int
+
+    def smallest(
+        self, tests: float, level: float, repeats: int, *, paid: bool = False, times: int = 1
+    ) -> float | None:
+        """
+        The smallest drop seen; None where even the largest would not be.
+
+        Args:
+            paid: With `BASELINE_REPEATS` in the baseline.
+            times: With so many times the cases, which are like those there are.
+        """
+        reach = _reach(times * self.cases, tests, level)
+        if reach is None:
+            return None
+        noise = ((self.paid if paid else self.kept) + self.once / repeats) / (self.cases**2 * times)
+        asked = times * self.cases * repeats
+        called = self._find_drop(reach, 0.0, noise, asked)
+        above = self._find_drop(_SURE, self.tolerated, noise, asked)
+        return None if called is None or above is None else max(called, above) * self.unit
+
+    def _find_drop(self, reach: float, tolerated: float, noise: float, asked: int) -> float | None:
+        """
+        The drop of a mean that is so many of its standard errors above what is tolerated.
+
+        A share `held` that falls by `drop` has by that alone the variance `held * (1 - held) + drop *
+        (2 * held - 1) - drop**2`, the first part of which is in the noise; this is the root for `drop`.
+
+        Args:
+            noise: Square of the standard error of the mean difference, were nothing changed.
+            asked: New answers of all cases together.
+        """
+        if self.held is None:
+            return tolerated + reach * math.sqrt(noise)
+        own = reach**2 / asked
+        linear = 2 * tolerated + own * (2 * self.held - 1)
+        square = linear**2 - 4 * (1 + own) * (tolerated**2 - reach**2 * noise)
+        drop = (linear + math.sqrt(max(square, 0.0))) / (2 * (1 + own))
+        return drop if square >= 0 and drop <= self.held else None
+
+
+def _reach(cases: int, tests: float, level: float) -> float | None:
+    """
+    How many standard errors a mean has to fall to be called; None where so few cases call nothing.
+
+    That of `smallest_drop`, but that the test compares with the root of the mean square, which the drop is
+    part of: with few cases that counts.
+    """
+    called = smallest_drop(1.0, tests=tests, level=level) - _SURE
+    if cases < _fewest(tests, level):
+        return None
+    return called / math.sqrt(1 - called**2 / cases) + _SURE
+
+
+def _fewest(tests: float, level: float) -> int:
+    """The fewest cases whose test, with a p-value of 1 in 2 to the power of them at best, can call a drop."""
+    called = smallest_drop(1.0, tests=tests, level=level) - _SURE
+    return max(math.ceil(math.log2(tests / (1 - level))), math.floor(called**2) + 1)
+
+
+def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, list[list[float]]]:
+    """Metric to the scores of each case that has any, by repeat."""
+    noted: dict[str, list[list[float]]] = {metric: [] for metric in metrics}
+    for result in results:
+        for metric, values in values_by_metric(result).items():
+            if metric in noted:
+                noted[metric].append(values)
+    return noted
+
+
+def _read(check: SuiteCheck, cases: Sequence[Sequence[float]]) -> _Noise | str:
+    """The noise of a check, or why nothing can be foretold of it."""
+    try:
+        scale = find_scale(check.metric, check.options)
+    except LLMOpsError as error:
+        return str(error)
+    tolerated = tolerated_drop(check, scale)
+    if tolerated is None:
+        return "it is not watched for a drop: give it a max_drop"
+    if not cases:
+        return f"nothing was scored by {check.metric}"
+    if check.statistic not in {"mean", "sum"}:
+        return f"a drop of {check.statistic} cannot be foretold, only one of a mean or a sum"
+    known = [variance for values in cases if (variance := _variance(values)) is not None]
+    if not known:
+        return f"no case has two repeats, so nobody knows how they differ; {RECORD}"
+    typical = math.fsum(known) / len(known)
+    noise = [(len(values), typical if (own := _variance(values)) is None else own) for values in cases]
+    unit = len(cases) if check.statistic == "sum" else 1
+    return _Noise(
+        cases=len(cases),
+        recorded=min(repeats for repeats, _ in noise),
+        once=math.fsum(variance for _, variance in noise),
+        kept=math.fsum(variance / repeats for repeats, variance in noise),
+        paid=math.fsum(variance / max(repeats, BASELINE_REPEATS) for repeats, variance in noise),
+        held=_share_held(cases, scale),
+        tolerated=tolerated / unit,
+        unit=unit,
+    )
+
+
+def _variance(values: Sequence[float]) -> float | None:
+    """Of a repeat; None where there is one."""
+    if len(values) < 2:  # noqa: PLR2004 - one value has no variance
+        return None
+    if min(values) == max(values):
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
+    """Of scores that are all 0 or 1, the share that is good, each case counting once; None of others."""
+    if not all(value in {0.0, 1.0} for values in cases for value in values):
+        return None
+    share = math.fsum(math.fsum(values) / len(values) for values in cases) / len(cases)
+    return share if scale.higher_is_better else 1 - share
+
+
+def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
+    """With what a smaller drop would be seen."""
+    now = noise.smallest(tests, level, repeats)
+    more = LOOKS[-1] if repeats < LOOKS[-1] else 2 * repeats
+    offers = [
+        (f"with {more} new repeats instead of {repeats}", noise.smallest(tests, level, more)),
+        (
+            f"with {BASELINE_REPEATS} recorded repeats instead of {noise.recorded}",
+            noise.smallest(tests, level, repeats, paid=True),
+        ),
+        (f"with {2 * noise.cases} cases", noise.smallest(tests, level, repeats, times=2)),
+    ]
+    seen = "; ".join(
+        f"{what} a drop of {drop:.2g} would be seen"
+        for what, drop in offers
+        if drop is not None and (now is None or drop < _WORTH * now)
+    )
+    if now is not None:
+        return seen or ("" if not now else "more repeats or cases would not see less")
+    fewest = _fewest(tests, level)
+    if noise.cases < fewest:
+        return f"too few cases to call any drop: {noise.cases}, where {fewest} are needed"
+    return f"no drop is large enough to be seen{f'; {seen}' if seen else ''}"

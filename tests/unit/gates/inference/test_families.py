@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from pytest_llmops.gates.inference.families import adjust_holm
+
+p_values = st.lists(st.one_of(st.floats(1e-300, 1), st.sampled_from([0.01, 0.02, 1.0])), max_size=12)
+
+
+@settings(deadline=None, max_examples=15)
+@given(p_values.filter(lambda drawn: len(drawn) > 1))
+def test_holm_is_that_of_statsmodels(drawn):
+    _, expected, _, _ = multipletests(drawn, method="holm")
+
+    assert adjust_holm(drawn) == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "adjusted"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.5, 0.9], [1.0, 1.0]),
+        ([0.02, 0.02], [0.04, 0.04]),
+    ],
+)
+def test_holm_by_hand(drawn, adjusted):
+    """The third row is the example of R's `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`."""
+    assert adjust_holm(drawn) == pytest.approx(adjusted)
+
+
+@given(p_values, st.randoms(use_true_random=False))
+def test_holm_never_strengthens_and_each_keeps_its_own_whatever_the_order(drawn, random):
+    adjusted = adjust_holm(drawn)
+    order = list(range(len(drawn)))
+    random.shuffle(order)
+
+    assert all(raw <= each <= 1 for raw, each in zip(drawn, adjusted, strict=True))
+    assert adjust_holm([drawn[each] for each in order]) == [adjusted[each] for each in order]
+
+
+@given(p_values, st.floats(1e-9, 1))
+def test_a_further_test_never_strengthens_another(drawn, further):
+    assert all(
+        before <= after
+        for before, after in zip(adjust_holm(drawn), adjust_holm([*drawn, further]), strict=False)
+    )

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from pytest_llmops.gates import statistic as statistics
+from pytest_llmops.gates.inference.resampling import RESAMPLES, paired_interval, paired_p_value
+from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+
+STATISTICS = ["mean", "sum", "min", "max", "p50", "p95"]
+TOLD_BY_NUMPY = {
+    "min": np.min,
+    "max": np.max,
+    "p50": lambda values, axis: np.percentile(values, 50, axis=axis),
+    "p95": lambda values, axis: np.percentile(values, 95, axis=axis),
+}
+
+scores = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]))
+pairs = st.lists(st.tuples(scores, scores), min_size=1, max_size=20)
+
+
+def drawn(cases: int, seed: int, shift: float = 0.0) -> tuple[list[float], list[float]]:
+    generator = np.random.default_rng(seed)
+    base = generator.normal(0.7, 0.2, cases)
+    return base.tolist(), (base + generator.normal(-shift, 0.1, cases)).tolist()
+
+
+def sides(values: list[tuple[float, float]]) -> list[list[float]]:
+    return [list(side) for side in zip(*values, strict=True)]
+
+
+@pytest.mark.parametrize("worse", ["less", "greater"])
+@pytest.mark.parametrize("statistic", ["mean", "sum"])
+def test_mean_and_sum_flip_the_signs_of_what_got_worse(statistic, worse):
+    base, new = drawn(30, 1, shift=0.02)
+    differences = np.array(new) - np.array(base)
+
+    assert paired_p_value(statistic, base, new, worse=worse, seed=0) == sign_flip_p_value(
+        differences if worse == "less" else -differences
+    )
+
+
+@pytest.mark.parametrize("worse", ["less", "greater"])
+@pytest.mark.parametrize("cases", [2, 5, 12, 40])
+@pytest.mark.parametrize("statistic", sorted(TOLD_BY_NUMPY))
+def test_other_statistics_have_scipys_p_value(statistic, cases, worse):
+    """Exact for 12 pairs; for 40 the draws are others, and their scatter is allowed for."""
+    calculate = TOLD_BY_NUMPY[statistic]
+    base, new = drawn(cases, 3, shift=0.05)
+    expected = stats.permutation_test(
+        (np.array(new), np.array(base)),
+        lambda one, two, axis: calculate(one, axis=axis) - calculate(two, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        alternative=worse,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(99),
+    ).pvalue
+    scatter = 5 * math.sqrt(2 * expected * (1 - expected) / RESAMPLES) if cases > 12 else 0.0
+
+    p_value = paired_p_value(statistic, base, new, worse=worse, seed=0)
+
+    assert p_value == pytest.approx(expected, abs=scatter + 1e-12)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_interval_of_a_mean_is_scipys_with_that_seed(seed, level):
+    base, new = drawn(40, seed, shift=0.05)
+    expected = stats.bootstrap(
+        (np.array(new) - np.array(base),),
+        np.mean,
+        method="BCa",
+        confidence_level=level,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(seed),
+    )
+
+    spread = paired_interval("mean", base, new, level=level, seed=seed)
+    total = paired_interval("sum", base, new, level=level, seed=seed)
+
+    ends = (*expected.confidence_interval, expected.standard_error)
+    assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
+    assert (total.low, total.high, total.error) == pytest.approx([each * 40 for each in ends], rel=1e-9)
+
+
+@pytest.mark.parametrize("statistic", sorted(TOLD_BY_NUMPY))
+def test_interval_of_another_statistic_is_scipys_with_that_seed(statistic):
+    calculate = TOLD_BY_NUMPY[statistic]
+    base, new = drawn(40, 2, shift=0.05)
+    expected = stats.bootstrap(
+        (np.array(new), np.array(base)),
+        lambda one, two, axis: calculate(one, axis=axis) - calculate(two, axis=axis),
+        paired=True,
+        method="percentile",
+        confidence_level=0.9,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(4),
+    )
+
+    spread = paired_interval(statistic, base, new, level=0.9, seed=4)
+
+    ends = (*expected.confidence_interval, expected.standard_error)
+    assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_equal_runs_have_p_one_and_an_interval_of_zero(statistic):
+    spread = paired_interval(statistic, [0.5, 0.7, 1.0], [0.5, 0.7, 1.0], level=0.95, seed=0)
+
+    assert (spread.low, spread.high, spread.error) == (0.0, 0.0, 0.0)
+    assert paired_p_value(statistic, [0.5, 0.7, 1.0], [0.5, 0.7, 1.0], worse="less", seed=0) == 1.0
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_one_pair_is_a_coin_toss_at_best(statistic):
+    assert paired_p_value(statistic, [0.9], [0.1], worse="less", seed=0) == 0.5
+    assert paired_p_value(statistic, [0.9], [0.1], worse="greater", seed=0) == 1.0
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize(
+    ("base", "new"),
+    [([0.5], [0.2]), ([0.9, 0.8, 0.7], [0.7, 0.6, 0.5])],
+    ids=["one pair", "constant drop"],
+)
+def test_no_spread_gives_the_point(base, new, statistic):
+    point = statistics.calculate(statistic, new) - statistics.calculate(statistic, base)
+
+    spread = paired_interval(statistic, base, new, level=0.95, seed=0)
+
+    assert spread.low == spread.high == pytest.approx(point)
+    assert spread.error == 0.0
+
+
+def test_one_outlier_among_equal_pairs_has_an_interval():
+    spread = paired_interval("mean", [1.0] * 30, [1.0] * 29 + [0.0], level=0.95, seed=0)
+
+    assert -0.2 < spread.low < -1 / 30 < 0.0 == spread.high + 0.0
+
+
+def test_correction_that_is_not_defined_falls_back_to_percentiles():
+    """The cubes of such small differences are zero, and BCa divides by them."""
+    spread = paired_interval("mean", [0.0] * 30, [0.0] * 29 + [-1e-200], level=0.95, seed=0)
+
+    assert -1e-200 < spread.low < 0.0 == spread.high
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs, st.sampled_from(STATISTICS), st.sampled_from([1.0, 1e-200, 1e100]))
+def test_nothing_is_nan_and_p_is_in_0_1(values, statistic, scale):
+    base, new = sides([(one * scale, other * scale) for one, other in values])
+
+    spread = paired_interval(statistic, base, new, level=0.95, seed=0)
+
+    assert all(
+        0 < paired_p_value(statistic, base, new, worse=each, seed=0) <= 1 for each in ("less", "greater")
+    )
+    assert spread.low <= spread.high
+    assert all(map(math.isfinite, (spread.low, spread.high, spread.error)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(pairs, st.sampled_from(["mean", "sum", "p50"]))
+def test_flipping_the_direction_flips_the_test(values, statistic):
+    base, new = sides(values)
+
+    forth = paired_p_value(statistic, base, new, worse="less", seed=0)
+    back = paired_p_value(
+        statistic, [-each for each in base], [-each for each in new], worse="greater", seed=0
+    )
+
+    assert forth == pytest.approx(back, rel=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(pairs, st.lists(scores, max_size=8))
+def test_equal_pairs_never_strengthen(values, equal):
+    base, new = sides(values)
+    alone = paired_p_value("mean", base, new, worse="less", seed=0)
+
+    assert paired_p_value("mean", base + equal, new + equal, worse="less", seed=0) == alone
+
+
+def test_seed_fixes_every_resample_and_a_mean_needs_none():
+    base, new = drawn(60, 1, shift=0.01)
+
+    def measured(seed: int) -> tuple[object, ...]:
+        return (
+            paired_p_value("p95", base, new, worse="less", seed=seed),
+            paired_interval("mean", base, new, level=0.95, seed=seed),
+            paired_interval("p95", base, new, level=0.95, seed=seed),
+        )
+
+    assert measured(1) == measured(1)
+    assert all(one != two for one, two in zip(measured(1), measured(2), strict=True))
+    means = {paired_p_value("mean", base, new, worse="less", seed=seed) for seed in range(3)}
+    assert len(means) == 1

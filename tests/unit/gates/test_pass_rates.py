@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import fisher_exact
+
+from pytest_llmops.gates.pass_rates import PassRates, fisher_p_value
+
+
+@pytest.mark.parametrize("repeats_before", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("repeats", [1, 2, 4, 8, 16])
+def test_every_table_has_scipys_p_value(repeats_before, repeats):
+    for held_before, held in product(range(repeats_before + 1), range(repeats + 1)):
+        table = [[held, repeats - held], [held_before, repeats_before - held_before]]
+
+        p_value = fisher_p_value(held_before, repeats_before, held, repeats)
+
+        assert p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue, rel=1e-9)
+        assert 0 < p_value <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "p_value"),
+    [
+        ((2, 2, 0, 2), 1 / 6),
+        ((8, 8, 0, 8), 1 / 12_870),
+        ((10, 10, 0, 4), 1 / 1_001),
+        ((0, 10, 0, 10), 1.0),
+        ((10, 10, 10, 10), 1.0),
+        ((3, 3, 0, 0), 1.0),
+        ((0, 0, 0, 3), 1.0),
+        ((0, 0, 0, 0), 1.0),
+    ],
+)
+def test_p_value_by_hand(counts, p_value):
+    """One over the ways to choose which repeats are the new ones; nothing to compare is no evidence."""
+    assert fisher_p_value(*counts) == pytest.approx(p_value)
+
+
+def test_p_value_is_above_zero_even_where_a_float_ends():
+    assert 0 < fisher_p_value(1_000, 1_000, 0, 1_000) < 1e-300
+
+
+@given(st.integers(0, 8), st.integers(0, 8))
+def test_fewer_that_hold_are_never_less_evidence(held_before, held):
+    p_value = fisher_p_value(held_before, 8, held, 8)
+
+    assert held == 0 or fisher_p_value(held_before, 8, held - 1, 8) <= p_value
+    assert held_before == 8 or fisher_p_value(held_before + 1, 8, held, 8) <= p_value
+
+
+def rates(held_before: int, repeats_before: int, held: int, repeats: int) -> PassRates:
+    return PassRates(held_before=held_before, repeats_before=repeats_before, held=held, repeats=repeats)
+
+
+@pytest.mark.parametrize(
+    ("counts", "collapsed"),
+    [
+        ((10, 10, 0, 8), True),
+        ((5, 10, 0, 8), True),
+        ((4, 10, 0, 8), False),
+        ((10, 10, 2, 10), True),
+        ((10, 10, 3, 10), False),
+        ((1, 2, 1, 5), True),
+        ((10, 10, 1, 4), False),
+    ],
+)
+def test_collapse_is_from_half_at_least_to_a_fifth_at_most(counts, collapsed):
+    assert rates(*counts).collapsed == collapsed
+
+
+@pytest.mark.parametrize(
+    ("counts", "varies"),
+    [
+        ((10, 10, 0, 8), False),
+        ((0, 10, 8, 8), False),
+        ((9, 10, 8, 8), True),
+        ((1, 10, 0, 8), True),
+        ((10, 10, 1, 8), True),
+        ((10, 10, 7, 8), True),
+    ],
+)
+def test_rates_vary_where_repeats_of_one_side_disagree(counts, varies):
+    assert rates(*counts).varies == varies
+
+
+def test_rates_that_go_on_as_they_are():
+    ahead = rates(9, 10, 1, 4).at(48)
+
+    assert (ahead.held, ahead.repeats) == (12, 48)
+    assert (ahead.held_before, ahead.repeats_before) == (9, 10)
+    assert rates(9, 10, 0, 6).at(48).held == 0
+    assert rates(9, 10, 2, 3).at(8).held == 5  # not rounded up
+    assert rates(9, 10, 0, 0).at(8).held == 0
