@@ -131,3 +131,7 @@ class BudgetError(CassetteError):
 
 class DriftError(LLMOpsError):
     """Two runs have no answered case in common, so that nothing can be said of drift."""
+
+
+class SelfCheckError(LLMOpsError):
+    """A baseline holds nothing that the gate could be held against."""

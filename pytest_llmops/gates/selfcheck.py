@@ -1,31 +1,31 @@
 """
 What a baseline's own repeats say of the gate: how often it is red for nothing, and which drop it sees.
 
-Random halves of the repeats are two runs of one and the same app, so each time the gate calls one half
-worse than the other is a false alarm.
+Random halves of the repeats are two runs of one and the same app: whenever the gate calls one half worse
+than the other, that is a false alarm.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from statistics import median_low
 
 from pytest_llmops.errors import SelfCheckError
-from pytest_llmops.gates.answers import digest
+from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.looks import BASELINE_REPEATS, LOOKS
-from pytest_llmops.gates.pairing import STEADY, Chance
+from pytest_llmops.gates.looks import LOOKS
+from pytest_llmops.gates.measuring import tolerated_drop
+from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
 from pytest_llmops.gates.pass_rates import PassRates
-from pytest_llmops.gates.sight import Sight, foresee_drops
+from pytest_llmops.gates.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.records import CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
 RUNS = 200
-RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
+_COVERAGE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,17 @@ class Recorded:
         single: One repeat: nobody knows how the next would be.
     """
 
-    varying: tuple[str, ...] = ()
-    steady: tuple[str, ...] = ()
-    single: tuple[str, ...] = ()
+    varying: tuple[str, ...]
+    steady: tuple[str, ...]
+    single: tuple[str, ...]
 
     @property
     def count(self) -> int:
         return len(self.varying) + len(self.steady) + len(self.single)
+
+    @property
+    def app_is_steady(self) -> bool:
+        return not self.varying and not self.single
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class FalseAlarms:
     The share of pairs of halves that were `regressed`, with its 95 % interval, all in [0, 1].
 
     Attributes:
-        runs: Pairs compared; 0 where no half can differ from another, so that the rate is 0 as a fact.
+        runs: Pairs compared; 0 where no half can differ from another, so that the rate is 0 by itself.
     """
 
     rate: float
@@ -67,27 +71,29 @@ class FalseAlarms:
 class SelfCheck:
     """
     Attributes:
-        repeats: New repeats of a case that the drops are foreseen for.
+        level: One minus the chance of a false alarm that the gate allows itself.
+        repeats: New repeats of a case that the drops are foretold for.
         false_alarms: None where no case has two repeats.
-        broken_case: New repeats after which a case that always held and never does any more is named;
-            None where the most that is allowed is not enough.
-        unscored: Cases left out, since the app or a metric broke in them or nothing was scored.
+        broken_case: New repeats after which a case that always held and never does any more is named; None
+            where the most that is allowed is too few, or where no case is asked for anything.
+        unscored: Cases left out: the app or a metric broke in them, or nothing was scored.
     """
 
+    level: float
     repeats: int
     false_alarms: FalseAlarms | None
     checks: tuple[Sight, ...]
     cases: Recorded
     broken_case: int | None
-    unscored: tuple[str, ...] = ()
+    unscored: tuple[str, ...]
 
 
-def check_itself(  # noqa: PLR0913 - what was recorded, and how it will be used
+def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will be held to
     base: Run,
     goldens: Iterable[Golden] = (),
     *,
-    repeats: int = 1,
-    most: int = Settings.max_repeats,
+    repeats: int,
+    most: int,
     runs: int = RUNS,
     seed: int = 0,
     level: float = 0.95,
@@ -96,61 +102,166 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and how it will be used
     Hold the gate against a baseline's own repeats.
 
     Args:
-        goldens: They say what is asked of cases and suite. Where none tells it, that is the mean of each
-            bounded metric.
-        repeats: How often a new run will ask each case; `most` is what `auto` may ask at most.
-        runs: Pairs of halves to compare.
+        goldens: They say what is asked of the cases and of the suite.
+        repeats: How often a new run asks each case; `most` is what `auto` may ask one.
+        runs: Pairs of halves to compare, 1 at least; `seed` fixes them.
 
     Raises:
         SelfCheckError: Nothing in the baseline was scored.
     """
     goldens = tuple(goldens)
-    scored, unscored = _scored(base.results)
+    asked = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
+    scored, unscored = find_scored(base.results)
     if not scored:
         raise SelfCheckError(f"nothing in the baseline was scored, so nothing can be checked; {RECORD}")
-    asked = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
     results = [replace(each, checks=asked.get(each.case, each.checks)) for each in scored]
     chance = Chance(results)
-    suite = find_suite(replace(base, results=tuple(results)), goldens, chance)
-    recorded = sort_cases(results, chance)
-    foreseen = foresee_drops(suite, results, repeats=repeats, level=level)
+    suite = find_suite({**base.suite, **{each.path: each.suite for each in goldens}}, results, chance)
+    cases = sort_cases(results, chance)
+    checks = foresee_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
     return SelfCheck(
+        level=level,
         repeats=repeats,
-        false_alarms=_measure(recorded, foreseen, results, partial(_is_red, suite, level), runs, seed),
-        checks=foreseen,
-        cases=recorded,
-        broken_case=_repeats_to_name(results, chance, most, level),
+        false_alarms=_count_alarms(suite, results, chance, runs=runs, seed=seed, level=level),
+        checks=checks,
+        cases=cases,
+        broken_case=_repeats_to_name(results, chance, cases, most, level),
         unscored=unscored,
     )
 
 
-def planned_repeats(settings: Settings) -> int:
-    """How often a run will ask each varying case; with `auto` at the last look at the suite."""
+def plan_repeats(settings: Settings) -> int:
+    """How often a run will ask a varying case; under `auto` by the last look at the suite."""
     return min(LOOKS[-1], settings.max_repeats) if settings.repeats == "auto" else settings.repeats
 
 
 def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
-    sorted_by: dict[str, list[str]] = {"varying": [], "steady": [], "single": []}
+    varying: list[str] = []
+    steady: list[str] = []
+    single: list[str] = []
     for result in results:
         if not chance.is_alike(result):
-            sorted_by["varying"].append(result.case)
-        elif len(result.answers or result.outputs) >= STEADY:
-            sorted_by["steady"].append(result.case)
+            varying.append(result.case)
         else:
-            sorted_by["single"].append(result.case)
-    return Recorded(**{name: tuple(sorted(cases)) for name, cases in sorted_by.items()})
+            (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)
+    return Recorded(varying=tuple(varying), steady=tuple(steady), single=tuple(single))
 
 
-def find_suite(base: Run, goldens: Iterable[Golden], chance: Chance) -> dict[str, tuple[SuiteCheck, ...]]:
+def find_suite(
+    known: Mapping[str, Sequence[SuiteCheck]], results: Sequence[CaseResult], chance: Chance
+) -> dict[str, tuple[SuiteCheck, ...]]:
     """
-    Golden file to its suite checks: its own, else those of the run that the baseline is, else the mean of
-    each bounded metric of its cases. Where no file has any, the mean of each bounded metric of all cases.
+    Golden file to its suite checks: those known, else the mean of each bounded metric of its cases. Where
+    no file has any, the mean of each bounded metric.
     """
-    known = {**base.suite, **{golden.path: golden.suite for golden in goldens}}
-    paths = {_path(result.case) for result in base.results}
-    means = {
-        path: _means((each for each in base.results if _path(each.case) == path), chance)
-        for path in sorted(paths - known.keys())
+    by_path: dict[str, list[CaseResult]] = {}
+    for result in results:
+        by_path.setdefault(result.case.rpartition("::")[0], []).append(result)
+    suite = {
+        path: tuple(known[path]) if path in known else _means(of_file, chance)
+        for path, of_file in sorted(by_path.items())
     }
-    suite = {path: tuple(checks) for path, checks in known.items() if path in paths | {""}} | means
-    return suite if any(suite.values()) else {"": _means(base.results, chance)}
+    return suite if any(suite.values()) else {"": _means(results, chance)}
+
+
+def _means(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, ...]:
+    metrics = sorted({score.metric for result in results for score in result.scores})
+    return tuple(
+        SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
+        for metric in metrics
+        if (scale := chance.scales[metric]) is not None and scale.bounded
+    )
+
+
+def _count_alarms(  # noqa: PLR0913 - what is compared, and how often
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Iterable[CaseResult],
+    chance: Chance,
+    *,
+    runs: int,
+    seed: int,
+    level: float,
+) -> FalseAlarms | None:
+    halved = [result for result in results if len(_repeats(result)) >= STEADY]
+    if not halved:
+        return None
+    watched = {
+        check.metric
+        for checks in suite.values()
+        for check in checks
+        if (scale := chance.scales[check.metric]) is not None and tolerated_drop(check, scale) is not None
+    }
+    if not any(_differs(result, watched, chance) for result in halved):
+        return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
+    from scipy.stats import binomtest
+
+    draw = random.Random(seed)  # noqa: S311 - which repeats are compared is no secret
+    red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
+    interval = binomtest(red, runs).proportion_ci(_COVERAGE, method="exact")
+    return FalseAlarms(rate=red / runs, low=float(interval.low), high=float(interval.high), runs=runs)
+
+
+def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:
+    """Whether the gate looks at something in which two repeats differ, seconds and dollars among it."""
+    values = values_by_metric(result)
+    return not chance.is_alike(result) or any(len(set(values.get(metric, ()))) > 1 for metric in watched)
+
+
+def _is_red(
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Iterable[CaseResult],
+    draw: random.Random,
+    level: float,
+) -> bool:
+    """Whether one random half of each case's repeats is `regressed` beside the other, the larger one."""
+    before, after = [], []
+    for result in results:
+        repeats = _repeats(result)
+        draw.shuffle(repeats)
+        half = (len(repeats) + 1) // 2
+        before.append(_part(result, set(repeats[:half])))
+        after.append(_part(result, set(repeats[half:])))
+    compared = compare(
+        Run(signature={}, results=tuple(before)),
+        Run(signature={}, results=tuple(after)),
+        suite=suite,
+        level=level,
+    )
+    return any(verdict.outcome == "regressed" for verdict in compared.verdicts)
+
+
+def _repeats(result: CaseResult) -> list[int]:
+    return sorted({score.repeat for score in result.scores})
+
+
+def _part(result: CaseResult, repeats: set[int]) -> CaseResult:
+    """A result as it were had only these repeats been made, and their number been fixed."""
+    asked = range(len(result.answers)) if result.answers else sorted(each.repeat for each in result.outputs)
+    answers = zip(asked, answer_digests(result), strict=True)
+    return replace(
+        result,
+        outputs=(),
+        scores=tuple(score for score in result.scores if score.repeat in repeats),
+        answers=tuple(answer for repeat, answer in answers if repeat in repeats),
+        auto=0,
+    )
+
+
+def _repeats_to_name(
+    results: Sequence[CaseResult], chance: Chance, cases: Recorded, most: int, level: float
+) -> int | None:
+    """New repeats that name a case which held each of the recorded ones, of which it has the usual number."""
+    tests = sum(len(checks_of(result, chance.scales)) for result in results)
+    recorded = median_low(len(_repeats(result)) for result in results)
+    for repeats in range(1, most + 1) if tests else ():
+        broken = Reading(
+            case="",
+            check=Check(metric="", comparison=">=", threshold=1.0),
+            rates=PassRates(held_before=recorded, repeats_before=recorded, held=0, repeats=repeats),
+            before=1.0,
+            after=0.0,
+            fact=cases.app_is_steady,
+        )
+        if broken.fell(level=level, tests=tests):
+            return repeats
+    return None

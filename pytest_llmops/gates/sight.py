@@ -52,6 +52,7 @@ def foresee_drops(
     results: Sequence[CaseResult],
     *,
     repeats: int,
+    steady: bool,
     level: float = 0.95,
 ) -> tuple[Sight, ...]:
     """
@@ -59,13 +60,14 @@ def foresee_drops(
 
     Args:
         results: Those of `find_scored`.
+        steady: The app does not vary, so that a single case which no longer holds what it held is a fact.
     """
     found: list[tuple[str, SuiteCheck, _Noise | str]] = []
     for path, checks in suite.items():
         noted = _note({check.metric for check in checks}, results_of(path, results))
         for check in checks:
             name = describe_check(check)
-            noise = _read(check, noted[check.metric])
+            noise = _read(check, noted[check.metric], steady=steady)
             found.append((f"{path}: {name}" if len(suite) > 1 else name, check, noise))
     tests = sum(isinstance(noise, _Noise) for _, _, noise in found) / SUITE_SHARE
     return tuple(
@@ -82,7 +84,7 @@ def foresee_drops(
 
 
 def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[str, ...]]:
-    """The results, each case once, that broke nowhere and have only scores that can be judged; ids of others."""
+    """The results, sorted by case, that broke nowhere and have scores that can be judged; ids of others."""
     by_case = {result.case: result for result in results}
     scored = {
         case: result
@@ -108,6 +110,7 @@ class _Noise:
             a case that always passed then passes now and then. None for other scores, which keep theirs.
         tolerated: The drop of the mean that passes.
         unit: Of the statistic, for one of the mean: a sum has as many as there are cases.
+        fact: One case that falls is enough.
     """
 
     cases: int
@@ -118,6 +121,7 @@ class _Noise:
     held: float | None
     tolerated: float
     unit: int
+    fact: bool
 
     def smallest(
         self, tests: float, level: float, repeats: int, *, paid: bool = False, times: int = 1
@@ -129,6 +133,8 @@ class _Noise:
             paid: With `BASELINE_REPEATS` in the baseline.
             times: With so many times the cases, which are like those there are.
         """
+        if self.fact:
+            return self.unit / self.cases
         reach = _reach(times * self.cases, tests, level)
         if reach is None:
             return None
@@ -187,7 +193,7 @@ def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, li
     return noted
 
 
-def _read(check: SuiteCheck, cases: Sequence[Sequence[float]]) -> _Noise | str:
+def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) -> _Noise | str:
     """The noise of a check, or why nothing can be foretold of it."""
     try:
         scale = find_scale(check.metric, check.options)
@@ -206,15 +212,17 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]]) -> _Noise | str:
     typical = math.fsum(known) / len(known)
     noise = [(len(values), typical if (own := _variance(values)) is None else own) for values in cases]
     unit = len(cases) if check.statistic == "sum" else 1
+    held = _share_held(cases, scale)
     return _Noise(
         cases=len(cases),
         recorded=min(repeats for repeats, _ in noise),
         once=math.fsum(variance for _, variance in noise),
         kept=math.fsum(variance / repeats for repeats, variance in noise),
         paid=math.fsum(variance / max(repeats, BASELINE_REPEATS) for repeats, variance in noise),
-        held=_share_held(cases, scale),
+        held=held,
         tolerated=tolerated / unit,
         unit=unit,
+        fact=steady and bool(held) and scale.bound is not None,
     )
 
 
@@ -238,6 +246,8 @@ def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
 
 def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
     """With what a smaller drop would be seen."""
+    if noise.fact:
+        return "no repeat differs, so that one case that falls is a fact"
     now = noise.smallest(tests, level, repeats)
     more = LOOKS[-1] if repeats < LOOKS[-1] else 2 * repeats
     offers = [

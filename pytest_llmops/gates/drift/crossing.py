@@ -71,8 +71,6 @@ def _cross_repeat(output: Output, base_outputs: Sequence[Output], moved: Moved) 
             continue
         if any(call.key in _asked(each) for each in alike):
             return _cross_answer(call, output, alike, moved)
-        if any(call.key in _asked(each) for each in base_outputs):
-            return None  # a way the base knows, met in another order of chances
         return _Crossed(clues=tuple(_upstream(output, alike, moved, call)))
     clues = tuple(_upstream(output, alike, moved, None))
     if not clues and len({each.text for each in alike}) > 1:
@@ -87,7 +85,7 @@ def _cross_answer(call: ModelCall, output: Output, alike: Sequence[Output], move
     if model in moved.models:
         evidence = moved.models[model]
         return _Crossed(clues=(Clue(kind="model", evidence=evidence), *further), model=True)
-    if moved.varies or call.answer in moved.base.answers[call.key]:
+    if moved.varies:
         return None
     evidence = f"{model} answers an equal request otherwise; each was asked once"
     return _Crossed(clues=(Clue(kind="model", evidence=evidence, sure=False), *further))

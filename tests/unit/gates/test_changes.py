@@ -4,76 +4,85 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.changes import judge_against, list_changes
-from pytest_llmops.gates.pairing import pair_cases
-from pytest_llmops.records import Case, CaseResult, Check, Failure
-from tests.unit.gates.gate_records import result_of
+from pytest_llmops.gates.changes import judge_against
+from pytest_llmops.gates.pairing import Chance
+from pytest_llmops.records import Case, CaseResult, Failure
+from tests.unit.gates.gate_records import VARYING, check_of, result_of, steady
 
-CASE = Case(id="a", input="How?", checks=(Check(metric="exact_match", comparison=">=", threshold=0.8),))
+CASE = Case(id="a", input="How?", checks=(check_of(bound=">= 0.8"),))
 FAILURE = Failure(metric="exact_match", stage="score", error="boom")
-SAME = ["60 days", "60 days"]
 
 
-def repeats(*values: float, texts: list[str] | None = None) -> CaseResult:
-    """Of one case; every repeat with a text of its own, unless told."""
-    return result_of("a", exact_match=list(values), texts=texts or ())
+def repeats(*values: float) -> CaseResult:
+    """Of one case; every repeat with a text of its own."""
+    return result_of("a", exact_match=list(values))
 
 
-def steady(value: float, count: int = 2) -> CaseResult:
-    return repeats(*[value] * count, texts=["60 days"] * count)
+def still(value: float, count: int = 2) -> CaseResult:
+    return steady("a", count, exact_match=value)
 
 
 @pytest.mark.parametrize(
     ("base", "now", "outcome", "known", "advice"),
     [
-        pytest.param(steady(1), steady(1), "passed", False, "", id="holds still"),
-        pytest.param(steady(0), steady(1), "passed", False, "fixed", id="fixed"),
-        pytest.param(steady(0), steady(0), "failed", True, "failed in the baseline too", id="known"),
-        pytest.param(steady(1), steady(0), "regressed", False, "no repeat differs", id="a fact"),
+        pytest.param(still(1), still(1), "passed", False, "", id="holds still"),
+        pytest.param(still(0), still(1), "passed", False, "fixed", id="fixed"),
+        pytest.param(still(0), still(0), "failed", True, "failed in the baseline too", id="known"),
+        pytest.param(still(1), still(0), "regressed", False, "no repeat differs", id="a fact"),
         pytest.param(
-            steady(1), steady(0, 1), "regressed", False, "no repeat differs", id="a fact, one new repeat"
+            still(1), still(0, 1), "regressed", False, "no repeat differs", id="a fact, one new repeat"
         ),
-        pytest.param(steady(1), repeats(0, 0), "failed", False, "do not rule out", id="unequal texts now"),
-        pytest.param(repeats(1, 1), steady(0), "failed", False, "do not rule out", id="unequal texts before"),
-        pytest.param(steady(1, 1), steady(0), "failed", False, "do not rule out", id="one repeat is no fact"),
+        pytest.param(still(0.9), still(0.7), "regressed", False, "no repeat differs", id="below the bound"),
+        pytest.param(still(1, 1), still(0), "failed", False, "do not rule out", id="one repeat is no fact"),
+        pytest.param(still(1), repeats(0, 0), "failed", False, "do not rule out", id="unequal texts now"),
+        pytest.param(repeats(1, 1), still(0), "failed", False, "do not rule out", id="unequal texts before"),
         pytest.param(
-            repeats(1, 1),
-            repeats(0, 0),
-            "failed",
+            repeats(1, 1), repeats(0, 0), "failed", False, "do not rule out", id="equal scores by chance"
+        ),
+        pytest.param(
+            repeats(*[1] * 8), repeats(*[0] * 8), "regressed", False, "rule out chance", id="collapse"
+        ),
+        pytest.param(repeats(*VARYING), repeats(*[0] * 4), "regressed", False, "rule out", id="and of most"),
+        pytest.param(
+            repeats(*VARYING), repeats(0, 0), "undecided", False, "chance explains", id="too few new ones"
+        ),
+        pytest.param(
+            repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "undecided", False, "chance", id="flaky now"
+        ),
+        pytest.param(
+            repeats(*[1] * 40),
+            repeats(*[1] * 10, *[0] * 30),
+            "undecided",
             False,
-            "do not rule out",
-            id="equal scores of unequal texts",
+            "chance explains",
+            id="no collapse, however sure",
         ),
         pytest.param(
-            repeats(*[1] * 8), repeats(*[0] * 8), "regressed", False, "rule out chance", id="repeats show it"
-        ),
-        pytest.param(
-            repeats(*[1] * 8),
-            repeats(*[1] * 5, *[0] * 3),
+            repeats(*[0] * 6, *[1] * 4),
+            repeats(*[0] * 8),
             "failed",
-            False,
-            "do not rule out",
-            id="may be chance",
+            True,
+            "too",
+            id="failed and varied before",
         ),
-        pytest.param(None, steady(0), "failed", False, "no such case", id="new and failing"),
-        pytest.param(None, steady(1), "passed", False, "no such case", id="new and good"),
+        pytest.param(None, still(0), "failed", False, "no such case", id="new and failing"),
+        pytest.param(None, still(1), "passed", False, "no such case", id="new and good"),
         pytest.param(
-            replace(steady(1), input_hash="asks b"),
-            steady(0),
+            replace(still(1), input_hash="asks b"),
+            still(0),
             "failed",
             False,
             "no such case",
-            id="asked otherwise",
+            id="other input",
         ),
         pytest.param(
-            result_of("a", failures=[FAILURE]),
-            steady(0),
-            "failed",
-            False,
-            "has no score: boom",
-            id="baseline broke",
+            replace(still(1), input_hash=""), still(0), "regressed", False, "differs", id="unknown input"
         ),
-        pytest.param(steady(1), result_of("a", failures=[FAILURE]), "error", False, "", id="broke now"),
+        pytest.param(
+            result_of("a", failures=[FAILURE]), still(0), "failed", False, "no score: boom", id="broke then"
+        ),
+        pytest.param(still(1), result_of("a", failures=[FAILURE]), "error", False, "", id="broke now"),
+        pytest.param(None, result_of("a", failures=[FAILURE]), "error", False, "", id="broke now and is new"),
     ],
 )
 def test_case_against_its_baseline(base, now, outcome, known, advice):
@@ -84,93 +93,105 @@ def test_case_against_its_baseline(base, now, outcome, known, advice):
     assert bool(advice) == bool(verdict.advice)
 
 
+def test_flaky_case_tells_both_rates():
+    (verdict,) = judge_against(CASE, repeats(1, 0, 0, 1), repeats(*VARYING))
+
+    assert verdict.reason == "flaky: 2 of 4 repeats hold it, 9 of 10 in the baseline"
+    assert (verdict.observed, verdict.baseline) == (0.5, 0.9)
+    assert verdict.difference == pytest.approx(-0.4)
+    assert 0.05 < verdict.p_value < verdict.p_adjusted <= 1
+
+
+def test_fact_has_no_p_value():
+    (verdict,) = judge_against(CASE, still(0), still(1))
+
+    assert (verdict.observed, verdict.baseline, verdict.difference) == (0.0, 1.0, -1.0)
+    assert verdict.p_value is verdict.p_adjusted is None
+
+
+def test_more_checks_ask_for_more_evidence():
+    """Four against four have p = 1/70; half of the budget of 5 % is the case channel's."""
+    base, now = repeats(*[1] * 4), repeats(*[0] * 4)
+
+    (alone,) = judge_against(CASE, now, base)
+    (among,) = judge_against(CASE, now, base, tests=2)
+
+    assert (alone.outcome, alone.p_value) == ("regressed", pytest.approx(1 / 70))
+    assert (alone.p_adjusted, among.p_adjusted) == pytest.approx((2 / 70, 4 / 70))
+    assert among.outcome == "failed"
+    assert judge_against(CASE, now, base, level=0.9, tests=2)[0].outcome == "regressed"
+    assert (
+        judge_against(CASE, still(0), still(1), tests=10_000)[0].outcome == "regressed"
+    )  # a fact is no test
+
+
 def test_unlike_signatures_are_told_and_not_compared():
-    base = steady(1)
+    base = still(1)
     base = replace(base, scores=tuple(replace(score, signature="exact_match|v0") for score in base.scores))
 
-    (verdict,) = judge_against(CASE, steady(0), base)
+    (verdict,) = judge_against(CASE, still(0), base)
 
     assert (verdict.outcome, verdict.baseline) == ("error", None)
     assert "exact_match|v1" in verdict.reason
     assert "exact_match|v0" in verdict.reason
 
 
-def test_numbers_of_both_sides_are_shown():
-    (verdict,) = judge_against(CASE, repeats(1, 0), repeats(1, 1))
+def test_a_case_is_no_fact_in_an_app_that_varies_elsewhere():
+    """Two alike answers of a varying app come by chance, too."""
+    chance = Chance([still(1), result_of("b", exact_match=[1.0, 0.0])])
 
-    assert (verdict.observed, verdict.baseline, verdict.difference) == (0.5, 1.0, -0.5)
-    assert verdict.p_value == verdict.p_adjusted == 0.5
-
-
-def test_more_checks_ask_for_more_evidence():
-    base, now = repeats(1, 1, 1, 1), repeats(0, 0, 0, 0)
-
-    assert judge_against(CASE, now, base)[0].outcome == "regressed"
-    assert judge_against(CASE, now, base, tests=3)[0].outcome == "regressed"
-    (verdict,) = judge_against(CASE, now, base, tests=4)
-    assert (verdict.outcome, verdict.p_adjusted) == ("failed", pytest.approx(4 / 70))
+    assert judge_against(CASE, still(0), still(1), chance=chance)[0].outcome == "failed"
+    assert judge_against(CASE, still(0), still(1), chance=Chance([still(1)]))[0].outcome == "regressed"
 
 
-def test_lower_is_better_reads_the_other_way():
-    case = Case(id="a", input="How?", checks=(Check(metric="pii_leak", comparison="<=", threshold=0.0),))
-    clean, leaking = (result_of("a", pii_leak=[value] * 5) for value in (0.0, 1.0))
+def test_seconds_are_never_a_fact():
+    case = Case(id="a", input="How?", checks=(check_of("latency_s", "<= 1"),))
 
-    assert judge_against(case, leaking, clean)[0].outcome == "regressed"
-    assert judge_against(case, clean, leaking)[0].advice.startswith("fixed")
+    (verdict,) = judge_against(case, steady("a", latency_s=3.0), steady("a", latency_s=0.5))
+
+    assert verdict.outcome == "failed"
+    assert (verdict.p_value, verdict.p_adjusted) == pytest.approx((1 / 6, 2 / 6))
+
+
+LEAK = Case(id="a", input="How?", checks=(check_of("pii_leak", "<= 0"),))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "outcome"),
+    [
+        pytest.param([1.0] * 5, [1.0] * 5, "failed", id="old"),
+        pytest.param([0.0] * 8, [0.0] * 7 + [1.0], "failed", id="now and then"),
+        pytest.param([0.0] * 7 + [1.0], [0.0] * 7 + [1.0], "failed", id="now and then as before"),
+        pytest.param([0.0] * 5, [1.0] * 5, "regressed", id="new"),
+        pytest.param([1.0] * 5, [0.0] * 5, "passed", id="gone"),
+    ],
+)
+def test_a_leak_is_never_excused(before, now, outcome):
+    (verdict,) = judge_against(LEAK, result_of("a", pii_leak=now), result_of("a", pii_leak=before))
+
+    assert (verdict.outcome, verdict.known) == (outcome, False)
+
+
+def test_each_of_two_bounds_has_its_own_verdict():
+    case = Case(
+        id="a", input="How?", checks=(check_of(bound=">= 0.5"), check_of(bound="<= 0.6"), check_of("bleu"))
+    )
+    base = steady("a", exact_match=0.6, bleu=30.0)
+
+    verdicts = judge_against(case, steady("a", exact_match=0.9, bleu=30.0), base)
+
+    assert [(each.check, each.outcome) for each in verdicts] == [
+        ("exact_match >= 0.5", "passed"),
+        ("exact_match <= 0.6", "regressed"),
+        ("bleu >= 1", "passed"),
+    ]
 
 
 def test_case_without_checks_is_judged_by_its_answer():
     case = Case(id="a", input="How?")
 
-    assert [each.outcome for each in judge_against(case, steady(0), steady(1))] == ["passed"]
-
-
-def changes_of(base: list[CaseResult], new: list[CaseResult]) -> list[tuple[str, str, bool]]:
-    return [
-        (change.case.rpartition("::")[2], change.metric, change.confirmed)
-        for change in list_changes(pair_cases(base, new))
+    assert [each.outcome for each in judge_against(case, still(0), still(1))] == ["passed"]
+    broke = Failure(metric="", stage="app", error="boom")
+    assert [each.outcome for each in judge_against(case, result_of("a", failures=[broke]), still(1))] == [
+        "error"
     ]
-
-
-def test_facts_are_confirmed_both_ways_and_single_repeats_never():
-    base = [steady(1), result_of("b", exact_match=[0.0, 0.0], texts=SAME), result_of("c", exact_match=1.0)]
-    new = [steady(0), result_of("b", exact_match=1.0, texts=["60"]), result_of("c", exact_match=0.0)]
-
-    assert changes_of(base, new) == [
-        ("a", "exact_match", True),
-        ("b", "exact_match", True),
-        ("c", "exact_match", False),
-    ]
-
-
-def test_what_reads_alike_is_not_listed():
-    assert changes_of([repeats(1, 0)], [repeats(0, 1)]) == []
-
-
-@pytest.mark.parametrize("cases", [1, 30, 300])
-def test_collapse_of_one_case_is_confirmed_among_many(cases):
-    """Eight repeats against eight give 1/12,870 at the least, enough for 643 readings at 5 %."""
-    base = [result_of(f"c{index:03}", exact_match=[1.0] * 8) for index in range(cases)]
-    new = [*base[:-1], result_of(f"c{cases - 1:03}", exact_match=[0.0] * 8)]
-
-    assert changes_of(base, new) == [(f"c{cases - 1:03}", "exact_match", True)]
-
-
-def test_correction_counts_every_reading_that_could_have_fallen():
-    base = [result_of(f"c{index:03}", exact_match=[1.0] * 8) for index in range(700)]
-    new = [*base[:-1], result_of("c699", exact_match=[0.0] * 8)]
-
-    assert changes_of(base, new) == [("c699", "exact_match", False)]
-
-
-def test_rise_is_listed_and_not_tested():
-    assert changes_of([repeats(*[0] * 8)], [repeats(*[1] * 8)]) == [("a", "exact_match", False)]
-
-
-def test_time_and_unlike_scores_are_left_out():
-    base = [result_of("a", latency_s=[1.0] * 8, exact_match=[1.0] * 8)]
-    new = [result_of("a", latency_s=[9.0] * 8, exact_match=[0.0] * 8)]
-    other = [replace(new[0], scores=tuple(replace(score, signature="other") for score in new[0].scores))]
-
-    assert changes_of(base, new) == [("a", "exact_match", True)]
-    assert changes_of(base, other) == []

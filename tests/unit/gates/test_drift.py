@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
+from math import log2, sqrt
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from pytest_llmops.gates.answers import digest
 from pytest_llmops.gates.drift.concept import similarity
 from pytest_llmops.gates.drift.finding import find_drift
 from pytest_llmops.gates.drift.moved import chance_of_moving
+from pytest_llmops.gates.drift.retrieval import compare_retrieval
 from pytest_llmops.records import (
     CaseResult,
     Check,
@@ -294,15 +296,108 @@ def test_calls_that_began_in_another_order_are_the_same_calls():
     assert [case.hint for case in find_drift(base, new).cases] == ["app"]
 
 
+def _way(text: str, *calls: tuple[str, str], repeat: int = 0, **others) -> Output:
+    noted = tuple(replace(_CALL, key=key, answer=answer) for key, answer in calls)
+    return Output(text=text, repeat=repeat, model_calls=noted, **others)
+
+
+def test_chances_that_meet_in_another_way_are_no_drift():
+    """The base saw A then C, and B then D; A then D is nothing new, whatever is asked behind it."""
+    base = _run(
+        _result(
+            _way("1", ("k1", "A"), ("k2", "C"), ("AC", "x")),
+            _way("2", ("k1", "B"), ("k2", "D"), ("BD", "y"), repeat=1),
+        )
+    )
+    new = _run(_result(_way("3", ("k1", "A"), ("k2", "D"), ("AD", "z"))))
+
+    assert [case.change for case in find_drift(base, new).cases] == ["varying"]
+
+
+def test_only_repeats_that_went_the_same_way_are_looked_at():
+    """The base retrieved `b` only after another plan, so that `b` after this plan is another request."""
+    stamps = {"data:k": "1"}
+    one, two = (Passage(id="a", text="a"),), (Passage(id="b", text="b"),)
+    base = _run(
+        _result(
+            _way("1", ("plan", "A"), ("read a", "x"), passages=one),
+            _way("2", ("plan", "B"), ("read b", "y"), passages=two, repeat=1),
+        )
+    )
+    new = _run(_result(_way("3", ("plan", "A"), ("read b", "z"), passages=two)))
+
+    drift = find_drift(replace(base, signature=stamps), replace(new, signature={"data:k": "2"}))
+
+    assert kinds_of(drift) == DATA_SHOWN
+
+
+def test_an_app_that_varies_with_equal_calls_shows_nothing():
+    base = _run(_result(_way("1", ("k", "a")), _way("2", ("k", "a"), repeat=1)))
+    new = _run(_result(_way("3", ("k", "a"))))
+
+    assert [case.change for case in find_drift(base, new).cases] == ["varying"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "evidence"),
+    [
+        ({"answer": "v1"}, {"answer": "v2"}, "equal texts are embedded otherwise"),
+        ({"reported": "mini-1"}, {"reported": "mini-2"}, "mini: mini-1 answered before, mini-2 answers now"),
+    ],
+)
+def test_embeddings_that_moved_are_data_drift_where_other_passages_come_up(before, now, evidence):
+    def run(vectors: dict[str, str], text: str, retrieved: str) -> Run:
+        embedded = replace(_CALL, key="q", kind="embeddings", model="mini", reported=None)
+        output = _way(text, (text, "x"), passages=(Passage(id=retrieved, text=retrieved),))
+        output = replace(output, model_calls=(replace(embedded, **vectors), *output.model_calls))
+        return replace(_run(_result(output)), signature={"data:k": "1"})
+
+    drift = find_drift(run(before, "one", "a"), run(now, "two", "b"))
+
+    assert kinds_of(drift) == DATA_SHOWN
+    assert evidence in drift.causes[0].evidence[0]
+
+
+def test_a_retriever_that_moved_over_equal_documents_is_the_apps_doing():
+    def run(text: str, retrieved: str) -> Run:
+        output = _way(text, (text, "x"), passages=(Passage(id=retrieved, text=retrieved),))
+        return replace(_run(_result(output)), signature={"data:k": "1"})
+
+    drift = find_drift(run("one", "a"), run("two", "b"))
+
+    assert [case.hint for case in drift.cases] == ["app"]
+    assert drift.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kinds"),
+    [
+        pytest.param("", "", DATA_SHOWN, id="only ids are told: their texts may be what changed"),
+        pytest.param("", "told now", set(), id="texts are told only now"),
+        pytest.param("same", "same", set(), id="the document that changed was not retrieved"),
+    ],
+)
+def test_passages_and_their_texts(before, now, kinds):
+    def run(text: str, passage: str, stamp: str) -> Run:
+        output = _way(text, (text, "x"), passages=(Passage(id="a", text=passage),))
+        return replace(_run(_result(output)), signature={"data:k": stamp})
+
+    assert kinds_of(find_drift(run("one", before, "1"), run("two", now, "2"))) == kinds
+
+
+def test_an_unseen_app_that_varies_is_never_sure():
+    def run(*texts: str, version: int) -> Run:
+        outputs = [Output(text=text, repeat=repeat) for repeat, text in enumerate(texts)]
+        stamps = {PROMPT: f"a {version} x", "data:k": "1", "model:m": "m fp"}
+        return replace(_run(_result(*outputs)), signature=stamps)
+
+    assert kinds_of(find_drift(run("1", "1", version=1), run("2", "2", version=2))) == PROMPT_SHOWN
+    assert kinds_of(find_drift(run("1", "2", version=1), run("3", version=2))) == {("prompt", False)}
+
+
 def test_a_baseline_without_outputs_is_crossed_by_its_stamps():
     run = run_under(WAS)
-    baseline = replace(
-        run,
-        results=tuple(
-            replace(each, outputs=(), answers=tuple(digest(output.text) for output in each.outputs))
-            for each in run.results
-        ),
-    )
+    baseline = _baseline(run)
 
     assert find_drift(baseline, run).outcome == "none"
     drift = find_drift(baseline, run_under(replace(WAS, prompt="1.1.0")))
@@ -409,14 +504,18 @@ def test_concept(answers, values, edited, kinds, metric):
 
 def test_an_edited_reference_is_concept_drift_where_the_question_is_known_to_be_the_same():
     base, new = run_under(WAS), run_under(replace(WAS, reference="r2"))
-    new = replace(new, results=tuple(replace(each, input_hash="edited") for each in new.results))
+    new = replace(
+        new,
+        signature=base.signature,
+        results=tuple(replace(each, input_hash="edited") for each in new.results),
+    )
     other = replace(
         new, results=tuple(replace(each, outputs=(Output(text="other"),)) for each in new.results)
     )
 
-    drift = find_drift(base, new)
-
-    assert (kinds_of(drift), drift.notes) == (CONCEPT_SHOWN, ())
+    for before, after in ((base, new), (_unseen(base), _unseen(new)), (_baseline(base), new)):
+        drift = find_drift(before, after)
+        assert (kinds_of(drift), drift.notes) == (CONCEPT_SHOWN, ())
     with pytest.raises(DriftError):
         find_drift(base, other)
 
@@ -518,6 +617,60 @@ def test_chance_of_moving_is_the_share_of_all_divisions(counts):
     assert chance_of_moving(counts) == pytest.approx(sum(as_many) / len(as_many))
 
 
+shares = st.lists(st.lists(st.sampled_from("abc"), max_size=2), min_size=1, max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(shares, shares), min_size=1, max_size=4))
+def test_retrieval_is_tested_over_all_exchanges(cases):
+    """Every exchange of the runs, case by case, with the distance by its definition."""
+
+    def retrieved(*repeats: list[str]) -> CaseResult:
+        told = [Output(text="", passages=tuple(Passage(id=name) for name in names)) for names in repeats]
+        return _result(outputs=tuple(told))
+
+    def count(side: list[list[list[str]]]) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for repeats in side:
+            for names in repeats:
+                for name in set(names) or {"none"}:
+                    found[name] += 1 / len(repeats)
+        return found
+
+    def distance(one: Counter[str], other: Counter[str]) -> float:
+        total = 0.0
+        for name in one | other:
+            p, q = one[name] / one.total(), other[name] / other.total()
+            total += sum(each * log2(2 * each / (p + q)) / 2 for each in (p, q) if each)
+        return sqrt(max(total, 0.0))
+
+    clue = compare_retrieval([(retrieved(*one), retrieved(*other)) for one, other in cases])
+    observed = distance(count([one for one, _ in cases]), count([other for _, other in cases]))
+    exchanged = [
+        distance(
+            count([pair[swap] for pair, swap in zip(cases, swaps, strict=True)]),
+            count([pair[1 - swap] for pair, swap in zip(cases, swaps, strict=True)]),
+        )
+        for swaps in product((0, 1), repeat=len(cases))
+    ]
+    p_value = sum(each >= observed - 1e-9 for each in exchanged) / len(exchanged)
+
+    if clue is None:
+        assert observed == pytest.approx(0, abs=1e-6)
+    else:
+        assert clue.evidence.startswith(f"other passages come up: Jensen-Shannon distance {observed:.2f}")
+        assert f"p = {p_value:.2g}, {len(cases)} cases" in clue.evidence
+
+
+def test_cases_that_embedded_another_text_are_no_part_of_the_test_of_retrieval():
+    def retrieved(name: str, question: str) -> CaseResult:
+        embedded = ModelCall(key=question, kind="embeddings")
+        return _result(Output(text="", passages=(Passage(id=name),), model_calls=(embedded,)))
+
+    assert compare_retrieval([(retrieved("a", "q1"), retrieved("b", "q2"))]) is None
+    assert compare_retrieval([(retrieved("a", "q1"), retrieved("b", "q1"))]) is not None
+
+
 def test_chance_of_moving_of_one_request_is_hypergeometric():
     counts = [(Counter(a=5), Counter(b=4))]
 
@@ -592,6 +745,24 @@ def test_the_order_of_cases_does_not_matter(base, new, random):
     again = [replace(run, results=tuple(each)) for run, each in zip((base, new), shuffled, strict=True)]
 
     assert find_drift(*again) == find_drift(base, new)
+
+
+def _baseline(run: Run) -> Run:
+    """The run as a baseline keeps it: without outputs."""
+    kept = [
+        replace(each, outputs=(), answers=tuple(digest(output.text) for output in each.outputs))
+        for each in run.results
+    ]
+    return replace(run, results=tuple(kept))
+
+
+def _unseen(run: Run) -> Run:
+    """The run of an app whose calls to models are not seen."""
+    results = [
+        replace(each, outputs=tuple(replace(output, model_calls=()) for output in each.outputs))
+        for each in run.results
+    ]
+    return replace(run, results=tuple(results))
 
 
 _CALL = ModelCall(key="k", model="small", reported="small-1", answer="1")

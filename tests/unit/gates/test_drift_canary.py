@@ -155,6 +155,7 @@ def _in_turn(*answers: str):
         pytest.param({"temperature": 0}, "a", "bc", 9, "none", id="the same at temperature 0"),
         pytest.param({"temperature": 0}, "a", "ba", 9, "none", id="the recorded answer comes again"),
         pytest.param({"temperature": 0}, "ab", "b", 9, "none", id="one of the recorded answers"),
+        pytest.param({"temperature": 0}, "ab", "c", 1, "none", id="several were recorded, so it may vary"),
     ],
 )
 def test_where_answers_may_vary_chance_is_asked(  # noqa: PLR0913, PLR0917
@@ -201,6 +202,14 @@ def test_a_provider_that_does_not_answer_leaves_the_question_open(place, fault, 
     assert "sk-invalid" not in str(drift)
 
 
+@pytest.mark.parametrize("fault", ["cut_stream", "error_stream"])
+def test_a_stream_that_breaks_off_is_no_answer(place, fault):
+    place.record(1, temperature=0, stream=True)
+    place.server.fault = fault
+
+    assert "canaries without an answer: 1" in place.ask().notes[1]
+
+
 def test_an_endpoint_that_is_not_up_is_said_in_one_line(place):
     place.record(2)
 
@@ -234,7 +243,7 @@ def far(tmp_path):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             seen.append((self.path, self.headers["Authorization"]))
-            self.send_response(307)
+            self.send_response(302)  # which is followed with a GET, unless it is forbidden
             self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/stolen")
             self.end_headers()
 
@@ -269,7 +278,7 @@ def test_a_redirect_is_not_followed(far, tmp_path):
     drift = ask_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
 
     assert seen == [("/v1/chat/completions", "Bearer sk-mine")]
-    assert drift.notes[1] == f"canaries without an answer: 1, {origin} answered 307"
+    assert drift.notes[1] == f"canaries without an answer: 1, {origin} answered 302"
 
 
 @pytest.mark.parametrize(

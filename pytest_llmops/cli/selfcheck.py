@@ -1,0 +1,85 @@
+"""
+`llmops selfcheck [BASELINE]`: what the gate is worth on a baseline's own repeats.
+
+Exit 3 where its repeats cannot say how often it is red for nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.records import Golden
+    from pytest_llmops.settings import Settings
+
+_UNKNOWN = 3
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "selfcheck", help="how often is the gate red for nothing, and which drop would it see?"
+    )
+    parser.add_argument("baseline", nargs="?", metavar="BASELINE", help="default: the accepted baseline")
+    parser.add_argument("--runs", metavar="N", help="pairs of random halves to compare; default: 200")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(do=_selfcheck)
+
+
+def _selfcheck(given: argparse.Namespace) -> int:
+    from pytest_llmops.errors import RunFileError, SelfCheckError
+    from pytest_llmops.gates.selfcheck import RUNS, check_itself, plan_repeats
+    from pytest_llmops.reports.baseline_file import load_base
+    from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
+    from pytest_llmops.settings import find_root, load_settings
+
+    runs = RUNS if given.runs is None else _count(given.runs)
+    settings = load_settings(find_root(Path.cwd()))
+    path = settings.path(settings.accepted) if given.baseline is None else Path(given.baseline)
+    try:
+        base = load_base(path)
+        check = check_itself(
+            base,
+            _load_goldens({result.case.rpartition("::")[0] for result in base.results}, settings),
+            repeats=plan_repeats(settings),
+            most=settings.max_repeats,
+            runs=runs,
+        )
+    except (RunFileError, SelfCheckError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _UNKNOWN
+    if given.format == "json":
+        print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
+    else:
+        print("\n".join(render_selfcheck(check)))  # noqa: T201 - as above
+    return _UNKNOWN if check.false_alarms is None else 0
+
+
+def _count(given: str) -> int:
+    from pytest_llmops.errors import SettingsError
+    from pytest_llmops.printable import printable
+
+    if not re.fullmatch("[1-9][0-9]{0,5}", given):
+        raise SettingsError(f"--runs takes a whole number above 0, not {printable(given)!r}")
+    return int(given)
+
+
+def _load_goldens(paths: Iterable[str], settings: Settings) -> list[Golden]:
+    """Those of the golden files that can be loaded; of each other one is told that it cannot."""
+    from pytest_llmops.errors import GoldenError
+    from pytest_llmops.golden import load_golden
+    from pytest_llmops.printable import printable
+
+    goldens = []
+    for path in sorted(filter(None, paths)):
+        try:
+            goldens.append(load_golden(path, root=settings.root, stamps=False))
+        except GoldenError as error:
+            told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
+            print(f"note: {told}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+    return goldens

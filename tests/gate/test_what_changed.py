@@ -1,0 +1,152 @@
+"""
+What a reviewer of a change to the reference app is told: harm or none, by what, and who loosened the gate.
+
+The app runs whole, in a copy of this project, against the baseline that is committed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.openai_server import OpenAIServer
+
+ROOT = Path(__file__).parents[2]
+CASES = "returns-window or repair-resole or gift-card-validity or order-shipped"
+PLANNER = "reference_app/prompts/planner.yaml"
+DOCUMENT = "reference_app/knowledge/returns.md"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One folder of recorded calls for all tests, so that what a change does not touch is not asked again."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of what the golden set needs, committed on `main`, with a branch for the change checked out."""
+    copy = tmp_path / "project"
+    for name in ("reference_app", "golden"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "cassettes"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for command in ("init -q -b main", "add -A", "commit -qm begin", "checkout -qb change"):
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", *who, *command.split()], cwd=copy, check=True)  # noqa: S603, S607
+    return copy
+
+
+@pytest.fixture
+def gate(project, home):
+    def run(*arguments: str, cases: str = CASES, **environment: str) -> tuple[int, str]:
+        command = [
+            sys.executable, "-m", "pytest", "--llm-golden", "-k", cases, "-p", "no:cacheprovider",
+            "-o", "testpaths=golden", "-o", f"llm_home={home}", *arguments,
+        ]  # fmt: skip
+        env = {**os.environ, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
+        told = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+        return told.returncode, told.stdout + told.stderr
+
+    return run
+
+
+@pytest.fixture
+def llmops(project):
+    def run(*arguments: str) -> tuple[int, str]:
+        verb = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", verb, *arguments]
+        told = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603
+        return told.returncode, told.stdout + told.stderr
+
+    return run
+
+
+def edit(path: Path, *changes: tuple[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_planner_prompt_that_harms_is_regressed(project, gate):
+    """Its examples say that what it is asked is to be refused."""
+    edit(
+        project / PLANNER,
+        ("version: 1.0.0", "version: 1.1.0"),
+        ("\n  documents:\n", "\n  swap:\n"),
+        ("\n  refuse:\n", "\n  documents:\n"),
+        ("\n  swap:\n", "\n  refuse:\n"),
+    )
+    code, told = gate()
+
+    assert code == 1, told
+    assert re.search(r"regressed +keywords >= 1: 0, baseline 1", told)
+    assert "golden/support.yaml::returns-window" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 1.0.0 → 1.1.0" in told
+
+
+def test_a_harmless_rewording_is_not(project, gate):
+    edit(
+        project / PLANNER,
+        ("version: 1.0.0", "version: 1.0.1"),
+        ("Sort the customer's question:", "Decide what the customer's question is about:"),
+    )
+    code, told = gate()
+
+    assert code == 0, told
+    assert re.search(r"\d passed, 0 failed, 0 regressed, 0 undecided, 0 error", told)
+    assert f"since the baseline: prompt {PLANNER}: planner 1.0.0 → 1.0.1" in told
+
+
+def test_another_model_behind_the_same_name_is_model_drift(project, gate, llmops, home):
+    """An endpoint is updated in silence: nothing that is sent to it has changed, and answers have."""
+    answers = {"documents": "Boots can be resoled for 45 pounds."}
+
+    def answer(request):
+        planning = "Sort the customer's question" in request["messages"][0]["content"]
+        return "documents" if planning else answers["documents"]
+
+    with OpenAIServer(answer=answer) as server:
+        asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url}
+        gate("--llm-out", "old.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
+        answers["documents"] = "Please ask in one of our shops."
+        gate("--llm-out", "new.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
+
+    code, told = llmops("drift", "old.json", "new.json", "--format", "json")
+    causes = [cause for cause in json.loads(told)["causes"] if cause["shown"]]
+    assert code == 1, told
+    assert [cause["kind"] for cause in causes] == ["model"]
+    assert causes[0]["cases"] == ["golden/support.yaml::repair-resole"]
+
+
+def test_a_changed_document_is_data_drift(project, gate, llmops):
+    gate("--llm-out", "old.json", cases="returns-window")
+    edit(project / DOCUMENT, ("60 days", "14 days"))
+    code, told = gate("--llm-out", "new.json", cases="returns-window")
+    assert code == 1, told
+    assert "since the baseline: data reference_app/knowledge changed" in told
+
+    code, told = llmops("drift", "old.json", "new.json", "--format", "json")
+    causes = [cause for cause in json.loads(told)["causes"] if cause["shown"]]
+    assert code == 1, told
+    assert [cause["kind"] for cause in causes] == ["data"]
+
+
+def test_a_golden_edit_in_the_same_commit_is_told_as_loosening(project, gate):
+    golden = project / "golden" / "support.yaml"
+    edit(golden, ('keywords: {mean: ">= 0.9", max_drop: 0.05}', 'keywords: {mean: ">= 0.5", max_drop: 0.05}'))
+    code, told = gate("--llm-baseline", "git:main", cases="returns-window")
+    assert code == 1, told
+    assert "this change loosens its own gate in 1 place:" in told
+    assert re.search(r"golden/support\.yaml.*keywords.*before: .*0\.9.*now: .*0\.5", told)
+
+    code, told = gate("--llm-baseline", "git:main", "--llm-allow-loosening", cases="returns-window")
+    assert code == 0, told

@@ -1,0 +1,196 @@
+"""The case channel over two runs: readings, verdicts on single cases, and the list of what changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_llmops.gates.changes import judge_single_cases, list_changes, read_case
+from pytest_llmops.gates.pairing import Chance, pair_cases
+from pytest_llmops.records import CaseResult
+from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, steady
+
+WHOLE, GONE = [1.0] * 8, [0.0] * 8
+
+
+def readings_of(base: CaseResult, new: CaseResult) -> list[tuple[str, str, float, int, int]]:
+    return [
+        (
+            each.check.metric,
+            each.check.comparison,
+            each.check.threshold,
+            each.rates.held_before,
+            each.rates.held,
+        )
+        for each in read_case(base, new, Chance([base]))
+    ]
+
+
+def test_bounds_are_those_of_the_golden_file_else_the_metrics_own():
+    scores = {"exact_match": [0.5, 1.0], "rouge_l": [0.45, 0.3], "bleu": [40.0, 20.0]}
+    base = result_of("a", **scores)
+    new = result_of("a", checks=[check_of("rouge_l", ">= 0.2"), check_of("rouge_l", "< 0.4")], **scores)
+
+    assert readings_of(base, new) == [
+        ("rouge_l", ">=", 0.2, 2, 2),
+        ("rouge_l", "<", 0.4, 1, 1),
+        ("exact_match", ">=", 1.0, 1, 1),
+        ("bleu", ">=", 30.0, 1, 1),
+    ]
+
+
+def test_the_new_runs_golden_file_is_what_counts():
+    base = result_of("a", checks=[check_of(bound=">= 0.1")], exact_match=[0.5])
+    new = result_of("a", checks=[check_of(bound=">= 0.4")], exact_match=[0.5])
+
+    assert readings_of(base, new) == [("exact_match", ">=", 0.4, 1, 1)]
+
+
+def test_nothing_is_read_of_time_of_the_unknown_and_of_unlike_scores():
+    base = result_of("a", latency_s=1.0, nosuch=1.0, exact_match=1.0, bleu=1.0)
+    new = result_of("a", checks=[check_of("latency_s", "<= 5")], latency_s=9.0, nosuch=0.0, exact_match=0.0)
+    other = [replace(score, signature="exact_match|v0") for score in base.scores]
+
+    assert [reading[0] for reading in readings_of(base, new)] == ["exact_match"]
+    assert readings_of(replace(base, scores=tuple(other)), new) == []
+
+
+def test_seconds_that_vary_leave_a_case_a_fact():
+    base = result_of("a", texts=["60 days"] * 2, exact_match=[1.0] * 2, latency_s=[0.1, 0.2])
+    new = result_of("a", texts=["30 days"] * 2, exact_match=[0.0] * 2, latency_s=[0.4, 0.3])
+
+    (reading,) = read_case(base, new, Chance([base]))
+
+    assert reading.fact
+    assert reading.fell(level=0.95, tests=10_000)
+
+
+def pairs_of(base: list[CaseResult], new: list[CaseResult], **options: object) -> list[tuple[str, int]]:
+    return [(each.check, each.cases) for each in judge_single_cases(pair_cases(base, new), **options)]
+
+
+@pytest.mark.parametrize("cases", [1, 30, 300])
+def test_collapse_of_one_case_is_named_among_many(cases):
+    """Eight repeats against eight give 1/12,870 at the least, enough for 321 readings at half of 5 %."""
+    base = [result_of(f"c{index:03}", exact_match=WHOLE) for index in range(cases)]
+    last = result_of(f"c{cases - 1:03}", exact_match=GONE)
+
+    (verdict,) = judge_single_cases(pair_cases(base, [*base[:-1], last]))
+
+    assert (verdict.outcome, verdict.cases, verdict.metric) == ("regressed", 1, "exact_match")
+    assert verdict.check == "exact_match >= 1, case by case"
+    assert verdict.evidence == ({"case": last.case, "before": 1.0, "after": 0.0},)
+    assert last.case in verdict.reason
+    assert verdict.p_value == pytest.approx(1 / 12_870)
+    assert verdict.p_adjusted == pytest.approx(cases * 2 / 12_870)
+    assert verdict.advice == "the repeats rule out chance"
+
+
+def test_correction_counts_every_reading_or_as_many_as_are_said():
+    base = [result_of(f"c{index:03}", exact_match=WHOLE) for index in range(322)]
+    new = [*base[:-1], result_of("c321", exact_match=GONE)]
+
+    assert pairs_of(base, new) == []
+    assert pairs_of(base, new, tests=321) == [("exact_match >= 1, case by case", 1)]
+    assert pairs_of(base[-1:], new[-1:], tests=322) == []
+
+
+def test_fact_is_told_as_one_and_tested_by_nothing():
+    names = [f"c{index:02}" for index in range(12)]
+    base = [steady(name, exact_match=1.0) for name in names]
+
+    (verdict,) = judge_single_cases(
+        pair_cases(base, [steady(name, exact_match=0.0) for name in names]), tests=9_999
+    )
+
+    assert verdict.p_value is verdict.p_adjusted is None
+    assert verdict.advice == "no repeat differs, so the app changed here"
+    assert (verdict.cases, len(verdict.evidence)) == (12, 12)
+    assert verdict.reason.endswith(f"{FILE}::c09 and 2 more")
+
+
+def test_rise_and_what_was_no_better_before_are_no_fall():
+    assert pairs_of([result_of("a", exact_match=GONE)], [result_of("a", exact_match=WHOLE)]) == []
+    assert pairs_of([steady("a", exact_match=0.0)], [steady("a", exact_match=0.0)]) == []
+    assert pairs_of([result_of("a", exact_match=GONE)], [result_of("a", exact_match=GONE)]) == []
+
+
+@pytest.mark.parametrize(("max_drop", "told"), [(0.0, 1), (0.29, 1), (0.31, 0), (1.0, 0)])
+def test_drop_that_the_suite_tolerates_is_tolerated_in_a_case(max_drop, told):
+    """A case may fall below the bound by less than the golden file lets the mean fall."""
+    base, new = [steady("a", rouge_l=0.6)], [steady("a", rouge_l=0.3)]
+
+    assert len(pairs_of(base, new, tolerated={"rouge_l": max_drop})) == told
+    assert len(pairs_of(base, new, tolerated={"exact_match": max_drop})) == 1
+
+
+def test_unchecked_leaves_out_what_the_case_itself_is_judged_by():
+    base = [steady("a", exact_match=1.0, rouge_l=1.0), steady("b", exact_match=1.0, rouge_l=1.0)]
+    new = [
+        replace(steady("a", exact_match=0.0, rouge_l=0.0), checks=(check_of(bound=">= 1"),)),
+        steady("b", exact_match=0.0, rouge_l=0.0),
+    ]
+
+    assert pairs_of(base, new) == [("exact_match >= 1, case by case", 2), ("rouge_l >= 0.4, case by case", 2)]
+    assert pairs_of(base, new, unchecked=True) == [
+        ("exact_match >= 1, case by case", 1),
+        ("rouge_l >= 0.4, case by case", 2),
+    ]
+
+
+def test_direction_and_bound_of_a_users_metric_are_asked():
+    rude = metric_of("rudeness", "<= 0.3", higher_is_better=False)
+    low, high = steady("a", rudeness=0.2), steady("a", rudeness=0.4)
+
+    with registered(rude):
+        assert pairs_of([low], [high]) == [("rudeness <= 0.3, case by case", 1)]
+        assert pairs_of([high], [low]) == []
+    assert pairs_of([low], [high]) == []  # nobody knows it
+
+
+def changes_of(base: list[CaseResult], new: list[CaseResult]) -> list[tuple[str, str, bool]]:
+    return [
+        (change.case.rpartition("::")[2], change.metric, change.confirmed)
+        for change in list_changes(pair_cases(base, new))
+    ]
+
+
+def test_facts_are_confirmed_both_ways_and_single_repeats_never():
+    base = [steady("a", exact_match=1.0), steady("b", exact_match=0.0), result_of("c", exact_match=1.0)]
+    new = [steady("a", exact_match=0.0), steady("b", 1, exact_match=1.0), result_of("c", exact_match=0.0)]
+
+    assert changes_of(base, new) == [
+        ("a", "exact_match", True),
+        ("b", "exact_match", True),
+        ("c", "exact_match", False),
+    ]
+
+
+def test_rise_of_varying_repeats_is_listed_and_not_confirmed():
+    base, new = result_of("a", exact_match=GONE), result_of("a", exact_match=WHOLE)
+
+    assert changes_of([base], [new]) == [("a", "exact_match", False)]
+    assert changes_of([new], [base]) == [("a", "exact_match", True)]
+
+
+def test_what_reads_alike_is_not_listed():
+    assert (
+        changes_of([result_of("a", exact_match=[1.0, 0.0])], [result_of("a", exact_match=[0.0, 1.0])]) == []
+    )
+
+
+def test_metric_with_two_bounds_is_listed_once_and_confirmed_if_either_is():
+    checks = [check_of(bound=">= 0"), check_of(bound=">= 0.5")]
+    base, new = result_of("a", exact_match=WHOLE), result_of("a", checks=checks, exact_match=GONE)
+
+    assert changes_of([base], [new]) == [("a", "exact_match", True)]
+
+
+def test_time_and_unlike_scores_are_not_listed():
+    base = [result_of("a", latency_s=[1.0] * 8, exact_match=WHOLE)]
+    new = [result_of("a", latency_s=[9.0] * 8, exact_match=GONE)]
+    other = [replace(new[0], scores=tuple(replace(score, signature="other") for score in new[0].scores))]
+
+    assert changes_of(base, new) == [("a", "exact_match", True)]
+    assert changes_of(base, other) == []
