@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Run as Run
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
-    from pytest_llmops.reports.run_file import load_run as load_run
+    from pytest_llmops.reports.baseline_file import load_base
     from pytest_llmops.runner.golden_run import run_golden as run_golden
+
+    load_run = load_base  # a baseline can be compared with as any run can
 
 _HOMES = {
     "Case": "records",
@@ -30,7 +32,7 @@ _HOMES = {
     "ToolCall": "records",
     "compare": "gates.comparison",
     "load_golden": "golden.loader",
-    "load_run": "reports.run_file",
+    "load_run": "reports.baseline_file:load_base",
     "run_golden": "runner.golden_run",
 }
 
@@ -40,4 +42,5 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), attribute or name)

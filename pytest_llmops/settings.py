@@ -70,6 +70,13 @@ class Settings:
         return self.root / relative
 
 
+def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
+    """The value of a path setting given on the command line: it starts where it is typed."""
+    if typed is None or (name == "baseline" and (typed == "none" or typed.startswith("git:"))):
+        return typed
+    return str(folder / typed)
+
+
 def find_root(start: Path) -> Path:
     """The nearest folder upwards that holds a project's file, as pytest finds it; else the start."""
     for folder in (start, *start.parents):

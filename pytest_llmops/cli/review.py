@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Case, Golden, Run
     from pytest_llmops.settings import Settings
 
-_LOG = "golden/reviews.jsonl"
 _PROMPT = "[g]ood  [b]ad  [s]kip  [q]uit, and a note if you like, as in `b wrong city`: "
 _WORDS = {each: word for word in ("good", "bad", "skip", "quit") for each in (word, word[0])}
 _LONGEST = 20_000  # characters of a text that are shown
@@ -30,8 +29,8 @@ _SHOWN_IN_LIST = 100
 def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser("review", help="look at the answers that need a person")
     parser.add_argument("run", metavar="RUN.json")
-    parser.add_argument("--baseline", metavar="FILE", help="the run that RUN.json was compared with")
-    parser.add_argument("--reviews", metavar="FILE", help=f"the log; default: {_LOG}")
+    parser.add_argument("--baseline", metavar="FILE|git:REF", help="what RUN.json was compared with")
+    parser.add_argument("--reviews", metavar="FILE", help="the log; default: golden/reviews.jsonl")
     parser.add_argument("--who", metavar="NAME", help="your name; default: git's user.name, else $USER")
     parser.add_argument("--list", action="store_true", help="only show what is left to look at")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the list")
@@ -41,15 +40,17 @@ def add_verb(verbs: Any) -> None:
 def _review(given: argparse.Namespace) -> int:
     from pytest_llmops.golden.reviews import load_reviews
     from pytest_llmops.reports.run_file import load_run
-    from pytest_llmops.settings import find_root, load_settings
+    from pytest_llmops.settings import find_root, load_settings, typed_path
+    from pytest_llmops.yardstick import find_yardstick
 
     if given.format == "json" and not given.list:
         raise ReviewError("--format json is for the list; add --list")
-    baseline = given.baseline and str(Path.cwd() / given.baseline)
+    baseline = typed_path("baseline", given.baseline, Path.cwd())
     settings = load_settings(find_root(Path.cwd()), ("command line", {"baseline": baseline}))
-    log = Path.cwd() / given.reviews if given.reviews else settings.path(_LOG)
-    base = load_run(settings.path(settings.baseline)) if settings.baseline else None
-    questions = _questions(load_run(given.run), base, load_reviews(log), settings.root)
+    log = Path.cwd() / given.reviews if given.reviews else settings.path(settings.reviews)
+    run = load_run(given.run)
+    base = find_yardstick(settings, _goldens(run, settings.root)).base
+    questions = _questions(run, base, load_reviews(log), settings.root)
     if given.list:
         _show_list(questions, given.format)
         return 0

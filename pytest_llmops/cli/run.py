@@ -43,7 +43,7 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.loosening import render_loosened
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
-    from pytest_llmops.runner.golden_run import merge_runs, run_golden
+    from pytest_llmops.runner.golden_run import merge_runs, run_goldens
     from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
 
     settings = _settings(given)
@@ -51,10 +51,7 @@ def _run(given: argparse.Namespace) -> int:
     goldens = [load_golden(file, root=settings.root) for file in files]
     yardstick = find_yardstick(settings, goldens)
     problems: list[str] = []
-    runs = [
-        run_golden(golden, baseline=yardstick.base, settings=settings, problems=problems)
-        for golden in goldens
-    ]
+    runs = run_goldens(goldens, yardstick.base, settings, problems)
     judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)
     merged = merge_runs(runs)
@@ -76,13 +73,11 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _settings(given: argparse.Namespace) -> Settings:
-    from pytest_llmops.golden.revision import is_revision
-    from pytest_llmops.settings import find_root, load_settings
+    from pytest_llmops.settings import find_root, load_settings, typed_path
 
     flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "baseline"):  # a path that is typed starts where it is typed
-        if flags[name] and not (name == "baseline" and (flags[name] == "none" or is_revision(flags[name]))):
-            flags[name] = str(Path.cwd() / flags[name])
+    for name in ("out", "baseline"):
+        flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line", flags))
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
-from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite
+from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite, suite_share
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Judge:
             results,
             list(before.values()),
             looks=looks_taken(results, list(before.values()), self._chance),
-            share=SUITE_SHARE / max(1, sum(bool(checks) for checks in self._suites.values())),
+            share=suite_share(self.goldens),
         )[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),

@@ -37,12 +37,14 @@ class Asking:
         suite: Golden file to its suite checks.
         most: Repeats that no case exceeds.
         tests: How many case checks the run has.
+        share: The part of the error budget that these suites have.
     """
 
     base: Mapping[str, CaseResult]
     suite: Mapping[str, Sequence[SuiteCheck]]
     most: int
     tests: int
+    share: float = SUITE_SHARE
     level: float = 0.95
 
     def next_repeats(self, results: Sequence[CaseResult]) -> dict[str, int]:
@@ -77,12 +79,12 @@ class Asking:
         later = [look for look in LOOKS if done < look <= self.most]
         if not later:
             return 0
-        seen = look_at_suites(self.suite, results, list(self.base.values()), looks)
+        seen = look_at_suites(self.suite, results, list(self.base.values()), looks, self.share)
         if any(p_adjusted <= 1 - self.level for _, p_adjusted in seen):
             return 0
         if done < _FIRST_STOP:
             return later[0]
-        final = spend([*looks.times, 1.0])[-1] * SUITE_SHARE * (1 - self.level) / max(1, len(seen))
+        final = spend([*looks.times, 1.0])[-1] * self.share * (1 - self.level) / max(1, len(seen))
         open_ = [p for p, _ in seen if conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE]
         return later[0] if open_ else 0
 

@@ -136,11 +136,16 @@ def plan_repeats(settings: Settings) -> int:
 
 
 def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
+    """
+    Args:
+        results: Sorted by case.
+        chance: Of just these results.
+    """
     varying: list[str] = []
     steady: list[str] = []
     single: list[str] = []
     for result in results:
-        if not chance.is_alike(result):
+        if chance.app_varies and not chance.is_alike(result):
             varying.append(result.case)
         else:
             (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)

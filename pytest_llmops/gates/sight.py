@@ -208,7 +208,7 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) 
         return f"a drop of {check.statistic} cannot be foretold, only one of a mean or a sum"
     known = [variance for values in cases if (variance := _variance(values)) is not None]
     if not known:
-        return f"no case has two repeats, so nobody knows how they differ; {RECORD}"
+        return f"no case has two repeats that {check.metric} scored"
     typical = math.fsum(known) / len(known)
     noise = [(len(values), typical if (own := _variance(values)) is None else own) for values in cases]
     unit = len(cases) if check.statistic == "sum" else 1
@@ -258,11 +258,12 @@ def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
         ),
         (f"with {2 * noise.cases} cases", noise.smallest(tests, level, repeats, times=2)),
     ]
-    seen = "; ".join(
-        f"{what} a drop of {drop:.2g} would be seen"
+    worth = [
+        f"{drop:.2g} {what}"
         for what, drop in offers
         if drop is not None and (now is None or drop < _WORTH * now)
-    )
+    ]
+    seen = f"would see {', '.join(worth)}" if worth else ""
     if now is not None:
         return seen or ("" if not now else "more repeats or cases would not see less")
     fewest = _fewest(tests, level)

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.records import (
     Bound,
     Case,
@@ -112,6 +113,11 @@ def count_tests(goldens: Sequence[Golden]) -> int:
         for golden in goldens
         for case in golden.cases
     )
+
+
+def suite_share(goldens: Sequence[Golden]) -> float:
+    """The part of the error budget that each golden file's suite has: files of a run divide it evenly."""
+    return SUITE_SHARE / max(1, sum(bool(golden.suite) for golden in goldens))
 
 
 def case_scores(metric: str, result: CaseResult) -> list[Score]:

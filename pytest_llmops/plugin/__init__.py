@@ -108,17 +108,14 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
     """What ini keys and flags say, weakest first, with the place for an error to name."""
+    from pytest_llmops.settings import typed_path
+
     names = [name.replace("-", "_") for name, _ in _OPTIONS]
     ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
     flags = {name: config.getoption(f"llm_{name}") for name in names}
-    for name in ("out", "baseline"):  # a path that is typed starts where it is typed
-        if flags[name] is not None and not (name == "baseline" and _is_no_path(flags[name])):
-            flags[name] = str(config.invocation_params.dir / flags[name])
+    for name in ("out", "baseline"):
+        flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
-
-
-def _is_no_path(baseline: str) -> bool:
-    return baseline == "none" or baseline.startswith("git:")
 
 
 @pytest.fixture(scope="session")

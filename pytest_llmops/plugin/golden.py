@@ -123,7 +123,8 @@ class GoldenPlugin:
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
         if file.golden.path not in self.shared.executions:
-            asking = open_asking([file.golden], self.yardstick.base, self.shared.settings)
+            goldens = list(self.goldens.values())
+            asking = open_asking(file.golden, goldens, self.yardstick.base, self.shared.settings)
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:

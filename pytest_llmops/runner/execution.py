@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score, Span
-from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.asking import Asked, Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.scoring import Scorer
@@ -47,6 +47,7 @@ class Execution:
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
+    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
@@ -91,11 +92,11 @@ class Execution:
     async def _do(self, work: Work) -> CaseResult:
         begun = work.begun
         asked = range(count_repeats(begun) if begun else 0, work.repeats)
-        answers = await asyncio.gather(*(self._ask(work, repeat) for repeat in asked))
+        answers: Sequence[Asked] = await asyncio.gather(*(self._ask(work, repeat) for repeat in asked))
+        if begun and self.budget:
+            answers = _within(self.budget, answers)
         outputs = [(output, spans) for output, spans in answers if isinstance(output, Output)]
         failures = [output for output, _ in answers if isinstance(output, Failure)]
-        if begun and failures and self.budget and self.budget.is_spent:
-            return begun
         results = await self._score(work, outputs)
         return self.seal(
             CaseResult(
@@ -116,8 +117,12 @@ class Execution:
             )
         )
 
-    async def _ask(self, work: Work, repeat: int) -> tuple[Output | Failure, tuple[Span, ...]]:
+    async def _ask(self, work: Work, repeat: int) -> Asked:
         async with self._slots:
+            if self.budget is not None and self.budget.is_blind:
+                async with self._first:
+                    if self.budget.is_blind:
+                        return await self.asker.ask(work.id, repeat, work.case.input)
             return await self.asker.ask(work.id, repeat, work.case.input)
 
     async def _score(
@@ -149,7 +154,18 @@ def latest(results: Iterable[CaseResult]) -> dict[str, CaseResult]:
     return found
 
 
+def _within(budget: Budget, answers: Sequence[Asked]) -> Sequence[Asked]:
+    """The further repeats before the first that the budget stopped; the others are given up, and no error."""
+    stopped = (
+        index
+        for index, (answer, _) in enumerate(answers)
+        if isinstance(answer, Failure) and budget.refused(answer)
+    )
+    return answers[: next(stopped, len(answers))]
+
+
 def _deadly(work: Work) -> CaseResult:
     error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
-    failure = Failure(metric="", stage="app", error=error)
-    return CaseResult(case=work.id, input_hash=input_hash(work.case), failures=(failure,))
+    begun = work.begun or CaseResult(case=work.id, input_hash=input_hash(work.case))
+    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
+    return replace(begun, failures=(*begun.failures, failure))

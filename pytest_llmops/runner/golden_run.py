@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pytest_llmops.errors import AppError
 from pytest_llmops.gates.looks import Asking
-from pytest_llmops.gates.thresholds import count_tests
+from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
@@ -54,36 +54,70 @@ def run_golden(  # noqa: PLR0913 - the public door
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
     """
     settings = settings or Settings()
-    app = named_app(golden, settings) if app is None else app
     budget = open_budget(settings)
-    recorder = open_recorder(settings, budget)
-    asker = open_asker(app, recorder, settings, prompt_versions([golden], settings.root))
-    execution = open_execution(asker, settings, budget=budget)
-    works = plan(golden, repeats or settings.repeats, settings.max_repeats)
+    told: list[str] = []
+    asking = open_asking(golden, [golden], baseline, settings)
+    run = _run(golden, app, asking, replace(settings, repeats=repeats or settings.repeats), budget, told)
+    if problems is not None:
+        problems.extend([*told, *tell_budget(budget)])
+    return run
 
-    def fetch(asked: Sequence[Work]) -> list[CaseResult]:
-        futures = [execution.submit(work) for work in asked]
+
+def run_goldens(
+    goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
+) -> list[Run]:
+    """A run of each file, by the app that it names, on one budget."""
+    budget = open_budget(settings)
+    runs = [
+        _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
+        for golden in goldens
+    ]
+    problems += tell_budget(budget)
+    return runs
+
+
+def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
+    golden: Golden,
+    app: App | None,
+    asking: Asking,
+    settings: Settings,
+    budget: Budget | None,
+    problems: list[str],
+) -> Run:
+    app = named_app(golden, settings) if app is None else app
+    prompts = prompt_versions([golden], settings.root)
+    recorder = open_recorder(settings, budget)
+    execution = open_execution(open_asker(app, recorder, settings, prompts), settings, budget=budget)
+
+    def fetch(works: Sequence[Work]) -> list[CaseResult]:
+        futures = [execution.submit(work) for work in works]
         return [future.result() for future in futures]
 
     try:
-        asking = open_asking([golden], baseline, settings)
+        works = plan(golden, settings.repeats, settings.max_repeats)
         results = ask_in_rounds(works, fetch, asking, may_go_on=lambda: not (budget and budget.is_spent))
     finally:
         execution.close()
         recorder.uninstall()
-    if problems is not None:
-        problems.extend(recorder.problems)
-        problems.extend(tell_budget(budget))
-    return make_run([golden], results.values(), settings, repeats=repeats)
+    problems.extend(recorder.problems)
+    return make_run([golden], results.values(), settings)
 
 
-def open_asking(goldens: Sequence[Golden], baseline: Run | None, settings: Settings) -> Asking:
-    """What decides on further repeats of the cases of golden files."""
+def open_asking(
+    golden: Golden, goldens: Sequence[Golden], baseline: Run | None, settings: Settings
+) -> Asking:
+    """
+    What decides on further repeats of the cases of one golden file.
+
+    Args:
+        goldens: All that the run has: they share one error budget.
+    """
     return Asking(
         base={result.case: result for result in baseline.results} if baseline else {},
-        suite={golden.path: golden.suite for golden in goldens},
+        suite={golden.path: golden.suite},
         most=settings.max_repeats,
         tests=count_tests(goldens),
+        share=suite_share(goldens),
     )
 
 
@@ -162,15 +196,11 @@ def make_run(
     goldens: Sequence[Golden],
     results: Iterable[CaseResult],
     settings: Settings,
-    *,
-    repeats: int | Literal["auto"] | None = None,
 ) -> Run:
     """The results with what made them, ready to be written."""
     results = sorted(results, key=lambda result: result.case)
     return Run(
-        signature=sign_run(
-            goldens, results, app=settings.app, root=settings.root, repeats=repeats or settings.repeats
-        ),
+        signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_usage(output.usage for result in results for output in result.outputs),

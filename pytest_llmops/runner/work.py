@@ -34,7 +34,7 @@ class Work:
     @property
     def key(self) -> str:
         """Its name among all the work of a session: a case that is asked again is further work."""
-        return f"{self.id}@{self.repeats}" if self.begun else self.id
+        return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
 
 
 def plan(golden: Golden, repeats: int | Literal["auto"], most: int) -> list[Work]:
