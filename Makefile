@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
-	$(BIN)/pytest --llm-golden -p no:hypothesispytest
+	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
 test: .venv/test.stamp
 	@$(BIN)/llmops models pull
@@ -14,6 +14,7 @@ test: .venv/test.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/llmops prompts check
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto
 	$(BIN)/coverage combine -q

@@ -12,17 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_llmops.errors import GoldenError, RevisionError
+from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError
 from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden import find_golden_files, load_golden
+from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base, parse_baseline, update_baseline
+from pytest_llmops.reports.baseline_file import load_base, load_baseline, parse_baseline, update_baseline
+from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.settings import Settings, load_settings
 
 _NONE = "none"
@@ -42,24 +45,28 @@ class Yardstick:
     reviews: tuple[Review, ...] = ()
     loosened: tuple[Loosening, ...] = ()
 
-    def describe(self, run: Run) -> list[str]:
-        """Sentences for the summary: what else is another than in the baseline."""
+    def describe(self, run: Run, settings: Settings) -> list[str]:
+        """Sentences for the summary: what the baseline lets see, and what else is another than in it."""
         if self.base is None:
             return []
+        seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
         changes = describe_changes(self.base.signature, run.signature)
-        return [f"since the baseline: {line}" for line in changes]
+        return [seen, *(f"since the baseline: {line}" for line in changes)]
 
 
-def find_yardstick(settings: Settings, goldens: Sequence[Golden]) -> Yardstick:
+def find_yardstick(settings: Settings, goldens: Sequence[Golden], *, accept: bool = False) -> Yardstick:
     """
     What the settings name as baseline: a file, a revision, `none`, or the accepted baseline if there is one.
 
     Args:
         goldens: The files that are run.
+        accept: The run will be taken into the baseline, which must be fit for it before a model is asked.
 
     Raises:
         LLMOpsError: A file or the revision cannot be read.
     """
+    if accept and accepted_path(settings).exists():
+        load_baseline(accepted_path(settings))
     named = settings.baseline
     if named is not None and is_revision(named):
         return _at_revision(open_revision(named, settings.root), settings, goldens)
@@ -143,21 +150,27 @@ def _broken_promises(paths: Iterable[str], folder: Path, root: Path) -> list[str
     return [f"{each.file}: {each.name}: {each.reason}" for each in findings if each.hidden_by_lock]
 
 
-def accept_into_baseline(run: Run, settings: Settings) -> str:
-    """
-    Take the new cases of a run into the accepted baseline; a line for the summary.
-
-    Raises:
-        LLMOpsError: The baseline that is there is broken, or nothing of the run can be taken.
-        OSError: It cannot be written.
-    """
+def accepted_path(settings: Settings) -> Path:
+    """Where what is accepted goes: the file that is compared with, else the accepted baseline."""
     named = settings.baseline
-    path = settings.accepted if named is None or named == _NONE or is_revision(named) else named
-    done = update_baseline(settings.path(path), run)
+    return settings.path(
+        settings.accepted if named is None or named == _NONE or is_revision(named) else named
+    )
+
+
+def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
+    """Take the new cases of a run into the baseline: a line for the summary, and whether it went well."""
+    path = accepted_path(settings)
+    try:
+        done = update_baseline(path, run)
+    except LLMOpsError as error:
+        return f"nothing was accepted: {error}", False
+    except OSError as error:
+        return f"nothing was accepted: {error.filename}: {error.strerror}", False
     taken = len(done.added) + len(done.edited)
-    told = f"{path}: {taken} cases accepted, {len(done.kept)} kept"
+    told = f"{shown_path(path, settings.root)}: {taken} cases accepted, {len(done.kept)} kept"
     if done.refused:
         told += f", {len(done.refused)} refused: {done.refused[0][0]}: {done.refused[0][1]}"
     if done.stale:
         told += f"; {len(done.stale)} kept cases lack a metric or scored otherwise (llmops accept --all)"
-    return told
+    return told, True

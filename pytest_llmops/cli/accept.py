@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pytest_llmops.gates.acceptance import Acceptance
     from pytest_llmops.settings import Settings
 
-_DEFAULT = "golden/baseline.json"
 _NOT_FILES = "git:"
 _NAMED = 5
 _NOTHING_ACCEPTED = 3
@@ -32,7 +31,7 @@ def add_verb(verbs: Any) -> None:
         action="store_true",
         help="keep the answers' texts, so that scores can be made again; they get into the repository",
     )
-    parser.add_argument("--baseline", metavar="FILE", help=f"default: the setting, else {_DEFAULT}")
+    parser.add_argument("--baseline", metavar="FILE", help="default: the setting, else golden/baseline.json")
     parser.set_defaults(do=_accept)
 
 
@@ -58,13 +57,13 @@ def _accept(given: argparse.Namespace) -> int:
 def _find_path(typed: str | None, settings: Settings) -> Path:
     """The file to write: a path that is typed starts where it is typed."""
     from pytest_llmops.errors import SettingsError
+    from pytest_llmops.yardstick import accepted_path
 
     if typed is not None:
         if typed.startswith(_NOT_FILES):
             raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")
         return Path.cwd() / typed
-    named = settings.baseline
-    return settings.path(_DEFAULT if not named or named.startswith(_NOT_FILES) else named)
+    return accepted_path(settings)
 
 
 def _render(path: Path, acceptance: Acceptance) -> list[str]:

@@ -39,6 +39,7 @@ def add_verb(verbs: Any) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.gates.outcomes import count, worst
+    from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
     from pytest_llmops.reports.loosening import render_loosened
     from pytest_llmops.reports.run_file import write_run
@@ -49,7 +50,7 @@ def _run(given: argparse.Namespace) -> int:
     settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
-    yardstick = find_yardstick(settings, goldens)
+    yardstick = find_yardstick(settings, goldens, accept=given.accept)
     problems: list[str] = []
     runs = run_goldens(goldens, yardstick.base, settings, problems)
     judged = _Judged(known_fail=settings.known_failures == "fail")
@@ -59,8 +60,14 @@ def _run(given: argparse.Namespace) -> int:
         write_run(merged, settings.path(settings.out))
     problems += judged.problems
     if given.accept:
-        problems.append(accept_into_baseline(merged, settings))
-    problems += yardstick.describe(merged)
+        told, done = accept_into_baseline(merged, settings)
+        problems.append(told)
+        if not done:
+            judged.deciding.append("failed")
+    if unscored := tell_unscored(merged):
+        problems.append(unscored)
+        judged.deciding.append("error")
+    problems += yardstick.describe(merged, settings)
     problems += render_loosened(yardstick.loosened)
     if yardstick.loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")

@@ -19,7 +19,9 @@ from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_val
 from pytest_llmops.gates.measuring import ONE_LOOK, Beside, Looks, Measured, results_of, tolerated_drop
 from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
 
-_POWER = 0.8
+POWER = 0.8
+"""Share of runs in which a drop is called that is said to be seen."""
+
 _MORE = 4  # times the repeats that advice speaks of
 _NAMED = 5
 _FAR = 1_000  # times what is tolerated: a million times the cases is no advice
@@ -127,12 +129,13 @@ def _judge(each: Measured, p_adjusted: float | None, tests: float, level: float)
     )
     tolerated = each.tolerated
     failed = each.absolute.outcome == "failed"
+    noise = NOISE * max(abs(each.baseline), abs(each.baseline + each.difference))  # dollars are small
     seen = _seen(each, tests, level)
     if (
         tolerated is not None
         and p_adjusted is not None
         and p_adjusted <= 1 - level
-        and each.drop > tolerated + NOISE
+        and each.drop > tolerated + noise
     ):
         reason = f"worse than the baseline by {each.drop:.3g}"
         reason += f", more than max_drop {tolerated:g}" if tolerated else ""
@@ -142,7 +145,7 @@ def _judge(each: Measured, p_adjusted: float | None, tests: float, level: float)
         return replace(verdict, reason=f"the baseline {then}", evidence=each.fell[:_NAMED])
     if each.lost:
         return replace(verdict, outcome="undecided", reason=_lost(each.lost), evidence=(), advice=_ACCEPT)
-    if each.check.max_drop is not None and each.largest_drop > each.check.max_drop + NOISE:
+    if each.check.max_drop is not None and each.largest_drop > each.check.max_drop + noise:
         reason = f"a drop of {each.largest_drop:.3g} cannot be ruled out"
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(verdict, outcome="undecided", reason=reason, evidence=each.fell[:_NAMED], advice=seen)
@@ -191,5 +194,5 @@ def smallest_drop(error: float, *, tests: float, level: float) -> float:
         tests: How many equal parts the error budget has to be cut into, one for each check that watches.
     """
     normal = NormalDist()
-    reach = normal.inv_cdf(1 - (1 - level) / tests) + normal.inv_cdf(_POWER)
+    reach = normal.inv_cdf(1 - (1 - level) / tests) + normal.inv_cdf(POWER)
     return reach * error

@@ -232,7 +232,7 @@ class Beside:
             ),
             cases=len(before),
             repeats=min(len(values) for values in found.repeats.values()),
-            noise=_mean([_variance(values) for values in found.repeats.values()]),
+            noise=_mean([variance_of(values) or 0.0 for values in found.repeats.values()]),
         )
 
 
@@ -241,8 +241,11 @@ def _mean(values: Sequence[float]) -> float:
     return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
 
 
-def _variance(values: Sequence[float]) -> float:
-    if len(values) < 2 or min(values) == max(values):  # noqa: PLR2004 - one repeat tells nothing of spread
+def variance_of(values: Sequence[float]) -> float | None:
+    """Of a repeat, from those of one case; None where there is one, which tells nothing of it."""
+    if len(values) < 2:  # noqa: PLR2004 - see above
+        return None
+    if min(values) == max(values):
         return 0.0
     mean = _mean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

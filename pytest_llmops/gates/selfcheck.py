@@ -156,17 +156,19 @@ def find_suite(
     known: Mapping[str, Sequence[SuiteCheck]], results: Sequence[CaseResult], chance: Chance
 ) -> dict[str, tuple[SuiteCheck, ...]]:
     """
-    Golden file to its suite checks: those known, else the mean of each bounded metric of its cases. Where
-    no file has any, the mean of each bounded metric.
+    Golden file to its suite checks: those known, for it or under "" for all, else the mean of each bounded
+    metric of its cases. Where no file has any, the mean of each bounded metric.
     """
     by_path: dict[str, list[CaseResult]] = {}
     for result in results:
         by_path.setdefault(result.case.rpartition("::")[0], []).append(result)
+    everywhere = tuple(known.get("", ()))
     suite = {
-        path: tuple(known[path]) if path in known else _means(of_file, chance)
+        path: tuple(known.get(path, () if everywhere else _means(of_file, chance)))
         for path, of_file in sorted(by_path.items())
     }
-    return suite if any(suite.values()) else {"": _means(results, chance)}
+    suite[""] = suite.get("", ()) or everywhere
+    return {path: checks for path, checks in suite.items() if checks} or {"": _means(results, chance)}
 
 
 def _means(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, ...]:
@@ -191,12 +193,12 @@ def _count_alarms(  # noqa: PLR0913 - what is compared, and how often
     if not halved:
         return None
     watched = {
-        check.metric
-        for checks in suite.values()
-        for check in checks
-        if (scale := chance.scales[check.metric]) is not None and tolerated_drop(check, scale) is not None
+        path: tuple(check for check in checks if _is_watched(check, chance)) for path, checks in suite.items()
     }
-    if not any(_differs(result, watched, chance) for result in halved):
+    if any(watched.values()):
+        suite = watched  # the others cannot be red, and only take time
+    metrics = {check.metric for checks in watched.values() for check in checks}
+    if not any(_differs(result, metrics, chance) for result in halved):
         return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
     from scipy.stats import binomtest
 
@@ -204,6 +206,11 @@ def _count_alarms(  # noqa: PLR0913 - what is compared, and how often
     red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
     interval = binomtest(red, runs).proportion_ci(_COVERAGE, method="exact")
     return FalseAlarms(rate=red / runs, low=float(interval.low), high=float(interval.high), runs=runs)
+
+
+def _is_watched(check: SuiteCheck, chance: Chance) -> bool:
+    scale = chance.scales[check.metric]
+    return scale is not None and tolerated_drop(check, scale) is not None
 
 
 def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:

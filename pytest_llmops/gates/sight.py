@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.drops import smallest_drop
+from pytest_llmops.gates.drops import POWER, smallest_drop
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import BASELINE_REPEATS, LOOKS
-from pytest_llmops.gates.measuring import results_of, tolerated_drop
+from pytest_llmops.gates.measuring import results_of, tolerated_drop, variance_of
 from pytest_llmops.gates.pairing import Scale, find_scale, values_by_metric
 from pytest_llmops.gates.thresholds import LARGEST, describe_check
 from pytest_llmops.records import CaseResult, SuiteCheck
 
 RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
 
-_SURE = NormalDist().inv_cdf(0.8)
+_SURE = NormalDist().inv_cdf(POWER)
 """Standard errors between what is called half of the time and what is called four times in five."""
 
 _WORTH = 0.95  # of a drop: advice that does not get below it is none
@@ -200,19 +200,22 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) 
     except LLMOpsError as error:
         return str(error)
     tolerated = tolerated_drop(check, scale)
+    variances = [variance_of(values) for values in cases]
+    known = [variance for variance in variances if variance is not None]
+    held = _share_held(cases, scale)
     if tolerated is None:
         return "it is not watched for a drop: give it a max_drop"
-    if not cases:
-        return f"nothing was scored by {check.metric}"
     if check.statistic not in {"mean", "sum"}:
         return f"a drop of {check.statistic} cannot be foretold, only one of a mean or a sum"
-    known = [variance for values in cases if (variance := _variance(values)) is not None]
     if not known:
         return f"no case has two repeats that {check.metric} scored"
+    if held == 0:
+        return "no case holds it, so that none can fall"
     typical = math.fsum(known) / len(known)
-    noise = [(len(values), typical if (own := _variance(values)) is None else own) for values in cases]
+    noise = [
+        (len(values), typical if own is None else own) for values, own in zip(cases, variances, strict=True)
+    ]
     unit = len(cases) if check.statistic == "sum" else 1
-    held = _share_held(cases, scale)
     return _Noise(
         cases=len(cases),
         recorded=min(repeats for repeats, _ in noise),
@@ -222,23 +225,13 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) 
         held=held,
         tolerated=tolerated / unit,
         unit=unit,
-        fact=steady and bool(held) and scale.bound is not None,
+        fact=steady and held is not None and scale.bound is not None,
     )
-
-
-def _variance(values: Sequence[float]) -> float | None:
-    """Of a repeat; None where there is one."""
-    if len(values) < 2:  # noqa: PLR2004 - one value has no variance
-        return None
-    if min(values) == max(values):
-        return 0.0
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
     """Of scores that are all 0 or 1, the share that is good, each case counting once; None of others."""
-    if not all(value in {0.0, 1.0} for values in cases for value in values):
+    if not cases or not all(value in {0.0, 1.0} for values in cases for value in values):
         return None
     share = math.fsum(math.fsum(values) / len(values) for values in cases) / len(cases)
     return share if scale.higher_is_better else 1 - share
@@ -265,7 +258,7 @@ def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
     ]
     seen = f"would see {', '.join(worth)}" if worth else ""
     if now is not None:
-        return seen or ("" if not now else "more repeats or cases would not see less")
+        return seen or (f"its max_drop lets {noise.tolerated * noise.unit:g} pass" if noise.tolerated else "")
     fewest = _fewest(tests, level)
     if noise.cases < fewest:
         return f"too few cases to call any drop: {noise.cases}, where {fewest} are needed"

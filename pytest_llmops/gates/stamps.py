@@ -12,14 +12,16 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
     A line for each stamp that differs between two signatures, prompts first.
 
     What only one side has is told for the files that both runs could name; a baseline of another version
-    may lack stamps, and is not blamed for it.
+    may lack stamps, and is not blamed for it. What only the base has is not told of a run of fewer cases or
+    golden files, which did not come across it.
     """
     names = sorted((base.keys() | new.keys()) - _UNSAID, key=_weight)
+    whole = "partial" not in new and not any(name.startswith("golden:") for name in base.keys() - new.keys())
     lines = []
     for name in names:
         kind, _, about = name.partition(":")
         was, now = base.get(name), new.get(name)
-        if was != now and (kind in _LINES or (was and now)):
+        if was != now and ((was and now) or (kind in _LINES and (now or whole))):
             lines.append(_LINES.get(kind, _line)(kind, about, was, now))
     return tuple(lines)
 
@@ -31,10 +33,10 @@ def _weight(name: str) -> tuple[int, str]:
 
 
 def _prompt(_: str, path: str, was: str | None, now: str | None) -> str:
-    """Of values `NAME VERSION SHA256`."""
+    """Of values `NAME VERSION SHA256`; less where a baseline was edited by hand."""
     if was is None or now is None:
         return f"prompt {path} {'is new' if was is None else 'is gone'}"
-    (name, before, _), (_, after, _) = (value.split(" ", 2) for value in (was, now))
+    (name, before), (_, after) = (f"{value} - -".split(" ", 2)[:2] for value in (was, now))
     if before != after:
         return f"prompt {path}: {name} {before} → {after}"
     return f"prompt {path}: {name} {before} has other content"

@@ -16,6 +16,7 @@ from pytest_llmops.records import (
     Failure,
     Golden,
     Outcome,
+    Run,
     Score,
     Sign,
     SuiteCheck,
@@ -118,6 +119,14 @@ def count_tests(goldens: Sequence[Golden]) -> int:
 def suite_share(goldens: Sequence[Golden]) -> float:
     """The part of the error budget that each golden file's suite has: files of a run divide it evenly."""
     return SUITE_SHARE / max(1, sum(bool(golden.suite) for golden in goldens))
+
+
+def tell_unscored(run: Run) -> str:
+    """Why a run says nothing of its app, whatever its cases' outcomes; empty when something was scored."""
+    if any(result.scores for result in run.results):
+        return ""
+    broke = any(result.failures for result in run.results)
+    return f"nothing was scored{'' if broke else ': give the golden file checks'}"
 
 
 def case_scores(metric: str, result: CaseResult) -> list[Score]:

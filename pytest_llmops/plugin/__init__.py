@@ -82,8 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_llmops.plugin.session import Session
 
         Session.of(config)  # a wrong flag is one message, and not an error of every test
-        if useless := [f"--llm-{name}" for name in given if name in {"out", "baseline"}]:
-            raise pytest.UsageError(f"{' and '.join(useless)} belongs to a golden run: add --llm-golden")
+    useless = [name for name in ("out", "baseline", "accept") if config.getoption(f"llm_{name}")]
+    if useless and not config.getoption("llm_golden"):
+        told = " and ".join(f"--llm-{name}" for name in useless)
+        raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden import GoldenPlugin
 

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
@@ -83,7 +84,8 @@ class GoldenPlugin:
             if problems:
                 raise GoldenError(problems)
             prompt_versions(list(goldens.values()), settings.root)  # a broken prompt file is told here
-            yardstick = find_yardstick(settings, list(goldens.values()))
+            accept = config.getoption("llm_accept")
+            yardstick = find_yardstick(settings, list(goldens.values()), accept=accept)
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
@@ -156,46 +158,38 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems())
             return
-        settings = self.shared.settings
-        results = self.shared.results()
-        if not results:
-            return
-        self.run = make_run(list(self.goldens.values()), results.values(), settings)
+        good = not self.yardstick.loosened or _may_loosen(session.config)
+        if results := self.shared.results():
+            self.run = make_run(list(self.goldens.values()), results.values(), self.shared.settings)
+            good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
+        if not good:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _finish(self, run: Run, *, accept: bool) -> bool:
+        """Write a run, accept it, and tell what is missing in it; false where that fails the build."""
+        settings, problems = self.shared.settings, self.shared.problems
+        good = True
         if lost := self.judge.lost_cases():
             self.counts["undecided"] += len(lost)
             more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
             named = ", ".join(lost[:_NAMED]) + more
-            self.shared.problems.append(
-                f"undecided: in the baseline, and in no golden file any more: {named}"
-            )
-            if settings.undecided == "fail":
-                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        self._write(settings.path(settings.home) / "runs" / "last.json")
-        if settings.out and not self._write(settings.path(settings.out)):
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        if self.yardstick.loosened and not _may_loosen(session.config):
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        if session.config.getoption("llm_accept") and not self._accept():
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+            problems.append(f"undecided: in the baseline, and in no golden file any more: {named}")
+            good = settings.undecided != "fail"
+        self._write(run, settings.path(settings.home) / "runs" / "last.json")
+        if settings.out:
+            good = self._write(run, settings.path(settings.out)) and good
+        if accept:
+            told, accepted = accept_into_baseline(run, settings)
+            problems.append(told)
+            good = good and accepted
+        if unscored := tell_unscored(run):
+            problems.append(unscored)
+            good = False
+        return good
 
-    def _accept(self) -> bool:
-        if self.run is None:
-            return False
+    def _write(self, run: Run, path: Path) -> bool:
         try:
-            self.shared.problems.append(accept_into_baseline(self.run, self.shared.settings))
-        except LLMOpsError as error:
-            self.shared.problems.append(f"nothing was accepted: {error}")
-        except OSError as error:
-            self.shared.problems.append(f"nothing was accepted: {error.filename}: {error.strerror}")
-        else:
-            return True
-        return False
-
-    def _write(self, path: Path) -> bool:
-        if self.run is None:
-            return False
-        try:
-            write_run(self.run, path)
+            write_run(run, path)
         except OSError as error:
             self.shared.problems.append(f"{path} could not be written: {error.strerror}")
         except RunFileError as error:
@@ -218,7 +212,7 @@ class GoldenPlugin:
         problems = self.shared.all_problems()
         if self.known:
             problems.insert(0, f"{self.known} of the failures were in the baseline too (known_failures)")
-        problems += self.yardstick.describe(run)
+        problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")

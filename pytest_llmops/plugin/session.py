@@ -172,12 +172,12 @@ class Session:
         """Sentences about what this process could not keep."""
         strays = capture.count_strays()
         told = [f"{strays} spans {_STRAY}"] if strays else []
-        told += tell_budget(self.budget)
         return [*self.problems, *(self._recorder.problems if self._recorder else ()), *told]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""
-        return [*self.own_problems(), *(self.store.read_problems() if self.store else ())]
+        told = [*self.own_problems(), *(self.store.read_problems() if self.store else ())]
+        return [*told, *tell_budget(self.budget)]
 
     def results(self) -> Mapping[str, CaseResult]:
         """What this process, or every process of the session, has finished, by item id."""

@@ -76,10 +76,9 @@ class Recording:
         Raises:
             CassetteError: No call may be made.
         """
-        if self.mode == "none":
-            self.log.error = self.log.error or CassetteError(
-                f"{_STRAY}, and --llm-record none makes no calls"
-            )
+        if self.mode == "none" or self.purse is not None:
+            why = "--llm-record none makes no calls" if self.mode == "none" else "a budget counts each call"
+            self.log.error = self.log.error or CassetteError(f"{_STRAY}, and {why}")
             raise self.log.error
         self.log.is_whole = False
         self._report(f"{_STRAY}; it was made, and neither recorded nor counted")

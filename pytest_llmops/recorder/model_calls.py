@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from pytest_llmops.recorder.call import Call
+from pytest_llmops.recorder.reply import streamed_tools
 from pytest_llmops.records import ModelCall
 
 _DIGITS = 16
@@ -26,10 +27,18 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             reported=call.model_reported,
             fingerprint=call.fingerprint,
             tools=_tools(call.request),
-            answer=_digest(call.response if isinstance(call.response, Mapping) else call.text),
+            answer=_digest(_answer(call)),
         )
         for call in sorted(answered, key=lambda call: call.offset_s)
     )
+
+
+def _answer(call: Call) -> Any:
+    """The answer but for how it travelled: of a streamed one the words, and the tools that it asks for."""
+    if isinstance(call.response, Mapping):
+        return call.response
+    tools = streamed_tools(call.response) if isinstance(call.response, str) else []
+    return [call.text, tools] if tools else call.text
 
 
 def _tools(request: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,33 @@ def event_lines(text: str) -> Iterator[tuple[str, Any]]:
             except (ValueError, RecursionError):
                 value = None
         yield line, value if isinstance(value, dict) else None
+
+
+def streamed_tools(text: str) -> list[str]:
+    """Each tool that a stream of events asks for: its name with its arguments behind it, pieces joined."""
+    tools: defaultdict[tuple[Any, ...], str] = defaultdict(str)
+    for _, event in event_lines(text):
+        for place, piece in _tool_pieces(event or {}):
+            tools[place] += piece
+    return list(tools.values())
+
+
+def _tool_pieces(event: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Which call of the answer a piece belongs to, and the piece."""
+    for choice in _list(event.get("choices")):
+        delta = choice.get("delta")
+        for tool in _list(delta.get("tool_calls")) if isinstance(delta, Mapping) else ():
+            if isinstance(function := tool.get("function"), Mapping):
+                place = (choice.get("index"), tool.get("index"))
+                yield place, "".join(filter(None, map(_string, function.values())))
+    for name in ("content_block", "delta", "item"):
+        part = event.get(name)
+        if not isinstance(part, Mapping):
+            continue
+        whole = event.get("type") == "response.output_item.done" and part.get("type") == "function_call"
+        if whole or part.get("type") in {"tool_use", "input_json_delta"}:
+            said = map(_string, (part.get("name"), part.get("arguments"), part.get("partial_json")))
+            yield (event.get("index"), event.get("output_index")), "".join(filter(None, said))
 
 
 def _read_events(text: str) -> Reply:

@@ -15,6 +15,7 @@ from pytest_llmops.reports.terminal import align
 VERSION = 1
 _NAMED = 5
 _IN_LINE = 4
+_CAPTION = "a drop here is one that all cases share, seen in four of five runs"
 _FACT = "one new repeat tells that a case no longer holds its check, and that is a fact"
 
 
@@ -47,8 +48,8 @@ def render_selfcheck(check: SelfCheck) -> list[str]:
     lines = []
     if check.checks:
         head = ("check", f"sees a drop of, with {_count(check.repeats, 'new repeat')}", "advice")
-        lines = align([head, *map(_row, check.checks)])
-    return [*lines, "", *_cases(check), "", _alarms(check)]
+        lines = [*align([head, *map(_row, check.checks)]), "", _CAPTION]
+    return [*lines, *_cases(check), _alarms(check)]
 
 
 def selfcheck_line(
@@ -84,7 +85,7 @@ def selfcheck_line(
 
 
 def _row(sight: Sight) -> tuple[str, ...]:
-    smallest = "none" if sight.smallest_drop is None else _drop(sight)
+    smallest = "-" if sight.smallest_drop is None else _drop(sight)
     return printable(sight.check), smallest, printable(sight.advice)
 
 

@@ -123,7 +123,10 @@ def open_asking(
 
 def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
     """The budget that the settings name; `file` is shared by the processes of a session."""
-    return Budget.read(settings.budget, settings.prices, file) if settings.budget else None
+    if not settings.budget:
+        return None
+    budget = Budget.read(settings.budget, settings.prices, file)
+    return None if settings.record == "none" else budget  # which makes no call that could cost anything
 
 
 def tell_budget(budget: Budget | None) -> list[str]:

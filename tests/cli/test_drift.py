@@ -110,6 +110,18 @@ def test_what_was_edited_is_the_cause(capsys, edits, code, shown):
     assert (told_code, _shown(told)) == (code, shown)
 
 
+@pytest.mark.usefixtures("project")
+def test_a_baseline_is_a_base_too(capsys):
+    _run("base.json")
+    main(["accept", "base.json"])
+    Path("knowledge/returns.md").write_text("30 days.")
+    _run("new.json")
+
+    assert _drift(capsys, "golden/baseline.json", "base.json")[0] == 0
+    code, told = _drift(capsys, "golden/baseline.json", "new.json")
+    assert (code, _shown(told)) == (1, ["data"])
+
+
 def test_another_model_behind_the_name_is_model_drift(project, capsys):
     _run("base.json")
     project.answer = lambda request: last_user_text(request).upper()

@@ -233,14 +233,20 @@ def _read_mark(text: str) -> Mark:
 
 
 def _restamped(prefix: str, base: Run, new: Run) -> Iterator[tuple[str, str, str]]:
-    """Name, old and new value of the changed stamps of a kind; none where one run has none of the kind."""
+    """
+    Name, old and new value of the changed stamps of a kind, empty where there is none.
+
+    What has only another name now is no change, and neither is a kind that one run has no stamp of.
+    """
     before, after = (
         {name.removeprefix(prefix): value for name, value in run.signature.items() if name.startswith(prefix)}
         for run in (base, new)
     )
     for name in sorted(before.keys() | after.keys()) if before and after else ():
-        if before.get(name) != after.get(name):
-            yield name, before.get(name, ""), after.get(name, "")
+        was, now = before.get(name, ""), after.get(name, "")
+        renamed = now in before.values() if not was else was in after.values() and not now
+        if was != now and not renamed:
+            yield name, was, now
 
 
 def _describe_prompt(path: str, before: str, after: str) -> str:

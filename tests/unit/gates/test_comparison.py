@@ -5,14 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import pytest_llmops
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.outcomes import count, worst
 from pytest_llmops.records import OUTCOMES, Failure, Run
-from tests.unit.gates.gate_records import FILE, result_of, results_of, run_of, suite_check
+from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, run_of, steady, suite_check
 
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)
@@ -166,8 +164,8 @@ def test_level_is_a_share(level):
 
 
 def test_level_moves_the_verdict():
-    """Five equal drops have p = 1/32: enough at 95 %, too little at 99 %."""
-    base, run = run_of(results_of([1.0] * 5)), run_of(results_of([0.8] * 5), WATCHED)
+    """Six equal drops have p = 1/64: enough for half of 5 %, too little for half of 1 %."""
+    base, run = run_of(results_of([1.0] * 6)), run_of(results_of([0.8] * 6), WATCHED)
 
     assert compare(base, run).outcome == "regressed"
     assert compare(base, run, level=0.99).outcome == "undecided"
@@ -196,16 +194,77 @@ def test_unchanged_noise_is_seldom_called_a_regression():
     assert red < 8
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.randoms(use_true_random=False), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=8))
-def test_order_of_results_is_irrelevant(random, drawn):
-    base = [result_of(f"c{index}", rouge_l=before) for index, (before, _) in enumerate(drawn)]
-    new = [result_of(f"c{index}", rouge_l=after) for index, (_, after) in enumerate(drawn)][1:]
-    expected = compare(run_of(base), run_of(new))
-    random.shuffle(base)
-    random.shuffle(new)
+def test_single_cases_and_means_are_told_together():
+    """One of thirty cases broke: too little for the mean, plain in its own repeats."""
+    base = [result_of(f"c{index:02}", exact_match=[1.0] * 8) for index in range(30)]
+    results = [*base[:-1], result_of("c29", exact_match=[0.0] * 8)]
 
-    assert compare(run_of(base), run_of(new)) == expected
+    comparison = compare(run_of(base), run_of(results, WATCHED))
+
+    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+        ("exact_match mean, max_drop 0.05", "undecided"),
+        ("exact_match >= 1, case by case", "regressed"),
+    ]
+    assert comparison.outcome == "regressed"
+    assert [(each.case, each.confirmed) for each in comparison.changed] == [(f"{FILE}::c29", True)]
+
+
+def test_drop_that_a_check_tolerates_is_tolerated_in_a_single_case():
+    base = [steady(f"c{index}", rouge_l=0.9) for index in range(9)]
+    results = [*base[:-1], steady("c8", rouge_l=0.3)]
+
+    def outcomes(max_drop: float) -> list[str]:
+        run = run_of(results, suite_check("rouge_l", max_drop=max_drop))
+        return [each.outcome for each in compare(run_of(base), run).verdicts]
+
+    assert outcomes(0.1) == ["undecided", "regressed"]
+    assert outcomes(0.7) == ["passed"]
+
+
+BROKE = Failure(metric="", stage="app", error="boom", repeat=12)
+
+
+@pytest.mark.parametrize("failure", [BROKE, replace(BROKE, metric="exact_match", stage="score")])
+def test_what_broke_beyond_the_last_look_is_an_error_all_the_same(failure):
+    base = [result_of(f"c{index}", exact_match=VARYING) for index in range(10)]
+    results = [result_of(f"c{index}", auto=48, exact_match=VARYING[2:]) for index in range(9)]
+    results.append(result_of("c9", auto=48, exact_match=[1.0] * 12, failures=[failure]))
+
+    comparison = compare(run_of(base), run_of(results, suite_check(max_drop=0.5)))
+
+    assert comparison.outcome == "error"
+    told = comparison.verdicts[-1]
+    assert (told.outcome, told.evidence, told.cases) == ("error", (f"{FILE}::c9",), 1)
+    assert told.check == (failure.metric or "answered")
+    assert "repeat 12: boom" in told.reason
+
+
+def test_metric_that_broke_in_a_file_that_does_not_check_it_is_an_error():
+    other = "golden/other.yaml"
+    results = [*results_of(ONES), replace(result_of("x", failures=[replace(FAILURE, metric="exact_match")]))]
+    results[-1] = replace(results[-1], case=f"{other}::x")
+    run = replace(run_of(results), suite={FILE: (WATCHED,), other: ()})
+
+    assert compare(run_of(results_of(ONES)), run).outcome == "error"
+
+
+def test_app_that_broke_is_told_once_by_each_check():
+    results = [*results_of(ONES), result_of("x", failures=[replace(BROKE, repeat=0)])]
+
+    comparison = compare(run_of(results_of(ONES)), run_of(results, WATCHED))
+
+    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+        ("exact_match mean, max_drop 0.05", "error")
+    ]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_case_that_a_run_has_twice_is_refused(side):
+    runs = [run_of(results_of(ONES)), run_of(results_of(ONES))]
+    runs[side] = run_of([*results_of(ONES), *results_of([0.0])])
+
+    with pytest.raises(ValueError, match="case-0000' occurs twice"):
+        compare(*runs)
 
 
 def test_compare_is_public():

@@ -160,6 +160,7 @@ def test_evidence_says_what_moved_and_in_which_cases(now, evidence):
     drift = find_drift(run_under(WAS), run_under(replace(WAS, **now)))
 
     assert evidence in drift.causes[0].evidence[0]
+    assert drift.notes == ()
     held = now.keys() == {"fingerprint"}
     assert drift.causes[0].cases == (() if held else tuple(f"{FILE}::case-{number}" for number in range(4)))
     assert "60 days" not in str(drift)  # no text of a document or a tool
@@ -177,6 +178,22 @@ def test_a_prompt_that_changes_nothing_is_mentioned_and_no_drift():
         "changed, without effect: prompts/answerer.yaml: answerer 1.0.0 has another text",
         "changed, without effect: knowledge has another digest",
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "notes"),
+    [
+        ({"prompt:a": "x 1 h"}, {"prompt:a": "x 1 h"}, ()),
+        ({"prompt:a": "x 1 h"}, {"prompt:b": "x 1 h"}, ()),
+        ({"prompt:a": "x 1 h"}, {"prompt:a": "x 1 h", "prompt:b": "y 1 i"}, ("b was added",)),
+        ({"prompt:a": "x 1 h", "prompt:b": "y 1 i"}, {"prompt:a": "x 1 h"}, ("b was removed",)),
+        ({"data:a": "1"}, {"data:b": "1"}, ()),
+    ],
+)
+def test_a_part_that_has_another_name_has_not_changed(before, now, notes):
+    base, new = (replace(_run(_result()), signature=stamps) for stamps in (before, now))
+
+    assert find_drift(base, new).notes == tuple(f"changed, without effect: {note}" for note in notes)
 
 
 def test_advice_names_the_run_that_would_tell():
@@ -356,6 +373,7 @@ def test_embeddings_that_moved_are_data_drift_where_other_passages_come_up(befor
 
     assert kinds_of(drift) == DATA_SHOWN
     assert evidence in drift.causes[0].evidence[0]
+    assert drift.causes[0].cases == (f"{FILE}::a",)
 
 
 def test_a_retriever_that_moved_over_equal_documents_is_the_apps_doing():

@@ -220,6 +220,19 @@ def test_check_that_watches_for_no_drop_costs_the_others_nothing():
     assert (unpaired.outcome, unpaired.difference) == ("passed", None)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_unit_of_a_metric_decides_nothing(unit):
+    """Dollars of a case can be millionths, and their doubling is no noise."""
+    check = suite_check("cost_usd", max_drop=0.1 * unit)
+    once = results_of([0.5 * unit] * 20, "cost_usd")
+
+    for times, outcome in ((2.0, "regressed"), (1.1, "passed"), (1.0, "passed")):
+        now = results_of([0.5 * times * unit] * 20, "cost_usd")
+        assert judge_suite_against(check, now, once).outcome == outcome
+    noisy = results_of([0.5 * unit * (1 + 1e-7)] * 20, "cost_usd")
+    assert judge_suite_against(suite_check("cost_usd", max_drop=0.0), noisy, once).outcome == "passed"
+
+
 def latency(seconds: float) -> Score:
     return Score(metric="latency_s", value=seconds, signature="latency_s|v1")
 

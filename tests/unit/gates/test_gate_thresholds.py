@@ -83,13 +83,24 @@ def test_mean_of_the_repeats_decides_and_each_is_evidence():
             "keywords gave inf, which is no finite number that can be judged",
         ),
         (result_of("returns", keywords=1.0, texts=["a", "b"]), "keywords gave no score for repeat 1"),
-        (replace(result_of("returns", keywords=1.0), outputs=()), "the app gave no output"),
+        (
+            result_of("returns", keywords=-1.1e100),
+            "keywords gave -1.1e+100, which is no finite number that can be judged",
+        ),
+        (replace(result_of("returns"), outputs=()), "the app gave no output"),
     ],
 )
 def test_what_could_not_be_scored_is_an_error(result, reason):
     (verdict,) = judge_case(case_of(KEYWORDS), result)
 
     assert (verdict.outcome, verdict.reason, verdict.observed) == ("error", reason, None)
+
+
+def test_scores_of_a_baseline_stand_without_the_outputs_that_it_does_not_keep():
+    kept = replace(result_of("returns", keywords=[1.0, 0.0]), outputs=())
+
+    assert judge_case(case_of(KEYWORDS), kept)[0].observed == 0.5
+    assert judge_suite(suite_check("keywords"), [kept]).observed == 0.5
 
 
 def test_failure_of_another_metric_leaves_a_check_alone():

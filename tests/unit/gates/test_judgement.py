@@ -12,6 +12,7 @@ from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
+from pytest_llmops.reports.run_file import load_run, write_run
 from tests.unit.gates.gate_records import (
     FILE,
     VARYING,
@@ -153,11 +154,39 @@ def test_unlike_signatures_are_scored_again_or_told(kept, outcome):
         base = [replace(each, answers=(digest("sixty"),) * 2, outputs=()) for each in base]
 
     with registered(letters):
-        told = outcomes(Judge([golden], run_of(base)), golden, new)
+        told = outcomes(Judge([golden], run_of(base)), golden, checked(golden, new))
         alone = compare(run_of(base), run_of(new, *golden.suite))
 
     assert told == {**{name: [outcome] for name in NAMES}, "letters mean, max_drop 0.5": [outcome]}
     assert alone.outcome == "error"  # two run files know no case, so that nothing can be scored again
+
+
+def test_live_run_its_file_and_the_comparison_of_two_files_agree(tmp_path):
+    """With suspects that were asked on, which move a case's verdict and not the suite's."""
+    golden = golden_of(suite_check(max_drop=0.05), suite_check("rouge_l"))
+    base = run_of([result_of(name, exact_match=VARYING, rouge_l=VARYING) for name in NAMES])
+    new = [result_of(name, auto=48, exact_match=VARYING[6:], rouge_l=VARYING[6:]) for name in NAMES]
+    new[5] = result_of("c5", auto=48, exact_match=[0.0] * 48, rouge_l=[0.0] * 48)
+    run = run_of(checked(golden, new), *golden.suite)
+    for name, each in (("base", base), ("run", run)):
+        write_run(each, tmp_path / f"{name}.json")
+    read_base, read_run = (load_run(tmp_path / f"{name}.json") for name in ("base", "run"))
+
+    live = outcomes(Judge([golden], base), golden, list(run.results))
+
+    assert live == {
+        "c5": ["regressed"],
+        "exact_match mean, max_drop 0.05": ["undecided"],
+        "rouge_l mean": ["passed"],
+        "rouge_l >= 0.4, case by case": ["regressed"],
+    }
+    assert outcomes(Judge([golden], read_base), golden, list(read_run.results)) == live
+    suites = Judge([golden], base).judge_suite(golden, run.results)[:2]
+    assert compare(read_base, read_run).verdicts[:2] == suites
+    assert {each.check for each in compare(read_base, read_run).verdicts[2:]} == {
+        "exact_match >= 0.5, case by case",
+        "rouge_l >= 0.4, case by case",
+    }
 
 
 def test_error_of_a_case_is_an_error_whatever_the_baseline_says():

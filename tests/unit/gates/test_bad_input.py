@@ -1,0 +1,237 @@
+"""What no run should hold: each has an outcome, told with its reason, and none is green by accident."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.records import CaseResult, Comparison, Failure, Run
+from tests.unit.gates.gate_records import (
+    FILE,
+    check_of,
+    metric_of,
+    registered,
+    result_of,
+    results_of,
+    run_of,
+    steady,
+    suite_check,
+)
+
+WATCHED = suite_check(max_drop=0.05)
+ONES = [1.0] * 20
+
+
+def held(results: list[CaseResult]) -> Run:
+    return run_of(results, WATCHED)
+
+
+def told(comparison: Comparison) -> str:
+    return " ".join(f"{each.check} {each.reason} {each.advice}" for each in comparison.verdicts)
+
+
+def kept(results: list[CaseResult]) -> list[CaseResult]:
+    """As a baseline keeps them, without outputs."""
+    return [replace(each, answers=answer_digests(each), outputs=()) for each in results]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e101, -1e101])
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_what_is_no_number_to_judge(value, repeats):
+    odd = [*results_of(ONES), result_of("odd", exact_match=[1.0] * (repeats - 1) + [value])]
+    fine = [*results_of(ONES), result_of("odd", exact_match=[1.0] * repeats)]
+
+    now, then, both = (compare(held(base), held(new)) for base, new in ((fine, odd), (odd, fine), (odd, odd)))
+
+    assert (now.outcome, then.outcome, both.outcome) == ("error", "undecided", "error")
+    assert f"exact_match gave {value}" in told(now)
+    assert f"{FILE}::odd" in told(now)
+    assert f"1 of the baseline's cases cannot be compared: {FILE}::odd" in told(then)
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "outcome", "words"),
+    [
+        pytest.param([], [], "error", "nothing was scored by exact_match", id="no case at all"),
+        pytest.param(results_of(ONES), [], "error", "nothing was scored", id="no case now"),
+        pytest.param(
+            [], results_of(ONES), "error", "no case was scored by exact_match in both", id="none then"
+        ),
+        pytest.param(
+            results_of(ONES), [result_of("case-0000")], "error", "nothing was scored", id="nothing was scored"
+        ),
+        pytest.param(
+            results_of([1.0]), results_of([0.0]), "undecided", "a drop of 1", id="one case that fell"
+        ),
+        pytest.param(results_of([1.0]), results_of([1.0]), "passed", "", id="one case that held"),
+        pytest.param(
+            [steady("a", exact_match=1.0)],
+            [steady("a", exact_match=0.0)],
+            "regressed",
+            "the app changed here",
+            id="one case, a fact",
+        ),
+        pytest.param(results_of([0.5] * 20), results_of([0.5] * 20), "passed", "", id="all ties"),
+        pytest.param(
+            results_of([0.5] * 20), results_of([0.25] * 20), "regressed", "worse", id="drops without variance"
+        ),
+        pytest.param(
+            results_of([0.5] * 4),
+            results_of([0.25] * 4),
+            "undecided",
+            "a drop of 0.25 cannot be ruled out",
+            id="few drops without variance",
+        ),
+        pytest.param(
+            results_of([1.7] * 20),
+            results_of([0.9] * 20),
+            "regressed",
+            "worse",
+            id="beyond the range of the metric",
+        ),
+        pytest.param(
+            results_of(ONES),
+            [*results_of(ONES[1:], start=1), result_of("case-0000", texts=["a", "b"], exact_match=1.0)],
+            "error",
+            "gave no score for repeat 1",
+            id="a repeat that was not scored",
+        ),
+        pytest.param(
+            [*results_of(ONES[1:], start=1), result_of("case-0000", texts=["a", "b"], exact_match=1.0)],
+            results_of(ONES),
+            "undecided",
+            "cannot be compared: golden/shop.yaml::case-0000",
+            id="a repeat that was not scored then",
+        ),
+        pytest.param(
+            kept(results_of(ONES)),
+            results_of([0.0] * 20),
+            "regressed",
+            "worse",
+            id="a baseline without outputs",
+        ),
+        pytest.param(
+            [replace(each, input_hash="of another app") for each in results_of(ONES)],
+            results_of(ONES),
+            "error",
+            "no case was scored by exact_match in both",
+            id="baseline of an app that is asked otherwise",
+        ),
+        pytest.param(
+            [replace(each, case=each.case.replace("shop", "bank")) for each in results_of(ONES)],
+            results_of(ONES),
+            "error",
+            "no case was scored by exact_match in both",
+            id="baseline of other golden files",
+        ),
+    ],
+)
+def test_odd_runs_have_an_outcome(base, new, outcome, words):
+    comparison = compare(run_of(base), held(new))
+
+    assert comparison.outcome == outcome
+    assert words in told(comparison)
+
+
+def test_another_app_that_is_asked_the_same_is_compared_and_told():
+    base = replace(run_of(results_of(ONES)), signature={f"app:{FILE}": "bank:answer"})
+    run = replace(held(results_of(ONES)), signature={f"app:{FILE}": "shop:answer"})
+
+    comparison = compare(base, run)
+
+    assert comparison.outcome == "passed"
+    assert comparison.differs == (f"app {FILE}: bank:answer → shop:answer",)
+
+
+def test_nothing_shared_is_told_where_no_check_says_more():
+    comparison = compare(run_of([result_of("a")]), run_of([result_of("b")]))
+
+    assert (comparison.outcome, told(comparison)) == ("error", "comparison the runs share no case ")
+    assert told(compare(run_of([result_of("a")]), run_of([result_of("a")]))).startswith(
+        "comparison no metric"
+    )
+
+
+RUDE = metric_of("tone", "<= 0.5", higher_is_better=False)
+KIND = metric_of("tone", ">= 0.5", higher_is_better=True)
+
+
+def toned(value: float, version: int) -> list[CaseResult]:
+    results = [steady(f"c{index:02}", tone=value) for index in range(20)]
+    return [
+        replace(each, scores=tuple(replace(score, signature=f"tone|v{version}") for score in each.scores))
+        for each in results
+    ]
+
+
+def test_metric_that_changed_direction_is_unlike_by_its_version():
+    """The version is raised whenever equal inputs may score otherwise, and is part of the signature."""
+    base, run = run_of(toned(0.9, version=1)), run_of(toned(0.9, version=2), suite_check("tone"))
+
+    with registered(KIND):
+        comparison = compare(base, run)
+
+    assert comparison.outcome == "error"
+    assert "scored by tone|v2, in the baseline by tone|v1" in told(comparison)
+    assert not comparison.changed
+
+
+@pytest.mark.parametrize(("metric", "outcome"), [(KIND, "regressed"), (RUDE, "passed")])
+def test_metric_that_hid_its_change_is_read_as_it_is_now(metric, outcome):
+    base, run = run_of(toned(0.9, version=1)), run_of(toned(0.1, version=1), suite_check("tone"))
+
+    with registered(metric):
+        assert compare(base, run).outcome == outcome
+
+
+def test_scores_made_in_two_ways_within_a_run_are_unlike_those_made_in_one():
+    mixed = results_of(ONES)
+    mixed[0] = replace(
+        result_of("case-0000", exact_match=[1.0, 1.0]),
+        scores=tuple(
+            replace(score, signature=f"exact_match|v{score.repeat + 1}")
+            for score in result_of("case-0000", exact_match=[1.0, 1.0]).scores
+        ),
+    )
+
+    comparison = compare(run_of(results_of(ONES)), held(mixed))
+
+    assert comparison.outcome == "error"
+    assert "exact_match|v1 and exact_match|v2" in told(comparison)
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (suite_check("exact_mach"), "nothing was scored by exact_mach"),
+        (suite_check(statistic="median"), "no statistic is named 'median'"),
+        (suite_check("recall@5"), "nothing was scored by recall@5"),
+    ],
+)
+def test_check_that_cannot_be_judged_is_an_error(check, words):
+    comparison = compare(run_of(results_of(ONES)), run_of(results_of(ONES), check))
+
+    assert comparison.outcome == "error"
+    assert words in told(comparison)
+
+
+def test_check_on_a_case_of_a_metric_that_nobody_knows_is_left_to_the_case():
+    """The item of the case is an error; two runs are compared by what is known."""
+    base = [result_of("a", exact_match=1.0, nosuch=[1.0])]
+    new = [result_of("a", checks=[check_of("nosuch")], exact_match=1.0, nosuch=[0.0])]
+
+    assert [each.outcome for each in compare(run_of(base), held(new)).verdicts] == ["passed"]
+    assert compare(run_of(base), run_of(new)).outcome == "error"
+
+
+def test_case_that_broke_in_both_runs_is_an_error():
+    broke = result_of("x", failures=[Failure(metric="", stage="app", error="boom")])
+
+    comparison = compare(run_of([*results_of(ONES), broke]), held([*results_of(ONES), broke]))
+
+    assert comparison.outcome == "error"
+    assert "boom" in told(comparison)

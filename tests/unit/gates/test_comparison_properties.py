@@ -1,0 +1,241 @@
+"""What holds of any two runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.records import CaseResult, Comparison, Run, SuiteCheck, Verdict
+from pytest_llmops.reports.baseline_file import load_base, write_baseline
+from pytest_llmops.reports.run_file import load_run, write_run
+from tests.unit.gates.gate_records import metric_of, registered, result_of, run_of, suite_check
+
+GAIN = metric_of("gain", ">= 0.5")
+LOSS = metric_of("loss", "<= 0.5", higher_is_better=False)
+DEBT = metric_of("debt", "<= -0.5", higher_is_better=False, ends=(-1.0, 0.0))
+"""What is gain there is debt here: the same numbers below zero."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _metrics() -> Iterator[None]:
+    with registered(GAIN, LOSS, DEBT):
+        yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Repeats of one case before and now; alike answers where it is steady; the most that looks may ask."""
+
+    before: list[float]
+    now: list[float]
+    steady: bool = False
+    auto: int = 0
+
+    def results(
+        self, name: str, metric: str, read: Callable[[float], float]
+    ) -> tuple[CaseResult, CaseResult]:
+        before, now = ([read(value) for value in values] for values in (self.before, self.now))
+        texts = (["60 days"] * len(before), ["30 days"] * len(now)) if self.steady else ((), ())
+        return (
+            result_of(name, texts=texts[0], **{metric: before}),
+            result_of(name, texts=texts[1], auto=self.auto, **{metric: now}),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A suite check of the metric, whatever its name and direction."""
+
+    statistic: str
+    threshold: float | None
+    max_drop: float | None
+
+    def check(self, metric: str, sign: float = 1.0) -> SuiteCheck:
+        mirrored = {"min": "max", "max": "min", "p10": "p90", "p90": "p10"}
+        name = self.statistic if sign > 0 else mirrored.get(self.statistic, self.statistic)
+        bound = None
+        if self.threshold is not None:
+            bound = f"{'>=' if sign > 0 else '<='} {sign * self.threshold}"
+        return suite_check(metric, name, bound, self.max_drop)
+
+
+scores = st.one_of(st.integers(0, 8).map(lambda step: step / 8), st.sampled_from([0.0, 1.0]))
+repeats = st.lists(scores, min_size=1, max_size=8)
+autos = st.sampled_from([0, 8, 48])
+cases = st.one_of(
+    st.builds(Drawn, before=repeats, now=repeats, auto=autos),
+    st.builds(
+        lambda before, now, count: Drawn(before=[before] * 2, now=[now] * count, steady=True),
+        scores,
+        scores,
+        st.integers(1, 2),
+    ),
+    st.just(Drawn(before=[1.0] * 8, now=[0.0] * 8, auto=8)),
+    st.just(Drawn(before=[1.0] * 8, now=[0.5] * 8)),
+)
+some = st.one_of(st.lists(cases, min_size=1, max_size=10), st.lists(cases, min_size=8, max_size=10))
+fallen = st.one_of(
+    some.map(lambda drawn: [replace(each, now=[min(each.before)] * len(each.now)) for each in drawn]),
+    some.map(lambda drawn: [replace(each, now=[0.0] * len(each.now)) for each in drawn]),
+    st.lists(st.just(Drawn(before=[1.0] * 8, now=[0.0] * 8)), min_size=1, max_size=10),
+)
+thresholds, max_drops = st.sampled_from([None, 0.5, 0.9]), st.sampled_from([None, 0.0, 0.125])
+means = st.builds(Asked, statistic=st.sampled_from(["mean", "sum"]), threshold=thresholds, max_drop=max_drops)
+any_statistic = st.builds(
+    Asked,
+    statistic=st.sampled_from(["mean", "sum", "min", "max", "p10", "p50", "p90"]),
+    threshold=thresholds,
+    max_drop=max_drops,
+)
+
+
+def runs_of(
+    drawn: list[Drawn],
+    *asked: Asked,
+    metric: str = "gain",
+    sign: float = 1.0,
+) -> tuple[Run, Run]:
+    pairs = [
+        each.results(f"c{index:02}", metric, lambda value: sign * value) for index, each in enumerate(drawn)
+    ]
+    checks = [each.check(metric, sign) for each in asked]
+    return run_of([base for base, _ in pairs]), run_of([new for _, new in pairs], *checks)
+
+
+def shuffled(run: Run, random: Random) -> Run:
+    results = [
+        replace(
+            each,
+            scores=tuple(random.sample(each.scores, len(each.scores))),
+            outputs=tuple(random.sample(each.outputs, len(each.outputs))),
+        )
+        for each in run.results
+    ]
+    return replace(run, results=tuple(random.sample(results, len(results))))
+
+
+def regressed(comparison: Comparison) -> set[str]:
+    return {verdict.check for verdict in comparison.verdicts if verdict.outcome == "regressed"}
+
+
+def numbers(verdict: Verdict) -> Iterator[float]:
+    told = (verdict.observed, verdict.baseline, verdict.difference, verdict.p_value, verdict.p_adjusted)
+    return (number for number in chain(told, verdict.interval or ()) if number is not None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(some, st.lists(any_statistic, max_size=2), st.randoms(use_true_random=False))
+def test_order_does_not_matter(drawn, asked, random):
+    base, run = runs_of(drawn, *asked)
+
+    assert compare(shuffled(base, random), shuffled(run, random)) == compare(base, run)
+
+
+@settings(max_examples=100, deadline=None)
+@given(some, st.lists(any_statistic, max_size=2), st.sampled_from([1.0, 1e-9, 1e99]))
+def test_numbers_are_finite_and_p_is_in_0_1(drawn, asked, unit):
+    comparison = compare(*runs_of(drawn, *asked, sign=unit))
+
+    for verdict in comparison.verdicts:
+        assert all(map(math.isfinite, numbers(verdict)))
+        assert all(0 < p <= 1 for p in (verdict.p_value, verdict.p_adjusted) if p is not None)
+        assert verdict.p_adjusted is None or verdict.p_value <= verdict.p_adjusted
+    assert all(math.isfinite(each.before) and math.isfinite(each.after) for each in comparison.changed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(some, st.lists(any_statistic, max_size=2))
+def test_run_has_not_regressed_from_itself(drawn, asked):
+    whole = [replace(each, now=(each.now * 8)[:8]) for each in drawn]  # as after the last look
+    for run in runs_of(whole, *asked):
+        comparison = compare(run, run)
+        assert comparison.outcome in {"passed"} | ({"undecided"} if asked else set())
+        assert not comparison.changed
+        assert all(verdict.difference == 0 and verdict.p_value == 1 for verdict in comparison.verdicts)
+
+
+@settings(max_examples=80, deadline=None)
+@given(some, st.lists(any_statistic, max_size=2))
+def test_mirrored_numbers_of_a_mirrored_metric_have_the_mirrored_verdict(drawn, asked):
+    gain = compare(*runs_of(drawn, *asked))
+    debt = compare(*runs_of(drawn, *asked, metric="debt", sign=-1.0))
+
+    assert debt.outcome == gain.outcome
+    assert len(debt.verdicts) == len(gain.verdicts)
+    for here, there in zip(gain.verdicts, debt.verdicts, strict=True):
+        assert (here.outcome, here.known, here.cases) == (there.outcome, there.known, there.cases)
+        assert (here.p_value, here.p_adjusted) == pytest.approx((there.p_value, there.p_adjusted))
+        if here.difference is not None:
+            assert here.difference == pytest.approx(-there.difference, abs=1e-12)
+            assert here.interval == pytest.approx([-each for each in reversed(there.interval)], abs=1e-9)
+    assert [(each.case, each.confirmed) for each in gain.changed] == [
+        (each.case, each.confirmed) for each in debt.changed
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(fallen, st.lists(means, max_size=2))
+def test_flipping_the_direction_alone_makes_an_improvement_of_a_regression(drawn, asked):
+    plain = [replace(each, threshold=None) for each in asked]
+    gain = compare(*runs_of(drawn, *plain))
+    loss = compare(*runs_of(drawn, *plain, metric="loss"))
+
+    assert not regressed(loss)
+    for here, there in zip(gain.verdicts, loss.verdicts, strict=False):
+        assert here.difference == there.difference
+        assert there.outcome == "passed" or there.interval[0] == there.interval[1] == 0 or here.difference < 0
+    back = compare(*reversed_runs(drawn, *plain))
+    suite = max(1, len(plain))
+    assert [(each.p_value, each.outcome) for each in back.verdicts[:suite]] == [
+        (each.p_value, each.outcome) for each in compare(*single_look(drawn, *plain)).verdicts[:suite]
+    ]
+
+
+def single_look(drawn: list[Drawn], *asked: Asked) -> tuple[Run, Run]:
+    return runs_of([replace(each, auto=0) for each in drawn], *asked)
+
+
+def reversed_runs(drawn: list[Drawn], *asked: Asked) -> tuple[Run, Run]:
+    """From the new run to its baseline, of the metric that reads the other way."""
+    turned = [Drawn(before=each.now, now=each.before) for each in drawn]
+    return runs_of(turned, *asked, metric="loss")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.one_of(some, fallen), st.lists(means, max_size=2), repeats, st.booleans())
+def test_equal_pair_never_makes_a_regression_stronger(drawn, asked, equal, steady):
+    plain = [replace(each, threshold=None) for each in asked]
+    further = Drawn(
+        before=equal[:1] * 2 if steady else equal, now=equal[:1] * 2 if steady else equal, steady=steady
+    )
+    before = compare(*runs_of(drawn, *plain))
+    after = compare(*runs_of([*drawn, further], *plain))
+
+    assert regressed(after) <= regressed(before)
+    adjusted = {verdict.check: verdict.p_adjusted for verdict in before.verdicts}
+    for verdict in after.verdicts:
+        if verdict.p_adjusted is not None and adjusted.get(verdict.check) is not None:
+            assert verdict.p_adjusted >= adjusted[verdict.check] * (1 - 1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(some, st.lists(any_statistic, max_size=1))
+def test_files_give_the_verdict_of_the_live_run(tmp_path_factory, drawn, asked):
+    folder = tmp_path_factory.mktemp("files")
+    base, run = runs_of(drawn, *asked)
+    write_run(base, folder / "base.json")
+    write_run(run, folder / "run.json")
+    write_baseline(base, folder / "baseline.json")
+
+    live = compare(base, run)
+
+    assert compare(load_run(folder / "base.json"), load_run(folder / "run.json")) == live
+    assert compare(load_base(folder / "baseline.json"), load_run(folder / "run.json")) == live
