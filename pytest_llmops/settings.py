@@ -8,6 +8,7 @@ The names are the same everywhere: `timeout_s` in the table is `llm_timeout_s` i
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -106,23 +107,83 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
     return Settings(root=root, **values)
 
 
+INI_FILES = (
+    "pytest.toml",
+    ".pytest.toml",
+    "pytest.ini",
+    ".pytest.ini",
+    "pyproject.toml",
+    "tox.ini",
+    "setup.cfg",
+)
+"""Where pytest looks for its settings, in this order."""
+
+
+def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
+    """
+    The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
+
+    A running plugin is told by pytest. This is for files of another revision, which no pytest has read.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    known = {each.name for each in fields(Settings)} - {"root"}
+    for name in INI_FILES:
+        table = _pytest_table(root / name)
+        if table is not None:
+            ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
+            if isinstance(ours.get("golden"), str):
+                ours["golden"] = shlex.split(ours["golden"])
+            return name, {key: value for key, value in ours.items() if key in known and value}
+    return "", {}
+
+
+def _pytest_table(path: Path) -> Mapping[str, Any] | None:
+    """What pytest would take from a file; None where it would look into the next one."""
+    if not path.is_file():
+        return None
+    found: Any = _read_toml(path) if path.suffix == ".toml" else _read_sections(path)
+    parts = {"pyproject.toml": ("tool", "pytest"), "setup.cfg": ("tool:pytest",)}
+    for part in parts.get(path.name, ("pytest",)):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if path.name == "pyproject.toml" and isinstance(found, Mapping):
+        found = found.get("ini_options", found) or None
+    always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
+    return found if isinstance(found, Mapping) else {} if always else None
+
+
 def _table(root: Path) -> Mapping[str, Any]:
     path = root / "pyproject.toml"
-    if not path.is_file():
-        return {}
-    try:
-        text = path.read_text(encoding="utf-8")
-        if "pytest-llmops" not in text:
-            return {}
-        import tomllib
-
-        tools = tomllib.loads(text).get("tool", {})
-    except (OSError, ValueError) as error:  # bytes that are no UTF-8 and text that is no TOML among them
-        raise SettingsError(f"{path}: {error}") from None
+    tools = _read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
     table = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
     return table
+
+
+def _read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
+    """What a file holds; nothing where the word is not in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if word not in text:
+            return {}
+        import tomllib
+
+        return tomllib.loads(text)
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8 and text that is no TOML among them
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _read_sections(path: Path) -> Mapping[str, Any]:
+    from configparser import ConfigParser, Error
+
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, Error) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    return {name: dict(parser[name]) for name in parser.sections()}
 
 
 def _checked(name: str, value: Any, origin: str) -> Any:

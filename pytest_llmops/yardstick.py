@@ -26,7 +26,7 @@ from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.baseline_file import load_base, load_baseline, parse_baseline, update_baseline
 from pytest_llmops.reports.selfcheck import selfcheck_line
-from pytest_llmops.settings import Settings, load_settings
+from pytest_llmops.settings import INI_FILES, Settings, load_settings, read_ini
 
 _NONE = "none"
 _PROJECT = "pyproject.toml"
@@ -54,12 +54,15 @@ class Yardstick:
         return [seen, *(f"since the baseline: {line}" for line in changes)]
 
 
-def find_yardstick(settings: Settings, goldens: Sequence[Golden], *, accept: bool = False) -> Yardstick:
+def find_yardstick(
+    settings: Settings, goldens: Sequence[Golden], *, named: Iterable[str] = (), accept: bool = False
+) -> Yardstick:
     """
     What the settings name as baseline: a file, a revision, `none`, or the accepted baseline if there is one.
 
     Args:
         goldens: The files that are run.
+        named: Files and folders that somebody named for it, from the root.
         accept: The run will be taken into the baseline, which must be fit for it before a model is asked.
 
     Raises:
@@ -67,22 +70,24 @@ def find_yardstick(settings: Settings, goldens: Sequence[Golden], *, accept: boo
     """
     if accept and accepted_path(settings).exists():
         load_baseline(accepted_path(settings))
-    named = settings.baseline
-    if named is not None and is_revision(named):
-        return _at_revision(open_revision(named, settings.root), settings, goldens)
+    baseline = settings.baseline
+    if baseline is not None and is_revision(baseline):
+        return _at_revision(open_revision(baseline, settings.root), settings, goldens, named)
     reviews = load_reviews(settings.path(settings.reviews))
-    if named == _NONE or (named is None and not settings.path(settings.accepted).exists()):
+    if baseline == _NONE or (baseline is None and not settings.path(settings.accepted).exists()):
         return Yardstick(reviews=reviews)
-    return Yardstick(base=load_base(settings.path(named or settings.accepted)), reviews=reviews)
+    return Yardstick(base=load_base(settings.path(baseline or settings.accepted)), reviews=reviews)
 
 
-def _at_revision(revision: Revision, settings: Settings, goldens: Sequence[Golden]) -> Yardstick:
+def _at_revision(
+    revision: Revision, settings: Settings, goldens: Sequence[Golden], named: Iterable[str]
+) -> Yardstick:
     """Everything by the settings of then: a change of them may not hide what they pointed at."""
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         folder = Path(name)
-        revision.export([_PROJECT], folder)
-        then = load_settings(folder)
-        files = {*then.golden, *(golden.path for golden in goldens)}
+        revision.export(sorted({_PROJECT, *INI_FILES}), folder)
+        ini, then = _written_settings(folder)
+        files = {*then.golden, *named, *(golden.path for golden in goldens)}
         revision.export(sorted(files), folder)
         old = _load_all(files, folder, revision)
         prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
@@ -98,11 +103,11 @@ def _at_revision(revision: Revision, settings: Settings, goldens: Sequence[Golde
             old_baseline=base,
             new_baseline=load_base(accepted) if accepted.exists() else None,
             old_settings=_lenient(then),
-            new_settings=_lenient(load_settings(settings.root)),
+            new_settings=_lenient(_written_settings(settings.root)[1]),
             reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
             lock_loosened=_broken_promises(prompts, folder, settings.root),
             baseline_path=settings.accepted,
-            settings_path=_PROJECT,
+            settings_path=ini or _PROJECT,
             reviews_path=settings.reviews,
         )
     return Yardstick(base=base, reviews=reviews, loosened=loosened)
@@ -115,10 +120,8 @@ def _baseline_of(revision: Revision, path: str) -> Run | None:
 
 def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:
     """The golden files of an exported revision; their prompts and data need not be there."""
-    there = [path for path in paths if (folder / path).exists()]
     try:
-        files = find_golden_files(there, folder) if there else []
-        return [load_golden(file, root=folder, stamps=False) for file in files]
+        return [load_golden(file, root=folder, stamps=False) for file in _find_files(paths, folder)]
     except GoldenError as error:
         raise RevisionError(f"at git:{revision.ref}: {error}") from None
 
@@ -126,15 +129,27 @@ def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Go
 def _all_now(settings: Settings, goldens: Sequence[Golden]) -> list[Golden]:
     """Every golden file of the working tree, those that were not selected included."""
     loaded = {golden.path: golden for golden in goldens}
-    there = [path for path in settings.golden if settings.path(path).exists()]
-    try:
-        files = find_golden_files(there, settings.root) if there else []
-    except GoldenError:  # the folder holds none any more
-        files = []
-    for file in files:
+    for file in _find_files(settings.golden, settings.root):
         golden = load_golden(file, root=settings.root)
         loaded.setdefault(golden.path, golden)
     return list(loaded.values())
+
+
+def _find_files(paths: Iterable[str], root: Path) -> list[Path]:
+    """The golden files of those paths that have any; a folder may hold none yet, or none any more."""
+    there = [path for path in paths if (root / path).is_file() or _holds_any(root / path)]
+    return find_golden_files(there, root) if there else []
+
+
+def _holds_any(folder: Path) -> bool:
+    names = [path.name.lower() for path in folder.iterdir()] if folder.is_dir() else []
+    return any(name.endswith((".yaml", ".yml")) and name[0] != "." for name in names)
+
+
+def _written_settings(root: Path) -> tuple[str, Settings]:
+    """What files say, and the name of the one that pytest reads, where it says something of ours."""
+    name, ini = read_ini(root)
+    return name if ini else "", load_settings(root, (name, ini))
 
 
 def _lenient(settings: Settings) -> Mapping[str, object]:
@@ -168,9 +183,12 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     except OSError as error:
         return f"nothing was accepted: {error.filename}: {error.strerror}", False
     taken = len(done.added) + len(done.edited)
-    told = f"{shown_path(path, settings.root)}: {taken} cases accepted, {len(done.kept)} kept"
+    cases = f"{taken} case{'' if taken == 1 else 's'}"
+    told = f"{shown_path(path, settings.root)}: {cases} accepted, {len(done.kept)} kept"
     if done.refused:
         told += f", {len(done.refused)} refused: {done.refused[0][0]}: {done.refused[0][1]}"
     if done.stale:
-        told += f"; {len(done.stale)} kept cases lack a metric or scored otherwise (llmops accept --all)"
+        told += (
+            f"; of the kept {len(done.stale)} lack a metric or were scored otherwise (llmops accept --all)"
+        )
     return told, True

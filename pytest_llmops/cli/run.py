@@ -41,6 +41,7 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
+    from pytest_llmops.golden.files import shown_path
     from pytest_llmops.reports.loosening import render_loosened
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
@@ -50,7 +51,8 @@ def _run(given: argparse.Namespace) -> int:
     settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
-    yardstick = find_yardstick(settings, goldens, accept=given.accept)
+    named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
+    yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     problems: list[str] = []
     runs = run_goldens(goldens, yardstick.base, settings, problems)
     judged = _Judged(known_fail=settings.known_failures == "fail")

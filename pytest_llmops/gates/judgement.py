@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite, suite_share
@@ -67,10 +67,12 @@ class Judge:
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """
         A verdict for each suite check of a file, in its order, over the results of its cases; then one for
-        each metric that no case checks itself and by which single cases fell.
+        each metric that no case checks itself and by which single cases fell. A file that is new to the
+        baseline is judged by its thresholds alone, as a new case is.
         """
-        if self.base is None:
-            return tuple(judge_suite(check, results) for check in golden.suite)
+        if not any(case.startswith(f"{golden.path}::") for case in self._before):
+            verdicts = tuple(judge_suite(check, results) for check in golden.suite)
+            return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
         from pytest_llmops.gates.changes import judge_single_cases
         from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
         from pytest_llmops.gates.looks import looks_taken
@@ -108,3 +110,8 @@ class Judge:
         base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
         self._before[result.case] = base
         return base
+
+
+def _told_as_new(verdict: Verdict) -> Verdict:
+    told = "the baseline has no case of this file"
+    return verdict if verdict.outcome == "error" else replace(verdict, advice=told)

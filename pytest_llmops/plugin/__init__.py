@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for _, told in MARKERS:
         config.addinivalue_line("markers", told)
     given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
-    if given and not config.getoption("llm_golden"):
+    if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import Session
 
         Session.of(config)  # a wrong flag is one message, and not an error of every test

@@ -32,6 +32,11 @@ def is_controller(config: pytest.Config) -> bool:
     return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 
+def is_joined(config: pytest.Config) -> bool:
+    """Whether this is a worker whose controller shares results, or a budget, with it."""
+    return _INPUT in getattr(config, "workerinput", ())
+
+
 def join(config: pytest.Config) -> tuple[SharedStore, Scorer]:
     """A worker's store and scorer, from what its controller told it."""
     given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it

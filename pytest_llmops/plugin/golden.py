@@ -16,7 +16,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.thresholds import tell_unscored
-from pytest_llmops.golden.files import find_golden_files
+from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
@@ -84,8 +84,12 @@ class GoldenPlugin:
             if problems:
                 raise GoldenError(problems)
             prompt_versions(list(goldens.values()), settings.root)  # a broken prompt file is told here
-            accept = config.getoption("llm_accept")
-            yardstick = find_yardstick(settings, list(goldens.values()), accept=accept)
+            yardstick = find_yardstick(
+                settings,
+                list(goldens.values()),
+                named=[shown_path(folder / path, config.rootpath) for path in paths],
+                accept=config.getoption("llm_accept"),
+            )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):

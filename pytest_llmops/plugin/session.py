@@ -14,7 +14,7 @@ import pytest
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.looks import Asking
 from pytest_llmops.plugin import written_settings
-from pytest_llmops.plugin.distribution import Controller, is_controller, is_worker, join
+from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
@@ -85,15 +85,17 @@ class Session:
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
             golden = config.getoption("llm_golden")  # else each test scores where it runs
-            if golden and is_worker(config):
-                session.store, session.scorer = join(config)
-            elif golden and is_controller(config):
+            store = None
+            if is_joined(config):
+                store, scorer = join(config)
+                session.scorer = scorer if golden else session.scorer
+            elif is_controller(config) and (golden or session.settings.budget):
                 controller = Controller.of(config)
                 config.pluginmanager.register(controller, "llmops-controller")
-                session.store = controller.store
+                store = controller.store
+            session.store = store if golden else None
             try:
-                ledger = session.store.ledger if session.store else None
-                session.budget = open_budget(session.settings, ledger)
+                session.budget = open_budget(session.settings, store.ledger if store else None)
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
             config.stash[_STASH] = session

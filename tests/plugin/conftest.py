@@ -6,7 +6,12 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import openai  # noqa: F401 - here and below: what is loaded already is not loaded by each `run_here`
 import pytest
+import scipy.stats  # noqa: F401
+import yaml  # noqa: F401
+
+import pytest_llmops.plugin.golden  # noqa: F401
 
 APP = """
     from pathlib import Path
@@ -58,6 +63,11 @@ class Project:
     def run(self, *arguments: str) -> pytest.RunResult:
         """In a process of its own, as a user's would be."""
         return self.pytester.runpytest_subprocess("--llm-golden", "-p", "no:cacheprovider", *arguments)
+
+    def run_here(self, *arguments: str) -> pytest.RunResult:
+        """In this process, which takes a tenth of the time; modules of the project are forgotten after."""
+        own = ("--llm-golden", "-p", "no:cacheprovider", "-W", "default")  # not the warnings that fail us
+        return self.pytester.runpytest_inprocess(*own, *arguments)
 
     def asked(self) -> list[str]:
         log = self.path / "asked.log"

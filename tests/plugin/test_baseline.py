@@ -29,12 +29,12 @@ def base(project):
     """A baseline of three repeats in which case 0 failed."""
     project.golden(GOLDEN)
     project.app(app(0))
-    project.run("--llm-repeats", "3", "--llm-out", "base.json")
+    project.run_here("--llm-repeats", "3", "--llm-out", "base.json")
     return project
 
 
 def test_the_same_app_holds_and_the_old_failure_is_known(base):
-    result = base.run("--llm-baseline", "base.json")
+    result = base.run_here("--llm-baseline", "base.json")
     result.assert_outcomes(passed=12, xfailed=1)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*12 passed, 1 failed, 0 regressed, 0 undecided, 0 error*"])
@@ -42,26 +42,26 @@ def test_the_same_app_holds_and_the_old_failure_is_known(base):
 
 def test_known_failures_can_fail_the_build(base):
     base.write("pytest.ini", "[pytest]\nllm_known_failures = fail\n")
-    base.run("--llm-baseline", "base.json").assert_outcomes(passed=12, failed=1)
+    base.run_here("--llm-baseline", "base.json").assert_outcomes(passed=12, failed=1)
 
 
 def test_a_case_that_fell_is_regressed_with_one_repeat(base):
     base.app(app(0, 5))
-    result = base.run("--llm-baseline", "base.json", "-k", "case")
+    result = base.run_here("--llm-baseline", "base.json", "-k", "case")
     result.assert_outcomes(passed=10, failed=1, xfailed=1)
     result.stdout.fnmatch_lines(["*case-5*", "*regressed *keywords >= 1: 0, baseline 1*"])
 
 
 def test_a_drop_over_the_suite_is_regressed(base):
     base.app(app(*range(9)))
-    result = base.run("--llm-baseline", "base.json", "-k", "suite")
+    result = base.run_here("--llm-baseline", "base.json", "-k", "suite")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*regressed *keywords mean >= 0.1: 0.25, baseline 0.9167*"])
 
 
 def test_what_failed_and_holds_now_is_fixed(base):
     base.app(app())
-    result = base.run("--llm-baseline", "base.json", "--llm-out", "run.json")
+    result = base.run_here("--llm-baseline", "base.json", "--llm-out", "run.json")
     result.assert_outcomes(passed=13)
     compared = base.pytester.run(
         Path(sys.executable).with_name("llmops"), "compare", "base.json", "run.json", "--format", "json"
@@ -75,43 +75,113 @@ def test_what_failed_and_holds_now_is_fixed(base):
 def test_a_small_run_says_that_it_cannot_tell(base):
     base.golden(GOLDEN.replace("max_drop: 0.05", "max_drop: 0.01"))
     base.app(app(0, 1))
-    result = base.run("--llm-baseline", "base.json", "-k", "suite")
+    result = base.run_here("--llm-baseline", "base.json", "-k", "suite")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 1 undecided, 0 error*"])
     base.write("pytest.ini", "[pytest]\nllm_undecided = fail\n")
-    assert base.run("--llm-baseline", "base.json", "-k", "suite").ret == 1
+    assert base.run_here("--llm-baseline", "base.json", "-k", "suite").ret == 1
 
 
 def test_a_case_that_left_the_golden_file_is_undecided(base):
     base.golden(
         GOLDEN.replace("  - {id: case-3, input: question 3, checks: {keywords: {all: [good]}}}\n", "")
     )
-    result = base.run("--llm-baseline", "base.json")
+    result = base.run_here("--llm-baseline", "base.json")
     result.stdout.fnmatch_lines(["*2 undecided*", "*in no golden file any more: *::case-3"])
     base.write("pytest.ini", "[pytest]\nllm_undecided = fail\n")
-    assert base.run("--llm-baseline", "base.json").ret == 1
+    assert base.run_here("--llm-baseline", "base.json").ret == 1
 
 
 def test_an_old_leak_is_no_excuse(project):
     project.app("def answer(question): return 'ann.lee@example.com'")
     project.golden("version: 1\napp: capitals:answer\ncases: [{id: a, input: x, checks: {pii_leak: none}}]\n")
-    project.run("--llm-repeats", "2", "--llm-out", "base.json")
-    result = project.run("--llm-baseline", "base.json")
+    project.run_here("--llm-repeats", "2", "--llm-out", "base.json")
+    result = project.run_here("--llm-baseline", "base.json")
     result.assert_outcomes(failed=1)
 
 
 def test_workers_give_the_same_verdicts(base):
     base.app(app(0, 5))
-    alone = base.run("--llm-baseline", "base.json")
+    alone = base.run_here("--llm-baseline", "base.json")
     together = base.run("--llm-baseline", "base.json", "-n", "2")
     assert alone.parseoutcomes() == together.parseoutcomes()
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"version": 99}', "[]"])
+BROKEN = [
+    "",
+    "{",
+    '{"version": 99}',
+    '{"version": 2, "kind": "baseline", "signature": {}, "cases": []}',
+    "[]",
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_baseline_is_one_message_and_stays_as_it_is(base, text):
     (base.path / "base.json").write_text(text)
-    result = base.run("--llm-baseline", "base.json")
+    result = base.run_here("--llm-baseline", "base.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*base.json: *"])
     result.stderr.no_fnmatch_line("*Traceback*")
     assert (base.path / "base.json").read_text() == text
+
+
+def test_a_baseline_that_was_cut_off_is_one_message(accepted):
+    whole = (accepted.path / "golden/baseline.json").read_bytes()
+    for length in range(1, len(whole) - 2, 97):
+        (accepted.path / "golden/baseline.json").write_bytes(whole[:length])
+        result = accepted.run_here()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        lines = [line for line in result.errlines if line.strip()]
+        assert len(lines) == 1
+        assert "baseline.json: " in lines[0]
+
+
+@pytest.fixture
+def accepted(base):
+    """The same as an accepted baseline."""
+    base.run_here("--llm-repeats", "3", "--llm-accept")
+    return base
+
+
+def test_an_accepted_baseline_is_compared_with_unless_somebody_says_otherwise(accepted):
+    accepted.app(app(0, 5))
+    accepted.run_here().assert_outcomes(passed=11, failed=1, xfailed=1)
+    accepted.run_here("--llm-baseline", "none").assert_outcomes(passed=11, failed=2)
+    accepted.write("pytest.ini", "[pytest]\nllm_baseline = none\n")
+    accepted.run_here().assert_outcomes(passed=11, failed=2)
+    accepted.run_here("--llm-baseline", "golden/baseline.json").assert_outcomes(
+        passed=11, failed=1, xfailed=1
+    )
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "golden", "golden/capitals.yaml"])
+def test_a_baseline_that_is_none_is_one_message(base, name):
+    result = base.run_here("--llm-baseline", name)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{name}: *"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_a_path_that_is_typed_starts_where_it_is_typed(base):
+    (base.path / "below").mkdir()
+    base.write("pytest.ini", "[pytest]\n")
+    base.environment.chdir(base.path / "below")
+    result = base.run_here("../golden", "--llm-baseline", "../base.json")
+    result.assert_outcomes(passed=12, xfailed=1)
+
+
+def test_a_baseline_from_a_run_of_another_app_is_told(base):
+    base.write("till.py", app(0))
+    result = base.run_here("--llm-baseline", "base.json", "--llm-app", "till:answer")
+    assert "since the baseline: app golden/capitals.yaml: capitals:answer → till:answer" in result.outlines
+    result.assert_outcomes(passed=12, xfailed=1)
+
+
+def test_what_else_differs_is_told(base):
+    base.golden(GOLDEN.replace("'>= 0.1'", "'>= 0.2'"))
+    result = base.run_here("--llm-baseline", "base.json")
+    assert "since the baseline: golden file golden/capitals.yaml changed" in result.outlines
+    base.golden(GOLDEN)
+    result = base.run_here("--llm-baseline", "base.json", "-k", "case-3")
+    result.stdout.no_fnmatch_line("since the baseline*")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.plugin.conftest import GOLDEN
+
 PROBE = """
 import socket, sys
 
@@ -34,3 +36,27 @@ def test_an_idle_plugin_costs_one_small_module(pytester):
     assert "llm" not in told.stdout.lower().replace("llmops", "")
     assert told.stderr == ""
     assert [path for path in sorted(pytester.path.iterdir()) if path.name != "__pycache__"] == before
+
+
+ENDS = """
+    import sys
+
+    def pytest_unconfigure(config):
+        heavy = {"numpy", "scipy", "statsmodels", "presidio_analyzer", "openai", "sacrebleu"}
+        with open("loaded.txt", "a") as file:
+            file.write(" ".join(sorted(heavy & set(sys.modules))) + "\\n")
+"""
+
+
+def test_a_golden_run_without_a_baseline_loads_no_statistics(project):
+    """Thresholds on cases and suite, repeats, a percentile: nothing of it needs numpy."""
+    project.write("conftest.py", ENDS)
+    suite = "suite: {keywords: {mean: '>= 0.5', max_drop: 0.1}, latency_s: {p95: '<= 60'}}\n"
+    project.golden(GOLDEN.replace("    cases:", f"    {suite}    cases:"))
+    for repeats in ("1", "3", "auto"):
+        result = project.run("-p", "no:xdist", "--llm-repeats", repeats, "--llm-budget", "5 calls")
+        assert result.ret == 0
+    assert (project.path / "loaded.txt").read_text() == "\n" * 3
+    project.run("-p", "no:xdist", "--llm-accept")
+    project.run("-p", "no:xdist")
+    assert "numpy" in (project.path / "loaded.txt").read_text()

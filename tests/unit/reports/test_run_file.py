@@ -26,6 +26,7 @@ from pytest_llmops.records import (
     ToolCall,
     Usage,
 )
+from pytest_llmops.reports.baseline_file import load_base
 from pytest_llmops.reports.run_file import load_run, write_run
 
 SCHEMA = json.loads(files("pytest_llmops.reports").joinpath("run.schema.json").read_text(encoding="utf-8"))
@@ -469,4 +470,4 @@ def test_little_is_needed(tmp_path):
 
 
 def test_load_run_is_public():
-    assert pytest_llmops.load_run is load_run
+    assert pytest_llmops.load_run is load_base

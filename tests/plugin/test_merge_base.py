@@ -1,0 +1,469 @@
+"""`--llm-baseline git:REF`: a change that loosens its own gate is listed and red, in real repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.gates.answers import digest
+from pytest_llmops.golden.reviews import Review, append_reviews
+from tests.plugin.varying import STEADY, Varying, golden_text, outcomes_of
+
+RED = "that is red, unless whoever runs the pipeline gives --llm-allow-loosening"
+MAIN = ("--llm-baseline", "git:main")
+FILE = "golden/capitals.yaml"
+BOUND = "the suite's bound on keywords mean is laxer"
+DROP = "the suite tolerates a larger drop of keywords mean"
+CHECKED = "{keywords: {all: [good]}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A branch of one commit, on top of `main` with golden files and an accepted baseline."""
+
+    varying: Varying
+
+    @property
+    def path(self) -> Path:
+        return self.varying.path
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.path, capture_output=True, text=True, check=True)  # noqa: S603, S607
+        return done.stdout
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def change(self, old: str, new: str, file: str = "golden/capitals.yaml") -> None:
+        """An edit in the branch; it must have something to edit."""
+        before = (self.path / file).read_text()
+        assert old in before
+        (self.path / file).write_text(before.replace(old, new))
+        self.commit("a change")
+
+    def ask(self, *arguments: str, against: tuple[str, ...] = MAIN) -> pytest.RunResult:
+        return self.varying.ask(*against, *arguments)
+
+    def listed(self, result: pytest.RunResult) -> list[str]:
+        """What the summary lists as looser."""
+        lines = result.outlines
+        heads = [at for at, line in enumerate(lines) if line.startswith("this change loosens its own gate")]
+        if not heads:
+            return []
+        rest = lines[heads[0] + 1 :]
+        return [line.strip() for line in rest[: next(at for at, line in enumerate(rest) if line[0] != " ")]]
+
+
+@pytest.fixture
+def repository(project):
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        project.environment.delenv(name)
+    project.environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    project.environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        project.environment.setenv(f"GIT_{who}_NAME", "Ada")
+        project.environment.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    project.app(STEADY)
+    project.golden(golden_text(4))
+    project.write(".gitignore", "asked/\n.llmops/\n__pycache__/\n*.json\n!golden/*.json\nbroken-*\n")
+    project.write("pyproject.toml", "[tool.pytest-llmops]\nundecided = 'fail'\n[tool.pytest.ini_options]\n")
+    repository = Repository(Varying(project))
+    repository.git("init", "--quiet", "--initial-branch=main")
+    repository.varying.ask("--llm-accept", "--llm-repeats", "2")
+    repository.commit("the beginning")
+    repository.git("switch", "--quiet", "--create", "branch")
+    return repository
+
+
+def test_an_honest_change_is_compared_and_nothing_is_listed(repository):
+    repository.change("VARIES = False", "VARIES = bool(0)", "capitals.py")
+    result = repository.ask()
+    assert result.ret == 0
+    assert repository.listed(result) == []
+    repository.varying.break_case(2)
+    result = repository.ask()
+    assert outcomes_of(result)["regressed"] == 1
+    result.stdout.fnmatch_lines(["*case-2*", "*regressed *"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "listed"),
+    [
+        (
+            "{mean: '>= 0.5', max_drop: 0.05}",
+            "{mean: '>= 0.4', max_drop: 0.05}",
+            f"{FILE}: {BOUND} (before: keywords mean >= 0.5, now: keywords mean >= 0.4)",
+        ),
+        (
+            "max_drop: 0.05",
+            "max_drop: 0.5",
+            f"{FILE}: {DROP} (before: max_drop 0.05, now: max_drop 0.5)",
+        ),
+        (
+            f"  - {{id: case-2, input: question 2, checks: {CHECKED}}}\n",
+            "",
+            f"{FILE}: case-2: the case was removed",
+        ),
+        (
+            f"question 1, checks: {CHECKED}",
+            "question 1",
+            f"{FILE}:6: case-1: no longer checks keywords (before: keywords >= 1)",
+        ),
+        (
+            "question 3, checks: {keywords: {all: [good]}}",
+            "question 3, checks: {keywords: {all: [good], min: 0.5}}",
+            f"{FILE}:8: case-3: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
+        ),
+        (
+            "question 0",
+            "question 20",
+            f"{FILE}:5: case-0: no longer asks the same: input changed",
+        ),
+    ],
+)
+def test_a_golden_file_that_asks_for_less_is_listed_and_red(repository, old, new, listed):
+    repository.change(old, new)
+    result = repository.ask("-k", "case-3 or suite")
+    assert repository.listed(result) == [listed]
+    assert result.ret == 1
+    assert RED in result.outlines
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mean: '>= 0.5'", "mean: '>= 0.9'"),
+        ("max_drop: 0.05", "max_drop: 0.01"),
+        ("all: [good]", "all: [good, goo]"),
+        ("cases:\n", f"cases:\n  - {{id: case-9, input: question 9, checks: {CHECKED}}}\n"),
+    ],
+    ids=["threshold", "max_drop", "keywords", "case"],
+)
+def test_what_asks_for_more_is_not_listed(repository, old, new):
+    repository.change(old, new)
+    result = repository.ask()
+    assert repository.listed(result) == []
+    assert RED not in result.outlines
+
+
+def test_a_rewritten_baseline_is_listed_and_not_used(repository):
+    repository.varying.break_case(2)
+    repository.varying.baseline.unlink()
+    repository.varying.ask("--llm-accept", "--llm-repeats", "2")
+    repository.commit("what is low cannot fall")
+    result = repository.ask()
+    (told,) = repository.listed(result)
+    assert told.startswith(
+        f"golden/baseline.json: {FILE}::case-2: keywords in the baseline was recorded again"
+    )
+    assert told.endswith("with worse scores (before: 1 over 2 repeats, now: 0 over 2 repeats)")
+    assert outcomes_of(result)["regressed"] == 1
+    assert result.ret == 1
+
+
+def test_a_baseline_that_was_removed_is_listed_and_used(repository):
+    repository.git("rm", "--quiet", "golden/baseline.json")
+    repository.commit("no baseline, no drop")
+    repository.varying.break_case(2)
+    result = repository.ask()
+    assert repository.listed(result) == ["golden/baseline.json: the baseline was removed"]
+    assert outcomes_of(result)["regressed"] == 1
+
+
+def review(verdict: str = "good") -> Review:
+    return Review(
+        case="golden/capitals.yaml::case-1",
+        input_hash="",
+        answer=digest("good"),
+        verdict=verdict,  # type: ignore[arg-type]
+        who="ada",
+        when="2026-01-31T09:15:00Z",
+    )
+
+
+def test_a_log_of_reviews_may_grow_and_not_change(repository):
+    log = repository.path / "golden" / "reviews.jsonl"
+    repository.git("switch", "--quiet", "main")
+    append_reviews(log, [review()], lock=repository.path / ".llmops" / "lock")
+    repository.commit("a review")
+    repository.git("switch", "--quiet", "--create", "other")
+    append_reviews(log, [review()], lock=repository.path / ".llmops" / "lock")
+    repository.commit("another review")
+    assert repository.listed(repository.ask()) == []
+    log.unlink()
+    append_reviews(log, [review("bad")], lock=repository.path / ".llmops" / "lock")
+    repository.commit("a log of one's own")
+    result = repository.ask()
+    told = "golden/reviews.jsonl: the log of reviews is not the old one, continued"
+    assert repository.listed(result) == [told]
+    assert result.ret == 1
+
+
+def test_reviews_of_main_count_and_those_of_the_change_do_not(repository):
+    run = json.loads((repository.path / ".llmops/runs/last.json").read_text())
+    asked = {each["case"]: each["input_hash"] for each in run["results"]}
+    log, lock = repository.path / "golden" / "reviews.jsonl", repository.path / ".llmops" / "lock"
+
+    def review_bad(case: str) -> None:
+        item = f"{FILE}::{case}"
+        append_reviews(log, [replace(review("bad"), case=item, input_hash=asked[item])], lock=lock)
+        repository.commit(f"a review of {case}")
+
+    repository.git("switch", "--quiet", "main")
+    review_bad("case-1")
+    repository.git("switch", "--quiet", "--create", "reviewed")
+    review_bad("case-2")
+    result = repository.ask("-k", "case")
+    assert outcomes_of(result) == {"passed": 3, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
+    result.stdout.fnmatch_lines(["FAILED golden/capitals.yaml::case-1*"])
+    assert outcomes_of(repository.varying.ask("-k", "case"))["failed"] == 2
+
+
+PYPROJECT = "[tool.pytest-llmops]\n{}\n[tool.pytest.ini_options]\n"
+INI = "[pytest]\n{}\n"
+OPTIONS = "[tool.pytest.ini_options]\n{}\n"
+TOX = "[tox]\n[pytest]\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "before", "after", "what"),
+    [
+        ("pyproject.toml", PYPROJECT, "undecided = 'fail'", "undecided = 'warn'", "undecided"),
+        ("pyproject.toml", PYPROJECT, "repeats = 3", "repeats = 2", "repeats"),
+        ("pyproject.toml", PYPROJECT, "", "known_failures = 'pass'", "known_failures"),
+        ("pytest.ini", INI, "llm_undecided = fail", "llm_undecided = pass", "undecided"),
+        ("pytest.ini", INI, "# no doubt:\nllm_undecided = fail", "", "undecided"),
+        ("tox.ini", TOX, "llm_repeats = 4", "llm_repeats = 1", "repeats"),
+        (
+            "pyproject.toml",
+            OPTIONS,
+            "llm_known_failures = 'fail'",
+            "llm_known_failures = 'warn'",
+            "known_failures",
+        ),
+    ],
+)
+def test_a_setting_that_lets_more_pass_is_listed(repository, file, text, before, after, what):  # noqa: PLR0913, PLR0917
+    repository.git("switch", "--quiet", "main")
+    repository.git("rm", "--quiet", "pyproject.toml")
+    (repository.path / file).write_text(text.format(before))
+    repository.commit("settings")
+    repository.git("switch", "--quiet", "--create", "laxer")
+    (repository.path / file).write_text(text.format(after))
+    repository.commit("other settings")
+    (told,) = repository.listed(repository.ask())
+    assert told.startswith(f"{file}: the setting {what} asks for less (before: {what} ")
+
+
+MOVED = {
+    "pyproject.toml": (
+        "[tool.pytest-llmops]\ngolden = ['{}/']\n[tool.pytest.ini_options]\n",
+        "golden",
+        "evals",
+    ),
+    "pytest.ini": ("[pytest]\nllm_golden = {}/\n", "evals", "other"),
+}
+
+
+@pytest.mark.parametrize("file", MOVED)
+def test_golden_files_that_are_no_longer_named_are_removed_ones(repository, file):
+    """A case cannot be hidden by another place for golden files."""
+    text, old, new = MOVED[file]
+    repository.git("switch", "--quiet", "main")
+    repository.git("mv", FILE, "capitals.yaml")
+    repository.git("rm", "--quiet", "golden/baseline.json")
+    (repository.path / old).mkdir(exist_ok=True)
+    repository.git("mv", "capitals.yaml", f"{old}/capitals.yaml")
+    (repository.path / file).write_text(text.format(old))
+    repository.commit("golden files")
+    repository.git("switch", "--quiet", "--create", "moved")
+    (repository.path / new).mkdir()
+    (repository.path / new / "capitals.yaml").write_text(golden_text(3))
+    (repository.path / file).write_text(text.format(new))
+    repository.commit("golden files elsewhere")
+    result = repository.ask()
+    assert repository.listed(result) == [
+        f"{old}/capitals.yaml: the golden file was removed (before: 4 cases)"
+    ]
+    assert result.ret == 1
+    repository.git("rm", "--quiet", f"{old}/capitals.yaml")
+    repository.commit("and it is gone")
+    assert len(repository.listed(repository.ask())) == 1
+
+
+@pytest.mark.parametrize("named", ["evals", "evals/", "./evals/../evals"])
+def test_a_file_that_was_removed_from_a_folder_that_the_pipeline_names(repository, named):
+    repository.git("switch", "--quiet", "main")
+    for name in ("a", "b"):
+        repository.varying.project.write(f"evals/{name}.yaml", golden_text(2))
+    repository.commit("more golden files")
+    repository.git("switch", "--quiet", "--create", "fewer")
+    repository.git("rm", "--quiet", "evals/b.yaml")
+    repository.commit("fewer golden files")
+    result = repository.ask(named)
+    assert repository.listed(result) == ["evals/b.yaml: the golden file was removed (before: 2 cases)"]
+    told = llmops(repository, named, "--baseline", "git:main").stdout
+    assert "evals/b.yaml: the golden file was removed" in told
+
+
+def test_a_folder_that_held_no_golden_file_yet_is_no_mistake(repository):
+    repository.git("switch", "--quiet", "main")
+    repository.varying.project.write("evals/README.md", "to come")
+    repository.commit("a folder")
+    repository.git("switch", "--quiet", "--create", "first")
+    repository.varying.project.write("evals/a.yaml", golden_text(2))
+    repository.commit("a first golden file")
+    result = repository.ask("evals")
+    assert (result.ret, repository.listed(result)) == (0, [])
+
+
+@pytest.fixture
+def looser(repository):
+    repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
+    return repository
+
+
+def test_whoever_runs_the_pipeline_may_allow_it(looser):
+    allowed = looser.ask("--llm-allow-loosening")
+    assert allowed.ret == 0
+    assert len(looser.listed(allowed)) == 1
+    assert RED not in allowed.outlines
+    before = os.environ["PYTEST_ADDOPTS"]
+    looser.varying.project.environment.setenv("PYTEST_ADDOPTS", f"{before} --llm-allow-loosening")
+    assert looser.ask().ret == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", INI.format("addopts = --llm-allow-loosening")),
+        ("pyproject.toml", PYPROJECT.format("undecided = 'fail'") + "addopts = '--llm-allow-loosening'\n"),
+    ],
+)
+def test_the_repository_may_not(looser, file, text):
+    looser.varying.project.write(file, text)
+    looser.commit("let me")
+    result = looser.ask()
+    assert result.ret == 1
+    assert RED in result.outlines
+
+
+def test_with_workers_it_is_listed_once_and_red(looser):
+    result = looser.varying.ask(*MAIN, workers=2)
+    assert result.ret == 1
+    assert len(looser.listed(result)) == 1
+    assert result.outlines.count(RED) == 1
+
+
+def test_it_is_red_whatever_was_selected(looser):
+    looser.varying.project.write("tests/test_it.py", "def test_it(): pass\n")
+    result = looser.ask("golden", "tests", "-k", "test_it")
+    assert result.parseoutcomes() == {"passed": 1, "deselected": 5}
+    assert result.ret == 1
+
+
+def llmops(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("llmops")), "run", "--concurrency", "1", *arguments]
+    repository.varying.start_over()
+    return subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def test_llmops_run_lists_it_too(looser):
+    done = llmops(looser, "--baseline", "git:main")
+    assert done.returncode == 1
+    assert "this change loosens its own gate in 1 place:" in done.stdout
+    assert RED.replace("--llm-", "--") in done.stdout
+    assert llmops(looser, "--baseline", "git:main", "--allow-loosening").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("ref", "workers", "told"),
+    [
+        ("git:mian", 0, "*git:mian: the repository at * has no such revision. Did you mean 'main'?*"),
+        ("git:mian", 2, "*git:mian: the repository at * has no such revision. Did you mean 'main'?*"),
+        ("git:", 0, "*names no revision*"),
+        ("git:--help", 0, "*names no revision*"),
+    ],
+)
+def test_a_revision_that_is_none_is_one_line(repository, ref, workers, told):
+    result = repository.varying.ask("--llm-baseline", ref, workers=workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [line for line in result.errlines if line.strip()]
+    assert len(lines) == 1
+    result.stderr.fnmatch_lines([told])
+    assert not (repository.path / "asked").exists()
+
+
+def test_without_a_repository_it_is_one_line(project):
+    project.app(STEADY)
+    project.golden(golden_text(1))
+    project.environment.setenv("GIT_CEILING_DIRECTORIES", str(project.path.parent))
+    result = project.run_here(*MAIN)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*lies in no git repository*"])
+
+
+def test_git_sees_no_trace_of_it(looser):
+    (looser.path / "golden" / "capitals.yaml").write_text(golden_text(4))
+    (looser.path / "untracked.txt").write_text("")
+    looser.git("add", "golden/capitals.yaml")
+    (looser.path / "capitals.py").write_text(STEADY + "\n    # edited\n")
+    (looser.path / "capitals.py").write_text(
+        (looser.path / "capitals.py").read_text().replace("\n    ", "\n")
+    )
+    before = looser.git("status", "--porcelain"), looser.git("stash", "list"), looser.git("rev-parse", "HEAD")
+    looser.ask("--llm-out", "run.json")
+    after = looser.git("status", "--porcelain"), looser.git("stash", "list"), looser.git("rev-parse", "HEAD")
+    assert after == before
+    assert before[0] != ""
+
+
+def test_what_main_did_since_is_not_this_changes_doing(repository):
+    repository.change("VARIES = False", "VARIES = bool(0)", "capitals.py")
+    repository.git("switch", "--quiet", "main")
+    repository.change("mean: '>= 0.5'", "mean: '>= 0.9'")
+    repository.git("switch", "--quiet", "branch")
+    result = repository.ask()
+    assert repository.listed(result) == []
+    assert result.ret == 0
+
+
+def test_a_baseline_of_the_branch_is_accepted_into_the_working_tree(repository):
+    repository.change("cases:\n", f"cases:\n  - {{id: case-9, input: question 9, checks: {CHECKED}}}\n")
+    result = repository.ask("--llm-accept")
+    assert "golden/baseline.json: 1 case accepted, 4 kept" in result.outlines
+    cases = [each["case"] for each in json.loads(repository.varying.baseline.read_text())["cases"]]
+    assert cases == [f"golden/capitals.yaml::case-{number}" for number in (0, 1, 2, 3, 9)]
+    assert repository.git("show", "main:golden/baseline.json").count("case-") == 4
+    assert repository.git("status", "--porcelain") == " M golden/baseline.json\n"
+
+
+def test_where_main_has_no_baseline_there_is_nothing_to_compare_and_nothing_to_loosen(repository):
+    repository.git("switch", "--quiet", "--orphan", "fresh")
+    repository.git("checkout", "--quiet", "branch", "--", ".")
+    repository.git("rm", "--quiet", "--cached", "-r", "golden")
+    repository.git("commit", "--quiet", "--message", "an app alone")
+    repository.git("switch", "--quiet", "--create", "gate")
+    repository.commit("a gate")
+    repository.varying.break_case(2)
+    result = repository.ask(against=("--llm-baseline", "git:fresh"))
+    assert repository.listed(result) == []
+    assert outcomes_of(result) == {"passed": 4, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
+
+
+def test_a_golden_file_that_was_broken_there_is_one_line(repository):
+    repository.git("switch", "--quiet", "main")
+    repository.change("cases:\n", "cases:\n  - {id: case-0, input: twice}\n")
+    repository.git("switch", "--quiet", "--create", "mended")
+    repository.change("  - {id: case-0, input: twice}\n", "")
+    result = repository.ask()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*at git:main: golden/capitals.yaml:6: *"])
+    result.stderr.no_fnmatch_line("*Traceback*")

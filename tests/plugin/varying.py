@@ -1,0 +1,105 @@
+"""A project whose app misses one answer in ten, by the case and by how often it was asked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest  # noqa: TC002 - a dataclass reads its annotations
+
+from tests.plugin.conftest import Project
+
+APP = """
+    import os
+    from pathlib import Path
+
+    VARIES = True
+
+    def answer(question):
+        number = int(question.split()[1])
+        log = Path("asked") / str(number)  # one worker does a case, so that nobody else writes here
+        log.parent.mkdir(exist_ok=True)
+        with log.open("ab") as asked:
+            asked.write(b".")
+            nth = asked.tell() - 1
+        if Path(f"broken-{number}").exists():
+            return f"bad {nth}" if VARIES else "bad"
+        if Path(f"deadly-{number}-{nth}").exists():
+            Path(f"deadly-{number}-{nth}").unlink()
+            os._exit(9)
+        return "bad" if VARIES and (number + nth) % 10 == 3 else "good"
+"""
+STEADY = APP.replace("VARIES = True", "VARIES = False")
+IN_TURN = ("--llm-concurrency", "1")
+"""A case's repeats one after the other, so that the app knows each by its count."""
+
+
+def golden_text(cases: int = 12, head: str = "", **own: str) -> str:
+    lines = "".join(
+        f"  - {{id: case-{number}, input: question {number}, checks: {{keywords: {{all: [good]}}}}"
+        f"{own.get(f'case_{number}', '')}}}\n"
+        for number in range(cases)
+    )
+    suite = "suite: {keywords: {mean: '>= 0.5', max_drop: 0.05}}\n"
+    return f"version: 1\napp: capitals:answer\n{head}{suite}cases:\n{lines}"
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """The project, and what was asked of its app in the last run."""
+
+    project: Project
+    cases: int = 12
+
+    @property
+    def path(self) -> Path:
+        return self.project.path
+
+    @property
+    def baseline(self) -> Path:
+        return self.path / "golden" / "baseline.json"
+
+    def start_over(self) -> None:
+        """Let the app forget how often it was asked."""
+        shutil.rmtree(self.path / "asked", ignore_errors=True)
+
+    def ask(self, *arguments: str, workers: int = 0, timeout_s: float = 100) -> pytest.RunResult:
+        """A run from the start; in this process unless there are workers."""
+        self.start_over()
+        if not workers:
+            return self.project.run_here(*IN_TURN, *arguments)
+        return self.project.pytester.runpytest_subprocess(
+            "--llm-golden",
+            "-p",
+            "no:cacheprovider",
+            *IN_TURN,
+            "-n",
+            str(workers),
+            *arguments,
+            timeout=timeout_s,
+        )
+
+    def asked(self) -> dict[int, int]:
+        return {int(log.name): log.stat().st_size for log in sorted((self.path / "asked").iterdir())}
+
+    def break_case(self, *numbers: int) -> None:
+        for number in numbers:
+            (self.path / f"broken-{number}").touch()
+
+
+def outcomes_of(result: pytest.RunResult) -> Counter[str]:
+    """The counts of the summary line."""
+    (line,) = [line for line in result.outlines if " undecided, " in line and " regressed, " in line]
+    return Counter({name: int(count) for count, name in (each.split(" ") for each in line.split(", "))})
+
+
+def scores_in(path: Path) -> dict[str, list[tuple[str, int, float]]]:
+    """Case to (metric, repeat, value) of a run file, in its order."""
+    run = json.loads(path.read_text())
+    return {
+        each["case"]: [(score["metric"], score["repeat"], score["value"]) for score in each["scores"]]
+        for each in run["results"]
+    }

@@ -1,0 +1,294 @@
+"""What a run is held against, by what the settings name; and where what is accepted goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError
+from pytest_llmops.golden import load_golden
+from pytest_llmops.golden.reviews import Review, append_reviews
+from pytest_llmops.prompts.files import find_prompts
+from pytest_llmops.prompts.lock import lock_prompts
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score
+from pytest_llmops.reports.baseline_file import load_baseline, write_baseline
+from pytest_llmops.reports.run_file import write_run
+from pytest_llmops.settings import Settings, load_settings
+from pytest_llmops.yardstick import (
+    Yardstick,
+    accept_into_baseline,
+    accepted_path,
+    find_yardstick,
+)
+
+GOLDEN = "version: 1\ncases: [{id: a, input: hello, checks: {keywords: {all: [hi]}}}]\n"
+PROMPT = "---\nname: planner\nversion: {}\nkind: planner\n---\n{}\n"
+REVIEW = Review(
+    case="golden/shop.yaml::a",
+    input_hash="",
+    answer="0" * 16,
+    verdict="good",
+    who="ada",
+    when="2026-01-31T09:15:00Z",
+)
+
+
+def run_of(value: float = 1.0, *, case: str = "a", **signature: str) -> Run:
+    result = CaseResult(
+        case=f"golden/shop.yaml::{case}",
+        input_hash="",
+        outputs=(Output(text="hi"),),
+        scores=(Score(metric="keywords", value=value, signature="keywords|v1"),),
+    )
+    return Run(signature={"golden:golden/shop.yaml": "aa", **signature}, results=(result,))
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden/shop.yaml").write_text(GOLDEN)
+    return tmp_path
+
+
+def goldens(root: Path):
+    return [load_golden(path, root=root) for path in sorted((root / "golden").glob("*.yaml"))]
+
+
+def find(root: Path, baseline: str | None = None, **options) -> Yardstick:
+    return find_yardstick(replace(load_settings(root), baseline=baseline), goldens(root), **options)
+
+
+def value_of(yardstick: Yardstick) -> float | None:
+    return yardstick.base.results[0].scores[0].value if yardstick.base else None
+
+
+def test_nothing_was_accepted_yet(root):
+    assert find(root) == Yardstick()
+
+
+def test_the_accepted_baseline_is_the_yardstick_unless_another_is_named(root):
+    write_baseline(run_of(1.0), root / "golden/baseline.json")
+    write_baseline(run_of(0.5), root / "other.json")
+    write_run(run_of(0.25), root / "run.json")
+    values = {name: value_of(find(root, name)) for name in (None, "other.json", "run.json", "none")}
+    assert values == {None: 1.0, "other.json": 0.5, "run.json": 0.25, "none": None}
+
+
+def test_reviews_are_read_with_and_without_a_baseline(root):
+    append_reviews(root / "golden/reviews.jsonl", [REVIEW], lock=root / "lock")
+    assert find(root).reviews == find(root, "none").reviews == (REVIEW,)
+    (root / "golden/reviews.jsonl").write_text("{")
+    with pytest.raises(ReviewError):
+        find(root, "none")
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "golden", "golden/shop.yaml"])
+def test_what_is_no_baseline_is_told(root, name):
+    with pytest.raises(RunFileError, match=name):
+        find(root, name)
+
+
+def test_what_differs_is_told_of_a_run_with_a_baseline(root):
+    write_baseline(run_of(app="old"), root / "golden/baseline.json")
+    seen, *differs = find(root).describe(run_of(app="new"), Settings())
+    assert seen.startswith("baseline: 1 case, ")
+    assert differs == ["since the baseline: app: old → new"]
+    assert find(root, "none").describe(run_of(app="new"), Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "path"),
+    [
+        (None, "kept.json"),
+        ("none", "kept.json"),
+        ("git:origin/main", "kept.json"),
+        ("other.json", "other.json"),
+        ("/elsewhere/base.json", "/elsewhere/base.json"),
+    ],
+)
+def test_what_is_accepted_goes_where_it_is_compared_or_to_the_accepted_baseline(root, baseline, path):
+    settings = Settings(root=root, baseline=baseline, accepted="kept.json")
+    assert accepted_path(settings) == root / path
+
+
+def test_accepting_tells_what_was_taken(root):
+    settings = Settings(root=root)
+    assert accept_into_baseline(run_of(), settings) == ("golden/baseline.json: 1 case accepted, 0 kept", True)
+    assert accept_into_baseline(run_of(0.5), settings) == (
+        "golden/baseline.json: 0 cases accepted, 1 kept",
+        True,
+    )
+    assert load_baseline(root / "golden/baseline.json").results[0].scores[0].value == 1.0
+    broken = run_of(case="b").results[0]
+    broken = replace(broken, failures=(Failure(metric="", stage="app", error="boom"),))
+    stale = replace(run_of().results[0], scores=(Score(metric="keywords", value=1, signature="keywords|v2"),))
+    told, done = accept_into_baseline(replace(run_of(), results=(stale, broken)), settings)
+    assert done
+    assert told == (
+        "golden/baseline.json: 0 cases accepted, 1 kept, "
+        "1 refused: golden/shop.yaml::b: repeat 0: the app: boom; "
+        "of the kept 1 lack a metric or were scored otherwise (llmops accept --all)"
+    )
+
+
+def test_accepting_what_cannot_be_is_told_and_leaves_the_file(root):
+    path = root / "golden/baseline.json"
+    write_baseline(run_of(), path)
+    before = path.read_bytes()
+    told, done = accept_into_baseline(replace(run_of(), results=()), Settings(root=root))
+    assert (told, done) == ("nothing was accepted: the run has no result; nothing was accepted", False)
+    assert path.read_bytes() == before
+    path.write_text("{")
+    told, done = accept_into_baseline(run_of(), Settings(root=root))
+    assert told.startswith("nothing was accepted: ")
+    assert not done
+    told, done = accept_into_baseline(run_of(), Settings(root=root, accepted="golden/shop.yaml/base.json"))
+    assert told.startswith("nothing was accepted: ")
+    assert not done
+
+
+def test_a_baseline_that_nothing_can_be_taken_into_is_told_beforehand(root):
+    (root / "golden/baseline.json").write_text("{")
+    write_run(run_of(), root / "run.json")
+    find(root, "none")
+    for name in (None, "none", "run.json"):
+        with pytest.raises(RunFileError):
+            find(root, name, accept=True)
+
+
+class Repository:
+    """A project in git, with what it holds committed on `main`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True)  # noqa: S603, S607
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "a commit")
+
+
+@pytest.fixture
+def repository(root, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    write_baseline(run_of(1.0), root / "golden/baseline.json")
+    append_reviews(root / "golden/reviews.jsonl", [REVIEW], lock=root / ".git-ignored")
+    repository = Repository(root)
+    repository.commit()
+    return repository
+
+
+def places(root: Path, **options) -> list[tuple[str, str]]:
+    return [(each.place, each.what) for each in find(root, "git:main", **options).loosened]
+
+
+def test_baseline_and_reviews_are_those_of_the_revision(root, repository):
+    repository.git("switch", "--quiet", "--create", "branch")
+    write_baseline(run_of(1.0, case="b"), root / "golden/baseline.json")
+    append_reviews(root / "golden/reviews.jsonl", [replace(REVIEW, who="bob")], lock=root / "lock")
+    repository.commit()
+    yardstick = find(root, "git:main")
+    assert yardstick.base.results[0].case == "golden/shop.yaml::a"
+    assert yardstick.reviews == (REVIEW,)
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_working_tree_that_says_the_same_loosens_nothing(root):
+    assert find(root, "git:HEAD").loosened == ()
+    (root / "golden/shop.yaml").write_text(GOLDEN.replace("hi]", "hi, ho]"))
+    assert places(root) == []
+
+
+@pytest.mark.usefixtures("repository")
+def test_what_was_never_committed_counts_as_well(root):
+    (root / "golden/shop.yaml").write_text("version: 1\ncases: [{id: a, input: hello}]\n")
+    assert places(root) == [("golden/shop.yaml:2", "no longer checks keywords")]
+
+
+def test_files_that_were_not_selected_are_compared_too(root, repository):
+    repository.write(**{"golden/more.yaml": GOLDEN})
+    repository.commit()
+    (root / "golden/more.yaml").write_text(GOLDEN.replace("id: a", "id: b"))
+    settings = replace(load_settings(root), baseline="git:main")
+    selected = [load_golden(root / "golden/shop.yaml", root=root)]
+    found = find_yardstick(settings, selected).loosened
+    assert [(each.place, each.case) for each in found] == [("golden/more.yaml", "golden/more.yaml::a")]
+
+
+def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, repository):
+    other = "[tool.pytest-llmops]\naccepted = 'quality/base.json'\nreviews = 'quality/log.jsonl'\n"
+    repository.git("switch", "--quiet", "--create", "branch")
+    repository.write(**{"pyproject.toml": other})
+    write_baseline(run_of(0.0), root / "quality/base.json")
+    yardstick = find(root, "git:main")
+    assert value_of(yardstick) == 1.0
+    assert [each.place for each in yardstick.loosened] == ["quality/base.json", "quality/log.jsonl"]
+
+
+def test_a_prompt_that_broke_its_promise_is_seen_through_a_new_lock(root, repository):
+    def lock() -> None:
+        lock_prompts(["prompts"], root, find_prompts(["prompts"], root))
+
+    repository.write(
+        **{
+            "prompts/planner.md": PROMPT.format("2.0.0", "Plan."),
+            "golden/shop.yaml": GOLDEN.replace("cases", "prompts: [prompts]\ncases"),
+        }
+    )
+    lock()
+    repository.commit()
+    assert places(root) == []
+    repository.write(**{"prompts/planner.md": PROMPT.format("1.0.0", "Plan otherwise.")})
+    lock()
+    ((place, what),) = places(root)
+    assert place == "prompts.lock"
+    assert "prompts/planner.md" in what
+    assert "planner" in what
+
+
+@pytest.mark.parametrize("text", ["cases: [\n", "version: 1\ncases: [{id: a}]\n"])
+def test_a_golden_file_that_was_broken_then_is_told_with_its_revision(root, repository, text):
+    repository.write(**{"golden/shop.yaml": text})
+    repository.commit()
+    (root / "golden/shop.yaml").write_text(GOLDEN)
+    with pytest.raises(RevisionError, match=r"at git:main: golden/shop\.yaml:"):
+        find(root, "git:main")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("golden/baseline.json", "{"), ("golden/reviews.jsonl", "{}\n"), ("pyproject.toml", "[tool")],
+)
+def test_whatever_else_was_broken_then_is_one_error(root, repository, name, text):
+    before = (root / name).read_text() if (root / name).exists() else None
+    repository.write(**{name: text})
+    repository.commit()
+    (root / name).unlink() if before is None else (root / name).write_text(before)
+    with pytest.raises(LLMOpsError):
+        find(root, "git:main")
+
+
+def test_an_empty_folder_among_those_of_the_settings_hides_no_other(root, repository):
+    repository.write(**{"pyproject.toml": "[tool.pytest-llmops]\ngolden = ['golden/', 'evals/']\n"})
+    repository.write(**{"evals/note.md": "to come"})
+    repository.commit()
+    assert find_yardstick(replace(load_settings(root), baseline="git:main"), []).loosened == ()
