@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = {"none": 0, "drift": 1, "open": 2}
 _BROKEN = 3
-_REVIEWS = "golden/reviews.jsonl"
 _CANARIES = "20"
 
 
@@ -24,7 +23,9 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("base", metavar="BASE.json")
     parser.add_argument("new", metavar="NEW.json")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--reviews", metavar="FILE", help=f"what people said of answers; default: {_REVIEWS}")
+    parser.add_argument(
+        "--reviews", metavar="FILE", help="what people said of answers; default: golden/reviews.jsonl"
+    )
     parser.add_argument(
         "--canary",
         metavar="N",
@@ -74,10 +75,11 @@ def _count(given: str | None) -> int:
 
 def _find_reviews(given: str | None) -> Path:
     from pytest_llmops.errors import ReviewError
-    from pytest_llmops.settings import find_root
+    from pytest_llmops.settings import find_root, load_settings
 
     if given is None:
-        return find_root(Path.cwd()) / _REVIEWS
+        settings = load_settings(find_root(Path.cwd()))
+        return settings.path(settings.reviews)
     path = Path.cwd() / given
     if not path.is_file():
         raise ReviewError(f"{given}: there is no such file; reviews are made with: llmops review NEW.json")

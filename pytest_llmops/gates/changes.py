@@ -38,6 +38,7 @@ class Reading:
 
     Attributes:
         fact: Neither side varies, so that a difference is no chance.
+        app_varies: Some case of the baseline does, so that a single miss says little.
     """
 
     case: str
@@ -46,6 +47,7 @@ class Reading:
     before: float
     after: float
     fact: bool
+    app_varies: bool = False
 
     def fell(self, *, level: float, tests: int) -> bool:
         """Whether it got worse beyond chance, corrected for the number of tests (Bonferroni)."""
@@ -112,7 +114,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
     - It is missed now, and that is a fact or the repeats show it (`Reading.fell`): `regressed`.
     - It is missed now and was before: `failed`, and `known`.
-    - It is missed now, and its repeats both hold and miss it: `undecided`, it is flaky.
+    - It is missed now, and its repeats both hold and miss it, or other cases show that the app varies:
+      `undecided`, chance may explain it.
     - It is missed now: `failed`.
 
     A case that the baseline lacks, could not score, asked otherwise or scored otherwise is judged by
@@ -143,6 +146,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
                 before=beside.baseline,
                 after=beside.observed or 0.0,
                 fact=fact and scale is not None and scale.bounded,
+                app_varies=chance.app_varies,
             )
             beside = _call(beside, then, reading, level, tests)
         compared.append(beside)
@@ -272,11 +276,11 @@ def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests
         return replace(verdict, outcome="regressed", advice=f"held in the baseline; {why}")
     if then.outcome == "failed":
         return replace(verdict, known=excusable, advice="failed in the baseline too" if excusable else "")
-    if rates.varies and excusable:
+    if (rates.varies or reading.app_varies) and excusable:
         return replace(
             verdict,
             outcome="undecided",
-            reason=f"flaky: {verdict.reason}",
+            reason=f"{'flaky' if rates.varies else 'may be chance'}: {verdict.reason}",
             advice="chance explains it; more repeats may not (--llm-repeats auto)",
         )
     return replace(verdict, advice="held in the baseline; the repeats do not rule out chance")

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from pytest_llmops.gates.changes import judge_single_cases, list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
-from pytest_llmops.gates.looks import looks_taken
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
 from pytest_llmops.gates.stamps import describe_changes
@@ -51,8 +50,7 @@ def compare(
         checks = {"": _means(base.results)}
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
-    looks = looks_taken(run.results, base.results, chance)
-    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, looks=looks)
+    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
     verdicts = [
         replace(verdict, check=f"{path}: {verdict.check}") if len(judged) > 1 else verdict
         for path, of_file in judged.items()

@@ -16,7 +16,8 @@ from pytest_llmops.gates.changes import NEVER_EXCUSED
 from pytest_llmops.gates.inference.families import adjust_holm
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
-from pytest_llmops.gates.measuring import ONE_LOOK, Beside, Looks, Measured, results_of, tolerated_drop
+from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
+from pytest_llmops.gates.pairing import Chance
 from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
 
 POWER = 0.8
@@ -34,14 +35,14 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     *,
     level: float = 0.95,
     seed: int = 0,
-    looks: Looks = ONE_LOOK,
-    share: float = SUITE_SHARE,
+    share: float | None = None,
+    chance: Chance | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
     """
     A verdict for each suite check, in its place: threshold, then baseline.
 
-    Holm's correction runs over the checks that watch for a drop, within the suite's share of the error
-    budget.
+    Golden files share the suite's part of the error budget evenly, and within each Holm's correction runs
+    over the checks that watch for a drop.
 
     - `error`: a case could not be scored, nothing can be paired, the scores of a case were made in
       unlike ways, or nobody knows the metric.
@@ -56,38 +57,42 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
         suite: Golden file to its checks; they look at the cases whose ids start with it, or at all for "".
         level: Coverage of the intervals, between 0 and 1.
         seed: Fixes every resample, so that one pair of runs always meets one verdict.
-        looks: When the runs were compared while repeats came in.
-        share: Of the error budget, for these suites.
+        share: Of the error budget, for each of these files; by default they are all that the run has.
+        chance: What the whole baseline says of the app; by default what these results say.
     """
-    measured: dict[tuple[str, int], Measured | Verdict] = {}
+    share = share or SUITE_SHARE / max(1, sum(map(bool, suite.values())))
+    chance = chance or Chance(base_results)
+    verdicts: dict[str, tuple[Verdict, ...]] = {}
     for path, checks in suite.items():
-        beside = Beside.of(results_of(path, results), results_of(path, base_results), looks)
-        for index, check in enumerate(checks):
-            measured[path, index] = beside.measure(check, level=level, seed=seed)
-    watched = {
-        place: each.p_value
-        for place, each in measured.items()
-        if isinstance(each, Measured) and each.tolerated is not None
-    }
-    holm = adjust_holm(list(watched.values()))
-    adjusted = {place: min(1.0, p / share) for place, p in zip(watched, holm, strict=True)}
-    verdicts = {
-        place: each
-        if isinstance(each, Verdict)
-        else _judge(each, adjusted.get(place), len(watched) / share, level)
-        for place, each in measured.items()
-    }
-    return {
-        path: tuple(verdicts[path, index] for index in range(len(checks))) for path, checks in suite.items()
-    }
+        beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
+        measured = [beside.measure(check, level=level, seed=seed) for check in checks]
+        watched = {
+            place: each.p_value
+            for place, each in enumerate(measured)
+            if isinstance(each, Measured) and each.tolerated is not None
+        }
+        holm = dict(zip(watched, adjust_holm(list(watched.values())), strict=True))
+        verdicts[path] = tuple(
+            each
+            if isinstance(each, Verdict)
+            else _judge(
+                each,
+                min(1.0, holm[place] / share) if place in holm else None,
+                len(watched) / share,
+                level,
+            )
+            for place, each in enumerate(measured)
+        )
+    return verdicts
 
 
 def look_at_suites(
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
-    looks: Looks,
-    share: float = SUITE_SHARE,
+    *,
+    share: float,
+    chance: Chance,
 ) -> list[tuple[float, float]]:
     """
     For each check that watches for a drop: the p-value of the last look, and `p_adjusted` over all looks.
@@ -96,13 +101,13 @@ def look_at_suites(
     """
     last, over_looks = [], []
     for path, checks in suite.items():
-        beside = Beside.of(results_of(path, results), results_of(path, base_results), looks)
+        beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
         for check in checks:
             found = beside.find(check)
             if not isinstance(found, Verdict) and tolerated_drop(check, found.scale) is not None:
                 p_values = found.p_values(seed=0)
                 last.append(p_values[-1])
-                over_looks.append(sequential_p_value(p_values, looks.times))
+                over_looks.append(sequential_p_value(p_values, beside.looks.times))
     adjusted = (min(1.0, p / share) for p in adjust_holm(over_looks))
     return list(zip(last, adjusted, strict=True))
 

@@ -75,7 +75,6 @@ class Judge:
             return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
         from pytest_llmops.gates.changes import judge_single_cases
         from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
-        from pytest_llmops.gates.looks import looks_taken
         from pytest_llmops.gates.pairing import pair_cases
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
@@ -88,7 +87,7 @@ class Judge:
             suite,
             results,
             list(before.values()),
-            looks=looks_taken(results, list(before.values()), self._chance),
+            chance=self._chance,
             share=suite_share(self.goldens),
         )[golden.path]
         single = judge_single_cases(

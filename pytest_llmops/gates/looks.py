@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pytest_llmops.gates.changes import read_case
 from pytest_llmops.gates.drops import look_at_suites
 from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
-from pytest_llmops.gates.measuring import Looks
-from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
+from pytest_llmops.gates.measuring import find_varying, is_known, looks_taken, plan_looks
+from pytest_llmops.gates.pairing import STEADY, Chance, count_repeats
 from pytest_llmops.records import CaseResult, SuiteCheck
 
-LOOKS = (1, 2, 4, 8)
 BASELINE_REPEATS = 10
 """Repeats of a varying case that has no baseline yet: it pays once, and every later run sees more by it."""
 
@@ -55,8 +54,8 @@ class Asking:
         """
         chance = Chance(self.base.values())
         auto = [each for each in results if each.auto and not each.failures]
-        wanted = self._first_repeats([each for each in auto if not _is_known(each, self.base)], chance)
-        varying = _varying(results, self.base, chance)
+        wanted = self._first_repeats([each for each in auto if not is_known(each, self.base)], chance)
+        varying = find_varying(results, self.base, chance)
         if not varying:
             return wanted
         done = min(count_repeats(each) for each in varying)
@@ -76,10 +75,10 @@ class Asking:
     def _next_look(self, results: Sequence[CaseResult], done: int, chance: Chance) -> int:
         """The repeats of the next look at the suite; 0 when its verdicts are closed."""
         looks = looks_taken(results, list(self.base.values()), chance)
-        later = [look for look in LOOKS if done < look <= self.most]
+        later = [look for look in plan_looks(self.most) if look > done]
         if not later:
             return 0
-        seen = look_at_suites(self.suite, results, list(self.base.values()), looks, self.share)
+        seen = look_at_suites(self.suite, results, list(self.base.values()), share=self.share, chance=chance)
         if any(p_adjusted <= 1 - self.level for _, p_adjusted in seen):
             return 0
         if done < _FIRST_STOP:
@@ -108,34 +107,3 @@ class Asking:
             if ahead.collapsed and ahead.p_value * self.tests <= CASE_SHARE * (1 - self.level):
                 return True
         return False
-
-
-def looks_taken(
-    results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance | None = None
-) -> Looks:
-    """The looks that a run has taken at its suite; one at all there is where nobody chose its repeats."""
-    base = {result.case: result for result in base_results}
-    varying = _varying(results, base, chance or Chance(base_results))
-    done = min((count_repeats(each) for each in varying), default=0)
-    most = min((each.auto for each in varying), default=1)
-    planned = max(look for look in LOOKS if look <= most)
-    taken = tuple(look for look in LOOKS if look <= min(done, planned))
-    return Looks(repeats=taken, planned=planned) if taken else Looks()
-
-
-def _varying(
-    results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
-) -> list[CaseResult]:
-    """The cases that were asked look by look, and in which chance may be behind a difference."""
-    return [
-        each
-        for each in results
-        if each.auto
-        and not each.failures
-        and _is_known(each, base)
-        and chance.may_explain(base[each.case], each)
-    ]
-
-
-def _is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
-    return result.case in base and ask_the_same(base[result.case], result)

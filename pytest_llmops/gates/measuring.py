@@ -9,11 +9,16 @@ from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates import statistic as statistics
-from pytest_llmops.gates.inference.resampling import Spread, paired_interval, paired_p_value
+from pytest_llmops.gates.inference.exchange import exchange_p_value
+from pytest_llmops.gates.inference.resampling import LINEAR, Spread, paired_interval, paired_p_value
 from pytest_llmops.gates.inference.spending import sequential_p_value
 from pytest_llmops.gates.pairing import (
+    STEADY,
+    Chance,
     Pairs,
     Scale,
+    ask_the_same,
+    count_repeats,
     find_scale,
     first_repeats,
     pair_cases,
@@ -45,7 +50,47 @@ class Looks:
         return tuple(repeats / self.planned for repeats in self.repeats) or (1.0,)
 
 
-ONE_LOOK = Looks()
+LOOKS = (1, 2, 4, 8)
+
+
+def plan_looks(most: int) -> tuple[int, ...]:
+    """The repeats at each look; the last one is the most that is allowed, if that is less than 8."""
+    last = min(LOOKS[-1], most)
+    return (*(look for look in LOOKS if look < last), last)
+
+
+def looks_taken(results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance) -> Looks:
+    """The looks that the results of a golden file have had; one at all there is where nobody chose them."""
+    varying = find_varying(results, {result.case: result for result in base_results}, chance)
+    if not varying:
+        return Looks()
+    done = min(count_repeats(each) for each in varying)
+    planned = plan_looks(min(each.auto for each in varying))
+    taken = tuple(look for look in planned if look <= done)
+    return Looks(repeats=taken, planned=planned[-1]) if taken else Looks()
+
+
+def find_varying(
+    results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
+) -> list[CaseResult]:
+    """
+    The cases that are asked look by look, and in which chance may be behind a difference.
+
+    Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
+    alike new repeats are enough.
+    """
+    asked = [each for each in results if each.auto and not each.failures and is_known(each, base)]
+    varies = chance.app_varies or not all(map(chance.is_alike, asked))
+    return [
+        each
+        for each in asked
+        if chance.may_explain(base[each.case], each) and (varies or count_repeats(each) < STEADY)
+    ]
+
+
+def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
+    """Whether the baseline has the case, asking the same."""
+    return result.case in base and ask_the_same(base[result.case], result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,28 +153,55 @@ class Found:
     The values of one check that can be compared, by case.
 
     Attributes:
-        before: A case's mean over the repeats of the baseline.
-        after: The same of the new run, one mapping a look.
-        repeats: The new run's scores by repeat, those of the last look.
+        looks: A case's scores by repeat, of the baseline and of the new run, one mapping a look.
     """
 
     check: SuiteCheck
     scale: Scale
     absolute: Verdict
-    before: Mapping[str, float]
-    after: tuple[Mapping[str, float], ...]
-    repeats: Mapping[str, Sequence[float]]
+    looks: tuple[Mapping[str, tuple[Sequence[float], Sequence[float]]], ...]
+
+    @property
+    def before(self) -> dict[str, float]:
+        """Case to the mean of the baseline's repeats, as it is compared at the last look."""
+        return {case: _mean(old) for case, (old, _) in self.looks[-1].items()}
+
+    @property
+    def after(self) -> dict[str, float]:
+        """Case to the mean of the new repeats."""
+        return {case: _mean(new) for case, (_, new) in self.looks[-1].items()}
 
     def p_values(self, *, seed: int) -> list[float]:
-        """One a look."""
+        """
+        One a look.
+
+        A mean or sum is tested both ways: as differences of cases that chance might have turned round, and
+        as repeats that might have been of the other run, unless both runs have as many and the first test
+        is exact. The larger p-value counts, so that neither the skew of unlike numbers of repeats nor a
+        harmless move of single cases makes a regression.
+        """
+        sign = 1.0 if self.scale.higher_is_better else -1.0
         worse: Literal["less", "greater"] = "less" if self.scale.higher_is_better else "greater"
-        base = list(self.before.values())
-        return [
-            paired_p_value(
-                self.check.statistic, base, [after[case] for case in self.before], worse=worse, seed=seed
+        found = []
+        for look in self.looks:
+            old, new = [before for before, _ in look.values()], [after for _, after in look.values()]
+            p_value = paired_p_value(
+                self.check.statistic,
+                [_mean(values) for values in old],
+                [_mean(values) for values in new],
+                worse=worse,
+                seed=seed,
             )
-            for after in self.after
-        ]
+            if self.is_linear and any(len(a) != len(b) for a, b in look.values()):
+                turned = ([[sign * value for value in values] for values in side] for side in (old, new))
+                p_value = max(p_value, exchange_p_value(*turned))
+            found.append(p_value)
+        return found
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the statistic of means is as good of few repeats as of many."""
+        return self.check.statistic in LINEAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +221,8 @@ class Beside:
     after: Mapping[str, Mapping[str, list[float]]]
 
     @classmethod
-    def of(cls, results: Sequence[CaseResult], base_results: Sequence[CaseResult], looks: Looks) -> Beside:
+    def of(cls, results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance) -> Beside:
+        looks = looks_taken(results, base_results, chance)
         if looks.repeats:
             results = [first_repeats(each, looks.repeats[-1]) if each.auto else each for each in results]
         pairs = pair_cases(base_results, results)
@@ -163,7 +236,7 @@ class Beside:
         )
 
     def find(self, check: SuiteCheck) -> Found | Verdict:
-        """What can be compared, or the error that says why nothing can."""
+        """What can be compared, or the verdict that says why nothing can."""
         absolute = judge_suite(check, self.results)
         if absolute.outcome == "error":
             return absolute
@@ -182,35 +255,53 @@ class Beside:
             reason = f"no case was scored by {check.metric} in both runs, so nothing can be compared"
             return _error(absolute, reason)
         for base, new in sound:
-            made, was = signatures(check.metric, new), signatures(check.metric, base)
-            if made != was:
-                reason = f"{new.case}: scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
-                told = _error(absolute, f"{reason}; unlike scores are not compared")
-                return replace(told, advice="record the baseline again")
-        new_values = {new.case: self.after[new.case][check.metric] for _, new in sound}
-        counts = self.looks.repeats or (None,)
-        varying = {new.case for _, new in sound if new.auto}
+            if reason := self._find_unlike(check, scale, base, new):
+                return replace(_error(absolute, reason), advice="record the baseline again")
+        shared = [new for _, new in sound]
         return Found(
             check=check,
             scale=scale,
             absolute=absolute,
-            before={base.case: _mean(self.before[base.case][check.metric]) for base, _ in sound},
-            repeats=new_values,
-            after=tuple(
-                {
-                    case: _mean(values[:count] if case in varying else values)
-                    for case, values in new_values.items()
-                }
-                for count in counts
-            ),
+            looks=tuple(self._look(check, shared, count) for count in self.looks.repeats or (None,)),
         )
+
+    def _find_unlike(self, check: SuiteCheck, scale: Scale, base: CaseResult, new: CaseResult) -> str:
+        """Why two results of a case cannot be compared by a metric; empty where they can."""
+        for value in (*self.before[base.case][check.metric], *self.after[new.case][check.metric]):
+            if not scale.holds(value):
+                return f"{new.case}: {check.metric} gave {value:g}, which is outside its range"
+        made, was = signatures(check.metric, new), signatures(check.metric, base)
+        if made == was:
+            return ""
+        how = f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
+        return f"{new.case}: {how}; unlike scores are not compared"
+
+    def _look(
+        self, check: SuiteCheck, results: Sequence[CaseResult], count: int | None
+    ) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+        """
+        The scores of each case after so many new repeats.
+
+        A percentile of means of many repeats is not that of means of few, whose spread is wider: there
+        both sides have as many.
+        """
+        look: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+        for result in results:
+            old = self.before[result.case][check.metric]
+            new = self.after[result.case][check.metric]
+            new = new[:count] if result.auto else new
+            if check.statistic not in LINEAR:
+                shared = min(len(old), len(new))
+                old, new = old[:shared], new[:shared]
+            look[result.case] = (old, new)
+        return look
 
     def measure(self, check: SuiteCheck, *, level: float, seed: int) -> Measured | Verdict:
         """The check's numbers, or the error that says why there are none."""
         found = self.find(check)
         if isinstance(found, Verdict):
             return found
-        before, after = found.before, found.after[-1]
+        before, after = found.before, found.after
         base_values, values = list(before.values()), [after[case] for case in before]
         baseline = statistics.calculate(check.statistic, base_values)
         sign = 1.0 if found.scale.higher_is_better else -1.0
@@ -231,8 +322,8 @@ class Beside:
                 {"case": case, "before": before[case], "after": after[case]} for by, case in fell if by < 0
             ),
             cases=len(before),
-            repeats=min(len(values) for values in found.repeats.values()),
-            noise=_mean([variance_of(values) or 0.0 for values in found.repeats.values()]),
+            repeats=min(len(new) for _, new in found.looks[-1].values()),
+            noise=_mean([variance_of(new) or 0.0 for _, new in found.looks[-1].values()]),
         )
 
 

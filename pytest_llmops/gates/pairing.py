@@ -8,6 +8,7 @@ from dataclasses import InitVar, dataclass, field, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 
@@ -21,11 +22,18 @@ class Scale:
         bounded: It goes from a lowest to a highest score. What has no such end, seconds, dollars or
             tokens, moves with every edit of an app and is no measure of its answers.
         bound: What the metric itself takes for good, where a case asks for nothing else.
+        range: Lowest and highest score.
     """
 
     higher_is_better: bool
     bounded: bool
     bound: Bound | None = None
+    range: tuple[float, float] = (-math.inf, math.inf)
+
+    def holds(self, value: float) -> bool:
+        """Whether it can be a score: within the range, but for what an encoder's sums are rounded by."""
+        low, high = self.range
+        return low - NOISE <= value <= high + NOISE
 
 
 def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scale:
@@ -48,6 +56,7 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
         higher_is_better=bool(getattr(source, "higher_is_better")),  # noqa: B009 - of a class or of an instance
         bounded=bounded,
         bound=bound if isinstance(bound, Bound) else None,
+        range=ends if isinstance(ends, tuple) else (-math.inf, math.inf),
     )
 
 
@@ -154,7 +163,6 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
         result,
         outputs=tuple(output for output in result.outputs if output.repeat < repeats),
         scores=tuple(score for score in result.scores if score.repeat < repeats),
-        failures=tuple(failure for failure in result.failures if failure.repeat < repeats),
         answers=result.answers[:repeats],
     )
 

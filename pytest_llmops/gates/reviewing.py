@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pytest_llmops.gates.answers import answer_digests, digest
+from pytest_llmops.gates.changes import NEVER_EXCUSED
 from pytest_llmops.gates.thresholds import describe_check, holds
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
@@ -16,7 +17,6 @@ from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, V
 _JUDGES = frozenset({"judge", "reference_grade", "faithfulness", "pairwise"})
 _REFERENCES = frozenset({"exact_match", "keywords", "rouge_l", "lexical", "bleu", "semantic"})
 _TAGS = ("compliance", "medical")
-_NEVER_SETTLED = "pii_leak"  # a leak is none the less one for a person's liking the answer
 _UNREAD = frozenset({"latency_s", "cost_usd", "tokens"})  # nobody can tell them from reading an answer
 
 
@@ -42,16 +42,6 @@ class Question:
     reasons: tuple[str, ...]
     scores: tuple[Score, ...] = ()
     source: Source | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """What a person said of an answer to a case, as a score: 1.0 good, 0.0 bad."""
-
-    case: str
-    input_hash: str
-    answer: str
-    value: float
 
 
 def list_questions(
@@ -101,8 +91,8 @@ def settle(verdicts: Sequence[Verdict], result: CaseResult, reviews: Sequence[Re
 
     Of each answer the latest review counts, if the case asked then what it asks now. One `bad` lowers what
     is undecided or passed to `failed`; `good` of every distinct answer lifts what is undecided to
-    `passed`. Nothing lifts `failed`, `regressed` or `error`; `pii_leak` is never touched, and time, cost
-    and tokens are not lifted.
+    `passed`. Nothing lifts `failed`, `regressed` or `error`; A leak, time, cost and tokens are not touched:
+    nobody reads them from an answer.
     """
     latest: dict[str, Review] = {}
     for review in reversed(reviews):  # the latest comes first, and stays
@@ -119,29 +109,15 @@ def settle(verdicts: Sequence[Verdict], result: CaseResult, reviews: Sequence[Re
     )
 
 
-def labels(reviews: Sequence[Review]) -> tuple[Label, ...]:
-    """The latest word on each answer, in the order in which answers were first reviewed."""
-    latest = {(review.case, review.input_hash, review.answer): review.verdict for review in reviews}
-    return tuple(
-        Label(case=case, input_hash=input_hash, answer=answer, value=float(verdict == "good"))
-        for (case, input_hash, answer), verdict in latest.items()
-    )
-
-
 def _settled(verdict: Verdict, review: Review) -> Verdict:
-    metric = _metric(verdict)
-    if verdict.outcome not in {"passed", "undecided"} or metric == _NEVER_SETTLED:
+    if verdict.outcome not in {"passed", "undecided"} or verdict.metric in _UNREAD | {NEVER_EXCUSED}:
         return verdict
     advice = f"reviewed {review.verdict} by {printable(review.who, 60)} on {review.when[:10]}"
     if review.verdict == "bad":
         return replace(verdict, outcome="failed", advice=advice)
-    if verdict.outcome == "passed" or metric in _UNREAD:
+    if verdict.outcome == "passed":
         return verdict
     return replace(verdict, outcome="passed", advice=advice)
-
-
-def _metric(verdict: Verdict) -> str:
-    return verdict.check.split(" ")[0]
 
 
 def _scores_by_answer(result: CaseResult) -> dict[str, tuple[Score, ...]]:
@@ -160,7 +136,7 @@ def _reasons(
 ) -> Iterator[tuple[int, str]]:
     """Weight, 0 for the most, and reason."""
     for verdict in verdicts:
-        if verdict.outcome == "undecided" and _metric(verdict) not in _UNREAD:
+        if verdict.outcome == "undecided" and verdict.metric not in _UNREAD:
             yield 0, f"undecided: {verdict.check}"
     for check, why in _flaky(case, result, verdicts).items():
         yield 1, f"flaky: {check}{why}"
@@ -178,7 +154,7 @@ def _flaky(case: Case | None, result: CaseResult, verdicts: Sequence[Verdict]) -
     found = {
         verdict.check: ""
         for verdict in verdicts
-        if verdict.reason.startswith("flaky") and _metric(verdict) not in _UNREAD
+        if verdict.reason.startswith("flaky") and verdict.metric not in _UNREAD
     }
     for check in case.checks if case else ():
         if check.metric in _UNREAD:

@@ -16,8 +16,7 @@ from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.looks import LOOKS
-from pytest_llmops.gates.measuring import tolerated_drop
+from pytest_llmops.gates.measuring import LOOKS, tolerated_drop
 from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
 from pytest_llmops.gates.pass_rates import PassRates
 from pytest_llmops.gates.sight import RECORD, Sight, find_scored, foresee_drops

@@ -20,7 +20,7 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
@@ -148,7 +148,7 @@ class GoldenPlugin:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.known += report.outcome == "skipped" and dict(report.user_properties).get(OUTCOME) == "failed"
+        self.known += report.when == "call" and KNOWN in dict(report.user_properties)
         if report.when == "teardown":
             given = dict(report.user_properties)
             if given.get(OUTCOME) in self.counts:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
 
 OUTCOME = "llm_outcome"
+KNOWN = "llm_known"
 
 
 class GoldenWarning(pytest.PytestWarning):
@@ -81,7 +82,8 @@ class GoldenItem(pytest.Item):
         if open_ and settings.undecided == "warn":
             told = "; ".join(f"{each.check}: {each.advice}" for each in open_)
             self.warn(GoldenWarning(f"undecided: {told}"))
-        if known:
+        if known and settings.known_failures == "warn":
+            self.user_properties.append((KNOWN, True))
             pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:

@@ -74,6 +74,7 @@ class Session:
     _recorder: Recorder | None = None
     _askers: dict[int, Asker] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
+    _closed: bool = False
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
 
     @classmethod
@@ -137,34 +138,45 @@ class Session:
     def wait(self, golden: Golden, work: Work) -> CaseResult:
         """The last result of a case, once nothing about its golden file is open that repeats could close."""
         rounds = self.rounds.get(golden.path)
-        return self._wait(golden, work) if rounds is None else rounds.result()[work.id]
-
-    def _fetch(self, golden: Golden, works: Sequence[Work]) -> list[CaseResult]:
-        self._submit(golden, works)
-        return [self._wait(golden, work) for work in works]
+        return self._fetch(golden, [work])[0] if rounds is None else rounds.result()[work.id]
 
     def _submit(self, golden: Golden, works: Iterable[Work]) -> None:
         for work in works:
             if self.store is None or self.store.is_mine(work.id):
                 self.executions[golden.path].submit(work)
 
-    def _wait(self, golden: Golden, work: Work) -> CaseResult:
-        """The result of a piece of work: by its owner if that worker is at it, else done here."""
-        if self.store is not None:
-            owner = self.store.owner(work.id)
-            while True:
-                result = self.store.read(work.key)
-                if result is not None:
-                    return result
-                if work.begun and not self._may_go_on():  # its owner may have stopped for the same reason
-                    return work.begun
-                if owner == self.store.worker or not self.store.is_working(owner, golden.path):
-                    break
-                time.sleep(_LOOK_S)
-        return self.executions[golden.path].submit(work).result()
+    def _fetch(self, golden: Golden, works: Sequence[Work]) -> list[CaseResult]:
+        """The results of pieces of work: by their owners where those workers are at it, else done here."""
+        submit = self.executions[golden.path].submit
+        if self.store is None:
+            return [future.result() for future in [submit(work) for work in works]]
+        here: dict[str, Future[CaseResult]] = {}
+        there: dict[str, CaseResult] = {}
+        while not self._closed:
+            busy = {owner for owner in self._owners(works) if self.store.is_working(owner, golden.path)}
+            for work in works:
+                if work.key in here or work.key in there:
+                    continue
+                if (result := self.store.read(work.key)) is not None:
+                    there[work.key] = result
+                elif self._is_for_us(work, busy):
+                    here[work.key] = submit(work)
+            if len(here) + len(there) == len(works):
+                return [here[key].result() if (key := work.key) in here else there[key] for work in works]
+            time.sleep(_LOOK_S)
+        raise RuntimeError("the session has ended")
+
+    def _owners(self, works: Iterable[Work]) -> set[int]:
+        return {self.store.owner(work.id) for work in works} if self.store else set()
+
+    def _is_for_us(self, work: Work, busy: set[int]) -> bool:
+        """Whether nobody else will do it: a spent budget may have stopped the owner a round before us."""
+        if self.store is None or self.store.is_mine(work.id):
+            return True
+        return self.store.owner(work.id) not in busy or (work.begun is not None and not self._may_go_on())
 
     def _may_go_on(self) -> bool:
-        return self.budget is None or not self.budget.is_spent
+        return not self._closed and (self.budget is None or not self.budget.is_spent)
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a coroutine to its end on the session's loop, from whatever thread or loop the caller is in."""
@@ -192,6 +204,7 @@ class Session:
         }
 
     def close(self) -> None:
+        self._closed = True
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()

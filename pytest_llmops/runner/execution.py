@@ -61,7 +61,7 @@ class Execution:
 
     def finished(self) -> dict[str, CaseResult]:
         """The results there are, by item id; of a case that was asked again the last."""
-        done = [each for each in self._futures.values() if each.done() and not each.cancelled()]
+        done = [each for each in list(self._futures.values()) if each.done() and not each.cancelled()]
         return latest(future.result() for future in done if future.exception() is None)
 
     def close(self) -> None:

@@ -16,16 +16,25 @@ _WIND_DOWN_S = 0.5
 
 @dataclass(slots=True)
 class LoopThread:
-    """Started by the first `submit`. A daemon: a coroutine that blocks it holds up no exit."""
+    """Started by the first `submit`, once. A daemon: a coroutine that blocks it holds up no exit."""
 
     name: str
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
+    _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Run a coroutine there, in a copy of the caller's context."""
+        """
+        Run a coroutine there, in a copy of the caller's context.
+
+        Raises:
+            RuntimeError: It was closed, so that whoever goes on is late.
+        """
         with self._lock:
+            if self._closed:
+                work.close()
+                raise RuntimeError(f"the loop {self.name} was closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
@@ -37,7 +46,7 @@ class LoopThread:
     def close(self) -> None:
         """Cancel what runs and end within a second, whatever the coroutines do."""
         with self._lock:
-            loop, self._loop = self._loop, None
+            loop, self._loop, self._closed = self._loop, None, True
         if loop is not None and self._thread is not None:
             asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
             self._thread.join(2 * _WIND_DOWN_S)

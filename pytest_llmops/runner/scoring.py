@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.records import Failure, Sample, Score
 
@@ -108,6 +109,10 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     if isinstance(result, Score):
         if not isinstance(result.value, int | float) or not math.isfinite(result.value):
             error = f"{metric.name} gave {result.value!r}, which is no score"
+            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+        low, high = metric.range
+        if not low - NOISE <= result.value <= high + NOISE:
+            error = f"{metric.name} gave {result.value!r}, which is outside its range, {low:g} to {high:g}"
             return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
         result = replace(result, value=float(result.value))
     return replace(result, metric=metric.name, repeat=repeat)

@@ -24,6 +24,9 @@ RESAMPLES = 4_999
 """Of a permutation test and of a bootstrap; a test is exact where it has no more arrangements than that."""
 
 _CELLS = 500_000  # numbers in one batch of resamples; more no longer fit the cache and run slower
+LINEAR = frozenset({"mean", "sum"})
+"""Statistics that are the same of cases as of their repeats."""
+
 NOISE = 1e-6
 """Share of the largest value below which two values are one: processors round an encoder's sums unlike."""
 
@@ -61,7 +64,7 @@ def paired_p_value(
     differences[np.abs(differences) <= NOISE * np.abs([before, after]).max()] = 0
     if not differences.any():
         return 1.0
-    if statistic in {"mean", "sum"} or len(differences) == 1:
+    if statistic in LINEAR or len(differences) == 1:
         return sign_flip_p_value(differences if worse == "less" else -differences)
     from scipy.stats import permutation_test
 
@@ -98,7 +101,7 @@ def paired_interval(
     if float(np.ptp(differences)) <= scale * _TIE:
         same = statistics.calculate(statistic, list(new)) - statistics.calculate(statistic, list(base))
         return Spread(low=same, high=same, error=0.0)
-    if statistic not in {"mean", "sum"}:
+    if statistic not in LINEAR:
         return _bootstrap((after, before), _difference_of(statistic), "percentile", level, seed)
 
     def mean(sample: Any, axis: int) -> Any:

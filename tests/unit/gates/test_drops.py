@@ -171,6 +171,15 @@ def test_case_of_the_baseline_that_is_lost_leaves_the_check_undecided(base):
     assert verdict.cases == 20
 
 
+def test_what_the_baseline_missed_is_told_by_the_cases_that_it_scored():
+    base = [*results_of(HALF), result_of("x", failures=BROKEN.failures)]
+
+    verdict = judge_suite_against(suite_check(bound=">= 0.9"), results_of(HALF), base)
+
+    assert (verdict.outcome, verdict.cases) == ("undecided", 20)
+    assert f"{FILE}::x" in verdict.reason
+
+
 def test_edited_case_is_another_case():
     base = results_of(ONES)
     edited = [replace(base[0], input_hash="asks otherwise"), *base[1:]]

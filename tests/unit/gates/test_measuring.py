@@ -150,6 +150,9 @@ def test_noise_is_the_variance_between_repeats():
         pytest.param([*results_of([1.0] * 2), result_of("x", failures=[BROKE])], ["x"], id="broke then"),
         pytest.param([*results_of([1.0] * 2), result_of("x", exact_match=math.nan)], ["x"], id="NaN then"),
         pytest.param([*results_of([1.0] * 2), result_of("x", keywords=1.0)], [], id="nothing of this metric"),
+        pytest.param(
+            [*results_of([1.0] * 2), result_of("x", keywords=1.0, exact_match=1.0)], ["x"], id="and of others"
+        ),
     ],
 )
 def test_what_the_baseline_had_and_cannot_be_paired_is_lost(base, lost):

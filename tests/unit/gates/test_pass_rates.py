@@ -94,4 +94,5 @@ def test_rates_that_go_on_as_they_are():
     assert (ahead.held_before, ahead.repeats_before) == (9, 10)
     assert rates(9, 10, 0, 6).at(48).held == 0
     assert rates(9, 10, 2, 3).at(8).held == 5  # not rounded up
+    assert rates(9, 10, 1, 1).at(8).held == 8
     assert rates(9, 10, 0, 0).at(8).held == 0

@@ -86,7 +86,7 @@ def test_data_is_signed_to_the_last_byte(root, written):
 
 def test_data_is_signed_by_names_too(root):
     before = sign(root)["data:docs"]
-    (root / "docs/a.md").rename(root / "docs/z.md")
+    (root / "docs/a.md").rename(root / "docs/aa.md")
     assert sign(root)["data:docs"] != before
 
 
