@@ -176,7 +176,7 @@ class Session:
         return self.store.owner(work.id) not in busy or (work.begun is not None and not self._may_go_on())
 
     def _may_go_on(self) -> bool:
-        return not self._closed and (self.budget is None or not self.budget.is_spent)
+        return not self._closed and (self.budget is None or self.budget.may_go_on())
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a coroutine to its end on the session's loop, from whatever thread or loop the caller is in."""

@@ -1,8 +1,10 @@
 """
 What model calls may cost: looked at before each one is made.
 
-Calls that are under way count with the most that one has cost so far, and those of every process of a
-session count together.
+A budget in calls is never exceeded. One in dollars is exceeded by at most what is under way when it is spent,
+since nobody knows the price of an answer before it is there: the first question is asked alone, and no more
+are open after it than the dearest call so far says that there is money for. What every process of a session
+makes is counted together.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from pytest_llmops.runner.prices import cost_usd
 _WRITTEN = re.compile(
     r"\s*(?P<usd>[0-9.]+)\s*(?:usd)?\s*\Z|\s*(?P<calls>[0-9]+)\s*calls?\s*\Z", re.IGNORECASE
 )
+_REFUSED = 400  # an HTTP status from which on nothing is billed
+_POLL_S = 0.002
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class _Ledger:
         calls: Made, answered or not: whoever counts them, counts those that reached a server.
         under_way: Permitted and not yet booked.
         uncounted: A model that answered without its tokens, so that nobody knows what its calls cost.
-        closed: A call was refused; none is permitted after it, so that all processes see one end.
+        ended: A call was refused, or further repeats were given up.
     """
 
     calls: int = 0
@@ -45,7 +49,7 @@ class _Ledger:
     under_way: int = 0
     largest_usd: float = 0.0
     uncounted: str = ""
-    closed: bool = False
+    ended: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,37 +104,56 @@ class Budget:
                 f"a budget in US dollars needs the price of {model!r}: add it to prices in "
                 "[tool.pytest-llmops], or give the budget in calls"
             )
-        with self._open() as ledger:
-            permitted = not self._close_if_spent(ledger)
+        with self._open(change=True) as ledger:
+            permitted = not self._is_spent(ledger)
             ledger.under_way += permitted
+            ledger.ended = ledger.ended or not permitted
             used = self._used(ledger)
         if not permitted:
             raise BudgetError(f"{self._refusal()}: {used}")
 
     def charge(self, call: Call) -> None:
-        """Book a call that was permitted, answered or not."""
-        with self._open() as ledger:
+        """Book a call that was permitted. One whose answer did not come may still be billed, as the dearest."""
+        with self._open(change=True) as ledger:
             ledger.under_way -= 1
             ledger.calls += 1
-            if call.outcome == "made" and self.usd is not None:
-                cost = cost_usd(call, self.prices)
-                if cost is None:
-                    ledger.uncounted = call.model or "-"
-                    return
-                ledger.usd += cost
-                ledger.largest_usd = max(ledger.largest_usd, cost)
+            if self.usd is None or (call.status is not None and call.status >= _REFUSED):
+                return
+            cost = cost_usd(call, self.prices) if call.outcome == "made" else ledger.largest_usd
+            if cost is None:
+                ledger.uncounted = call.model or "-"
+                return
+            ledger.usd += cost
+            ledger.largest_usd = max(ledger.largest_usd, cost)
+
+    def may_go_on(self) -> bool:
+        """Whether further repeats may be asked for; if not, the summary will say so."""
+        with self._open() as ledger:
+            if not self._is_spent(ledger):
+                return True
+        with self._open(change=True) as ledger:
+            ledger.ended = True
+        return False
+
+    def is_crowded(self, asking: int, *, learned: bool) -> bool:
+        """
+        Whether another question has to wait for one of those under way to end.
+
+        Args:
+            asking: Questions that this process has under way.
+            learned: One has ended, so that the price of a call may be known.
+        """
+        if self.usd is None or not asking:
+            return False
+        with self._open() as ledger:
+            reserved_usd = (asking + 1) * ledger.largest_usd
+            return not learned or self.usd - reserved_usd <= ledger.usd < self.usd
 
     @property
-    def is_spent(self) -> bool:
-        """Whether no further call is permitted; that stays so."""
+    def ended(self) -> bool:
+        """Whether it kept anything from being asked."""
         with self._open() as ledger:
-            return self._close_if_spent(ledger)
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether nobody knows yet what a call costs: the first one should be alone."""
-        with self._open() as ledger:
-            return self.usd is not None and not ledger.calls
+            return ledger.ended
 
     def refused(self, failure: Failure) -> bool:
         """Whether a repeat failed since the budget was spent."""
@@ -141,14 +164,10 @@ class Budget:
         with self._open() as ledger:
             return self._used(ledger)
 
-    def _close_if_spent(self, ledger: _Ledger) -> bool:
+    def _is_spent(self, ledger: _Ledger) -> bool:
         if self.calls is not None:
-            full = ledger.calls + ledger.under_way >= self.calls
-        else:
-            reserved_usd = ledger.under_way * ledger.largest_usd
-            full = bool(ledger.uncounted) or ledger.usd + reserved_usd >= (self.usd or 0.0)
-        ledger.closed = ledger.closed or full
-        return ledger.closed
+            return ledger.calls + ledger.under_way >= self.calls
+        return bool(ledger.uncounted) or ledger.usd >= (self.usd or 0.0)
 
     def _refusal(self) -> str:
         return f"the budget of {self._told()} is spent"
@@ -163,15 +182,24 @@ class Budget:
         return f"{spent} of {self._told()}{unknown if ledger.uncounted else ''}"
 
     @contextmanager
-    def _open(self) -> Iterator[_Ledger]:
-        """The ledger, for this thread and process alone; what is changed is kept."""
+    def _open(self, *, change: bool = False) -> Iterator[_Ledger]:
+        """The ledger; for this thread and process alone, and kept, where it is to be changed."""
         if self.file is None:
             with self._lock:
                 yield self._ledger
-            return
-        with FileLock(self.file.with_suffix(".lock")):
-            ledger = _Ledger(**json.loads(self.file.read_text())) if self.file.exists() else _Ledger()
-            yield ledger
-            draft = self.file.with_suffix(".draft")  # whoever is killed here leaves a whole ledger behind
-            draft.write_text(json.dumps(asdict(ledger)))
-            draft.replace(self.file)
+        elif not change:
+            yield _read(self.file)
+        else:
+            with FileLock(self.file.with_suffix(".lock"), poll_interval=_POLL_S):
+                ledger = _read(self.file)
+                yield ledger
+                draft = self.file.with_suffix(".draft")  # whoever is killed here leaves a whole ledger behind
+                draft.write_text(json.dumps(asdict(ledger)))
+                draft.replace(self.file)
+
+
+def _read(file: Path) -> _Ledger:
+    try:
+        return _Ledger(**json.loads(file.read_text()))
+    except FileNotFoundError:
+        return _Ledger()

@@ -47,7 +47,8 @@ class Execution:
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
-    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: int = 0
+    _learned: bool = False
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
@@ -119,11 +120,14 @@ class Execution:
 
     async def _ask(self, work: Work, repeat: int) -> Asked:
         async with self._slots:
-            if self.budget is not None and self.budget.is_blind:
-                async with self._first:
-                    if self.budget.is_blind:
-                        return await self.asker.ask(work.id, repeat, work.case.input)
-            return await self.asker.ask(work.id, repeat, work.case.input)
+            while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):
+                await asyncio.sleep(_POLL_S)
+            self._asking += 1
+            try:
+                return await self.asker.ask(work.id, repeat, work.case.input)
+            finally:
+                self._asking -= 1
+                self._learned = True
 
     async def _score(
         self, work: Work, outputs: Sequence[tuple[Output, tuple[Span, ...]]]

@@ -95,7 +95,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
 
     try:
         works = plan(golden, settings.repeats, settings.max_repeats)
-        results = ask_in_rounds(works, fetch, asking, may_go_on=lambda: not (budget and budget.is_spent))
+        results = ask_in_rounds(works, fetch, asking, lambda: budget is None or budget.may_go_on())
     finally:
         execution.close()
         recorder.uninstall()
@@ -131,7 +131,7 @@ def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
 
 def tell_budget(budget: Budget | None) -> list[str]:
     """A sentence for the summary where a budget ended the run's repeats."""
-    if budget is None or not budget.is_spent:
+    if budget is None or not budget.ended:
         return []
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 

@@ -12,11 +12,10 @@ from tests.plugin.varying import Varying, golden_text, outcomes_of, scores_in
 APP = """
     import openai
 
-    client = openai.OpenAI(max_retries=2)
-
     def answer(question):
         messages = [{"role": "user", "content": question}]
-        return client.chat.completions.create(model="small", messages=messages).choices[0].message.content
+        with openai.OpenAI(max_retries=2) as client:
+            return client.chat.completions.create(model="small", messages=messages).choices[0].message.content
 """
 PRICES = "[tool.pytest-llmops]\nprices = {small = [1000.0, 10000.0]}\n[tool.pytest.ini_options]\n"
 """Each question and answer below is two words and one, so a call costs 0.012 dollars."""
@@ -90,12 +89,12 @@ def test_dollars_by_the_prices_of_the_project(project, server):
     assert "the budget is spent: $0.06 of $0.05; verdicts that were open then stay so" in result.outlines
 
 
-def test_dollars_hold_for_workers_that_begin_at_once(project, server):
-    """One call a worker is made before anybody knows what calls cost."""
+def test_dollars_hold_for_workers_but_for_what_is_under_way(project, server):
+    """Each worker asks one question alone, and then no more at once than there is money for."""
     server.latency_s = 0.1
     project.write("pyproject.toml", PRICES)
     result = project.run("--llm-budget", "0.03", "-n", "2")
-    assert len(server.requests) <= 3
+    assert len(server.requests) <= 4
     assert outcomes_of(result)["passed"] == len(server.requests)
 
 

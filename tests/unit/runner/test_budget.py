@@ -19,7 +19,7 @@ from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.golden_run import run_goldens
+from pytest_llmops.runner.golden_run import run_goldens, tell_budget
 from pytest_llmops.settings import Settings
 from tests.openai_server import OpenAIServer, last_user_text
 
@@ -93,27 +93,63 @@ def test_a_call_that_failed_was_a_call(read):
     assert not permit(budget)
 
 
-def test_dollars_are_counted_by_tokens_and_those_under_way_by_the_dearest_call_so_far(read):
+def test_dollars_are_permitted_until_they_are_spent(read):
     budget = read("0.1")
-    for _ in range(2):
+    for _ in range(5):
         assert permit(budget)
         budget.charge(call())
-    assert budget.describe() == "$0.044 of $0.1"
-    assert [permit(budget) for _ in range(4)] == [True, True, True, False]
-    for _ in range(3):
-        budget.charge(call())
+    assert not permit(budget)
     assert budget.describe() == "$0.11 of $0.1"
 
 
-def test_what_was_refused_once_stays_refused(read):
+def test_an_answer_that_did_not_come_may_be_billed_and_a_refusal_is_not(read):
     budget = read("0.1")
+    for outcome, status in (
+        ("made", 200),
+        ("failed", 429),
+        ("failed", 500),
+        ("failed", 200),
+        ("failed", None),
+    ):
+        assert permit(budget)
+        budget.charge(replace(call(outcome), status=status))
+    assert budget.describe() == "$0.066 of $0.1"
+
+
+def test_a_budget_has_ended_only_where_it_kept_something_from_being_asked(read):
+    budget = read("1 call")
+    assert budget.may_go_on()
     permit(budget)
     budget.charge(call())
-    assert [permit(budget) for _ in range(5)] == [True, True, True, True, False]
+    assert not budget.ended
+    assert tell_budget(budget) == []
+    assert not budget.may_go_on()
+    assert budget.ended
+    refused = read("0 calls")
+    assert not permit(refused)
+    assert refused.ended
+    assert tell_budget(refused) == ["the budget is spent: 0 of 0 calls; verdicts that were open then stay so"]
+    assert tell_budget(None) == []
+
+
+def test_in_dollars_no_more_is_asked_at_once_than_there_is_money_for(read):
+    budget = read("0.1")
+    assert not budget.is_crowded(0, learned=False)
+    assert budget.is_crowded(1, learned=False)  # the first question shows what one costs
+    permit(budget)
+    budget.charge(call())
+    assert [budget.is_crowded(asking, learned=True) for asking in range(5)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
     for _ in range(4):
-        budget.charge(call("failed"))
-    assert budget.is_spent
-    assert not permit(budget)
+        permit(budget)
+        budget.charge(call())
+    assert not budget.is_crowded(5, learned=True)  # nobody waits for what is spent
+    assert not read("1 call").is_crowded(150, learned=False)
 
 
 def test_a_budget_in_dollars_needs_every_price(read):
@@ -147,21 +183,11 @@ def test_tokens_that_nobody_reports_are_nothing_to_a_budget_in_calls(read):
     assert permit(budget)
 
 
-def test_only_the_first_call_is_not_foreseen(read):
-    budget = read("0.1")
-    assert budget.is_blind
-    permit(budget)
-    assert budget.is_blind
-    budget.charge(call())
-    assert not budget.is_blind
-    assert not read("5 calls").is_blind
-
-
 def test_nothing_is_nothing(read):
     for written in ("0", "0 calls"):
         budget = read(written)
-        assert budget.is_spent
         assert not permit(budget)
+        assert not budget.may_go_on()
 
 
 def test_a_refused_repeat_is_told_from_one_that_broke():
@@ -235,15 +261,29 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def app(server):
-    """Asks once; `max_retries` of the client are its own affair."""
+def client(server):
+    """Makes clients of the server, or of another one."""
+    made = []
+
+    def make(max_retries: int = 0, base_url: str = "") -> openai.OpenAI:
+        made.append(openai.OpenAI(base_url=base_url or server.url, api_key="none", max_retries=max_retries))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def app(client):
+    """Asks once; what its client tries again is the client's affair."""
 
     def make(max_retries: int = 0, **options):
-        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=max_retries)
+        talker = client(max_retries)
 
         def answer(question: str) -> str:
             messages = [{"role": "user", "content": question}]
-            reply = client.chat.completions.create(model="small", messages=messages, **options)
+            reply = talker.chat.completions.create(model="small", messages=messages, **options)
             if options.get("stream"):
                 return "".join(chunk.choices[0].delta.content or "" for chunk in reply)
             return reply.choices[0].message.content
@@ -326,12 +366,12 @@ def test_a_stream_without_usage_ends_a_budget_in_dollars(golden, settings, serve
     assert "small does not report its tokens, so give a budget in calls" in failures(run)[0]
 
 
-def test_a_model_without_a_price_is_told_and_never_called(golden, settings):
-    client = openai.OpenAI(base_url="http://api.example.test/v1", api_key="none", max_retries=0)
+def test_a_model_without_a_price_is_told_and_never_called(golden, settings, client):
+    talker = client(base_url="http://api.example.test/v1")
 
     def far(question: str) -> str:
         messages = [{"role": "user", "content": question}]
-        return str(client.chat.completions.create(model="large", messages=messages))
+        return str(talker.chat.completions.create(model="large", messages=messages))
 
     (error,) = failures(run_golden(golden(1), far, settings=settings("0.1")))
     assert error.startswith("a budget in US dollars needs the price of 'large'")
@@ -345,7 +385,8 @@ def test_a_call_of_nobody_is_not_made_on_a_budget(golden, settings, server, app)
     def elsewhere(question: str) -> str:
         both.wait()  # so that both cases are in work
         answer = pool.submit(ask, question)
-        both.wait()
+        answer.exception()
+        both.wait()  # and stay so until both were refused
         return answer.result()
 
     with pool:
