@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError
 from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden import find_golden_files, load_golden
@@ -51,7 +52,11 @@ class Yardstick:
             return []
         seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
         changes = describe_changes(self.base.signature, run.signature)
-        return [seen, *(f"since the baseline: {line}" for line in changes)]
+        told = [seen, *(f"since the baseline: {line}" for line in changes)]
+        if new := pair_cases(self.base.results, run.results).new:
+            cases = f"{len(new)} case{'s' if len(new) > 1 else ''}"
+            told.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
+        return told
 
 
 def find_yardstick(

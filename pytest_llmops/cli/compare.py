@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmops.records import Run
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 
@@ -26,7 +30,8 @@ def _compare(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.run_file import load_run
 
     try:
-        comparison = compare(load_base(given.base), load_run(given.run))
+        base, run = load_base(given.base), load_run(given.run)
+        comparison = compare(_comparable(base, run), run)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]
@@ -36,3 +41,23 @@ def _compare(given: argparse.Namespace) -> int:
         render = comparison_markdown if given.format == "markdown" else render_comparison
         print("\n".join(render(comparison)))  # noqa: T201 - as above
     return _EXIT_CODES[comparison.outcome]
+
+
+def _comparable(base: Run, run: Run) -> Run:
+    """The base scored again where its scores were made otherwise, by the golden files that are there."""
+    from dataclasses import replace
+
+    from pytest_llmops.errors import GoldenError
+    from pytest_llmops.gates.rescoring import rescore_all
+    from pytest_llmops.golden import load_golden
+    from pytest_llmops.settings import find_root
+
+    root = find_root(Path.cwd())
+    goldens = []
+    for path in {result.case.rpartition("::")[0] for result in run.results} - {""}:
+        try:
+            goldens.append(load_golden(path, root=root, stamps=False))
+        except GoldenError:  # another project's run, or a file that was moved: compared as it is
+            continue
+    again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
+    return replace(base, results=tuple(again.values()))

@@ -22,11 +22,8 @@ from pytest_llmops.gates.pairing import (
     values_by_metric,
 )
 from pytest_llmops.gates.pass_rates import PassRates
-from pytest_llmops.gates.thresholds import describe_check, holds, judge_case
-from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
-
-NEVER_EXCUSED = "pii_leak"
-"""A leak is none the less one for being old, or for coming only now and then."""
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds, judge_case
+from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 
 _NAMED = 10
 
@@ -148,7 +145,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
                 fact=fact and scale is not None and scale.bounded,
                 app_varies=chance.app_varies,
             )
-            beside = _call(beside, then, reading, level, tests)
+            beside = _call(beside, then, reading, level, tests, result.auto > 0)
         compared.append(beside)
     return tuple(compared) or verdicts
 
@@ -188,49 +185,91 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     unchecked: bool = False,
 ) -> tuple[Verdict, ...]:
     """
-    A `regressed` verdict for each check that single cases fell by; they are named in its evidence.
+    A verdict for each check that single cases got worse by; they are named in its evidence.
+
+    What a golden file checks of a case is judged as `judge_against` does. Of a metric that it does not
+    check only what fell beyond chance, and by more than the suite lets pass, is told; and every leak.
 
     Args:
         tests: How many readings of cases the run has; by default those of the pairs.
         tolerated: Metric to the drop that its suite check lets pass, in the metric's unit.
-        unchecked: Look only at metrics that a case's golden file does not check, since a verdict on the
-            others is given with the case.
+        unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
     """
-    readings = _readings(pairs, chance)
-    tests = len(readings) if tests is None else tests
-    told = {(new.case, check.metric) for _, new in pairs.shared for check in new.checks} if unchecked else ()
-    fallen: dict[tuple[str, str], list[Reading]] = {}
-    for reading in readings:
-        metric = reading.check.metric
-        beyond = abs(reading.after - reading.before) > (tolerated or {}).get(metric, 0.0)
-        if beyond and (reading.case, metric) not in told and reading.fell(level=level, tests=tests):
-            fallen.setdefault((metric, describe_check(reading.check)), []).append(reading)
-    return tuple(_single(metric, check, each, tests) for (metric, check), each in sorted(fallen.items()))
+    chance = chance or Chance([base for base, _ in pairs.shared])
+    readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+    tests = sum(map(len, readings.values())) if tests is None else tests
+    worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
+    for base, new in pairs.shared:
+        case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
+        found = judge_against(case, new, base, level=level, tests=tests, chance=chance) if case.checks else ()
+        own = {check.metric for check in new.checks}
+        told = [
+            _tell(each, level, tests, tolerated or {})
+            for each in readings[new.case]
+            if each.check.metric not in own
+        ]
+        for verdict in (*found, *filter(None, told)):
+            if verdict.outcome != "passed" and not verdict.known:
+                worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
+    return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()))
+
+
+def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]) -> Verdict | None:
+    """The verdict on a reading that nobody checks; None where there is nothing to tell."""
+    metric = reading.check.metric
+    beyond = abs(reading.after - reading.before) > tolerated.get(metric, 0.0)
+    fell = beyond and reading.fell(level=level, tests=tests)
+    leaks = metric == NEVER_EXCUSED and reading.rates.held < reading.rates.repeats
+    if not fell and not leaks:
+        return None
+    return Verdict(
+        check=describe_check(reading.check),
+        outcome="regressed" if fell else "failed",
+        metric=metric,
+        case=reading.case,
+        observed=reading.after,
+        baseline=reading.before,
+        p_value=None if reading.fact else reading.rates.p_value,
+        p_adjusted=None if reading.fact else reading.p_adjusted(tests),
+        advice=_why(reading),
+    )
+
+
+def _why(reading: Reading) -> str:
+    return "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
+
+
+_WORSE: Mapping[Outcome, str] = {
+    "regressed": "held in the baseline, missed now",
+    "failed": "missed now",
+    "undecided": "missed now, which chance may explain",
+}
+
+
+def _join(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for all cases that a check says the same of."""
+    first = min(verdicts, key=lambda each: 1.0 if each.p_value is None else each.p_value)
+    named = ", ".join(each.case or "" for each in verdicts[:_NAMED])
+    more = f" and {len(verdicts) - _NAMED} more" if len(verdicts) > _NAMED else ""
+    broken = first.outcome == "error"
+    return Verdict(
+        check=f"{first.check}, case by case",
+        outcome=first.outcome,
+        metric=first.metric,
+        cases=len(verdicts),
+        p_value=first.p_value,
+        p_adjusted=first.p_adjusted,
+        reason=f"{first.reason if broken else _WORSE[first.outcome]}: {named}{more}",
+        evidence=tuple(
+            {"case": each.case, "before": each.baseline, "after": each.observed} for each in verdicts
+        ),
+        advice=first.advice,
+    )
 
 
 def _readings(pairs: Pairs, chance: Chance | None) -> list[Reading]:
     chance = chance or Chance([base for base, _ in pairs.shared])
     return [reading for base, new in pairs.shared for reading in read_case(base, new, chance)]
-
-
-def _single(metric: str, check: str, fallen: Sequence[Reading], tests: int) -> Verdict:
-    worst = min(fallen, key=lambda reading: reading.rates.p_value)
-    named = ", ".join(reading.case for reading in fallen[:_NAMED])
-    more = f" and {len(fallen) - _NAMED} more" if len(fallen) > _NAMED else ""
-    fact = all(reading.fact for reading in fallen)
-    return Verdict(
-        check=f"{check}, case by case",
-        outcome="regressed",
-        metric=metric,
-        cases=len(fallen),
-        p_value=None if fact else worst.rates.p_value,
-        p_adjusted=None if fact else worst.p_adjusted(tests),
-        reason=f"held in the baseline, missed now: {named}{more}",
-        evidence=tuple(
-            {"case": reading.case, "before": reading.before, "after": reading.after} for reading in fallen
-        ),
-        advice="no repeat differs, so the app changed here" if fact else "the repeats rule out chance",
-    )
 
 
 def _rates(check: Check, before: Sequence[float], after: Sequence[float]) -> PassRates:
@@ -261,7 +300,14 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
     )
 
 
-def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests: int) -> Verdict:
+def _call(  # noqa: PLR0913, PLR0917 - both sides of a check, and what they are held to
+    verdict: Verdict,
+    then: Verdict,
+    reading: Reading,
+    level: float,
+    tests: int,
+    auto: bool,  # noqa: FBT001
+) -> Verdict:
     """What a missed check means, in the light of its baseline."""
     rates = reading.rates
     excusable = reading.check.metric != NEVER_EXCUSED
@@ -272,8 +318,7 @@ def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests
         if rates.repeats + rates.repeats_before > 2:  # noqa: PLR2004 - one on each side has no rate
             verdict = replace(verdict, reason=f"{counts}; {verdict.reason}".rstrip("; "), evidence=())
     if reading.fell(level=level, tests=tests):
-        why = "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
-        return replace(verdict, outcome="regressed", advice=f"held in the baseline; {why}")
+        return replace(verdict, outcome="regressed", advice=f"held in the baseline; {_why(reading)}")
     if then.outcome == "failed":
         return replace(verdict, known=excusable, advice="failed in the baseline too" if excusable else "")
     if (rates.varies or reading.app_varies) and excusable:
@@ -281,9 +326,9 @@ def _call(verdict: Verdict, then: Verdict, reading: Reading, level: float, tests
             verdict,
             outcome="undecided",
             reason=f"{'flaky' if rates.varies else 'may be chance'}: {verdict.reason}",
-            advice="chance explains it; more repeats may not (--llm-repeats auto)",
+            advice="chance may explain it" + ("" if auto else "; ask again while it may: --llm-repeats auto"),
         )
-    return replace(verdict, advice="held in the baseline; the repeats do not rule out chance")
+    return replace(verdict, advice="held in the baseline")
 
 
 def _alone(verdict: Verdict, why: str) -> Verdict:

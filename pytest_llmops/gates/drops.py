@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from pytest_llmops.gates.changes import NEVER_EXCUSED
 from pytest_llmops.gates.inference.families import adjust_holm
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
 from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
-from pytest_llmops.gates.pairing import Chance
-from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
+from pytest_llmops.gates.pairing import Chance, Scales
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED
+from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
 """Share of runs in which a drop is called that is said to be seen."""
@@ -110,6 +110,30 @@ def look_at_suites(
                 over_looks.append(sequential_p_value(p_values, beside.looks.times))
     adjusted = (min(1.0, p / share) for p in adjust_holm(over_looks))
     return list(zip(last, adjusted, strict=True))
+
+
+def watch_means(golden: Golden, base: Run | None) -> Golden:
+    """
+    A golden file that names no suite, with the mean of each metric that its cases check, for the baseline.
+
+    Whether answers got worse in general is asked of every golden file that has a baseline.
+    """
+    known = base is not None and any(result.case.startswith(f"{golden.path}::") for result in base.results)
+    if golden.suite or not known:
+        return golden
+    scales = Scales()
+    metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
+    watched = [
+        metric
+        for metric in metrics
+        if metric != NEVER_EXCUSED and (scale := scales[metric]) is not None and scale.bounded
+    ]
+    return replace(
+        golden,
+        suite=tuple(
+            SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None) for metric in watched
+        ),
+    )
 
 
 def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, float]:

@@ -9,14 +9,15 @@ that is allowed. Nothing is paid once a verdict is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_llmops.gates.changes import read_case
 from pytest_llmops.gates.drops import look_at_suites
 from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
 from pytest_llmops.gates.measuring import find_varying, is_known, looks_taken, plan_looks
 from pytest_llmops.gates.pairing import STEADY, Chance, count_repeats
-from pytest_llmops.records import CaseResult, SuiteCheck
+from pytest_llmops.gates.rescoring import rescore_all
+from pytest_llmops.records import CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10
 """Repeats of a varying case that has no baseline yet: it pays once, and every later run sees more by it."""
@@ -37,6 +38,7 @@ class Asking:
         most: Repeats that no case exceeds.
         tests: How many case checks the run has.
         share: The part of the error budget that these suites have.
+        goldens: What a case asks, for scores of the baseline that have to be made again.
     """
 
     base: Mapping[str, CaseResult]
@@ -45,6 +47,11 @@ class Asking:
     tests: int
     share: float = SUITE_SHARE
     level: float = 0.95
+    goldens: tuple[Golden, ...] = ()
+
+    def beside(self, results: Sequence[CaseResult]) -> Asking:
+        """With a baseline that is scored as the results are, where its outputs were kept."""
+        return replace(self, base=rescore_all(self.goldens, self.base, results))
 
     def next_repeats(self, results: Sequence[CaseResult]) -> dict[str, int]:
         """
@@ -79,13 +86,13 @@ class Asking:
         if not later:
             return 0
         seen = look_at_suites(self.suite, results, list(self.base.values()), share=self.share, chance=chance)
-        if any(p_adjusted <= 1 - self.level for _, p_adjusted in seen):
-            return 0
-        if done < _FIRST_STOP:
+        called = [p_adjusted <= 1 - self.level for _, p_adjusted in seen]
+        if done < _FIRST_STOP and not any(called):
             return later[0]
         final = spend([*looks.times, 1.0])[-1] * self.share * (1 - self.level) / max(1, len(seen))
-        open_ = [p for p, _ in seen if conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE]
-        return later[0] if open_ else 0
+        fair = [conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE for p, _ in seen]
+        still_open = any(fair[at] and not called[at] for at in range(len(seen)))
+        return later[0] if still_open else 0
 
     def _suspects(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """

@@ -52,6 +52,9 @@ class Looks:
 
 LOOKS = (1, 2, 4, 8)
 
+_NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
+_RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, then llmops accept --prune"
+
 
 def plan_looks(most: int) -> tuple[int, ...]:
     """The repeats at each look; the last one is the most that is allowed, if that is less than 8."""
@@ -249,11 +252,8 @@ class Beside:
             for base, new in self.pairs.shared
             if not scoring_breakage(check.metric, base) and not scoring_breakage(check.metric, new)
         ]
-        if not sound and tolerated_drop(check, scale) is None:
-            return absolute
         if not sound:
-            reason = f"no case was scored by {check.metric} in both runs, so nothing can be compared"
-            return _error(absolute, reason)
+            return self._nothing_shared(check, scale, absolute)
         for base, new in sound:
             if reason := self._find_unlike(check, scale, base, new):
                 return replace(_error(absolute, reason), advice="record the baseline again")
@@ -264,6 +264,16 @@ class Beside:
             absolute=absolute,
             looks=tuple(self._look(check, shared, count) for count in self.looks.repeats or (None,)),
         )
+
+    def _nothing_shared(self, check: SuiteCheck, scale: Scale, absolute: Verdict) -> Verdict:
+        """Where no case has a score on both sides: an error, but of what is new or not watched."""
+        had = any(_says(check.metric, result) for result in self.base_results)
+        if tolerated_drop(check, scale) is None:
+            return absolute
+        if not had:
+            return replace(absolute, advice=_NEW)
+        reason = f"no case was scored by {check.metric} in both runs, so nothing can be compared"
+        return replace(_error(absolute, reason), advice=_RENAMED)
 
     def _find_unlike(self, check: SuiteCheck, scale: Scale, base: CaseResult, new: CaseResult) -> str:
         """Why two results of a case cannot be compared by a metric; empty where they can."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.pairing import ask_the_same, signatures
-from pytest_llmops.records import Case, CaseResult, Check, Sample, Score, SuiteCheck
+from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric
 
 
@@ -28,6 +28,21 @@ def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[Suite
         if was and was != signatures(check.metric, new):
             base = _scored_again(check, case, base)
     return base
+
+
+def rescore_all(
+    goldens: Iterable[Golden], base: Mapping[str, CaseResult], results: Iterable[CaseResult]
+) -> dict[str, CaseResult]:
+    """The baseline, case to result, as far as it can be made comparable with new results."""
+    written = {
+        f"{golden.path}::{case.id}": (case, golden.suite) for golden in goldens for case in golden.cases
+    }
+    again = dict(base)
+    for new in results:
+        if new.case in base and new.case in written:
+            case, suite = written[new.case]
+            again[new.case] = rescore(case, base[new.case], new, suite)
+    return again
 
 
 def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:

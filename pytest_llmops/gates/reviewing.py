@@ -8,8 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pytest_llmops.gates.answers import answer_digests, digest
-from pytest_llmops.gates.changes import NEVER_EXCUSED
-from pytest_llmops.gates.thresholds import describe_check, holds
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict

@@ -31,6 +31,9 @@ _HOLDS: Mapping[Sign, Callable[[float, float], bool]] = {
 }
 _NAMED = 5
 
+NEVER_EXCUSED = "pii_leak"
+"""A leak is none the less one for being old, or for coming only now and then."""
+
 LARGEST = 1e100
 """Scores beyond are none: their sums and squares leave the range of a float."""
 

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
+from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
@@ -92,6 +94,7 @@ class GoldenPlugin:
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
+        goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
         return cls(
@@ -166,6 +169,7 @@ class GoldenPlugin:
         if results := self.shared.results():
             self.run = make_run(list(self.goldens.values()), results.values(), self.shared.settings)
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
+            good = self._is_whole(self.run, session) and good
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -190,6 +194,27 @@ class GoldenPlugin:
             problems.append(unscored)
             good = False
         return good
+
+    def _is_whole(self, run: Run, session: pytest.Session) -> bool:
+        """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
+        if not is_revision(self.shared.settings.baseline or ""):
+            return True
+        ran = {result.case for result in run.results}
+        cases = [f"{golden.path}::{case.id}" for golden in self.goldens.values() for case in golden.cases]
+        left_out = [case for case in cases if case not in ran]
+        whole = True
+        if left_out and not _selects(session.config):
+            named = ", ".join(left_out[:_NAMED])
+            told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
+            self.shared.problems.append(told)
+            whole = False
+        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - self.known
+        if bad and not session.exitstatus:
+            self.shared.problems.append(
+                "red: verdicts that fail a build were excused by the repository itself"
+            )
+            whole = False
+        return whole
 
     def _write(self, run: Run, path: Path) -> bool:
         try:
@@ -235,6 +260,13 @@ def _may_loosen(config: pytest.Config) -> bool:
     """Whether the pipeline allows it: a flag in the repository's own settings does not count."""
     by_pipeline = (*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")))
     return LOOSEN in map(str, by_pipeline)
+
+
+def _selects(config: pytest.Config) -> bool:
+    """Whether whoever runs the pipeline chose among the cases."""
+    given = [str(each) for each in config.invocation_params.args]
+    chosen = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
+    return any("::" in each or each.startswith(chosen) for each in given)
 
 
 def _holds_plain_tests(path: Path) -> bool:

@@ -113,7 +113,7 @@ class Budget:
             raise BudgetError(f"{self._refusal()}: {used}")
 
     def charge(self, call: Call) -> None:
-        """Book a call that was permitted. One whose answer did not come may still be billed, as the dearest."""
+        """Book a call that was permitted; one without an answer may be billed, and counts as the dearest."""
         with self._open(change=True) as ledger:
             ledger.under_way -= 1
             ledger.calls += 1

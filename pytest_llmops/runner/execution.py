@@ -120,8 +120,8 @@ class Execution:
 
     async def _ask(self, work: Work, repeat: int) -> Asked:
         async with self._slots:
-            while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):
-                await asyncio.sleep(_POLL_S)
+            while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._asking += 1
             try:
                 return await self.asker.ask(work.id, repeat, work.case.input)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_llmops.errors import AppError
+from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.looks import Asking
 from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.models import cache
@@ -54,6 +55,7 @@ def run_golden(  # noqa: PLR0913 - the public door
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
     """
     settings = settings or Settings()
+    golden = watch_means(golden, baseline)
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
@@ -118,6 +120,7 @@ def open_asking(
         most=settings.max_repeats,
         tests=count_tests(goldens),
         share=suite_share(goldens),
+        goldens=(golden,),
     )
 
 

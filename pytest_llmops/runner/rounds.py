@@ -25,6 +25,7 @@ def ask_in_rounds(
     """
     planned = {work.id: work for work in works}
     results = {result.case: result for result in fetch(list(planned.values()))}
+    asking = asking.beside(list(results.values()))
     while (wanted := asking.next_repeats(list(results.values()))) and may_go_on():
         further = [
             replace(planned[case], repeats=repeats, begun=results[case]) for case, repeats in wanted.items()
