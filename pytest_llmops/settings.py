@@ -129,13 +129,35 @@ def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
         SettingsError: The file cannot be read.
     """
     known = {each.name for each in fields(Settings)} - {"root"}
+    name, table = _find_pytest_table(root)
+    ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
+    if isinstance(ours.get("golden"), str):
+        ours["golden"] = shlex.split(ours["golden"])
+    return name, {key: value for key, value in ours.items() if key in known and value}
+
+
+def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
+    """
+    The name of the same file, and the flags that it gives every run of pytest.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    name, table = _find_pytest_table(root)
+    written = table.get("addopts", ())
+    if isinstance(written, list | tuple):
+        return name, tuple(map(str, written))
+    try:
+        return name, tuple(shlex.split(str(written)))
+    except ValueError:  # an open quote, of which pytest tells
+        return name, (str(written),)
+
+
+def _find_pytest_table(root: Path) -> tuple[str, Mapping[str, Any]]:
     for name in INI_FILES:
         table = _pytest_table(root / name)
         if table is not None:
-            ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
-            if isinstance(ours.get("golden"), str):
-                ours["golden"] = shlex.split(ours["golden"])
-            return name, {key: value for key, value in ours.items() if key in known and value}
+            return name, table
     return "", {}
 
 

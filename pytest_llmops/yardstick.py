@@ -12,31 +12,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError
-from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError, RunFileError, SettingsError
+from pytest_llmops.gates.baseline.stamps import describe_changes
+from pytest_llmops.gates.foresight.selfcheck import plan_repeats
+from pytest_llmops.gates.loosening import SETTINGS, Loosening, list_loosened
 from pytest_llmops.gates.pairing import pair_cases
-from pytest_llmops.gates.selfcheck import plan_repeats
-from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
+from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base, load_baseline, parse_baseline, update_baseline
+from pytest_llmops.reports.baseline_file import (
+    ACCEPT,
+    load_base,
+    load_baseline,
+    parse_baseline,
+    update_baseline,
+)
 from pytest_llmops.reports.selfcheck import selfcheck_line
-from pytest_llmops.settings import INI_FILES, Settings, load_settings, read_ini
+from pytest_llmops.settings import INI_FILES, Settings, load_settings, read_addopts, read_ini
 
 _NONE = "none"
 _PROJECT = "pyproject.toml"
-_LENIENT = ("undecided", "known_failures", "repeats")
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yardstick:
     """
+    What a run is held against: a baseline, what people said of answers, and the gate's own rules of before.
+
     Attributes:
         base: None where nothing was accepted yet, or nobody wants a comparison.
         loosened: What the change made easier to pass; only known against a revision.
@@ -71,8 +80,10 @@ def find_yardstick(
         accept: The run will be taken into the baseline, which must be fit for it before a model is asked.
 
     Raises:
-        LLMOpsError: A file or the revision cannot be read.
+        LLMOpsError: A file or the revision cannot be read, a baseline that is named knows none of the
+            cases, or the run would be written over what it needs.
     """
+    _check_out(settings, goldens)
     if accept and accepted_path(settings).exists():
         load_baseline(accepted_path(settings))
     baseline = settings.baseline
@@ -81,7 +92,47 @@ def find_yardstick(
     reviews = load_reviews(settings.path(settings.reviews))
     if baseline == _NONE or (baseline is None and not settings.path(settings.accepted).exists()):
         return Yardstick(reviews=reviews)
-    return Yardstick(base=load_base(settings.path(baseline or settings.accepted)), reviews=reviews)
+    path = settings.path(baseline or settings.accepted)
+    if accept and not path.exists():
+        return Yardstick(reviews=reviews)
+    base = load_base(path)
+    if not accept and not _is_same(path, settings.path(settings.accepted)):
+        _check_cases(base, path, goldens)
+    return Yardstick(base=base, reviews=reviews)
+
+
+def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
+    """Refuse to write the run where it would destroy something."""
+    if settings.out is None:
+        return
+    path, shown = settings.path(settings.out), printable(settings.out)
+    if path.suffix not in {".json", ".jsonl"}:
+        raise SettingsError(f"out {shown}: the name of a run file ends in .json or .jsonl; try run.json")
+    kept = {"the baseline": {accepted_path(settings), settings.path(settings.accepted)}}
+    kept["the log of reviews"] = {settings.path(settings.reviews)}
+    named = {golden.path for golden in goldens} | set(settings.golden)
+    kept["a golden file"] = {settings.path(each) for each in named}
+    for what, files in kept.items():
+        if any(_is_same(path, each) for each in files):
+            raise SettingsError(
+                f"out {shown}: this is {what}, which the run would be written over; try run.json"
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _check_cases(base: Run, path: Path, goldens: Sequence[Golden]) -> None:
+    """A baseline of another project would be no yardstick at all, and every case new."""
+    cases = {f"{golden.path}::{case.id}" for golden in goldens for case in golden.cases}
+    if cases and not any(result.case in cases for result in base.results):
+        files = [printable(golden.path) for golden in goldens]
+        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+        raise RunFileError(
+            f"{path}: holds no case of {', '.join(files[:_NAMED])}{more}; it is of another project or the "
+            f"cases were renamed; make one with: {ACCEPT}"
+        )
 
 
 def _at_revision(
@@ -92,6 +143,8 @@ def _at_revision(
         folder = Path(name)
         revision.export(sorted({_PROJECT, *INI_FILES}), folder)
         ini, then = _written_settings(folder)
+        _, flags = read_addopts(folder)
+        pytest_path, flags_now = read_addopts(settings.root)
         files = {*then.golden, *named, *(golden.path for golden in goldens)}
         revision.export(sorted(files), folder)
         old = _load_all(files, folder, revision)
@@ -112,7 +165,9 @@ def _at_revision(
             reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
             lock_loosened=_broken_promises(prompts, folder, settings.root),
             baseline_path=settings.accepted,
+            addopts_changed=flags != flags_now,
             settings_path=ini or _PROJECT,
+            pytest_path=pytest_path or _PROJECT,
             reviews_path=settings.reviews,
         )
     return Yardstick(base=base, reviews=reviews, loosened=loosened)
@@ -158,7 +213,7 @@ def _written_settings(root: Path) -> tuple[str, Settings]:
 
 
 def _lenient(settings: Settings) -> Mapping[str, object]:
-    return {name: getattr(settings, name) for name in _LENIENT}
+    return {name: getattr(settings, name) for name in SETTINGS}
 
 
 def _broken_promises(paths: Iterable[str], folder: Path, root: Path) -> list[str]:
@@ -190,10 +245,19 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     taken = len(done.added) + len(done.edited)
     cases = f"{taken} case{'' if taken == 1 else 's'}"
     told = f"{shown_path(path, settings.root)}: {cases} accepted, {len(done.kept)} kept"
+    if missed := tell_missed(len(done.missed)):
+        told += f"; {missed}"
     if done.refused:
         told += f", {len(done.refused)} refused: {done.refused[0][0]}: {done.refused[0][1]}"
     if done.stale:
-        told += (
-            f"; of the kept {len(done.stale)} lack a metric or were scored otherwise (llmops accept --all)"
-        )
+        one = len(done.stale) == 1
+        lack = "lacks a metric or was" if one else "lack a metric or were"
+        told += f"; of the kept {len(done.stale)} {lack} scored otherwise (llmops accept --all)"
     return told, True
+
+
+def tell_missed(count: int) -> str:
+    """A sentence on so many cases that were taken although they miss a check; empty for none."""
+    if count == 1:
+        return "1 of them misses a check, and is a known failure from now on"
+    return f"{count} of them miss a check, and are known failures from now on" if count else ""

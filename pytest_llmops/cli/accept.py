@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_llmops.gates.acceptance import Acceptance
+    from pytest_llmops.gates.baseline.acceptance import Acceptance
     from pytest_llmops.settings import Settings
 
-_NOT_FILES = "git:"
 _NAMED = 5
 _NOTHING_ACCEPTED = 3
 
@@ -31,7 +30,7 @@ def add_verb(verbs: Any) -> None:
         action="store_true",
         help="keep the answers' texts, so that scores can be made again; they get into the repository",
     )
-    parser.add_argument("--baseline", metavar="FILE", help="default: the setting, else golden/baseline.json")
+    parser.add_argument("--baseline", metavar="FILE", help="default: the one of the settings")
     parser.set_defaults(do=_accept)
 
 
@@ -57,10 +56,11 @@ def _accept(given: argparse.Namespace) -> int:
 def _find_path(typed: str | None, settings: Settings) -> Path:
     """The file to write: a path that is typed starts where it is typed."""
     from pytest_llmops.errors import SettingsError
+    from pytest_llmops.golden.revision import is_revision
     from pytest_llmops.yardstick import accepted_path
 
     if typed is not None:
-        if typed.startswith(_NOT_FILES):
+        if is_revision(typed):
             raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")
         return Path.cwd() / typed
     return accepted_path(settings)
@@ -68,12 +68,17 @@ def _find_path(typed: str | None, settings: Settings) -> Path:
 
 def _render(path: Path, acceptance: Acceptance) -> list[str]:
     from pytest_llmops.printable import printable
+    from pytest_llmops.yardstick import tell_missed
 
+    missed = tell_missed(len(acceptance.missed))
+    fewer = "1 of these has" if len(acceptance.fewer) == 1 else f"{len(acceptance.fewer)} of these have"
     return [
         f"{path}: {'written' if acceptance.changed else 'nothing changed'}",
         _count(acceptance.added, "added"),
         _count(acceptance.replaced, "replaced"),
+        *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
         _count(acceptance.edited, "edited, so taken anew: what they ask was changed"),
+        *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),
         _count(acceptance.kept, "kept", named=False),
         _count(
             acceptance.stale, "of these stale: a metric is new or scores otherwise; --all takes the run's"

@@ -48,7 +48,7 @@ def _comparable(base: Run, run: Run) -> Run:
     from dataclasses import replace
 
     from pytest_llmops.errors import GoldenError
-    from pytest_llmops.gates.rescoring import rescore_all
+    from pytest_llmops.gates.baseline.rescoring import rescore_all
     from pytest_llmops.golden import load_golden
     from pytest_llmops.settings import find_root
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ def add_verb(verbs: Any) -> None:
 
 
 def _drift(given: argparse.Namespace) -> int:
+    from pytest_llmops.cli.counts import read_count
     from pytest_llmops.errors import DriftError, ReviewError, RunFileError
     from pytest_llmops.gates.drift.finding import find_drift
     from pytest_llmops.golden.reviews import load_reviews
@@ -44,7 +44,8 @@ def _drift(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.drift import drift_json, render_drift
     from pytest_llmops.reports.run_file import load_run
 
-    count = _count(given.canary)
+    typed = given.canary
+    count = 0 if typed is None else read_count("--canary", typed, "write it behind the files")
     try:
         new = load_run(given.new)
         drift = find_drift(load_base(given.base), new, reviews=load_reviews(_find_reviews(given.reviews)))
@@ -58,19 +59,6 @@ def _drift(given: argparse.Namespace) -> int:
     else:
         print("\n".join(render_drift(drift)))  # noqa: T201 - as above
     return _EXIT_CODES[drift.outcome]
-
-
-def _count(given: str | None) -> int:
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.printable import printable
-
-    if given is None:
-        return 0
-    if not re.fullmatch("[1-9][0-9]{0,5}", given):
-        raise SettingsError(
-            f"--canary takes a whole number above 0, not {printable(given)!r}; write it behind the files"
-        )
-    return int(given)
 
 
 def _find_reviews(given: str | None) -> Path:
@@ -89,8 +77,8 @@ def _find_reviews(given: str | None) -> Path:
 def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
     import os
 
-    from pytest_llmops.gates.drift.canary import ask_canaries, choose_canaries, find_endpoint
     from pytest_llmops.models import pii
+    from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
     from pytest_llmops.settings import find_root, load_settings
 
     settings = load_settings(find_root(Path.cwd()))

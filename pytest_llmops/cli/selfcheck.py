@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,13 +31,14 @@ def add_verb(verbs: Any) -> None:
 
 
 def _selfcheck(given: argparse.Namespace) -> int:
+    from pytest_llmops.cli.counts import read_count
     from pytest_llmops.errors import RunFileError, SelfCheckError
-    from pytest_llmops.gates.selfcheck import RUNS, check_itself, plan_repeats
+    from pytest_llmops.gates.foresight.selfcheck import RUNS, check_itself, plan_repeats
     from pytest_llmops.reports.baseline_file import load_base
     from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
     from pytest_llmops.settings import find_root, load_settings
 
-    runs = RUNS if given.runs is None else _count(given.runs)
+    runs = RUNS if given.runs is None else read_count("--runs", given.runs)
     settings = load_settings(find_root(Path.cwd()))
     path = settings.path(settings.accepted) if given.baseline is None else Path(given.baseline)
     try:
@@ -58,15 +58,6 @@ def _selfcheck(given: argparse.Namespace) -> int:
     else:
         print("\n".join(render_selfcheck(check)))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
-
-
-def _count(given: str) -> int:
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.printable import printable
-
-    if not re.fullmatch("[1-9][0-9]{0,5}", given):
-        raise SettingsError(f"--runs takes a whole number above 0, not {printable(given)!r}")
-    return int(given)
 
 
 def _load_goldens(paths: Iterable[str], settings: Settings) -> list[Golden]:

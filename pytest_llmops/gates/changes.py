@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference import statistic
+from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import CASE_SHARE
 from pytest_llmops.gates.pairing import (
@@ -21,7 +22,6 @@ from pytest_llmops.gates.pairing import (
     signatures,
     values_by_metric,
 )
-from pytest_llmops.gates.pass_rates import PassRates
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds, judge_case
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 

@@ -104,7 +104,7 @@ class Judge:
         base = self._before.get(result.case)
         if base is None:
             return None
-        from pytest_llmops.gates.rescoring import rescore
+        from pytest_llmops.gates.baseline.rescoring import rescore
 
         base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
         self._before[result.case] = base

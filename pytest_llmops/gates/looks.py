@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.changes import read_case
 from pytest_llmops.gates.drops import look_at_suites
 from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
 from pytest_llmops.gates.measuring import find_varying, is_known, looks_taken, plan_looks
 from pytest_llmops.gates.pairing import STEADY, Chance, count_repeats
-from pytest_llmops.gates.rescoring import rescore_all
 from pytest_llmops.records import CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10

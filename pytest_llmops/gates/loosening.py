@@ -21,7 +21,9 @@ from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Case, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
-_SETTINGS = ("undecided", "known_failures", "repeats")
+SETTINGS = ("app", "undecided", "known_failures", "repeats", "max_repeats", "prices")
+"""Those of `Settings` that can make it easier to pass."""
+
 _WEIGHT: Mapping[object, int] = {"pass": 0, "warn": 1, "fail": 2}
 
 
@@ -55,10 +57,12 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     new_settings: Mapping[str, object] | None = None,
     reviews_rewritten: bool = False,
     lock_loosened: Sequence[str] = (),
+    addopts_changed: bool = False,
     baseline_path: str = "golden/baseline.json",
     settings_path: str = "pyproject.toml",
     reviews_path: str = "golden/reviews.jsonl",
     lock_path: str = "prompts.lock",
+    pytest_path: str = "pytest.ini",
 ) -> tuple[Loosening, ...]:
     """
     All that a change loosened, by file, line and case.
@@ -66,9 +70,10 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     Args:
         old: Every golden file where the change began.
         new: Every golden file now, whatever was selected to run.
-        old_settings: `undecided`, `known_failures` and `repeats`; what is not there has its default.
+        old_settings: Those of `SETTINGS`; what is not there has its default.
         reviews_rewritten: The log of reviews is not the old one with more at its end.
         lock_loosened: What the check of the prompt lock found, in sentences.
+        addopts_changed: pytest's own settings give other flags to every run; `-k` is among them.
     """
     before, after = _settings(old_settings), _settings(new_settings)
     found = [
@@ -76,6 +81,8 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
         *_compare_settings(before, after, settings_path),
         *(Loosening(place=lock_path, what=printable(sentence)) for sentence in lock_loosened),
     ]
+    if addopts_changed:
+        found.append(Loosening(place=pytest_path, what="pytest's addopts changed, which may leave cases out"))
     if reviews_rewritten:
         found.append(Loosening(place=reviews_path, what="the log of reviews is not the old one, continued"))
     if old_baseline is not None and new_baseline is None:
@@ -96,7 +103,7 @@ def _order(item: Loosening) -> tuple[str, int, str, str]:
 
 def _settings(written: Mapping[str, object] | None) -> dict[str, object]:
     default = Settings()
-    return {name: (written or {}).get(name, getattr(default, name)) for name in _SETTINGS}
+    return {name: (written or {}).get(name, getattr(default, name)) for name in SETTINGS}
 
 
 def _compare_settings(
@@ -104,10 +111,31 @@ def _compare_settings(
 ) -> Iterator[Loosening]:
     for name, was in before.items():
         now = after[name]
-        laxer = _are_fewer(now, was) if name == "repeats" else _WEIGHT[now] < _WEIGHT[was]
-        if laxer:
-            what = f"the setting {name} asks for less"
-            yield Loosening(place=path, what=what, before=f"{name} {was}", after=f"{name} {now}")
+        told = partial(Loosening, place=path)
+        if name == "app":
+            if now != was:
+                yield told(what="the setting app names another app", **_told_change(name, was, now))
+        elif name == "prices":
+            if models := _differing(was, now):
+                yield told(what=f"the setting prices changed: {printable(models)}")
+        elif _are_fewer(now, was) if name in {"repeats", "max_repeats"} else _WEIGHT[now] < _WEIGHT[was]:
+            yield told(what=f"the setting {name} asks for less", **_told_change(name, was, now))
+
+
+def _told_change(name: str, was: object, now: object) -> dict[str, str]:
+    """What was and what is, nothing for a None."""
+    return {
+        moment: "" if value is None else printable(f"{name} {value}")
+        for moment, value in (("before", was), ("after", now))
+    }
+
+
+def _differing(was: object, now: object) -> str:
+    """The keys whose values differ between two mappings."""
+    before, after = (value if isinstance(value, Mapping) else {} for value in (was, now))
+    return ", ".join(
+        str(key) for key in {**before, **after} if key not in before or before[key] != after.get(key)
+    )
 
 
 def _are_fewer(now: object, was: object) -> bool:
@@ -127,6 +155,10 @@ def _compare_files(
             cases = f"{len(was.cases)} case{'' if len(was.cases) == 1 else 's'}"
             yield Loosening(place=was.path, what="the golden file was removed", before=cases)
             continue
+        for name, before, after in (("app", was.app, now.app), ("encoder", was.encoder, now.encoder)):
+            if before != after:
+                what = f"the golden file names another {name}"
+                yield Loosening(place=was.path, what=what, **_told_change(name, before, after))
         stamps = [("prompts", was.prompts, now.prompts), ("data", was.data, now.data)]
         for name, paths, kept in stamps:
             for path in _uncovered(paths, kept):

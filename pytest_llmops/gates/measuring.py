@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates import statistic as statistics
+from pytest_llmops.gates.inference import statistic as statistics
 from pytest_llmops.gates.inference.exchange import exchange_p_value
 from pytest_llmops.gates.inference.resampling import LINEAR, Spread, paired_interval, paired_p_value
 from pytest_llmops.gates.inference.spending import sequential_p_value

@@ -8,13 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from pytest_llmops.gates.answers import answer_digests, digest
+from pytest_llmops.gates.grounds import JUDGES, REFERENCES
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict
 
-_JUDGES = frozenset({"judge", "reference_grade", "faithfulness", "pairwise"})
-_REFERENCES = frozenset({"exact_match", "keywords", "rouge_l", "lexical", "bleu", "semantic"})
 _TAGS = ("compliance", "medical")
 _UNREAD = frozenset({"latency_s", "cost_usd", "tokens"})  # nobody can tell them from reading an answer
 
@@ -169,10 +168,10 @@ def _disagreement(checks: Sequence[Check], scores: Sequence[Score]) -> str:
     held: dict[str, bool] = {}
     for check in checks:
         values = [score.value for score in scores if score.metric == check.metric]
-        if values and check.metric in _JUDGES | _REFERENCES:
+        if values and check.metric in JUDGES | REFERENCES:
             held[check.metric] = held.get(check.metric, True) and holds(fmean(values), check)
-    judged = {held[metric] for metric in held.keys() & _JUDGES}
-    compared = {held[metric] for metric in held.keys() & _REFERENCES}
+    judged = {held[metric] for metric in held.keys() & JUDGES}
+    compared = {held[metric] for metric in held.keys() & REFERENCES}
     if not judged or not compared or len(judged | compared) == 1:
         return ""
     told = (f"{metric} {'holds' if holding else 'is missed'}" for metric, holding in held.items())

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
-from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.records import (
     Bound,

@@ -8,8 +8,6 @@ found from any path below that folder.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,6 +19,7 @@ from typing import Any
 from pytest_llmops.errors import Problem, PromptError
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import Prompt, path_from_root
+from pytest_llmops.whole_file import write_whole
 
 LOCK_NAME = "prompts.lock"
 VERSION = 1
@@ -131,15 +130,7 @@ def _replace(lock: Path, data: bytes) -> bool:
     """Whether there was anything to write."""
     if lock.is_file() and lock.read_bytes() == data:
         return False
-    part = lock.with_name(f".{lock.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(lock)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(lock, data)
     return True
 
 

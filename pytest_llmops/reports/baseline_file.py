@@ -7,7 +7,6 @@ being equal. A case has the digests of its answers or, where they were asked for
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.acceptance import Acceptance, accept, find_flaw, make_entry
+from pytest_llmops.gates.baseline.acceptance import Acceptance, accept, find_flaw, make_entry
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
 from pytest_llmops.reports.baseline_reading import KIND, VERSION, read_baseline, read_pairs
@@ -27,17 +26,17 @@ from pytest_llmops.reports.json_file import (
     plain,
     read_content,
     read_file,
-    write_whole,
 )
-from pytest_llmops.reports.run_file import load_run, run_kind
+from pytest_llmops.reports.run_file import load_run
 from pytest_llmops.reports.run_reading import read_run
+from pytest_llmops.whole_file import write_whole
 
-_COMMAND = "llmops accept RUN.json --all"
-_KIND = FileKind(
-    name=KIND,
-    made_by=_COMMAND,
-    remedy=f"Restore the file, or remove it and make it again with: {_COMMAND}",
-)
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+"""The command that makes a baseline."""
+
+_REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
+_KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
+_EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
 _HEAD = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
 Item = TypeVar("Item")
@@ -118,9 +117,7 @@ def load_base(path: str | Path) -> Run:
     path = Path(path)
     if path.suffix == ".jsonl":
         return load_run(path)
-    run = run_kind(path)
-    either = f"{run.made_by}, or: {_COMMAND}"
-    data = read_file(path, dataclasses.replace(run, name="run file or baseline", made_by=either))
+    data = read_file(path, _EITHER)
     if _HEAD.match(data):
         return parse_baseline(data, str(path))
 
@@ -129,7 +126,7 @@ def load_base(path: str | Path) -> Run:
         is_run = not isinstance(value, dict) or "kind" not in value
         return read_run(value) if is_run else parse_baseline(data, str(path))
 
-    return read_content(data, str(path), run, read)
+    return read_content(data, str(path), _EITHER, read)
 
 
 def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:

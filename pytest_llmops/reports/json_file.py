@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from pytest_llmops.reports.json_readers import BrokenValueError
 _UNSEEN = re.compile(
     "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_CONFLICT = re.compile(rb"^(<{7}|>{7}|\|{7}) |^={7}\r?$", re.MULTILINE)
 Content = TypeVar("Content")
 
 
@@ -35,25 +34,6 @@ class FileKind:
     name: str
     made_by: str
     remedy: str
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """
-    Write a file: the old one or the new one is there, never a part of one.
-
-    Raises:
-        OSError: The folder cannot be made or written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_file(path: Path, kind: FileKind) -> bytes:
@@ -89,6 +69,12 @@ def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], 
     except RecursionError:
         raise RunFileError(f"{shown}: is nested too deeply to be a {kind.name}. {kind.remedy}") from None
     except BrokenValueError as error:
+        if conflict := _CONFLICT.search(data):
+            line = data.count(b"\n", 0, conflict.start()) + 1
+            raise RunFileError(
+                f"{shown}: line {line} is a mark of a git conflict. Settle the conflict, or take the file "
+                "of one side whole: git checkout --ours or --theirs"
+            ) from None
         told = str(error).removesuffix(".")
         raise RunFileError(f"{shown}: {told}{'' if told.endswith('?') else '.'} {kind.remedy}") from None
 

@@ -24,11 +24,11 @@ from pytest_llmops.reports.json_file import (
     plain,
     read_content,
     read_file,
-    write_whole,
 )
 from pytest_llmops.reports.json_readers import BrokenValueError
 from pytest_llmops.reports.run_reading import VERSION, make_run, read_head, read_result, read_run, read_usage
 from pytest_llmops.reports.suite_checks import dump_suite
+from pytest_llmops.whole_file import write_whole
 
 
 def write_run(run: Run, path: str | Path) -> None:
@@ -52,14 +52,15 @@ def load_run(path: str | Path) -> Run:
             the message names the file, the place in it, and what to do.
     """
     path = Path(path)
-    kind = run_kind(path)
+    kind = _kind(path)
     read = _parse_lines if path.suffix == ".jsonl" else partial(_parse, path)
     return read_content(read_file(path, kind), str(path), kind, read)
 
 
-def run_kind(path: Path) -> FileKind:
-    """What a message says of a run file."""
-    command = f"pytest --llm-golden --llm-out {path}"
+def _kind(path: Path) -> FileKind:
+    """What a message says of a run file; a command that it names may write to no file of another kind."""
+    named = path if path.suffix in {".json", ".jsonl"} else "run.json"
+    command = f"pytest --llm-golden --llm-out {named}"
     remedy = f"Restore the file, or make it again with: {command}"
     return FileKind(name="run file", made_by=command, remedy=remedy)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from pytest_llmops.errors import hint
-from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import Sign, SuiteCheck
 
 _BOUND = re.compile(r"\s*(?P<comparison>>=|>|<=|<)\s*(?P<threshold>\S+)\s*\Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -153,6 +154,7 @@ def named_app(golden: Golden, settings: Settings) -> App:
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     """The recorder of this process, listening; to be uninstalled at the end."""
     home = settings.path(settings.home)
+    _make_home(home)
     cache.use_cache(home / "cache")
     recorder = Recorder(
         committed=settings.path(settings.cassettes),
@@ -163,6 +165,13 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     )
     recorder.install()
     return recorder
+
+
+def _make_home(home: Path) -> None:
+    """A new working folder says itself that it is not for git; one that is there is left as it is."""
+    with suppress(OSError):  # there already, or nothing can be written, which is told where it matters
+        home.mkdir(parents=True)
+        (home / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def open_asker(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Failure, Output, Run, Score
+from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.baseline_file import load_baseline
 from pytest_llmops.reports.run_file import write_run
 
@@ -81,6 +81,44 @@ def test_all_prune_and_with_outputs(capsys):
     assert (entry.scores[0].value, entry.outputs[0].text) == (0.5, "within 60 days")
 
 
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")]
+)
+def test_entries_that_lose_repeats_are_told(capsys, count, told):
+    def of(case: str, repeats: int) -> CaseResult:
+        made = result_of(case)
+        return replace(
+            made,
+            outputs=tuple(replace(made.outputs[0], repeat=repeat) for repeat in range(repeats)),
+            scores=tuple(replace(made.scores[0], repeat=repeat) for repeat in range(repeats)),
+        )
+
+    record(of("a", 3), of("b", 2), of("c", 1))
+    main(["accept", "run.json"])
+    assert "fewer" not in capsys.readouterr().out
+    record(of("a", 2), of("b", 3 - count), of("c", 2))
+
+    assert main(["accept", "run.json", "--all"]) == 0
+
+    assert f"\n{told} before: record with --llm-repeats auto\n" in capsys.readouterr().out
+
+
+def test_cases_that_miss_a_check_are_told_but_for_a_leak(capsys):
+    check = Check(metric="bleu", comparison=">=", threshold=0.5)
+    leak = Check(metric="pii_leak", comparison="<=", threshold=0)
+    leaky = replace(
+        result_of("b"),
+        checks=(leak,),
+        scores=(Score(metric="pii_leak", value=1, signature="pii_leak|v1"),),
+    )
+    record(replace(result_of("a", 0.1), checks=(check,)), leaky)
+
+    assert main(["accept", "run.json"]) == 0
+
+    told = "\nof all that were taken, 1 misses a check, and is a known failure from now on\n"
+    assert told in capsys.readouterr().out
+
+
 def test_nothing_changed_leaves_the_file_alone(capsys):
     record(result_of("a"))
     main(["accept", "run.json"])
@@ -140,7 +178,7 @@ def test_a_broken_baseline_is_told_and_stays(capsys, text):
 
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "llmops accept" in told
+    assert "accept" in told
     assert BASELINE.read_text() == text
 
 

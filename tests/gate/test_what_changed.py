@@ -106,7 +106,7 @@ def test_a_harmless_rewording_is_not(project, gate):
     assert f"since the baseline: prompt {PLANNER}: planner 1.0.0 → 1.0.1" in told
 
 
-def test_another_model_behind_the_same_name_is_model_drift(project, gate, llmops, home):
+def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     """An endpoint is updated in silence: nothing that is sent to it has changed, and answers have."""
     answers = {"documents": "Boots can be resoled for 45 pounds."}
 

@@ -6,7 +6,7 @@ import pytest
 from _pytest.config.findpaths import locate_config
 
 from pytest_llmops.errors import SettingsError
-from pytest_llmops.settings import INI_FILES, read_ini
+from pytest_llmops.settings import INI_FILES, read_addopts, read_ini
 
 INI = "[pytest]\nllm_undecided = fail\naddopts = -q\n"
 CFG = "[tool:pytest]\nllm_undecided = warn\n"
@@ -99,6 +99,22 @@ def test_what_cannot_be_read_is_one_line(tmp_path, name, text):
 def test_a_table_that_is_none_says_nothing(tmp_path, text):
     (tmp_path / "pyproject.toml").write_text(text)
     assert read_ini(tmp_path) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "flags"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -q -k 'a or b'\n", ("-q", "-k", "a or b")),
+        ("setup.cfg", "[tool:pytest]\naddopts =\n  -q\n  -x\n", ("-q", "-x")),
+        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = ['-k', 'a or b']\n", ("-k", "a or b")),
+        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '-q'\n", ("-q",)),
+        ("pytest.ini", "[pytest]\naddopts = -k 'a\n", ("-k 'a",)),
+        ("pytest.ini", "[pytest]\n", ()),
+    ],
+)
+def test_flags_of_every_run(tmp_path, name, text, flags):
+    (tmp_path / name).write_text(text)
+    assert read_addopts(tmp_path) == (name, flags)
 
 
 def test_no_file_is_looked_at_twice():

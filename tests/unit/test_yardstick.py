@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError
+from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review, append_reviews
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import lock_prompts
-from pytest_llmops.records import CaseResult, Failure, Output, Run, Score
+from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.settings import Settings, load_settings
@@ -23,6 +23,7 @@ from pytest_llmops.yardstick import (
     accept_into_baseline,
     accepted_path,
     find_yardstick,
+    tell_missed,
 )
 
 GOLDEN = "version: 1\ncases: [{id: a, input: hello, checks: {keywords: {all: [hi]}}}]\n"
@@ -131,7 +132,7 @@ def test_accepting_tells_what_was_taken(root):
     assert told == (
         "golden/baseline.json: 0 cases accepted, 1 kept, "
         "1 refused: golden/shop.yaml::b: repeat 0: the app: boom; "
-        "of the kept 1 lack a metric or were scored otherwise (llmops accept --all)"
+        "of the kept 1 lacks a metric or was scored otherwise (llmops accept --all)"
     )
 
 
@@ -158,6 +159,73 @@ def test_a_baseline_that_nothing_can_be_taken_into_is_told_beforehand(root):
     for name in (None, "none", "run.json"):
         with pytest.raises(RunFileError):
             find(root, name, accept=True)
+
+
+def test_cases_that_are_taken_although_they_miss_a_check_are_counted(root):
+    def run(*values: float) -> Run:
+        results = [
+            replace(
+                run_of(value, case=f"case-{number}").results[0],
+                checks=(Check(metric="keywords", comparison=">=", threshold=0.5),),
+            )
+            for number, value in enumerate(values)
+        ]
+        return replace(run_of(), results=tuple(results))
+
+    settings = Settings(root=root)
+    told, _ = accept_into_baseline(run(1, 0), settings)
+    assert told.endswith(
+        "2 cases accepted, 0 kept; 1 of them misses a check, and is a known failure from now on"
+    )
+    told, _ = accept_into_baseline(run(1, 0, 0, 0), settings)
+    assert told.endswith(
+        "2 cases accepted, 2 kept; 2 of them miss a check, and are known failures from now on"
+    )
+    assert tell_missed(0) == ""
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("golden/shop.yaml", "ends in .json or .jsonl"),
+        ("pyproject.toml", "ends in .json or .jsonl"),
+        ("golden/baseline.json", "this is the baseline"),
+        ("./golden/../golden/baseline.json", "this is the baseline"),
+        ("other.json", "this is the baseline"),
+        ("golden/reviews.jsonl", "this is the log of reviews"),
+        ("golden/more.jsonl", "this is a golden file"),
+        ("golden/named.json", "this is a golden file"),
+    ],
+)
+def test_a_run_is_not_written_over_what_it_needs(root, out, told):
+    (root / "golden/more.jsonl").write_text('{"id": "a", "input": "hello"}\n')
+    write_baseline(run_of(), root / "other.json")
+    loaded = [*goldens(root), load_golden(root / "golden/more.jsonl", root=root)]
+    named = ("golden/", "golden/named.json")
+    settings = Settings(root=root, golden=named, baseline="other.json", out=out)
+    with pytest.raises(SettingsError, match=told) as caught:
+        find_yardstick(settings, loaded)
+    assert "\n" not in str(caught.value)
+    for fine in ("run.json", "golden/run.jsonl", "runs/other.json"):
+        find_yardstick(replace(settings, out=fine), loaded)
+
+
+def test_a_named_baseline_of_other_cases_is_no_yardstick(root):
+    write_baseline(run_of(case="b"), root / "other.json")
+    write_baseline(run_of(case="b"), root / "golden/baseline.json")
+    with pytest.raises(
+        RunFileError, match=r"other\.json: holds no case of golden/shop\.yaml; it is of another"
+    ):
+        find(root, "other.json")
+    assert find(root, "other.json", accept=True).base
+    assert find(root).base
+    assert find(root, "golden/baseline.json").base
+
+
+def test_a_baseline_that_is_named_and_still_to_be_made(root):
+    assert find(root, "new.json", accept=True) == Yardstick()
+    with pytest.raises(RunFileError, match=r"Make it: pytest --llm-golden --llm-repeats auto --llm-accept"):
+        find(root, "new.json")
 
 
 class Repository:
@@ -242,6 +310,28 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     yardstick = find(root, "git:main")
     assert value_of(yardstick) == 1.0
     assert [each.place for each in yardstick.loosened] == ["quality/base.json", "quality/log.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "told"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -q\n", "[pytest]\naddopts = -q -k policy\n", ["pytest.ini"]),
+        ("pytest.ini", "[pytest]\naddopts = -q  -x\n", "[pytest]\naddopts =\n  -q\n  -x\n", []),
+        ("pyproject.toml", "", "[tool.pytest.ini_options]\naddopts = ['-q']\n", ["pyproject.toml"]),
+        (
+            "pyproject.toml",
+            "[tool.pytest-llmops]\nmax_repeats = 48\ntimeout_s = 9\nbudget = '2'\n",
+            "[tool.pytest-llmops]\nmax_repeats = 8\ntimeout_s = 1\nbudget = '1'\n",
+            ["pyproject.toml"],
+        ),
+        ("pytest.ini", "[pytest]\n", "[pytest]\nllm_app = shop:answer\n", ["pytest.ini"]),
+    ],
+)
+def test_settings_of_both_sides_are_compared(root, repository, name, before, after, told):
+    repository.write(**{name: before})
+    repository.commit()
+    repository.write(**{name: after})
+    assert [place for place, _ in places(root)] == told
 
 
 def test_a_prompt_that_broke_its_promise_is_seen_through_a_new_lock(root, repository):

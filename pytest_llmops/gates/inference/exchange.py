@@ -26,31 +26,33 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     """
     from scipy.stats import pearson3
 
+    moving = [pair for pair in zip(base, new, strict=True) if len({*pair[0], *pair[1]}) > 1]
+    if not moving:
+        return 1.0
+    largest = max(abs(value) for pair in moving for side in pair for value in side)
     difference = spread = skew = 0.0
-    for before, after in zip(base, new, strict=True):
+    for before, after in moving:
         old, asked = len(before), len(after)
-        pooled = [*before, *after]
+        pooled = [value / largest for value in (*before, *after)]  # powers of dollars leave a float's range
         mean = math.fsum(pooled) / len(pooled)
         second = math.fsum((value - mean) ** 2 for value in pooled) / len(pooled)
         third = math.fsum((value - mean) ** 3 for value in pooled) / len(pooled)
         apart = len(pooled) / old  # of the two means, for each unit that the new mean is off the pooled one
-        difference += math.fsum(after) / asked - math.fsum(before) / old
+        difference += math.fsum(pooled[old:]) / asked - math.fsum(pooled[:old]) / old
         spread += apart**2 * second * old / (asked * (len(pooled) - 1))
         if len(pooled) >= _FEWEST:
             left = (len(pooled) - 1) * (len(pooled) - 2)
             skew += apart**3 * third * old * (old - asked) / (asked**2 * left)
-    if spread <= 0:
-        return 1.0 if difference >= 0 else sys.float_info.min
-    difference += _half_a_step(base, new)
+    difference += _half_a_step(moving) / largest
     p_value = pearson3.cdf(difference / math.sqrt(spread), skew / spread**1.5)
     return float(min(1.0, max(p_value, sys.float_info.min)))
 
 
-def _half_a_step(base: Sequence[Sequence[float]], new: Sequence[Sequence[float]]) -> float:
-    """Half of what one repeat moves the difference by, where each passes or misses and cases have as many."""
-    counts = {(len(before), len(after)) for before, after in zip(base, new, strict=True)}
-    passes = {value for values in (*base, *new) for value in values} <= {0.0, 1.0}
-    if len(counts) > 1 or not passes:
+def _half_a_step(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """Half of what one repeat moves the difference by, where scores have two values and cases as many."""
+    counts = {(len(before), len(after)) for before, after in pairs}
+    scores = {value for pair in pairs for side in pair for value in side}
+    if len(counts) > 1 or len(scores) != 2:  # noqa: PLR2004 - a repeat passes or misses
         return 0.0
     ((old, asked),) = counts
-    return (1 / asked + 1 / old) / 2
+    return (max(scores) - min(scores)) * (1 / asked + 1 / old) / 2

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_llmops.gates import statistic as statistics
+from pytest_llmops.gates.inference import statistic as statistics
 from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
 
 if TYPE_CHECKING:

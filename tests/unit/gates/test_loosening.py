@@ -246,6 +246,64 @@ def test_settings(name, old, new, loosened):
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({}, {"app": "mine:app"}, ("the setting app names another app", "", "app mine:app")),
+        (
+            {"app": "a:b"},
+            {"app": "c:d"},
+            ("the setting app names another app", "app a:b", "app c:d"),
+        ),
+        ({"app": "a:b"}, {}, ("the setting app names another app", "app a:b", "")),
+        ({"app": "a:b"}, {"app": "a:b"}, None),
+        (
+            {},
+            {"max_repeats": 8},
+            ("the setting max_repeats asks for less", "max_repeats 48", "max_repeats 8"),
+        ),
+        ({"max_repeats": 8}, {}, None),
+        (
+            {"prices": {"large": (1.0, 2.0), "small": (0.0, 1.0), "gone": (1.0, 1.0)}},
+            {"prices": {"large": (0.5, 2.0), "small": (0.0, 1.0), "new": (1.0, 1.0)}},
+            ("the setting prices changed: large, gone, new", "", ""),
+        ),
+        ({"timeout_s": 9, "budget": "1"}, {"timeout_s": 1, "budget": None}, None),
+    ],
+)
+def test_settings_that_choose_what_is_judged(old, new, expected):
+    found = list_loosened([], [], old_settings=old, new_settings=new)
+
+    assert [(each.what, each.before, each.after) for each in found] == ([expected] if expected else [])
+
+
+def test_another_app_or_encoder_of_a_golden_file():
+    old, new = golden_of(app="shop:answer"), golden_of(app="mine:\x1b[2J", encoder="mine")
+
+    assert list_loosened([old], [new]) == (
+        Loosening(
+            place=PATH,
+            what="the golden file names another app",
+            before="app shop:answer",
+            after="app mine:\\x1b[2J",
+        ),
+        Loosening(
+            place=PATH,
+            what="the golden file names another encoder",
+            before="encoder default",
+            after="encoder mine",
+        ),
+    )
+    assert list_loosened([golden_of()], [old])[0].before == ""
+    assert list_loosened([old], [old]) == ()
+
+
+def test_flags_of_pytest_that_changed():
+    (found,) = list_loosened([], [], addopts_changed=True, pytest_path="tox.ini")
+
+    assert (found.place, found.what) == ("tox.ini", "pytest's addopts changed, which may leave cases out")
+
+
 def test_reviews_and_lock_are_told_as_they_were_found():
     assert list_loosened([], [], reviews_rewritten=True, lock_loosened=["planner:\n1.0 to 0.9"]) == (
         Loosening(place="golden/reviews.jsonl", what="the log of reviews is not the old one, continued"),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import AcceptanceError, RunFileError
-from pytest_llmops.gates.acceptance import make_entry
 from pytest_llmops.gates.answers import digest
+from pytest_llmops.gates.baseline.acceptance import make_entry
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Run, Score, ToolCall, Usage
 from pytest_llmops.reports.baseline_file import (
     load_base,
@@ -28,7 +28,8 @@ SCHEMA = json.loads(
     files("pytest_llmops.reports").joinpath("baseline.schema.json").read_text(encoding="utf-8")
 )
 VALIDATOR = Draft202012Validator(SCHEMA)
-REMEDY = "Restore the file, or remove it and make it again with: llmops accept RUN.json --all"
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 METRICS = ("exact_match", "semantic", "latency_s")
 
 
@@ -391,18 +392,30 @@ def test_either_kind_of_file_is_a_base(tmp_path):
     assert load_base(tmp_path / "run.jsonl").results[0].case == "f::a"
 
 
-def test_a_broken_base_is_told_with_the_remedy_of_its_kind(tmp_path):
+def test_a_broken_base_is_told_with_a_remedy_that_writes_no_run_over_it(tmp_path):
     path = tmp_path / "base.json"
-    for text, remedy in ((FILE[:300], REMEDY), ('{"version": 1, "results": [', f"--llm-out {path}")):
+    for text in (FILE[:300], '{"version": 1, "results": ['):
         path.write_text(text)
         with pytest.raises(RunFileError, match="ends too early") as caught:
             load_base(path)
-        assert str(caught.value).endswith(remedy)
+        assert str(caught.value).endswith(REMEDY)
     path.write_text(document(kind="bassline"))
     with pytest.raises(RunFileError, match="kind: must be baseline, not 'bassline'"):
         load_base(path)
-    with pytest.raises(RunFileError, match=r"no such run file or baseline.*'base.json'.*or: llmops accept"):
+    with pytest.raises(RunFileError, match=rf"no such run file or baseline.*'base.json'.*Make it: {ACCEPT}$"):
         load_base(tmp_path / "bas.json")
+
+
+@pytest.mark.parametrize("read", [load_base, load_baseline])
+def test_what_a_merge_left_is_told_as_a_conflict(tmp_path, read):
+    lines = FILE.splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("  {"))
+    conflict = ["<<<<<<< HEAD", lines[at], "=======", lines[at], ">>>>>>> other"]
+    path = tmp_path / "baseline.json"
+    path.write_text("\n".join([*lines[:at], *conflict, *lines[at + 1 :]]))
+    with pytest.raises(RunFileError, match=rf"line {at + 1} is a mark of a git conflict. Settle") as caught:
+        read(path)
+    assert "--llm-" not in str(caught.value)
 
 
 def test_a_run_and_a_baseline_in_each_others_place_are_told_without_a_remedy_that_destroys(tmp_path):

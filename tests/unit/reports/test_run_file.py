@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 import pytest_llmops
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import (
     CaseResult,
     Failure,
@@ -471,3 +471,11 @@ def test_little_is_needed(tmp_path):
 
 def test_load_run_is_public():
     assert pytest_llmops.load_run is load_base
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "golden.yaml"])
+def test_no_remedy_writes_over_a_file_of_another_kind(tmp_path, name):
+    (tmp_path / name).write_text("version: 1\n")
+    with pytest.raises(RunFileError) as caught:
+        load_run(tmp_path / name)
+    assert str(caught.value).endswith("make it again with: pytest --llm-golden --llm-out run.json")

@@ -15,7 +15,7 @@ from pytest_llmops import load_golden, run_golden
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.records import CaseResult, Output
-from pytest_llmops.runner.golden_run import run_goldens
+from pytest_llmops.runner.golden_run import open_asking, run_goldens
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.work import plan
 from pytest_llmops.settings import Settings
@@ -225,17 +225,15 @@ def test_several_files_share_one_error_budget(golden, settings, varying, monkeyp
     assert apps["shop"].asked[5] == 4
 
 
-def test_where_asking_may_not_go_on_results_stay_as_they_are(golden):
-    class Asking:
-        def next_repeats(self, results):
-            return {result.case: 9 for result in results}
-
+def test_where_asking_may_not_go_on_results_stay_as_they_are(golden, settings):
+    file = golden(2)
     first = [
         CaseResult(case=f"shop.yaml::case-{number}", input_hash="", outputs=(Output(text=""),), auto=9)
         for number in range(2)
     ]
-    works = plan(golden(2), "auto", 9)
-    found = ask_in_rounds(works, lambda _: first, Asking(), may_go_on=lambda: False)
+    asking = open_asking(file, [file], None, settings)
+    assert asking.next_repeats(first)
+    found = ask_in_rounds(plan(file, "auto", 9), lambda _: first, asking, may_go_on=lambda: False)
     assert list(found.values()) == first
 
 

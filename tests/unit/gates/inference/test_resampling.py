@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.gates import statistic as statistics
+from pytest_llmops.gates.inference import statistic as statistics
 from pytest_llmops.gates.inference.resampling import NOISE, RESAMPLES, paired_interval, paired_p_value
 from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
 

@@ -14,12 +14,12 @@ import pytest
 
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.gates.drift import Drift
-from pytest_llmops.gates.drift.canary import Endpoint, ask_canaries, choose_canaries, find_endpoint
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls, replace_file
 from pytest_llmops.recorder.identity import key_of
 from pytest_llmops.recorder.model_calls import note_calls
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run
+from pytest_llmops.runner.canary import Endpoint, ask_canaries, choose_canaries, find_endpoint
 from tests.openai_server import OpenAIServer
 
 NOTHING = Drift(outcome="none", causes=(), cases=())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from pytest_llmops.gates.pass_rates import PassRates, fisher_p_value
+from pytest_llmops.gates.inference.pass_rates import PassRates, fisher_p_value
 
 
 @pytest.mark.parametrize("repeats_before", [1, 2, 3, 5, 10])

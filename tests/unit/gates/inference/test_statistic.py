@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates import statistic
+from pytest_llmops.gates.inference import statistic
 
 finite = st.floats(-1e6, 1e6)
 

@@ -16,10 +16,10 @@ from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
+from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.measuring import LOOKS, tolerated_drop
 from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
-from pytest_llmops.gates.pass_rates import PassRates
-from pytest_llmops.gates.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.records import CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
@@ -69,6 +69,8 @@ class FalseAlarms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
     """
+    What the gate is worth beside a baseline: its false alarms, and the drops that it would see.
+
     Attributes:
         level: One minus the chance of a false alarm that the gate allows itself.
         repeats: New repeats of a case that the drops are foretold for.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
-from pytest_llmops.gates.thresholds import LARGEST
+from pytest_llmops.gates.thresholds import LARGEST, NEVER_EXCUSED, judge_case
 from pytest_llmops.printable import printable
-from pytest_llmops.records import CaseResult, Output, Run
+from pytest_llmops.records import Case, CaseResult, Output, Run
 
 _NAMED = 5
 _OF_FILES = ("golden:", "app:")
@@ -29,8 +29,10 @@ class Acceptance:
         replaced: Cases whose scores are now the run's.
         edited: Cases that ask something else than before: their old scores could never be compared
             again, so the run's stand in their place even where nothing is replaced.
+        missed: Of these three, those that miss a check of theirs, a leak aside: known failures from now on.
+        fewer: Of the replaced, those that had more repeats before.
         kept: Cases that stay as they were, but for the unused ones.
-        stale: Of these, with a metric that the baseline lacks or that made its scores otherwise.
+        stale: Of the kept, those with a metric that the baseline lacks or that made its scores otherwise.
         unused: Cases of the baseline that their golden file no longer has.
         pruned: Such cases that were taken out.
         refused: (case, reason) of results that cannot be a baseline; an older entry stays.
@@ -41,6 +43,8 @@ class Acceptance:
     added: tuple[str, ...]
     replaced: tuple[str, ...]
     edited: tuple[str, ...]
+    missed: tuple[str, ...]
+    fewer: tuple[str, ...]
     kept: tuple[str, ...]
     stale: tuple[str, ...]
     unused: tuple[str, ...]
@@ -89,18 +93,26 @@ def accept(
         signature = _merge_signatures(baseline.signature, signed, replace=replace)
     merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
     edited = {case for case in taken if case in old and not ask_the_same(old[case], taken[case])}
+    replaced = tuple(case for case in taken if case in old and case not in edited)
     return Acceptance(
         baseline=merged,
         changed=baseline is None or bool(taken or gone) or dict(signature) != dict(baseline.signature),
         added=tuple(case for case in taken if case not in old),
-        replaced=tuple(case for case in taken if case in old and case not in edited),
+        replaced=replaced,
         edited=tuple(sorted(edited)),
+        missed=tuple(result.case for result in run.results if result.case in taken and _misses(result)),
+        fewer=tuple(case for case in replaced if len(taken[case].answers) < len(old[case].answers)),
         kept=tuple(sorted(old.keys() - taken.keys() - set(unused))),
         stale=tuple(stale),
         unused=() if prune else unused,
         pruned=unused if prune else (),
         refused=tuple(refused),
     )
+
+
+def _misses(result: CaseResult) -> bool:
+    verdicts = judge_case(Case(id=result.case, input="", checks=result.checks), result)
+    return any(each.outcome == "failed" and each.metric != NEVER_EXCUSED for each in verdicts)
 
 
 def _watched(run: Run) -> set[str]:

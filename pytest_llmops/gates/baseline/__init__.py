@@ -1,0 +1,1 @@
+"""What a baseline keeps of a run, and what has to be made again or told before it is compared with."""

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from pytest_llmops.gates.inference.exchange import exchange_p_value
+
+Sides = tuple[list[list[float]], list[list[float]]]
+
+
+def drawn(counts: tuple[int, int, int], seed: int, *, rate: float | None = 0.8, shift: float = 0.0) -> Sides:
+    """Repeats of an app that passes so often, or with continuous scores; the new ones worse by the shift."""
+    cases, old, asked = counts
+    generator = np.random.default_rng([*counts, seed])
+    if rate is None:
+        draw = [generator.beta(8, 2, (cases, count)) for count in (old, asked)]
+        return draw[0].tolist(), (draw[1] - shift).tolist()
+    rates = generator.beta(8 * rate / 0.8, 2, cases)
+    sides = [
+        generator.binomial(1, np.clip(rates - less, 0, 1)[:, None], (cases, count))
+        for less, count in ((0.0, old), (shift, asked))
+    ]
+    return sides[0].astype(float).tolist(), sides[1].astype(float).tolist()
+
+
+def shuffled_p_value(base: list[list[float]], new: list[list[float]], draws: int = 20_000) -> float:
+    """The share of shuffles within the cases that leave a mean difference as low: what is approximated."""
+    generator = np.random.default_rng(3)
+    total = np.zeros(draws)
+    observed = 0.0
+    for before, after in zip(base, new, strict=True):
+        pooled = generator.permuted(np.tile([*before, *after], (draws, 1)), axis=1)
+        total += pooled[:, len(before) :].mean(axis=1) - pooled[:, : len(before)].mean(axis=1)
+        observed += np.mean(after) - np.mean(before)
+    return float(np.mean(total <= observed + 1e-9))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("old", "asked"), [(10, 1), (10, 2), (10, 4), (10, 8), (2, 8)])
+@pytest.mark.parametrize("rate", [0.8, None])
+def test_p_value_is_that_of_shuffled_repeats(rate, old, asked, seed):
+    base, new = drawn((30, old, asked), seed, rate=rate, shift=0.05)
+
+    assert exchange_p_value(base, new) == pytest.approx(shuffled_p_value(base, new), abs=0.012)
+
+
+@pytest.mark.parametrize(("old", "asked"), [(3, 1), (2, 2), (4, 2), (1, 3), (1, 1)])
+def test_moments_are_those_of_every_split(old, asked):
+    """Of two cases with any scores, all splits of each; moments of independent parts add up."""
+    generator = np.random.default_rng([old, asked])
+    base, new = (generator.normal(0, 1, (2, count)).tolist() for count in (old, asked))
+    differences, variance, third = 0.0, 0.0, 0.0
+    for before, after in zip(base, new, strict=True):
+        pooled = np.array([*before, *after])
+        every = [
+            pooled[list(chosen)].mean() - np.delete(pooled, list(chosen)).mean()
+            for chosen in combinations(range(len(pooled)), asked)
+        ]
+        variance += np.mean(np.square(every))
+        third += np.mean(np.power(every, 3))
+        differences += np.mean(after) - np.mean(before)
+
+    expected = stats.pearson3.cdf(differences / math.sqrt(variance), third / variance**1.5)
+
+    assert exchange_p_value(base, new) == pytest.approx(expected, rel=1e-9)
+
+
+def test_nothing_changed_is_seldom_called_a_drop():
+    """Of a skewed app, ten old repeats against a new one: at 5 % as often as that, at 0.5 % too."""
+    p_values = np.array([exchange_p_value(*drawn((30, 10, 1), seed, rate=0.9)) for seed in range(1_500)])
+
+    assert np.mean(p_values <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 / 1_500)
+    assert np.mean(p_values <= 0.005) <= 0.005 + 3 * math.sqrt(0.005 / 1_500)
+    assert np.mean(p_values <= 0.05) >= 0.02
+
+
+def test_drop_is_seen():
+    assert all(exchange_p_value(*drawn((30, 10, 4), seed, shift=0.4)) < 1e-6 for seed in range(5))
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "p_value"),
+    [
+        ([[1.0] * 3] * 4, [[1.0]] * 4, 1.0),
+        ([[0.1] * 3, [0.7] * 3], [[0.1] * 2, [0.7] * 2], 1.0),
+        ([[0.0, 0.0]], [[0.0]], 1.0),
+    ],
+)
+def test_repeats_that_are_all_alike_say_nothing(base, new, p_value):
+    assert exchange_p_value(base, new) == p_value
+
+
+def test_half_a_step_is_for_two_values_in_any_unit_and_direction():
+    """Of lattice sums; without it the test would call drops too early."""
+    base, new = drawn((30, 10, 2), seed=1, shift=0.05)
+    shifted = [[[value - 1 for value in values] for values in side] for side in (base, new)]
+    scaled = [[[value * 1e-120 for value in values] for values in side] for side in (base, new)]
+
+    p_value = exchange_p_value(base, new)
+
+    assert exchange_p_value(*shifted) == pytest.approx(p_value, rel=1e-9)
+    assert exchange_p_value(*scaled) == pytest.approx(p_value, rel=1e-9)
+    assert (
+        exchange_p_value([*base, [0.4, *[0.6] * 9]], [*new, [0.4, 0.6]]) < p_value
+    )  # three values: no common step
+
+
+repeats = st.lists(
+    st.integers(-1_000, 1_000).map(lambda value: value / 1_000) | st.sampled_from([0.0, 1.0]),
+    min_size=1,
+    max_size=8,
+)
+cases = st.lists(st.tuples(repeats, repeats), min_size=1, max_size=10)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases, st.sampled_from([1e-250, 1e-110, 1e99]), st.randoms(use_true_random=False))
+def test_p_is_in_0_1_and_neither_unit_nor_order_matters(sides, unit, random):
+    scaled = [
+        tuple([value * unit for value in random.sample(side, len(side))] for side in case) for case in sides
+    ]
+    random.shuffle(scaled)
+
+    p_value = exchange_p_value(*map(list, zip(*sides, strict=True)))
+
+    assert 0 < p_value <= 1
+    assert exchange_p_value(*map(list, zip(*scaled, strict=True))) == pytest.approx(p_value, rel=1e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases, st.floats(-1, 1), st.integers(1, 8), st.integers(1, 8))
+def test_case_of_equal_repeats_says_nothing(sides, value, old, asked):
+    base, new = map(list, zip(*sides, strict=True))
+
+    p_value = exchange_p_value([*base, [value] * old], [*new, [value] * asked])
+
+    assert p_value == pytest.approx(exchange_p_value(base, new), rel=1e-9)
