@@ -145,6 +145,7 @@ def _at_revision(
         ini, then = _written_settings(folder)
         _, flags = read_addopts(folder)
         pytest_path, flags_now = read_addopts(settings.root)
+        ini_now, now = _written_settings(settings.root)
         files = {*then.golden, *named, *(golden.path for golden in goldens)}
         revision.export(sorted(files), folder)
         old = _load_all(files, folder, revision)
@@ -161,12 +162,12 @@ def _at_revision(
             old_baseline=base,
             new_baseline=load_base(accepted) if accepted.exists() else None,
             old_settings=_lenient(then),
-            new_settings=_lenient(_written_settings(settings.root)[1]),
+            new_settings=_lenient(now),
             reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
             lock_loosened=_broken_promises(prompts, folder, settings.root),
             baseline_path=settings.accepted,
             addopts_changed=flags != flags_now,
-            settings_path=ini or _PROJECT,
+            settings_path=ini_now or ini or _PROJECT,
             pytest_path=pytest_path or _PROJECT,
             reviews_path=settings.reviews,
         )

@@ -84,14 +84,15 @@ def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Rea
 
 
 def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
-    """What is asked of each bounded metric of a case, by its golden file or by the metric itself."""
+    """What is asked of each bounded metric, and of leaks, by a case's golden file or by the metric itself."""
     written = [check for check in result.checks if (scale := scales[check.metric]) and scale.bounded]
     named = {check.metric for check in result.checks}
     scored = dict.fromkeys(score.metric for score in result.scores if score.metric not in named)
     own = [
         Check(metric=metric, comparison=scale.bound.comparison, threshold=scale.bound.threshold)
         for metric in scored
-        if (scale := scales[metric]) is not None and scale.bounded and scale.bound is not None
+        if (scale := scales[metric]) is not None and scale.bound is not None
+        if scale.bounded or metric == NEVER_EXCUSED
     ]
     return [*written, *own]
 
@@ -231,7 +232,7 @@ def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, fl
         baseline=reading.before,
         p_value=None if reading.fact else reading.rates.p_value,
         p_adjusted=None if reading.fact else reading.p_adjusted(tests),
-        advice=_why(reading),
+        advice=_why(reading) if fell else "",
     )
 
 

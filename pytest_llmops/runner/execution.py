@@ -23,6 +23,7 @@ from pytest_llmops.runner.work import Work
 
 _POLL_S = 0.02
 _MOST_TRIES = 3
+_AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
 
 
 @dataclass(slots=True)
@@ -82,10 +83,10 @@ class Execution:
             async with self._leases:
                 with self.store.lease(work.key) as granted:
                     if granted and self.store.read(work.key) is None:
-                        if self.store.count_try(work.key) > _MOST_TRIES:
-                            result = _deadly(work)
-                        else:
-                            result = await self._do(work)
+                        tries = self.store.count_try(work.key)
+                        if tries > 1:
+                            await asyncio.sleep(_AFTER_DEATH_S)
+                        result = _deadly(work) if tries > _MOST_TRIES else await self._do(work)
                         self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)

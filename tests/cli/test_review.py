@@ -198,7 +198,8 @@ def test_what_is_undecided_beside_the_baseline_comes_from_the_judge(project, ans
 
     monkeypatch.setattr(Judge, "judge_case", judge_case)
     (project / "base").mkdir()
-    write_run(Run(signature={"app": "old"}, results=()), project / "base" / "run.json")
+    before = CaseResult(case="golden/shop.yaml::plain", input_hash="")
+    write_run(Run(signature={"app": "old"}, results=(before,)), project / "base" / "run.json")
 
     _, out, _ = answer("", "--list", "--baseline", "base/run.json")
 

@@ -327,7 +327,9 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
         ("pytest.ini", "[pytest]\n", "[pytest]\nllm_app = shop:answer\n", ["pytest.ini"]),
     ],
 )
-def test_settings_of_both_sides_are_compared(root, repository, name, before, after, told):
+def test_settings_of_both_sides_are_compared(  # noqa: PLR0913, PLR0917 - a file, twice, and two fixtures
+    root, repository, name, before, after, told
+):
     repository.write(**{name: before})
     repository.commit()
     repository.write(**{name: after})

@@ -154,6 +154,10 @@ class _Noise:
         Args:
             noise: Square of the standard error of the mean difference, were nothing changed.
             asked: New answers of all cases together.
+
+        Source: the score interval of a proportion, which takes the variance at the value that is asked for
+        and solves the square equation for it; Wilson (1927), Probable inference; Agresti (2013), Categorical
+        Data Analysis, section 1.4. The drop and the variance of a mean of cases in its place are ours.
         """
         if self.held is None:
             return tolerated + reach * math.sqrt(noise)
@@ -169,7 +173,13 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     How many standard errors a mean has to fall to be called; None where so few cases call nothing.
 
     That of `smallest_drop`, but that the test compares with the root of the mean square, which the drop is
-    part of: with few cases that counts.
+    part of: with few cases that counts. A statistic t of differences about 0, `mean / sqrt(mean square /
+    cases)`, that has to reach `called` asks for a mean of `called / sqrt(1 - called**2 / cases)` standard
+    errors about the mean.
+
+    Source: power of a one-sided z-test, the quantile of the level plus that of the power, as in Chow, Shao
+    and Wang (2008), Sample Size Calculations in Clinical Research, section 3.1; the step from a sum of
+    squares about 0 to one about the mean is algebra: mean square = variance + mean**2.
     """
     called = smallest_drop(1.0, tests=tests, level=level) - _SURE
     if cases < _fewest(tests, level):

@@ -58,9 +58,7 @@ def test_what_is_no_number_to_judge(value, repeats):
     [
         pytest.param([], [], "error", "nothing was scored by exact_match", id="no case at all"),
         pytest.param(results_of(ONES), [], "error", "nothing was scored", id="no case now"),
-        pytest.param(
-            [], results_of(ONES), "error", "no case was scored by exact_match in both", id="none then"
-        ),
+        pytest.param([], results_of(ONES), "error", "the runs share no case", id="none then"),
         pytest.param(
             results_of(ONES), [result_of("case-0000")], "error", "nothing was scored", id="nothing was scored"
         ),
@@ -89,9 +87,23 @@ def test_what_is_no_number_to_judge(value, repeats):
         pytest.param(
             results_of([1.7] * 20),
             results_of([0.9] * 20),
-            "regressed",
-            "worse",
-            id="beyond the range of the metric",
+            "error",
+            "case-0000: exact_match gave 1.7, which is outside its range",
+            id="beyond the range of the metric then",
+        ),
+        pytest.param(
+            results_of(ONES),
+            [*results_of(ONES[1:], start=1), result_of("case-0000", exact_match=-0.1)],
+            "error",
+            "case-0000: exact_match gave -0.1, which is outside its range",
+            id="beyond the range of the metric now",
+        ),
+        pytest.param(
+            results_of(ONES),
+            results_of([1 + 1e-7] * 20),
+            "passed",
+            "",
+            id="beyond the range by what an encoder's sums are rounded by",
         ),
         pytest.param(
             results_of(ONES),
@@ -125,7 +137,7 @@ def test_what_is_no_number_to_judge(value, repeats):
             [replace(each, case=each.case.replace("shop", "bank")) for each in results_of(ONES)],
             results_of(ONES),
             "error",
-            "no case was scored by exact_match in both",
+            "the runs share no case",
             id="baseline of other golden files",
         ),
     ],
@@ -219,12 +231,15 @@ def test_check_that_cannot_be_judged_is_an_error(check, words):
     assert words in told(comparison)
 
 
-def test_check_on_a_case_of_a_metric_that_nobody_knows_is_left_to_the_case():
-    """The item of the case is an error; two runs are compared by what is known."""
-    base = [result_of("a", exact_match=1.0, nosuch=[1.0])]
-    new = [result_of("a", checks=[check_of("nosuch")], exact_match=1.0, nosuch=[0.0])]
+def test_check_on_a_case_of_a_metric_that_nobody_knows_is_held_to_its_bound_alone():
+    """Whether it is a fact nobody can say; two runs without suite checks cannot be compared by it."""
+    base = [steady("a", exact_match=1.0, nosuch=1.0)]
+    new = [replace(steady("a", exact_match=1.0, nosuch=0.0), checks=(check_of("nosuch"),))]
 
-    assert [each.outcome for each in compare(run_of(base), held(new)).verdicts] == ["passed"]
+    assert [(each.check, each.outcome) for each in compare(run_of(base), held(new)).verdicts] == [
+        ("exact_match mean, max_drop 0.05", "passed"),
+        ("nosuch >= 1, case by case", "failed"),
+    ]
     assert compare(run_of(base), run_of(new)).outcome == "error"
 
 

@@ -33,18 +33,18 @@ def still(value: float, count: int = 2) -> CaseResult:
             still(1), still(0, 1), "regressed", False, "no repeat differs", id="a fact, one new repeat"
         ),
         pytest.param(still(0.9), still(0.7), "regressed", False, "no repeat differs", id="below the bound"),
-        pytest.param(still(1, 1), still(0), "failed", False, "do not rule out", id="one repeat is no fact"),
-        pytest.param(still(1), repeats(0, 0), "failed", False, "do not rule out", id="unequal texts now"),
-        pytest.param(repeats(1, 1), still(0), "failed", False, "do not rule out", id="unequal texts before"),
+        pytest.param(still(1, 1), still(0), "failed", False, "held in the", id="one repeat is no fact"),
+        pytest.param(still(1), repeats(0, 0), "failed", False, "held in the", id="unequal texts now"),
+        pytest.param(repeats(1, 1), still(0), "undecided", False, "chance may", id="unequal texts before"),
         pytest.param(
-            repeats(1, 1), repeats(0, 0), "failed", False, "do not rule out", id="equal scores by chance"
+            repeats(1, 1), repeats(0, 0), "undecided", False, "chance may", id="equal scores by chance"
         ),
         pytest.param(
             repeats(*[1] * 8), repeats(*[0] * 8), "regressed", False, "rule out chance", id="collapse"
         ),
         pytest.param(repeats(*VARYING), repeats(*[0] * 4), "regressed", False, "rule out", id="and of most"),
         pytest.param(
-            repeats(*VARYING), repeats(0, 0), "undecided", False, "chance explains", id="too few new ones"
+            repeats(*VARYING), repeats(0, 0), "undecided", False, "chance may", id="too few new ones"
         ),
         pytest.param(
             repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "undecided", False, "chance", id="flaky now"
@@ -54,7 +54,7 @@ def still(value: float, count: int = 2) -> CaseResult:
             repeats(*[1] * 10, *[0] * 30),
             "undecided",
             False,
-            "chance explains",
+            "chance may explain",
             id="no collapse, however sure",
         ),
         pytest.param(
@@ -118,7 +118,10 @@ def test_more_checks_ask_for_more_evidence():
 
     assert (alone.outcome, alone.p_value) == ("regressed", pytest.approx(1 / 70))
     assert (alone.p_adjusted, among.p_adjusted) == pytest.approx((2 / 70, 4 / 70))
-    assert among.outcome == "failed"
+    assert (among.outcome, among.reason) == (
+        "undecided",
+        "may be chance: 0 of 4 repeats hold it, 4 of 4 in the baseline",
+    )
     assert judge_against(CASE, now, base, level=0.9, tests=2)[0].outcome == "regressed"
     assert (
         judge_against(CASE, still(0), still(1), tests=10_000)[0].outcome == "regressed"
@@ -140,8 +143,35 @@ def test_a_case_is_no_fact_in_an_app_that_varies_elsewhere():
     """Two alike answers of a varying app come by chance, too."""
     chance = Chance([still(1), result_of("b", exact_match=[1.0, 0.0])])
 
-    assert judge_against(CASE, still(0), still(1), chance=chance)[0].outcome == "failed"
+    (verdict,) = judge_against(CASE, still(0), still(1), chance=chance)
+
+    assert (verdict.outcome, verdict.known) == ("undecided", False)
+    assert verdict.reason == "may be chance: 0 of 2 repeats hold it, 2 of 2 in the baseline"
     assert judge_against(CASE, still(0), still(1), chance=Chance([still(1)]))[0].outcome == "regressed"
+
+
+def test_one_repeat_on_each_side_has_no_rate_to_tell():
+    chance = Chance([result_of("b", exact_match=[1.0, 0.0])])
+    now = result_of("a", exact_match=0.0)
+    now = replace(now, scores=(replace(now.scores[0], reason="nothing matched", evidence=("60 days",)),))
+
+    (verdict,) = judge_against(CASE, now, repeats(1), chance=chance)
+
+    assert (verdict.outcome, verdict.reason) == ("undecided", "may be chance: nothing matched")
+    assert verdict.evidence == ("60 days",)
+
+
+@pytest.mark.parametrize(
+    ("auto", "advice"),
+    [
+        (0, "chance may explain it; ask again while it may: --llm-repeats auto"),
+        (48, "chance may explain it"),
+    ],
+)
+def test_who_was_asked_while_chance_may_explain_is_not_told_to_ask_so(auto, advice):
+    (verdict,) = judge_against(CASE, replace(repeats(1, 0, 0), auto=auto), repeats(*VARYING))
+
+    assert (verdict.outcome, verdict.advice) == ("undecided", advice)
 
 
 def test_seconds_are_never_a_fact():
@@ -164,10 +194,15 @@ LEAK = Case(id="a", input="How?", checks=(check_of("pii_leak", "<= 0"),))
         pytest.param([0.0] * 7 + [1.0], [0.0] * 7 + [1.0], "failed", id="now and then as before"),
         pytest.param([0.0] * 5, [1.0] * 5, "regressed", id="new"),
         pytest.param([1.0] * 5, [0.0] * 5, "passed", id="gone"),
+        pytest.param([0.0], [1.0], "failed", id="once, which in other checks may be chance"),
     ],
 )
 def test_a_leak_is_never_excused(before, now, outcome):
-    (verdict,) = judge_against(LEAK, result_of("a", pii_leak=now), result_of("a", pii_leak=before))
+    chance = Chance([result_of("b", exact_match=VARYING)])
+
+    (verdict,) = judge_against(
+        LEAK, result_of("a", pii_leak=now), result_of("a", pii_leak=before), chance=chance
+    )
 
     assert (verdict.outcome, verdict.known) == (outcome, False)
 

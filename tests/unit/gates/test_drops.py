@@ -7,7 +7,7 @@ import pytest
 
 from pytest_llmops.gates.drops import judge_suites_against, look_at_suites, tolerated_drops
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
-from pytest_llmops.gates.measuring import Looks
+from pytest_llmops.gates.pairing import Chance, first_repeats
 from pytest_llmops.records import CaseResult, Failure, Score
 from tests.unit.gates.gate_records import (
     FILE,
@@ -20,6 +20,7 @@ from tests.unit.gates.gate_records import (
     suite_check,
 )
 
+OTHER = "golden/other.yaml"
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)
 
@@ -121,7 +122,6 @@ BROKEN = result_of("case-0003", failures=[Failure(metric="exact_match", stage="s
         pytest.param(
             WATCHED, results_of(ONES, start=50), results_of(ONES), ("nothing can be",), id="none shared"
         ),
-        pytest.param(WATCHED, results_of(ONES), [], ("nothing can be compared",), id="empty baseline"),
         pytest.param(WATCHED, [], results_of(ONES), ("nothing was scored",), id="empty run"),
         pytest.param(
             WATCHED,
@@ -196,24 +196,53 @@ def test_new_case_is_no_reason_to_doubt():
     assert verdict.observed == 20 / 21
 
 
-def test_holm_runs_over_the_checks_of_all_files():
-    """Six equal drops have p = 1/64: enough for half of the budget alone, too little among three."""
+def test_files_share_the_budget_and_holm_runs_within_each():
+    """Six equal drops have p = 1/64: enough for half of the budget, too little for half of that."""
     many = {
         "a.yaml": (WATCHED,),
-        "b.yaml": (suite_check("rouge_l", max_drop=0.05), suite_check("bleu", max_drop=1)),
+        "b.yaml": (suite_check(max_drop=0.05), suite_check("rouge_l", max_drop=0.05)),
+        "empty.yaml": (),
     }
 
     def results(value: float) -> list[CaseResult]:
         named = [replace(each, case=each.case.replace(FILE, "a.yaml")) for each in results_of([value] * 6)]
-        more = [result_of(f"c{index}", rouge_l=0.5, bleu=50.0) for index in range(6)]
+        more = [result_of(f"c{index}", exact_match=value, rouge_l=0.5) for index in range(6)]
         return [*named, *(replace(each, case=each.case.replace(FILE, "b.yaml")) for each in more)]
 
     alone = judge_suites_against({"a.yaml": (WATCHED,)}, results(0.8), results(1.0))
     together = judge_suites_against(many, results(0.8), results(1.0))
 
     assert (alone["a.yaml"][0].outcome, alone["a.yaml"][0].p_adjusted) == ("regressed", 2 / 64)
-    assert (together["a.yaml"][0].outcome, together["a.yaml"][0].p_adjusted) == ("undecided", 6 / 64)
-    assert [each.cases for each in together["b.yaml"]] == [6, 6]
+    assert (together["a.yaml"][0].outcome, together["a.yaml"][0].p_adjusted) == ("undecided", 4 / 64)
+    assert [(each.cases, each.p_adjusted) for each in together["b.yaml"]] == [(6, 8 / 64), (6, 1.0)]
+    assert together["empty.yaml"] == ()
+
+
+@pytest.mark.parametrize(
+    ("check", "after", "outcome", "told"),
+    [
+        (suite_check(max_drop=0.05), 0.0, "passed", True),
+        (suite_check(bound=">= 0.5"), 1.0, "passed", True),
+        (suite_check(bound=">= 0.5", max_drop=0.1), 0.0, "failed", True),
+        (suite_check("latency_s", bound="<= 1"), 2.0, "failed", False),  # nothing is watched, nothing lacks
+    ],
+)
+@pytest.mark.parametrize("base", [[], results_of(ONES, "rouge_l")])
+def test_metric_that_the_baseline_never_scored_is_held_to_its_threshold(check, after, outcome, told, base):
+    verdict = judge_suite_against(check, results_of([after] * 20, check.metric), base)
+
+    assert (verdict.outcome, verdict.p_value, verdict.known) == (outcome, None, False)
+    assert ("the baseline has no score of it yet" in verdict.advice) == told
+
+
+def test_metric_that_the_baseline_scored_for_other_cases_alone_is_an_error():
+    base = [*results_of(ONES, "rouge_l"), result_of("gone", exact_match=1.0)]
+
+    verdict = judge_suite_against(suite_check(bound=">= 0.5"), results_of(ONES), base)
+
+    assert verdict.outcome == "error"
+    assert verdict.reason == "no case was scored by exact_match in both runs, so nothing can be compared"
+    assert "llmops accept --prune" in verdict.advice
 
 
 def test_check_that_watches_for_no_drop_costs_the_others_nothing():
@@ -273,15 +302,31 @@ def test_looks_are_those_of_the_verdict():
         for index in range(12)
     ]
     suite = {"": (suite_check(max_drop=0.1), suite_check("rouge_l"), suite_check("bleu"))}
-    looks = Looks(repeats=(1, 2, 4), planned=8)
+    chance = Chance(base)
 
-    seen = look_at_suites(suite, results, base, looks)
+    seen = look_at_suites(suite, results, base, share=0.25, chance=chance)
 
-    judged = judge_suites_against(suite, results, base, looks=looks)[""]
+    judged = judge_suites_against(suite, results, base, share=0.25, chance=chance)[""]
     assert [each.outcome for each in judged] == ["regressed", "regressed", "error"]
     assert [each.p_adjusted for each in judged[:2]] == [p_adjusted for _, p_adjusted in seen]
-    assert [p_value for p_value, _ in seen] == [2.0**-12] * 2
-    assert judged[0].p_value == pytest.approx(2.0**-12 * 512 / 56)
+    assert [p_value for p_value, _ in seen] == [2.0**-12] * 2  # of the last look, which has four repeats
+    assert judged[0].p_value == pytest.approx(2.0**-12 * 512 / 56)  # as one of the looks at 1, 2, 4 and 8
+    assert judged[0].p_adjusted == pytest.approx(min(1.0, 2 * judged[0].p_value / 0.25))
+
+
+def test_looks_are_taken_by_golden_file():
+    """A file whose cases are behind holds up no other one."""
+    base = [result_of(f"c{index:02}", exact_match=VARYING) for index in range(8)]
+    behind = [replace(each, case=each.case.replace(FILE, OTHER)) for each in base]
+    four = [result_of(f"c{index:02}", exact_match=[0.0] * 4, auto=8) for index in range(8)]
+    two = [replace(first_repeats(each, 2), case=each.case.replace(FILE, OTHER)) for each in four]
+    suite = {FILE: (suite_check(),), OTHER: (suite_check(),)}
+
+    judged = judge_suites_against(suite, [*four, *two], [*base, *behind])
+
+    least = 2.0**-8
+    assert judged[FILE][0].p_value == pytest.approx(least * 512 / 56)
+    assert judged[OTHER][0].p_value >= least * 512 / 7
 
 
 def test_tolerated_drop_of_single_cases_is_that_of_the_mean():

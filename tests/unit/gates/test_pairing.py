@@ -20,6 +20,7 @@ from pytest_llmops.gates.pairing import (
 from pytest_llmops.records import Bound, CaseResult, Failure, Score
 from tests.unit.gates.gate_records import FILE, VARYING, metric_of, registered, result_of, results_of, steady
 
+HELD = Bound(comparison=">=", threshold=1.0)
 BROKE = Failure(metric="", stage="app", error="boom")
 
 
@@ -54,15 +55,52 @@ def test_values_are_finite_and_in_the_order_of_the_repeats():
     [
         (
             "exact_match",
-            Scale(higher_is_better=True, bounded=True, bound=Bound(comparison=">=", threshold=1.0)),
+            Scale(higher_is_better=True, bounded=True, bound=HELD, range=(0.0, 1.0)),
         ),
-        ("keywords", Scale(higher_is_better=True, bounded=True, bound=Bound(comparison=">=", threshold=1.0))),
-        ("latency_s", Scale(higher_is_better=False, bounded=False, bound=find_scale("latency_s").bound)),
+        ("keywords", Scale(higher_is_better=True, bounded=True, bound=HELD, range=(0.0, 1.0))),
+        (
+            "bleu",
+            Scale(
+                higher_is_better=True,
+                bounded=True,
+                bound=Bound(comparison=">=", threshold=30.0),
+                range=(0.0, 100.0),
+            ),
+        ),
+        (
+            "latency_s",
+            Scale(
+                higher_is_better=False,
+                bounded=False,
+                bound=find_scale("latency_s").bound,
+                range=(0.0, math.inf),
+            ),
+        ),
     ],
 )
 def test_scale_is_told_by_the_metric_or_its_class(metric, scale):
     """Keywords cannot be made without what a case looks for; its class tells the scale."""
     assert find_scale(metric) == scale
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (0.0, True),
+        (1.0, True),
+        (-1e-7, True),
+        (1 + 1e-7, True),
+        (-1e-3, False),
+        (1.001, False),
+        (math.nan, False),
+        (math.inf, False),
+    ],
+)
+def test_scale_holds_its_range_but_for_rounding(value, held):
+    scale = find_scale("exact_match")
+
+    assert scale.holds(value) is held
+    assert find_scale("latency_s").holds(value) is (value >= -1e-6)
 
 
 def test_scales_know_nothing_of_what_nobody_registered():
@@ -123,7 +161,7 @@ def test_first_repeats_are_the_result_as_it_was():
 
     assert [output.repeat for output in first.outputs] == [0, 1]
     assert [score.value for score in first.scores] == [1.0, 0.0]
-    assert [failure.repeat for failure in first.failures] == [1]
+    assert [failure.repeat for failure in first.failures] == [3, 1]  # what broke is an error, however late
     assert (first.answers, first.auto) == (("x", "y"), 8)
     assert first_repeats(result, 4) == result
 

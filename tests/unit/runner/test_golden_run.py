@@ -339,3 +339,19 @@ def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):
         file = golden("{id: a, input: x}", "{id: b, input: y}")
         results = run_golden(file, app, settings=settings()).results
     assert {failure.metric for result in results for failure in result.failures} == {"tokens", "cost_usd"}
+
+
+def test_a_new_working_folder_is_not_for_git(golden, settings, tmp_path):
+    file = golden("{id: a, input: x}")
+    run_golden(file, str.upper, settings=settings(home="work/ours"))
+    ignored = tmp_path / "work/ours/.gitignore"
+    assert ignored.read_text() == "*\n"
+    assert not (tmp_path / "work/.gitignore").exists()
+    ignored.unlink()
+    run_golden(file, str.upper, settings=settings(home="work/ours"))
+    assert not ignored.exists()
+
+
+def test_a_working_folder_that_cannot_be_made_ends_no_run(golden, settings, tmp_path):
+    (tmp_path / "file").touch()
+    assert run_golden(golden("{id: a, input: x}"), str.upper, settings=settings(home="file/ours")).results
