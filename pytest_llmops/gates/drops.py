@@ -17,7 +17,6 @@ from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
 from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
 from pytest_llmops.gates.pairing import Chance, Scales
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
@@ -123,11 +122,7 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
         return golden
     scales = Scales()
     metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
-    watched = [
-        metric
-        for metric in metrics
-        if metric != NEVER_EXCUSED and (scale := scales[metric]) is not None and scale.bounded
-    ]
+    watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,
         suite=tuple(

@@ -49,7 +49,7 @@ def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
     told = gate(DOCUMENTS, REFERENCE_APP_PROMPTS=str(tmp_path))
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: returns-window", told.stdout)
-    assert re.search(r"failed +keywords >= 1: 0\.5; none of: '60 days'", told.stdout)
+    assert re.search(r"regressed +keywords >= 1: 0\.5, baseline 1, .*; none of: '60 days'", told.stdout)
 
 
 def weakened(prompt: dict[str, object]) -> dict[str, object]:
@@ -61,14 +61,14 @@ def test_one_passage_instead_of_three_is_red(gate):
     told = gate("multi", REFERENCE_APP_TOP_K="1")
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: multi-", told.stdout)
-    assert re.search(r"failed +recall@5 >= 1: 0\.5; missing: '[a-z0-9-]+#[a-z0-9-]+'", told.stdout)
+    assert re.search(r"regressed +recall@5 >= 1: 0\.5, baseline 1, .*; missing: '[a-z0-9-]+#[a-z0-9-]+'", told.stdout)
 
 
 def test_an_address_in_a_span_is_red_and_shown_nowhere(gate, home):
     told = gate("order-shipped", "--llm-app", "tests.gate.leaky_app:answer")
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: order-shipped", told.stdout)
-    assert re.search(r"failed +pii_leak <= 0: 1; .*EMAIL_ADDRESS", told.stdout)
+    assert re.search(r"failed +pii_leak <= 0: 1, baseline 0, .*EMAIL_ADDRESS", told.stdout)
     assert "span 'load customer' /attributes/customer.email" in told.stdout
     orders = yaml.safe_load((ROOT / "reference_app" / "data" / "orders.yaml").read_text(encoding="utf-8"))
     addresses = [order["email"] for order in orders]

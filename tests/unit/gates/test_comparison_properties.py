@@ -194,9 +194,10 @@ def test_flipping_the_direction_alone_makes_an_improvement_of_a_regression(drawn
         assert there.outcome == "passed" or there.interval[0] == there.interval[1] == 0 or here.difference < 0
     back = compare(*reversed_runs(drawn, *plain))
     suite = max(1, len(plain))
-    assert [(each.p_value, each.outcome) for each in back.verdicts[:suite]] == [
-        (each.p_value, each.outcome) for each in compare(*single_look(drawn, *plain)).verdicts[:suite]
-    ]
+    forth = compare(*single_look(drawn, *plain))
+    for here, there in zip(forth.verdicts[:suite], back.verdicts[:suite], strict=True):
+        assert here.outcome == there.outcome
+        assert here.p_value == pytest.approx(there.p_value, rel=1e-9)
 
 
 def single_look(drawn: list[Drawn], *asked: Asked) -> tuple[Run, Run]:

@@ -23,7 +23,9 @@ def test_undecided_tells_what_would_decide():
     assert verdict.reason.startswith("a drop of 0.3")
     assert verdict.advice.startswith("this run could see a drop of 0.2")
     assert "repeats" not in verdict.advice  # one repeat tells nothing of what more of them would
-    assert re.search(r"; about \d{3} cases would see one of 0.05$", verdict.advice)
+    (seen,) = map(float, re.findall(r"a drop of (0\.\d+)", verdict.advice))
+    (cases,) = map(int, re.findall(r"; about (\d+) cases would see one of 0.05$", verdict.advice))
+    assert cases == pytest.approx(20 * (seen / 0.05) ** 2, rel=0.1)
 
 
 def test_advice_on_repeats_is_of_what_varies_between_them():

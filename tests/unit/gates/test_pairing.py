@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.errors import UnknownMetricError
+from pytest_llmops.errors import MetricOptionError, UnknownMetricError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.pairing import (
     Chance,
@@ -41,6 +41,9 @@ def test_pairs_are_sorted_and_what_is_asked_otherwise_is_another_case():
     ]
     assert pairs.missing == (f"{FILE}::case-0000", f"{FILE}::case-0002")
     assert pairs.new == (f"{FILE}::case-0002", f"{FILE}::case-0004")
+    every = results_of([1.0] * 40)
+    sorted_ids = tuple(each.case for each in every)
+    assert pair_cases([], every[::-1]).new == pair_cases(every[::-1], []).missing == sorted_ids
 
 
 def test_values_are_finite_and_in_the_order_of_the_repeats():
@@ -103,6 +106,19 @@ def test_scale_holds_its_range_but_for_rounding(value, held):
     assert find_scale("latency_s").holds(value) is (value >= -1e-6)
 
 
+def test_direction_that_only_an_instance_tells_needs_its_options():
+    class Silent(metric_of("silent", ">= 1")):  # type: ignore[misc]
+        def __init__(self, limit: int) -> None:
+            self.limit = limit
+
+        higher_is_better = property(lambda self: self.limit > 0)
+
+    with registered(Silent):
+        assert find_scale("silent", {"limit": 1}).higher_is_better
+        with pytest.raises(MetricOptionError, match="limit"):
+            find_scale("silent")
+
+
 def test_scales_know_nothing_of_what_nobody_registered():
     scales = Scales()
 
@@ -132,6 +148,12 @@ STILL = steady("a", 2, exact_match=1.0)
             result_of("a", texts=["x", "x"], exact_match=[1.0, 1.0], latency_s=[1.0, 2.0]),
             False,
             id="time",
+        ),
+        pytest.param(
+            STILL,
+            result_of("a", texts=["x", "x"], exact_match=[1.0, 1.0], bleu=[3.0, 4.0]),
+            True,
+            id="one metric's scores do",
         ),
         pytest.param(STILL, replace(STILL, outputs=()), True, id="no answer is known"),
         pytest.param(replace(STILL, outputs=()), STILL, True, id="none was"),

@@ -42,7 +42,7 @@ def case_of(name: str = "a", *metrics: str, tags: tuple[str, ...] = ()) -> Case:
 def verdict_of(
     outcome: str = "passed", check: str = "semantic >= 0.5", case: str = "a", **more: str
 ) -> Verdict:
-    metric = check.split()[0]
+    metric = check.split(maxsplit=1)[0]
     return Verdict(check=check, outcome=outcome, metric=metric, case=f"{FILE}::{case}", **more)  # type: ignore[arg-type]
 
 

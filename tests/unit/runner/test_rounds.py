@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -12,12 +13,13 @@ import openai
 import pytest
 
 from pytest_llmops import load_golden, run_golden
+from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.records import CaseResult, Output
 from pytest_llmops.runner.golden_run import open_asking, run_goldens
 from pytest_llmops.runner.rounds import ask_in_rounds
-from pytest_llmops.runner.work import plan
+from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from tests.openai_server import OpenAIServer, last_user_text
 
@@ -235,6 +237,66 @@ def test_where_asking_may_not_go_on_results_stay_as_they_are(golden, settings):
     assert asking.next_repeats(first)
     found = ask_in_rounds(plan(file, "auto", 9), lambda _: first, asking, may_go_on=lambda: False)
     assert list(found.values()) == first
+
+
+@pytest.mark.parametrize(("may", "rounds"), [(0, 1), (1, 2), (2, 3), (9, 3)])
+def test_whether_asking_may_go_on_is_asked_only_while_something_is_wanted(golden, settings, may, rounds):
+    """Who closes every verdict in time has not come to the end of a budget."""
+    file = golden(2)
+    fetched: list[list[int]] = []
+    questions: list[bool] = []
+
+    def fetch(works: Sequence[Work]) -> list[CaseResult]:
+        fetched.append([work.repeats for work in works])
+        return [
+            CaseResult(
+                case=work.id,
+                input_hash="",
+                outputs=tuple(Output(text=f"{at}", repeat=at) for at in range(work.repeats)),
+                auto=9,
+            )
+            for work in works
+        ]
+
+    def may_go_on() -> bool:
+        questions.append(len(questions) < may)
+        return questions[-1]
+
+    found = ask_in_rounds(plan(file, "auto", 9), fetch, open_asking(file, [file], None, settings), may_go_on)
+
+    assert fetched == [[1, 1], [2, 2], [10, 10]][:rounds]
+    assert questions == [True] * (rounds - 1) + [False] * (may < 2)
+    assert {count_repeats(result) for result in found.values()} == {fetched[-1][0]}
+
+
+def test_a_baseline_that_was_scored_otherwise_is_scored_again_once_and_held_against(
+    golden, settings, varying, monkeypatch
+):
+    """By scores of another version no verdict could be closed early; its outputs were kept."""
+    base = replace(
+        varying,
+        results=tuple(
+            replace(each, scores=tuple(replace(score, signature="of old") for score in each.scores))
+            for each in varying.results
+        ),
+    )
+    rescored = []
+
+    def count(*given):
+        rescored.append(rescore_all(*given))
+        return rescored[-1]
+
+    monkeypatch.setattr("pytest_llmops.gates.looks.rescore_all", count)
+    app = App(broken=tuple(range(CASES)))
+    run_golden(golden(), app, baseline=base, settings=settings)
+    assert set(app.asked.values()) == {2}  # as soon as the suite has fallen
+    assert len(rescored) == 1
+    assert "of old" not in {
+        score.signature
+        for result in rescored[0].values()
+        for score in result.scores
+        if score.metric == "keywords"
+    }
 
 
 def test_each_repeat_is_a_call_of_its_own_and_a_second_run_replays_them_all(golden, settings):

@@ -87,6 +87,30 @@ def test_a_metric_that_breaks_gives_a_failure(text, reason):
     assert result == Failure(metric="length", stage="score", error=reason, repeat=3)
 
 
+@pytest.mark.parametrize(
+    ("value", "scored"),
+    [(0.0, True), (1.0, True), (1 + 1e-7, True), (-1e-7, True), (1.01, False), (-0.01, False), (1e9, False)],
+)
+def test_a_number_outside_the_range_of_its_metric_is_a_failure(value, scored):
+    """But for what an encoder's sums are rounded by."""
+
+    @dataclass(frozen=True)
+    class Share(Length):
+        name = "share"
+        range = (0.0, 1.0)
+
+        def score(self, batch):
+            return [Score(metric="share", value=value) for _ in batch]
+
+    (result,) = score_safely(score_here, Share(), [sample("x", repeat=2)])
+
+    if scored:
+        assert (result.value, result.repeat) == (value, 2)
+    else:
+        error = f"share gave {value!r}, which is outside its range, 0 to 1"
+        assert result == Failure(metric="share", stage="score", error=error, repeat=2)
+
+
 def test_one_bad_sample_costs_no_other_its_score():
     results = score_safely(score_here, Length(), [sample("ab"), sample("raise"), sample("abc", repeat=2)])
     assert [type(each) for each in results] == [Score, Failure, Score]

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.baseline.rescoring import rescore
-from pytest_llmops.records import Case, CaseResult, Failure, Output, Passage, Sample, Score
-from tests.unit.gates.gate_records import check_of, metric_of, registered, result_of, suite_check
+from pytest_llmops.gates.baseline.rescoring import rescore, rescore_all
+from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Passage, Sample, Score
+from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, suite_check
 
 CASE = Case(id="a", input="How?", reference="sixty", relevant=("p1",), checks=(check_of("words", ">= 0.5"),))
 BASE = result_of("a", texts=["60 days", "sixty"], words=[0.1, 0.2], bleu=[30.0, 40.0])
@@ -128,3 +128,26 @@ def test_what_a_metric_needs_of_the_output_is_there():
 
     with registered(metric):
         assert values(rescore(CASE, base, NEW)) == [(0, 1.0, "words|v2")]
+
+
+def test_of_a_whole_baseline_the_cases_are_scored_again_that_were_asked_and_are_written():
+    """One case was not asked, one is in no golden file, one is new."""
+    golden = Golden(path=FILE, cases=tuple(replace(CASE, id=name) for name in ("a", "unasked", "new")))
+    named = {
+        name: replace(BASE, case=f"{FILE}::{name}", input_hash=f"asks {name}")
+        for name in ("a", "unasked", "unwritten")
+    }
+    base = {result.case: result for result in named.values()}
+    results = [
+        replace(NEW, case=f"{FILE}::{name}", input_hash=f"asks {name}") for name in ("a", "unwritten", "new")
+    ]
+
+    with registered(WORDS):
+        again = rescore_all([golden], base, results)
+
+    assert again.keys() == base.keys()
+    assert {name: values(again[f"{FILE}::{name}"])[0][2] for name in named} == {
+        "a": "words|v2",
+        "unasked": "words|v1",
+        "unwritten": "words|v1",
+    }

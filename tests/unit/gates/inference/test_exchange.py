@@ -41,13 +41,52 @@ def shuffled_p_value(base: list[list[float]], new: list[list[float]], draws: int
     return float(np.mean(total <= observed + 1e-9))
 
 
+def exact_p_value(base: list[list[float]], new: list[list[float]]) -> float:
+    """Of scores that are 0 or 1 and cases of as many repeats: every split of every case, counted."""
+    chances = np.ones(1)
+    for before, after in zip(base, new, strict=True):
+        held, asked = int(sum(before) + sum(after)), len(after)
+        splits = stats.hypergeom.pmf(range(asked + 1), len(before) + asked, held, asked)
+        chances = np.convolve(chances, splits)
+    return float(chances[: int(sum(map(sum, new))) + 1].sum())
+
+
+@pytest.mark.parametrize(("old", "asked"), [(10, 1), (10, 2), (10, 4), (10, 8), (2, 8), (5, 1), (3, 10)])
+@pytest.mark.parametrize(("cases", "above"), [(12, 1.4), (30, 1.15), (100, 1.06)])
+@pytest.mark.parametrize("rate", [0.9, 0.5])
+def test_p_value_is_that_of_every_split(rate, cases, above, old, asked):
+    """As much too large as few cases make it, and never too small by more than the last digits."""
+    compared = 0
+    for seed in range(10):
+        for shift in (0.0, 0.05, 0.1, 0.2):
+            base, new = drawn((cases, old, asked), seed, rate=rate, shift=shift)
+            ratio = exchange_p_value(base, new) / (exact := exact_p_value(base, new))
+            assert ratio >= 0.97, exact
+            if 0.005 <= exact <= 0.5:
+                compared += 1
+                assert ratio <= above, exact
+    assert compared >= 8
+
+
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("old", "asked"), [(10, 1), (10, 2), (10, 4), (10, 8), (2, 8)])
-@pytest.mark.parametrize("rate", [0.8, None])
-def test_p_value_is_that_of_shuffled_repeats(rate, old, asked, seed):
-    base, new = drawn((30, old, asked), seed, rate=rate, shift=0.05)
+@pytest.mark.parametrize(("old", "asked"), [(10, 1), (10, 4), (2, 8)])
+def test_p_value_is_that_of_shuffled_repeats(old, asked, seed):
+    base, new = drawn((30, old, asked), seed, rate=None, shift=0.05)
 
     assert exchange_p_value(base, new) == pytest.approx(shuffled_p_value(base, new), abs=0.012)
+
+
+@pytest.mark.parametrize("seed", range(7))
+@pytest.mark.parametrize("rate", [0.9, None])
+def test_p_value_of_cases_with_unlike_numbers_of_repeats(rate, seed):
+    """Some cases were asked on: sums have no common step, and the test is a little less careful."""
+    sides = [drawn((15, old, asked), seed, rate=rate, shift=0.02) for old, asked in ((10, 1), (7, 2))]
+    base, new = ([*one, *two] for one, two in zip(*sides, strict=True))
+
+    shuffled = shuffled_p_value(base, new)
+
+    assert shuffled > 0.005
+    assert 0.5 * shuffled <= exchange_p_value(base, new) <= 1.15 * shuffled + 0.01
 
 
 @pytest.mark.parametrize(("old", "asked"), [(3, 1), (2, 2), (4, 2), (1, 3), (1, 1)])
