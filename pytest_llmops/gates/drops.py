@@ -17,6 +17,7 @@ from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
 from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
 from pytest_llmops.gates.pairing import Chance, Scales
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
