@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_llmops import compare
-from pytest_llmops.gates.looks import Asking
+from pytest_llmops.gates.asking import Asking
 from pytest_llmops.records import CaseResult, Output, Run, Score, SuiteCheck
 from pytest_llmops.settings import Settings
 

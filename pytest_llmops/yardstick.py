@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.foresight.selfcheck import plan_repeats
-from pytest_llmops.gates.loosening import SETTINGS, Loosening, list_loosened
+from pytest_llmops.gates.merge_base.loosening import SETTINGS, Loosening, list_loosened
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import shown_path

@@ -7,7 +7,7 @@ cost, are in docs/decisions/0007-two-channels-one-budget.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmops.gates.inference import statistic
@@ -22,10 +22,8 @@ from pytest_llmops.gates.pairing import (
     signatures,
     values_by_metric,
 )
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds, judge_case
-from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
-
-_NAMED = 10
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, judge_case
+from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +53,11 @@ class Reading:
     def rose(self) -> bool:
         """Whether it is a fact that it was missed and holds now."""
         return self.fact and self.rates.held_before == 0 and self.rates.held == self.rates.repeats
+
+    @property
+    def why(self) -> str:
+        """Why a fall is no chance."""
+        return "no repeat differs, so the app changed here" if self.fact else "the repeats rule out chance"
 
     def p_adjusted(self, tests: int) -> float:
         """The p-value set against all tests and against the channel's share of the error budget."""
@@ -176,98 +179,6 @@ def list_changes(pairs: Pairs, *, level: float = 0.95, chance: Chance | None = N
     return tuple(changes.values())
 
 
-def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
-    pairs: Pairs,
-    *,
-    level: float = 0.95,
-    tests: int | None = None,
-    tolerated: Mapping[str, float] | None = None,
-    chance: Chance | None = None,
-    unchecked: bool = False,
-) -> tuple[Verdict, ...]:
-    """
-    A verdict for each check that single cases got worse by; they are named in its evidence.
-
-    What a golden file checks of a case is judged as `judge_against` does. Of a metric that it does not
-    check only what fell beyond chance, and by more than the suite lets pass, is told; and every leak.
-
-    Args:
-        tests: How many readings of cases the run has; by default those of the pairs.
-        tolerated: Metric to the drop that its suite check lets pass, in the metric's unit.
-        unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
-    """
-    chance = chance or Chance([base for base, _ in pairs.shared])
-    readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
-    tests = sum(map(len, readings.values())) if tests is None else tests
-    worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
-    for base, new in pairs.shared:
-        case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
-        found = judge_against(case, new, base, level=level, tests=tests, chance=chance) if case.checks else ()
-        own = {check.metric for check in new.checks}
-        told = [
-            _tell(each, level, tests, tolerated or {})
-            for each in readings[new.case]
-            if each.check.metric not in own
-        ]
-        for verdict in (*found, *filter(None, told)):
-            if verdict.outcome != "passed" and not verdict.known:
-                worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
-    return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()))
-
-
-def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]) -> Verdict | None:
-    """The verdict on a reading that nobody checks; None where there is nothing to tell."""
-    metric = reading.check.metric
-    beyond = abs(reading.after - reading.before) > tolerated.get(metric, 0.0)
-    fell = beyond and reading.fell(level=level, tests=tests)
-    leaks = metric == NEVER_EXCUSED and reading.rates.held < reading.rates.repeats
-    if not fell and not leaks:
-        return None
-    return Verdict(
-        check=describe_check(reading.check),
-        outcome="regressed" if fell else "failed",
-        metric=metric,
-        case=reading.case,
-        observed=reading.after,
-        baseline=reading.before,
-        p_value=None if reading.fact else reading.rates.p_value,
-        p_adjusted=None if reading.fact else reading.p_adjusted(tests),
-        advice=_why(reading) if fell else "",
-    )
-
-
-def _why(reading: Reading) -> str:
-    return "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
-
-
-_WORSE: Mapping[Outcome, str] = {
-    "regressed": "held in the baseline, missed now",
-    "failed": "missed now",
-    "undecided": "missed now, which chance may explain",
-}
-
-
-def _join(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict for all cases that a check says the same of."""
-    first = min(verdicts, key=lambda each: 1.0 if each.p_value is None else each.p_value)
-    named = ", ".join(each.case or "" for each in verdicts[:_NAMED])
-    more = f" and {len(verdicts) - _NAMED} more" if len(verdicts) > _NAMED else ""
-    broken = first.outcome == "error"
-    return Verdict(
-        check=f"{first.check}, case by case",
-        outcome=first.outcome,
-        metric=first.metric,
-        cases=len(verdicts),
-        p_value=first.p_value,
-        p_adjusted=first.p_adjusted,
-        reason=f"{first.reason if broken else _WORSE[first.outcome]}: {named}{more}",
-        evidence=tuple(
-            {"case": each.case, "before": each.baseline, "after": each.observed} for each in verdicts
-        ),
-        advice=first.advice,
-    )
-
-
 def _readings(pairs: Pairs, chance: Chance | None) -> list[Reading]:
     chance = chance or Chance([base for base, _ in pairs.shared])
     return [reading for base, new in pairs.shared for reading in read_case(base, new, chance)]
@@ -319,7 +230,7 @@ def _call(  # noqa: PLR0913, PLR0917 - both sides of a check, and what they are 
         if rates.repeats + rates.repeats_before > 2:  # noqa: PLR2004 - one on each side has no rate
             verdict = replace(verdict, reason=f"{counts}; {verdict.reason}".rstrip("; "), evidence=())
     if reading.fell(level=level, tests=tests):
-        return replace(verdict, outcome="regressed", advice=f"held in the baseline; {_why(reading)}")
+        return replace(verdict, outcome="regressed", advice=f"held in the baseline; {reading.why}")
     if then.outcome == "failed":
         return replace(verdict, known=excusable, advice="failed in the baseline too" if excusable else "")
     if (rates.varies or reading.app_varies) and excusable:

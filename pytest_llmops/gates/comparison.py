@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.changes import judge_single_cases, list_changes
+from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
+from pytest_llmops.gates.single_cases import judge_single_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 

@@ -73,9 +73,9 @@ class Judge:
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(judge_suite(check, results) for check in golden.suite)
             return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
-        from pytest_llmops.gates.changes import judge_single_cases
         from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
         from pytest_llmops.gates.pairing import pair_cases
+        from pytest_llmops.gates.single_cases import judge_single_cases
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
         before = dict(self._before)

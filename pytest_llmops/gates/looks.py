@@ -1,116 +1,73 @@
-"""
-Repeats where a verdict is open: which cases to ask again, and when to stop.
-
-First all varying cases together, for the suite, at 1, 2, 4 and 8 repeats, with a stop as soon as a check
-has regressed, or once no check has a fair chance to. Then suspects alone, case by case, up to the most
-that is allowed. Nothing is paid once a verdict is closed.
-"""
+"""Looks at a run as its repeats come in: which are planned, and which a run has had."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.changes import read_case
-from pytest_llmops.gates.drops import look_at_suites
-from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
-from pytest_llmops.gates.measuring import find_varying, is_known, looks_taken, plan_looks
-from pytest_llmops.gates.pairing import STEADY, Chance, count_repeats
-from pytest_llmops.records import CaseResult, Golden, SuiteCheck
-
-BASELINE_REPEATS = 10
-"""Repeats of a varying case that has no baseline yet: it pays once, and every later run sees more by it."""
-
-_FIRST_STOP = 4  # repeats that every varying case gets, so that a single broken one shows
-_STAGES = (6, 8, 12, 16, 24, 32, 40, 48, 64, 96, 128)
-_FAIR_CHANCE = 0.3
+from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
+from pytest_llmops.records import CaseResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Looks:
     """
-    What decides on further repeats.
+    When a run was compared with its baseline, as its repeats came in.
 
     Attributes:
-        base: Case to its result in the baseline.
-        suite: Golden file to its suite checks.
-        most: Repeats that no case exceeds.
-        tests: How many case checks the run has.
-        share: The part of the error budget that these suites have.
-        goldens: What a case asks, for scores of the baseline that have to be made again.
+        repeats: New repeats at each look taken, rising; only the first so many of a varying case count
+            for the suite, since further ones were asked for because they looked bad. Empty: one look at
+            all there is.
+        planned: Repeats at the last look that was planned.
     """
 
-    base: Mapping[str, CaseResult]
-    suite: Mapping[str, Sequence[SuiteCheck]]
-    most: int
-    tests: int
-    share: float = SUITE_SHARE
-    level: float = 0.95
-    goldens: tuple[Golden, ...] = ()
+    repeats: tuple[int, ...] = ()
+    planned: int = 1
 
-    def beside(self, results: Sequence[CaseResult]) -> Asking:
-        """With a baseline that is scored as the results are, where its outputs were kept."""
-        return replace(self, base=rescore_all(self.goldens, self.base, results))
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The share of the planned repeats that each look has."""
+        return tuple(repeats / self.planned for repeats in self.repeats) or (1.0,)
 
-    def next_repeats(self, results: Sequence[CaseResult]) -> dict[str, int]:
-        """
-        Case to the repeats that it should have next; without entries every verdict is closed.
 
-        Only cases marked `auto` are asked again, and none that the app broke on.
-        """
-        chance = Chance(self.base.values())
-        auto = [each for each in results if each.auto and not each.failures]
-        wanted = self._first_repeats([each for each in auto if not is_known(each, self.base)], chance)
-        varying = find_varying(results, self.base, chance)
-        if not varying:
-            return wanted
-        done = min(count_repeats(each) for each in varying)
-        if step := self._next_look(results, done, chance):
-            return wanted | {each.case: step for each in varying if count_repeats(each) < step}
-        return wanted | self._suspects(varying, chance)
+LOOKS = (1, 2, 4, 8)
 
-    def _first_repeats(self, unknown: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
-        """
-        For cases that have nothing to be compared with: two repeats each, and a baseline's worth of all
-        of them as soon as one varies, since then two alike answers say nothing.
-        """
-        varies = chance.app_varies or any(not chance.is_alike(each) for each in unknown)
-        repeats = min(BASELINE_REPEATS if varies else STEADY, self.most)
-        return {each.case: repeats for each in unknown if count_repeats(each) < repeats}
 
-    def _next_look(self, results: Sequence[CaseResult], done: int, chance: Chance) -> int:
-        """The repeats of the next look at the suite; 0 when its verdicts are closed."""
-        looks = looks_taken(results, list(self.base.values()), chance)
-        later = [look for look in plan_looks(self.most) if look > done]
-        if not later:
-            return 0
-        seen = look_at_suites(self.suite, results, list(self.base.values()), share=self.share, chance=chance)
-        called = [p_adjusted <= 1 - self.level for _, p_adjusted in seen]
-        if done < _FIRST_STOP and not any(called):
-            return later[0]
-        final = spend([*looks.times, 1.0])[-1] * self.share * (1 - self.level) / max(1, len(seen))
-        fair = [conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE for p, _ in seen]
-        still_open = any(fair[at] and not called[at] for at in range(len(seen)))
-        return later[0] if still_open else 0
+def plan_looks(most: int) -> tuple[int, ...]:
+    """The repeats at each look; the last one is the most that is allowed, if that is less than 8."""
+    last = min(LOOKS[-1], most)
+    return (*(look for look in LOOKS if look < last), last)
 
-    def _suspects(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
-        """
-        Cases that would be `regressed` at the most repeats, should they go on as they are; each with its
-        next number of repeats. The one test at the end is not weakened by looks that can only clear.
-        """
-        wanted = {}
-        for result in varying:
-            done = count_repeats(result)
-            later = [stage for stage in _STAGES if done < stage < self.most]
-            step = later[0] if later else self.most
-            if done < step and done >= min(_FIRST_STOP, self.most) and self._is_suspect(result, chance):
-                wanted[result.case] = step
-        return wanted
 
-    def _is_suspect(self, result: CaseResult, chance: Chance) -> bool:
-        for reading in read_case(self.base[result.case], result, chance):
-            ahead = reading.rates.at(self.most)
-            if ahead.collapsed and ahead.p_value * self.tests <= CASE_SHARE * (1 - self.level):
-                return True
-        return False
+def looks_taken(results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance) -> Looks:
+    """The looks that the results of a golden file have had; one at all there is where nobody chose them."""
+    varying = find_varying(results, {result.case: result for result in base_results}, chance)
+    if not varying:
+        return Looks()
+    done = min(count_repeats(each) for each in varying)
+    planned = plan_looks(min(each.auto for each in varying))
+    taken = tuple(look for look in planned if look <= done)
+    return Looks(repeats=taken, planned=planned[-1]) if taken else Looks()
+
+
+def find_varying(
+    results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
+) -> list[CaseResult]:
+    """
+    The cases that are asked look by look, and in which chance may be behind a difference.
+
+    Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
+    alike new repeats are enough.
+    """
+    asked = [each for each in results if each.auto and not each.failures and is_known(each, base)]
+    varies = chance.app_varies or not all(map(chance.is_alike, asked))
+    return [
+        each
+        for each in asked
+        if chance.may_explain(base[each.case], each) and (varies or count_repeats(each) < STEADY)
+    ]
+
+
+def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
+    """Whether the baseline has the case, asking the same."""
+    return result.case in base and ask_the_same(base[result.case], result)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.looks import Asking
+from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.protocols import App

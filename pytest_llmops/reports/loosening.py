@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.gates.loosening import Loosening
+from pytest_llmops.gates.merge_base.loosening import Loosening
 from pytest_llmops.printable import printable
 
 

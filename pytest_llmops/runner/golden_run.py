@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_llmops.errors import AppError
+from pytest_llmops.gates.asking import Asking
 from pytest_llmops.gates.drops import watch_means
-from pytest_llmops.gates.looks import Asking
 from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.models import cache
 from pytest_llmops.protocols import App

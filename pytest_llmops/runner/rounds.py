@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.looks import Asking
+from pytest_llmops.gates.asking import Asking
 from pytest_llmops.records import CaseResult
 from pytest_llmops.runner.work import Work
 

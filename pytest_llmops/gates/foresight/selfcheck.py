@@ -18,7 +18,8 @@ from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.gates.inference.pass_rates import PassRates
-from pytest_llmops.gates.measuring import LOOKS, tolerated_drop
+from pytest_llmops.gates.looks import LOOKS
+from pytest_llmops.gates.measuring import tolerated_drop
 from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
 from pytest_llmops.records import CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings

@@ -7,17 +7,8 @@ import pytest
 
 from pytest_llmops.gates.inference.exchange import exchange_p_value
 from pytest_llmops.gates.inference.spending import sequential_p_value
-from pytest_llmops.gates.measuring import (
-    Beside,
-    Found,
-    Looks,
-    Measured,
-    find_varying,
-    looks_taken,
-    plan_looks,
-    tolerated_drop,
-    variance_of,
-)
+from pytest_llmops.gates.looks import Looks, find_varying, looks_taken, plan_looks
+from pytest_llmops.gates.measuring import Beside, Found, Measured, tolerated_drop, variance_of
 from pytest_llmops.gates.pairing import Chance, Scale
 from pytest_llmops.records import CaseResult, Failure, Verdict
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, steady, suite_check

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.changes import judge_against, judge_single_cases, list_changes, read_case
+from pytest_llmops.gates.changes import judge_against, list_changes, read_case
 from pytest_llmops.gates.pairing import Chance, pair_cases
+from pytest_llmops.gates.single_cases import judge_single_cases
 from pytest_llmops.records import Case, CaseResult, Failure
 from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, steady
 

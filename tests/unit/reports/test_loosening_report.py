@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_llmops.gates.loosening import Loosening
+from pytest_llmops.gates.merge_base.loosening import Loosening
 from pytest_llmops.reports.loosening import render_loosened
 
 

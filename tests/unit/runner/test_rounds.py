@@ -286,7 +286,7 @@ def test_a_baseline_that_was_scored_otherwise_is_scored_again_once_and_held_agai
         rescored.append(rescore_all(*given))
         return rescored[-1]
 
-    monkeypatch.setattr("pytest_llmops.gates.looks.rescore_all", count)
+    monkeypatch.setattr("pytest_llmops.gates.asking.rescore_all", count)
     app = App(broken=tuple(range(CASES)))
     run_golden(golden(), app, baseline=base, settings=settings)
     assert set(app.asked.values()) == {2}  # as soon as the suite has fallen

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.loosening import list_loosened
+from pytest_llmops.gates.merge_base.loosening import list_loosened
 from pytest_llmops.records import Check, Golden, SuiteCheck
 from tests.unit.gates.golden_records import PATH, case_of, golden_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.gates.merge_base.loosening import Loosening, list_loosened
 from pytest_llmops.golden import load_golden
 from pytest_llmops.records import Check
 from tests.unit.gates.golden_records import PATH, case_of, check_of, golden_of, suite_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.looks import Asking
+from pytest_llmops.gates.asking import Asking
 from pytest_llmops.records import CaseResult, Failure, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, steady, suite_check
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.loosening import Loosening, list_loosened
+from pytest_llmops.gates.merge_base.loosening import Loosening, list_loosened
 from pytest_llmops.golden import input_hash
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Run, Score
 from tests.unit.gates.golden_records import BASELINE, PATH, case_of, check_of, golden_of, suite_of

@@ -13,9 +13,14 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.merge_base.rewriting import list_rewritten
+from pytest_llmops.gates.merge_base.strictness import (
+    SIDES,
+    has_same_options,
+    is_as_strict,
+    is_bound_as_strict,
+)
 from pytest_llmops.gates.pairing import find_scale
-from pytest_llmops.gates.rewriting import list_rewritten
-from pytest_llmops.gates.strictness import SIDES, has_same_options, is_as_strict, is_bound_as_strict
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Case, Check, Golden, Run, SuiteCheck

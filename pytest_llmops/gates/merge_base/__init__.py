@@ -1,0 +1,1 @@
+"""What a change loosens of its own gate, seen beside the merge base."""
