@@ -50,7 +50,8 @@ def gate(project, home):
             sys.executable, "-m", "pytest", "--llm-golden", "-k", cases, "-p", "no:cacheprovider",
             "-o", "testpaths=golden", "-o", f"llm_home={home}", *arguments,
         ]  # fmt: skip
-        env = {**os.environ, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # of a copy
+        env = {**kept, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
         told = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)  # noqa: S603
         return told.returncode, told.stdout + told.stderr
 

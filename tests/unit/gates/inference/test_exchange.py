@@ -89,7 +89,7 @@ def test_p_value_of_cases_with_unlike_numbers_of_repeats(rate, seed):
     assert 0.5 * shuffled <= exchange_p_value(base, new) <= 1.15 * shuffled + 0.01
 
 
-@pytest.mark.parametrize(("old", "asked"), [(3, 1), (2, 2), (4, 2), (1, 3), (1, 1)])
+@pytest.mark.parametrize(("old", "asked"), [(3, 1), (2, 2), (4, 2), (1, 3), (1, 1), (2, 1)])
 def test_moments_are_those_of_every_split(old, asked):
     """Of two cases with any scores, all splits of each; moments of independent parts add up."""
     generator = np.random.default_rng([old, asked])
