@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pytest_llmops import compare
 from pytest_llmops.gates.asking import Asking
-from pytest_llmops.records import CaseResult, Output, Run, Score, SuiteCheck
+from pytest_llmops.records import CaseResult, Check, Output, Run, Score, SuiteCheck
 from pytest_llmops.settings import Settings
 
 CHECKS = tuple(f"recall@{k}" for k in range(1, 9))
@@ -36,6 +36,9 @@ SUITE = {
         for metric in CHECKS
     )
 }
+LENIENT = tuple(Check(metric=metric, comparison=">=", threshold=0.3) for metric in CHECKS)
+"""What a continuous score of a case must hold; a score of pass or miss must hold 1, by the metric itself."""
+
 Rates = NDArray[np.float64]  # shape (cases, checks)
 Change = Callable[[np.random.Generator, Rates], tuple[Rates, list[int]]]
 
@@ -110,15 +113,15 @@ SCENARIOS = (
 )
 
 
-def draw(random: np.random.Generator, rates: Rates, repeats: int, *, continuous: bool) -> Rates:
+def draw(random: np.random.Generator, rates: Rates, repeats: int, *, steady: bool, continuous: bool) -> Rates:
     """Scores of shape (repeats, cases, checks): held or missed, or how well, with the rate as mean."""
-    if continuous:
+    if continuous and not steady:
         spread = np.clip(rates, 0.02, 0.98)
         return random.beta(6 * spread, 6 * (1 - spread), (repeats, *rates.shape))
     return (random.random((repeats, *rates.shape)) < rates).astype(float)
 
 
-def result_of(case: int, scores: Rates, repeats: int, *, steady: bool) -> CaseResult:
+def result_of(case: int, scores: Rates, repeats: int, *, steady: bool, continuous: bool) -> CaseResult:
     """The first repeats of a case as the gate sees them."""
     return CaseResult(
         case=f"case-{case}",
@@ -129,6 +132,7 @@ def result_of(case: int, scores: Rates, repeats: int, *, steady: bool) -> CaseRe
             for repeat in range(repeats)
             for check, metric in enumerate(CHECKS)
         ),
+        checks=LENIENT if continuous else (),
         auto=MOST,
     )
 
@@ -137,16 +141,17 @@ def simulate(change: Change, cases: int, seed: int, *, steady: bool, continuous:
     random = np.random.default_rng(seed)
     rates = np.ones((cases, len(CHECKS))) if steady else random.beta(8, 2, (cases, len(CHECKS)))
     changed, hit = change(random, rates)
-    before = draw(random, rates, BASELINE_REPEATS, continuous=continuous)
-    after = draw(random, changed, MOST, continuous=continuous)
-    base = [result_of(case, before, BASELINE_REPEATS, steady=steady) for case in range(cases)]
+    before = draw(random, rates, BASELINE_REPEATS, steady=steady, continuous=continuous)
+    after = draw(random, changed, MOST, steady=steady, continuous=continuous)
+    kind = {"steady": steady, "continuous": continuous}
+    base = [result_of(case, before, BASELINE_REPEATS, **kind) for case in range(cases)]
     asking = Asking(
         base={result.case: result for result in base}, suite=SUITE, most=MOST, tests=cases * len(CHECKS)
     )
     asked = dict.fromkeys(range(cases), 1)
     shared = 1
     while True:
-        results = [result_of(case, after, asked[case], steady=steady) for case in range(cases)]
+        results = [result_of(case, after, asked[case], **kind) for case in range(cases)]
         wanted = asking.next_repeats(results)
         if not wanted:
             break
