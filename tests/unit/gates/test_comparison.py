@@ -239,6 +239,27 @@ def test_what_broke_beyond_the_last_look_is_an_error_all_the_same(failure):
     assert "repeat 12: boom" in told.reason
 
 
+def test_case_that_two_metrics_could_not_score_is_told_by_each():
+    two = [replace(FAILURE, metric=metric) for metric in ("bleu", "keywords")]
+    results = [*results_of(ONES), result_of("x", exact_match=1.0, failures=two), result_of("y", bleu=30.0)]
+
+    comparison = compare(run_of(results_of(ONES)), run_of(results, WATCHED))
+
+    assert [(each.check, each.outcome, each.cases) for each in comparison.verdicts[1:]] == [
+        ("bleu", "error", 1),
+        ("keywords", "error", 1),
+    ]
+    assert comparison.verdicts[1].evidence == (f"{FILE}::x",)
+
+
+def test_app_that_broke_is_told_where_nothing_else_is():
+    broke = run_of([result_of("x", failures=[replace(BROKE, repeat=0)])])
+
+    (verdict,) = compare(run_of([]), broke).verdicts
+
+    assert (verdict.check, verdict.outcome, verdict.evidence) == ("answered", "error", (f"{FILE}::x",))
+
+
 def test_metric_that_broke_in_a_file_that_does_not_check_it_is_an_error():
     other = "golden/other.yaml"
     results = [*results_of(ONES), replace(result_of("x", failures=[replace(FAILURE, metric="exact_match")]))]

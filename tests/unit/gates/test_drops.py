@@ -170,7 +170,8 @@ def test_case_of_the_baseline_that_is_lost_leaves_the_check_undecided(base):
 def test_what_the_baseline_missed_is_told_by_the_cases_that_it_scored():
     base = [*results_of(HALF), result_of("x", failures=BROKEN.failures)]
 
-    verdict = judge_suite_against(suite_check(bound=">= 0.9"), results_of(HALF), base)
+    now = [*results_of(HALF), result_of("x", exact_match=0.0)]
+    verdict = judge_suite_against(suite_check(bound=">= 0.9"), now, base)
 
     assert (verdict.outcome, verdict.cases) == ("undecided", 20)
     assert f"{FILE}::x" in verdict.reason
@@ -262,6 +263,8 @@ def test_unit_of_a_metric_decides_nothing(unit):
     for times, outcome in ((2.0, "regressed"), (1.1, "passed"), (1.0, "passed")):
         now = results_of([0.5 * times * unit] * 20, "cost_usd")
         assert judge_suite_against(check, now, once).outcome == outcome
+    below = [results_of([-0.5 * (1 + more)] * 20, "semantic") for more in (0.0, 1e-7)]
+    assert judge_suite_against(suite_check("semantic", max_drop=0.0), *below[::-1]).outcome == "passed"
     noisy = results_of([0.5 * unit * (1 + 1e-7)] * 20, "cost_usd")
     assert judge_suite_against(suite_check("cost_usd", max_drop=0.0), noisy, once).outcome == "passed"
 

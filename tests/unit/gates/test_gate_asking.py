@@ -102,7 +102,7 @@ def lost_by(cases: int, repeats: list[float]) -> list[CaseResult]:
 )
 def test_open_verdict_is_looked_at_again_at_1_2_4_8(lost, repeats, step):
     """A case that is ahead, as after a run that was cut off, waits for the others."""
-    results = [*lost_by(lost, repeats)[:-1], asked(NAMES[-1], [1.0] * 9)]
+    results = [*lost_by(lost, repeats)[:-1], asked(NAMES[-1], [1.0] * step)]
     checks = (suite_check(max_drop=0.05), suite_check("bleu"), suite_check("nosuch"))
 
     assert wanted(asking(BASE, *checks), results) == dict.fromkeys(NAMES[:-1], step)

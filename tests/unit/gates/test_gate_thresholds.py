@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.thresholds import describe_check, judge_case, judge_suite
-from pytest_llmops.records import Case, Check, Failure, Output, Score
+from pytest_llmops.gates.thresholds import describe_check, judge_case, judge_suite, tell_unscored
+from pytest_llmops.records import Case, Check, Failure, Output, Run, Score
 from tests.unit.gates.gate_records import result_of, results_of, suite_check
 
+BOOM = Failure(metric="keywords", stage="score", error="boom")
 KEYWORDS = Check(metric="keywords", comparison=">=", threshold=0.5)
 
 
@@ -52,7 +53,10 @@ def test_mean_of_the_repeats_decides_and_each_is_evidence():
     assert verdict.outcome == "passed"
     assert verdict.observed == pytest.approx(2 / 3)
     assert [each["repeat"] for each in verdict.evidence] == [0, 1, 2]
-    assert [each["value"] for each in verdict.evidence] == [1.0, 0.0, 1.0]
+    assert verdict.evidence[:2] == (
+        {"repeat": 0, "value": 1.0},
+        {"repeat": 1, "value": 0.0, "reason": "missing: 60 days"},
+    )
     assert verdict.reason == "missing: 60 days"
 
 
@@ -83,6 +87,15 @@ def test_mean_of_the_repeats_decides_and_each_is_evidence():
             "keywords gave inf, which is no finite number that can be judged",
         ),
         (result_of("returns", keywords=1.0, texts=["a", "b"]), "keywords gave no score for repeat 1"),
+        (result_of("returns", keywords=1.0, texts=["a", "b", "c"]), "keywords gave no score for repeat 1"),
+        (
+            result_of(
+                "returns",
+                keywords=[1.0, 1.0],
+                failures=[Failure(metric="keywords", stage="score", error="boom")],
+            ),
+            "repeat 0: boom",
+        ),
         (
             result_of("returns", keywords=-1.1e100),
             "keywords gave -1.1e+100, which is no finite number that can be judged",
@@ -201,6 +214,39 @@ def test_error_is_never_hidden_by_a_mean(metric):
     assert verdict.evidence == ("golden/shop.yaml::b",)
     assert "golden/shop.yaml::b" in verdict.reason
     assert "boom" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (1, "1 case (golden/shop.yaml::b0) could not"),
+        (2, "2 cases (golden/shop.yaml::b0, golden/shop.yaml::b1) could not"),
+        (5, "b4) could not"),
+        (7, "b4 and 2 more) could not"),
+    ],
+)
+def test_cases_that_could_not_be_scored_are_counted_and_five_of_them_named(broken, told):
+    failure = Failure(metric="exact_match", stage="score", error="boom")
+    results = [result_of(f"b{index}", failures=[failure]) for index in reversed(range(broken))]
+
+    verdict = judge_suite(suite_check(), [*results, result_of("a", exact_match=1.0)])
+
+    assert told in verdict.reason
+    assert verdict.reason.startswith(f"{broken} case")
+    assert (verdict.cases, len(verdict.evidence)) == (broken, broken)
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ([], "nothing was scored: give the golden file checks"),
+        ([result_of("a")], "nothing was scored: give the golden file checks"),
+        ([result_of("a"), result_of("b", failures=[BOOM])], "nothing was scored"),
+        ([result_of("a"), result_of("b", keywords=0.0)], ""),
+    ],
+)
+def test_run_in_which_nothing_was_scored_says_so(results, told):
+    assert tell_unscored(Run(signature={}, results=tuple(results))) == told
 
 
 def test_nothing_scored_is_an_error():

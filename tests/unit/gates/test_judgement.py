@@ -199,12 +199,46 @@ def test_error_of_a_case_is_an_error_whatever_the_baseline_says():
     assert told == {"c2": ["error"], "exact_match mean": ["error"]}
 
 
+def test_file_that_is_new_to_the_baseline_is_judged_by_its_thresholds():
+    golden = golden_of(
+        suite_check(bound=">= 0.9"), suite_check("rouge_l", bound=">= 0.5"), suite_check("bleu")
+    )
+    elsewhere = [replace(each, case=each.case.replace(FILE, OTHER)) for each in run_steady(exact_match=1.0)]
+    results = run_steady("c3", exact_match=1.0, rouge_l=1.0)
+    told = "the baseline has no case of this file"
+
+    new = Judge([golden], run_of(elsewhere)).judge_suite(golden, results)
+    alone = Judge([golden]).judge_suite(golden, results)
+
+    assert [(each.outcome, each.advice) for each in new] == [
+        ("failed", told),
+        ("passed", told),
+        ("error", ""),
+    ]
+    assert [(each.outcome, each.advice) for each in alone] == [("failed", ""), ("passed", ""), ("error", "")]
+
+
+def test_suite_by_itself_scores_its_own_metric_again():
+    """Whether or not the items of the cases were asked for first."""
+    letters = metric_of("letters", ">= 3", ends=(0, 99), measure=lambda each: float(len(each.output.text)))
+    golden = golden_of(suite_check("letters", max_drop=0.5), checks=())
+    base = [result_of(name, texts=["sixty"], letters=0.1) for name in NAMES]
+    new = [result_of(name, texts=["no"], letters=2.0) for name in NAMES]
+    new = [replace(each, scores=(replace(each.scores[0], signature="letters|v2"),)) for each in new]
+
+    with registered(letters):
+        (verdict,) = Judge([golden], run_of(base)).judge_suite(golden, new)
+
+    assert (verdict.outcome, verdict.baseline, verdict.observed) == ("regressed", 5.0, 2.0)
+
+
 def test_lost_cases_are_those_of_the_files_of_this_run():
-    base = run_of([*run_steady(exact_match=1.0), result_of("gone", exact_match=1.0)])
+    gone = [result_of(name, exact_match=1.0) for name in ("gone", "away")]
+    base = run_of([*run_steady(exact_match=1.0), *gone])
     elsewhere = replace(base.results[0], case=f"{OTHER}::c0")
     judge = Judge([golden_of(suite_check())], replace(base, results=(*base.results, elsewhere)))
 
-    assert judge.lost_cases() == [f"{FILE}::gone"]
+    assert judge.lost_cases() == [f"{FILE}::away", f"{FILE}::gone"]
     (verdict,) = judge.judge_suite(golden_of(suite_check()), run_steady(exact_match=1.0))
     assert (verdict.outcome, verdict.cases) == ("undecided", 8)
 

@@ -141,6 +141,28 @@ def test_unlike_numbers_of_repeats_are_tested_both_ways_and_the_larger_p_value_c
     assert found.p_values(seed=0)[0] > 0.1
 
 
+def test_one_case_of_unlike_numbers_is_enough_to_test_both_ways():
+    base = [result_of(f"c{index}", exact_match=[1.0, 0.0] * 5) for index in range(6)]
+    new = [result_of(f"c{index}", exact_match=[1.0] * 4 + [0.0] * 6) for index in range(5)]
+    new.append(result_of("c5", exact_match=[0.0]))
+
+    found = find(new, base)
+
+    assert isinstance(found, Found)
+    sides = [[list(each) for each in side] for side in zip(*found.looks[0].values(), strict=True)]
+    assert found.p_values(seed=0) == [exchange_p_value(*sides)]
+    assert exchange_p_value(*sides) > 0.05 > 2.0**-6
+    assert measure(new, base).repeats == 1
+
+
+def test_case_that_does_not_vary_counts_whole():
+    base = [steady("a", exact_match=1.0)]
+
+    measured = measure([replace(steady("a", 3, exact_match=0.0), auto=8)], base)
+
+    assert (measured.difference, measured.repeats) == (-1.0, 3)
+
+
 def test_direction_is_turned_for_both_tests():
     base = [result_of(f"c{index}", latency_s=[1.0, 1.2, 1.1]) for index in range(9)]
     slower = [result_of(f"c{index}", latency_s=[3.0, 3.1]) for index in range(9)]

@@ -215,6 +215,25 @@ def test_of_a_metric_that_nobody_checks_only_what_fell_beyond_chance_is_told():
     assert told_of([base], [asked]) == [("rouge_l >= 0.4, case by case", "undecided", 1)]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "outcomes"),
+    [
+        pytest.param([2.0] * 8, [2.0] * 8, ["failed"], id="old"),
+        pytest.param([0.0] * 8, [0.0] * 7 + [1.0], ["failed"], id="now and then"),
+        pytest.param([0.0] * 8, [2.0] * 8, ["regressed"], id="new"),
+        pytest.param([2.0] * 8, [0.0] * 8, [], id="gone"),
+        pytest.param([0.0] * 8, [0.0] * 8, [], id="none"),
+    ],
+)
+@pytest.mark.parametrize("checked", [False, True])
+def test_every_leak_is_told_whether_a_case_asks_for_it_or_not(before, now, outcomes, checked):
+    """Of metrics without an upper end, only leaks are told case by case."""
+    checks = [check_of("pii_leak", "<= 0")] if checked else []
+    base, new = result_of("a", pii_leak=before), result_of("a", checks=checks, pii_leak=now)
+
+    assert [each.outcome for each in judge_single_cases(pair_cases([base], [new]))] == outcomes
+
+
 def test_direction_and_bound_of_a_users_metric_are_asked():
     rude = metric_of("rudeness", "<= 0.3", higher_is_better=False)
     low, high = steady("a", rudeness=0.2), steady("a", rudeness=0.4)
