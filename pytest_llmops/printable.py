@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -24,6 +25,12 @@ def printable(value: Any, limit: int = 400) -> str:
         shown.append(piece)
         length += len(piece)
     return "".join(shown)
+
+
+def name_some(names: Sequence[str], most: int) -> str:
+    """`a, b, c and 4 more`: the first so many of names that may be shown as they are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _escape(character: str) -> str:

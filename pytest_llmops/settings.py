@@ -16,6 +16,11 @@ from typing import Any, Literal, get_args
 
 from pytest_llmops.errors import SettingsError, hint
 
+REVISION = "git:"
+"""A baseline that begins so is one of a git revision."""
+
+NO_BASELINE = "none"
+
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
 
@@ -73,7 +78,7 @@ class Settings:
 
 def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
     """The value of a path setting given on the command line: it starts where it is typed."""
-    if typed is None or (name == "baseline" and (typed == "none" or typed.startswith("git:"))):
+    if typed is None or (name == "baseline" and (typed == NO_BASELINE or typed.startswith(REVISION))):
         return typed
     return str(folder / typed)
 

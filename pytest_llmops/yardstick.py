@@ -21,7 +21,7 @@ from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import name_some, printable
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
@@ -34,9 +34,8 @@ from pytest_llmops.reports.baseline_file import (
     update_baseline,
 )
 from pytest_llmops.reports.selfcheck import selfcheck_line
-from pytest_llmops.settings import INI_FILES, Settings, load_settings, read_addopts, read_ini
+from pytest_llmops.settings import INI_FILES, NO_BASELINE, Settings, load_settings, read_addopts, read_ini
 
-_NONE = "none"
 _PROJECT = "pyproject.toml"
 _NAMED = 3
 
@@ -90,7 +89,7 @@ def find_yardstick(
     if baseline is not None and is_revision(baseline):
         return _at_revision(open_revision(baseline, settings.root), settings, goldens, named)
     reviews = load_reviews(settings.path(settings.reviews))
-    if baseline == _NONE or (baseline is None and not settings.path(settings.accepted).exists()):
+    if baseline == NO_BASELINE or (baseline is None and not settings.path(settings.accepted).exists()):
         return Yardstick(reviews=reviews)
     path = settings.path(baseline or settings.accepted)
     if accept and not path.exists():
@@ -127,10 +126,9 @@ def _check_cases(base: Run, path: Path, goldens: Sequence[Golden]) -> None:
     """A baseline of another project would be no yardstick at all, and every case new."""
     cases = {f"{golden.path}::{case.id}" for golden in goldens for case in golden.cases}
     if cases and not any(result.case in cases for result in base.results):
-        files = [printable(golden.path) for golden in goldens]
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+        files = name_some([printable(golden.path) for golden in goldens], _NAMED)
         raise RunFileError(
-            f"{path}: holds no case of {', '.join(files[:_NAMED])}{more}; it is of another project or the "
+            f"{path}: holds no case of {files}; it is of another project or the "
             f"cases were renamed; make one with: {ACCEPT}"
         )
 
@@ -230,7 +228,7 @@ def accepted_path(settings: Settings) -> Path:
     """Where what is accepted goes: the file that is compared with, else the accepted baseline."""
     named = settings.baseline
     return settings.path(
-        settings.accepted if named is None or named == _NONE or is_revision(named) else named
+        settings.accepted if named is None or named == NO_BASELINE or is_revision(named) else named
     )
 
 

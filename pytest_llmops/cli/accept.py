@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,31 +67,24 @@ def _find_path(typed: str | None, settings: Settings) -> Path:
 
 def _render(path: Path, acceptance: Acceptance) -> list[str]:
     from pytest_llmops.printable import printable
+    from pytest_llmops.reports.terminal import count_named
     from pytest_llmops.yardstick import tell_missed
 
     missed = tell_missed(len(acceptance.missed))
     fewer = "1 of these has" if len(acceptance.fewer) == 1 else f"{len(acceptance.fewer)} of these have"
     return [
         f"{path}: {'written' if acceptance.changed else 'nothing changed'}",
-        _count(acceptance.added, "added"),
-        _count(acceptance.replaced, "replaced"),
+        count_named(acceptance.added, "added"),
+        count_named(acceptance.replaced, "replaced"),
         *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
-        _count(acceptance.edited, "edited, so taken anew: what they ask was changed"),
+        count_named(acceptance.edited, "edited, so taken anew: what they ask was changed"),
         *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),
-        _count(acceptance.kept, "kept", named=False),
-        _count(
+        f"{len(acceptance.kept)} kept",
+        count_named(
             acceptance.stale, "of these stale: a metric is new or scores otherwise; --all takes the run's"
         ),
-        _count(acceptance.unused, "unused: in no golden file any more; --prune takes them out"),
-        _count(acceptance.pruned, "pruned"),
-        _count(acceptance.refused, "refused", named=False),
+        count_named(acceptance.unused, "unused: in no golden file any more; --prune takes them out"),
+        count_named(acceptance.pruned, "pruned"),
+        f"{len(acceptance.refused)} refused",
         *(f"  {printable(case)}: {printable(reason)}" for case, reason in acceptance.refused),
     ]
-
-
-def _count(cases: Sequence[Any], what: str, *, named: bool = True) -> str:
-    from pytest_llmops.printable import printable
-
-    names = [printable(case) for case in cases[:_NAMED]] if named else []
-    more = [f"and {len(cases) - _NAMED} more"] if names and len(cases) > _NAMED else []
-    return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"

@@ -47,17 +47,11 @@ def _comparable(base: Run, run: Run) -> Run:
     """The base scored again where its scores were made otherwise, by the golden files that are there."""
     from dataclasses import replace
 
-    from pytest_llmops.errors import GoldenError
+    from pytest_llmops.cli.goldens import load_goldens_of
     from pytest_llmops.gates.baseline.rescoring import rescore_all
-    from pytest_llmops.golden import load_golden
     from pytest_llmops.settings import find_root
 
-    root = find_root(Path.cwd())
-    goldens = []
-    for path in {result.case.rpartition("::")[0] for result in run.results} - {""}:
-        try:
-            goldens.append(load_golden(path, root=root, stamps=False))
-        except GoldenError:  # another project's run, or a file that was moved: compared as it is
-            continue
+    # A file that is not there is another project's, or was moved: its cases are compared as they are.
+    goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
     again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
     return replace(base, results=tuple(again.values()))

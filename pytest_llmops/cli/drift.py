@@ -77,15 +77,11 @@ def _find_reviews(given: str | None) -> Path:
 def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
     import os
 
-    from pytest_llmops.models import pii
     from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
+    from pytest_llmops.runner.golden_run import stand_in
     from pytest_llmops.settings import find_root, load_settings
 
     settings = load_settings(find_root(Path.cwd()))
     folders = (settings.path(settings.home) / "cassettes", settings.path(settings.cassettes))
-
-    def redact(text: str) -> str:
-        return pii.stand_in(text, secrets_only=not pii.is_installed())
-
     endpoint = find_endpoint(os.environ, settings.timeout_s)
-    return ask_canaries(drift, choose_canaries(new, folders, count), endpoint, redact)
+    return ask_canaries(drift, choose_canaries(new, folders, count), endpoint, stand_in)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_llmops.records import Golden
-    from pytest_llmops.settings import Settings
+    from pytest_llmops.records import Golden, Run
 
 _UNKNOWN = 3
 
@@ -45,7 +43,7 @@ def _selfcheck(given: argparse.Namespace) -> int:
         base = load_base(path)
         check = check_itself(
             base,
-            _load_goldens({result.case.rpartition("::")[0] for result in base.results}, settings),
+            _load_goldens(base, settings.root),
             repeats=plan_repeats(settings),
             most=settings.max_repeats,
             runs=runs,
@@ -60,17 +58,13 @@ def _selfcheck(given: argparse.Namespace) -> int:
     return _UNKNOWN if check.false_alarms is None else 0
 
 
-def _load_goldens(paths: Iterable[str], settings: Settings) -> list[Golden]:
+def _load_goldens(base: Run, root: Path) -> list[Golden]:
     """Those of the golden files that can be loaded; of each other one is told that it cannot."""
-    from pytest_llmops.errors import GoldenError
-    from pytest_llmops.golden import load_golden
+    from pytest_llmops.cli.goldens import load_goldens_of
     from pytest_llmops.printable import printable
 
-    goldens = []
-    for path in sorted(filter(None, paths)):
-        try:
-            goldens.append(load_golden(path, root=settings.root, stamps=False))
-        except GoldenError as error:
-            told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
-            print(f"note: {told}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+    goldens, errors = load_goldens_of(base, root)
+    for error in errors:
+        told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
+        print(f"note: {told}", file=sys.stderr)  # noqa: T201 - a command talks to its user
     return goldens

@@ -1,8 +1,8 @@
 """
 Repeats where a verdict is open: which cases to ask again, and when to stop.
 
-First all varying cases together, for the suite, at 1, 2, 4 and 8 repeats, with a stop as soon as a check
-has regressed, or once no check has a fair chance to. Then suspects alone, case by case, up to the most
+First all varying cases together, for the suite, at 1, 2, 4 and 8 repeats, with a stop once no check that has
+not regressed yet has a fair chance to. Then suspects alone, case by case, up to the most
 that is allowed. Nothing is paid once a verdict is closed.
 """
 

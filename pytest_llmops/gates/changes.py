@@ -7,7 +7,7 @@ cost, are in docs/decisions/0007-two-channels-one-budget.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmops.gates.inference import statistic
@@ -19,6 +19,7 @@ from pytest_llmops.gates.pairing import (
     Pairs,
     Scales,
     ask_the_same,
+    describe_unlike,
     signatures,
     values_by_metric,
 )
@@ -76,14 +77,13 @@ def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Rea
     for check in checks_of(new, chance.scales):
         metric = check.metric
         if metric in before and metric in after and signatures(metric, base) == signatures(metric, new):
-            yield Reading(
-                case=new.case,
-                check=check,
-                rates=_rates(check, before[metric], after[metric]),
-                before=statistic.calculate("mean", before[metric]),
-                after=statistic.calculate("mean", after[metric]),
-                fact=fact,
-            )
+            yield _read(new.case, check, before[metric], after[metric], fact=fact, chance=chance)
+
+
+def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Reading]]:
+    """Case to its readings; `chance` is what these pairs say of the app, where nothing more is known."""
+    chance = chance or Chance([base for base, _ in pairs.shared])
+    return {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
 
 
 def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
@@ -138,35 +138,33 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         beside = _compare(check, now, then, base, result)
         if beside.outcome == "failed" and beside.baseline is not None:
             scale = chance.scales[check.metric]
-            reading = Reading(
-                case=result.case,
-                check=check,
-                rates=_rates(
-                    check, values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
-                ),
-                before=beside.baseline,
-                after=beside.observed or 0.0,
-                fact=fact and scale is not None and scale.bounded,
-                app_varies=chance.app_varies,
-            )
+            told = fact and scale is not None and scale.bounded
+            old, new = values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
+            reading = _read(result.case, check, old, new, fact=told, chance=chance)
             beside = _call(beside, then, reading, level, tests, result.auto > 0)
         compared.append(beside)
     return tuple(compared) or verdicts
 
 
-def list_changes(pairs: Pairs, *, level: float = 0.95, chance: Chance | None = None) -> tuple[Change, ...]:
+def list_changes(
+    pairs: Pairs, *, level: float = 0.95, readings: Mapping[str, Sequence[Reading]] | None = None
+) -> tuple[Change, ...]:
     """
     The readings of shared cases that differ from the baseline's, each the mean of its repeats.
 
     `confirmed` are those that fell or rose beyond chance. Readings that were made in unlike ways are left
     out, and so are metrics without bounds (seconds, dollars, tokens).
+
+    Args:
+        readings: Those of the pairs, where they were read before.
     """
-    readings = _readings(pairs, chance)
+    readings = read_pairs(pairs) if readings is None else readings
+    tests = sum(map(len, readings.values()))
     changes: dict[tuple[str, str], Change] = {}
-    for reading in readings:
+    for reading in (reading for of_case in readings.values() for reading in of_case):
         if abs(reading.after - reading.before) <= NOISE:
             continue
-        confirmed = reading.fell(level=level, tests=len(readings)) or reading.rose()
+        confirmed = reading.fell(level=level, tests=tests) or reading.rose()
         key = (reading.case, reading.check.metric)
         if key not in changes or confirmed:
             changes[key] = Change(
@@ -179,17 +177,29 @@ def list_changes(pairs: Pairs, *, level: float = 0.95, chance: Chance | None = N
     return tuple(changes.values())
 
 
-def _readings(pairs: Pairs, chance: Chance | None) -> list[Reading]:
-    chance = chance or Chance([base for base, _ in pairs.shared])
-    return [reading for base, new in pairs.shared for reading in read_case(base, new, chance)]
-
-
-def _rates(check: Check, before: Sequence[float], after: Sequence[float]) -> PassRates:
-    return PassRates(
+def _read(  # noqa: PLR0913 - a check, its scores on both sides, and what is known of the app
+    case: str,
+    check: Check,
+    before: Sequence[float],
+    after: Sequence[float],
+    *,
+    fact: bool,
+    chance: Chance,
+) -> Reading:
+    rates = PassRates(
         held_before=sum(holds(value, check) for value in before),
         repeats_before=len(before),
         held=sum(holds(value, check) for value in after),
         repeats=len(after),
+    )
+    return Reading(
+        case=case,
+        check=check,
+        rates=rates,
+        before=statistic.calculate("mean", before),
+        after=statistic.calculate("mean", after),
+        fact=fact,
+        app_varies=chance.app_varies,
     )
 
 
@@ -199,10 +209,8 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
         return now
     if then.observed is None or now.observed is None:
         return _alone(now, f"the baseline has no score: {then.reason}")
-    made, was = signatures(check.metric, new), signatures(check.metric, base)
-    if made != was:
-        how = f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
-        return replace(now, outcome="error", reason=f"{how}: not comparable; make the baseline again")
+    if unlike := describe_unlike(check.metric, base, new):
+        return replace(now, outcome="error", reason=f"{unlike}: not comparable; make the baseline again")
     fixed = now.outcome == "passed" and then.outcome == "failed"
     return replace(
         now,

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.changes import list_changes
-from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.changes import list_changes, read_pairs
+from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
 from pytest_llmops.gates.single_cases import judge_single_cases
@@ -57,7 +57,10 @@ def compare(
         for path, of_file in judged.items()
         for verdict in of_file
     ]
-    verdicts += judge_single_cases(pairs, level=level, tolerated=tolerated_drops(checks), chance=chance)
+    readings = read_pairs(pairs, chance)
+    verdicts += judge_single_cases(
+        pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+    )
     verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
@@ -72,7 +75,7 @@ def compare(
         level=level,
         new=pairs.new,
         missing=pairs.missing,
-        changed=list_changes(pairs, level=level, chance=chance),
+        changed=list_changes(pairs, level=level, readings=readings),
         differs=describe_changes(base.signature, run.signature),
     )
 
@@ -80,10 +83,7 @@ def compare(
 def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
     """A check of the mean for each metric that the baseline scored: one that vanished is missed."""
     metrics = {score.metric for result in base_results for score in result.scores}
-    return tuple(
-        SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
-        for metric in sorted(metrics)
-    )
+    return tuple(map(watch_mean, sorted(metrics)))
 
 
 def _unscored(results: Sequence[CaseResult], told: set[str]) -> list[Verdict]:

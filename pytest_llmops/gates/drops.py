@@ -14,10 +14,11 @@ from statistics import NormalDist
 
 from pytest_llmops.gates.inference.families import adjust_holm
 from pytest_llmops.gates.inference.resampling import NOISE
-from pytest_llmops.gates.inference.spending import SUITE_SHARE, sequential_p_value
+from pytest_llmops.gates.inference.spending import divide_suite_share, sequential_p_value
 from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
 from pytest_llmops.gates.pairing import Chance, Scales
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED
+from pytest_llmops.printable import name_some
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
@@ -60,7 +61,7 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
         share: Of the error budget, for each of these files; by default they are all that the run has.
         chance: What the whole baseline says of the app; by default what these results say.
     """
-    share = share or SUITE_SHARE / max(1, sum(map(bool, suite.values())))
+    share = share or divide_suite_share(suite.values())
     chance = chance or Chance(base_results)
     verdicts: dict[str, tuple[Verdict, ...]] = {}
     for path, checks in suite.items():
@@ -118,18 +119,20 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
 
     Whether answers got worse in general is asked of every golden file that has a baseline.
     """
-    known = base is not None and any(result.case.startswith(f"{golden.path}::") for result in base.results)
-    if golden.suite or not known:
+    if golden.suite or base is None or not results_of(golden.path, base.results):
         return golden
     scales = Scales()
     metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
     watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,
-        suite=tuple(
-            SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None) for metric in watched
-        ),
+        suite=tuple(map(watch_mean, watched)),
     )
+
+
+def watch_mean(metric: str) -> SuiteCheck:
+    """A check of the mean that asks for no value, only for no drop."""
+    return SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
 
 
 def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, float]:
@@ -184,8 +187,7 @@ _ACCEPT = "run all cases; if they were changed on purpose, make this run the bas
 
 
 def _lost(cases: Sequence[str]) -> str:
-    named = ", ".join(cases[:_NAMED]) + (f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else "")
-    return f"{len(cases)} of the baseline's cases cannot be compared: {named}"
+    return f"{len(cases)} of the baseline's cases cannot be compared: {name_some(cases, _NAMED)}"
 
 
 def _seen(each: Measured, tests: float, level: float) -> str:

@@ -17,10 +17,10 @@ from pytest_llmops.gates.pairing import (
     Chance,
     Pairs,
     Scale,
+    describe_unlike,
     find_scale,
     first_repeats,
     pair_cases,
-    signatures,
     values_by_metric,
 )
 from pytest_llmops.gates.thresholds import judge_suite, scoring_breakage
@@ -214,11 +214,8 @@ class Beside:
         for value in (*self.before[base.case][check.metric], *self.after[new.case][check.metric]):
             if not scale.holds(value):
                 return f"{new.case}: {check.metric} gave {value:g}, which is outside its range"
-        made, was = signatures(check.metric, new), signatures(check.metric, base)
-        if made == was:
-            return ""
-        how = f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
-        return f"{new.case}: {how}; unlike scores are not compared"
+        unlike = describe_unlike(check.metric, base, new)
+        return f"{new.case}: {unlike}; unlike scores are not compared" if unlike else ""
 
     def _look(
         self, check: SuiteCheck, results: Sequence[CaseResult], count: int | None
@@ -260,7 +257,7 @@ class Beside:
             difference=statistics.calculate(check.statistic, values) - baseline,
             spread=paired_interval(check.statistic, base_values, values, level=level, seed=seed),
             p_value=sequential_p_value(found.p_values(seed=seed), self.looks.times),
-            missed_before=judge_suite(check, shared).outcome == "failed",
+            missed_before=check.comparison is not None and judge_suite(check, shared).outcome == "failed",
             lost=tuple(sorted(had - before.keys())),
             fell=tuple(
                 {"case": case, "before": before[case], "after": after[case]} for by, case in fell if by < 0

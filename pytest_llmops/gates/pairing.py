@@ -118,6 +118,12 @@ def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
     return tuple(sorted({score.signature for score in result.scores if score.metric == metric}))
 
 
+def describe_unlike(metric: str, base: CaseResult, new: CaseResult) -> str:
+    """How the scores of a case were made otherwise than in the baseline; empty where they were not."""
+    made, was = signatures(metric, new), signatures(metric, base)
+    return "" if made == was else f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
+
+
 @dataclass(slots=True)
 class Chance:
     """

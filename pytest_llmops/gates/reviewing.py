@@ -89,7 +89,7 @@ def settle(verdicts: Sequence[Verdict], result: CaseResult, reviews: Sequence[Re
 
     Of each answer the latest review counts, if the case asked then what it asks now. One `bad` lowers what
     is undecided or passed to `failed`; `good` of every distinct answer lifts what is undecided to
-    `passed`. Nothing lifts `failed`, `regressed` or `error`; A leak, time, cost and tokens are not touched:
+    `passed`. Nothing lifts `failed`, `regressed` or `error`; a leak, time, cost and tokens are not touched:
     nobody reads them from an answer.
     """
     latest: dict[str, Review] = {}

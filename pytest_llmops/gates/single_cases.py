@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_llmops.gates.changes import Reading, judge_against, read_case
+from pytest_llmops.gates.changes import Reading, judge_against, read_pairs
 from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check
+from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, Outcome, Verdict
 
 _NAMED = 10
@@ -19,6 +20,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     tests: int | None = None,
     tolerated: Mapping[str, float] | None = None,
     chance: Chance | None = None,
+    readings: Mapping[str, Sequence[Reading]] | None = None,
     unchecked: bool = False,
 ) -> tuple[Verdict, ...]:
     """
@@ -30,10 +32,11 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     Args:
         tests: How many readings of cases the run has; by default those of the pairs.
         tolerated: Metric to the drop that its suite check lets pass, in the metric's unit.
+        readings: Those of the pairs, where they were read before.
         unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
     """
     chance = chance or Chance([base for base, _ in pairs.shared])
-    readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+    readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
@@ -82,8 +85,7 @@ _WORSE: Mapping[Outcome, str] = {
 def _join(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all cases that a check says the same of."""
     first = min(verdicts, key=lambda each: 1.0 if each.p_value is None else each.p_value)
-    named = ", ".join(each.case or "" for each in verdicts[:_NAMED])
-    more = f" and {len(verdicts) - _NAMED} more" if len(verdicts) > _NAMED else ""
+    named = name_some([each.case or "" for each in verdicts], _NAMED)
     broken = first.outcome == "error"
     return Verdict(
         check=f"{first.check}, case by case",
@@ -92,7 +94,7 @@ def _join(verdicts: Sequence[Verdict]) -> Verdict:
         cases=len(verdicts),
         p_value=first.p_value,
         p_adjusted=first.p_adjusted,
-        reason=f"{first.reason if broken else _WORSE[first.outcome]}: {named}{more}",
+        reason=f"{first.reason if broken else _WORSE[first.outcome]}: {named}",
         evidence=tuple(
             {"case": each.case, "before": each.baseline, "after": each.observed} for each in verdicts
         ),

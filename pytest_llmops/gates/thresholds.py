@@ -7,7 +7,8 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.inference.spending import divide_suite_share
+from pytest_llmops.printable import name_some
 from pytest_llmops.records import (
     Bound,
     Case,
@@ -120,8 +121,8 @@ def count_tests(goldens: Sequence[Golden]) -> int:
 
 
 def suite_share(goldens: Sequence[Golden]) -> float:
-    """The part of the error budget that each golden file's suite has: files of a run divide it evenly."""
-    return SUITE_SHARE / max(1, sum(bool(golden.suite) for golden in goldens))
+    """The part of the error budget that the suite of each of a run's golden files has."""
+    return divide_suite_share(golden.suite for golden in goldens)
 
 
 def tell_unscored(run: Run) -> str:
@@ -215,6 +216,4 @@ def _told(failure: Failure, result: CaseResult) -> str:
 
 
 def _counted(cases: Mapping[str, str]) -> str:
-    names = ", ".join(list(cases)[:_NAMED])
-    more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
-    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({names}{more})"
+    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({name_some(list(cases), _NAMED)})"

@@ -23,8 +23,8 @@ from typing import NamedTuple
 from pytest_llmops.errors import RevisionError, hint
 from pytest_llmops.golden.git import ask_git, find_by_git, start_git
 from pytest_llmops.printable import printable
+from pytest_llmops.settings import REVISION
 
-_SCHEME = "git:"
 _LINK, _SUBMODULE = "120000", "160000"
 _REFS = 5_000  # among which the near miss is looked for
 _DEPTH = "with actions/checkout set fetch-depth: 0"
@@ -87,7 +87,7 @@ class Revision:
 
 def is_revision(text: str) -> bool:
     """Whether a baseline is named by a revision and not as a file."""
-    return text.startswith(_SCHEME)
+    return text.startswith(REVISION)
 
 
 def open_revision(text: str, root: Path) -> Revision:
@@ -104,7 +104,7 @@ def open_revision(text: str, root: Path) -> Revision:
         RevisionError: Git, the repository, the commit or a common ancestor is missing, each with what
             to do about it.
     """
-    ref = text.removeprefix(_SCHEME)
+    ref = text.removeprefix(REVISION)
     if not ref.strip() or ref.startswith("-") or not ref.isprintable():
         raise RevisionError(
             f"{printable(text)} names no revision; write a branch, tag or commit, git:origin/main"

@@ -24,6 +24,7 @@ from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.run_file import write_run
@@ -179,8 +180,7 @@ class GoldenPlugin:
         good = True
         if lost := self.judge.lost_cases():
             self.counts["undecided"] += len(lost)
-            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-            named = ", ".join(lost[:_NAMED]) + more
+            named = name_some(lost, _NAMED)
             problems.append(f"undecided: in the baseline, and in no golden file any more: {named}")
             good = settings.undecided != "fail"
         self._write(run, settings.path(settings.home) / "runs" / "last.json")

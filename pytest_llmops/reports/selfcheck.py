@@ -8,12 +8,11 @@ from typing import Any
 from pytest_llmops.gates.foresight.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.gates.pairing import Chance
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
-from pytest_llmops.reports.terminal import align
+from pytest_llmops.reports.terminal import align, count_named
 
 VERSION = 1
-_NAMED = 5
 _IN_LINE = 4
 _CAPTION = "a drop here is one that all cases share, seen in four of five runs"
 _FACT = "one new repeat tells that a case no longer holds its check, and that is a fact"
@@ -79,9 +78,8 @@ def selfcheck_line(
     with_repeats = f"with {_count(repeats, 'new repeat')} this gate sees"
     if not seen:
         return f"{told}; {with_repeats} no drop: {printable(unseen)}"
-    more = f" and {len(seen) - _IN_LINE} more" if len(seen) > _IN_LINE else ""
-    named = ", ".join(f"{_drop(each)} in {_name(each, found)}" for each in seen[:_IN_LINE])
-    return f"{told}; {with_repeats} a drop of {named}{more}"
+    named = name_some([f"{_drop(each)} in {_name(each, found)}" for each in seen], _IN_LINE)
+    return f"{told}; {with_repeats} a drop of {named}"
 
 
 def _row(sight: Sight) -> tuple[str, ...]:
@@ -101,13 +99,13 @@ def _name(sight: Sight, among: Sequence[Sight]) -> str:
 
 def _cases(check: SelfCheck) -> list[str]:
     cases = check.cases
-    lines = [f"{_count(cases.count, 'case')}: {_named(cases.varying, 'vary')}"]
+    lines = [f"{_count(cases.count, 'case')}: {count_named(cases.varying, 'vary')}"]
     if cases.steady:
         lines.append(f"  {len(cases.steady)} gave the same in all repeats")
     if cases.single:
-        lines.append(f"  {_named(cases.single, 'with one repeat')}; nobody knows if they vary: {RECORD}")
+        lines.append(f"  {count_named(cases.single, 'with one repeat')}; nobody knows if they vary: {RECORD}")
     if check.unscored:
-        lines.append(f"  {_named(check.unscored, 'not scored and left out')}")
+        lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")
     if cases.app_is_steady:
         lines.append(f"no repeat differs: {_FACT}")
     elif check.broken_case is None:
@@ -140,13 +138,6 @@ def _vary(cases: Recorded) -> str:
     if not cases.varying and cases.single:
         return f"{len(cases.single)} with one repeat"
     return told + (f", {len(cases.single)} with one repeat" if cases.single else "")
-
-
-def _named(cases: Sequence[str], what: str) -> str:
-    """`3 vary: a, b, c`."""
-    names = [printable(case) for case in cases[:_NAMED]]
-    more = [f"and {len(cases) - _NAMED} more"] if len(cases) > _NAMED else []
-    return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"
 
 
 def _count(number: int, what: str) -> str:

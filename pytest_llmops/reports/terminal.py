@@ -14,6 +14,7 @@ _REASON = 300
 _ERROR = 1_200  # what to do stands at its end
 _ANSWERS = 3
 _PLACES = 10
+_NAMED = 5
 
 
 def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> str:
@@ -119,6 +120,13 @@ def table_rows(verdicts: Sequence[Verdict], *, compared: bool) -> list[Sequence[
         "outcome",
     )
     return [head, *(_row(verdict, compared=compared) for verdict in verdicts)]
+
+
+def count_named(cases: Sequence[str], what: str) -> str:
+    """`6 vary: a, b, c, d, e, and 1 more`, escaped; the count alone for none."""
+    names = [printable(case) for case in cases[:_NAMED]]
+    more = [f"and {len(cases) - _NAMED} more"] if len(cases) > _NAMED else []
+    return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

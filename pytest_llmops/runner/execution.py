@@ -92,25 +92,21 @@ class Execution:
             await asyncio.sleep(_POLL_S)
 
     async def _do(self, work: Work) -> CaseResult:
-        begun = work.begun
-        asked = range(count_repeats(begun) if begun else 0, work.repeats)
+        begun = _begun(work)
+        asked = range(count_repeats(begun), work.repeats)
         answers: Sequence[Asked] = await asyncio.gather(*(self._ask(work, repeat) for repeat in asked))
-        if begun and self.budget:
+        if work.begun and self.budget:
             answers = _within(self.budget, answers)
         outputs = [(output, spans) for output, spans in answers if isinstance(output, Output)]
         failures = [output for output, _ in answers if isinstance(output, Failure)]
         results = await self._score(work, outputs)
         return self.seal(
-            CaseResult(
-                case=work.id,
-                input_hash=input_hash(work.case),
-                outputs=(*(begun.outputs if begun else ()), *(output for output, _ in outputs)),
-                scores=(
-                    *(begun.scores if begun else ()),
-                    *(result for result in results if isinstance(result, Score)),
-                ),
+            replace(
+                begun,
+                outputs=(*begun.outputs, *(output for output, _ in outputs)),
+                scores=(*begun.scores, *(result for result in results if isinstance(result, Score))),
                 failures=(
-                    *(begun.failures if begun else ()),
+                    *begun.failures,
                     *failures,
                     *(result for result in results if isinstance(result, Failure)),
                 ),
@@ -169,8 +165,13 @@ def _within(budget: Budget, answers: Sequence[Asked]) -> Sequence[Asked]:
     return answers[: next(stopped, len(answers))]
 
 
+def _begun(work: Work) -> CaseResult:
+    """What there is of a case before it is asked, or asked again."""
+    return work.begun or CaseResult(case=work.id, input_hash=input_hash(work.case))
+
+
 def _deadly(work: Work) -> CaseResult:
     error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
-    begun = work.begun or CaseResult(case=work.id, input_hash=input_hash(work.case))
+    begun = _begun(work)
     failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
     return replace(begun, failures=(*begun.failures, failure))

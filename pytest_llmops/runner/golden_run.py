@@ -160,7 +160,7 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
         committed=settings.path(settings.cassettes),
         local=home / "cassettes",
         mode=settings.record,
-        redact=_stand_in,
+        redact=stand_in,
         purse=budget,
     )
     recorder.install()
@@ -268,7 +268,7 @@ def hide(text: str, label: str = "") -> str:
     return pii.mask(text, label=label, secrets_only=not pii.is_installed())
 
 
-def _stand_in(text: str) -> str:
+def stand_in(text: str) -> str:
     """What may be written to a cassette: no secret, and with the extra `pii` no personal data."""
     from pytest_llmops.models import pii
 

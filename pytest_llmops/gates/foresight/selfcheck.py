@@ -16,6 +16,7 @@ from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.drops import watch_mean
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.looks import LOOKS
@@ -176,7 +177,7 @@ def find_suite(
 def _means(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, ...]:
     metrics = sorted({score.metric for result in results for score in result.scores})
     return tuple(
-        SuiteCheck(metric=metric, statistic="mean", comparison=None, threshold=None)
+        watch_mean(metric)
         for metric in metrics
         if (scale := chance.scales[metric]) is not None and scale.bounded
     )

@@ -8,7 +8,7 @@ suite channel, half to the case channel, so that both together keep it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -17,6 +17,11 @@ CASE_SHARE = 0.5
 
 _POWER = 3
 _CERTAIN = 1e-15  # below it, one less the p-value is one
+
+
+def divide_suite_share(suites: Iterable[Sequence[object]]) -> float:
+    """The part of the error budget that each golden file's suite has: those with checks divide it evenly."""
+    return SUITE_SHARE / max(1, sum(map(bool, suites)))
 
 
 def spend(times: Sequence[float]) -> list[float]:
