@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,21 +13,10 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = "returns-window or returns-cost or shipping-express or repair-resole or gift-card-validity"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One folder of recorded calls for all tests, so that what a change does not touch is not asked again."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
-def gate(home):
+def gate(golden_run):
     def run(selected: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            sys.executable, "-m", "pytest", "--llm-golden", "-k", selected, "-p", "no:cacheprovider",
-            "-o", f"llm_home={home}", *arguments,
-        ]  # fmt: skip
-        env = {**os.environ, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+        return golden_run(ROOT, selected, *arguments, **environment)
 
     return run
 

@@ -24,12 +24,6 @@ PLANNER = "reference_app/prompts/planner.yaml"
 DOCUMENT = "reference_app/knowledge/returns.md"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One folder of recorded calls for all tests, so that what a change does not touch is not asked again."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def project(tmp_path):
     """A copy of what the golden set needs, committed on `main`, with a branch for the change checked out."""
@@ -44,15 +38,11 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def gate(project, home):
+def gate(project, golden_run):
     def run(*arguments: str, cases: str = CASES, **environment: str) -> tuple[int, str]:
-        command = [
-            sys.executable, "-m", "pytest", "--llm-golden", "-k", cases, "-p", "no:cacheprovider",
-            "-o", "testpaths=golden", "-o", f"llm_home={home}", *arguments,
-        ]  # fmt: skip
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # of a copy
-        env = {**kept, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **environment}
-        told = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+        where = ("-o", "testpaths=golden")
+        told = golden_run(project, cases, *where, *arguments, environment=kept, **environment)
         return told.returncode, told.stdout + told.stderr
 
     return run

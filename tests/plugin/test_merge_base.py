@@ -13,6 +13,7 @@ import pytest
 
 from pytest_llmops.gates.answers import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
+from tests.git_settings import forget_git_settings
 from tests.plugin.varying import STEADY, Varying, golden_text, outcomes_of
 
 RED = "that is red, unless whoever runs the pipeline gives --llm-allow-loosening"
@@ -63,13 +64,7 @@ class Repository:
 
 @pytest.fixture
 def repository(project):
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        project.environment.delenv(name)
-    project.environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    project.environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        project.environment.setenv(f"GIT_{who}_NAME", "Ada")
-        project.environment.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    forget_git_settings(project.environment)
     project.app(STEADY)
     project.golden(golden_text(4))
     project.write(".gitignore", "asked/\n.llmops/\n__pycache__/\n*.json\n!golden/*.json\nbroken-*\n")

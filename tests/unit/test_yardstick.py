@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from pytest_llmops.yardstick import (
     find_yardstick,
     tell_missed,
 )
+from tests.git_settings import forget_git_settings
 
 GOLDEN = "version: 1\ncases: [{id: a, input: hello, checks: {keywords: {all: [hi]}}}]\n"
 PROMPT = "---\nname: planner\nversion: {}\nkind: planner\n---\n{}\n"
@@ -251,13 +251,7 @@ class Repository:
 
 @pytest.fixture
 def repository(root, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    forget_git_settings(monkeypatch)
     write_baseline(run_of(1.0), root / "golden/baseline.json")
     append_reviews(root / "golden/reviews.jsonl", [REVIEW], lock=root / ".git-ignored")
     repository = Repository(root)

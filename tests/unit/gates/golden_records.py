@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+from tests.unit.gates import gate_records
 
 PATH = "golden/shop.yaml"
 BASELINE = "golden/baseline.json"
@@ -19,8 +21,7 @@ def case_of(*checks: Check, id: str = "a", line: int = 7, **fields: Any) -> Case
 
 
 def check_of(bound: str, metric: str = "bleu", **options: Any) -> Check:
-    comparison, threshold = bound.split()
-    return Check(metric=metric, comparison=comparison, threshold=float(threshold), options=options)  # type: ignore[arg-type]
+    return replace(gate_records.check_of(metric, bound), options=options)
 
 
 def suite_of(
@@ -30,12 +31,4 @@ def suite_of(
     drop: float | None = None,
     **options: Any,
 ) -> SuiteCheck:
-    comparison, threshold = bound.split() if bound else (None, None)
-    return SuiteCheck(
-        metric=metric,
-        statistic=statistic,
-        comparison=comparison,  # type: ignore[arg-type]
-        threshold=None if threshold is None else float(threshold),
-        max_drop=drop,
-        options=options,
-    )
+    return replace(gate_records.suite_check(metric, statistic, bound, drop), options=options)

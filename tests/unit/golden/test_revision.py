@@ -13,6 +13,7 @@ import pytest
 
 from pytest_llmops.errors import RevisionError
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
+from tests.git_settings import forget_git_settings
 
 Git = Callable[..., str]
 _MESSAGES = itertools.count()  # equal commits of one second would be one
@@ -21,13 +22,7 @@ _MESSAGES = itertools.count()  # equal commits of one second would be one
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     """Runs git in the repository `clone`, by no setting of this machine's."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    forget_git_settings(monkeypatch)
     (tmp_path / "clone").mkdir()
 
     def run(*arguments: str, stdin: bytes = b"") -> str:
