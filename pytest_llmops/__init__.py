@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_llmops.gates.comparison import compare as compare
     from pytest_llmops.golden.loader import load_golden as load_golden
+    from pytest_llmops.metrics.custom import metric as metric
     from pytest_llmops.records import Case as Case
     from pytest_llmops.records import Output as Output
     from pytest_llmops.records import Passage as Passage
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_llmops.records import ToolCall as ToolCall
     from pytest_llmops.reports.baseline_file import load_base
     from pytest_llmops.runner.golden_run import run_golden as run_golden
+    from pytest_llmops.runner.rows import score as score
 
     load_run = load_base  # a baseline can be compared with as any run can
 
@@ -33,7 +35,9 @@ _HOMES = {
     "compare": "gates.comparison",
     "load_golden": "golden.loader",
     "load_run": "reports.baseline_file:load_base",
+    "metric": "metrics.custom",
     "run_golden": "runner.golden_run",
+    "score": "runner.rows",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public names

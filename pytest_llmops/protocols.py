@@ -31,6 +31,9 @@ class Metric(Protocol):
         needs: What a case or an output must carry; told at collection where it can be.
         range: Lowest and highest score.
         bound: What `true`, `false`, `none` or options without a comparison mean.
+
+    One that waits on an endpoint rather than computing may say so by an attribute `waits` that is true:
+    it is then asked on many threads at once, sample by sample, where others get full batches on one.
     """
 
     @property

@@ -35,12 +35,19 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A threshold on one metric of one case. `min` with `max` in a golden file makes two checks."""
+    """
+    A threshold on one metric of one case. `min` with `max` in a golden file makes two checks.
+
+    Attributes:
+        min_kappa: The agreement with human labels that the check asks of its judge; with less, it does
+            not pass.
+    """
 
     metric: str
     comparison: Sign
     threshold: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    min_kappa: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,7 @@ class Golden:
     Attributes:
         path: As the user sees it: relative to the project's root, with forward slashes.
         app: `module:attribute` of the app under test.
+        judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
         sha256: Of the file's bytes.
@@ -102,6 +110,7 @@ class Golden:
     suite: tuple[SuiteCheck, ...] = ()
     app: str | None = None
     encoder: str = "default"
+    judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     sha256: str = ""
@@ -206,13 +215,22 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a metric sees: one output beside what its case knows, and the trace it left."""
+    """
+    What a metric sees: one output beside what its case knows, and the trace it left.
+
+    Attributes:
+        case: The item's id, or another name of where the sample is from; model calls of judges are kept
+            under it.
+        rival: Another answer to the same input, for metrics of pairs.
+    """
 
     output: Output
     input: Any = None
     reference: str | None = None
     relevant: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    case: str = ""
+    rival: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

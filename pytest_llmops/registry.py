@@ -22,19 +22,41 @@ MetricFactory = Callable[..., Metric]
 ENTRY_POINT_GROUP = "pytest_llmops.metrics"
 
 _BUILT_IN: Mapping[str, str] = {
-    "exact_match": "pytest_llmops.metrics.exact_match:ExactMatch",
-    "keywords": "pytest_llmops.metrics.keywords:Keywords",
-    "rouge_l": "pytest_llmops.metrics.rouge:RougeL",
-    "bleu": "pytest_llmops.metrics.bleu:Bleu",
-    "semantic": "pytest_llmops.metrics.semantic:Semantic",
+    "exact_match": "pytest_llmops.metrics.lexical.exact_match:ExactMatch",
+    "keywords": "pytest_llmops.metrics.lexical.keywords:Keywords",
+    "keyword_overlap": "pytest_llmops.metrics.lexical.keyword_overlap:KeywordOverlap",
+    "regex": "pytest_llmops.metrics.lexical.regex:Regex",
+    "json_schema": "pytest_llmops.metrics.lexical.json_schema:JsonSchema",
+    "bleu": "pytest_llmops.metrics.lexical.bleu:Bleu",
+    "chrf": "pytest_llmops.metrics.lexical.bleu:Chrf",
+    "rouge_1": "pytest_llmops.metrics.lexical.rouge:Rouge1",
+    "rouge_2": "pytest_llmops.metrics.lexical.rouge:Rouge2",
+    "rouge_l": "pytest_llmops.metrics.lexical.rouge:RougeL",
+    "ngram_overlap": "pytest_llmops.metrics.lexical.ngram_overlap:NgramOverlap",
+    "semantic": "pytest_llmops.metrics.semantic.cosine:Semantic",
+    "bertscore": "pytest_llmops.metrics.semantic.bertscore:BertScore",
+    "cross_encoder": "pytest_llmops.metrics.semantic.cross_encoder:CrossEncoder",
+    "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
+    "judge": "pytest_llmops.judges.rubric:Judge",
+    "reference_grade": "pytest_llmops.judges.reference_grade:ReferenceGrade",
+    "pairwise": "pytest_llmops.judges.pairwise:Pairwise",
     "recall@k": "pytest_llmops.metrics.retrieval:RecallAtK",
     "precision@k": "pytest_llmops.metrics.retrieval:PrecisionAtK",
+    "hit@k": "pytest_llmops.metrics.retrieval:HitAtK",
+    "mrr": "pytest_llmops.metrics.retrieval:Mrr",
+    "ndcg@k": "pytest_llmops.metrics.retrieval:NdcgAtK",
+    "map": "pytest_llmops.metrics.retrieval:MeanAveragePrecision",
+    "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
+    "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
+    "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
+    "deepeval": "pytest_llmops.metrics.deepeval:DeepEval",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
     "pii_leak": "pytest_llmops.traces.pii_leak:PiiLeak",
 }
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
+_LABELLED = re.compile(r"(?P<family>deepeval):(?P<label>\S.{0,60})\Z")
 _AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
 
 _registered: dict[str, MetricFactory] = {}
@@ -120,9 +142,11 @@ def _make(name: str, factory: MetricFactory, options: Mapping[str, Any]) -> Metr
         raise MetricOptionError(f"{name}: its factory raised {describe_error(error)}") from None
 
 
-def _split(name: str) -> tuple[str, dict[str, int]]:
-    """`recall@3` as the registered `recall@k` and its k."""
-    family, set_by_name = name, {}
+def _split(name: str) -> tuple[str, dict[str, Any]]:
+    """`recall@3` as the registered `recall@k` and its k, `deepeval:polite` as `deepeval` and its label."""
+    if name not in _registered and (matched := _LABELLED.match(name)):
+        return matched["family"], {"label": matched["label"]}
+    family, set_by_name = name, dict[str, Any]()
     if name not in _registered and (matched := _AT_K.match(name)):
         family, set_by_name = f"{matched['family']}@k", {"k": int(matched["k"])}
     if _ALIASES.get(family, family) not in {*_registered, *_BUILT_IN, *_installed()}:

@@ -47,6 +47,9 @@ class Settings:
         out: Where the run file goes.
         home: Our working folder: runs, cache, traces. Never committed.
         cassettes: Committed cassettes, of endpoints that cost money.
+        judge: The chat model that judges answers where a golden file names none: `model`, `base_url`,
+            `api_key_env` …
+        calibration: Where the agreement of metrics with human labels is kept.
         prices: Model to US dollars for a million prompt and completion tokens.
         undecided: What an undecided verdict does to the build.
         known_failures: What a case that failed in the baseline too does to the build.
@@ -67,6 +70,8 @@ class Settings:
     out: str | None = None
     home: str = ".llmops"
     cassettes: str = "golden/cassettes"
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str = "golden/calibration.json"
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     undecided: Leniency = "warn"
     known_failures: Leniency = "warn"
@@ -276,6 +281,15 @@ def _positive(kind: Callable[[Any], float], value: Any) -> float | None:
     return number if 0 < number < math.inf and not isinstance(value, bool) else None
 
 
+def _judge(name: str, value: Any, origin: str) -> Mapping[str, Any]:
+    judge = {"model": value} if isinstance(value, str) else value
+    if not isinstance(judge, Mapping) or not isinstance(judge.get("model"), str) or not judge["model"]:
+        raise SettingsError(
+            f'{origin}: {name} must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}'
+        )
+    return dict(judge)
+
+
 def _prices(name: str, value: Any, origin: str) -> Mapping[str, tuple[float, float]]:
     if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
         return {
@@ -301,6 +315,7 @@ _READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "repeats": _repeats,
     "max_repeats": _count,
     "budget": _budget,
+    "judge": _judge,
     "prices": _prices,
     "undecided": _choice,
     "known_failures": _choice,

@@ -7,7 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pytest_llmops.cli import accept, compare, drift, explain, models, prompts, review, run, selfcheck
+from pytest_llmops.cli import (
+    accept,
+    calibrate,
+    compare,
+    drift,
+    explain,
+    models,
+    prompts,
+    review,
+    run,
+    score,
+    selfcheck,
+)
 from pytest_llmops.errors import LLMOpsError
 
 USAGE_ERROR = 4
@@ -18,7 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     parser = argparse.ArgumentParser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (run, compare, accept, selfcheck, drift, explain, models, prompts, review):
+    for module in (
+        run,
+        compare,
+        accept,
+        score,
+        calibrate,
+        selfcheck,
+        drift,
+        explain,
+        models,
+        prompts,
+        review,
+    ):
         module.add_verb(verbs)
     given = parser.parse_args(arguments)
     try:

@@ -50,7 +50,7 @@ def _review(given: argparse.Namespace) -> int:
     log = Path.cwd() / given.reviews if given.reviews else settings.path(settings.reviews)
     run = load_run(given.run)
     base = find_yardstick(settings, _goldens(run, settings.root)).base
-    questions = _questions(run, base, load_reviews(log), settings.root)
+    questions = _questions(run, base, load_reviews(log), settings)
     if given.list:
         _show_list(questions, given.format)
         return 0
@@ -62,15 +62,18 @@ def _review(given: argparse.Namespace) -> int:
     return 0
 
 
-def _questions(run: Run, base: Run | None, reviews: Sequence[Review], root: Path) -> tuple[Question, ...]:
+def _questions(
+    run: Run, base: Run | None, reviews: Sequence[Review], settings: Settings
+) -> tuple[Question, ...]:
     """The queue. Cases that ask otherwise by now are left out and told, for nobody sees what was asked."""
+    from pytest_llmops.calibration.record import load_needed
     from pytest_llmops.gates.judgement import Judge
     from pytest_llmops.gates.reviewing import list_questions
     from pytest_llmops.golden import input_hash
 
-    goldens = _goldens(run, root)
+    goldens = _goldens(run, settings.root)
     written = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
-    judge = Judge(goldens, base)
+    judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
     cases: dict[str, Case] = {}
     verdicts = {}
     for result in run.results:

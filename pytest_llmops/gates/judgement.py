@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_llmops.gates.thresholds import count_tests, judge_case, judge_suite, suite_share
+from pytest_llmops.gates.thresholds import (
+    count_tests,
+    judge_case,
+    judge_suite,
+    require_agreement,
+    suite_share,
+)
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 if TYPE_CHECKING:
+    from pytest_llmops.calibration.record import Calibration
     from pytest_llmops.gates.pairing import Chance
     from pytest_llmops.golden.reviews import Review
 
@@ -22,11 +29,14 @@ class Judge:
     Attributes:
         goldens: All files of the run: the correction for many checks counts all of theirs.
         reviews: What people said of answers; it settles what is undecided.
+        calibrations: By the signature of scores what is known of their agreement with people; a check with
+            `min_kappa` does not pass without.
     """
 
     goldens: Sequence[Golden]
     base: Run | None = None
     reviews: Sequence[Review] = ()
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _tests: int = field(init=False)
@@ -43,7 +53,7 @@ class Judge:
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
-        verdicts = self._judge_case(case, result)
+        verdicts = require_agreement(self._judge_case(case, result), case, result, self.calibrations)
         if not self.reviews:
             return verdicts
         from pytest_llmops.gates.reviewing import settle

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
@@ -24,12 +28,16 @@ from pytest_llmops.records import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from pytest_llmops.calibration.record import Calibration
+
 _HOLDS: Mapping[Sign, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
     "<=": operator.le,
     "<": operator.lt,
 }
+_OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
@@ -72,6 +80,33 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     if not case.checks:
         return (Verdict(check="answered", outcome="passed", case=result.case),)
     return tuple(_judge_check(check, result) for check in case.checks)
+
+
+def require_agreement(
+    verdicts: Sequence[Verdict], case: Case, result: CaseResult, calibrations: Mapping[str, Calibration]
+) -> tuple[Verdict, ...]:
+    """
+    The verdicts of a case, where one that passed is `undecided` if its check asks for more agreement with
+    people than is recorded of its scores: the lower end of kappa's interval counts, at the check's own bound.
+
+    Args:
+        calibrations: By the signature of scores.
+    """
+    asking = {describe_check(check): check for check in case.checks if check.min_kappa is not None}
+    if not asking:
+        return tuple(verdicts)
+    return tuple(
+        replace(verdict, outcome="undecided", advice=doubt)
+        if verdict.outcome == "passed"
+        and (check := asking.get(verdict.check))
+        and (
+            doubt := _doubt(
+                check, {each.signature for each in case_scores(check.metric, result)}, calibrations
+            )
+        )
+        else verdict
+        for verdict in verdicts
+    )
 
 
 def judge_suite(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
@@ -196,6 +231,45 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         reason=telling.reason,
         evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
     )
+
+
+def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:
+    """Why scores of these signatures are trusted less than the check asks, and the remedy; empty if not."""
+    asked = f"min_kappa {check.min_kappa:g}"
+    for signature in sorted(signatures):
+        known = calibrations.get(signature)
+        if known is None:
+            other = any(each.metric == check.metric for each in calibrations.values())
+            told = (
+                "labels were judged otherwise (model, rubric or version)"
+                if other
+                else "no labels are recorded"
+            )
+            return f"{asked}: {told}; run: {_calibrate(check)}"
+        side = {check.comparison, _OTHER_SIDE[check.comparison]}
+        cuts = [
+            cut
+            for cut in known.cuts
+            if cut.bound.threshold == check.threshold and cut.bound.comparison in side
+        ]
+        if not cuts:
+            bound = f"{check.threshold:g}"
+            told = f"nothing is recorded for {check.comparison} {bound}"
+            return f"{asked}: {told}; run: {_calibrate(check)} --threshold {bound}"
+        if cuts[0].low < (check.min_kappa or 0):
+            kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
+            told = f"kappa with people is {kappa}, on {known.rows} labels ({known.label})"
+            return f"{asked}: {told}; mend the judge, or label more: {_calibrate(check)}"
+    return ""
+
+
+def _calibrate(check: Check) -> str:
+    """The command that would measure the agreement of such scores."""
+    options = [
+        f"--option {shlex.quote(f'{name}={json.dumps(value, default=str)}')}"
+        for name, value in check.options.items()
+    ]
+    return " ".join(["llmops calibrate", check.metric, "LABELS.jsonl --label FIELD --save", *options])
 
 
 def _repeat(score: Score) -> dict[str, object]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
 from pytest_llmops.golden.document import (
@@ -30,6 +30,7 @@ from pytest_llmops.golden.thresholds import read_checks
 from pytest_llmops.golden.yaml_document import read_yaml
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+from pytest_llmops.settings import load_settings
 
 _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
     ".yaml": read_yaml,
@@ -50,7 +51,7 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
 
     Comparisons are read as `thresholds` says, suite checks as `suite` does. No app, model or network is
-    touched.
+    touched. A file that names no judge has the one of the project's settings.
 
     Args:
         path: A relative one starts at `root`.
@@ -59,6 +60,7 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
 
     Raises:
         GoldenError: With everything that is wrong in the file, in the order of its lines.
+        SettingsError: The project's settings cannot be read.
     """
     root = Path.cwd() if root is None else root
     shown = shown_path(root / path, root)
@@ -69,7 +71,11 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
         raise GoldenError([_problem(shown, error.mistake, {})]) from None
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
-    reading = _Reading(document if isinstance(document, Table) else Table(), root if stamps else None)
+    reading = _Reading(
+        document if isinstance(document, Table) else Table(),
+        root if stamps else None,
+        judge=load_settings(root).judge,
+    )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
         raise GoldenError(_problem(shown, mistake, reading.ids) for mistake in ordered)
@@ -86,12 +92,16 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(self, document: Table, root: Path | None) -> None:
+    def __init__(self, document: Table, root: Path | None, *, judge: Mapping[str, Any]) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
-        self._encoder: str | None = _kept(document.get("encoder"), str)
+        named = {
+            "encoder": _kept(document.get("encoder"), str),
+            "judge": _judge(document.get("judge")) or dict(judge),
+        }
+        self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
         for name in ("prompts", "data"):
             self._check_paths(name, root)
@@ -108,7 +118,8 @@ class _Reading:
             cases=tuple(self._case(path, at, entry) for at, entry in enumerate(self._entries)),
             suite=self._suite,
             app=self._document.get("app"),
-            encoder=self._encoder or "default",
+            encoder=self._models.get("encoder", "default"),
+            judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
             sha256=digest,
@@ -168,7 +179,7 @@ class _Reading:
         read: Read = {}
         for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
             try:
-                read[name] = read_checks(name, value, encoder=self._encoder)
+                read[name] = read_checks(name, value, models=self._models)
             except LLMOpsError as error:
                 self._note((*place, "checks", name), _about(name, error))
         return read
@@ -179,7 +190,7 @@ class _Reading:
         for name, value in _kept(self._document.get("suite"), Table, Table()).items():
             try:
                 read, metric = read_suite(
-                    name, value, cases=len(self._entries), encoder=self._encoder, checked=checked.get(name)
+                    name, value, cases=len(self._entries), models=self._models, checked=checked.get(name)
                 )
             except LLMOpsError as error:
                 self._note(("suite", name), _about(name, error))
@@ -196,6 +207,13 @@ class _Reading:
 def _kept(value: Any, kind: type, otherwise: Any = None) -> Any:
     """The value where it is of that kind."""
     return value if isinstance(value, kind) else otherwise
+
+
+def _judge(value: Any) -> dict[str, Any]:
+    """The judge as a mapping; a text is the model's name."""
+    if isinstance(value, str):
+        return {"model": value} if value else {}
+    return cast("dict[str, Any]", plain(value)) if isinstance(value, Table) else {}
 
 
 def _repeats(value: Any) -> int | Literal["auto"] | None:

@@ -7,6 +7,7 @@ What a golden file asks of all its cases together: statistics of a metric, and h
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.errors import ComparisonError, MetricOptionError
@@ -20,7 +21,12 @@ _STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
 
 
 def read_suite(
-    name: str, written: Any, *, cases: int, encoder: str | None = None, checked: Metric | None = None
+    name: str,
+    written: Any,
+    *,
+    cases: int,
+    models: Mapping[str, Any] | None = None,
+    checked: Metric | None = None,
 ) -> tuple[tuple[SuiteCheck, ...], Metric]:
     """
     The suite checks that one entry under `suite` asks for, and the metric they are about.
@@ -29,7 +35,7 @@ def read_suite(
         name: The metric, as written.
         written: Statistics to comparisons, `max_drop`, and options of the metric.
         cases: How many cases the file has; a sum reaches that much further than one score.
-        encoder: As in `read_checks`.
+        models: As in `read_checks`.
         checked: The metric as a case checks it. A metric that cannot be without options (`keywords`)
             may stand here without them when cases check it: the statistic is over those cases.
 
@@ -42,7 +48,7 @@ def read_suite(
     asked = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
     options = {key: plain(written[key]) for key in written if key not in asked and key != "max_drop"}
     try:
-        metric, options = configure_metric(name, options, words=_OFFERED, encoder=encoder)
+        metric, options = configure_metric(name, options, words=_OFFERED, models=models)
     except MetricOptionError:
         if checked is None or options:
             raise

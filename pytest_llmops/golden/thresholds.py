@@ -37,16 +37,20 @@ _NEARLY = re.compile(
 _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "=<": "<=", "≤": "<="}
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
+_KAPPA = "min_kappa"
 
 
-def read_checks(name: str, written: Any, *, encoder: str | None = None) -> tuple[tuple[Check, ...], Metric]:
+def read_checks(
+    name: str, written: Any, *, models: Mapping[str, Any] | None = None
+) -> tuple[tuple[Check, ...], Metric]:
     """
     The checks that one entry under `checks` asks for, and the metric they are about.
 
     Args:
         name: The metric, as written.
         written: What stands beside it. A list is the option `expected`, for a metric that has one.
-        encoder: For a metric that takes the option `encoder`, unless the entry has one of its own.
+        models: Encoder and judge of the file, for a metric that takes an option of that name, unless the
+            entry has one of its own.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
@@ -54,35 +58,44 @@ def read_checks(name: str, written: Any, *, encoder: str | None = None) -> tuple
         ComparisonError: The comparison cannot be read, or could never hold.
     """
     options: dict[str, Any] = {}
+    min_kappa: float | None = None
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
         options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
+        if _KAPPA in options:
+            min_kappa = _agreement(name, options.pop(_KAPPA))
     elif isinstance(written, list):
         options = {"expected": plain(written)}
         if "expected" not in _options(name):
             raise ComparisonError('takes no list; write a comparison such as ">= 0.8", or a mapping')
-    metric, options = configure_metric(name, options, words=_SIDES, encoder=encoder)
+    metric, options = configure_metric(name, options, words=(*_SIDES, _KAPPA), models=models)
     bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
     for bound in bounds:
         check_reach(bound, metric.range)
     return tuple(
-        Check(metric=name, comparison=bound.comparison, threshold=bound.threshold, options=options)
+        Check(
+            metric=name,
+            comparison=bound.comparison,
+            threshold=bound.threshold,
+            options=options,
+            min_kappa=min_kappa,
+        )
         for bound in bounds
     ), metric
 
 
 def configure_metric(
-    name: str, options: Mapping[str, Any], *, words: Iterable[str], encoder: str | None = None
+    name: str, options: Mapping[str, Any], *, words: Iterable[str], models: Mapping[str, Any] | None = None
 ) -> tuple[Metric, dict[str, Any]]:
     """
-    The metric with those options, and the options with the encoder that the file adds to them.
+    The metric with those options, and the options with the encoder or judge that the file adds to them.
 
     Args:
         words: What may stand beside the options, so that a misspelt one is told as such.
     """
     taken = _options(name)
-    added = {"encoder": encoder} if encoder is not None and "encoder" in taken else {}
+    added = {option: model for option, model in (models or {}).items() if option in taken}
     options = {**added, **options}
     try:
         return create_metric(name, options), options
@@ -131,6 +144,14 @@ def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
         raise ComparisonError(f"{shown} is out of range; {span}")
     if (bound.comparison, bound.threshold) in {(">", high), ("<", low)}:
         raise ComparisonError(f"{shown} can never hold; {span}")
+
+
+def _agreement(name: str, value: Any) -> float:
+    if "judge" not in _options(name):
+        raise ComparisonError(f"{_KAPPA} is for judges, and {name} asks none")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ComparisonError(f"{_KAPPA} must be a number from 0 to 1, not {described(value)}")
+    return float(value)
 
 
 def _options(name: str) -> tuple[str, ...]:

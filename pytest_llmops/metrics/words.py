@@ -1,11 +1,14 @@
-"""Texts made alike before they are compared, and words quoted for people."""
+"""Texts made alike before they are compared, the words in them, and words quoted for people."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import islice
 from reprlib import Repr
 from typing import TYPE_CHECKING
+
+import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +22,28 @@ _TYPESETTING = str.maketrans(
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
     }
 )
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+# Scripts written without spaces count by the character, numbers keep sign and marks, `don't` is one word.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_LETTERS = rf"[\w--[_{_UNSPACED}]]+"
+_WORD = regex.compile(
+    rf"[{_UNSPACED}--\p{{M}}]\p{{M}}*|(?<!\w)-?\d++(?:[.,:/]\d++)*|{_LETTERS}(?:'{_LETTERS})*",
+    regex.VERSION1,
+)
+# English words of grammar. Negations are none of them: without `not` an answer says something else.
+FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        "a about after all also am an and any are as at be because been before being both but by can could "
+        "did do does doing each for from further had has have having he her here hers herself him himself "
+        "his how i if in into is it its itself just may me might more most must my myself of off on once "
+        "only or other our ours ourselves out over own same shall she should so some such than that the "
+        "their theirs them themselves then there these they this those through to too under until up upon us "
+        "very was we were what when where which while who whom why will with would you your yours yourself "
+        "yourselves i'm i've i'd i'll it'll that'll you're you've you'd you'll we're we've we'd we'll "
+        "they're they've they'd they'll",
+    )
+)
 _QUOTED_AT_MOST = 5
 
 _shortened = Repr()
@@ -27,8 +52,31 @@ _shortened.maxstring = 80
 
 def fold(text: str) -> str:
     """NFKC, case, quotes, dashes and white space made alike; invisible characters dropped."""
-    folded = unicodedata.normalize("NFKC", text.translate(_TYPESETTING)).translate(_TYPESETTING)
-    return " ".join(folded.casefold().split())
+    return " ".join(fold_typography(text).casefold().split())
+
+
+def fold_typography(text: str) -> str:
+    """NFKC, quotes and dashes made alike; invisible characters dropped."""
+    return unicodedata.normalize("NFKC", text.translate(_TYPESETTING)).translate(_TYPESETTING)
+
+
+def join_thousands(text: str) -> str:
+    """`1,000` as `1000`."""
+    return _THOUSANDS.sub("", text)
+
+
+def split_words(text: str) -> list[str]:
+    """
+    The folded words of a text in order, in any script; marks between words are dropped, those of
+    numbers stay (`3.5`, `-4`), and a possessive `'s` goes.
+    """
+    return [word.removesuffix("'s") for word in _WORD.findall(join_thousands(fold(text)))]
+
+
+def content_words(text: str) -> list[str]:
+    """The words that are no English function words; all of them where nothing else is left."""
+    words = split_words(text)
+    return [word for word in words if word not in FUNCTION_WORDS] or words
 
 
 def quote(texts: Iterable[str]) -> str:

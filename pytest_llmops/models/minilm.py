@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32]
 
-_LAYERS, _HEADS, _WIDTH = 6, 12, 384
+LAYERS, _HEADS, _WIDTH = 6, 12, 384
 _EPSILON = 1e-12
 _BLOCK = 128  # rows of the feed-forward layer at once: what it holds between its two products stays in cache
 LONGEST = 256  # word pieces of a text that are read, as sentence-transformers does for this model
@@ -62,7 +62,7 @@ class MiniLM:
             + weights["embeddings.token_type_embeddings.weight"][0]
         )
         self._norm = _norm(weights, "embeddings.LayerNorm")
-        self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(_LAYERS)]
+        self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(LAYERS)]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word piece ids, [CLS] and [SEP] included, at most `LONGEST` a text."""
@@ -72,28 +72,41 @@ class MiniLM:
         """Unit vectors of shape (texts, 384); texts of one length must stand together."""
         import numpy as np
 
-        groups = [(length, len(list(group))) for length, group in groupby(ids, key=len)]
-        places = np.concatenate([np.tile(np.arange(length), count) for length, count in groups])
-        hidden = self._words[np.concatenate([np.asarray(each) for each in ids])] + self._places[places]
-        hidden = _normalize(hidden, self._norm)
-        for layer in self._layers:
-            mixed = _attend(hidden @ layer.qkv + layer.qkv_bias, groups)
-            mixed = mixed @ layer.attended
-            mixed += layer.attended_bias
-            mixed += hidden
-            hidden = _normalize(mixed, layer.attended_norm)
-            fed = np.empty_like(hidden)
-            for start in range(0, len(hidden), _BLOCK):
-                inner = hidden[start : start + _BLOCK] @ layer.inner
-                inner += layer.inner_bias
-                np.matmul(gelu(inner), layer.outer, out=fed[start : start + _BLOCK])
-            fed += layer.outer_bias
-            fed += hidden
-            hidden = _normalize(fed, layer.outer_norm)
+        hidden = self.pieces(ids)
         starts = np.cumsum([0, *(len(each) for each in ids)])[:-1]
         sums = np.add.reduceat(hidden, starts, axis=0)
         sums /= np.linalg.norm(sums, axis=1, keepdims=True)
         return sums
+
+    def pieces(self, ids: Sequence[Sequence[int]], layer: int = LAYERS) -> Matrix:
+        """
+        The word pieces of the texts after that layer, one text after another: shape (pieces, 384).
+
+        Args:
+            ids: Texts of one length must stand together.
+            layer: Counts from 1; 0 is the embeddings.
+        """
+        import numpy as np
+
+        groups = [(length, len(list(group))) for length, group in groupby(ids, key=len)]
+        places = np.concatenate([np.tile(np.arange(length), count) for length, count in groups])
+        hidden = self._words[np.concatenate([np.asarray(each) for each in ids])] + self._places[places]
+        hidden = _normalize(hidden, self._norm)
+        for weights in self._layers[:layer]:
+            mixed = _attend(hidden @ weights.qkv + weights.qkv_bias, groups)
+            mixed = mixed @ weights.attended
+            mixed += weights.attended_bias
+            mixed += hidden
+            hidden = _normalize(mixed, weights.attended_norm)
+            fed = np.empty_like(hidden)
+            for start in range(0, len(hidden), _BLOCK):
+                inner = hidden[start : start + _BLOCK] @ weights.inner
+                inner += weights.inner_bias
+                np.matmul(gelu(inner), weights.outer, out=fed[start : start + _BLOCK])
+            fed += weights.outer_bias
+            fed += hidden
+            hidden = _normalize(fed, weights.outer_norm)
+        return hidden
 
 
 def gelu(x: Matrix) -> Matrix:

@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from threading import Lock
 from typing import TYPE_CHECKING
 
-from pytest_llmops.models import cache
-from pytest_llmops.models.encoder import load_encoder
+from pytest_llmops.models.encoders import load_encoder
+from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.memory import Memory, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-_KIND = "vector"
+    from pytest_llmops.models.encoders import EncoderChoice
+
 _IN_MEMORY = 8_192  # vectors, 1.5 kB each for the default encoder
+_AT_ONCE = 1_024  # texts given to an encoder, which makes its own batches of them
 _OFF_UNIT = 1e-3
 
-_memory: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-_lock = Lock()
 
-
-def embed(encoder: str, texts: Sequence[str]) -> NDArray[np.float32]:
+def embed(encoder: EncoderChoice | str, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
     """
     Unit vectors of the texts, shape (texts, dimensions).
 
     Args:
-        encoder: `default`, a folder or a hub name.
+        query: The texts are questions, which some models want told apart from what answers them.
 
     Raises:
         WeightsError, MissingExtraError: Some text is in no cache and the encoder cannot be loaded.
+        RefusedTextsError: An endpoint does not take some of the texts; those of all others are kept.
+        EncodingError: An endpoint gave no vectors.
     """
     import numpy as np
 
     model = load_encoder(encoder)
-    identity = model.identity
-    keys = [hashlib.sha256(f"{identity}\0{text}".encode(errors="surrogatepass")).digest() for text in texts]
-    unique = dict(zip(keys, texts, strict=True))
-    with _lock:
-        found = {key: _memory[key] for key in unique if key in _memory}
-    lacking = [key for key in unique if key not in found]
-    for key, stored in cache.read(_KIND, lacking).items():
-        vector = _decode(stored)
-        if vector is not None:
-            found[key] = vector
-    fresh = [key for key in lacking if key not in found]
-    if fresh:
-        made = dict(zip(fresh, model.encode([unique[key] for key in fresh]), strict=True))
-        cache.write(_KIND, {key: vector.astype("<f4").tobytes() for key, vector in made.items()})
-        found.update(made)
-    _remember({key: found[key] for key in lacking})
+    told = ("query",) if query and model.asymmetric else ()
+    keys = [key_of(model.identity, *told, text) for text in texts]
+    text_of = dict(zip(keys, texts, strict=True))
+    refused: dict[str, str] = {}
+
+    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, NDArray[np.float32]]]:
+        by_length = sorted(fresh, key=lambda key: len(text_of[key]))
+        for start in range(0, len(by_length), _AT_ONCE):
+            block = by_length[start : start + _AT_ONCE]
+            try:
+                made = model.encode([text_of[key] for key in block], query=query)
+            except RefusedTextsError as error:
+                refused.update(error.refused)
+                made = error.vectors
+            vectors = dict(zip(block, made, strict=True))
+            yield {key: vector for key, vector in vectors.items() if text_of[key] not in refused}
+
+    found = _memory.recall(keys, make)
+    if refused:
+        raise RefusedTextsError(refused, np.empty((0, 0), dtype=np.float32))
     return np.stack([found[key] for key in keys])
 
 
 def forget() -> None:
     """Drop the vectors in memory; the cache keeps its own."""
-    with _lock:
-        _memory.clear()
+    _memory.forget()
 
 
-def _remember(vectors: dict[bytes, NDArray[np.float32]]) -> None:
-    with _lock:
-        _memory.update(vectors)
-        while len(_memory) > _IN_MEMORY:
-            _memory.popitem(last=False)
+def _write(vector: NDArray[np.float32]) -> bytes:
+    return vector.astype("<f4").tobytes()
 
 
-def _decode(stored: bytes) -> NDArray[np.float32] | None:
-    """A stored vector; None when what is stored is no unit vector, so that it is made again."""
+def _read(stored: bytes) -> NDArray[np.float32] | None:
+    """A stored vector; None when what is stored is no unit vector."""
     import numpy as np
 
     if not stored or len(stored) % 4:
         return None
     vector = np.frombuffer(stored, dtype="<f4").astype(np.float32)
     return vector if abs(float(vector @ vector) - 1) < _OFF_UNIT else None
+
+
+_memory: Memory[NDArray[np.float32]] = Memory("vector", _IN_MEMORY, _write, _read)

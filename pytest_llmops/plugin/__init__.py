@@ -7,12 +7,15 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_llmops.plugin.tested import Llm, Measured
+    from pytest_llmops.plugin.measured import Measured
+    from pytest_llmops.plugin.tested import Llm
+    from pytest_llmops.protocols import Metric
     from pytest_llmops.records import Span
 
 LOOSEN = "--llm-allow-loosening"
@@ -47,10 +50,32 @@ _INI: tuple[tuple[str, str], ...] = (
 
 MARKERS: tuple[tuple[str, str], ...] = (
     ("lexical", "lexical(min, metric='rouge_l', reference=None): word overlap of each llm() answer"),
-    ("semantic", "semantic(min, reference=None): closeness in meaning of each llm() answer"),
-    ("recall_at_k", "recall_at_k(min, k=5, relevant=None): passages found by each llm() call"),
+    (
+        "semantic",
+        "semantic(min, metric='semantic', reference=None): closeness in meaning of each llm() answer",
+    ),
+    ("judge", "judge(min, metric='judge', rubric=…): what a chat model thinks of each llm() answer"),
+    ("pairwise", "pairwise(min, other=None): each llm() answer against another one, or the reference"),
+    (
+        "recall_at_k",
+        "recall_at_k(min, k=5, metric='recall', relevant=None): passages found by each llm() call",
+    ),
+    ("faithfulness", "faithfulness(min, contexts=None): how far passages bear out each llm() answer"),
+    ("tool_calls", "tool_calls(expected, metric='tool_calls'): the tools that each llm() call used"),
     ("pii_leak", "pii_leak(): no personal data in answers or traces"),
 )
+
+
+class Hooks:
+    """What a conftest or another plugin may implement."""
+
+    @pytest.hookspec(historic=True)
+    def pytest_llmops_register_metrics(self, register: Callable[[str, Callable[..., Metric]], None]) -> None:
+        """Make metrics known, before golden files are read: `register("polite", Polite)`."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,6 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for _, told in MARKERS:
         config.addinivalue_line("markers", told)
+    config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import Session
@@ -102,10 +128,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """A score explains itself; and pytest, shown this, prints no answer in full, with what it may hold."""
-    if type(left).__module__ != "pytest_llmops.plugin.tested":
-        return None
-    measured: Measured = left  # type: ignore[assignment]
-    return measured.explain(op, right)
+    for side, other in ((left, right), (right, left)):
+        if type(side).__module__ == "pytest_llmops.plugin.measured":
+            measured: Measured = side  # type: ignore[assignment]
+            return measured.explain(op, other, on_the_right=side is right)
+    return None
+
+
+def _register(name: str, factory: Callable[..., Metric]) -> None:
+    from pytest_llmops.registry import register_metric
+
+    register_metric(name, factory)
 
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -145,32 +178,56 @@ def llm_traces(llm: Llm) -> list[Span]:
 
 
 @pytest.fixture
-def lexical() -> Callable[..., Measured]:
+def lexical(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`lexical(answer, reference, metric="rouge_l")`, a number that explains itself in an assert."""
-    from pytest_llmops.plugin.tested import lexical as measure
-
-    return measure
+    return _bench(request)
 
 
 @pytest.fixture
-def semantic() -> Callable[..., Measured]:
-    """`semantic(answer, reference)`: cosine of the embedded encoder, -1 to 1."""
-    from pytest_llmops.plugin.tested import semantic as measure
-
-    return measure
+def semantic(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`semantic(answer, reference, metric="semantic")`: closeness in meaning; a cosine is from -1 to 1."""
+    return _bench(request)
 
 
 @pytest.fixture
-def recall_at_k() -> Callable[..., Measured]:
+def judge(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`judge(answer, question, reference, contexts=…, rubric=…)`: what a chat model thinks of an answer."""
+    return _bench(request)
+
+
+@pytest.fixture
+def pairwise(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`pairwise(answer, other, question)`: 1 where a chat model prefers the first, 0.5 for a tie, else 0."""
+    return _bench(request)
+
+
+@pytest.fixture
+def recall_at_k(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`recall_at_k(output, relevant, k=5)`: share of the relevant ids among the first k passages."""
-    from pytest_llmops.plugin.tested import recall_at_k as measure
-
-    return measure
+    return _bench(request)
 
 
 @pytest.fixture
-def pii_leak() -> Callable[..., Measured]:
-    """`pii_leak(answer, spans=())`: how many pieces of personal data an answer and its spans hold."""
-    from pytest_llmops.plugin.tested import pii_leak as measure
+def faithfulness(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`faithfulness(answer, contexts)`: how far texts bear an answer out, 0 to 1."""
+    return _bench(request)
 
-    return measure
+
+@pytest.fixture
+def tool_calls(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`tool_calls(output, expected)`: whether the tools were called as expected."""
+    return _bench(request)
+
+
+@pytest.fixture
+def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`pii_leak(answer, spans=())`: how many pieces of personal data an answer and its spans hold."""
+    return _bench(request)
+
+
+def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """The function of `asserting` that is named as the fixture, for the test that takes it."""
+    from pytest_llmops.plugin import asserting
+    from pytest_llmops.plugin.measured import Bench
+
+    return partial(getattr(asserting, str(request.fixturename)), Bench(request.node))

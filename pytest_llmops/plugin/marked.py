@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,26 +11,40 @@ import pytest
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.plugin import MARKERS
+from pytest_llmops.plugin.asserting import read_passages, write_expected
+from pytest_llmops.plugin.families import check_arguments
+from pytest_llmops.plugin.measured import make_metric
+from pytest_llmops.plugin.parts import tell_contexts, tell_parts
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Sample, Score
-from pytest_llmops.registry import create_metric
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.golden_run import seal_result
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
-_OURS = frozenset({"min", "max", "reference", "relevant", "k"})
+_TEXTS = ("reference", "relevant", "contexts", "other")
+_OURS = frozenset({"min", "max", "threshold", "metric", "k", "expected", "rubric", *_TEXTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """One marker of one test, as checks of a metric; `reference` and `relevant` fill in for `llm()`'s."""
+    """
+    One marker of one test, as checks of a metric.
+
+    Attributes:
+        reference: In place of the one that `llm()` was given.
+        relevant: Where `llm()` was given none.
+        contexts: In place of the answer's own passages.
+        other: Another answer, for a metric of pairs.
+    """
 
     metric: Metric
     checks: tuple[Check, ...]
     reference: str | None = None
     relevant: tuple[str, ...] = ()
+    contexts: tuple[Passage, ...] | None = None
+    other: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -55,8 +69,8 @@ class MarkedTests:
                 if mark.name not in _NAMES or not (takes_llm or _OURS & set(mark.kwargs)):
                     continue  # without our fixture and our arguments it is a mark of somebody else's
                 try:
-                    demand = read_marker(mark)
-                except (LLMOpsError, TypeError) as error:
+                    demand = read_marker(mark, item.config)
+                except (LLMOpsError, TypeError, pytest.UsageError) as error:
                     tests.problems[item.nodeid] = f"@pytest.mark.{mark.name}: {error}"
                     continue
                 tests.demands.setdefault(item.nodeid, []).append(demand)
@@ -90,7 +104,7 @@ class MarkedTests:
         return result
 
 
-def read_marker(mark: pytest.Mark) -> Demand:
+def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     """
     A marker as a metric with thresholds.
 
@@ -102,32 +116,54 @@ def read_marker(mark: pytest.Mark) -> Demand:
         example = "k=5, min=0.8" if mark.name == "recall_at_k" else "min=0.8"
         raise TypeError(f"name the arguments, such as {mark.name}({example})")
     given = dict(mark.kwargs)
-    low, high = given.pop("min", None), given.pop("max", None)
-    reference, relevant = given.pop("reference", None), given.pop("relevant", None)
-    name = mark.name
-    if name == "recall_at_k":
-        name = f"recall@{given.pop('k', 5)}"
-    elif name == "lexical":
-        name = given.pop("metric", "rouge_l")
-    metric = create_metric(name, given)
-    checks = []
-    for comparison, limit in ((">=", low), ("<=", high)):
+    limits = {side: given.pop(side, None) for side in ("min", "max", "threshold")}
+    texts = {name: given.pop(name, None) for name in _TEXTS}
+    if mark.name == "tool_calls" and "expected" in given:
+        given["expected"] = write_expected(given["expected"], given.get("metric"))
+    check_arguments(mark.name, given, sorted(_OURS))
+    metric = make_metric(config, mark.name, given)
+    contexts, relevant = texts["contexts"], texts["relevant"] or ()
+    return Demand(
+        metric=metric,
+        checks=tuple(_read_limits(limits, metric)),
+        reference=texts["reference"],
+        relevant=(relevant,) if isinstance(relevant, str) else tuple(relevant),
+        contexts=None if contexts is None else read_passages("contexts", contexts, text=True),
+        other=texts["other"],
+    )
+
+
+def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
+    """`threshold` is the side that is good; with no limit at all the metric's own bound counts."""
+    side = "min" if metric.higher_is_better else "max"
+    if limits["threshold"] is not None and limits[side] is not None:
+        raise TypeError(f"threshold and {side} say the same; write one of them")
+    given = {**limits, side: limits["threshold"] if limits[side] is None else limits[side]}
+    signs: tuple[tuple[Sign, Any], ...] = ((">=", given["min"]), ("<=", given["max"]))
+    for sign, limit in signs:
         if limit is None:
             continue
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise TypeError(f"a threshold is a number, not {limit!r}")
-        checks.append(Check(metric=metric.name, comparison=comparison, threshold=float(limit)))  # type: ignore[arg-type]  # a sign
-    bound = metric.bound
-    default = Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
-    return Demand(
-        metric=metric, checks=tuple(checks) or (default,), reference=reference, relevant=tuple(relevant or ())
-    )
+        yield Check(metric=metric.name, comparison=sign, threshold=float(limit))
+    if given["min"] is None and given["max"] is None:
+        bound = metric.bound
+        yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
 
 
 def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
     """What one marker holds against one answer, as text; empty when nothing."""
     reference = sample.reference if demand.reference is None else demand.reference
-    asked = replace(sample, reference=reference, relevant=sample.relevant or demand.relevant)
+    output = sample.output
+    if demand.contexts is not None:
+        output = replace(output, passages=demand.contexts)
+    asked = replace(
+        sample,
+        output=output,
+        reference=reference,
+        relevant=sample.relevant or demand.relevant,
+        rival=demand.other,
+    )
     (scored,) = score_safely(score_here, demand.metric, [asked])
     case = Case(
         id=f"{item.name} llm() {number + 1}", input=sample.input, reference=reference, checks=demand.checks
@@ -144,4 +180,6 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
     verdicts = judge_case(case, result)
     if all(verdict.outcome == "passed" for verdict in verdicts):
         return ""
-    return render_case(case, result, verdicts)
+    parts = [line for each in result.scores for line in tell_parts(each.evidence, each.reason)]
+    parts += tell_contexts(demand.metric, output)
+    return "\n".join([render_case(case, result, verdicts), *parts])

@@ -1,47 +1,24 @@
-"""LLM assertions in ordinary tests: ask the app, measure an answer, and explain a number that is too low."""
+"""The fixture `llm`: asks the app under test from an ordinary test."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from pytest_llmops.errors import AppError, LLMOpsError
+from pytest_llmops.errors import AppError
+from pytest_llmops.plugin.measured import NotScoredError
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
-from pytest_llmops.records import Failure, Output, Passage, Sample, Span
-from pytest_llmops.registry import create_metric
+from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.golden_run import hide
-from pytest_llmops.runner.scoring import score_here, score_safely
 
 _STASH = pytest.StashKey["Llm"]()
-
-
-class NotScoredError(LLMOpsError):
-    """A metric or the app broke, so there is no number to compare."""
-
-
-class Measured(float):
-    """A score: a plain number to compare, with what it rests on for the report of a failed assert."""
-
-    metric: str
-    reason: str
-    answer: str
-    reference: str | None
-
-    def explain(self, comparison: str, other: object) -> list[str]:
-        """The lines that pytest shows when `self comparison other` does not hold."""
-        lines = [f"{self.metric} {float(self):.4g} {comparison} {other}"]
-        lines += [f"  {printable(self.reason, 300)}"] if self.reason else []
-        lines += [f"  answer:    {printable(self.answer, 500)}"] if self.answer else []
-        lines += [f"  reference: {printable(self.reference, 500)}"] if self.reference is not None else []
-        return lines
 
 
 @dataclass(slots=True, eq=False)
@@ -108,58 +85,13 @@ class Llm:
         if isinstance(output, Failure):
             raise NotScoredError(hide(output.error))
         self.samples.append(
-            Sample(output=output, input=question, reference=reference, relevant=tuple(relevant), spans=spans)
+            Sample(
+                output=output,
+                input=question,
+                reference=reference,
+                relevant=tuple(relevant),
+                spans=spans,
+                case=self.node_id,
+            )
         )
         return output
-
-
-def lexical(answer: Output | str, reference: str, *, metric: str = "rouge_l", **options: Any) -> Measured:
-    """How much of the reference's wording an answer has, by any lexical metric."""
-    __tracebackhide__ = True
-    return measure(metric, options, Sample(output=_output(answer), reference=reference))
-
-
-def semantic(answer: Output | str, reference: str, **options: Any) -> Measured:
-    """How close in meaning an answer is to a reference, -1 to 1."""
-    __tracebackhide__ = True
-    return measure("semantic", options, Sample(output=_output(answer), reference=reference))
-
-
-def recall_at_k(answer: Output | Sequence[Passage | str], relevant: Iterable[str], *, k: int = 5) -> Measured:
-    """Share of the relevant passages among the first k of an output, or of a ranking of ids."""
-    __tracebackhide__ = True
-    if not isinstance(answer, Output):
-        ranking = (each if isinstance(each, Passage) else Passage(id=each) for each in answer)
-        answer = Output(text="", passages=tuple(ranking))
-    return measure(f"recall@{k}", {}, Sample(output=answer, relevant=tuple(relevant)))
-
-
-def pii_leak(answer: Output | str = "", spans: Iterable[Span] = (), **options: Any) -> Measured:
-    """How many pieces of personal data an answer and spans hold; the report shows places and masks only."""
-    __tracebackhide__ = True
-    return measure("pii_leak", options, Sample(output=_output(answer), spans=tuple(spans)))
-
-
-def measure(metric: str, options: Mapping[str, Any], sample: Sample) -> Measured:
-    """
-    One sample's score as a number that explains itself.
-
-    Raises:
-        NotScoredError: There is no such metric or option, or the metric failed; a number would be made up.
-    """
-    __tracebackhide__ = True  # a report ends at the test's own line
-    try:
-        (result,) = score_safely(score_here, create_metric(metric, options), [sample])
-    except LLMOpsError as error:
-        raise NotScoredError(str(error)) from None
-    if isinstance(result, Failure):
-        raise NotScoredError(f"{metric}: {hide(result.error)}")
-    measured = Measured(result.value)
-    measured.metric, measured.reason = result.metric, result.reason
-    measured.answer = "" if result.metric == "pii_leak" else sample.output.text
-    measured.reference = sample.reference
-    return measured
-
-
-def _output(answer: Output | str) -> Output:
-    return answer if isinstance(answer, Output) else Output(text=answer)

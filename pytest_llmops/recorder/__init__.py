@@ -1,8 +1,8 @@
-"""Every model call of an app: known by its identity, kept in cassettes, replayed, explained."""
+"""Every model call: known by its identity, kept in cassettes, replayed, explained."""
 
 from __future__ import annotations
 
 from pytest_llmops.recorder.call import Call, CallLog
-from pytest_llmops.recorder.recording import Recorder
+from pytest_llmops.recorder.recording import Recorder, recording_of
 
-__all__ = ["Call", "CallLog", "Recorder"]
+__all__ = ["Call", "CallLog", "Recorder", "recording_of"]

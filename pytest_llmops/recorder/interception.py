@@ -52,6 +52,7 @@ class Interceptor(Protocol):
 
 
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
+_aside: ContextVar[bool] = ContextVar("pytest_llmops_aside", default=False)
 
 open_recordings: list[Interceptor] = []
 """Those of every context; a thread that the app started without its context is told by them."""
@@ -59,6 +60,11 @@ open_recordings: list[Interceptor] = []
 _lock = threading.Lock()
 _installations = 0
 _changed: list[tuple[type, Any, Any]] = []
+
+
+def stand_aside() -> None:
+    """From now on, what this thread asks a model outside a recording of its own is no call of an app's."""
+    _aside.set(True)
 
 
 def install() -> None:
@@ -148,7 +154,7 @@ def _recording_of(request: Any) -> Interceptor | None:
     recording = current.get()
     if not (recording or open_recordings) or not asks_model(request.method, request.url.path):
         return None
-    if recording is not None:
+    if recording is not None or _aside.get():
         return recording
     candidates = open_recordings[:2]
     if len(candidates) == 1:

@@ -19,6 +19,27 @@ from pytest_llmops.recorder.shelf import Shelves
 from pytest_llmops.settings import RecordMode
 
 
+_installed: list[Recorder] = []
+
+
+@contextmanager
+def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
+    """
+    Record or replay what this context asks a model, by the recorder that listens in this process.
+
+    For model calls that are not the app's: a judge's are kept beside those of the case that it judges.
+    Where no recorder listens, the calls go out as they are, and there is no log of them.
+
+    Raises:
+        CassetteError: As `Recorder.recording`.
+    """
+    if not _installed:
+        yield None
+        return
+    with _installed[-1].recording(case, repeat) as log:
+        yield log
+
+
 class Recorder:
     """
     Records and replays the model calls of every case; one for a process, shared by its threads.
@@ -59,12 +80,14 @@ class Recorder:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
         if not self._installed:
             self._installed = True
+            _installed.append(self)
             interception.install()
 
     def uninstall(self) -> None:
         """Put the HTTP clients back as they were. A second call does nothing."""
         if self._installed:
             self._installed = False
+            _installed.remove(self)
             interception.uninstall()
 
     @contextmanager

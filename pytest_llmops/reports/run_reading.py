@@ -159,6 +159,7 @@ _CHECK = record(
         "comparison": one_of(">=", ">", "<=", "<"),
         "threshold": read_number,
         "options": read_object,
+        "min_kappa": optional(read_number),
     },
 )
 _RESULT = record(

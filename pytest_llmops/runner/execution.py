@@ -136,6 +136,7 @@ class Execution:
                 reference=work.case.reference,
                 relevant=work.case.relevant,
                 spans=spans,
+                case=work.id,
             )
             for output, spans in outputs
         ]

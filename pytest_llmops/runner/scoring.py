@@ -2,7 +2,8 @@
 Scores in full batches: whatever arrived while a metric was busy is its next batch.
 
 So a model sees one text when little is to do and hundreds when much is, and nothing waits for a
-timer. One scorer serves a process, or a whole session by way of the scoring service.
+timer. One scorer serves a process, or a whole session by way of the scoring service. A metric that waits
+on an endpoint gains nothing by a batch: what it is asked it is asked at once, side by side.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.protocols import Metric, ScoreBatch
+from pytest_llmops.recorder.interception import stand_aside
 from pytest_llmops.records import Failure, Sample, Score
 
 Result = Score | Failure
+_ASKED_AT_ONCE = 64
 _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
 
 
@@ -32,11 +35,15 @@ class Scorer:
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._side_by_side: ThreadPoolExecutor | None = None
 
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
         job: Future[Sequence[Result]] = Future()
         with self._changed:
+            if getattr(metric, "waits", False):
+                self._ask(metric, samples, job)
+                return job
             self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
@@ -49,8 +56,23 @@ class Scorer:
         with self._changed:
             self._closed = True
             self._changed.notify()
+            if self._side_by_side is not None:
+                self._side_by_side.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
+        """In this process, whoever else scores: there is no model to load, and here its calls are recorded."""
+        if self._side_by_side is None:
+            self._side_by_side = ThreadPoolExecutor(_ASKED_AT_ONCE, "llmops-judge", stand_aside)
+
+        def ask() -> None:
+            found = score_safely(score_here, metric, samples)
+            if job.set_running_or_notify_cancel():
+                job.set_result(found)
+
+        self._side_by_side.submit(ask)
 
     def _work(self) -> None:
+        stand_aside()
         while True:
             with self._changed:
                 while not self._waiting and not self._closed:

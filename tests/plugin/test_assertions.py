@@ -1,19 +1,10 @@
-"""LLM assertions in ordinary tests: markers and fixtures."""
+"""LLM assertions in ordinary tests: fixtures in an assert."""
 
 from __future__ import annotations
 
 import pytest
 
-CONFTEST = """
-    import pytest
-
-    @pytest.fixture(scope="session")
-    def llm_app():
-        def answer(question):
-            return {"text": "You have 60 days. Write to ann.lee@example.com" if "write" in question else
-                    "You have 60 days to send boots back.", "passages": ["returns#window", "shipping#cost"]}
-        return answer
-"""
+from tests.plugin.asserted import CONFTEST
 
 
 @pytest.fixture
@@ -22,7 +13,7 @@ def run(project):
 
     def run(test: str) -> pytest.RunResult:
         project.write("test_it.py", test)
-        return project.pytester.runpytest_subprocess("test_it.py", "-p", "no:cacheprovider")
+        return project.pytester.runpytest_inprocess("test_it.py", "-p", "no:cacheprovider", "-W", "default")
 
     return run
 
@@ -37,6 +28,82 @@ def test_fixtures_give_numbers_to_compare(run):
             assert recall_at_k(["a", "b"], ["b"], k=1) == 0
             assert pii_leak(output, llm_traces) == 0
     """).assert_outcomes(passed=1)
+
+
+def test_every_family_has_a_fixture_with_its_members(run):
+    run("""
+        import pytest
+        from pytest_llmops import Output, Passage, ToolCall
+
+        @pytest.fixture
+        def output(llm):
+            return llm("How long?", reference="60 days")
+
+        def test_lexical(lexical, output):
+            assert lexical(output, "60 days", metric="keyword_overlap") == 1
+            assert lexical(output, metric="keywords", all=["60 days"]) == 1
+            assert lexical(output, metric="chrf") > 10  # against what llm() was told as the reference
+            assert lexical(actual_output="yes", expected_output="yes", metric="exact_match") == 1
+
+        def test_retrieval(recall_at_k, output):
+            assert recall_at_k(output, ["shipping#cost"]) == 1
+            assert recall_at_k(output, ["shipping#cost"], k=1) == 0
+            assert recall_at_k(output, "shipping#cost", metric="precision", k=2) == 0.5
+            assert recall_at_k(output, ["shipping#cost"], metric="hit@1") == 0
+            assert recall_at_k(output, ["shipping#cost"], metric="mrr") == 0.5
+            assert recall_at_k(["a", "b"], ["b"], metric="map") == 0.5
+            assert recall_at_k([Passage(id="a"), {"id": "b"}], ["a"], metric="ndcg", k=5) == 1
+
+        def test_tools(tool_calls, output):
+            assert tool_calls(output, ["find_order", "refund"]) == 1
+            exact = {"name": "refund", "arguments": {"order_id": "A-1", "cents": 900}}
+            assert tool_calls(output, [exact]) == 1
+            assert tool_calls(output, [ToolCall(name="refund"), {"name": "find_order", "args": {}}]) == 0.5
+            assert tool_calls(output, ["refund", "find_order"], metric="tool_order") == 0.5
+            assert tool_calls(output, metric="denied_calls") == 0
+            assert tool_calls(["find_order"], ["find_order"]) == 1
+            assert tool_calls(tools_called=["a"], expected_tools=["a"], extra="denied") == 1
+
+        def test_leak(pii_leak, output):
+            assert pii_leak(output) == 0
+            assert 1 <= pii_leak(actual_output="Write to ann.lee@example.com")
+    """).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("lexical('a', 'b', metric='rogue_l')", "lexical has no metric 'rogue_l'. Did you mean 'rouge_l'?"),
+        ("lexical('a', 'b', metric='bertscore')", 'no metric of lexical; write semantic(metric="bertscore")'),
+        ("lexical('a', refrence='b')", "lexical takes no 'refrence'. Did you mean 'reference'?"),
+        (
+            "lexical('a', 'b', expected_output='c')",
+            "was given reference twice, the second time as expected_output",
+        ),
+        ("lexical('a')", "add `reference:`"),
+        ("lexical('a', ['b'])", "lexical(reference=…) must be text, not a list"),
+        ("semantic(['a'], 'b')", "semantic cannot measure a list; give a string, or the Output"),
+        ("semantic(reference='b')", "semantic needs an answer"),
+        ("recall_at_k(['a'])", "needs the relevant ids"),
+        ("recall_at_k('a', ['b'], metric='mrr', k=3)", "mrr looks at the whole ranking and takes no k"),
+        ("recall_at_k(['a'], ['b'], metric='hit@2', k=3)", "hit@2 and k=3 contradict each other"),
+        ("recall_at_k(['a'], ['b'], k=0)", "k must be a whole number above 0"),
+        ("recall_at_k([7], ['b'])", "recall_at_k(answer) holds a int; give strings or Passages"),
+        ("faithfulness('a')", "faithfulness needs contexts: faithfulness(answer, [text, …])"),
+        ("faithfulness('a', contxts=['b'])", "Did you mean 'contexts'?"),
+        ("tool_calls('a', ['b'])", "tool_calls(answer) must be a list, not a str"),
+        ("tool_calls([7], ['b'])", "a tool call is a name, a ToolCall or a mapping with 'name', not a int"),
+        ("tool_calls(['a'], [{'nam': 'b'}])", "a mapping with 'name'"),
+        ("pairwise('a')", "pairwise needs two answers: pairwise(answer, other, question)"),
+        ("judge('a')", "no judge is named"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(run, call, message):
+    name = call.partition("(")[0]
+    result = run(f"def test_it({name}):\n    {call}\n")
+    result.assert_outcomes(failed=1)
+    (told,) = (line for line in result.outlines if line.startswith("E "))
+    assert message in told
 
 
 def test_a_failed_assert_explains_the_number(run):
@@ -58,89 +125,6 @@ def test_a_failed_leak_assert_shows_no_leak(run):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*pii_leak 1 == 0*", "*EMAIL_ADDRESS*"])
     result.stdout.no_fnmatch_line("*E *ann.lee@example.com*")
-
-
-def test_markers_check_every_answer(run):
-    result = run("""
-        import pytest
-
-        @pytest.mark.lexical(min=0.5)
-        @pytest.mark.recall_at_k(k=1, min=1)
-        @pytest.mark.pii_leak
-        def test_good(llm):
-            llm("How long?", reference="60 days to send boots back", relevant=["returns#window"])
-
-        @pytest.mark.lexical(min=0.9, reference="two weeks")
-        def test_bad(llm):
-            llm("How long?")
-
-        @pytest.mark.pii_leak
-        def test_leak(llm):
-            llm("whom do I write to?")
-    """)
-    result.assert_outcomes(passed=1, failed=2)
-    result.stdout.fnmatch_lines(["*rouge_l >= 0.9*"])
-    result.stdout.fnmatch_lines(["*EMAIL_ADDRESS*"])
-    result.stdout.no_fnmatch_line("*ann.lee@example.com*answer*")
-
-
-def test_a_marked_test_that_never_asks_is_not_green(run):
-    result = run("""
-        import pytest
-
-        @pytest.mark.lexical(min=0.5, reference="x")
-        def test_it(llm):
-            pass
-    """)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*llm() was never called*"])
-
-
-@pytest.mark.parametrize(
-    ("marker", "takes", "message"),
-    [
-        ("lexical(min=0.5)", "", "*does not take the fixture llm*"),
-        ("lexical(0.5)", "llm", "*name the arguments*"),
-        ("lexical(min='high')", "llm", "*a threshold is a number, not 'high'*"),
-        ("lexical(min=0.5, metric='rogue_l')", "llm", "*'rogue_l'*Did you mean 'rouge_l'?*"),
-        ("semantic(min=0.5, encodr='x')", "llm", "*'encodr'*Did you mean 'encoder'?*"),
-    ],
-)
-def test_a_wrong_marker_fails_its_test_before_it_runs(run, marker, takes, message):
-    result = run(f"""
-        import pytest
-
-        @pytest.mark.{marker}
-        def test_it({takes}):
-            pass
-    """)
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([message])
-    assert len(result.outlines) < 20
-
-
-def test_markers_of_one_metric_are_judged_one_by_one(run):
-    """A good answer to one reference does not make up for a bad one to another."""
-    result = run("""
-        import pytest
-
-        @pytest.mark.lexical(min=0.5, reference="London")
-        class TestCapital:
-            @pytest.mark.lexical(min=0.5, reference="You have 60 days to send boots back.")
-            def test_it(self, llm):
-                llm("How long?")
-    """)
-    result.assert_outcomes(failed=1)
-
-
-def test_a_mark_of_somebody_else_is_let_be(run):
-    run("""
-        import pytest
-
-        @pytest.mark.semantic
-        def test_it():
-            pass
-    """).assert_outcomes(passed=1)
 
 
 def test_an_async_client_lives_through_a_test(project):
@@ -221,3 +205,26 @@ def test_a_flag_that_does_nothing_or_is_wrong_is_a_usage_error(pytester, argumen
     result = pytester.runpytest_subprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
+
+
+def test_what_a_score_rests_on_is_shown_and_cannot_act_on_a_terminal(run):
+    result = run("""
+        from pytest_llmops import Output, ToolCall
+
+        def test_tools(tool_calls, llm):
+            wanted = {"name": "refund", "arguments": {"order_id": "A-1", "cents": 100}}
+            assert 1 <= tool_calls(llm("How long?"), [wanted])
+
+        def test_ranking(recall_at_k, llm):
+            assert recall_at_k(llm("How long?"), ["returns#window", "care#wax"]) == 1
+
+        def test_hostile(lexical):
+            assert lexical("\\x1b[31mred\\u202e", "plain " * 500) == 1
+    """)
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines_random([
+        "E *tool_calls 0 >= 1", "E *missing: refund(*cents=100*); in the nearest call cents is 900",
+        "E *recall@5 0.5 == 1", "E *missing: 'care#wax'*", "E *answer: *You have 60 days*",
+        "E *answer: *\\x1b[[]31mred\\u202e", "E *reference: plain *more characters)",
+    ])  # fmt: skip
+    assert "\x1b[31mred" not in result.stdout.str()

@@ -160,7 +160,12 @@ def _compare_files(
             cases = f"{len(was.cases)} case{'' if len(was.cases) == 1 else 's'}"
             yield Loosening(place=was.path, what="the golden file was removed", before=cases)
             continue
-        for name, before, after in (("app", was.app, now.app), ("encoder", was.encoder, now.encoder)):
+        named = (
+            ("app", was.app, now.app),
+            ("encoder", was.encoder, now.encoder),
+            ("judge", was.judge.get("model"), now.judge.get("model")),
+        )
+        for name, before, after in named:
             if before != after:
                 what = f"the golden file names another {name}"
                 yield Loosening(place=was.path, what=what, **_told_change(name, before, after))
@@ -285,7 +290,8 @@ def _changed(now: Mapping[str, object], was: Mapping[str, object]) -> str:
 def _told(check: Check | SuiteCheck) -> str:
     statistic = f" {check.statistic}" if isinstance(check, SuiteCheck) else ""
     bound = "" if check.threshold is None else f" {check.comparison} {_number(check.threshold)}"
-    return printable(f"{check.metric}{statistic}{bound}")
+    trusted = f" min_kappa {check.min_kappa:g}" if isinstance(check, Check) and check.min_kappa else ""
+    return printable(f"{check.metric}{statistic}{bound}{trusted}")
 
 
 def _told_drop(check: SuiteCheck) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.metrics.exact_match import ExactMatch
-from pytest_llmops.metrics.keywords import Keywords
+from pytest_llmops.metrics.lexical.exact_match import ExactMatch
+from pytest_llmops.metrics.lexical.keywords import Keywords
 from pytest_llmops.metrics.words import fold
 from pytest_llmops.records import Bound, Check
 from pytest_llmops.registry import create_metric
@@ -28,7 +28,7 @@ def is_as_strict(new: Check, old: Check) -> bool:
     Other options than before are as strict where scores can only get worse by them: `keywords` with a
     further word, `exact_match` to the letter, a `pii_leak` that allows less or looks for more kinds.
     """
-    if new.metric != old.metric:
+    if new.metric != old.metric or (new.min_kappa or 0) < (old.min_kappa or 0):
         return False
     if has_same_options(new.metric, new.options, old.options):
         return is_bound_as_strict(bound_of(new), bound_of(old))
@@ -99,7 +99,7 @@ def _words(words: tuple[str, ...]) -> Counter[str]:
 def _is_never_above(below: Any, above: Any) -> bool:
     """Whether the one metric, by its options, scores no output above the other."""
     if isinstance(below, ExactMatch) and isinstance(above, ExactMatch):
-        return above.normalize
+        return not below.normalize  # to the letter
     if isinstance(below, PiiLeak) and isinstance(above, PiiLeak):
         fewer_kinds = not above.kinds or (bool(below.kinds) and set(below.kinds) <= set(above.kinds))
         allows, allows_too = ({word.casefold() for word in each.allow} for each in (above, below))

@@ -87,10 +87,10 @@ def test_what_is_written_becomes_bounds(name: str, written: Any, bounds: list[tu
 
 
 def test_options_and_the_encoder_of_the_file_reach_the_metric() -> None:
-    given = read_checks("quality", {"min": 0, "expected": ["a"]}, encoder="small")
-    own = read_checks("quality", {"min": 0, "encoder": "large"}, encoder="small")
+    given = read_checks("quality", {"min": 0, "expected": ["a"]}, models={"encoder": "small"})
+    own = read_checks("quality", {"min": 0, "encoder": "large"}, models={"encoder": "small"})
     listed = read_checks("quality", [{"name": "x"}])
-    without = read_checks("leaks", "none", encoder="small")
+    without = read_checks("leaks", "none", models={"encoder": "small"})
 
     assert given[0][0].options == {"encoder": "small", "expected": ["a"]}
     assert given[1] == Quality(encoder="small", expected=("a",))

@@ -1,13 +1,26 @@
+"""
+Rankings whose values were worked out with pytrec_eval-terrier 0.5, which runs trec_eval's own code.
+
+To work them out again: `pip install pytrec_eval-terrier`, then `RelevanceEvaluator(qrels, {"recall.3",
+"P.3", "success.3", "recip_rank", "ndcg_cut.3", "ndcg_cut.10", "map", "map_cut.3"})` on a run that scores
+the letters of a ranking 26, 25, 24 …
+"""
+
 from __future__ import annotations
+
+import math
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.retrieval import PrecisionAtK, RecallAtK
+from pytest_llmops.metrics.retrieval import MeanAveragePrecision, PrecisionAtK, RecallAtK
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
+
+FAMILIES = ["recall@3", "precision@3", "hit@3", "mrr", "ndcg@3", "map"]
 
 
 def sample(retrieved: str | None, relevant: str) -> Sample:
@@ -16,66 +29,271 @@ def sample(retrieved: str | None, relevant: str) -> Sample:
     return Sample(output=Output(text="", repeat=2, passages=passages), relevant=tuple(relevant))
 
 
+def texts(*passages: str, relevant: tuple[str, ...]) -> Sample:
+    """Passages without ids."""
+    return Sample(
+        output=Output(text="", passages=tuple(Passage(id="", text=text) for text in passages)),
+        relevant=relevant,
+    )
+
+
+def score(name: str, one: Sample, **options: object) -> Score:
+    (result,) = create_metric(name, options).score([one])
+    assert isinstance(result, Score), result
+    return result
+
+
+# ranking, grades, and recall@3, precision@3, hit@3, mrr, ndcg@3, ndcg@10, map, map with k = 3
+PARITY = [
+    ("abc", {"a": 1}, (1, 0.333333333, 1, 1, 1, 1, 1, 1)),
+    ("abc", {"c": 1}, (1, 0.333333333, 1, 0.333333333, 0.5, 0.5, 0.333333333, 0.333333333)),
+    ("abc", {"a": 1, "c": 1}, (1, 0.666666667, 1, 1, 0.919720789, 0.919720789, 0.833333333, 0.833333333)),
+    (
+        "abcde",
+        {"a": 1, "e": 1, "x": 1},
+        (0.333333333, 0.333333333, 1, 1, 0.469278726, 0.650820519, 0.466666667, 0.333333333),
+    ),
+    ("ab", {"a": 1, "b": 1}, (1, 0.666666667, 1, 1, 1, 1, 1, 1)),
+    ("xyz", {"a": 1}, (0, 0, 0, 0, 0, 0, 0, 0)),
+    (
+        "dcba",
+        {"a": 3, "b": 2, "c": 1, "d": 0},
+        (0.666666667, 0.666666667, 1, 0.5, 0.342498503, 0.613827313, 0.638888889, 0.388888889),
+    ),
+    ("abcd", {"a": 3, "b": 2, "c": 1, "d": 0}, (1, 1, 1, 1, 1, 1, 1, 1)),
+    (
+        "xaybzc",
+        {"a": 2, "b": 1, "c": 2, "q": 3},
+        (0.25, 0.333333333, 1, 0.5, 0.239812467, 0.422474344, 0.375, 0.125),
+    ),
+    (
+        "nab",
+        {"n": -1, "a": 1, "b": 2},
+        (1, 0.666666667, 1, 0.5, 0.619906233, 0.619906233, 0.583333333, 0.583333333),
+    ),
+    ("abn", {"n": -2, "a": 1, "m": -1, "c": 4}, (0.5, 0.333333333, 1, 1, 0.215939358, 0.215939358, 0.5, 0.5)),
+    (
+        "abcdefghijkl",
+        {"l": 1, "a": 2, "f": 5},
+        (0.333333333, 0.333333333, 1, 1, 0.295776627, 0.559171029, 0.527777778, 0.333333333),
+    ),
+    (
+        "a",
+        {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1, "j": 1, "k": 1, "l": 1},
+        (0.0833333333, 0.333333333, 1, 1, 0.469278726, 0.220091766, 0.0833333333, 0.0833333333),
+    ),
+    (
+        "zyxabc",
+        {"a": 1, "b": 1, "c": 1, "z": 1},
+        (0.25, 0.333333333, 1, 1, 0.469278726, 0.848583384, 0.691666667, 0.25),
+    ),
+    ("bacd", {"a": 1, "b": 1, "c": 1, "d": 1}, (0.75, 1, 1, 1, 1, 1, 1, 0.75)),
+]
+MEASURES: list[tuple[str, dict[str, int]]] = [
+    ("recall@3", {}),
+    ("precision@3", {}),
+    ("hit@3", {}),
+    ("mrr", {}),
+    ("ndcg@3", {}),
+    ("ndcg@10", {}),
+    ("map", {}),
+    ("map", {"k": 3}),
+]
+
+
+@pytest.mark.parametrize(("retrieved", "grades", "values"), PARITY)
+def test_values_are_those_of_trec_eval(retrieved, grades, values):
+    one = sample(retrieved, "".join(name for name, grade in grades.items() if grade >= 1))
+
+    for (name, options), value in zip(MEASURES, values, strict=True):
+        given_grades = {"grades": grades} if name.startswith("ndcg") else {}
+        assert score(name, one, **options, **given_grades).value == pytest.approx(value, abs=1e-8), name
+
+
 @pytest.mark.parametrize(
     ("retrieved", "relevant", "k", "recall", "precision"),
     [
         ("abc", "a", 1, 1.0, 1.0),
-        ("abc", "c", 1, 0.0, 0.0),
-        ("abc", "ac", 3, 1.0, 2 / 3),
         ("abcde", "aex", 5, 2 / 3, 2 / 5),
         ("ab", "ab", 10, 1.0, 2 / 10),  # k is past the list
         ("aab", "b", 2, 1.0, 1 / 2),  # a counts once, at its first rank
         ("ab", "aa", 1, 1.0, 1.0),  # so does a relevant id
         ("", "a", 5, 0.0, 0.0),
-        ("abcdefghij", "j", 10, 1.0, 1 / 10),
         ("abcdefghij", "abcdefghix", 10, 9 / 10, 9 / 10),
     ],
 )
-def test_values_are_those_of_trec_eval(retrieved, relevant, k, recall, precision):
+def test_duplicates_count_once_and_places_may_be_empty(retrieved, relevant, k, recall, precision):
     one = sample(retrieved, relevant)
 
     assert RecallAtK(k=k).score([one])[0].value == recall
     assert PrecisionAtK(k=k).score([one])[0].value == precision
 
 
-def test_the_reason_names_what_is_missing():
-    (result,) = RecallAtK(k=2).score([sample("abc", "ac")])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_empty_ranking_scores_zero(name):
+    result = score(name, sample("", "a"))
 
-    assert isinstance(result, Score)
-    assert result.reason == "missing: 'c'; the first 2 are 'a', 'b'"
-    assert result.evidence == ({"missing": ["c"], "retrieved": ["a", "b"]},)
-    assert result.metric == "recall@2"
+    assert result.value == 0.0
+    assert result.reason in {"missing: 'a'; nothing was retrieved", "3 of 3 places empty"}
+
+
+@pytest.mark.parametrize(
+    ("name", "retrieved", "relevant", "reason"),
+    [
+        ("recall@2", "abc", "ac", "too low: 'c' at rank 3; found: 'a' at rank 1"),
+        ("recall@2", "abc", "acx", "missing: 'x'; too low: 'c' at rank 3; found: 'a' at rank 1"),
+        ("recall@2", "abc", "x", "missing: 'x'; the first are 'a', 'b'"),
+        ("recall@3", "abc", "ac", ""),
+        ("precision@3", "ab", "a", "not relevant: 'b'; 1 of 3 places empty"),
+        ("hit@2", "abc", "c", "too low: 'c' at rank 3; the first are 'a', 'b'"),
+        ("hit@2", "abc", "bx", ""),
+        ("mrr", "abc", "bc", "the first relevant passage is 'b' at rank 2"),
+        ("mrr", "abc", "x", "missing: 'x'; the first are 'a', 'b', 'c'"),
+        ("ndcg@3", "abc", "bc", "found: 'b' at rank 2, 'c' at rank 3"),
+        ("map", "abcx", "abx", "found: 'a' at rank 1, 'b' at rank 2, 'x' at rank 4"),
+        ("map", "ab", "ab", ""),
+    ],
+)
+def test_the_reason_says_what_is_missing_and_where_the_rest_was_found(name, retrieved, relevant, reason):
+    result = score(name, sample(retrieved, relevant))
+
+    assert result.reason == reason
+    assert result.metric == name
     assert result.repeat == 2
 
 
-def test_precision_names_what_does_not_belong():
-    (result,) = PrecisionAtK(k=3).score([sample("ab", "a")])
+def test_the_evidence_holds_ranks():
+    assert score("recall@2", sample("abc", "acx")).evidence == (
+        {"found": {"a": 1, "c": 3}, "missing": ["x"], "retrieved": ["a", "b"]},
+    )
 
-    assert isinstance(result, Score)
-    assert result.reason == "not relevant: 'b'; 1 of 3 places empty"
+
+def test_mrr_may_look_at_the_first_k_only():
+    assert score("mrr", sample("abc", "c"), k=3).value == 1 / 3
+    assert score("mrr", sample("abc", "c"), k=2).value == 0.0
+    assert score("mrr", sample("abc", "c"), k=2).reason == "too low: 'c' at rank 3; the first are 'a', 'b'"
+
+
+def test_the_order_given_wins_over_scores():
+    """A library's scores may be distances, and a reranker leaves the first stage's as they were."""
+    passages = (Passage(id="a", score=0.1), Passage(id="b", score=0.9))
+
+    assert score("mrr", Sample(output=Output(text="", passages=passages), relevant=("a",))).value == 1.0
+
+
+def test_grades_stand_for_relevant_and_beside_it():
+    alone = score("ndcg@2", sample("ab", ""), grades={"a": 1, "b": 3})
+    beside = score("ndcg@2", sample("ab", "a"), grades={"b": 3})
+    overruled = score("ndcg@2", sample("ab", "ab"), grades={"a": 0})
+
+    assert alone.value == beside.value == pytest.approx((1 + 3 / math.log2(3)) / (3 + 1 / math.log2(3)))
+    assert overruled.value == pytest.approx(1 / math.log2(3))
+
+
+@pytest.mark.parametrize(
+    ("one", "values"),
+    [
+        # recall@2, precision@2, hit@1, mrr, ndcg@3, map
+        (
+            texts("No.", "Within 60 DAYS of\n delivery.", relevant=("60 days",)),
+            (1, 0.5, 0, 0.5, 1 / math.log2(3), 0.5),
+        ),
+        (texts("60 days", "also 60 days", relevant=("60 days",)), (1, 0.5, 1, 1, 1, 1)),
+        (texts("60 days, free", "else", relevant=("60 days", "free")), (1, 0.5, 1, 1, 1, 1)),
+        (texts("60 days", "60 days", "free", relevant=("free",)), (1, 0.5, 0, 0.5, 1 / math.log2(3), 0.5)),
+        (texts("It\u2019s free", relevant=("it's free",)), (1, 0.5, 1, 1, 1, 1)),
+        (texts("60 days", relevant=(" ",)), (0, 0, 0, 0, 0, 0)),
+        (texts("60 days", relevant=("returns#window",)), (0, 0, 0, 0, 0, 0)),
+    ],
+)
+def test_without_ids_the_first_text_that_holds_an_entry_is_it(one, values):
+    for name, value in zip(["recall@2", "precision@2", "hit@1", "mrr", "ndcg@3", "map"], values, strict=True):
+        assert score(name, one).value == pytest.approx(value), name
+
+
+def test_the_reason_tells_that_texts_were_searched():
+    told = score("recall@1", texts("x" * 500, relevant=("60 days",))).reason
+
+    assert told.endswith("the passages have no ids, so their texts were searched")
+    assert len(told) < 200
+
+
+def test_one_id_is_enough_to_go_by_ids():
+    passages = (Passage(id="", text="60 days"), Passage(id="a", text="free"), Passage(id="", text="60 days"))
+    one = Sample(output=Output(text="", passages=passages), relevant=("60 days", "a"))
+
+    assert score("recall@3", one).value == 0.5
+    assert score("mrr", one).value == 0.5
+    assert score("precision@3", one).value == 1 / 3
+
+
+def test_passages_without_id_keep_their_places():
+    passages = (Passage(id=""), Passage(id=""), Passage(id="a"))
+
+    assert score("mrr", Sample(output=Output(text="", passages=passages), relevant=("a",))).value == 1 / 3
 
 
 def test_a_section_does_not_stand_for_its_document():
     one = Sample(output=Output(text="", passages=(Passage(id="returns#window"),)), relevant=("returns",))
 
-    assert RecallAtK(k=1).score([one])[0].value == 0.0
+    assert score("recall@1", one).value == 0.0
 
 
-@pytest.mark.parametrize("metric", [RecallAtK(k=3), PrecisionAtK(k=3)])
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(
-    ("retrieved", "relevant", "advice"), [(None, "a", "passages=\u2026"), ("a", "", "`relevant:`")]
+    ("one", "advice"),
+    [
+        (sample(None, "a"), "passages=\u2026"),
+        (sample("a", ""), "`relevant:`"),
+        (texts("", "", relevant=("a",)), "neither ids nor texts"),
+    ],
 )
-def test_what_cannot_be_counted_is_no_zero(metric, retrieved, relevant, advice):
-    (result,) = metric.score([sample(retrieved, relevant)])
+def test_what_cannot_be_counted_is_no_zero(name, one, advice):
+    (result,) = create_metric(name).score([one])
 
     assert isinstance(result, Failure)
     assert advice in result.error
 
 
+def test_grades_of_nothing_relevant_are_no_zero():
+    (result,) = create_metric("ndcg@3", {"grades": {"a": 0, "b": -1}}).score([sample("ab", "")])
+
+    assert isinstance(result, Failure)
+    assert "above 0" in result.error
+
+
 @pytest.mark.parametrize("k", [0, -1, 1.5, "3", True])
-def test_k_is_a_whole_number_above_zero(k):
+@pytest.mark.parametrize("metric", [RecallAtK, MeanAveragePrecision])
+def test_k_is_a_whole_number_above_zero(metric, k):
     with pytest.raises(MetricOptionError, match="whole number"):
-        RecallAtK(k=k)
+        metric(k=k)
+
+
+@pytest.mark.parametrize(
+    ("grades", "advice"),
+    [
+        ({1: 2}, 'in quotes: "1"'),
+        ({" ": 2}, "in quotes"),
+        ({"a": "2"}, "must be a number"),
+        ({"a": True}, "must be a number"),
+        ({"a": math.inf}, "must be a number"),
+        ("a", "a mapping of ids"),
+        (["a"], "for example"),
+    ],
+)
+def test_wrong_grades_are_told_how_to_mend(grades, advice):
+    with pytest.raises(MetricOptionError) as caught:
+        create_metric("ndcg@3", {"grades": grades})
+
+    assert advice in str(caught.value)
+
+
+def test_equal_grades_make_one_metric_that_travels():
+    one, other = (create_metric("ndcg@3", {"grades": each}) for each in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+
+    assert {one: 1}[other] == 1
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
+    assert one.needs == {"passages"}
 
 
 def test_k_is_read_from_the_name():
@@ -83,10 +301,36 @@ def test_k_is_read_from_the_name():
     assert create_metric("precision@7") == PrecisionAtK(k=7)
 
 
-@given(st.text("abcdef", max_size=12), st.text("abcdef", min_size=1, max_size=6), st.integers(1, 15))
-def test_recall_grows_with_k_and_both_stay_in_range(retrieved, relevant, k):
-    one = sample(retrieved, relevant)
-    here, next_ = (RecallAtK(k=at).score([one])[0].value for at in (k, k + 1))
+RANKINGS = st.text("abcdef", max_size=12)
+RELEVANT = st.text("abcdef", min_size=1, max_size=6)
 
-    assert 0.0 <= here <= next_ <= 1.0
-    assert 0.0 <= PrecisionAtK(k=k).score([one])[0].value <= 1.0
+
+@given(RANKINGS, RELEVANT, st.integers(1, 15))
+def test_recall_and_hit_grow_with_k_and_all_stay_in_range(retrieved, relevant, k):
+    one = sample(retrieved, relevant)
+    for family in ("recall", "hit"):
+        here, next_ = (score(f"{family}@{at}", one).value for at in (k, k + 1))
+        assert 0.0 <= here <= next_ <= 1.0
+    for name in (f"precision@{k}", f"ndcg@{k}", "map", "mrr"):
+        assert 0.0 <= score(name, one).value <= 1.0
+
+
+@given(RELEVANT, st.permutations("ghijkl"))
+def test_relevant_passages_first_are_the_best_order(relevant, rest):
+    one = sample("".join(dict.fromkeys(relevant)) + "".join(rest), relevant)
+
+    for name in ("ndcg@4", "ndcg@40", "map", "mrr", "recall@6"):
+        result = score(name, one)
+        assert (result.value, result.reason) == (1.0, "")
+
+
+@given(
+    st.lists(st.text("abc ", max_size=6), max_size=6),
+    st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=4),
+    st.integers(1, 7),
+)
+def test_texts_keep_every_measure_in_range(passages, relevant, k):
+    one = texts(*passages, relevant=tuple(relevant))
+    for name in (f"recall@{k}", f"precision@{k}", f"hit@{k}", f"ndcg@{k}", "map", "mrr"):
+        (result,) = create_metric(name).score([one])
+        assert isinstance(result, Failure) or 0.0 <= result.value <= 1.0

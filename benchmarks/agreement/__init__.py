@@ -1,0 +1,1 @@
+"""What metrics say beside what people said: labelled sets, training of a scorer, a report."""

@@ -1,0 +1,262 @@
+"""How far a metric's scores agree with what people said of the same rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_llmops.calibration.labels import Labels
+from pytest_llmops.calibration.prediction_powered import estimate_rate
+from pytest_llmops.calibration.probability import CalibrationError, measure_calibration
+from pytest_llmops.calibration.readings import (
+    Readings,
+    find_levels,
+    holds,
+    list_bounds,
+    pair_readings,
+    read_good,
+    read_halves,
+    read_levels,
+)
+from pytest_llmops.calibration.resampling import Measure, bound_kappa, bound_share, measure_with_intervals
+from pytest_llmops.calibration.statistics import (
+    chance_cost,
+    measure_accuracy,
+    measure_auc,
+    measure_kappa,
+    measure_spearman,
+    rank_codes,
+)
+from pytest_llmops.calibration.thresholds import ErrorThreshold, count_right, find_error_threshold
+from pytest_llmops.records import Bound
+
+if TYPE_CHECKING:
+    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.protocols import Metric
+
+_BOTH = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """
+    Agreement on one question: does a row hold this bound?
+
+    Attributes:
+        accuracy: Share of rows that scores and people put on one side.
+    """
+
+    bound: Bound
+    accuracy: Measure
+    kappa: Measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """
+    The share of good rows among all; of pairs, how often the first wins, ties half.
+
+    Attributes:
+        judged: By the scores alone, over `rows` rows, labelled or not.
+        labelled: By the labels alone.
+        powered: By both; None where every row has a label.
+    """
+
+    judged: float
+    rows: int
+    labelled: Measure
+    powered: Measure | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """
+    What `measure_agreement` found. A measure without a value is not defined by these rows.
+
+    Attributes:
+        rows: With a label and a score; `groups` of them were drawn as wholes.
+        cut: At the threshold that was asked for, or the metric's own; None for pairs, and where labels are
+            in a unit of their own.
+        best: The threshold that reads most rows as people do, chosen on these rows: too good by a little.
+        accuracy: Of `cut`; of pairs the share with one verdict.
+        kappa: Over `levels`, quadratic with the square of the distance as weight; without levels that of
+            `cut`.
+        cuts: All that were looked at, for the record.
+        notes: What could not be measured, and why.
+    """
+
+    rows: int
+    groups: int
+    auc: Measure
+    spearman: Measure
+    accuracy: Measure
+    kappa: Measure
+    quadratic_kappa: Measure
+    cut: Cut | None
+    best: tuple[Bound, Measure] | None
+    cuts: tuple[Cut, ...] = ()
+    levels: tuple[float, ...] = ()
+    calibration: CalibrationError | None = None
+    error_threshold: ErrorThreshold | None = None
+    rate: Rate | None = None
+    notes: tuple[str, ...] = ()
+
+
+def measure_agreement(  # noqa: PLR0913 - what agreement is made of
+    scores: Sequence[float | None],
+    labels: Labels,
+    metric: Metric,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    threshold: float | None = None,
+    max_error: float | None = None,
+) -> Agreement:
+    """
+    Args:
+        scores: One a row; None where the metric gave none.
+        metric: Its range, direction and bound say how scores are read.
+        groups: What a row is about; rows of one group are drawn as a whole.
+        threshold: What passes, instead of the metric's own bound.
+        max_error: The share of bad rows that may pass.
+
+    Raises:
+        LabelError: Fewer than two rows have both a label and a score.
+    """
+    import numpy as np
+
+    rows = pair_readings(scores, labels, metric, groups or range(len(scores)), threshold)
+    good, codes = read_good(rows), rank_codes(rows.oriented)
+    binary = None if rows.kind == "pair" else good
+    ranks = (rank_codes(rows.score), rank_codes(rows.ranked_label))
+    levels = find_levels(rows)
+    placed = read_levels(rows, levels) if levels else None
+    halves = [(bound, *read_halves(rows, bound)) for bound in list_bounds(rows)]
+
+    def measure(weights: Floats) -> list[float]:
+        found = [
+            math.nan if good is None else measure_auc(codes, good, weights),
+            measure_spearman(*ranks, weights),
+            math.nan if binary is None else count_right(codes, binary, weights).max() / weights.sum(),
+        ]
+        if placed is not None:
+            found += [
+                measure_accuracy(placed[0] == placed[1], weights),
+                measure_kappa(*placed, weights, levels=len(levels), quadratic=False),
+                measure_kappa(*placed, weights, levels=len(levels), quadratic=True),
+            ]
+        for _, judged, people in halves:
+            found += [
+                measure_accuracy(judged == people, weights),
+                measure_kappa(judged, people, weights, levels=2, quadratic=False),
+            ]
+        return found
+
+    found = iter(measure_with_intervals(measure, rows.groups))
+    auc, spearman, best = next(found), next(found), next(found)
+    count = rows.group_count
+    if good is not None:
+        pairs = min(int((good == 1).sum()), int((good == 0).sum()), count)
+        auc = bound_share(auc, pairs)  # no row is in two of so many pairs of good and bad
+    whole = None
+    if placed is not None:
+        same = bound_share(next(found), count)
+        whole = (
+            same,
+            bound_kappa(next(found), chance_cost(*placed, levels=len(levels), quadratic=False), 1, count),
+            bound_kappa(
+                next(found),
+                chance_cost(*placed, levels=len(levels), quadratic=True),
+                (len(levels) - 1) ** 2,
+                count,
+            ),
+        )
+    cuts = tuple(
+        Cut(
+            bound=bound,
+            accuracy=bound_share(next(found), count),
+            kappa=bound_kappa(next(found), chance_cost(judged, people, levels=2, quadratic=False), 1, count),
+        )
+        for bound, judged, people in halves
+    )
+    cut = cuts[0] if cuts and rows.kind != "pair" else None
+    undefined = Measure(value=None)
+    accuracy, kappa, quadratic = whole or (undefined, *(2 * (cut.kappa if cut else undefined,)))
+    kinds = 0 if good is None else len(np.unique(good[~np.isnan(good)]))
+    return Agreement(
+        rows=len(rows.score),
+        groups=count,
+        auc=auc,
+        spearman=spearman,
+        accuracy=cut.accuracy if cut else accuracy,
+        kappa=kappa,
+        quadratic_kappa=quadratic,
+        cut=cut,
+        best=None if binary is None else (_best_bound(rows, codes, binary), bound_share(best, count)),
+        cuts=cuts,
+        levels=levels,
+        calibration=None if binary is None or kinds < _BOTH else _measure_calibration(rows, binary),
+        error_threshold=None if binary is None or max_error is None else _keep_error(rows, binary, max_error),
+        rate=_estimate_rate(rows, good),
+        notes=tuple(_note(rows, good, kinds, max_error)),
+    )
+
+
+def _best_bound(rows: Readings, codes: Codes, good: Floats) -> Bound:
+    import numpy as np
+
+    right = count_right(codes, good, np.ones(len(codes)))
+    best = float(np.unique(rows.oriented)[int(right.argmax())])
+    return Bound(comparison=">=" if rows.sign > 0 else "<=", threshold=rows.sign * best)
+
+
+def _measure_calibration(rows: Readings, good: Floats) -> CalibrationError | None:
+    is_chance = rows.reach == (0.0, 1.0)
+    turned = 1 - rows.score if is_chance and rows.sign < 0 else rows.oriented
+    return measure_calibration(turned, good, rows.groups, is_chance=is_chance)
+
+
+def _keep_error(rows: Readings, good: Floats, max_error: float) -> ErrorThreshold | None:
+    found = find_error_threshold(rows.oriented, good, max_error)
+    if found is None or found.threshold is None:
+        return found
+    return replace(found, threshold=rows.sign * found.threshold)
+
+
+def _estimate_rate(rows: Readings, good: Floats | None) -> Rate | None:
+    import numpy as np
+
+    if good is None:
+        return None
+    people, judged, alone = rows.label, rows.score, rows.alone
+    if rows.kind != "pair":
+        people = good
+        judged, alone = (holds(values, rows.bound).astype(float) for values in (judged, alone))
+    every = np.concatenate([judged, alone])
+    return Rate(
+        judged=float(every.mean()),
+        rows=len(every),
+        labelled=estimate_rate(people, judged, np.empty(0), groups=rows.groups),
+        powered=estimate_rate(people, judged, alone, groups=rows.groups, unlabelled_groups=rows.alone_groups)
+        if len(alone)
+        else None,
+    )
+
+
+def _note(rows: Readings, good: Floats | None, kinds: int, max_error: float | None) -> Iterator[str]:
+    import numpy as np
+
+    if good is None:
+        yield (
+            "the labels are in a unit of their own, so only ranks can be compared; for the rest say from "
+            "where they are good: --positive '>= N'"
+        )
+    elif kinds < _BOTH:
+        yield "all labels are of one kind, so nothing can be told apart: label rows of both"
+    if max_error is not None and rows.kind == "pair":
+        yield "a pair has no bad answer that could pass, so no threshold keeps an error"
+    elif max_error is not None and rows.group_count < len(rows.score):
+        yield "the bound of the error takes rows for independent, groups or not"
+    if np.ptp(rows.score) == 0:
+        yield f"every score is {rows.score[0]:g}"

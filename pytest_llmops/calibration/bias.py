@@ -1,0 +1,270 @@
+"""
+What moves a judge of pairs besides what moves people: place, length, its own family, the day.
+
+A judge is held against people's labels, so one that errs at random is honest, and so is one that likes long
+answers as people do. What is tested is whether errors go one way; see `measure_lean`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pytest_llmops.calibration.statistics import Floats
+
+Lean = Literal["position", "length", "self_preference"]
+
+LEVEL = 0.02
+"""The chance that an honest judge is accused of anything: of all tests together, by Holm's correction."""
+
+_GUARD = 0.05
+_TIE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """
+    One pair as the judge saw it. Values are of the first: 1 better, 0 worse, 0.5 neither.
+
+    Attributes:
+        label: What people said; None where nobody did.
+        orders: What the judge said with the first in front, and with it behind; None if asked once.
+        length_difference: Characters of the first less those of the second; 0 where nobody knows.
+        own: 1 where the first alone is by the judge's family, -1 where the second alone is, else 0.
+        again: What the judge said when asked again.
+    """
+
+    value: float
+    label: float | None = None
+    orders: tuple[float, float] | None = None
+    length_difference: int = 0
+    own: int = 0
+    again: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    One thing that was tested.
+
+    Attributes:
+        pairs: That say something of it.
+        effect: `position`: of the pairs whose orders disagree, the share that went to the first place, less
+            the share that went to the second. Else by how much more often the judge errs towards that
+            side than away from it. From -1 to 1.
+        p_adjusted: By Holm's method over all that was tested; accused at `LEVEL` or below.
+        told: The numbers behind it.
+    """
+
+    name: Lean
+    pairs: int
+    effect: float
+    p_value: float
+    told: str
+    p_adjusted: float = 1.0
+
+    @property
+    def accused(self) -> bool:
+        return self.p_adjusted <= LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bias:
+    """
+    Attributes:
+        order_flips: Share of pairs whose two orders disagree; None where none was asked in both.
+        repeat_flips: Share of answers, asked again, that differ from the first; None where none was.
+        length_correlation: Rank correlation of the judge's verdict with the difference in length, and
+            that of people's labels; None where lengths or spread are missing.
+        untested: Why something was not tested, a sentence each.
+    """
+
+    findings: tuple[Finding, ...]
+    order_flips: float | None = None
+    repeat_flips: float | None = None
+    length_correlation: tuple[float, float] | None = None
+    untested: tuple[str, ...] = ()
+
+
+def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias:
+    """
+    Everything that the pairs let be tested.
+
+    Args:
+        family: The judge's, as shown.
+    """
+    findings: list[Finding] = []
+    untested: list[str] = []
+    asked = [verdict.orders for verdict in verdicts if verdict.orders is not None]
+    if asked:
+        findings.append(measure_position(asked))
+    else:
+        untested.append("position: no pair was asked in both orders")
+    labelled = [verdict for verdict in verdicts if verdict.label is not None]
+    for name, side, why in (
+        ("length", "length_difference", "people never chose the longer answer, or always did"),
+        ("self_preference", "own", _why_no_family(family)),
+    ):
+        found = measure_lean(name, labelled, side)  # type: ignore[arg-type]  # the two names of the line above
+        if found is None:
+            untested.append(f"{name.replace('_', '-')}: {why if labelled else 'no pair has a label'}")
+        else:
+            findings.append(found)
+    again = [(verdict.value, value) for verdict in verdicts for value in verdict.again]
+    return Bias(
+        findings=correct(findings),
+        order_flips=sum(first != second for first, second in asked) / len(asked) if asked else None,
+        repeat_flips=sum(first != second for first, second in again) / len(again) if again else None,
+        length_correlation=_correlate_length(labelled),
+        untested=tuple(untested),
+    )
+
+
+def measure_position(orders: Sequence[tuple[float, float]]) -> Finding:
+    """
+    Do disagreements of the two orders go to one place? An honest judge's go to either alike.
+
+    Source: an exact binomial test of the signs, two-sided.
+    """
+    from scipy.stats import binomtest
+
+    first = sum(ahead > behind for ahead, behind in orders)
+    second = sum(ahead < behind for ahead, behind in orders)
+    flips = first + second
+    places = f"{first} to the first place, {second} to the second"
+    told = f"{flips} of {len(orders)} pairs turn with the order, {places}"
+    return Finding(
+        name="position",
+        pairs=len(orders),
+        effect=(first - second) / flips if flips else 0.0,
+        p_value=float(binomtest(first, flips).pvalue) if flips else 1.0,
+        told=told,
+    )
+
+
+def measure_lean(
+    name: Lean, verdicts: Sequence[Verdict], side: Literal["length_difference", "own"]
+) -> Finding | None:
+    """
+    Does the judge err towards one side (the longer answer, its own family's) more than away from it?
+
+    Among pairs where people chose, the error of those where they chose the other side is compared with the
+    error of those where they chose this side: an exact one-sided permutation test, in which any pair may as
+    well have been of the other kind. A judge that errs at random passes, whatever people like. As labels err
+    too, and a judge that sees the same quality would then seem to lean, its errors must also go to
+    this side more often than to the other in all (sign-flip test, p ≤ 0.05); the larger p counts where not.
+
+    None where people chose one side alone, or no pair has such a side.
+    """
+    import numpy as np
+
+    turned = [
+        (_turn(verdict.value, getattr(verdict, side)), _turn(verdict.label, getattr(verdict, side)))
+        for verdict in verdicts
+        if getattr(verdict, side) and verdict.label is not None
+    ]
+    towards = np.array([value - label for value, label in turned if label < _TIE])
+    away = np.array([label - value for value, label in turned if label > _TIE])
+    if not len(towards) or not len(away):
+        return None
+    excess = np.array([value - label for value, label in turned])
+    p_value = _compare_errors(towards, away)
+    guard = _flip_signs(excess)
+    what = "the longer" if side == "length_difference" else "its own family's"
+    told = (
+        f"where people prefer the other, it errs towards {what} by {towards.mean():.3f} "
+        f"({len(towards)} pairs); away from it by {away.mean():.3f} ({len(away)} pairs)"
+    )
+    return Finding(
+        name=name,
+        pairs=len(turned),
+        effect=float(towards.mean() - away.mean()),
+        p_value=p_value if guard <= _GUARD else max(p_value, guard),
+        told=told,
+    )
+
+
+def correct(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """
+    Each with its p-value for being one of several, in the order given.
+
+    Source: Holm (1979).
+    """
+    adjusted: dict[int, float] = {}
+    largest = 0.0
+    ascending = sorted(range(len(findings)), key=lambda at: findings[at].p_value)
+    for rank, at in enumerate(ascending):
+        largest = max(largest, min(1.0, (len(findings) - rank) * findings[at].p_value))
+        adjusted[at] = largest
+    return tuple(replace(finding, p_adjusted=adjusted[at]) for at, finding in enumerate(findings))
+
+
+def _turn(value: float, side: int) -> float:
+    """The value of the first as that of the side; 1 when the side won."""
+    return value if side > 0 else 1 - value
+
+
+def _compare_errors(towards: Floats, away: Floats) -> float:
+    """
+    One-sided: the chance that errors of 0, a half and 1, dealt to the pairs at random, are as large in the
+    first group. Exact, over how many halves and ones it may get; with ones alone it is Fisher's test.
+    """
+    import numpy as np
+    from scipy.special import gammaln
+
+    errors = np.rint(np.concatenate([towards, away]) * 2).astype(int)
+    none, halves, ones = np.bincount(errors, minlength=3)
+    one, half = np.arange(ones + 1)[:, None], np.arange(halves + 1)[None, :]
+    rest = len(towards) - one - half
+    possible = (rest >= 0) & (rest <= none)
+    rest = np.where(possible, rest, 0)
+
+    def ways(of: Any, chosen: Any) -> Any:
+        return gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1)
+
+    likely = ways(ones, one) + ways(halves, half) + ways(none, rest) - ways(len(errors), len(towards))
+    as_far = possible & (2 * one + half >= np.rint(towards * 2).sum())
+    return float(min(1.0, max(np.exp(likely[as_far]).sum(), 5e-324)))
+
+
+def _flip_signs(excess: Floats) -> float:
+    """
+    One-sided: the chance that errors go to the side so much, were each as likely to go to the other.
+
+    Exact: the distribution of the sum of halves and ones with random signs, by convolution.
+    """
+    import numpy as np
+
+    steps = np.rint(np.abs(excess) * 2).astype(int)
+    chances = np.ones(1)
+    for step in steps[steps > 0]:
+        one = np.zeros(2 * step + 1)
+        one[0] = one[-1] = 0.5
+        chances = np.convolve(chances, one)
+    reach = (len(chances) - 1) // 2
+    observed = int(np.rint(excess * 2).sum())
+    return float(min(1.0, chances[observed + reach :].sum()))
+
+
+def _correlate_length(verdicts: Sequence[Verdict]) -> tuple[float, float] | None:
+    import numpy as np
+
+    from pytest_llmops.calibration.statistics import measure_spearman, rank_codes
+
+    known = [verdict for verdict in verdicts if verdict.length_difference]
+    if not known:
+        return None
+    longer = rank_codes(np.array([float(verdict.length_difference) for verdict in known]))
+    judged, people = (
+        measure_spearman(rank_codes(np.array(values, float)), longer, np.ones(len(known)))
+        for values in ([each.value for each in known], [each.label for each in known])
+    )
+    return (judged, people) if np.isfinite([judged, people]).all() else None
+
+
+def _why_no_family(family: str | None) -> str:
+    if family is None:
+        return "the judge's family is not known"
+    return f"people never chose an answer of the judge's family ({family}) over another's, or always did"

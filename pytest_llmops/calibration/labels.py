@@ -1,0 +1,187 @@
+"""
+What people said of rows, as numbers: good or bad, a rating, or which of a pair is better.
+
+Nothing is guessed in silence: `Labels.told` says in words how the labels were read.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pytest_llmops.errors import LLMOpsError, hint
+from pytest_llmops.printable import name_some, printable
+
+Kind = Literal["good", "rating", "pair"]
+SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+
+_COMPARISON = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*\Z", re.ASCII)
+_PAIR_WORDS: Mapping[str, float] = {
+    **dict.fromkeys(("first", "a", "model_a"), 1.0),
+    **dict.fromkeys(("second", "b", "model_b"), 0.0),
+    **dict.fromkeys(("tie", "both", "equal"), 0.5),
+}
+_SHOWN = 8
+_TWO = 2
+
+
+class LabelError(LLMOpsError):
+    """Labels cannot be read, or not in one way alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """
+    One label a row.
+
+    Attributes:
+        values: `good`: 1 or 0. `rating`: higher is better. `pair`: 1 the first is better, 0 the second,
+            0.5 neither. None: nobody labelled the row.
+        told: How they were read, with the count of each.
+    """
+
+    kind: Kind
+    values: tuple[float | None, ...]
+    told: str
+
+
+def read_labels(
+    rows: Sequence[Mapping[str, Any]], places: Sequence[str], name: str, *, positive: str | None = None
+) -> Labels:
+    """
+    The field `name` of each row; a row without it, or with null in it, is not labelled.
+
+    Args:
+        places: Where each row stands, `labels.jsonl:3`, for errors.
+        positive: The text labels that mean good, separated by commas; or `>= 4` for numbers.
+
+    Raises:
+        LabelError: No row has the field, or labels cannot be told apart; with the remedy.
+    """
+    written = find_field(rows, name)
+    if nested := next((each for each in written if isinstance(each, Mapping)), None):
+        inner = ", ".join(f"{name}.{printable(key, 40)}" for key in nested)
+        raise LabelError(f"{name} holds several labels; take one of them: {inner}")
+    found = [_plain(label) for label in written]
+    if any(row.get("outputs") is not None for row in rows):
+        _check_pairs(rows, places)
+        return _read_pairs(found, places, name)
+    if positive is not None:
+        return _read_positive(found, places, name, positive)
+    texts = [label for label in found if isinstance(label, str)]
+    if texts:
+        seen = name_some([repr(printable(text, 40)) for text in dict.fromkeys(texts)], _SHOWN)
+        raise LabelError(f"{name} holds text: {seen}. Say which mean good: --positive NAME[,NAME]")
+    distinct = sorted({label for label in found if isinstance(label, float)})
+    if set(distinct) <= {0.0, 1.0}:
+        return _labels("good", found, {1.0: "good", 0.0: "bad"})
+    values = tuple(label if isinstance(label, float) else None for label in found)
+    counted = sum(value is not None for value in values)
+    told = f"{counted} ratings from {distinct[0]:g} to {distinct[-1]:g}, higher is better"
+    return Labels(kind="rating", values=values, told=told)
+
+
+def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """
+    The field of each row, None where it has none; `label.overall` is `overall` within `label`.
+
+    Raises:
+        LabelError: No row has it.
+    """
+    outer, _, inner = name.partition(".")
+    found = [row.get(name) for row in rows]
+    if inner and all(value is None for value in found):
+        nested = [row.get(outer) for row in rows]
+        found = [value.get(inner) if isinstance(value, Mapping) else None for value in nested]
+    if all(value is None for value in found):
+        fields = sorted({field for row in rows for field in row})
+        near = "" if name in fields else hint(name, fields)
+        shown = printable(", ".join(fields))
+        raise LabelError(f"no row has a value in {printable(name, 60)!r}.{near} Fields: {shown}")
+    return found
+
+
+def _plain(label: Any) -> float | str | None:
+    """A number, a text, or None where there is no label; a nested value as its JSON text."""
+    if label is None or (isinstance(label, float) and math.isnan(label)):
+        return None
+    if isinstance(label, bool | int | float):
+        return float(label)
+    return label.strip() if isinstance(label, str) else printable(label)
+
+
+def _read_positive(
+    found: Sequence[float | str | None], places: Sequence[str], name: str, positive: str
+) -> Labels:
+    if matched := _COMPARISON.match(positive):
+        holds, limit = SIGNS[matched[1]], float(matched[2])
+        for label, place in zip(found, places, strict=True):
+            if isinstance(label, str):
+                raise LabelError(f"{place}: {name} is the text {printable(label, 40)!r}, not a number")
+        read = [float(holds(label, limit)) if isinstance(label, float) else None for label in found]
+        sign = matched[1]
+        return _labels("good", read, {1.0: f"good ({sign} {limit:g})", 0.0: "bad"})
+    names = {word.strip() for word in positive.split(",")} - {""}
+    known = {_text(label) for label in found if label is not None}
+    for word in sorted(names - known):
+        listed = name_some([repr(printable(each, 40)) for each in sorted(known)], _SHOWN)
+        raise LabelError(f"--positive: no {name} is {word!r}.{hint(word, known)} Labels: {listed}")
+    read = [None if label is None else float(_text(label) in names) for label in found]
+    return _labels("good", read, {1.0: f"good ({', '.join(sorted(names))})", 0.0: "bad"})
+
+
+def _read_pairs(found: Sequence[float | str | None], places: Sequence[str], name: str) -> Labels:
+    """
+    Words, or numbers in one of three ways: any below 0: negative the first is better, 0 neither, positive
+    the second; any 2: 1 the first, 2 the second, 0 neither; else 1 the first, 0 the second, 0.5 neither.
+    """
+    numbers = {label for label in found if isinstance(label, float)}
+    read: list[float | str | None] = []
+    for label, place in zip(found, places, strict=True):
+        value = _PAIR_WORDS.get(label.lower()) if isinstance(label, str) else _pair_number(label, numbers)
+        if label is not None and value is None:
+            shown = f"{label:g}" if isinstance(label, float) else repr(printable(label, 40))
+            raise LabelError(
+                f"{place}: {name} is {shown}; of a pair write 1 or 2 for the better one and 0 for neither, "
+                "-2 … 2 with below 0 for the first, or first, second, tie"
+            )
+        read.append(value)
+    return _labels("pair", read, {1.0: "first better", 0.0: "second better", 0.5: "neither"})
+
+
+def _check_pairs(rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
+    for row, place in zip(rows, places, strict=True):
+        outputs = row.get("outputs")
+        if not isinstance(outputs, list | tuple) or len(outputs) != _TWO:
+            raise LabelError(f"{place}: has no pair of outputs, while other rows are pairs; keep them apart")
+
+
+def _pair_number(label: float | None, numbers: set[float]) -> float | None:
+    if label is None:
+        return None
+    if min(numbers) < 0:
+        return 0.5 if label == 0 else float(label < 0)
+    if max(numbers) == _TWO:
+        return {1.0: 1.0, 2.0: 0.0, 0.0: 0.5}.get(label)
+    return label if label in {0.0, 0.5, 1.0} else None
+
+
+def _labels(kind: Kind, read: Sequence[float | str | None], words: Mapping[float, str]) -> Labels:
+    values = tuple(value if isinstance(value, float) else None for value in read)
+    counts = Counter(values)
+    told = ", ".join(f"{counts[value]} {word}" for value, word in words.items())
+    return Labels(kind=kind, values=values, told=told)
+
+
+def _text(label: float | str | None) -> str:
+    return f"{label:g}" if isinstance(label, float) else str(label)

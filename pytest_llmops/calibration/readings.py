@@ -1,0 +1,182 @@
+"""Rows with a score and a label, as arrays, and the ways in which both can be read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.calibration.labels import SIGNS, Kind, LabelError, Labels
+from pytest_llmops.records import Bound
+
+if TYPE_CHECKING:
+    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.protocols import Metric
+
+TIE = 0.5
+_PAIR_LEVELS = (0.0, TIE, 1.0)
+_MOST_LEVELS = 20
+_MOST_CUTS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Readings:
+    """
+    Attributes:
+        score: In the metric's own unit, shape (rows,); `label` alike, in its own.
+        groups: What each row is drawn with.
+        alone: Scores of rows without a label, with `alone_groups`.
+        reach: Lowest and highest score that can be.
+        sign: 1 where a higher score is better, else -1.
+        bound: What passes.
+        on_scale: Whether labels use the metric's own scale, so that a bound says something of both.
+    """
+
+    kind: Kind
+    score: Floats
+    label: Floats
+    groups: tuple[Hashable, ...]
+    alone: Floats
+    alone_groups: tuple[Hashable, ...]
+    reach: tuple[float, float]
+    sign: float
+    bound: Bound
+    on_scale: bool
+
+    @property
+    def oriented(self) -> Floats:
+        """Scores where higher is better."""
+        return self.sign * self.score
+
+    @property
+    def ranked_label(self) -> Floats:
+        """Labels that count up where scores do: ratings of the metric's own scale do already."""
+        return self.label if self.on_scale or self.kind == "pair" else self.sign * self.label
+
+    @property
+    def group_count(self) -> int:
+        return len(set(self.groups))
+
+
+def pair_readings(
+    scores: Sequence[float | None],
+    labels: Labels,
+    metric: Metric,
+    groups: Sequence[Hashable],
+    threshold: float | None,
+) -> Readings:
+    """
+    The rows that have both.
+
+    Args:
+        threshold: Instead of the metric's own bound.
+
+    Raises:
+        LabelError: They are fewer than two.
+    """
+    import numpy as np
+
+    places = range(len(scores))
+    both = [at for at in places if scores[at] is not None and labels.values[at] is not None]
+    alone = [at for at in places if scores[at] is not None and labels.values[at] is None]
+    if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be told
+        raise LabelError(f"{len(both)} of {len(scores)} rows have a label and a score; two are the least")
+    label = np.array([labels.values[at] for at in both], float)
+    side = ">" if metric.higher_is_better else "<"
+    strict = threshold is None and metric.bound.comparison == side
+    return Readings(
+        kind=labels.kind,
+        score=np.array([scores[at] for at in both], float),
+        label=label,
+        groups=tuple(groups[at] for at in both),
+        alone=np.array([scores[at] for at in alone], float),
+        alone_groups=tuple(groups[at] for at in alone),
+        reach=(float(metric.range[0]), float(metric.range[1])),
+        sign=1.0 if metric.higher_is_better else -1.0,
+        bound=Bound(
+            comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
+            threshold=metric.bound.threshold if threshold is None else threshold,
+        ),
+        on_scale=labels.kind == "pair" or (labels.kind == "rating" and _is_on_scale(label, metric.range)),
+    )
+
+
+def holds(values: Any, bound: Bound) -> Any:
+    """Of an array whether each value holds the bound."""
+    return SIGNS[bound.comparison](values, bound.threshold)
+
+
+def read_good(readings: Readings) -> Floats | None:
+    """
+    1 good, 0 bad; of pairs 1 the first is better, 0 the second, NaN neither. A rating of the metric's own
+    scale is good where it holds the bound; of other ratings nobody knows: None.
+    """
+    import numpy as np
+
+    if readings.kind == "good":
+        return readings.label
+    if readings.kind == "pair":
+        return np.where(readings.label == TIE, np.nan, readings.label)
+    return holds(readings.label, readings.bound).astype(float) if readings.on_scale else None
+
+
+def read_halves(readings: Readings, bound: Bound) -> tuple[Codes, Codes]:
+    """Of each row whether its score holds the bound, and whether people say so."""
+    people = readings.label if readings.kind == "good" else holds(readings.label, bound)
+    return holds(readings.score, bound).astype(int), people.astype(int)
+
+
+def list_bounds(readings: Readings) -> list[Bound]:
+    """
+    The bounds on which scores and labels can be compared: the one in question, but for pairs, and where
+    there are few scores those that other checks may ask for.
+    """
+    import numpy as np
+
+    if readings.kind == "rating" and not readings.on_scale:
+        return []
+    low, high = readings.reach
+    distinct = np.unique(readings.score).tolist()
+    others = list(distinct) if len(distinct) <= _MOST_CUTS else []
+    if readings.kind == "pair":
+        others = list(_PAIR_LEVELS)
+    elif high - low <= _MOST_CUTS and low.is_integer() and high.is_integer() and high - low > 1:
+        others += map(float, range(int(low), int(high) + 1))
+    side = ">=" if readings.sign > 0 else "<="
+    end = low if readings.sign > 0 else high  # which every score holds
+    bounds = [readings.bound] if readings.kind != "pair" else []
+    bounds += [Bound(comparison=side, threshold=each) for each in sorted(set(others) - {end})]  # type: ignore[arg-type]
+    return list(dict.fromkeys(bounds))
+
+
+def find_levels(readings: Readings) -> tuple[float, ...]:
+    """The steps of the scale that scores and labels share, lowest first; none where they share none."""
+    import numpy as np
+
+    if readings.kind == "pair":
+        return _PAIR_LEVELS
+    distinct = tuple(np.unique(readings.label).tolist())
+    low, high = readings.reach
+    if not readings.on_scale or len(distinct) > _MOST_LEVELS:
+        return ()
+    if all(level.is_integer() for level in (*distinct, low, high)) and 1 < high - low <= _MOST_LEVELS:
+        return tuple(map(float, range(int(low), int(high) + 1)))
+    return distinct
+
+
+def read_levels(readings: Readings, levels: Sequence[float]) -> tuple[Codes, Codes]:
+    """Score and label of each row as the place of the nearest level; half way it is the lower one."""
+    import numpy as np
+
+    steps = np.array(levels)
+    score, label = (
+        np.abs(values[:, None] - steps).argmin(axis=1) for values in (readings.score, readings.label)
+    )
+    return score, label
+
+
+def _is_on_scale(labels: Floats, reach: tuple[float, float]) -> bool:
+    """Whether ratings use the metric's own scale: all within it, and over at least half of it."""
+    low, high = reach
+    inside = low <= labels.min() and labels.max() <= high
+    return bool(inside and high - low < float("inf") and labels.max() - labels.min() >= (high - low) / 2)

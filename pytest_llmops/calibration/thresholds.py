@@ -1,0 +1,100 @@
+"""Where to cut a score, so that what passes is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_llmops.calibration.resampling import LEVEL
+
+if TYPE_CHECKING:
+    from pytest_llmops.calibration.statistics import Codes, Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorThreshold:
+    """
+    The loosest threshold that keeps a stated error.
+
+    The error is the share of bad rows that pass. Since the strictest threshold is tried first, and the
+    first that cannot be shown to keep the error ends the search, the bound holds for the one chosen.
+
+    Attributes:
+        max_error: As stated.
+        threshold: None where no threshold can be shown to keep it.
+        false_pass: Share of bad rows that pass at the threshold; `upper` is its one-sided bound, or that of
+            the strictest threshold there is, where none was found.
+        passing: Share of the good rows that pass.
+        bad: How many bad rows there are; without a single one that passes it takes about 3 / max_error.
+    """
+
+    max_error: float
+    threshold: float | None
+    false_pass: float
+    upper: float
+    passing: float
+    bad: int
+
+
+def count_right(codes: Codes, good: Floats, weights: Floats) -> Floats:
+    """
+    For a cut at each distinct score, from the lowest: how many rows it reads as people do.
+
+    Args:
+        codes: Of scores where higher is better; a row passes from the cut upwards.
+        good: 1, 0, or NaN for a row that does not count.
+    """
+    import numpy as np
+
+    size = int(codes.max(initial=0)) + 1
+    goods = np.bincount(codes, weights * (good == 1), minlength=size)
+    bads = np.bincount(codes, weights * (good == 0), minlength=size)
+    right: Floats = goods.sum() - (np.cumsum(goods) - goods) + (np.cumsum(bads) - bads)
+    return right
+
+
+def find_error_threshold(
+    oriented: Floats, good: Floats, max_error: float, level: float = LEVEL
+) -> ErrorThreshold | None:
+    """
+    None where no row is bad.
+
+    Args:
+        oriented: Scores where higher is better, shape (rows,); the threshold is in this unit.
+
+    Source: Clopper and Pearson (1934) for the bound; the search is a fixed-sequence test.
+    """
+    import numpy as np
+
+    bad, fine = np.sort(oriented[good == 0]), np.sort(oriented[good == 1])
+    if not len(bad):
+        return None
+    found: float | None = None
+    cuts = np.unique(oriented)[::-1]
+    for cut in cuts:
+        if bound_rate(_above(bad, cut), len(bad), level) > max_error:
+            break
+        found = float(cut)
+    at = float(cuts[0]) if found is None else found
+    passed = _above(bad, at)
+    return ErrorThreshold(
+        max_error=max_error,
+        threshold=found,
+        false_pass=passed / len(bad),
+        upper=bound_rate(passed, len(bad), level),
+        passing=_above(fine, at) / len(fine) if len(fine) else 0.0,
+        bad=len(bad),
+    )
+
+
+def bound_rate(count: int, of: int, level: float = LEVEL) -> float:
+    """The one-sided upper bound of a share, by Clopper and Pearson."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(count + 1, of - count, level)) if count < of else 1.0
+
+
+def _above(ascending: Floats, cut: float) -> int:
+    import numpy as np
+
+    return len(ascending) - int(np.searchsorted(ascending, cut, side="left"))

@@ -1,0 +1,215 @@
+"""
+`llmops calibrate METRIC FILE.jsonl --label FIELD`: how far a metric agrees with people.
+
+Exit 3 when some row could not be scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.cli.score import add_metric_options, open_metric, read_input, rows_of, tell_unscored
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from pytest_llmops.calibration.labels import Labels
+    from pytest_llmops.protocols import Metric
+    from pytest_llmops.records import Failure, Score
+    from pytest_llmops.reports.agreement import Report
+    from pytest_llmops.runner.rows import Row
+    from pytest_llmops.settings import Settings
+
+    Results = list[list[Score | Failure]]
+
+_UNSCORED = 3
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser("calibrate", help="how far does a metric agree with people's labels?")
+    parser.add_argument("metric", metavar="METRIC")
+    parser.add_argument(
+        "file", metavar="FILE.jsonl", help="rows as for llmops score, with labels; - reads stdin"
+    )
+    parser.add_argument(
+        "--label", metavar="FIELD", required=True, help="what people said; a.b for b within a"
+    )
+    parser.add_argument(
+        "--positive", metavar="NAMES", help="labels that mean good: Yes,Mostly; or '>= 4' for numbers"
+    )
+    parser.add_argument("--threshold", metavar="X", help="what passes; default: the metric's own bound")
+    parser.add_argument(
+        "--max-error", metavar="X", help="find the threshold that lets through at most this share of bad rows"
+    )
+    parser.add_argument(
+        "--group", metavar="FIELD", help="document or question: rows of one are drawn together"
+    )
+    parser.add_argument("--scores", metavar="FILE", help="what llmops score wrote, instead of scoring")
+    parser.add_argument("--repeats", metavar="N", help="ask a judge N times, to see how often it turns")
+    parser.add_argument("--save", action="store_true", help="keep the agreement, for checks with min_kappa")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    parser.add_argument("--out", metavar="FILE", help="write the report here; default: to the terminal")
+    add_metric_options(parser)
+    parser.set_defaults(do=_calibrate)
+
+
+def _calibrate(given: argparse.Namespace) -> int:
+    from pytest_llmops.calibration.labels import LabelError, find_field, read_labels
+    from pytest_llmops.reports.agreement import agreement_json, agreement_markdown, render_agreement
+    from pytest_llmops.runner.rows import check_rows
+    from pytest_llmops.whole_file import write_whole
+
+    threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
+    metric, settings = open_metric(given)
+    data = read_input(given.file)
+    rows = rows_of(data, given.file)
+    check_rows(rows)
+    fields = [row.fields for row in rows]
+    labels = read_labels(fields, [row.place for row in rows], given.label, positive=given.positive)
+    groups = _groups(find_field(fields, given.group)) if given.group else None
+    problems: list[str] = []
+    results = _results(given, metric, rows, settings, problems)
+    try:
+        report = _report(given, metric, rows, labels, results, groups, (threshold, max_error))
+    except LabelError as error:  # too few rows are left, which those without a score explain
+        tell_unscored(rows, [found[0] for found in results], [*problems, str(error)])
+        return _UNSCORED
+    if given.save:
+        _save(report, settings, sha256(data).hexdigest())
+    text = (
+        json.dumps(agreement_json(report), indent=2, allow_nan=False)
+        if given.format == "json"
+        else "\n".join((agreement_markdown if given.format == "markdown" else render_agreement)(report))
+    )
+    if given.out:
+        write_whole(Path(given.out), f"{text}\n".encode())
+    else:
+        print(text)  # noqa: T201 - a command talks to its user
+    tell_unscored(rows, [found[0] for found in results], problems)
+    return _UNSCORED if report.unscored else 0
+
+
+def _groups(found: Sequence[Any]) -> list[Hashable]:
+    """What rows are drawn together; a row without a group is one of its own."""
+    return [("row", at) if group is None else json.dumps(group) for at, group in enumerate(found)]
+
+
+def _results(
+    given: argparse.Namespace, metric: Metric, rows: Sequence[Row], settings: Settings, problems: list[str]
+) -> Results:
+    """Of each row its result, and those of further repeats."""
+    from pytest_llmops.cli.counts import read_count
+    from pytest_llmops.runner.rows import score_rows, stem_of
+
+    if given.scores:
+        from pytest_llmops.runner.stored_scores import read_scores
+
+        return read_scores(rows_of(read_input(given.scores), given.scores), rows, metric.name, given.scores)
+    repeats = 1 if given.repeats is None else read_count("--repeats", given.repeats)
+    found = score_rows(metric, rows, stem_of(given.file), settings, repeats=repeats, problems=problems)
+    return [found[at :: len(rows)] for at in range(len(rows))]
+
+
+def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
+    given: argparse.Namespace,
+    metric: Metric,
+    rows: Sequence[Row],
+    labels: Labels,
+    results: Results,
+    groups: Sequence[Hashable] | None,
+    limits: tuple[float | None, float | None],
+) -> Report:
+    from pytest_llmops.calibration.agreement import measure_agreement
+    from pytest_llmops.calibration.bias import find_bias
+    from pytest_llmops.calibration.pairs import families_of, read_verdicts
+    from pytest_llmops.records import Failure, Score
+    from pytest_llmops.reports.agreement import Report
+    from pytest_llmops.runner.golden_run import hide
+
+    scores = [[each for each in found if isinstance(each, Score)] for found in results]
+    firsts = [found[0] for found in results]
+    values = [first.value if isinstance(first, Score) else None for first in firsts]
+    agreement = measure_agreement(
+        values, labels, metric, groups=groups, threshold=limits[0], max_error=limits[1]
+    )
+    made = [each for found in scores for each in found]
+    signatures = tuple(sorted({each.signature for each in made}))
+    families = families_of(made)
+    bias = None
+    if labels.kind == "pair":
+        asked = [
+            found if isinstance(first, Score) else [] for first, found in zip(firsts, scores, strict=True)
+        ]
+        verdicts = read_verdicts([row.fields for row in rows], asked, labels.values, families)
+        bias = find_bias(verdicts, family=", ".join(families) or None)
+    notes = (
+        ("the scores were made in more ways than one; see their signatures",) if len(signatures) > 1 else ()
+    )
+    return Report(
+        metric=metric.name,
+        signatures=signatures,
+        label=given.label,
+        labels=labels,
+        agreement=agreement,
+        bias=bias,
+        unlabelled=sum(value is None for value in labels.values),
+        unscored=tuple(
+            (row.id, hide(first.error))
+            for row, first in zip(rows, firsts, strict=True)
+            if isinstance(first, Failure)
+        ),
+        families=families,
+        notes=notes,
+    )
+
+
+def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
+    from pytest_llmops.calibration.record import CalibrationRecordError, calibration_of, save_calibration
+
+    if len(report.signatures) != 1 or not report.signatures[0]:
+        ways = "no signature" if len(report.signatures) < 2 else f"{len(report.signatures)} signatures"  # noqa: PLR2004
+        raise CalibrationRecordError(
+            f"nothing was saved: the scores have {ways}, and an agreement is kept of scores made in one way"
+        )
+    path = settings.path(settings.calibration)
+    calibration = calibration_of(
+        report.agreement,
+        metric=report.metric,
+        label=report.label,
+        unscored=len(report.unscored),
+        labels_sha256=labels_sha256,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    save_calibration(path, report.signatures[0], calibration)
+    print(f"saved in {path}: {report.signatures[0]}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+
+
+def _number(flag: str, typed: str | None) -> float | None:
+    from math import isfinite
+
+    from pytest_llmops.errors import SettingsError
+
+    if typed is None:
+        return None
+    try:
+        number = float(typed)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise SettingsError(f"{flag} takes a number, not {typed!r}")
+    return number
+
+
+def _share(flag: str, typed: str | None) -> float | None:
+    from pytest_llmops.errors import SettingsError
+
+    number = _number(flag, typed)
+    if number is not None and not 0 < number < 1:
+        raise SettingsError(f"{flag} takes a share between 0 and 1, such as 0.05, not {typed!r}")
+    return number

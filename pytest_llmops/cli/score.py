@@ -1,0 +1,169 @@
+"""`llmops score METRIC FILE.jsonl`: a score a line. Exit 3 when some row could not be scored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_llmops.protocols import Metric
+    from pytest_llmops.records import Failure, Score
+    from pytest_llmops.runner.rows import Row
+    from pytest_llmops.settings import Settings
+
+_UNSCORED = 3
+_TOLD = 3
+
+
+def add_verb(verbs: Any) -> None:
+    parser = verbs.add_parser("score", help="score the rows of a JSONL file, without an app")
+    parser.add_argument("metric", metavar="METRIC")
+    parser.add_argument(
+        "file", metavar="FILE.jsonl", help="id, input, output, reference, contexts …; - reads stdin"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
+    add_metric_options(parser)
+    parser.set_defaults(do=_score)
+
+
+def add_metric_options(parser: argparse.ArgumentParser) -> None:
+    """What chooses the metric and how its model calls are made."""
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="an option of the metric, as a check would have it; may be repeated",
+    )
+    parser.add_argument("--judge", metavar="MODEL", help="the chat model that judges")
+    parser.add_argument("--record", metavar="MODE", help="model calls: none, once, new (default) or all")
+
+
+def open_metric(given: argparse.Namespace) -> tuple[Metric, Settings]:
+    """
+    The metric that the command line names, and the settings.
+
+    Raises:
+        LLMOpsError: There is none, or an option cannot be.
+    """
+    from pytest_llmops.runner.rows import make_metric
+    from pytest_llmops.settings import find_root, load_settings
+
+    settings = load_settings(find_root(Path.cwd()), ("command line", {"record": given.record}))
+    options = read_options(given.option)
+    if given.judge is not None:
+        named = options.get("judge", settings.judge)
+        options["judge"] = {**(named if isinstance(named, dict) else {}), "model": given.judge}
+    return make_metric(given.metric, options, settings), settings
+
+
+def read_options(typed: Sequence[str]) -> dict[str, Any]:
+    """`k=5`, `rubric=support`: a value is JSON, and text where it is none."""
+    from pytest_llmops.errors import MetricOptionError
+
+    options: dict[str, Any] = {}
+    for each in typed:
+        name, sign, value = each.partition("=")
+        if not sign or not name:
+            raise MetricOptionError(f"--option takes NAME=JSON, such as k=5, not {each!r}")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def read_input(path: str) -> bytes:
+    """
+    The bytes of a file, or of the standard input for `-`.
+
+    Raises:
+        RowError: It cannot be read.
+    """
+    from pytest_llmops.errors import hint
+    from pytest_llmops.runner.rows import RowError
+
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        near = hint(Path(path).name, [each.name for each in Path(path).parent.glob("*.jsonl")])
+        raise RowError([f"{path}: there is no such file.{near}"]) from None
+
+
+def rows_of(data: bytes, path: str) -> list[Row]:
+    """
+    Raises:
+        RowError: The bytes are no rows.
+    """
+    from pytest_llmops.runner.rows import RowError, read_rows
+
+    shown = "standard input" if path == "-" else path
+    try:
+        return read_rows(data.decode("utf-8-sig"), shown)
+    except UnicodeDecodeError as error:
+        raise RowError([f"{shown}: byte {error.start} is no UTF-8"]) from None
+
+
+def _score(given: argparse.Namespace) -> int:
+    from pytest_llmops.records import Score
+    from pytest_llmops.reports.json_file import dump_json
+    from pytest_llmops.runner.rows import score_rows, stem_of
+    from pytest_llmops.whole_file import write_whole
+
+    metric, settings = open_metric(given)
+    rows = rows_of(read_input(given.file), given.file)
+    problems: list[str] = []
+    results = score_rows(metric, rows, stem_of(given.file), settings, problems=problems)
+    lines = [dump_json(_line(row, result, metric.name)) for row, result in zip(rows, results, strict=True)]
+    text = "".join(f"{line}\n" for line in lines)
+    if given.out:
+        write_whole(Path(given.out), text.encode())
+    else:
+        print(text, end="")  # noqa: T201 - a command talks to its user
+    values = [result.value for result in results if isinstance(result, Score)]
+    told = [f"{len(values)} of {len(rows)} rows scored by {metric.name}"]
+    if values:
+        told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
+    print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
+    tell_unscored(rows, results, problems)
+    return 0 if len(values) == len(rows) else _UNSCORED
+
+
+def tell_unscored(
+    rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
+) -> None:
+    """The first rows without a score and why, and what could not be kept, on the error stream."""
+    from pytest_llmops.printable import printable
+    from pytest_llmops.records import Failure
+    from pytest_llmops.runner.golden_run import hide
+
+    broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
+    for row, failure in broken[:_TOLD]:
+        print(f"{row.place}: not scored: {printable(hide(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
+    if len(broken) > _TOLD:
+        print(f"and {len(broken) - _TOLD} more rows that were not scored", file=sys.stderr)  # noqa: T201 - as above
+    for problem in problems:
+        print(printable(problem), file=sys.stderr)  # noqa: T201 - as above
+
+
+def _line(row: Row, result: Score | Failure, metric: str) -> dict[str, Any]:
+    from pytest_llmops.records import Failure
+    from pytest_llmops.runner.golden_run import hide
+
+    if isinstance(result, Failure):
+        return {"id": row.id, "metric": metric, "error": hide(result.error)}
+    return {
+        "id": row.id,
+        "metric": metric,
+        "value": result.value,
+        "reason": result.reason,
+        "evidence": list(result.evidence),
+        "signature": result.signature,
+    }

@@ -1,0 +1,1 @@
+"""Models that judge answers: prompts, one client, strict parsing, panels."""

@@ -1,0 +1,256 @@
+"""
+Requests for chat completions: one `openai` client an endpoint, retries and time limits of our own.
+
+What an endpoint owes (it is busy, broke, cut the line, sent what is no JSON) is asked for again, after the
+pause that it names or one that doubles. What it refuses is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
+
+from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
+from pytest_llmops.judges.asking.failures import JudgeError, RefusedError
+from pytest_llmops.judges.asking.loop import at_close
+from pytest_llmops.judges.model import JudgeModel
+from pytest_llmops.printable import printable
+from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.redaction import mask_keys
+
+if TYPE_CHECKING:
+    import openai
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+"""Of our own pauses, and of those that an endpoint asks for."""
+
+_TOLD = 200
+_OWED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    What one completion said.
+
+    Attributes:
+        arguments: Of each tool that it calls, as text.
+        finish: Why it ended, `stop`, `length`, `content_filter` …
+        model: The one that says it answered; `fingerprint` is the provider's mark of weights and settings.
+        tokens: Of `text`, each with `token`, `logprob` and `top_logprobs`, where the endpoint gave them.
+    """
+
+    text: str = ""
+    arguments: tuple[str, ...] = ()
+    refusal: str = ""
+    finish: str = ""
+    model: str = ""
+    fingerprint: str | None = None
+    tokens: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    client: openai.AsyncOpenAI
+    key: str
+    slots: asyncio.Semaphore
+
+
+class _OwedError(Exception):
+    """An attempt brought nothing; another may. `after_s` is the pause that the endpoint asks for."""
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+_endpoints: dict[tuple[str, str, int], _Endpoint] = {}
+"""By address, variable of the key and limit of concurrency; used on the loop's thread only."""
+
+
+def require_client() -> None:
+    """
+    Import the client, which takes a second that no time limit should pay for.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import openai  # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingExtraError("a judge", "judge") from None
+
+
+async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
+    """
+    One completion of `judge.model`, however many attempts it takes.
+
+    Raises:
+        JudgeError: No answer came; `RefusedError` where the request itself was refused.
+        CassetteError: It is not recorded and may not be made.
+    """
+    endpoint = _endpoint(judge)
+    attempts = AsyncRetrying(
+        stop=stop_after_attempt(judge.attempts),
+        retry=retry_if_exception_type(_OwedError),
+        wait=_pause,
+        reraise=True,
+    )
+    try:
+        async for attempt in attempts:
+            with attempt:
+                async with endpoint.slots:
+                    return await _attempt(endpoint, judge, request)
+    except _OwedError as error:
+        times = f"after {judge.attempts} attempts" if judge.attempts > 1 else "at the only attempt"
+        raise JudgeError(f"no answer of {judge.model} {times}: {error}") from None
+    raise AssertionError  # the loop above returns or raises
+
+
+def _endpoint(judge: JudgeModel) -> _Endpoint:
+    import openai
+
+    place = (judge.url, judge.api_key_env, judge.concurrency)
+    if place not in _endpoints:
+        key = os.environ.get(judge.api_key_env, "").strip()
+        is_far = not is_loopback(urlsplit(judge.url).hostname or "")
+
+        async def require_key(_request: object) -> None:
+            """Called once a request really goes out, for a recorded answer needs no key."""
+            if is_far and not key:
+                raise JudgeError(
+                    f"the endpoint of {judge.model} needs a key: set the environment variable "
+                    f"{judge.api_key_env}, or name another one as api_key_env"
+                )
+
+        client = openai.AsyncOpenAI(
+            base_url=judge.url,
+            api_key=key or "none",
+            max_retries=0,
+            timeout=None,  # each attempt has a limit that covers all of it
+            # A redirect would take the text to an endpoint that nobody named.
+            http_client=openai.DefaultAsyncHttpxClient(
+                follow_redirects=False, timeout=None, event_hooks={"request": [require_key]}
+            ),
+        )
+        _endpoints[place] = _Endpoint(client, key, asyncio.Semaphore(judge.concurrency))
+    return _endpoints[place]
+
+
+async def _close() -> None:
+    for endpoint in _endpoints.values():
+        await endpoint.client.close()
+    _endpoints.clear()
+
+
+at_close(_close)
+
+
+async def _attempt(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
+    import openai
+
+    create: Any = endpoint.client.chat.completions.with_raw_response.create
+    try:
+        async with asyncio.timeout(judge.timeout_s):
+            raw = await create(model=judge.model, **request)
+    except (CassetteError, JudgeError):
+        raise
+    except openai.APIStatusError as error:
+        raise _of_status(error, endpoint.key) from None
+    except TimeoutError:
+        raise _OwedError(f"none came within {judge.timeout_s:g} s") from None
+    except openai.APIConnectionError as error:
+        raise _OwedError(
+            f"the line broke: {_told(describe_error(error.__cause__ or error), endpoint.key)}"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - whatever breaks in the client, there is no verdict
+        raise JudgeError(
+            f"{judge.model} cannot be asked: {_told(describe_error(error), endpoint.key)}"
+        ) from None
+    try:
+        return _read(json.loads(raw.content))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        shown = _told(raw.content.decode("utf-8", "replace"), endpoint.key)
+        raise _OwedError(f"the endpoint sent what is no chat completion: {shown}") from None
+
+
+def _read(body: Any) -> Reply:
+    """Raises what reading something of another shape raises."""
+    choice = body["choices"][0]
+    message = choice["message"]
+    tools = message.get("tool_calls") or ()
+    logprobs = choice.get("logprobs") or {}
+    return Reply(
+        text=str(message.get("content") or ""),
+        arguments=tuple(str(tool["function"]["arguments"]) for tool in tools),
+        refusal=str(message.get("refusal") or ""),
+        finish=str(choice.get("finish_reason") or ""),
+        model=str(body.get("model") or ""),
+        fingerprint=body.get("system_fingerprint"),
+        tokens=tuple(each for each in logprobs.get("content") or () if isinstance(each.get("token"), str)),
+    )
+
+
+def _of_status(error: openai.APIStatusError, key: str) -> Exception:
+    body = error.body if isinstance(error.body, Mapping) else {}
+    said = str(body.get("message") or error.message)
+    if body.get("type") == "cassette_error":  # how the recorder speaks to clients of the `httpx` days
+        return CassetteError(said)
+    message = _told(said, key)
+    if error.status_code in _REFUSALS:
+        parameter = body.get("param")
+        return RefusedError(error.status_code, message, parameter if isinstance(parameter, str) else "")
+    is_owed = error.status_code in _OWED or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_owed and error.code != "insufficient_quota":
+        said = f"status {error.status_code}, {message}"
+        return _OwedError(said, _retry_after_s(error.response.headers.get("retry-after")))
+    return JudgeError(f"the endpoint answered with status {error.status_code}: {message}")
+
+
+def _retry_after_s(written: str | None) -> float | None:
+    """Seconds, or a date (RFC 9110, 10.2.3); None where there is nothing that can be waited for."""
+    if not written:
+        return None
+    try:
+        seconds = float(written)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(written)
+        except ValueError:
+            return None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, _OwedError) and error.after_s is not None:
+        return min(error.after_s, LONGEST_PAUSE_S)
+    doubling = wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
+    return doubling(state) + wait_random(0, FIRST_PAUSE_S / 2)(state)
+
+
+def _told(text: str, key: str) -> str:
+    """What an endpoint or a library said, as it may be shown: on one line, short, and without the key."""
+    return printable(mask_keys(text.replace(key, "<API_KEY>") if key else text), _TOLD)

@@ -1,0 +1,75 @@
+"""One event loop on one thread, for all calls of judges in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_WIND_DOWN_S = 2.0
+
+_lock = threading.Lock()
+_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_closers: list[Callable[[], Awaitable[None]]] = []
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do it on the loop's thread, in a copy of the caller's context, and wait for it."""
+    future = _submit(work)
+    try:
+        return future.result()
+    except BaseException:  # an interrupt of whoever waits ends the work too
+        future.cancel()
+        raise
+
+
+def at_close(closer: Callable[[], Awaitable[None]]) -> None:
+    """Have something awaited on the loop before it ends; for what modules keep there."""
+    _closers.append(closer)
+
+
+def close() -> None:
+    """
+    Cancel what runs, close all connections and end the thread; a later `run` starts anew.
+
+    Whoever waits in `run` gets a CancelledError.
+    """
+    with _lock:
+        running, _running[:] = _running[:], []
+    for loop, thread in running:
+        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
+        thread.join(2 * _WIND_DOWN_S)
+
+
+def _submit(work: Coroutine[Any, Any, Result]) -> Future[Result]:
+    with _lock:
+        if not _running:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
+            thread.start()
+            _running.append((loop, thread))
+            atexit.register(close)
+        return asyncio.run_coroutine_threadsafe(work, _running[0][0])
+
+
+async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
+    await asyncio.gather(*(closer() for closer in _closers), return_exceptions=True)
+    loop.call_soon(loop.stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

@@ -1,0 +1,184 @@
+"""`faithfulness`: is what the answer says in its contexts, claim by claim?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.judges.model import JudgeModel, read_judge
+from pytest_llmops.judges.support import Support, judge_support, support_identity
+from pytest_llmops.metrics.faithfulness.claims import (
+    Claim,
+    Rated,
+    Span,
+    rate_claims,
+    split_claims,
+    split_contexts,
+)
+from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
+from pytest_llmops.metrics.faithfulness.model import load_model
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.words import fold, quote
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from pytest_llmops.protocols import Need
+
+EMBEDDED = "embedded"
+JUDGE = "judge"
+_FULL = 0.995  # what is shown as 1.00
+_BEGINNING = 60  # characters of a quotation that are looked for; it may run over several sentences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faithfulness:
+    """
+    How far the contexts support the answer: the middle between the mean of its claims and the worst one.
+
+    Attributes:
+        by: `embedded`, the small model of this package; `judge`, a chat model; else a folder or hub name
+            of a CrossEncoder, one that rates pairs or an entailment (NLI) model.
+        judge: The chat model, where it judges.
+    """
+
+    by: str = EMBEDDED
+    judge: JudgeModel | None = None
+
+    name: ClassVar[str] = "faithfulness"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"passages"})
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.by, str) or not self.by.strip():
+            raise MetricOptionError(
+                f"faithfulness: by is {EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder, "
+                f"not {self.by!r}"
+            )
+        asked: Any = self.judge
+        object.__setattr__(self, "judge", read_judge(asked, self.name) if self.by == JUDGE else None)
+
+    @property
+    def waits(self) -> bool:
+        return self.by == JUDGE
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        results: dict[int, Score | Failure] = {
+            at: failure for at, sample in enumerate(batch) if (failure := _find_unfit(self, sample))
+        }
+        fit = [at for at in range(len(batch)) if at not in results]
+        signature = f"faithfulness|v{self.version}|{self._identity()}"
+        rated = self._rate([batch[at] for at in fit]) if fit else []
+        for at, found in zip(fit, rated, strict=True):
+            results[at] = found if isinstance(found, Failure) else _sum_up(batch[at], found, signature)
+        return [results[at] for at in range(len(batch))]
+
+    def _identity(self) -> str:
+        if self.judge is not None:
+            return support_identity(self.judge)
+        if self.by == EMBEDDED:
+            from pytest_llmops.models.encoders import load_embedded
+
+            return f"{load_model().identity}|{load_embedded().identity}"
+        return identify_entailment(self.by)
+
+    def _rate(self, samples: Sequence[Sample]) -> Sequence[Rated | Failure]:
+        claims = [split_claims(sample.output.text) for sample in samples]
+        contexts = [split_contexts(sample.output.passages or ()) for sample in samples]
+        if self.judge is not None:
+            return [
+                verdicts if isinstance(verdicts, Failure) else _judged(own, verdicts, spans)
+                for own, verdicts, spans in zip(
+                    claims, judge_support(self.judge, samples, claims), contexts, strict=True
+                )
+            ]
+        rated = (
+            rate_claims(claims, contexts)
+            if self.by == EMBEDDED
+            else rate_entailment(self.by, claims, contexts)
+        )
+        return [
+            given or Rated.of([Claim(text=text, score=0.0, label="absent") for text in own])
+            for own, given in zip(claims, rated, strict=True)
+        ]
+
+
+def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
+    """Why nothing can be said of a sample; None where something can."""
+    if missing := find_missing(metric, sample):
+        return missing
+    passages = sample.output.passages or ()
+    if passages and not any(passage.text.strip() for passage in passages):
+        error = "the passages have ids and no text; return Passage(id=…, text=…), or trace the texts"
+    elif not split_claims(sample.output.text):
+        error = "the output says nothing, so there is no claim to check"
+    else:
+        return None
+    return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def _judged(claims: Sequence[str], verdicts: Sequence[Support], spans: Sequence[Span]) -> Rated:
+    """A judge's verdicts as claims, each with the sentence that its quotation stands in."""
+    return Rated.of(
+        [
+            Claim(
+                text=text,
+                score=float(verdict.label == "supported"),
+                label=verdict.label,
+                support=_find_quoted(verdict.evidence, spans),
+                reason=verdict.reason,
+            )
+            for text, verdict in zip(claims, verdicts, strict=True)
+        ]
+    )
+
+
+def _find_quoted(quotation: str, spans: Sequence[Span]) -> Span | None:
+    """The sentence that holds most of the quotation's beginning."""
+    wanted = fold(quotation)
+    if not wanted:
+        return None
+    return next((span for span in spans if wanted[:_BEGINNING] in fold(span.sentence.text)), None)
+
+
+def _sum_up(sample: Sample, rated: Rated, signature: str) -> Score:
+    worst_first = sorted(rated.claims, key=lambda claim: claim.score)
+    return Score(
+        metric=Faithfulness.name,
+        value=rated.value,
+        repeat=sample.output.repeat,
+        reason="" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims)),
+        evidence=({"claims": [_show(claim) for claim in worst_first]},),
+        signature=signature,
+    )
+
+
+def _explain(worst: Claim, count: int) -> str:
+    which = "the claim" if count == 1 else f"of {count} claims the least supported"
+    told = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
+    nearest = (
+        f"; nearest: {quote([worst.support.sentence.text])}" if worst.support else "; no context says it"
+    )
+    return f"{told}{nearest}"
+
+
+def _show(claim: Claim) -> dict[str, Any]:
+    span = claim.support
+    shown = {
+        "passage": span.id or span.passage,
+        "start": span.sentence.start,
+        "end": span.sentence.end,
+        "text": span.sentence.text,
+    } if span else None  # fmt: skip
+    told = {"reason": claim.reason} if claim.reason else {}
+    return {
+        "claim": claim.text,
+        "score": round(claim.score, 4),
+        "label": claim.label,
+        "support": shown,
+        **told,
+    }

@@ -1,0 +1,159 @@
+"""`pairwise`: a chat model says which of two answers is better, asked in both orders."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from pytest_llmops.judges.asking import Answer, ask, ask_yes
+from pytest_llmops.judges.evidence import tell_judge
+from pytest_llmops.judges.model import JudgeModel
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
+from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.records import Bound, Sample
+
+WIN, TIE, LOSS = 1.0, 0.5, 0.0
+
+_VERDICTS: Mapping[str, float] = MappingProxyType({"first": WIN, "second": LOSS, "neither": TIE})
+_FORM = '{"reason": "…", "evidence": "…", "better": "first" or "second" or "neither"}'
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "reason": {"type": "string"},
+        "evidence": {"type": "string"},
+        "better": {"type": "string", "enum": list(_VERDICTS)},
+    },
+    "required": ["reason", "evidence", "better"],
+    "additionalProperties": False,
+}
+_YES_NO = "Is this a correct and helpful answer to the question?"
+_NEAR = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairwise(JudgedMetric):
+    """
+    1 the output is better than its rival, 0.5 neither, 0 the rival is better.
+
+    The rival is `Sample.rival`, else the reference. Verdicts that differ between the two orders are a tie.
+    A judge that is asked yes or no sees one answer at a time, so that there is no order to depend on.
+    """
+
+    name: ClassVar[str] = "pairwise"
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=TIE)
+
+    @property
+    def asked(self) -> str:
+        prompts = dict.fromkeys("yes-no" if each.yes_no else "pairwise" for each in self.judges)
+        return ",".join(load_prompt(each).identity for each in prompts)
+
+    def find_problem(self, sample: Sample) -> str:
+        if _rival(sample) is None:
+            return "there is no other answer to compare with; add `reference:` to the case"
+        return ""
+
+    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+        output, rival = sample.output.text, _rival(sample) or ""
+        if output == rival:
+            same = "both answers are the same text"
+            return _opinion([TIE, TIE], same, {**tell_judge(judge), "form": "none"}, sample)
+        if judge.yes_no:
+            return await self._ask_yes(judge, sample)
+        given, swapped = await asyncio.gather(
+            self._ask_once(judge, sample, output, rival), self._ask_once(judge, sample, rival, output)
+        )
+        orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
+        told: dict[str, Any] = {
+            **tell_judge(judge, given),
+            "repaired": given.repaired or swapped.repaired,
+            "verdicts": [
+                {name: kept(each.values[name]) for name in ("better", "reason", "evidence")}
+                for each in (given, swapped)
+            ],
+        }
+        if orders[0] == orders[1]:
+            reason = str(told["verdicts"][0]["reason"])
+        else:
+            reason = f"the verdict depends on the order: {_name(orders[0])} first, {_name(orders[1])} swapped"
+        return _opinion(orders, reason, told, sample)
+
+    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
+        orders = [count_votes([each.evidence["orders"][at] for each in opinions], self.vote) for at in (0, 1)]
+        return {"orders": orders, "lengths": opinions[0].evidence["lengths"]}
+
+    async def _ask_once(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
+        # The reference is no help where it is itself one of the two.
+        reference = sample.reference if sample.rival is not None else None
+        data = fence({
+            "question": sample.input,
+            "reference": reference,
+            "passages": passages_of(sample),
+            "first answer": first,
+            "second answer": second,
+        })  # fmt: skip
+        return await ask(judge, load_prompt("pairwise").render(**data, form=_FORM), _SCHEMA)
+
+    async def _ask_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
+        prompt = load_prompt("yes-no")
+        chances = await asyncio.gather(
+            *(
+                ask_yes(
+                    judge,
+                    prompt.render(**fence({"question": sample.input, "answer": text}), question=_YES_NO),
+                )
+                for text in (sample.output.text, _rival(sample))
+            )
+        )
+        difference = chances[0] - chances[1]
+        value = TIE if abs(difference) < _NEAR else WIN if difference > 0 else LOSS
+        reason = (
+            f"yes to {_YES_NO!r} has probabilities of {chances[0]:.2f} and, for its rival, {chances[1]:.2f}"
+        )
+        return _opinion([value, value], reason, {**tell_judge(judge), "chances": chances}, sample)
+
+
+def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:
+    """
+    The share of comparisons won, a tie as half of one, and the interval in which it lies.
+
+    Args:
+        values: 1, 0.5 or 0 each, of `pairwise`; independent ones.
+        level: Coverage, between 0 and 1.
+
+    Returns:
+        Rate, low and high, each 0 to 1.
+
+    Raises:
+        ValueError: There are none.
+
+    Source: Wilson (1927). It holds its level for few comparisons and for rates near 0 and 1, where the
+    interval of the normal distribution does not. With ties it is too wide rather than too narrow: values of
+    mean p that lie in 0 to 1 vary at most by p (1 - p), as those without a tie do.
+    """
+    if not values:
+        raise ValueError("a win rate needs a comparison")
+    n, rate = len(values), statistics.fmean(values)
+    z = statistics.NormalDist().inv_cdf((1 + level) / 2)
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return rate, max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _opinion(orders: list[float], reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:
+    value = orders[0] if orders[0] == orders[1] else TIE
+    evidence = {**told, "orders": orders, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
+    return Opinion(value=value, reason="" if value == WIN else reason, evidence=evidence)
+
+
+def _rival(sample: Sample) -> str | None:
+    return sample.reference if sample.rival is None else sample.rival
+
+
+def _name(value: float) -> str:
+    return {WIN: "better", TIE: "neither", LOSS: "worse"}[value]

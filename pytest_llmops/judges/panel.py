@@ -1,0 +1,260 @@
+"""
+One judge or several: each sample is put to all of them at once, and their opinions become one score.
+
+A judge that gives none breaks the score, unless the quorum says how many are enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
+from pytest_llmops.judges.asking import JudgeError, close, run
+from pytest_llmops.judges.asking.answers import VERSION
+from pytest_llmops.judges.asking.client import require_client
+from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.printable import printable
+from pytest_llmops.protocols import Need
+from pytest_llmops.recorder import recording_of
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Vote = Literal["mean", "median", "majority"]
+
+_AT_ONCE = 64
+_DIGITS = 4
+_TOLD = 240
+_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """
+    What one judge says of one sample.
+
+    Attributes:
+        reason: Why the value is not better; empty where it is the best.
+        evidence: What its verdict was, as JSON values.
+    """
+
+    value: float
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedMetric:
+    """
+    What the metrics have in common that ask a chat model.
+
+    Attributes:
+        judge: As `read_judge` takes it.
+        panel: Several judges instead of one: names of models at the judge's endpoint, or judges in full.
+        vote: How their values become one. `majority` is the value of more than half of them; where there
+            is none, the median.
+        quorum: How many of the panel must have answered; all, where it is not given.
+    """
+
+    judge: Any = None
+    panel: Any = ()
+    vote: Vote = "mean"
+    quorum: int | None = None
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound]
+    waits: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        members = (self.panel,) if isinstance(self.panel, str | Mapping) else tuple(self.panel)
+        judge = None
+        if self.judge or not members:
+            judge = read_judge(self.judge, self.name)
+        object.__setattr__(self, "panel", tuple(_member(each, judge, self.name) for each in members))
+        object.__setattr__(self, "judge", None if members else judge)
+        if len(set(self.panel)) < len(self.panel):
+            raise MetricOptionError(
+                f"{self.name}: a judge is twice on the panel; its vote would count double"
+            )
+        if self.vote not in get_args(Vote):
+            near = hint(str(self.vote), get_args(Vote))
+            raise MetricOptionError(
+                f"{self.name}: vote is one of {', '.join(get_args(Vote))}, not {self.vote!r}.{near}"
+            )
+        if self.quorum is not None and not (type(self.quorum) is int and 1 <= self.quorum <= len(self.panel)):
+            raise MetricOptionError(
+                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(self.panel)}, "
+                f"not {self.quorum!r}"
+            )
+
+    @property
+    def judges(self) -> tuple[JudgeModel, ...]:
+        """All that are asked."""
+        return self.panel or (self.judge,)
+
+    @property
+    @abstractmethod
+    def asked(self) -> str:
+        """Prompts, rubric and options, for the signature."""
+
+    @abstractmethod
+    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+        """
+        What one judge says; of the embedded one `judge.base_url` is where it runs.
+
+        Raises:
+            JudgeError: It gave no verdict.
+            CassetteError: It is not recorded and may not be asked.
+        """
+
+    @property
+    def signature(self) -> str:
+        """Everything that moves a score: an unlike one is not compared."""
+        judges = ",".join(each.identity for each in self.judges)
+        vote = f"|{self.vote}" + (f" of {self.quorum}" if self.quorum else "") if self.panel else ""
+        return f"{self.name}|v{self.version}|{judges}{vote}|{self.asked}|parser{VERSION}"
+
+    def find_problem(self, sample: Sample) -> str:  # noqa: ARG002 - for those who override it
+        """What this sample lacks beyond `needs`; empty where it lacks nothing."""
+        return ""
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        if not batch:
+            return []
+        judges = [locate(each) for each in self.judges]
+        return side_by_side(lambda sample: self._score(sample, judges), batch)
+
+    def _score(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
+        if missing := find_missing(self, sample):
+            return missing
+        if problem := self.find_problem(sample):
+            return self._fail(sample, problem)
+        try:
+            with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat):
+                found = run(_ask_all(self, judges, sample))
+        except LLMOpsError as error:
+            return self._fail(sample, str(error))
+        opinions = [each for each in found if isinstance(each, Opinion)]
+        problems = [
+            f"{judge.model}: {each}" if self.panel else str(each)
+            for judge, each in zip(self.judges, found, strict=True)
+            if isinstance(each, str)
+        ]
+        if len(opinions) < (self.quorum or len(judges)):
+            return self._fail(sample, "; ".join(problems))
+        if not self.panel:
+            return self._made(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
+        return self._combined(sample, opinions, problems)
+
+    def _combined(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
+        values = [each.value for each in opinions]
+        value = count_votes(values, self.vote)
+        members = [{**each.evidence, "value": each.value} for each in opinions]
+        told = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
+        disagreement = round(max(values) - min(values), _DIGITS)
+        lowest = min(opinions, key=lambda each: each.value)
+        reason = f"the judges differ by {disagreement:g} ({told})" if disagreement else ""
+        whole = {
+            "judge": ", ".join(str(each["judge"]) for each in members),
+            "family": ", ".join(sorted({str(each["family"]) for each in members})),
+            "vote": self.vote,
+            "disagreement": disagreement,
+            "broken": list(problems),
+            **self.combine(opinions),
+        }
+        reasons = [text for text in (reason, lowest.reason) if text]
+        return self._made(sample, value, "; ".join(reasons), (whole, *members))
+
+    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - as above
+        """What of the members' evidence is told of the panel as a whole."""
+        return {}
+
+    def _made(self, sample: Sample, value: float, reason: str, evidence: tuple[Any, ...]) -> Score:
+        return Score(
+            metric=self.name,
+            value=round(value, _DIGITS),
+            repeat=sample.output.repeat,
+            reason=printable(reason, _TOLD),
+            evidence=evidence,
+            signature=self.signature,
+        )
+
+    def _fail(self, sample: Sample, error: str) -> Failure:
+        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What `do` gives for each, on threads where there are several: each waits, and has its own recording."""
+    if len(items) == 1:
+        return [do(items[0])]
+    pool = ThreadPoolExecutor(min(len(items), _AT_ONCE), "llmops-judging")
+    try:
+        return list(pool.map(do, items))
+    except KeyboardInterrupt:
+        close()  # else the process would end only when all that was asked is answered
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def count_votes(values: Sequence[float], vote: Vote) -> float:
+    """One value of several: their mean, their median, or the one that more than half of them are."""
+    if vote == "mean":
+        return statistics.fmean(values)
+    if vote == "majority":
+        value, times = Counter(values).most_common(1)[0]
+        if 2 * times > len(values):
+            return value
+    return statistics.median(values)
+
+
+def locate(judge: JudgeModel) -> JudgeModel:
+    """
+    The judge with the place where it is asked; the embedded model is started by this.
+
+    Raises:
+        MissingExtraError: A library is not installed.
+        WeightsError: The embedded model is not in the cache.
+    """
+    require_client()
+    if judge.model != EMBEDDED:
+        return judge
+    from pytest_llmops.models.chat import start_chat
+
+    chat = start_chat()
+    return replace(judge, model=chat.model, base_url=chat.base_url)
+
+
+def kept(text: Any) -> str:
+    """What a judge wrote, as evidence keeps it."""
+    return str(text)[:_KEPT]
+
+
+def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
+    if isinstance(written, str) and written != EMBEDDED and judge is not None and judge.model != EMBEDDED:
+        return replace(judge, model=written, family="")
+    return read_judge(written, name)
+
+
+async def _ask_all(metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample) -> list[Opinion | str]:
+    """Of each judge its opinion, or why there is none."""
+    found = await asyncio.gather(*(metric.ask(judge, sample) for judge in judges), return_exceptions=True)
+    return [each if isinstance(each, Opinion) else _told(each) for each in found]
+
+
+def _told(error: BaseException) -> str:
+    if not isinstance(error, Exception):  # we are being stopped
+        raise error
+    return str(error) if isinstance(error, JudgeError | LLMOpsError) else describe_error(error)

@@ -1,0 +1,91 @@
+"""
+What a judge is told: versioned prompt files, and texts under test fenced as data.
+
+A fence is made of a mark that is a digest of the fenced texts, so that no text can hold its own mark and
+close the fence, and the same texts are always asked about in the same words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.judges.asking.forms import Message
+from pytest_llmops.prompts.files import read_prompt
+
+_FOLDER = Path(__file__).parent / "prompts"
+_PLACE = re.compile(r"\{\{ ([a-z_]+) \}\}")
+_DIGITS = 12
+# Words by which chat templates part the turns; an engine may obey them wherever they stand in a prompt.
+_TURN = re.compile(
+    r"<(?=\|[a-z_0-9]{1,40}\|>|(?:start|end)_of_turn>|/?s>|\uff5c)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])",
+    re.IGNORECASE,
+)
+_GAP = "\u200b"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePrompt:
+    """
+    One prompt file.
+
+    Attributes:
+        identity: Name, version and digest, for signatures.
+        turns: Role and text of each message; a text has places such as `{{ data }}`.
+    """
+
+    identity: str
+    turns: tuple[tuple[str, str], ...]
+
+    def render(self, **values: str) -> list[Message]:
+        """The messages with every place filled; what is filled in is not looked through again."""
+        return [
+            {"role": role, "content": _PLACE.sub(lambda found: values[found[1]], text).strip()}
+            for role, text in self.turns
+        ]
+
+
+@lru_cache(maxsize=32)
+def load_prompt(name: str) -> JudgePrompt:
+    """The prompt in `prompts/NAME.yaml` of this package."""
+    import yaml
+
+    path = _FOLDER / f"{name}.yaml"
+    raw = path.read_bytes()
+    prompt = read_prompt(path.name, raw)
+    turns = tuple((each["role"], each["content"]) for each in yaml.safe_load(raw)["messages"])
+    return JudgePrompt(f"{prompt.name}-{prompt.version}-{prompt.sha256[:_DIGITS]}", turns)
+
+
+def fence(texts: Mapping[str, Any]) -> dict[str, str]:
+    """
+    The texts between lines that only they can have, as the values `data` and `mark` of a prompt.
+
+    Args:
+        texts: By what they are, `answer`; None is left out, and what is no text is written as JSON.
+    """
+    said = {name: _text(value) for name, value in texts.items() if value is not None}
+    mark = _mark(said)
+    blocks = [f"[{name} {mark}]\n{text}\n[end of {name} {mark}]" for name, text in said.items()]
+    return {"data": "\n\n".join(blocks), "mark": mark}
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    # Half a surrogate pair cannot be sent.
+    whole = text.encode("utf-8", "replace").decode()
+    return _TURN.sub(lambda found: found[0] + _GAP, whole)
+
+
+def _mark(texts: Mapping[str, str]) -> str:
+    written = json.dumps(texts)
+    mark = sha256(written.encode()).hexdigest()[:_DIGITS]
+    while any(mark in text for text in texts.values()):  # by chance alone
+        mark = sha256(f"{mark}{written}".encode()).hexdigest()[:_DIGITS]
+    return mark

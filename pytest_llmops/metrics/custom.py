@@ -1,0 +1,192 @@
+"""`@metric("polite")`: a function as a metric, known by a name wherever checks are written."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast, get_args
+
+from pytest_llmops.errors import MetricOptionError, describe_error, hint
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.printable import printable
+from pytest_llmops.protocols import Need
+from pytest_llmops.records import Bound, Failure, Sample, Score, Sign
+from pytest_llmops.registry import register_metric
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
+_BOUND = re.compile(r"\s*(?P<sign>>=|>|<=|<)\s*(?P<number>[-+.\deE]+)\s*\Z")
+_OUTPUT_AND_SAMPLE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionMetric:
+    """
+    A function's number for each output. It can be sent to another process where the function can be imported.
+
+    Attributes:
+        function: Takes the output, then the sample if it has a second argument, then options by name.
+        waits: Whether it waits on an endpoint rather than computing.
+        options: Those of the check, sorted by name.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    version: int
+    needs: frozenset[Need]
+    range: tuple[float, float]
+    higher_is_better: bool
+    bound: Bound
+    waits: bool
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._call(sample) for sample in batch]
+
+    def _call(self, sample: Sample) -> Score | Failure:
+        given = (sample.output, sample)[: len(_split_parameters(self.name, self.function)[0])]
+        try:
+            returned = self.function(*given, **dict(self.options))
+        except Exception as error:  # noqa: BLE001 - one bad sample costs no other its score or a second call
+            return self._fail(sample, describe_error(error))
+        is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
+        value, reason = returned if is_pair else (returned, "")
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            told = f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
+            return self._fail(sample, told)
+        options = "".join(f"|{name}={option!r}" for name, option in self.options)
+        return Score(
+            metric=self.name,
+            value=float(value),
+            repeat=sample.output.repeat,
+            reason=" ".join(str(reason or "").split()),
+            signature=f"{self.name}|v{self.version}{options}",
+        )
+
+    def _fail(self, sample: Sample, error: str) -> Failure:
+        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def metric(  # noqa: PLR0913 - what a metric says of itself
+    name: str,
+    *,
+    needs: Iterable[Need] = (),
+    range: tuple[float, float] = (0.0, 1.0),  # noqa: A002 - a metric's own word
+    higher_is_better: bool = True,
+    bound: float | str | Bound | None = None,
+    version: int = 1,
+    waits: bool = False,
+) -> Callable[[Function], Function]:
+    """
+    Make a function a metric: `@metric("polite")` above `def polite(output, sample): …`.
+
+    The function takes the `Output`, may take the `Sample` (input, reference, relevant, spans), and returns a
+    number or `(number, reason)`. Its further arguments are the options of a check. It is not changed.
+
+    Args:
+        name: As checks write it.
+        needs: Of `reference`, `relevant`, `passages`, `spans`, what a sample must have.
+        range: Lowest and highest number; another one is an error of the case.
+        bound: What `true` means in a golden file: `0.8`, `">= 0.8"`; by default the best number.
+        version: To be raised whenever equal outputs may score otherwise: baselines are told apart by it.
+        waits: Whether it waits on an endpoint; it is then called on many threads at once.
+
+    Raises:
+        MetricOptionError: One of these cannot be, or the function cannot be called so.
+    """
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise MetricOptionError(
+            f'a metric\'s name is a word such as "polite", not {name!r}; write @metric("polite")'
+        )
+    known = get_args(Need)
+    needed: tuple[Any, ...] = (needs,) if isinstance(needs, str) else tuple(needs)
+    for need in needed:
+        if need not in known:
+            near = hint(str(need), known)
+            raise MetricOptionError(
+                f"{name}: nothing needed is named {need!r}.{near} Known: {', '.join(known)}"
+            )
+    low, high = _read_range(name, range)
+
+    def decorate(function: Function) -> Function:
+        made = FunctionMetric(
+            function=function,
+            name=name,
+            version=version,
+            needs=frozenset(needed),
+            range=(low, high),
+            higher_is_better=higher_is_better,
+            bound=_read_bound(
+                name, bound, high if higher_is_better else low, higher_is_better=higher_is_better
+            ),
+            waits=waits,
+        )
+        register_metric(name, _factory_of(made))
+        return function
+
+    return decorate
+
+
+def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
+    """Makes the metric of a check; its signature shows the function's options to whoever reads checks."""
+    options = _split_parameters(made.name, made.function)[1]
+
+    def factory(**given: Any) -> FunctionMetric:
+        return replace(made, options=tuple(sorted(given.items())))
+
+    shown: Any = factory
+    shown.__signature__ = inspect.Signature(options)
+    for told in ("higher_is_better", "range", "bound"):  # asked of what makes a metric, without any option
+        setattr(shown, told, getattr(made, told))
+    return factory
+
+
+def _split_parameters(
+    name: str, function: Callable[..., Any]
+) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
+    """The arguments that take output and sample, and those that are options."""
+    if inspect.iscoroutinefunction(function):
+        raise MetricOptionError(f"{name}: a metric is a plain function, not an async one")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise MetricOptionError(f"{name}: {error}") from None
+    plain = [each for each in parameters if each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}]
+    taking = [each for each in plain if each.default is each.empty]
+    if not taking or len(taking) > _OUTPUT_AND_SAMPLE or plain[: len(taking)] != taking:
+        raise MetricOptionError(
+            f"{name}: write def {name}(output, sample, *, option=…); the sample and options may be left out"
+        )
+    options = [
+        each.replace(kind=each.kind if each.kind is each.VAR_KEYWORD else each.KEYWORD_ONLY)
+        for each in parameters
+        if each not in taking and each.kind is not each.VAR_POSITIONAL
+    ]
+    return taking, options
+
+
+def _read_range(name: str, given: object) -> tuple[float, float]:
+    if (
+        isinstance(given, tuple | list)
+        and len(given) == _OUTPUT_AND_SAMPLE
+        and all(isinstance(each, int | float) for each in given)
+        and given[0] < given[1]
+    ):
+        return float(given[0]), float(given[1])
+    raise MetricOptionError(f"{name}: range is (lowest, highest), such as (0, 1), not {given!r}")
+
+
+def _read_bound(name: str, given: object, best: float, *, higher_is_better: bool) -> Bound:
+    usual: Sign = ">=" if higher_is_better else "<="
+    if isinstance(given, Bound):
+        return given
+    if isinstance(given, str) and (matched := _BOUND.match(given)):
+        return Bound(comparison=cast("Sign", matched["sign"]), threshold=float(matched["number"]))
+    limit = best if given is None else given
+    if isinstance(limit, int | float) and math.isfinite(limit):
+        return Bound(comparison=usual, threshold=float(limit))
+    raise MetricOptionError(f'{name}: say what is good enough: bound="{usual} 0.8"; {limit!r} is no bound')

@@ -1,0 +1,191 @@
+"""`deepeval`: any metric of DeepEval as a check."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+from tenacity import RetryError
+
+from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
+from pytest_llmops.metrics.deepeval.library import (
+    check_options,
+    find_class,
+    find_needs,
+    import_deepeval,
+    make_case,
+    open_model,
+    read_options,
+)
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.protocols import Need
+from pytest_llmops.recorder import recording_of
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+_THRESHOLD = 0.5
+_OWN = ("metric", "judge", "expected_tools")
+_JUDGE = ("model", "base_url", "api_key_env", "timeout_s")
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=True)
+class DeepEval:
+    """
+    A DeepEval metric's score, 0 to 1 and higher is better, as in its version 4.
+
+    Attributes:
+        metric: Its class, `GEval`, or `module:Class` for one of your own; by default the label.
+        label: What stands behind `deepeval:` where checks are written.
+        judge: `model`, `base_url`, `api_key_env`, `timeout_s` of the endpoint that it asks, as JSON; empty
+            leaves it to DeepEval's own settings.
+        options: All others, for the class, as JSON.
+    """
+
+    metric: str
+    label: str
+    judge: str
+    options: str
+    expected_tools: str
+    needs: frozenset[Need]
+    bound: Bound
+
+    version: ClassVar[int] = 1
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    waits: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        metric: str | None = None,
+        label: str = "",
+        judge: Any = None,
+        expected_tools: Sequence[Any] = (),
+        **options: Any,
+    ) -> None:
+        named = label if metric is None else metric
+        if not isinstance(named, str) or not named:
+            raise MetricOptionError("deepeval needs the option 'metric', such as {metric: GEval}")
+        found = find_class(named)
+        if {"name", "evaluation_params"} <= inspect.signature(found).parameters.keys():  # GEval and its kin
+            options = {"name": label or named, "evaluation_params": ["input", "actual_output"], **options}
+        check_options(found, options, _OWN)
+        threshold = 1.0 if options.get("strict_mode") is True else options.get("threshold", _THRESHOLD)
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+            raise MetricOptionError(f"deepeval: threshold is a number, not {threshold!r}")
+        values = {
+            "metric": named,
+            "label": label,
+            "judge": _write(_read_judge(judge)),
+            "options": _write(options),
+            "expected_tools": _write(list(expected_tools)),
+            "needs": find_needs(found, read_options(options)),
+            "bound": Bound(comparison=">=", threshold=float(threshold)),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def name(self) -> str:
+        return f"deepeval:{self.label}" if self.label else "deepeval"
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._measure(sample) for sample in batch]
+
+    def _measure(self, sample: Sample) -> Score | Failure:
+        try:
+            measured = self._ask(sample)
+        except Exception as error:  # noqa: BLE001 - a metric is anybody's code
+            return self._fail(sample, _tell(error))
+        if measured.error:
+            return self._fail(sample, str(measured.error))
+        value = measured.score
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return self._fail(sample, f"{self.metric} gave {value!r}, which is no score")
+        judge = getattr(measured, "evaluation_model", None)
+        return Score(
+            metric=self.name,
+            value=float(value),
+            repeat=sample.output.repeat,
+            reason=" ".join(str(measured.reason or "").split()),
+            evidence=(
+                {"metric": self.metric, "judge": judge, "breakdown": _plain(measured.score_breakdown)},
+            ),
+            signature=self._sign(judge),
+        )
+
+    def _ask(self, sample: Sample) -> Any:
+        """A metric of DeepEval with its result, one for each sample, since it holds that."""
+        with recording_of(sample.case or self.name, sample.output.repeat) as log, self._open() as measured:
+            taken = inspect.signature(measured.measure).parameters
+            quiet = {"_show_indicator": False} if "_show_indicator" in taken else {}
+            try:
+                measured.measure(make_case(sample, json.loads(self.expected_tools)), **quiet)
+            finally:
+                if log is not None and log.error is not None:
+                    raise log.error  # rather than what the metric made of a call that was not replayed
+        return measured
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        import_deepeval()
+        found = find_class(self.metric)
+        parameters = inspect.signature(found).parameters
+        options = read_options(json.loads(self.options))
+        with ExitStack() as stack:
+            if "model" in parameters and (judge := json.loads(self.judge)):
+                options["model"] = stack.enter_context(open_model(judge, options.get("model")))
+            if "async_mode" in parameters:
+                options["async_mode"] = False  # what runs side by side is the runner's to say
+            try:
+                made = found(**options)
+            except DeprecationWarning:  # a notice that is given once, where warnings are errors
+                made = found(**options)
+            made.async_mode = False
+            yield made
+
+    def _sign(self, judge: Any) -> str:
+        digest = sha256(f"{self.options}{self.expected_tools}".encode()).hexdigest()[:12]
+        return f"deepeval {version('deepeval')}|v{self.version}|{self.metric}|{judge}|{digest}"
+
+    def _fail(self, sample: Sample, error: str) -> Failure:
+        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def _read_judge(written: Any) -> dict[str, Any]:
+    """The parts of a judge that DeepEval has use for, of a mapping, a model's name or a record of both."""
+    if written is None:
+        return {}
+    if isinstance(written, str):
+        written = {"model": written}
+    if not isinstance(written, Mapping):
+        written = {name: getattr(written, name, None) for name in _JUDGE}
+    judge = {name: written[name] for name in _JUDGE if written.get(name) is not None}
+    if judge and not isinstance(judge.get("model"), str):
+        raise MetricOptionError("deepeval: judge needs a model, such as {model: gpt-4o-mini}")
+    return judge
+
+
+def _write(value: Any) -> str:
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MetricOptionError(f"deepeval: options must be plain values: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: NaN as null, and what JSON does not have as its text."""
+    return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+
+
+def _tell(error: BaseException) -> str:
+    """What happened at last, of an error that tells of tries."""
+    if isinstance(error, RetryError) and (last := error.last_attempt.exception()) is not None:
+        error = last
+    return str(error) if isinstance(error, LLMOpsError) else describe_error(error)

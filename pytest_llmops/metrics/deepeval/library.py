@@ -1,0 +1,236 @@
+"""The library itself: imported with its telemetry off, its metrics found by name, its test cases filled."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_llmops.errors import LLMOpsError, MetricOptionError, MissingExtraError, describe_error, hint
+from pytest_llmops.protocols import Need
+from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.records import Sample
+from pytest_llmops.settings import find_root
+
+# No telemetry and no look for updates, whatever the environment says.
+_OFF = {"DEEPEVAL_TELEMETRY_OPT_OUT": "1", "DEEPEVAL_UPDATE_WARNING_OPT_IN": "0"}
+# A `.env` of the project belongs to whoever runs the app under test: it is read only where that is asked for.
+_QUIET = {"DEEPEVAL_DISABLE_DOTENV": "1"}
+_EMBEDDED = "embedded"
+_NO_KEY = "none"
+_NEEDS: Mapping[str, Need] = {
+    "expected_output": "reference",
+    "retrieval_context": "passages",
+    "context": "passages",
+}
+
+
+def import_deepeval() -> Any:
+    """
+    The module `deepeval.metrics`, with nothing of it that writes, sends or reads settings of others.
+
+    Raises:
+        MetricOptionError: It is not installed, or raised when it was imported.
+    """
+    os.environ.update(_OFF)
+    os.environ.pop("DEEPEVAL_TELEMETRY_ENABLED", None)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import_module("deepeval")  # by itself, so that its absence has its name
+        return import_module("deepeval.metrics")
+    except ModuleNotFoundError as error:
+        if error.name == "deepeval":
+            raise MetricOptionError(str(MissingExtraError("a metric of DeepEval", "deepeval"))) from None
+        raise MetricOptionError(f"DeepEval cannot be imported: {error}") from None
+    except Exception as error:  # noqa: BLE001 - it reads settings when it is imported
+        raise MetricOptionError(f"DeepEval cannot be imported: {describe_error(error)}") from None
+
+
+def find_class(named: str) -> type[Any]:
+    """
+    A single-turn metric of DeepEval, by its class's name (`GEval`, `AnswerRelevancy`), or `module:Class`.
+
+    Raises:
+        MetricOptionError: There is none of that name, or it does not look at single answers.
+    """
+    metrics = import_deepeval()
+    if ":" in named:
+        found: Any = _import_class(named)
+    else:
+        known = {
+            name: each for name in dir(metrics) if _is_single_turn(each := getattr(metrics, name), metrics)
+        }
+        alike = {_plain(name): name for name in known}
+        name = alike.get(_plain(named)) or alike.get(_plain(f"{named}Metric"))
+        if name is None and hasattr(metrics, named):
+            raise MetricOptionError(
+                f"DeepEval's {named} does not look at single answers, so it can be no check"
+            )
+        if name is None:
+            near = hint(named, known)
+            raise MetricOptionError(
+                f"DeepEval has no metric {named!r}.{near} Known: {', '.join(sorted(known))}"
+            )
+        found = known[name]
+    if not _is_single_turn(found, metrics):
+        raise MetricOptionError(f"{named!r} is no metric of DeepEval: it must be a class of its BaseMetric")
+    chosen: type[Any] = found
+    return chosen
+
+
+def check_options(found: type[Any], options: Mapping[str, Any], own: Sequence[str]) -> None:
+    """
+    Refuse options that the class does not take, with the near miss among them and our own.
+
+    Raises:
+        MetricOptionError: An option is unknown.
+    """
+    parameters = inspect.signature(found).parameters
+    for name, each in parameters.items():
+        open_ended = each.kind in {each.VAR_KEYWORD, each.VAR_POSITIONAL}
+        if each.default is each.empty and not open_ended and name not in options:
+            raise MetricOptionError(f"DeepEval's {found.__name__} needs the option {name!r}")
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    taken = [each for each in parameters if not each.startswith("_")]
+    for option in options:
+        if option not in taken:
+            near = hint(option, [*taken, *own])
+            raise MetricOptionError(
+                f"DeepEval's {found.__name__} has no option {option!r}.{near} It takes: {', '.join(taken)}"
+            )
+
+
+def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Options as the library takes them: names of parameters and ranges of rubrics as its own objects.
+
+    Raises:
+        MetricOptionError: A parameter of a test case has another name.
+    """
+    read = dict(options)
+    if "evaluation_params" in read:
+        read["evaluation_params"] = [_read_parameter(each) for each in _listed(read["evaluation_params"])]
+    if "rubric" in read:
+        make_rubric = _part("metrics.g_eval").Rubric
+        try:
+            read["rubric"] = [
+                make_rubric(**{**each, "score_range": tuple(each["score_range"])})
+                for each in _listed(read["rubric"])
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise MetricOptionError(
+                f"DeepEval's rubric is a list of {{score_range: [low, high], expected_outcome: …}}: {error}"
+            ) from None
+    return read
+
+
+def find_needs(found: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
+    """What a sample must have, by what the class or its `evaluation_params` asks of a test case."""
+    asked = options.get("evaluation_params") or getattr(found, "_required_params", None)
+    names = [str(getattr(each, "value", each)) for each in asked] if isinstance(asked, list | tuple) else []
+    return frozenset(_NEEDS[name] for name in names if name in _NEEDS)
+
+
+def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
+    """A test case of DeepEval with all that a sample holds."""
+    passages = sample.output.passages
+    texts = None if passages is None else [passage.text for passage in passages]
+    make: Any = _part("test_case").LLMTestCase
+    return make(
+        input=sample.input if isinstance(sample.input, str) else json.dumps(sample.input, default=str),
+        actual_output=sample.output.text,
+        expected_output=sample.reference,
+        retrieval_context=texts,
+        context=texts,
+        tools_called=[
+            _make_call(each.name, each.arguments, each.result) for each in sample.output.tool_calls
+        ],
+        expected_tools=[_read_call(each) for each in expected_tools] or None,
+    )
+
+
+@contextmanager
+def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
+    """
+    The endpoint of our settings as a model of DeepEval, which leaves its own connections open.
+
+    Raises:
+        LLMOpsError: Its key is not in the environment, or it is no endpoint.
+    """
+    if judge["model"] == _EMBEDDED:
+        raise LLMOpsError(
+            "DeepEval can ask no embedded model; name an endpoint: judge: {model: …, base_url: …}"
+        )
+    variable = judge.get("api_key_env", "OPENAI_API_KEY")
+    key = os.environ.get(variable)
+    if key is None and not is_loopback(urlsplit(judge.get("base_url", "")).hostname or ""):
+        raise LLMOpsError(f"the environment variable {variable}, with the judge's key, is not set")
+    options = {"model": named or judge["model"], "api_key": key or _NO_KEY}
+    if "timeout_s" in judge:
+        options["timeout"] = judge["timeout_s"]
+    models = _part("models")
+    with import_module("openai").DefaultHttpxClient(follow_redirects=False) as client:
+        if "base_url" in judge:
+            yield models.LocalModel(base_url=judge["base_url"], http_client=client, **options)
+        else:
+            yield models.OpenAIModel(http_client=client, **options)
+
+
+def _part(name: str) -> Any:
+    return import_module(f"deepeval.{name}")
+
+
+def _import_class(named: str) -> Any:
+    module, _, attribute = named.partition(":")
+    root = str(find_root(Path.cwd()))
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:  # noqa: BLE001 - a module is anybody's code
+        raise MetricOptionError(f"deepeval: {named!r} cannot be imported: {describe_error(error)}") from None
+
+
+def _is_single_turn(found: object, metrics: Any) -> bool:
+    return (
+        isinstance(found, type) and issubclass(found, metrics.BaseMetric) and found is not metrics.BaseMetric
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _read_parameter(named: object) -> Any:
+    known = {each.value: each for each in _part("test_case").SingleTurnParams}
+    if str(named).lower() not in known:
+        raise MetricOptionError(
+            f"evaluation_params holds {named!r}.{hint(str(named), known)} Known: {', '.join(known)}"
+        )
+    return known[str(named).lower()]
+
+
+def _read_call(written: Any) -> Any:
+    if isinstance(written, str):
+        return _make_call(written, {}, None)
+    if isinstance(written, Mapping) and isinstance(written.get("name"), str):
+        arguments = written.get("arguments", written.get("input_parameters"))
+        return _make_call(written["name"], arguments or {}, written.get("result"))
+    raise MetricOptionError(f"expected_tools holds {written!r}; write a name, or {{name: …, arguments: …}}")
+
+
+def _make_call(name: str, arguments: Mapping[str, Any], result: Any) -> Any:
+    return _part("test_case").ToolCall(name=name, input_parameters=dict(arguments), output=result)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

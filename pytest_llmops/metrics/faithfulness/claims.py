@@ -1,0 +1,131 @@
+"""Samples as claims beside context sentences, and what becomes of the claims' scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pytest_llmops.metrics.faithfulness.features import describe_claims
+from pytest_llmops.metrics.faithfulness.model import Label, load_model
+from pytest_llmops.metrics.faithfulness.sentences import Sentence, drop_opener, split_sentences
+from pytest_llmops.records import Passage
+
+_TEXTS_AT_ONCE = 2_048  # some 80 MB of word pieces' vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A sentence of a context: the passage's position and id, and the place in its text."""
+
+    passage: int
+    id: str
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """
+    One sentence of an answer, rated.
+
+    Attributes:
+        score: How far the contexts support it, 0 to 1.
+        label: None where the scorer does not tell absence from contradiction.
+        support: The sentence that it rests on, or that comes nearest; None where nothing does.
+    """
+
+    text: str
+    score: float
+    label: Label | None = None
+    support: Span | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """An answer's claims, and its score, 0 to 1."""
+
+    claims: tuple[Claim, ...]
+    value: float
+
+    @classmethod
+    def of(cls, claims: Sequence[Claim]) -> Rated:
+        """With the score that those of the claims give."""
+        return cls(claims=tuple(claims), value=weigh([claim.score for claim in claims]))
+
+
+def split_claims(text: str) -> list[str]:
+    """What has to be supported: the sentences of an answer, without what only opens them."""
+    sentences = [sentence.text for sentence in split_sentences(text)]
+    claims = [claim for sentence in sentences if (claim := drop_opener(sentence))]
+    return claims or sentences
+
+
+def split_contexts(passages: Sequence[Passage]) -> list[Span]:
+    """The sentences of the passages, each once, in order."""
+    found: dict[str, Span] = {}
+    for at, passage in enumerate(passages):
+        for sentence in split_sentences(passage.text):
+            found.setdefault(sentence.text, Span(passage=at, id=passage.id, sentence=sentence))
+    return list(found.values())
+
+
+def rate_claims(claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Span]]) -> list[Rated | None]:
+    """
+    Each sample rated by the embedded model; None where it has no claims or no context sentences.
+
+    Samples are taken in blocks of a bounded number of texts, those of equal contexts together, so that
+    a text is encoded once and memory does not grow with the number of samples.
+
+    Raises:
+        WeightsError, MissingExtraError: MiniLM cannot be loaded.
+    """
+    model = load_model()
+    rated: list[Rated | None] = [None] * len(claims)
+    for block in _blocks(claims, contexts):
+        flat = [(at, claim) for at in block for claim in claims[at]]
+        described = describe_claims(
+            [claim for _, claim in flat], [[span.sentence.text for span in contexts[at]] for at, _ in flat]
+        )
+        found = iter(zip(flat, described, strict=True))
+        for at in block:
+            own = [(claim, each) for (_, claim), each in islice(found, len(claims[at]))]
+            ratings = [model.support.rate(each.row) for _, each in own]
+            rated[at] = Rated(
+                claims=tuple(
+                    Claim(
+                        text=claim,
+                        score=model.scale.read(rating),
+                        label=model.label(each.row),
+                        support=contexts[at][each.nearest],
+                    )
+                    for (claim, each), rating in zip(own, ratings, strict=True)
+                ),
+                value=model.scale.read(weigh(ratings)),
+            )
+    return rated
+
+
+def weigh(scores: Sequence[float]) -> float:
+    """
+    One number for an answer: the middle between the mean of its claims and the worst of them.
+
+    The mean alone hides one false sentence among many true ones, the worst alone says nothing of the rest.
+    """
+    return (sum(scores) / len(scores) + min(scores)) / 2
+
+
+def _blocks(claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Span]]) -> Iterator[list[int]]:
+    """Positions of the samples that have claims and sentences, in blocks; equal contexts are neighbours."""
+    keys = [tuple(span.sentence.text for span in each) for each in contexts]
+    order = sorted((at for at in range(len(claims)) if claims[at] and keys[at]), key=lambda at: keys[at])
+    block: list[int] = []
+    texts: set[str] = set()
+    for at in order:
+        texts.update(keys[at], claims[at])
+        block.append(at)
+        if len(texts) >= _TEXTS_AT_ONCE:
+            yield block
+            block, texts = [], set()
+    if block:
+        yield block

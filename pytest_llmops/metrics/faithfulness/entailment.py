@@ -1,0 +1,52 @@
+"""Claims rated by a cross-encoder: the best support that any sentence of the contexts gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_llmops.metrics.faithfulness.claims import Claim, Rated, Span
+from pytest_llmops.metrics.faithfulness.model import Label
+from pytest_llmops.models import entailment
+
+_LIKELY = 0.5
+
+
+def identify_entailment(model: str) -> str:
+    """Names the model's weights."""
+    return entailment.identify(model)
+
+
+def rate_entailment(
+    model: str, claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Span]]
+) -> list[Rated | None]:
+    """
+    Each sample rated; None for one without claims or context sentences.
+
+    Source: Laban et al. (2022), SummaC, zero-shot: the largest probability of entailment over sentences.
+
+    Raises:
+        WeightsError, MissingExtraError: The model cannot be loaded.
+    """
+    pairs = [
+        (span.sentence.text, claim)
+        for own, spans in zip(claims, contexts, strict=True)
+        for claim in own
+        for span in spans
+    ]
+    relations = iter(entailment.relate_pairs(model, pairs) if pairs else ())
+    return [
+        Rated.of([_rate(claim, spans, [next(relations) for _ in spans]) for claim in own])
+        if own and spans
+        else None
+        for own, spans in zip(claims, contexts, strict=True)
+    ]
+
+
+def _rate(claim: str, spans: Sequence[Span], relations: Sequence[entailment.Relation]) -> Claim:
+    best = max(range(len(spans)), key=lambda at: relations[at][0])
+    against = max(range(len(spans)), key=lambda at: relations[at][1])
+    label: Label = "supported" if relations[best][0] >= _LIKELY else "absent"
+    telling = best
+    if label == "absent" and relations[against][1] >= _LIKELY:
+        label, telling = "contradicted", against
+    return Claim(text=claim, score=relations[best][0], label=label, support=spans[telling])

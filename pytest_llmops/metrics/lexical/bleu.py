@@ -1,0 +1,126 @@
+"""`bleu` and `chrf`: sentence scores as sacrebleu counts them, on its scale from 0 to 100."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    from pytest_llmops.protocols import Need
+
+_BEST = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bleu:
+    """
+    BLEU of one output to its reference.
+
+    Orders of n-grams for which the output is too short are left out (`effective_order`), so that a
+    short answer can reach 100. `true` asks for 30, above which a translation is read as good.
+    """
+
+    name: ClassVar[str] = "bleu"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    range: ClassVar[tuple[float, float]] = (0.0, _BEST)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=30.0)
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
+
+    def _compare(self, sample: Sample) -> Score:
+        bleu, signature = _bleu()
+        result = bleu.sentence_score(sample.output.text, [sample.reference or ""])
+        value = min(result.score, _BEST)  # sacrebleu's exponentials overshoot by 4e-14
+        shares = "/".join(f"{share:.0f}" for share in result.precisions)
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=sample.output.repeat,
+            reason=f"n-grams found {shares} %, brevity penalty {result.bp:.2f}" if value < _BEST else "",
+            signature=f"bleu|v{self.version}|{signature}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chrf:
+    """
+    chrF of one output to its reference: runs of characters, and of words where asked (chrF++ is
+    `word_order: 2`). White space does not count, case does.
+
+    Attributes:
+        char_order: The longest run of characters.
+        word_order: The longest run of words; 0 leaves words out.
+        beta: How many times recall weighs as much as precision.
+
+    Source: Popović (2015), chrF; Popović (2017), chrF++.
+    """
+
+    char_order: int = 6
+    word_order: int = 0
+    beta: int = 2
+
+    name: ClassVar[str] = "chrf"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    range: ClassVar[tuple[float, float]] = (0.0, _BEST)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=50.0)
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("char_order", self.char_order, 1),
+            ("word_order", self.word_order, 0),
+            ("beta", self.beta, 1),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _BEST:
+                raise MetricOptionError(
+                    f"chrf: {option} must be a whole number from {least} to {_BEST:g}, not {value!r}"
+                )
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
+
+    def _compare(self, sample: Sample) -> Score:
+        chrf, signature = _chrf(self.char_order, self.word_order, self.beta)
+        result = chrf.sentence_score(sample.output.text, [sample.reference or ""])
+        value = min(result.score, _BEST)
+        runs = "characters and words" if self.word_order else "characters"
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=sample.output.repeat,
+            reason=f"{value:.0f} of 100 runs of {runs} are shared" if value < _BEST else "",
+            signature=f"chrf|v{self.version}|{signature}",
+        )
+
+
+@lru_cache(maxsize=1)
+def _bleu() -> tuple[BLEU, str]:
+    """One object for the process, and its signature: either costs more to make than a sentence to score."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    bleu = BLEU(effective_order=True)
+    bleu.sentence_score("", [""])  # the signature tells the number of references of the last call
+    return bleu, str(bleu.get_signature())
+
+
+@lru_cache(maxsize=16)
+def _chrf(char_order: int, word_order: int, beta: int) -> tuple[CHRF, str]:
+    from sacrebleu.metrics.chrf import CHRF
+
+    chrf = CHRF(char_order=char_order, word_order=word_order, beta=beta)
+    name = chrf.sentence_score("", [""]).name  # holds beta, which the signature leaves out
+    return chrf, f"{name}|{chrf.get_signature()}"

@@ -1,0 +1,133 @@
+"""`exact_match`: the answer is the reference."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.words import fold_typography, join_thousands, quote
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pytest_llmops.protocols import Need
+
+Step = Literal["typography", "case", "punctuation", "articles", "white_space"]
+STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "white_space")
+
+# Marks that make a number: 3.5, 12:30, 1/2, 2026-11-25, -4, 5%. Without them 3.5 would equal 35.
+_NUMERIC = re.compile(r"(?<=\d)[.,:/-](?=\d)|(?<![\w])-(?=\d)|(?<=\d) ?%")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.IGNORECASE)
+_ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactMatch:
+    """
+    1 when the output equals the reference, else 0.
+
+    Attributes:
+        normalize: What does not count. `true` is every step: typography (quotes, dashes, widths,
+            invisible characters), case, punctuation but that of numbers, articles, white space. A list
+            names some of these steps. `squad` is SQuAD's own way, in which 3.5 is 35. `false`: every
+            character counts.
+    """
+
+    normalize: bool | Literal["squad"] | tuple[Step, ...] = True
+
+    name: ClassVar[str] = "exact_match"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+
+    def __post_init__(self) -> None:
+        given = self.normalize
+        if isinstance(given, bool) or given == "squad":
+            return
+        if not isinstance(given, tuple | list) or not given:
+            raise MetricOptionError(
+                f"exact_match: normalize is true, false, squad or a list of {', '.join(STEPS)}, not {given!r}"
+            )
+        for step in given:
+            if step not in STEPS:
+                near = hint(step, STEPS) if isinstance(step, str) else ""
+                raise MetricOptionError(
+                    f"exact_match: normalize knows no step {step!r}.{near} It takes: {', '.join(STEPS)}."
+                )
+        object.__setattr__(self, "normalize", tuple(step for step in STEPS if step in given))
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
+
+    def _compare(self, sample: Sample) -> Score:
+        reference = sample.reference or ""
+        equal = self._normalize(sample.output.text) == self._normalize(reference)
+        return Score(
+            metric=self.name,
+            value=float(equal),
+            repeat=sample.output.repeat,
+            reason="" if equal else f"not equal to {quote([reference])}",
+            signature=f"exact_match|v{self.version}|{self._manner()}",
+        )
+
+    def _normalize(self, text: str) -> str:
+        if self.normalize == "squad":
+            return normalize_as_squad(text)
+        if isinstance(self.normalize, tuple):
+            return normalize(text, self.normalize)
+        return normalize(text) if self.normalize else text
+
+    def _manner(self) -> str:
+        if isinstance(self.normalize, bool):
+            return "normalized" if self.normalize else "raw"
+        return self.normalize if isinstance(self.normalize, str) else "+".join(self.normalize)
+
+
+def normalize(text: str, steps: Collection[Step] = STEPS) -> str:
+    """
+    The text after those steps. Where nothing would be left without punctuation and articles, these stay.
+
+    Source: Rajpurkar et al. (2016), SQuAD's `normalize_answer`; numbers and symbols are kept here.
+    """
+    folded = _fold(text, steps)
+    bare = folded
+    if "punctuation" in steps:
+        numeric = join_thousands(bare)
+        kept = {at for match in _NUMERIC.finditer(numeric) for at in range(*match.span())}
+        bare = "".join(char for at, char in enumerate(numeric) if at in kept or not _is_punctuation(char))
+    if "articles" in steps:
+        bare = _ARTICLES.sub(" ", bare)
+    if "white_space" in steps:
+        bare = " ".join(bare.split())
+    return bare if bare.strip() else folded
+
+
+def normalize_as_squad(text: str) -> str:
+    """
+    Lower case, without ASCII punctuation and English articles, white space made single.
+
+    Source: Rajpurkar et al. (2016), the evaluation script of SQuAD 1.1.
+    """
+    bare = text.lower().translate(_ASCII_PUNCTUATION)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+def _fold(text: str, steps: Collection[Step]) -> str:
+    if "typography" in steps:
+        text = fold_typography(text)
+    if "case" in steps:
+        text = text.casefold()
+    return " ".join(text.split()) if "white_space" in steps else text
+
+
+def _is_punctuation(char: str) -> bool:
+    category = unicodedata.category(char)
+    return category[0] == "P" or category == "Sk"

@@ -1,0 +1,118 @@
+"""`json_schema`: the answer is JSON of the form that a schema asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.lexical.json_schema.json_text import (
+    NoJsonError,
+    TooLargeError,
+    read_json,
+    strip_fences,
+)
+from pytest_llmops.metrics.lexical.json_schema.schema import make_validator, read_schema
+from pytest_llmops.metrics.lexical.regex import TIMEOUT_S
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jsonschema import ValidationError
+
+    from pytest_llmops.protocols import Need
+
+_LOOKED_AT = 1000  # violations, to find the first in the text among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSchema:
+    """
+    1 when the whole output is JSON that holds the schema, else 0.
+
+    Keys that stand twice, NaN and infinite numbers are no JSON. An output that is longer or deeper than
+    is looked at is a failure, and so is one on which a pattern of the schema backtracks without end.
+
+    Attributes:
+        schema: The schema, or the path of a JSON file with it, from where the run was started; kept as
+            its JSON text. Draft 2020-12 unless `$schema` names an older one. No `$ref` is fetched.
+        strip_fences: An output that is one Markdown block of code is taken for what is in it.
+    """
+
+    schema: Mapping[str, Any] | str
+    strip_fences: bool = False
+
+    name: ClassVar[str] = "json_schema"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.strip_fences, bool):
+            raise MetricOptionError(f"json_schema: strip_fences is true or false, not {self.strip_fences!r}")
+        object.__setattr__(self, "schema", read_schema(self.schema))
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._check(sample) for sample in batch]
+
+    def _check(self, sample: Sample) -> Score | Failure:
+        text, repeat = sample.output.text, sample.output.repeat
+        inside = strip_fences(text)
+        try:
+            value = read_json(inside if self.strip_fences else text)
+            violation = _find_first(value, make_validator(str(self.schema)).iter_errors(value))
+        except NoJsonError as error:
+            fenced = inside != text and not self.strip_fences
+            advice = "; it stands in a block of code, which strip_fences: true takes off" if fenced else ""
+            return self._told(repeat, "$", f"no JSON: {printable(str(error), 200)}{advice}")
+        except (TooLargeError, RecursionError) as error:
+            told = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
+            return self._failed(repeat, f"the output {told}, and is not looked at")
+        except TimeoutError:
+            told = f"a pattern of the schema was not decided in {TIMEOUT_S:g} s on the output"
+            return self._failed(repeat, f"{told}; let no neighbouring or nested repeats match the same text")
+        if violation is None:
+            return self._told(repeat, "", "")
+        place = printable(violation.json_path, 200)
+        return self._told(repeat, place, f"{place}: {printable(violation.message, 200)}")
+
+    def _told(self, repeat: int, place: str, reason: str) -> Score:
+        return Score(
+            metric=self.name,
+            value=float(not reason),
+            repeat=repeat,
+            reason=reason,
+            evidence=({"path": place, "violation": reason},) if reason else (),
+            signature=f"json_schema|v{self.version}",
+        )
+
+    def _failed(self, repeat: int, error: str) -> Failure:
+        return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+
+
+def _find_first(value: Any, violations: Iterable[ValidationError]) -> ValidationError | None:
+    """The violation that comes first in the text; of a choice that fails, what is nearest to holding."""
+    from jsonschema.exceptions import best_match
+
+    first = min(
+        islice(violations, _LOOKED_AT),
+        key=lambda violation: _place(value, violation.absolute_path),
+        default=None,
+    )
+    return None if first is None else best_match([first])
+
+
+def _place(value: Any, path: Iterable[str | int]) -> tuple[int, ...]:
+    """The position of each step of a path among its neighbours."""
+    places = []
+    for step in path:
+        places.append(step if isinstance(step, int) else list(value).index(step))
+        value = value[step]
+    return tuple(places)

@@ -1,0 +1,85 @@
+"""JSON as an answer holds it, read strictly: what two readers could take for two values is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round takes some calls for each
+
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_BLOCK = re.compile(r"\s*```(?:json)?[ \t]*\n(?P<inside>.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+
+
+class NoJsonError(ValueError):
+    """The text is no JSON value; says where and why."""
+
+
+class TooLargeError(ValueError):
+    """The text is longer, or nested deeper, than is looked at."""
+
+
+def read_json(text: str) -> Any:
+    """
+    The value of a text that is JSON and nothing else.
+
+    Raises:
+        NoJsonError: It is none, or has a key twice, NaN, or a number beyond all floats.
+        TooLargeError: It exceeds `MAX_CHARACTERS` or `MAX_DEPTH`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise TooLargeError(f"is longer than {MAX_CHARACTERS:,} characters")
+    if measure_depth(text) > MAX_DEPTH:
+        raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
+    try:
+        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_float)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise NoJsonError("it is empty") from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise NoJsonError(f"{place}: {error.msg[:1].lower()}{error.msg[1:]}") from None
+    except NoJsonError:
+        raise
+    except ValueError:  # Python converts no whole number of more than 4,300 digits
+        raise NoJsonError("a number is too long to be one") from None
+
+
+def measure_depth(text: str) -> int:
+    """How many arrays and objects are open at once at most, by its brackets outside strings."""
+    depth = deepest = 0
+    for match in _STRINGS_AND_BRACKETS.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif match[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+def strip_fences(text: str) -> str:
+    """What stands in a text that is one block between lines of three backticks; any other text as it is."""
+    matched = _BLOCK.fullmatch(text)
+    return matched["inside"] if matched and "```" not in matched["inside"] else text
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise NoJsonError(f"the key {twice!r} stands twice in one object")
+    return read
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise NoJsonError(f"{constant} is no JSON")
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise NoJsonError(f"the number {digits[:20]} is beyond all floats")
+    return value

@@ -1,0 +1,84 @@
+"""`keyword_overlap`: which content words of the reference the output holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.lexical.keywords import check_words
+from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.words import content_words, quote, split_words
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_llmops.protocols import Need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordOverlap:
+    """
+    The share of different content words that output and reference have in common, in any order.
+
+    English function words (`the`, `of`, `is`) are left out on both sides; negations are not.
+
+    Attributes:
+        words: Looked for instead of those of the reference, each of their words by itself and whatever
+            it is; `keywords` looks for phrases.
+        of: `recall`, the share of the wanted words that the output holds; `precision`, the share of the
+            output's words that are wanted; `f`, which weighs both alike.
+    """
+
+    words: tuple[str, ...] = ()
+    of: Of = "recall"
+
+    name: ClassVar[str] = "keyword_overlap"
+    version: ClassVar[int] = 1
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+
+    def __post_init__(self) -> None:
+        check_of(self.name, self.of)
+        check_words("keyword_overlap: words", self.words)
+        if self.words and not any(split_words(word) for word in self.words):
+            raise MetricOptionError("keyword_overlap: words holds no letter and no digit to look for")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset() if self.words else frozenset({"reference"})
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
+
+    def _compare(self, sample: Sample) -> Score | Failure:
+        repeat = sample.output.repeat
+        if self.words:
+            wanted = {word: None for entry in self.words for word in split_words(entry)}
+        else:
+            wanted = dict.fromkeys(content_words(sample.reference or ""))
+        if not wanted:
+            error = "the reference has no word to look for; give `words`, or check with another metric"
+            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+        held = set(split_words(sample.output.text))
+        missing = [word for word in wanted if word not in held]
+        got = {*content_words(sample.output.text), *(wanted.keys() & held)}
+        besides = sorted(got - wanted.keys())
+        overlap = Overlap(common=len(wanted) - len(missing), got=len(got), wanted=len(wanted))
+        value = overlap.read(self.of)
+        reasons = (
+            ("missing: ", missing if self.of != "precision" else []),
+            ("not wanted: ", besides if self.of != "recall" else []),
+        )
+        told = "; ".join(f"{label}{quote(words)}" for label, words in reasons if words)
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=repeat,
+            reason=told or ("" if value == 1.0 else "the output holds no word"),
+            evidence=({"missing": missing, "precision": overlap.precision, "recall": overlap.recall},),
+            signature=f"keyword_overlap|v{self.version}|of:{self.of}",
+        )

@@ -1,0 +1,136 @@
+"""`regex`: patterns that an answer must, or must not, match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import regex
+
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.words import quote
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_llmops.protocols import Need
+
+TIMEOUT_S = 1.0  # for one pattern on one text; what backtracks without end takes it all
+
+_LONGEST_PATTERN = 10_000
+_FLAGS: dict[str, int] = {
+    "ignore_case": regex.IGNORECASE,
+    "multiline": regex.MULTILINE,
+    "dot_all": regex.DOTALL,
+    "verbose": regex.VERBOSE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regex:
+    r"""
+    The share of patterns that hold; 1 when all of `pattern` match and none of `none` does.
+
+    The syntax is that of Python's `re`, and what the package regex has beyond it (`\p{Han}`).
+
+    Attributes:
+        pattern: One or a list; each must match.
+        none: One or a list; none may match anywhere.
+        full: `pattern` must match the whole output, blank ends left out, instead of some place in it.
+        flags: Of `ignore_case`, `multiline`, `dot_all` and `verbose`, for every pattern.
+    """
+
+    pattern: str | tuple[str, ...] = ()
+    none: str | tuple[str, ...] = ()
+    full: bool = False
+    flags: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "regex"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.full, bool):
+            raise MetricOptionError(f"regex: full is true or false, not {self.full!r}")
+        flags = _list_of("flags", self.flags)
+        for flag in flags:
+            if flag not in _FLAGS:
+                raise MetricOptionError(
+                    f"regex: no flag is named {flag!r}.{hint(flag, _FLAGS)} Flags: {', '.join(_FLAGS)}."
+                )
+        object.__setattr__(self, "flags", flags)
+        for option in ("pattern", "none"):
+            patterns = _list_of(option, getattr(self, option))
+            for pattern in patterns:
+                _try(option, pattern, flags)
+            object.__setattr__(self, option, patterns)
+        if not (self.pattern or self.none):
+            raise MetricOptionError("regex needs pattern or none, for example {pattern: '[A-Z]-\\d{4}'}")
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._match(sample) for sample in batch]
+
+    def _match(self, sample: Sample) -> Score | Failure:
+        text = sample.output.text
+        missing, found = [], []
+        try:
+            for pattern in self.pattern:
+                compiled = _compile(pattern, self.flags)
+                if self.full:
+                    matched = compiled.fullmatch(text.strip(), timeout=TIMEOUT_S)
+                else:
+                    matched = compiled.search(text, timeout=TIMEOUT_S)
+                if not matched:
+                    missing.append(pattern)
+            for pattern in self.none:
+                if matched := _compile(pattern, self.flags).search(text, timeout=TIMEOUT_S):
+                    found.append((pattern, matched[0]))
+        except TimeoutError:
+            error = (
+                f"a match of {quote([pattern])} was not decided in {TIMEOUT_S:g} s, since the pattern can be "
+                "tried in too many ways; let no two neighbouring or nested repeats match the same text"
+            )
+            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+        total, broken = len(self.pattern) + len(self.none), len(missing) + len(found)
+        reasons = [f"no match of {quote(missing)}"] if missing else []
+        reasons += [f"must not match {quote([pattern])}: {quote([piece])}" for pattern, piece in found]
+        return Score(
+            metric=self.name,
+            value=(total - broken) / total,
+            repeat=sample.output.repeat,
+            reason="; ".join(reasons),
+            evidence=({"unmatched": missing, "forbidden": [pattern for pattern, _ in found]},)
+            if broken
+            else (),
+            signature=f"regex|v{self.version}",
+        )
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str, flags: tuple[str, ...]) -> regex.Pattern[str]:
+    return regex.compile(pattern, sum(_FLAGS[flag] for flag in flags))
+
+
+def _try(option: str, pattern: str, flags: tuple[str, ...]) -> None:
+    if not pattern:
+        raise MetricOptionError(f"regex: {option} holds an empty pattern, which matches any text")
+    if len(pattern) > _LONGEST_PATTERN:
+        raise MetricOptionError(f"regex: {option} is longer than {_LONGEST_PATTERN:,} characters")
+    try:
+        _compile(pattern, flags)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise MetricOptionError(f"regex: {option} {quote([pattern])} is no pattern: {error}") from None
+
+
+def _list_of(option: str, given: object) -> tuple[str, ...]:
+    """One text as a list of it, and each once."""
+    texts = (given,) if isinstance(given, str) else given
+    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+        raise MetricOptionError(f"regex: {option} must be text in quotes, or a list of such, not {given!r}")
+    return tuple(dict.fromkeys(texts))

@@ -1,0 +1,154 @@
+"""`rouge_1`, `rouge_2`, `rouge_l`: runs of words that output and reference share, as rouge-score counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_llmops.errors import MetricOptionError, MissingExtraError
+from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.words import quote
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_llmops.protocols import Need
+
+_WORD = re.compile("[a-z0-9]+")
+_STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rouge:
+    """
+    What the three share. Words are of a-z and 0-9, whatever their case, and nothing else is seen.
+
+    Attributes:
+        stemmer: Words are compared by their Porter stem, as the package does on request (extra rouge).
+        of: `precision`, `recall` or `f`, which weighs both alike.
+
+    Source: Lin (2004), ROUGE, sections 2 and 3.1.
+    """
+
+    stemmer: bool = False
+    of: Of = "f"
+
+    name: ClassVar[str]
+    engine: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound]
+
+    def __post_init__(self) -> None:
+        check_of(self.name, self.of)
+        if not isinstance(self.stemmer, bool):
+            raise MetricOptionError(f"{self.name}: stemmer is true or false, not {self.stemmer!r}")
+        if self.stemmer:
+            try:
+                _stem()
+            except MissingExtraError as error:  # told before the run
+                raise MetricOptionError(f"{self.name}: {error}") from None
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
+
+    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+        """What the words share, and why it is not all."""
+        raise NotImplementedError
+
+    def _compare(self, sample: Sample) -> Score:
+        wanted, got = (self._split(text) for text in (sample.reference or "", sample.output.text))
+        overlap, reason = self.compare(wanted, got)
+        value = overlap.read(self.of)
+        if not wanted:
+            reason = f"the reference has no word of a-z or 0-9, and {self.name} sees no other; semantic does"
+        options = [*(["stemmer"] if self.stemmer else []), *([] if self.of == "f" else [f"of:{self.of}"])]
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=sample.output.repeat,
+            reason="" if value == 1.0 else reason,
+            evidence=({"precision": overlap.precision, "recall": overlap.recall},),
+            signature="|".join([f"{self.name}|v{self.version}{self.engine}", *options]),
+        )
+
+    def _split(self, text: str) -> list[str]:
+        words = _WORD.findall(text.lower())
+        if not self.stemmer:
+            return words
+        stem = _stem()
+        return [stem(word) if len(word) > _STEMMED_ABOVE else word for word in words]
+
+
+class _RougeN(_Rouge):
+    __slots__ = ()
+
+    n: ClassVar[int]
+
+    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+        runs, found = (Counter(count_ngrams(words, self.n)) for words in (wanted, got))
+        overlap = Overlap(common=(runs & found).total(), got=found.total(), wanted=runs.total())
+        if not runs:
+            return overlap, f"the reference has fewer than {self.n} words"
+        missing = [" ".join(run) for run in runs - found]
+        return overlap, f"missing: {quote(missing)}" if missing else _count_extra(got, wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rouge1(_RougeN):
+    """ROUGE-1: single words that both hold, each as often as in both."""
+
+    n: ClassVar[int] = 1
+    name: ClassVar[str] = "rouge_1"
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rouge2(_RougeN):
+    """ROUGE-2: pairs of neighbouring words that both hold. A text of one word has none, and scores 0."""
+
+    n: ClassVar[int] = 2
+    name: ClassVar[str] = "rouge_2"
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RougeL(_Rouge):
+    """ROUGE-L: the longest sequence of words that both hold in that order, gaps allowed."""
+
+    name: ClassVar[str] = "rouge_l"
+    engine: ClassVar[str] = "|rapidfuzz"
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.4)
+
+    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+        from rapidfuzz.distance import LCSseq
+
+        common = LCSseq.similarity(wanted, got)
+        overlap = Overlap(common=common, got=len(got), wanted=len(wanted))
+        if missing := Counter(wanted) - Counter(got):
+            return overlap, f"missing: {quote(missing)}"
+        if common < len(wanted):
+            return overlap, "every word of the reference is there, in another order"
+        return overlap, _count_extra(got, wanted)
+
+
+def _count_extra(got: Sequence[str], wanted: Sequence[str]) -> str:
+    extra = len(got) - len(wanted)
+    return f"{extra} words more than the reference" if extra > 0 else ""
+
+
+@lru_cache(maxsize=1)
+def _stem() -> Callable[[str], str]:
+    """The stemmer that the package uses; words come again and again, and a stem costs 20 times a look-up."""
+    try:
+        from nltk.stem.porter import PorterStemmer
+    except ImportError:
+        raise MissingExtraError("the stemmer of ROUGE", "rouge") from None
+    return lru_cache(maxsize=65536)(PorterStemmer().stem)

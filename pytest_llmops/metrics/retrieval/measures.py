@@ -1,0 +1,263 @@
+"""
+What the retriever found, by rank: `recall@k precision@k hit@k mrr ndcg@k map`, equal to trec_eval's.
+
+A ranking is an output's passages in the order in which they are given. Their scores are not looked at,
+since one library's are similarities and another's are distances.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
+from pytest_llmops.metrics.words import quote
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_llmops.protocols import Need
+
+_NEEDS: frozenset[Need] = frozenset({"relevant", "passages"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranked:
+    """What all share; each says what it reads off a ranking."""
+
+    version: ClassVar[int] = 1
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return _NEEDS
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [find_missing(self, sample) or self._read(sample) for sample in batch]
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        """The value, and why it is not better."""
+        raise NotImplementedError
+
+    def _cut(self) -> int | None:
+        """How many places are looked at; None is all."""
+        raise NotImplementedError
+
+    def _grades(self, sample: Sample) -> Mapping[str, float]:
+        return dict.fromkeys(sample.relevant, 1.0)
+
+    def _read(self, sample: Sample) -> Score | Failure:
+        repeat, passages = sample.output.repeat, sample.output.passages or ()
+        relevant = {entry: grade for entry, grade in self._grades(sample).items() if grade > 0}
+        error = ""
+        if not relevant:
+            error = "no passage has a grade above 0, so nothing could be found; add what holds the answer"
+        elif passages and not any(passage.id or passage.text for passage in passages):
+            error = "the passages have neither ids nor texts; return Passage(id=…, text=…)"
+        if error:
+            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+        ranking = rank_passages(passages, relevant)
+        value, reason = self.measure(ranking)
+        evidence = {
+            "found": dict(ranking.found),
+            "missing": list(ranking.missing),
+            "retrieved": list(ranking.names[: self._cut()]),
+        }
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=repeat,
+            reason=reason,
+            evidence=(evidence,),
+            signature=f"{self.name}|v{self.version}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AtK(_Ranked):
+    k: int
+
+    family: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        _check_rank(self.k)
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}@{self.k}"
+
+    def _cut(self) -> int | None:
+        return self.k
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallAtK(_AtK):
+    """The share of the relevant entries that are among the first k passages; trec_eval's `recall`."""
+
+    family: ClassVar[str] = "recall"
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        inside = sum(rank <= self.k for rank in ranking.found.values())
+        value = inside / (len(ranking.found) + len(ranking.missing))
+        return value, "" if value == 1.0 else ranking.explain(self.k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionAtK(_AtK):
+    """
+    The share of the first k places that hold a relevant passage; trec_eval's `P`.
+
+    Divided by k even where fewer passages were retrieved, so at most (relevant passages / k); `true`
+    asks for one relevant passage.
+    """
+
+    family: ClassVar[str] = "precision"
+    bound: ClassVar[Bound] = Bound(comparison=">", threshold=0.0)
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        top = list(zip(ranking.names, ranking.gains, strict=True))[: self.k]
+        besides = [name for name, gain in top if not gain]
+        unfilled = self.k - len(top)
+        reasons = [f"not relevant: {quote(besides)}"] if besides else []
+        reasons += [f"{unfilled} of {self.k} places empty"] if unfilled else []
+        return (len(top) - len(besides)) / self.k, "; ".join(reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitAtK(_AtK):
+    """1 when a relevant passage is among the first k, else 0; trec_eval's `success`."""
+
+    family: ClassVar[str] = "hit"
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        hit = any(ranking.gains[: self.k])
+        return float(hit), "" if hit else ranking.explain(self.k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NdcgAtK(_AtK):
+    """
+    The discounted gain of the first k passages over that of the best order; trec_eval's `ndcg_cut`.
+
+    A passage gains its grade over log2(1 + rank).
+
+    Attributes:
+        grades: Id to grade, instead of the 1 that an entry of `relevant` has; 0 and below gains nothing.
+            Kept as pairs.
+
+    Source: Järvelin and Kekäläinen (2002), with the discount from the first rank on.
+    """
+
+    grades: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+
+    family: ClassVar[str] = "ndcg"
+
+    def __post_init__(self) -> None:
+        _check_rank(self.k)
+        object.__setattr__(self, "grades", _check_grades(self.grades))
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"passages"}) if self.grades else _NEEDS
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        value = _discount(ranking.gains[: self.k]) / _discount(ranking.ideal[: self.k])
+        return value, "" if value == 1.0 else ranking.explain(self.k)
+
+    def _grades(self, sample: Sample) -> Mapping[str, float]:
+        return {**dict.fromkeys(sample.relevant, 1.0), **dict(self.grades)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WholeRanking(_Ranked):
+    k: int | None = None
+
+    family: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.k is not None:
+            _check_rank(self.k)
+
+    @property
+    def name(self) -> str:
+        return self.family
+
+    def _cut(self) -> int | None:
+        return self.k
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mrr(_WholeRanking):
+    """
+    1 over the rank of the first relevant passage, 0 where there is none; trec_eval's `recip_rank`. The
+    mean over cases is the MRR.
+
+    Attributes:
+        k: Only the first k passages count; all by default.
+    """
+
+    family: ClassVar[str] = "mrr"
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        for rank, gain in enumerate(ranking.gains[: self.k], 1):
+            if gain:
+                name = quote([ranking.names[rank - 1]])
+                return 1 / rank, "" if rank == 1 else f"the first relevant passage is {name} at rank {rank}"
+        return 0.0, ranking.explain(self.k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanAveragePrecision(_WholeRanking):
+    """
+    The mean over all relevant passages of the precision at their ranks, 0 for one that was not
+    retrieved; trec_eval's `map`, and `map_cut` with k. The mean over cases is the MAP.
+
+    Attributes:
+        k: Only the first k passages count; all by default.
+    """
+
+    family: ClassVar[str] = "map"
+
+    def measure(self, ranking: Ranking) -> tuple[float, str]:
+        total, relevant = 0.0, 0
+        for rank, gain in enumerate(ranking.gains[: self.k], 1):
+            if gain:
+                relevant += 1
+                total += relevant / rank
+        value = total / len(ranking.ideal)
+        return value, "" if value == 1.0 else ranking.explain(self.k)
+
+
+def _discount(gains: Sequence[float]) -> float:
+    return math.fsum(gain / math.log2(1 + rank) for rank, gain in enumerate(gains, 1))
+
+
+def _check_rank(k: object) -> None:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise MetricOptionError(f"k must be a whole number above 0, not {k!r}")
+
+
+def _check_grades(given: object) -> tuple[tuple[str, float], ...]:
+    if not isinstance(given, Mapping | tuple):
+        raise MetricOptionError(f"ndcg: grades is a mapping of ids to grades, not {given!r}")
+    try:
+        grades = dict(given)
+    except (TypeError, ValueError):
+        raise MetricOptionError('ndcg: grades is a mapping, for example {"returns#window": 2}') from None
+    for name, grade in grades.items():
+        if not isinstance(name, str) or not name.strip():
+            raise MetricOptionError(f'ndcg: grades holds the id {name!r}; write it in quotes: "{name}"')
+        if isinstance(grade, bool) or not isinstance(grade, int | float) or not math.isfinite(grade):
+            raise MetricOptionError(f"ndcg: the grade of {name!r} must be a number, not {grade!r}")
+    return tuple(sorted(grades.items()))

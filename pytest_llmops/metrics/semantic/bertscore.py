@@ -1,0 +1,179 @@
+"""`bertscore`: each word piece of output and reference against the nearest one of the other, by meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.semantic.matching import Match, match_texts
+from pytest_llmops.models.encoders import load_embedded
+from pytest_llmops.models.minilm import LAYERS
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.settings import find_root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_llmops.protocols import Need
+
+Part = Literal["precision", "recall", "f"]
+
+_DIGITS = 4
+
+# Mean precision, recall and F of pairs of English sentences that have nothing to do with each other, by
+# layer; benchmarks/bertscore_baseline.py measures them.
+BASELINES: Mapping[int, tuple[float, float, float]] = {
+    1: (0.3722, 0.3723, 0.3669),
+    2: (0.3677, 0.3677, 0.3634),
+    3: (0.3501, 0.3501, 0.3471),
+    4: (0.3737, 0.3737, 0.3718),
+    5: (0.4699, 0.4704, 0.4679),
+    6: (0.1278, 0.1281, 0.1248),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BertScore:
+    """
+    Precision, recall or F1 of greedy matching between the word pieces of output and reference, equal to the
+    package bert-score with the same model and layer. Finer than one vector a text, and as blind to facts.
+
+    Attributes:
+        of: `precision`, `recall` or `f`.
+        layer: Of the packaged MiniLM, 1 to 6.
+        idf: File with a reference sentence a line; word pieces that many of them hold weigh less.
+        baseline: What unrelated sentences score, one number, or three for precision, recall and F; it is
+            put at 0 of the scale.
+        rescale: Do so by the baseline that was measured for the layer.
+
+    Source: Zhang et al. (2020), BERTScore, section 3.
+    """
+
+    of: Part = "f"
+    layer: int = LAYERS
+    idf: str | None = None
+    baseline: float | tuple[float, float, float] | None = None
+    rescale: bool = False
+    corpus: tuple[str, ...] = field(init=False, repr=False, default=())
+
+    name: ClassVar[str] = "bertscore"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+
+    def __post_init__(self) -> None:
+        if self.of not in get_args(Part):
+            near = hint(self.of, get_args(Part)) if isinstance(self.of, str) else ""
+            raise MetricOptionError(f"bertscore: of is precision, recall or f, not {self.of!r}.{near}")
+        if not isinstance(self.layer, int) or isinstance(self.layer, bool) or not 1 <= self.layer <= LAYERS:
+            raise MetricOptionError(f"bertscore: layer is a whole number, 1 to {LAYERS}, not {self.layer!r}")
+        if not isinstance(self.rescale, bool):
+            raise MetricOptionError(f"bertscore: rescale is true or false, not {self.rescale!r}")
+        if self.baseline is not None and not _is_baseline(self.baseline):
+            raise MetricOptionError(
+                "bertscore: baseline is a number from 0 to below 1, or three of them for precision, recall "
+                f"and F, not {self.baseline!r}"
+            )
+        if self.idf is not None:
+            object.__setattr__(self, "corpus", _read_corpus(self.idf))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return (self._stretch(-1.0, self.of), 1.0)
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        missing = [find_missing(self, sample) for sample in batch]
+        pairs = [(each.output.text, each.reference or "") for each in batch]
+        whole = [pair for pair, lacks in zip(pairs, missing, strict=True) if not lacks]
+        found = iter(match_texts(whole, self.layer, self.corpus) if whole else ())
+        signature = self._sign()
+        return [
+            lacks or self._judge(sample, next(found), signature)
+            for sample, lacks in zip(batch, missing, strict=True)
+        ]
+
+    def _judge(self, sample: Sample, match: Match, signature: str) -> Score | Failure:
+        repeat = sample.output.repeat
+        parts = {part: self._stretch(getattr(match, part), part) for part in get_args(Part)}
+        if not all(map(math.isfinite, parts.values())):
+            error = (
+                "every word piece of the output or of the reference is in every sentence of the idf file, so "
+                "that none has a weight"
+            )
+            if not self.corpus:
+                error = "a word piece has a vector that is no number; the weights of the encoder are broken"
+            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+        parts = {part: round(value, _DIGITS) for part, value in parts.items()}
+        value = min(1.0, parts[self.of])
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=repeat,
+            reason="" if value == 1.0 else _explain(sample, parts, match),
+            evidence=({**parts, "far": [{"word": word, "cosine": cosine} for word, cosine in match.far]},),
+            signature=signature,
+        )
+
+    def _stretch(self, value: float, part: Part) -> float:
+        baseline = self._baseline[get_args(Part).index(part)]
+        return (value - baseline) / (1 - baseline)
+
+    @property
+    def _baseline(self) -> tuple[float, float, float]:
+        if isinstance(self.baseline, tuple):
+            return self.baseline
+        if self.baseline is not None:
+            return (self.baseline,) * 3
+        return BASELINES[self.layer] if self.rescale else (0.0, 0.0, 0.0)
+
+    def _sign(self) -> str:
+        parts = [f"bertscore|v{self.version}", self.of, f"layer{self.layer}", load_embedded().identity]
+        if self.corpus:
+            parts.append(f"idf-{hashlib.sha256(repr(self.corpus).encode()).hexdigest()[:12]}")
+        if any(self._baseline):
+            parts.append("baseline-" + ",".join(f"{each:g}" for each in self._baseline))
+        return "|".join(parts)
+
+
+def _explain(sample: Sample, parts: Mapping[str, float], match: Match) -> str:
+    if not sample.output.text.strip():
+        return "the output is empty"
+    if not (sample.reference or "").strip():
+        return "the reference is empty"
+    numbers = f"precision {parts['precision']:.3f}, recall {parts['recall']:.3f}"
+    if not match.far:
+        return numbers
+    words = ", ".join(f"{printable(word, 40)!r} ({cosine:.2f})" for word, cosine in match.far)
+    return f"{numbers}; furthest from the output: {words}"
+
+
+def _is_baseline(written: Any) -> bool:
+    numbers = written if isinstance(written, tuple) else (written,) * 3
+    return len(numbers) == len(get_args(Part)) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each < 1 for each in numbers
+    )
+
+
+def _read_corpus(written: Any) -> tuple[str, ...]:
+    if not isinstance(written, str) or not written:
+        raise MetricOptionError(
+            f"bertscore: idf is the path of a text file with a reference sentence a line, not {written!r}"
+        )
+    path = find_root(Path.cwd()) / written
+    try:
+        lines = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise MetricOptionError(
+            f"bertscore: idf: {written} cannot be read ({type(error).__name__}); it is a UTF-8 text file "
+            "with a reference sentence a line, and its path starts at the project's root"
+        ) from None
+    if not lines:
+        raise MetricOptionError(f"bertscore: idf: {written} holds no sentence")
+    return lines

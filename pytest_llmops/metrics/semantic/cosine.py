@@ -1,0 +1,112 @@
+"""`semantic`: how near the output's meaning is to the reference's, as an encoder sees it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
+from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
+from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.vectors import embed
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_llmops.models.encoders import EncoderChoice
+    from pytest_llmops.protocols import Need
+
+
+_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Semantic:
+    """
+    Cosine of output and reference. Related texts score high even where a fact is wrong: watch facts
+    with `keywords` too.
+
+    Attributes:
+        encoder: `default`, a folder, a Hugging Face name (extra sentence-transformers), `openai:MODEL`
+            (extra openai), or a mapping with `model` and how it is asked.
+        pair: What the output is compared with: `reference`, or `input` for whether it is to the point.
+    """
+
+    encoder: str | Mapping[str, object] | EncoderChoice = DEFAULT
+    pair: Pair = "reference"
+
+    name: ClassVar[str] = "semantic"
+    version: ClassVar[int] = 2
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
+        check_pair(self.pair, self.name)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return needs_of(self.pair)
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        results: dict[int, Score | Failure] = {}
+        for at, sample in enumerate(batch):
+            if missing := find_missing(self, sample):
+                results[at] = missing
+        whole = [at for at in range(len(batch)) if at not in results]
+        try:
+            cosines = self._compare([batch[at] for at in whole])
+        except RefusedTextsError as error:
+            refused = {at: self._refusal(batch[at], error.refused) for at in whole}
+            results.update({at: failure for at, failure in refused.items() if failure})
+            whole = [at for at in whole if at not in results]
+            cosines = self._compare([batch[at] for at in whole])
+        for at, cosine in zip(whole, cosines, strict=True):
+            results[at] = self._judge(batch[at], cosine)
+        return [results[at] for at in range(len(batch))]
+
+    def _compare(self, samples: Sequence[Sample]) -> list[float]:
+        if not samples:
+            return []
+        outputs = [sample.output.text for sample in samples]
+        others = [partner(sample, self.pair) for sample in samples]
+        if self.pair == "reference":
+            vectors = embed(self._choice, [*outputs, *others])
+            return [float(each) for each in (vectors[: len(samples)] * vectors[len(samples) :]).sum(axis=1)]
+        questions = embed(self._choice, others, query=True)
+        return [float(each) for each in (embed(self._choice, outputs) * questions).sum(axis=1)]
+
+    def _refusal(self, sample: Sample, refused: Mapping[str, str]) -> Failure | None:
+        for part, text in (("output", sample.output.text), (self.pair, partner(sample, self.pair))):
+            if text in refused:
+                error = f"the {part}: {refused[text]}"
+                return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+        return None
+
+    def _judge(self, sample: Sample, cosine: float) -> Score | Failure:
+        if not math.isfinite(cosine):
+            error = f"encoder {self._choice.model!r} made a vector that is no number; its weights are broken"
+            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+        # The eighth digit depends on the texts that share a batch, and on the processor.
+        value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
+        if not sample.output.text.strip():
+            reason = "the output is empty"
+        else:
+            reason = "" if value == 1.0 else f"cosine {value:.3f} to the {self.pair}"
+        pair = "" if self.pair == "reference" else f"|{self.pair}"
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=sample.output.repeat,
+            reason=reason,
+            evidence=({"cosine": value},),
+            signature=f"semantic|v{self.version}{pair}|{load_encoder(self._choice).identity}",
+        )
+
+    @property
+    def _choice(self) -> EncoderChoice:
+        return cast("EncoderChoice", self.encoder)

@@ -1,0 +1,154 @@
+"""Calls as golden files expect them, and calls shown to people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.tools.matching import equal_json
+from pytest_llmops.printable import name_some, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_llmops.records import ToolCall
+
+SHOWN = 3  # calls in one reason
+NO_CALL = "no tool was called, or the app reports none: return Output(tool_calls=…) or trace the tools"
+
+_KEYS = ("name", "arguments")
+_NAME_SHOWN = 60  # characters of a name or a value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedCall:
+    """
+    A call that the app should make.
+
+    Attributes:
+        arguments: An object as JSON; None is any arguments.
+    """
+
+    name: str
+    arguments: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.arguments is None else show_call(self.name, json.loads(self.arguments))
+
+    def fits(self, call: ToolCall, *, partial: bool) -> bool:
+        """Whether a call made is this one; `partial` lets it have further arguments."""
+        if call.name != self.name:
+            return False
+        return self.arguments is None or equal_json(
+            json.loads(self.arguments), call.arguments, partial=partial
+        )
+
+    def differ(self, call: ToolCall, *, partial: bool) -> list[str]:
+        """A few words for each argument in which a call of the same tool is another."""
+        wanted = json.loads(self.arguments or "{}")
+        found = [
+            f"{_name(key)} is {show_value(call.arguments[key])}"
+            if key in call.arguments
+            else f"{_name(key)} is not given"
+            for key in wanted
+            if key not in call.arguments or not equal_json(wanted[key], call.arguments[key], partial=partial)
+        ]
+        further = [] if partial else [key for key in call.arguments if key not in wanted]
+        return found + [f"{_name(key)} is too much" for key in further]
+
+
+def read_calls(given: object) -> tuple[ExpectedCall, ...]:
+    """
+    The calls of a golden file's list.
+
+    Raises:
+        MetricOptionError: It is no list, or an entry names no tool or has what is no JSON.
+    """
+    if not isinstance(given, tuple | list):
+        raise MetricOptionError(
+            "tool_calls: expected is a list such as [{name: search, arguments: {query: boots}}], "
+            f"not {given!r}"
+        )
+    return tuple(each if isinstance(each, ExpectedCall) else _read_call(each) for each in given)
+
+
+def check_names(option: str, names: object) -> None:
+    """
+    Refuse what is no list of tools' names.
+
+    Args:
+        option: As the message names it, `tool_order: expected`.
+
+    Raises:
+        MetricOptionError: It is none.
+    """
+    if not isinstance(names, tuple | list) or not all(
+        isinstance(name, str) and name.strip() for name in names
+    ):
+        raise MetricOptionError(f"{option} is a list of names of tools, not {names!r}")
+
+
+def show_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call on one line, `order_status(order_id="A-1042")`; what a model wrote cannot act on a terminal."""
+    given = ", ".join(f"{_name(key)}={show_value(value)}" for key, value in arguments.items())
+    return f"{_name(name)}({printable(given, 200)})"
+
+
+def show_value(value: Any) -> str:
+    """A value as JSON, shortened."""
+    return printable(json.dumps(value, ensure_ascii=False, default=str), _NAME_SHOWN)
+
+
+def find_nearest(
+    wanted: ExpectedCall, spare: Iterable[ToolCall], made: Sequence[ToolCall], *, partial: bool
+) -> str:
+    """
+    What was called instead: the call of that tool that differs least, or the tools that were called.
+
+    Args:
+        spare: Calls made that stand for no other expected call.
+        made: All calls made.
+    """
+    same = [wanted.differ(call, partial=partial) for call in spare if call.name == wanted.name]
+    if same:
+        return f"in the nearest call {name_some(min(same, key=len), SHOWN)}"
+    if not made:
+        return NO_CALL
+    return (
+        f"called were {name_some([_name(name) for name in dict.fromkeys(call.name for call in made)], SHOWN)}"
+    )
+
+
+def _read_call(given: object) -> ExpectedCall:
+    if not isinstance(given, Mapping):
+        write = (
+            f"{{name: {given}}}" if isinstance(given, str) else "{name: search, arguments: {query: boots}}"
+        )
+        raise MetricOptionError(f"tool_calls: a call is a mapping, not {given!r}; write {write}")
+    for key in given:
+        if key not in _KEYS:
+            raise MetricOptionError(
+                f"tool_calls: a call has no key {key!r}.{hint(str(key), _KEYS)} Its keys: name, arguments."
+            )
+    name = given.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise MetricOptionError(f"tool_calls: a call needs the name of its tool; {dict(given)!r} has none")
+    if "arguments" not in given:
+        return ExpectedCall(name=name)
+    arguments = given["arguments"]
+    if not isinstance(arguments, Mapping):
+        raise MetricOptionError(
+            f"tool_calls: the arguments of {name} are a mapping, not {arguments!r}; leave them out where any "
+            "will do, and write {} for none"
+        )
+    try:
+        return ExpectedCall(name=name, arguments=json.dumps(arguments, sort_keys=True, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MetricOptionError(f"tool_calls: the arguments of {name} are no JSON: {error}") from None
+
+
+def _name(name: object) -> str:
+    return printable(str(name), _NAME_SHOWN)

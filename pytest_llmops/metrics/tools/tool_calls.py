@@ -1,0 +1,98 @@
+"""`tool_calls`: the calls that the app should make, with their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.tools.calls import SHOWN, ExpectedCall, find_nearest, read_calls, show_call
+from pytest_llmops.metrics.tools.matching import align, match
+from pytest_llmops.printable import name_some
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_llmops.protocols import Need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalls:
+    """
+    The share of expected calls that the app made; a call made stands for one expected call.
+
+    With extra calls denied, it is the share of all calls expected or made that are both. A call counts
+    whether it was allowed or not: `denied_calls` looks at that.
+
+    Attributes:
+        expected: `{name: …, arguments: {…}}` each; without `arguments`, any will do.
+        order: `in_order` asks for them in the order given; others may come between.
+        extra: Whether further calls are `allowed` or `denied`.
+        arguments: `exact`, or `subset`: a call may have further arguments, at any depth.
+    """
+
+    expected: tuple[ExpectedCall | Mapping[str, Any], ...]
+    order: Literal["any", "in_order"] = "any"
+    extra: Literal["allowed", "denied"] = "allowed"
+    arguments: Literal["exact", "subset"] = "exact"
+
+    name: ClassVar[str] = "tool_calls"
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool] = True
+    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+
+    def __post_init__(self) -> None:
+        for option, value, known in (
+            ("order", self.order, ("any", "in_order")),
+            ("extra", self.extra, ("allowed", "denied")),
+            ("arguments", self.arguments, ("exact", "subset")),
+        ):
+            if value not in known:
+                near = hint(value, known) if isinstance(value, str) else ""
+                raise MetricOptionError(f"tool_calls: {option} is {' or '.join(known)}, not {value!r}.{near}")
+        object.__setattr__(self, "expected", read_calls(self.expected))
+        if not self.expected and self.extra == "allowed":
+            raise MetricOptionError(
+                "tool_calls: expected is empty, which any calls would meet; add extra: denied to ask for none"
+            )
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        return [self._match(sample) for sample in batch]
+
+    def _match(self, sample: Sample) -> Score:
+        made, partial = sample.output.tool_calls, self.arguments == "subset"
+        wanted = [call for call in self.expected if isinstance(call, ExpectedCall)]
+        fits = [[call.fits(each, partial=partial) for each in made] for call in wanted]
+        pairs = align(fits) if self.order == "in_order" else match(fits)
+        missing = [at for at in range(len(wanted)) if at not in pairs]
+        spare = [at for at in range(len(made)) if at not in pairs.values()]
+        extra = (
+            [show_call(made[at].name, made[at].arguments) for at in spare] if self.extra == "denied" else []
+        )
+        reasons = []
+        if missing:
+            first = missing[0]
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            if any(fits[first][at] for at in spare):
+                told = "it was called, but not in this order"
+            elif any(fits[first]):
+                told = "it was called fewer times than expected"
+            else:
+                told = find_nearest(wanted[first], [made[at] for at in spare], made, partial=partial)
+            reasons.append(f"missing: {wanted[first]}{more}; {told}")
+        if extra:
+            reasons.append(f"not expected: {name_some(extra, SHOWN)}")
+        evidence = {"missing": [str(wanted[at]) for at in missing], "extra": extra}
+        total = len(wanted) + len(extra)
+        return Score(
+            metric=self.name,
+            value=len(pairs) / total if total else 1.0,
+            repeat=sample.output.repeat,
+            reason="; ".join(reasons),
+            evidence=(evidence,) if reasons else (),
+            signature=f"tool_calls|v{self.version}|order:{self.order}|extra:{self.extra}|args:{self.arguments}",
+        )

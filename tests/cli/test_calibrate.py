@@ -1,0 +1,322 @@
+"""`llmops calibrate`: from a file with labels to the report, the exit code and the record."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.calibration.record import load_calibrations
+from pytest_llmops.cli import main
+from tests.cli.judging import FAMILY, PlantedJudge, make_pairs
+from tests.openai_server import OpenAIServer, last_user_text
+
+LABELLED = ["rouge_l", "labels.jsonl", "--label", "right"]
+ANSWERS = {True: "You may return boots within 60 days.", False: "We are closed on Sundays."}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    return tmp_path
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        yield server
+
+
+def write(name, rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def labelled(count=60, unlabelled=0):
+    """Answers that a person called right or wrong, and a few where the words mislead."""
+    rows = []
+    for at in range(count + unlabelled):
+        good = at % 2 == 0
+        told = ANSWERS[good if at % 7 else not good]
+        row = {"id": at, "output": told, "reference": ANSWERS[True], "document": at // 3, "right": good}
+        rows.append(row if at < count else {**row, "right": None})
+    return rows
+
+
+def calibrate(capsys, *arguments):
+    capsys.readouterr()
+    code = main(["calibrate", *arguments, "--format", "json"])
+    shown = capsys.readouterr()
+    return code, json.loads(shown.out) if shown.out else {}, shown.err
+
+
+@pytest.mark.usefixtures("project")
+def test_agreement_of_a_metric_with_labels(capsys):
+    write("labels.jsonl", labelled(60, unlabelled=40))
+
+    code, told, _ = calibrate(capsys, *LABELLED, "--max-error", "0.4", "--group", "document")
+
+    assert code == 0
+    assert (told["n"], told["groups"], told["unlabelled"], told["unscored"]) == (60, 20, 40, [])
+    assert told["labels"] == "30 good, 30 bad"
+    for name in ("auc", "accuracy", "kappa", "quadratic_kappa", "spearman"):
+        low, high = told[name]["interval"]
+        assert low < told[name]["value"] < high
+        assert told[name]["method"] == "BCa"
+    assert told["accuracy"]["value"] == pytest.approx(1 - 9 / 60)
+    assert told["error_threshold"]["threshold"] == 1.0
+    assert told["ece"]["mapping"] == "none"
+    rate = told["pass_rate"]
+    assert rate["rows"] == 100
+    assert rate["prediction_powered"]["interval"][0] > rate["labelled"]["interval"][0]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("form", "first"), [("text", "rouge_l against right: 30"), ("markdown", "**rouge\\_l**")]
+)
+def test_reports_for_people(capsys, form, first):
+    write("labels.jsonl", labelled())
+
+    code = main(["calibrate", *LABELLED, "--format", form, "--out", "r.txt"])
+
+    assert code == 0
+    assert capsys.readouterr().out == ""
+    text = Path("r.txt").read_text()
+    assert text.startswith(first)
+    for measure in ("AUC", "accuracy at >= ", "best threshold", "kappa", "Spearman", "ECE"):
+        assert measure.replace(">= ", "") in text.replace("\\", "").replace(">= ", "")
+
+
+@pytest.mark.usefixtures("project")
+def test_stored_scores_give_the_same_and_score_nothing(capsys):
+    write("labels.jsonl", labelled())
+    assert main(["score", "rouge_l", "labels.jsonl", "--out", "scores.jsonl"]) == 0
+
+    live = calibrate(capsys, *LABELLED)
+    stored = calibrate(capsys, *LABELLED, "--scores", "scores.jsonl")
+
+    assert live == stored
+
+
+@pytest.mark.usefixtures("project")
+def test_rows_that_got_no_score_are_counted_and_told(capsys):
+    rows = labelled()
+    write("labels.jsonl", [*rows[:-2], {**rows[-2], "reference": None}, {**rows[-1], "reference": None}])
+
+    code, told, error = calibrate(capsys, *LABELLED)
+
+    assert code == 3
+    assert [each["id"] for each in told["unscored"]] == ["58", "59"]
+    assert told["n"] == 58
+    assert "labels.jsonl:59: not scored: the case has no reference" in error
+
+
+@pytest.mark.usefixtures("project")
+def test_a_file_of_which_nothing_could_be_scored_tells_why(capsys):
+    write("labels.jsonl", [{**row, "reference": None} for row in labelled(6)])
+
+    code, told, error = calibrate(capsys, *LABELLED)
+
+    assert (code, told) == (3, {})
+    assert "labels.jsonl:1: not scored: the case has no reference" in error
+    assert "0 of 6 rows have a label and a score" in error
+
+
+@pytest.mark.usefixtures("project")
+def test_stored_scores_that_lack_a_row(capsys):
+    write("labels.jsonl", labelled(20))
+    lines = [{"id": str(at), "metric": "rouge_l", "value": 0.5 + at % 2 / 4} for at in range(19)]
+    write("scores.jsonl", [*lines[:-1], {"id": "18", "metric": "rouge_l", "error": "the judge said nothing"}])
+
+    code, told, _ = calibrate(capsys, *LABELLED, "--scores", "scores.jsonl")
+
+    assert code == 3
+    assert told["unscored"] == [
+        {"id": "18", "error": "the judge said nothing"},
+        {"id": "19", "error": "scores.jsonl holds no score of it"},
+    ]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["rouge_l", "labels.jsonl", "--label", "rihgt"],
+            "in 'rihgt'. Did you mean 'right'?",
+        ),
+        (["rogue_l", "labels.jsonl", "--label", "right"], "Did you mean 'rouge_l'?"),
+        (
+            ["rouge_l", "lables.jsonl", "--label", "right"],
+            "Did you mean 'labels.jsonl'?",
+        ),
+        (["rouge_l", "labels.jsonl", "--label", "reference"], "Say which mean good: --positive"),
+        ([*LABELLED, "--threshold", "x"], "--threshold takes a number"),
+        ([*LABELLED, "--max-error", "5"], "a share between 0 and 1"),
+        ([*LABELLED, "--group", "docment"], "Did you mean 'document'?"),
+        (
+            [*LABELLED, "--scores", "labels.jsonl"],
+            "labels.jsonl:1: value must be",
+        ),
+        ([*LABELLED, "--option", "k"], "--option takes NAME=JSON"),
+        ([*LABELLED, "--repeats", "0"], "--repeats takes a whole number"),
+        (["rouge_l", "broken.jsonl", "--label", "right"], "broken.jsonl:2: is no JSON"),
+    ],
+)
+def test_a_mistake_is_a_line(capsys, arguments, message):
+    write("labels.jsonl", labelled(8))
+    Path("broken.jsonl").write_text('{"output": "a"}\n{"outp')
+
+    assert main(["calibrate", *arguments]) == 4
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+def pairwise(capsys, *options):
+    return calibrate(capsys, "pairwise", "pairs.jsonl", "--label", "label", "--judge", FAMILY, *options)
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("lean", ["none", "position", "length", "self_preference"])
+def test_a_planted_judge_is_found_through_its_endpoint_and_an_honest_one_is_not_accused(capsys, server, lean):
+    rows = make_pairs(200, seed=7)
+    write("pairs.jsonl", rows)
+    server.answer = PlantedJudge(rows, lean)
+
+    code, told, _ = pairwise(capsys)
+
+    assert code == 0
+    assert told["n"] == 200
+    assert told["bias"]["families"] == ["gpt"]
+    assert told["bias"]["accused"] == ([] if lean == "none" else [lean])
+    assert told["bias"]["untested"] == []
+    assert told["auc"]["interval"][0] > 0.7
+    assert not list(Path().glob("golden/**/*"))
+
+
+@pytest.mark.usefixtures("project")
+def test_asking_again_shows_how_often_a_judge_turns_and_replays_what_was_asked(capsys, server):
+    rows = make_pairs(12, seed=3)
+    write("pairs.jsonl", rows)
+    judge = server.answer = PlantedJudge(rows)
+
+    _, told, _ = pairwise(capsys, "--repeats", "2")
+
+    assert told["bias"]["repeat_flips"] == 0.0
+    assert len(judge.asked) == 48
+    _, again, _ = pairwise(capsys, "--repeats", "2", "--record", "none")
+    assert again == told
+    assert len(judge.asked) == 48
+
+
+@pytest.mark.usefixtures("project")
+def test_model_calls_about_labels_are_never_kept_among_committed_ones(capsys, server, monkeypatch):
+    monkeypatch.setattr("pytest_llmops.recorder.identity.is_loopback", lambda _: False)
+    rows = make_pairs(4, seed=3)
+    write("pairs.jsonl", rows)
+    server.answer = PlantedJudge(rows)
+
+    pairwise(capsys)
+
+    assert list(Path(".llmops/cassettes").rglob("*.yaml"))
+    assert not Path("golden").exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_save_records_the_signature_that_a_golden_run_will_meet(capsys):
+    write("labels.jsonl", labelled())
+
+    code, told, error = calibrate(capsys, *LABELLED, "--save")
+
+    assert code == 0
+    (signature,) = told["signatures"]
+    found = load_calibrations(Path("golden/calibration.json"))
+    assert list(found) == [signature]
+    known = found[signature]
+    assert (known.metric, known.label, known.rows, known.unscored) == ("rouge_l", "right", 60, 0)
+    cut = known.cuts[0]
+    assert (cut.kappa, [cut.low, cut.high]) == (told["kappa"]["value"], told["kappa"]["interval"])
+    assert "golden/calibration.json" in error
+
+
+@pytest.mark.usefixtures("project")
+def test_scores_made_in_two_ways_are_told_and_not_saved(capsys):
+    write("labels.jsonl", labelled(20))
+    write(
+        "scores.jsonl",
+        [
+            {"id": str(at), "metric": "rouge_l", "value": 0.3 + at % 2 / 2, "signature": f"rouge_l|v{at % 2}"}
+            for at in range(20)
+        ],
+    )
+    arguments = [*LABELLED, "--scores", "scores.jsonl"]
+
+    assert "more ways than one" in calibrate(capsys, *arguments)[1]["notes"][-1]
+    code, _, error = calibrate(capsys, *arguments, "--save")
+
+    assert code == 4
+    assert "nothing was saved: the scores have 2 signatures" in error
+    assert not Path("golden").exists()
+
+
+GOLDEN = """
+version: 1
+app: kappa_app:answer
+judge: {model: gpt-4o-mini}
+cases:
+  - id: a
+    input: How long?
+    checks: {judge: {rubric: support, criteria: resolution, min: 4, min_kappa: 0.5}}
+"""
+
+
+def grade(request):
+    """A judge that agrees with people: what speaks of days is a 5."""
+    answer = last_user_text(request).partition("[answer ")[2]
+    score = 5 if "60 days" in answer else 1
+    verdict = {"reason": "It tells.", "evidence": "days", "score": score}
+    return json.dumps({"resolution": verdict})
+
+
+@pytest.fixture
+def judged(server, project):
+    """A project with a check that asks for agreement, and labels."""
+    (project / "golden").mkdir()
+    (project / "golden/shop.yaml").write_text(GOLDEN)
+    (project / "kappa_app.py").write_text(f"def answer(question):\n    return {ANSWERS[True]!r}\n")
+    server.answer = grade
+    write("labels.jsonl", labelled(160))
+    yield
+    sys.modules.pop("kappa_app", None)
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_judge_check_passes_once_the_command_that_it_names_was_run(capsys):
+    assert main(["run"]) == 0
+    told = capsys.readouterr().out
+    assert "undecided  judge >= 4" in told
+    (command,) = re.findall("llmops (calibrate .*)", told)
+
+    assert main(shlex.split(command.replace("LABELS", "labels").replace("FIELD", "right"))) == 0
+    assert main(["run"]) == 0
+
+    assert "1 passed, 0 failed, 0 regressed, 0 undecided" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_judge_that_agrees_too_little_stays_undecided(capsys):
+    write("labels.jsonl", [{**row, "right": at % 3 == 0} for at, row in enumerate(labelled(160))])
+    options = ["--judge", "gpt-4o-mini", "--option", "rubric=support", "--option", "criteria=resolution"]
+    assert main(["calibrate", "judge", "labels.jsonl", "--label", "right", "--save", *options]) == 0
+
+    assert main(["run"]) == 0
+
+    assert "min_kappa 0.5: kappa with people is" in capsys.readouterr().out

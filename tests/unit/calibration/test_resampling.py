@@ -1,0 +1,119 @@
+"""Intervals: scipy's BCa where rows are their own groups, wider where groups hang together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import bootstrap
+from statsmodels.stats.proportion import proportion_confint
+
+from pytest_llmops.calibration.resampling import (
+    RESAMPLES,
+    Measure,
+    bound_kappa,
+    bound_perfect,
+    bound_share,
+    measure_with_intervals,
+)
+
+
+def mean_of(values):
+    return lambda weights: [float((weights * values).sum() / weights.sum())]
+
+
+def test_rows_alone_give_scipys_interval_of_a_mean():
+    values = np.random.default_rng(3).exponential(size=40)
+    expected = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, random_state=np.random.default_rng(0), method="BCa"
+    ).confidence_interval
+
+    (found,) = measure_with_intervals(mean_of(values), range(40))
+
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (found.method, found.value) == ("BCa", pytest.approx(values.mean()))
+
+
+def test_rows_that_repeat_within_groups_tell_no_more_than_their_groups():
+    """Ten copies of each of 20 values: by group as wide as the 20, by row about a third of that."""
+    values = np.random.default_rng(4).normal(size=20)
+    copies = np.repeat(values, 10)
+
+    (few,) = measure_with_intervals(mean_of(values), range(20))
+    (grouped,) = measure_with_intervals(mean_of(copies), np.repeat(range(20), 10).tolist())
+    (rows,) = measure_with_intervals(mean_of(copies), range(200))
+
+    assert (grouped.low, grouped.high) == pytest.approx((few.low, few.high))
+    assert rows.high - rows.low < 0.4 * (grouped.high - grouped.low)
+
+
+def test_equal_calls_give_equal_intervals():
+    values = np.arange(12.0) ** 2
+
+    assert measure_with_intervals(mean_of(values), range(12)) == measure_with_intervals(
+        mean_of(values), range(12)
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "groups", "expected"),
+    [
+        pytest.param(lambda _: [0.5], range(9), Measure(value=0.5), id="no spread"),
+        pytest.param(lambda _: [float("nan")], range(9), Measure(value=None), id="not defined"),
+        pytest.param(lambda weights: [weights[0]], [1, 1, 1], Measure(value=1.0), id="one group"),
+    ],
+)
+def test_no_interval_is_made_up(measure, groups, expected):
+    assert measure_with_intervals(measure, groups) == [expected]
+
+
+def test_a_measure_that_most_resamples_do_not_define_has_no_interval():
+    """It needs both of two rows, which a third of the resamples lack at least."""
+
+    def measure(weights):
+        return [weights[0] if weights[0] and weights[1] else float("nan")]
+
+    (found,) = measure_with_intervals(measure, range(3))
+
+    assert (found.value, found.low) == (1.0, None)
+
+
+def test_some_undefined_resamples_leave_percentiles_of_the_others():
+    values = np.arange(6.0)
+
+    def measure(weights):
+        return [float("nan") if weights[0] >= 4 else float((weights * values).sum())]
+
+    (found,) = measure_with_intervals(measure, range(6))
+
+    assert found.method == "percentile"
+    assert found.low < found.value < found.high
+
+
+@given(st.integers(1, 500), st.sampled_from([0.8, 0.95, 0.99]))
+def test_bound_of_the_perfect_is_clopper_pearsons(count, level):
+    assert bound_perfect(count, level) == pytest.approx(
+        proportion_confint(count, count, alpha=1 - level, method="beta")[0]
+    )
+
+
+def test_whole_agreement_of_few_rows_is_not_certain():
+    """Five of five: the share may be 0.478; kappa, with halves by chance, below 0."""
+    perfect = Measure(value=1.0)
+
+    assert bound_share(perfect, 5).low == pytest.approx(0.478, abs=1e-3)
+    assert bound_share(Measure(value=0.0), 5).high == pytest.approx(0.522, abs=1e-3)
+    assert bound_kappa(perfect, 0.5, 1, 5).low == pytest.approx(1 - 0.522 / 0.5, abs=2e-3)
+    assert bound_kappa(perfect, 4.0, 16, 200).low == pytest.approx(1 - 4 * 0.01828, abs=1e-3)  # five levels
+    assert bound_kappa(perfect, 0.5, 1, 200).low == pytest.approx(0.963, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "bound", [lambda each: bound_share(each, 9), lambda each: bound_kappa(each, 0.5, 1, 9)]
+)
+def test_an_interval_that_is_there_stays(bound):
+    measured = Measure(value=1.0, low=0.5, high=1.0, method="BCa")
+
+    assert bound(measured) is measured
+    assert bound(Measure(value=0.7)) == Measure(value=0.7)

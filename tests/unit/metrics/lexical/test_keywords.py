@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.lexical.keywords import Keywords
+from pytest_llmops.records import Output, Sample, Score
+from pytest_llmops.registry import create_metric
+
+
+def search(text: str, **options: tuple[str, ...]) -> Score:
+    (result,) = Keywords(**options).score([Sample(output=Output(text=text))])
+    assert isinstance(result, Score)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "found"),
+    [
+        ("60 days", "Within 60\n  DAYS of delivery", True),
+        ("60 days", "Within 160 days", False),
+        ("60 days", "60 daystar", False),
+        ("\u20ac", "It costs 20\u20ac.", True),
+        ("\u20ac20", "It costs \u20ac20.", True),
+        ("\u20ac20", "It costs \u20ac20.50.", False),
+        ("\u20ac20", "It costs \u20ac200.", False),
+        ("FW-10427", "Order FW\u201110427, please", True),
+        ("FW-10427", "Order FW-104271", False),
+        ("5", "3.5 kg or 15 kg", False),
+        ("5", "Take 5.", True),
+        ("don't", "I don\u2019t know", True),
+        ("caf\u00e9", "The CAFE\u0301 is open", True),
+        ("C++", "written in c++!", True),
+        ("stra\u00dfe", "HAUPTSTRASSE STRASSE", True),
+        ("a.b", "axb", False),
+        ("\uff11\uff12", "12", True),
+    ],
+)
+def test_a_keyword_is_found_as_people_read_it(word, text, found):
+    assert search(text, all=(word,)).value == float(found)
+    assert search(text, none=(word,)).value == float(not found)
+
+
+def test_the_value_is_the_share_of_requirements_that_hold():
+    result = search("60 days, no refund", all=("60 days", "free"), any=("x", "y"), none=("no refund", "fee"))
+
+    assert result.value == 2 / 5
+    assert result.reason == "missing: 'free'; none of: 'x', 'y'; must not hold: 'no refund'"
+    assert result.evidence == ({"missing": ["free"], "none_of": ["x", "y"], "forbidden": ["no refund"]},)
+
+
+def test_one_of_any_is_enough():
+    assert search("a y", any=("x", "y")).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"all": "60 days"}, "write all: ['60 days']"),
+        ({"none": [60]}, 'write it in quotes: "60"'),
+        ({"any": [" "]}, "blank"),
+        ({"all": 5}, "list"),
+        ({}, "at least one"),
+        ({"all": []}, "at least one"),
+        ({"al": ["x"]}, "Did you mean 'all'"),
+    ],
+)
+def test_a_wrong_option_is_told_how_to_mend(options, advice):
+    with pytest.raises(MetricOptionError) as caught:
+        create_metric("keywords", options)
+
+    assert advice in str(caught.value)
+
+
+def test_equal_options_make_one_metric_that_travels():
+    one, other = (create_metric("keywords", {"all": ["a", "b"]}) for _ in range(2))
+
+    assert {one: 1}[other] == 1
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
+
+
+@given(st.text(min_size=1), st.text())
+def test_a_word_is_found_between_spaces_whatever_it_is(word, around):
+    try:
+        metric = Keywords(all=(word,))
+    except MetricOptionError:
+        return
+
+    assert metric.score([Sample(output=Output(text=f"{around} {word} {around}"))])[0].value == 1.0

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.lexical import regex as regex_metric
+from pytest_llmops.records import Failure, Output, Sample, Score
+from pytest_llmops.registry import create_metric
+
+
+def match(text: str, **options: object) -> Score | Failure:
+    return create_metric("regex", options).score([Sample(output=Output(text=text, repeat=3))])[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "value"),
+    [
+        ("Order FW-1042 is on its way", {"pattern": r"[A-Z]{2}-\d{4}"}, 1.0),
+        ("Order fw-1042", {"pattern": r"[A-Z]{2}-\d{4}"}, 0.0),
+        ("Order fw-1042", {"pattern": r"[A-Z]{2}-\d{4}", "flags": "ignore_case"}, 1.0),
+        ("Order fw-1042", {"pattern": r"(?i)[A-Z]{2}-\d{4}"}, 1.0),
+        ("FW-1042\n", {"pattern": r"[A-Z]{2}-\d{4}", "full": True}, 1.0),
+        ("FW-1042!", {"pattern": r"[A-Z]{2}-\d{4}", "full": True}, 0.0),
+        ("yes or no", {"pattern": r"yes|yes or no", "full": True}, 1.0),
+        ("a\nb", {"pattern": "a.b"}, 0.0),
+        ("a\nb", {"pattern": "a.b", "flags": ["dot_all"]}, 1.0),
+        ("a\nb", {"pattern": "^b$", "flags": ["multiline"]}, 1.0),
+        ("ab", {"pattern": "a  # first\n b", "flags": ["verbose", "verbose"]}, 1.0),
+        ("60 days, no fee", {"pattern": [r"\d+ days", "refund"], "none": ["fee", "tax"]}, 0.5),
+        ("60 days", {"none": "(?i)as an ai"}, 1.0),
+        ("\u9000\u8d27", {"pattern": r"\p{Han}+", "full": True}, 1.0),
+        ("", {"pattern": "^$"}, 1.0),
+    ],
+)
+def test_the_value_is_the_share_of_patterns_that_hold(text, options, value):
+    result = match(text, **options)
+
+    assert isinstance(result, Score)
+    assert result.value == value
+    assert bool(result.reason) == (value < 1)
+    assert result.repeat == 3
+
+
+def test_the_reason_names_patterns_and_what_they_found():
+    result = match("no \x1b[31mfee", pattern=[r"\d+ days"], none=[r"no \S+"])
+
+    assert result.reason == r"no match of '\\d+ days'; must not match 'no \\S+': 'no \x1b[31mfee'"
+    assert result.evidence == ({"unmatched": [r"\d+ days"], "forbidden": [r"no \S+"]},)
+
+
+@pytest.mark.parametrize("option", ["pattern", "none"])
+def test_endless_backtracking_is_a_failure(option, monkeypatch):
+    monkeypatch.setattr(regex_metric, "TIMEOUT_S", 0.05)
+
+    result = match("a" * 80 + "b", **{option: "(a|aa)+$"})
+
+    assert isinstance(result, Failure)
+    assert "'(a|aa)+$'" in result.error
+    assert "repeats" in result.error
+    assert result.repeat == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({}, "pattern or none"),
+        ({"pattern": []}, "pattern or none"),
+        ({"pattern": "(a"}, "is no pattern: missing )"),
+        ({"none": ["a", "["]}, "none '['"),
+        ({"pattern": ""}, "empty"),
+        ({"pattern": 5}, "in quotes"),
+        ({"pattern": ["a", 5]}, "in quotes"),
+        ({"pattern": "a" * 20_000}, "longer"),
+        ({"pattern": "(" * 5_000 + ")" * 5_000}, "no pattern"),
+        ({"pattern": "a", "flags": ["ignorecase"]}, "Did you mean 'ignore_case'"),
+        ({"pattern": "a", "full": "yes"}, "true or false"),
+        ({"patern": "a"}, "Did you mean 'pattern'"),
+    ],
+)
+def test_a_wrong_option_is_told_how_to_mend(options, advice):
+    with pytest.raises(MetricOptionError) as caught:
+        create_metric("regex", options)
+
+    assert advice in str(caught.value)
+
+
+def test_one_pattern_and_a_list_of_it_are_one_metric_that_travels():
+    one, other = create_metric("regex", {"pattern": "a"}), create_metric("regex", {"pattern": ["a"]})
+
+    assert {one: 1}[other] == 1
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import itertools
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.tools.matching import align, equal_json, match
+from pytest_llmops.records import Bound, Output, Sample, Score, ToolCall
+from pytest_llmops.registry import create_metric
+
+STATUS = {"name": "order_status", "arguments": {"order_id": "A-1042"}}
+
+
+def call(name: str, decision: str | None = None, **arguments: object) -> ToolCall:
+    return ToolCall(name=name, arguments=arguments, decision=decision)
+
+
+def score(name: str, calls: list[ToolCall], **options: object) -> Score:
+    one = Sample(output=Output(text="", repeat=3, tool_calls=tuple(calls)))
+    (result,) = create_metric(name, options).score([one])
+    assert isinstance(result, Score)
+    assert result.repeat == 3
+    assert bool(result.evidence) == bool(result.reason)
+    return result
+
+
+A, B, C = call("a", x=1), call("b"), call("c", y=[1, {"z": "w"}])
+CALL_A, CALL_B = {"name": "a", "arguments": {"x": 1}}, {"name": "b", "arguments": {}}
+
+
+@pytest.mark.parametrize(
+    ("calls", "options", "value"),
+    [
+        ([call("order_status", order_id="A-1042")], {"expected": [STATUS]}, 1.0),
+        ([call("order_status", order_id="A-1024")], {"expected": [STATUS]}, 0.0),
+        ([call("order_status", order_id="A-1042", verbose=True)], {"expected": [STATUS]}, 0.0),
+        (
+            [call("order_status", order_id="A-1042", verbose=True)],
+            {"expected": [STATUS], "arguments": "subset"},
+            1.0,
+        ),
+        ([call("order_status", order_id="A-1024")], {"expected": [{"name": "order_status"}]}, 1.0),
+        ([call("order_status", order_id=5)], {"expected": [{"name": "order_status", "arguments": {}}]}, 0.0),
+        ([B, A], {"expected": [CALL_A, CALL_B]}, 1.0),
+        ([B, A], {"expected": [CALL_A, CALL_B], "order": "in_order"}, 0.5),
+        ([A, C, B], {"expected": [CALL_A, CALL_B], "order": "in_order"}, 1.0),
+        ([A, C, B], {"expected": [CALL_A, CALL_B], "extra": "denied"}, 2 / 3),
+        ([A, A], {"expected": [CALL_A], "extra": "denied"}, 1 / 2),
+        ([A], {"expected": [CALL_A, CALL_A]}, 0.5),
+        ([C], {"expected": [CALL_A], "extra": "denied"}, 0.0),
+        ([], {"expected": [], "extra": "denied"}, 1.0),
+        ([A], {"expected": [], "extra": "denied"}, 0.0),
+        ([], {"expected": [CALL_A]}, 0.0),
+        ([call("a", "denied", x=1)], {"expected": [CALL_A]}, 1.0),
+        ([call("a", x=1.0)], {"expected": [CALL_A]}, 1.0),
+        ([call("a", x=True)], {"expected": [CALL_A]}, 0.0),
+        # the wildcard must not take the call that only the other can have
+        ([call("a", x=1), call("a", x=2)], {"expected": [{"name": "a"}, CALL_A]}, 1.0),
+    ],
+)
+def test_the_value_is_the_share_of_expected_calls_that_were_made(calls, options, value):
+    result = score("tool_calls", calls, **options)
+
+    assert result.value == value
+    assert bool(result.reason) == (value < 1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "options", "reason"),
+    [
+        (
+            [call("order_status", order_id="A-1024")],
+            {"expected": [STATUS]},
+            'missing: order_status(order_id="A-1042"); in the nearest call order_id is "A-1024"',
+        ),
+        (
+            [call("order_status", id="A-1042")],
+            {"expected": [STATUS]},
+            (
+                'missing: order_status(order_id="A-1042"); in the nearest call order_id is not given, '
+                "id is too much"
+            ),
+        ),
+        (
+            [call("order_status", x=1), call("order_status", order_id="A-1")],
+            {"expected": [STATUS]},
+            'missing: order_status(order_id="A-1042"); in the nearest call order_id is "A-1"',
+        ),
+        ([C, B], {"expected": [STATUS]}, 'missing: order_status(order_id="A-1042"); called were c, b'),
+        ([B], {"expected": [CALL_A, CALL_A, CALL_B]}, "missing: a(x=1) and 1 more; called were b"),
+        ([A], {"expected": [CALL_A, CALL_A]}, "missing: a(x=1); it was called fewer times than expected"),
+        (
+            [B, A],
+            {"expected": [CALL_A, CALL_B], "order": "in_order"},
+            "missing: a(x=1); it was called, but not in this order",
+        ),
+        ([A, C], {"expected": [CALL_A], "extra": "denied"}, 'not expected: c(y=[1, {"z": "w"}])'),
+        (
+            [C],
+            {"expected": [{"name": "a"}], "extra": "denied"},
+            'missing: a; called were c; not expected: c(y=[1, {"z": "w"}])',
+        ),
+    ],
+)
+def test_the_reason_names_the_first_missing_call_and_the_nearest_made(calls, options, reason):
+    assert score("tool_calls", calls, **options).reason == reason
+
+
+def test_an_app_without_calls_is_told_how_to_report_them():
+    assert "Output(tool_calls=" in score("tool_calls", [], expected=[CALL_A]).reason
+    assert "Output(tool_calls=" in score("tool_order", [], expected=["a"]).reason
+
+
+@pytest.mark.parametrize("name", ["tool_calls", "tool_order", "denied_calls"])
+def test_what_a_model_called_cannot_act_on_a_terminal(name):
+    calls = [ToolCall(name="a\x1b[31m", arguments={"k\x1b": "v\n\x1b" * 200}, decision="denied")]
+    options = {
+        "tool_calls": {"expected": [], "extra": "denied"},
+        "tool_order": {"expected": ["a"]},
+        "denied_calls": {},
+    }
+    result = score(name, calls, **options[name])
+
+    for text in (result.reason, str(result.evidence)):
+        assert "\x1b" not in text
+        assert "\n" not in text
+        assert len(text) < 500
+
+
+@pytest.mark.parametrize(
+    ("made", "expected", "value", "reason"),
+    [
+        ("abc", ["a", "c"], 1.0, ""),
+        ("ca", ["a", "c"], 0.5, "not in its place: 'a'; called were 'c', 'a'"),
+        ("ab", ["a", "x", "b"], 2 / 3, "not called: 'x'; called were 'a', 'b'"),
+        ("aab", ["a", "a", "a"], 2 / 3, "not in its place: 'a'; called were 'a', 'a', 'b'"),
+        ("xbycz", ["b", "c"], 1.0, ""),
+    ],
+)
+def test_tool_order_is_the_share_of_the_order_that_was_followed(made, expected, value, reason):
+    result = score("tool_order", [call(name) for name in made], expected=expected)
+
+    assert result.value == value
+    assert result.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "reason"),
+    [
+        ({}, 2.0, 'denied: refund(order_id="A-1"), search()'),
+        ({"names": ["refund"]}, 1.0, 'denied: refund(order_id="A-1")'),
+        ({"names": ["status"]}, 0.0, ""),
+    ],
+)
+def test_denied_calls_are_counted(options, value, reason):
+    calls = [
+        call("refund", "denied", order_id="A-1"),
+        call("search", "denied"),
+        call("status", "allowed"),
+        call("status"),
+    ]
+    result = score("denied_calls", calls, **options)
+
+    assert result.value == value
+    assert result.reason == reason
+
+
+def test_denied_calls_asks_for_none():
+    metric = create_metric("denied_calls")
+
+    assert metric.bound == Bound(comparison="<=", threshold=0.0)
+    assert not metric.higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "advice"),
+    [
+        ("tool_calls", {"expected": []}, "extra: denied"),
+        ("tool_calls", {"expected": "search"}, "is a list such as"),
+        ("tool_calls", {"expected": ["search"]}, "write {name: search}"),
+        ("tool_calls", {"expected": [5]}, "is a mapping, not 5"),
+        ("tool_calls", {"expected": [{"nam": "a"}]}, "Did you mean 'name'"),
+        ("tool_calls", {"expected": [{"arguments": {}}]}, "needs the name"),
+        ("tool_calls", {"expected": [{"name": " "}]}, "needs the name"),
+        ("tool_calls", {"expected": [{"name": "a", "arguments": None}]}, "write {} for none"),
+        ("tool_calls", {"expected": [{"name": "a", "arguments": {"x": float("nan")}}]}, "no JSON"),
+        ("tool_calls", {"expected": [{"name": "a", "arguments": {"x": object()}}]}, "no JSON"),
+        ("tool_calls", {"expected": [CALL_A], "order": "inorder"}, "Did you mean 'in_order'"),
+        ("tool_calls", {"expected": [CALL_A], "extra": True}, "allowed or denied, not True"),
+        ("tool_calls", {"expected": [CALL_A], "arguments": "partial"}, "exact or subset"),
+        ("tool_calls", {}, "needs the option 'expected'"),
+        ("tool_order", {"expected": []}, "is empty"),
+        ("tool_order", {"expected": "search"}, "a list of names"),
+        ("tool_order", {"expected": [CALL_A]}, "a list of names"),
+        ("denied_calls", {"names": "refund"}, "a list of names"),
+        ("denied_calls", {"names": [""]}, "a list of names"),
+    ],
+)
+def test_a_wrong_option_is_told_how_to_mend(name, options, advice):
+    with pytest.raises(MetricOptionError) as caught:
+        create_metric(name, options)
+
+    assert advice in str(caught.value)
+
+
+def test_equal_options_make_one_metric_that_travels():
+    one, other = (
+        create_metric("tool_calls", {"expected": [{"name": "a", "arguments": arguments}]})
+        for arguments in ({"x": [1, {"y": None}], "z": "\u00e9"}, {"z": "\u00e9", "x": [1, {"y": None}]})
+    )
+
+    assert {one: 1}[other] == 1
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made", "exact", "partial"),
+    [
+        (1, 1.0, True, True),
+        (1, True, False, False),
+        (True, 1, False, False),
+        (0, False, False, False),
+        (True, True, True, True),
+        (1, "1", False, False),
+        (None, None, True, True),
+        (None, 0, False, False),
+        ([1, 2], (1, 2), True, True),
+        ([1, 2], [2, 1], False, False),
+        ([1], [1, 2], False, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False, True),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, False, True),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1, "c": 2}]}, False, True),
+        ({"a": 1}, {}, False, False),
+        ({}, [], False, False),
+        ([], {}, False, False),
+        ({"a": 1}, {"a": True}, False, False),
+        (2**53 + 1, float(2**53), False, False),
+    ],
+)
+def test_json_values_are_equal_as_json_says(wanted, made, exact, partial):
+    assert equal_json(wanted, made) is exact
+    assert equal_json(wanted, made, partial=partial) is partial or exact
+
+
+GRIDS = st.integers(0, 4).flatmap(
+    lambda columns: st.lists(st.lists(st.booleans(), min_size=columns, max_size=columns), max_size=4)
+)
+
+
+def _most(fits: list[list[bool]], *, rising: bool) -> int:
+    """The most pairs there can be, by trying all."""
+    rows, columns = range(len(fits)), range(len(fits[0]) if fits else 0)
+    for size in range(min(len(rows), len(columns)), 0, -1):
+        for chosen in itertools.combinations(rows, size):
+            orders = itertools.combinations if rising else itertools.permutations
+            for taken in orders(columns, size):
+                if all(fits[row][column] for row, column in zip(chosen, taken, strict=True)):
+                    return size
+    return 0
+
+
+@given(GRIDS, st.booleans())
+def test_no_larger_matching_exists(fits, rising):
+    pairs = (align if rising else match)(fits)
+
+    assert all(fits[row][column] for row, column in pairs.items())
+    assert len(set(pairs.values())) == len(pairs) == _most(fits, rising=rising)
+    if rising:
+        assert list(pairs.values()) == sorted(pairs.values())
