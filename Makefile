@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden test bench lock clean
+.PHONY: golden test bench metrics faithfulness interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -20,6 +20,18 @@ test: .venv/test.stamp
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
+metrics: .venv/test.stamp # writes docs/agreement.md; needs the labelled sets, see benchmarks/agreement/labels.py
+	@$(BIN)/llmops models pull
+	$(BIN)/python -m benchmarks.agreement
+
+faithfulness: .venv/test.stamp # trains the embedded scorer anew, from the same sets
+	@$(BIN)/llmops models pull
+	$(BIN)/python -m benchmarks.agreement.training
+
+interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
+	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
+	  tests/unit/metrics/test_deepeval.py tests/unit/metrics/test_deepeval_wrapped.py
+
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench
 	@$(BIN)/llmops models pull
@@ -33,7 +45,14 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-deepeval .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv-deepeval/stamp: .venv/test.stamp
+	.venv/bin/python -m venv .venv-deepeval
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

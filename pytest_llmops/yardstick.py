@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_llmops.calibration.kin import warn_of_kin
+from pytest_llmops.calibration.record import Calibration, ask_for_agreement, load_needed, parse_calibrations
 from pytest_llmops.errors import GoldenError, LLMOpsError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.foresight.selfcheck import plan_repeats
@@ -47,20 +49,27 @@ class Yardstick:
 
     Attributes:
         base: None where nothing was accepted yet, or nobody wants a comparison.
+        calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
+            change cannot vouch for its own judge.
         loosened: What the change made easier to pass; only known against a revision.
     """
 
     base: Run | None = None
     reviews: tuple[Review, ...] = ()
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     loosened: tuple[Loosening, ...] = ()
 
     def describe(self, run: Run, settings: Settings) -> list[str]:
-        """Sentences for the summary: what the baseline lets see, and what else is another than in it."""
+        """
+        Sentences for the summary: judges of the app's own family, what the baseline lets see, and what else
+        is another than in it.
+        """
+        kin = warn_of_kin(run.results)
         if self.base is None:
-            return []
+            return kin
         seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
         changes = describe_changes(self.base.signature, run.signature)
-        told = [seen, *(f"since the baseline: {line}" for line in changes)]
+        told = [*kin, seen, *(f"since the baseline: {line}" for line in changes)]
         if new := pair_cases(self.base.results, run.results).new:
             cases = f"{len(new)} case{'s' if len(new) > 1 else ''}"
             told.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
@@ -88,16 +97,19 @@ def find_yardstick(
     baseline = settings.baseline
     if baseline is not None and is_revision(baseline):
         return _at_revision(open_revision(baseline, settings.root), settings, goldens, named)
-    reviews = load_reviews(settings.path(settings.reviews))
+    kept = Yardstick(
+        reviews=load_reviews(settings.path(settings.reviews)),
+        calibrations=load_needed(goldens, settings.path(settings.calibration)),
+    )
     if baseline == NO_BASELINE or (baseline is None and not settings.path(settings.accepted).exists()):
-        return Yardstick(reviews=reviews)
+        return kept
     path = settings.path(baseline or settings.accepted)
     if accept and not path.exists():
-        return Yardstick(reviews=reviews)
+        return kept
     base = load_base(path)
     if not accept and not _is_same(path, settings.path(settings.accepted)):
         _check_cases(base, path, goldens)
-    return Yardstick(base=base, reviews=reviews)
+    return replace(kept, base=base)
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
@@ -109,6 +121,7 @@ def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
         raise SettingsError(f"out {shown}: the name of a run file ends in .json or .jsonl; try run.json")
     kept = {"the baseline": {accepted_path(settings), settings.path(settings.accepted)}}
     kept["the log of reviews"] = {settings.path(settings.reviews)}
+    kept["the record of calibrations"] = {settings.path(settings.calibration)}
     named = {golden.path for golden in goldens} | set(settings.golden)
     kept["a golden file"] = {settings.path(each) for each in named}
     for what, files in kept.items():
@@ -153,6 +166,10 @@ def _at_revision(
         base = _baseline_of(revision, then.accepted)
         log = revision.read(then.reviews) or b""
         reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
+        calibrated = revision.read(then.calibration) if ask_for_agreement(goldens) else None
+        calibrations = (
+            parse_calibrations(calibrated, f"{then.calibration} at git:{revision.ref}") if calibrated else {}
+        )
         accepted = settings.path(settings.accepted)
         loosened = list_loosened(
             old,
@@ -169,7 +186,7 @@ def _at_revision(
             pytest_path=pytest_path or _PROJECT,
             reviews_path=settings.reviews,
         )
-    return Yardstick(base=base, reviews=reviews, loosened=loosened)
+    return Yardstick(base=base, reviews=reviews, calibrations=calibrations, loosened=loosened)
 
 
 def _baseline_of(revision: Revision, path: str) -> Run | None:

@@ -101,11 +101,25 @@ def load_calibrations(path: Path) -> dict[str, Calibration]:
         CalibrationRecordError: The file is no record of this version, with the place.
     """
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
+        return parse_calibrations(path.read_bytes(), str(path))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise CalibrationRecordError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
+    """
+    What a record holds, by signature.
+
+    Args:
+        path: The file, for messages.
+
+    Raises:
+        CalibrationRecordError: As `load_calibrations`.
+    """
+    try:
+        written = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CalibrationRecordError(f"{path}: is no JSON: {error}. {_REMEDY}") from None
     version = written.get("version") if isinstance(written, dict) else None
@@ -125,8 +139,13 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
     Raises:
         CalibrationRecordError: As `load_calibrations`.
     """
+    return load_calibrations(path) if ask_for_agreement(goldens) else {}
+
+
+def ask_for_agreement(goldens: Iterable[Golden]) -> bool:
+    """Whether some check has a `min_kappa`."""
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
-    return load_calibrations(path) if any(check.min_kappa is not None for check in checks) else {}
+    return any(check.min_kappa is not None for check in checks)
 
 
 def save_calibration(path: Path, signature: str, calibration: Calibration) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.record import Calibration
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
@@ -39,7 +38,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from pytest_llmops.calibration.record import load_needed
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
@@ -57,10 +55,9 @@ def _run(given: argparse.Namespace) -> int:
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    calibrations = load_needed(goldens, settings.path(settings.calibration))
     problems: list[str] = []
     runs = run_goldens(goldens, yardstick.base, settings, problems)
-    judged = _Judged(known_fail=settings.known_failures == "fail", calibrations=calibrations)
+    judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)
     merged = merge_runs(runs)
     if settings.out:
@@ -102,12 +99,10 @@ class _Judged:
 
     Attributes:
         known_fail: Whether a failure that the baseline had too decides.
-        calibrations: What is known of judges, by the signature of their scores.
         outcomes: One a case and a suite check; `deciding` are those that the exit code follows.
     """
 
     known_fail: bool
-    calibrations: Mapping[str, Calibration]
     outcomes: list[Outcome] = field(default_factory=list)
     deciding: list[Outcome] = field(default_factory=list)
     suite: list[Verdict] = field(default_factory=list)
@@ -117,7 +112,7 @@ class _Judged:
         from pytest_llmops.gates.judgement import Judge
         from pytest_llmops.reports.terminal import render_case, render_suite
 
-        judge = Judge(goldens, yardstick.base, yardstick.reviews, self.calibrations)
+        judge = Judge(goldens, yardstick.base, yardstick.reviews, yardstick.calibrations)
         for golden, run in zip(goldens, runs, strict=True):
             results = {result.case: result for result in run.results}
             for case in golden.cases:

@@ -160,6 +160,8 @@ def _sum_up(sample: Sample, rated: Rated, signature: str) -> Score:
 def _explain(worst: Claim, count: int) -> str:
     which = "the claim" if count == 1 else f"of {count} claims the least supported"
     told = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
+    if worst.unfound:
+        told = f"{told}; in no context: {quote(worst.unfound)}"
     nearest = (
         f"; nearest: {quote([worst.support.sentence.text])}" if worst.support else "; no context says it"
     )
@@ -174,7 +176,8 @@ def _show(claim: Claim) -> dict[str, Any]:
         "end": span.sentence.end,
         "text": span.sentence.text,
     } if span else None  # fmt: skip
-    told = {"reason": claim.reason} if claim.reason else {}
+    told: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
+    told |= {"unfound": list(claim.unfound)} if claim.unfound else {}
     return {
         "claim": claim.text,
         "score": round(claim.score, 4),

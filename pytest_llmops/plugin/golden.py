@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.calibration.record import load_needed
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.judgement import Judge
@@ -94,7 +93,6 @@ class GoldenPlugin:
                 named=[shown_path(folder / path, config.rootpath) for path in paths],
                 accept=config.getoption("llm_accept"),
             )
-            calibrations = load_needed(goldens.values(), settings.path(settings.calibration))
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
         goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
@@ -103,7 +101,7 @@ class GoldenPlugin:
         return cls(
             shared=session,
             goldens=goldens,
-            judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, calibrations),
+            judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
         )
 

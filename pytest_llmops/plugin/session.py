@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -208,6 +209,8 @@ class Session:
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()
+        if asking := sys.modules.get("pytest_llmops.judges.asking"):
+            asking.close()  # an interrupted session waits for no judge
         self._loop.close()
         for asker in self._askers.values():
             asker.app_loop.close()

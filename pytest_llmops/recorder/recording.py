@@ -18,7 +18,6 @@ from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.shelf import Shelves
 from pytest_llmops.settings import RecordMode
 
-
 _installed: list[Recorder] = []
 
 

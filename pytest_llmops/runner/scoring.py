@@ -60,7 +60,7 @@ class Scorer:
                 self._side_by_side.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
-        """In this process, whoever else scores: there is no model to load, and here its calls are recorded."""
+        """In this process, whoever else scores: no model is loaded, and its calls are recorded here."""
         if self._side_by_side is None:
             self._side_by_side = ThreadPoolExecutor(_ASKED_AT_ONCE, "llmops-judge", stand_aside)
 

@@ -154,7 +154,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "tool_calls": {"expected": [{"name": "x"}]},
     "tool_order": {"expected": ["x"]},
     "cross_encoder": {"model": "some/model"},
-    **dict.fromkeys(("judge", "pairwise", "reference_grade"), {"judge": "embedded"}),
+    **{name: {"judge": "embedded"} for name in ("judge", "pairwise", "reference_grade")},
 }
 
 

@@ -32,12 +32,14 @@ class Claim:
         score: How far the contexts support it, 0 to 1.
         label: None where the scorer does not tell absence from contradiction.
         support: The sentence that it rests on, or that comes nearest; None where nothing does.
+        unfound: Numbers and names, as stems, that no context holds.
     """
 
     text: str
     score: float
     label: Label | None = None
     support: Span | None = None
+    unfound: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -98,6 +100,7 @@ def rate_claims(claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Spa
                         score=model.scale.read(rating),
                         label=model.label(each.row),
                         support=contexts[at][each.nearest],
+                        unfound=each.unfound,
                     )
                     for (claim, each), rating in zip(own, ratings, strict=True)
                 ),

@@ -41,8 +41,14 @@ FEATURES = (
     "opposite_cosine",
     "speaks_of_self",
     "asks",
+    "number_alone",
+    "name_alone",
+    "opposite_alone",
 )
-"""In the order of a row; all from 0 to 1, but for cosines."""
+"""
+In the order of a row; all from 0 to 1, but for cosines. The last three are of claims that are found but for
+a number, a name, or by their opposite: 0, or the square of `aligned`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,12 @@ class Described:
     Attributes:
         row: The numbers of `FEATURES`.
         nearest: Index of the sentence that speaks most of the same.
+        unfound: Numbers and names, as stems, that no sentence holds.
     """
 
     row: tuple[float, ...]
     nearest: int
+    unfound: tuple[str, ...]
 
 
 def describe_claims(claims: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[Described]:
@@ -164,26 +172,32 @@ def _describe(
         )
 
     contrasts = [contrast(other) for other in opposites]
+    found = float(weights @ best)
+    numbers, names = wording.numbers - context.numbers, wording.names - context.stems
+    opposed = max(0.0, *(aligned_by for aligned_by, _ in contrasts))
     values: Mapping[str, float] = {
         "words_found": _share(stems, context.stems, 1.0),
         "neighbours_found": _share(wording.neighbours, context.neighbours, _share(stems, context.stems, 1.0)),
-        "aligned": float(weights @ best),
+        "aligned": found,
         "aligned_nearest": float(weights @ aligned[:, alike].max(axis=1)),
         "aligned_low": float(np.quantile(content, _LOW)) if len(content) else 1.0,
         "pieces_found": float(weights @ (best > _FOUND)),
         "cosine": float(cosines.max()),
-        "numbers_missing": 1 - _share(wording.numbers, context.numbers, 1.0),
-        "names_missing": 1 - _share(wording.names, context.stems, 1.0),
+        "numbers_missing": len(numbers) / max(len(wording.numbers), 1),
+        "names_missing": len(names) / max(len(wording.names), 1),
         "negation_differs": float(wording.negated != said.negated),
         "direction_missing": float(wording.direction != 0 and wording.direction not in directions),
-        "opposite_aligned": _PER_POINT * max(0.0, *(aligned_by for aligned_by, _ in contrasts)),
+        "opposite_aligned": _PER_POINT * opposed,
         "opposite_cosine": _PER_POINT * max(0.0, *(cosine_by for _, cosine_by in contrasts)),
         "speaks_of_self": float(
             wording.speaks_of_self and not any(context.wordings[int(at)].speaks_of_self for at in evidence)
         ),
         "asks": float(wording.asks),
+        "number_alone": found**2 if numbers else 0.0,
+        "name_alone": found**2 if names else 0.0,
+        "opposite_alone": found**2 if opposed else 0.0,
     }
-    return Described(tuple(values[name] for name in FEATURES), nearest)
+    return Described(tuple(values[name] for name in FEATURES), nearest, tuple(sorted(numbers | names)))
 
 
 def _share(wanted: Collection[Any], there: Collection[Any], empty: float) -> float:

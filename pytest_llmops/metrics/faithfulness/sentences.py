@@ -11,10 +11,13 @@ from pytest_llmops.metrics.faithfulness.english import join_phrases, load_englis
 # A stop, what may close after it, white space, and something that can begin a sentence. Tokenized
 # corpora put a space before the stop and write in lower case; there a stop is one when it stands alone.
 _END = re.compile(
-    r"""(?<=[.!?…])["')\]\u201d\u2019]*\s+(?=["'(\[\u201c\u2018]?[A-Z0-9])"""
+    r"""(?<=[.!?…])(["')\]\u201d\u2019]*)\s+(?=["'(\[\u201c\u2018]?[A-Z0-9])"""
     r"""|(?<=\s[.!?])\s+|(?<=[!?])\s+|[ \t]*\n\s*"""
 )
 _ABBREVIATIONS = frozenset(load_english()["abbreviations"].split())
+_BEFORE_NUMBERS = frozenset(load_english()["before_numbers"].split())
+_ITEM = re.compile(r"\(?(?:\d{1,2}|[a-z])[.)]")
+_LONGEST_WORD = 40
 _LAST_WORD = re.compile(r"([\w.]+)\.[\"')\]\u201d\u2019]*\s*\Z")
 _MARK = re.compile(r"^\s*(?:[-*•#>]+|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _LETTER_OR_DIGIT = re.compile(r"\w")
@@ -48,7 +51,7 @@ def split_sentences(text: str) -> list[Sentence]:
     found: list[Sentence] = []
     start = 0
     for end, following in [*_cuts(text), (len(text), len(text))]:
-        if end < len(text) and _is_abbreviation(text[start:end]):
+        if end < len(text) and _goes_on(text[start:end], text[following : following + 1]):
             continue
         found.extend(_kept(text, start, end))
         start = following
@@ -70,16 +73,21 @@ def drop_opener(sentence: str) -> str:
 
 
 def _cuts(text: str) -> Iterator[tuple[int, int]]:
+    """Where a sentence ends, with the marks that close it, and where the next begins."""
     for match in _END.finditer(text):
-        yield match.start(), match.end()
+        yield match.end(1) if match[1] else match.start(), match.end()
 
 
-def _is_abbreviation(piece: str) -> bool:
-    matched = _LAST_WORD.search(piece[-40:])
+def _goes_on(piece: str, following: str) -> bool:
+    """Whether the stop at the end of a piece belongs to an abbreviation, or to the number of an item."""
+    if _ITEM.fullmatch(piece.strip()):
+        return True
+    matched = _LAST_WORD.search(piece[-_LONGEST_WORD:])
     if matched is None:
         return False
     word = matched[1].lower()
-    return word in _ABBREVIATIONS or bool(re.fullmatch(r"[A-Z]", matched[1]))
+    before_number = word in _BEFORE_NUMBERS and following.isdigit()
+    return before_number or word in _ABBREVIATIONS or bool(re.fullmatch(r"[A-Z]", matched[1]))
 
 
 def _kept(text: str, start: int, end: int) -> Iterator[Sentence]:

@@ -105,7 +105,7 @@ def _negate(sentence: str, parts: Sequence[str], lower: Sequence[str]) -> str:
         if word.endswith("n't"):
             return "".join([*parts[:at], _IRREGULAR.get(word, parts[at][:-3]), *parts[at + 1 :]])
     for at, word in enumerate(lower):
-        if word in _AUXILIARIES:
+        if word in _AUXILIARIES and (at == 0 or parts[at].islower()):  # not the month of May
             return "".join([*parts[: at + 1], " not", *parts[at + 1 :]])
     return f"It is not true that {sentence[:1].lower()}{sentence[1:]}"
 
