@@ -76,7 +76,7 @@ def _render_support(items: Sequence[Described]) -> list[str]:
         name: sum(tables.measure(column)[name].value or 0.0 for column in columns) / len(columns)
         for name in support.NAMES
     }
-    told = ", ".join(f"{name.strip('*')} {mean:.3f}" for name, mean in means.items())
+    told = ", ".join(f"{name.replace('*', '')} {mean:.3f}" for name, mean in means.items())
     table, names = support.tell_apart(items)
     lines += [
         "",

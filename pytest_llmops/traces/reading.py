@@ -58,7 +58,7 @@ def _open_inference(attributes: Mapping[str, Any]) -> list[Any] | None:
 
 def _passage(document: Any) -> Passage:
     if not isinstance(document, dict):
-        return Passage(id=str(document))
+        return Passage(id=str(document), text=str(document))
     score = document.get("score")
     return Passage(
         id=str(document.get("id", "")),

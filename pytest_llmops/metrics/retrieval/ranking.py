@@ -54,7 +54,7 @@ class Ranking:
 
 def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) -> Ranking:
     """Each passage once, at its first rank, with what of the relevant it holds."""
-    by_text = bool(passages) and not any(passage.id for passage in passages)
+    by_text = bool(passages) and all(map(_is_nameless, passages))
     if by_text:
         texts = list(dict.fromkeys(fold(passage.text) for passage in passages))
         names = [text[:_SHOWN] for text in texts]
@@ -77,6 +77,11 @@ def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) ->
         missing=missing,
         by_text=by_text,
     )
+
+
+def _is_nameless(passage: Passage) -> bool:
+    """Whether it has no id; an app that gives plain strings has a text where an id would stand."""
+    return not passage.id or (passage.id == passage.text and len(passage.id.split()) > 1)
 
 
 def _find(span: str, texts: Sequence[str]) -> int:

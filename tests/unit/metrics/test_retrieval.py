@@ -334,3 +334,17 @@ def test_texts_keep_every_measure_in_range(passages, relevant, k):
     for name in (f"recall@{k}", f"precision@{k}", f"hit@{k}", f"ndcg@{k}", "map", "mrr"):
         (result,) = create_metric(name).score([one])
         assert isinstance(result, Failure) or 0.0 <= result.value <= 1.0
+
+
+def test_plain_strings_of_several_words_are_texts_and_single_words_are_ids() -> None:
+    texts = ("Boots can be sent back within 60 days.", "Shipping is free above 80 pounds.")
+    output = Output(text="", passages=tuple(Passage(id=text, text=text) for text in texts))
+    ids = Output(
+        text="", passages=tuple(Passage(id=name, text=name) for name in ("returns#boots", "shipping"))
+    )
+
+    (found,) = create_metric("recall@2").score([Sample(output=output, relevant=("within 60 days",))])
+    (missed,) = create_metric("recall@2").score([Sample(output=ids, relevant=("returns",))])
+
+    assert found.value == 1.0
+    assert missed.value == 0.0

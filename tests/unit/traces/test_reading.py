@@ -33,7 +33,7 @@ OPEN_INFERENCE = {
         ([span(**OPEN_INFERENCE)], (Passage(id="first", text="text", score=0.9), Passage(id="second"))),
         (
             [span(gen_ai__retrieval__documents=json.dumps([{"id": "a", "content": "A", "score": 1}, "b"]))],
-            (Passage(id="a", text="A", score=1.0), Passage(id="b")),
+            (Passage(id="a", text="A", score=1.0), Passage(id="b", text="b")),
         ),
         ([span(gen_ai__retrieval__documents="no JSON")], ()),
         (
