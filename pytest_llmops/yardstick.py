@@ -179,6 +179,7 @@ def _at_revision(
             old_settings=_lenient(then),
             new_settings=_lenient(now),
             reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
+            files_changed=_changed_files(old, revision, settings.root),
             lock_loosened=_broken_promises(prompts, folder, settings.root),
             baseline_path=settings.accepted,
             addopts_changed=flags != flags_now,
@@ -187,6 +188,31 @@ def _at_revision(
             reviews_path=settings.reviews,
         )
     return Yardstick(base=base, reviews=reviews, calibrations=calibrations, loosened=loosened)
+
+
+def _changed_files(old: Sequence[Golden], revision: Revision, root: Path) -> list[str]:
+    """
+    Files that the options of checks named then and that are not the same now: a rubric, a schema.
+
+    An option is taken for a file's path, or the name of a rubric, where such a file was there.
+    """
+    checks = [check for golden in old for case in golden.cases for check in case.checks]
+    options = [*(each.options for each in checks), *(each.options for golden in old for each in golden.suite)]
+    texts = {value for each in options for value in each.values() if isinstance(value, str)}
+    paths = {path for text in texts for path in (text, f"golden/rubrics/{text}.yaml") if _is_relative(path)}
+    changed = []
+    for path in sorted(paths):
+        was = revision.read(path)
+        now = root / path
+        if was is not None and (not now.is_file() or now.read_bytes() != was):
+            changed.append(path)
+    return changed
+
+
+def _is_relative(text: str) -> bool:
+    """Whether a text can be the path of a file in the project; most options are no path at all."""
+    path = Path(text)
+    return text.isprintable() and bool(path.suffix) and not path.is_absolute() and ".." not in path.parts
 
 
 def _baseline_of(revision: Revision, path: str) -> Run | None:

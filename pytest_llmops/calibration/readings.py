@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.calibration.labels import SIGNS, Kind, LabelError, Labels
-from pytest_llmops.records import Bound
+from pytest_llmops.records import Bound, Sign
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.statistics import Codes, Floats
@@ -82,8 +82,6 @@ def pair_readings(
     if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be told
         raise LabelError(f"{len(both)} of {len(scores)} rows have a label and a score; two are the least")
     label = np.array([labels.values[at] for at in both], float)
-    side = ">" if metric.higher_is_better else "<"
-    strict = threshold is None and metric.bound.comparison == side
     return Readings(
         kind=labels.kind,
         score=np.array([scores[at] for at in both], float),
@@ -93,11 +91,18 @@ def pair_readings(
         alone_groups=tuple(groups[at] for at in alone),
         reach=(float(metric.range[0]), float(metric.range[1])),
         sign=1.0 if metric.higher_is_better else -1.0,
-        bound=Bound(
-            comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
-            threshold=metric.bound.threshold if threshold is None else threshold,
-        ),
+        bound=read_bound(metric, threshold),
         on_scale=labels.kind == "pair" or (labels.kind == "rating" and _is_on_scale(label, metric.range)),
+    )
+
+
+def read_bound(metric: Metric, threshold: float | None) -> Bound:
+    """What passes: the metric's own bound, or the threshold, in the metric's direction."""
+    side = ">" if metric.higher_is_better else "<"
+    strict = threshold is None and metric.bound.comparison == side
+    return Bound(
+        comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
+        threshold=metric.bound.threshold if threshold is None else threshold,
     )
 
 
@@ -146,7 +151,14 @@ def list_bounds(readings: Readings) -> list[Bound]:
     end = low if readings.sign > 0 else high  # which every score holds
     bounds = [readings.bound] if readings.kind != "pair" else []
     bounds += [Bound(comparison=side, threshold=each) for each in sorted(set(others) - {end})]  # type: ignore[arg-type]
+    bounds += [_strict(readings.bound)] if readings.kind != "pair" else []
     return list(dict.fromkeys(bounds))
+
+
+def _strict(bound: Bound) -> Bound:
+    """The bound beside it that a check may ask for: `> 0.5` for `>= 0.5`, and the other way round."""
+    other: dict[Sign, Sign] = {">=": ">", ">": ">=", "<=": "<", "<": "<="}
+    return Bound(comparison=other[bound.comparison], threshold=bound.threshold)
 
 
 def find_levels(readings: Readings) -> tuple[float, ...]:

@@ -12,9 +12,17 @@ import sys
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.cli.score import add_metric_options, open_metric, read_input, rows_of, tell_unscored
+from pytest_llmops.cli.score import (
+    add_metric_options,
+    open_metric,
+    read_input,
+    refuse_overwriting,
+    rows_of,
+    tell_unscored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     Results = list[list[Score | Failure]]
 
 _UNSCORED = 3
+_ONE_LOOK = "an agreement is kept of scores that were asked for once, as a check asks"
 
 
 def add_verb(verbs: Any) -> None:
@@ -51,7 +60,9 @@ def add_verb(verbs: Any) -> None:
         "--group", metavar="FIELD", help="document or question: rows of one are drawn together"
     )
     parser.add_argument("--scores", metavar="FILE", help="what llmops score wrote, instead of scoring")
-    parser.add_argument("--repeats", metavar="N", help="ask a judge N times, to see how often it turns")
+    parser.add_argument(
+        "--repeats", metavar="N", help="ask a judge N times of each row: how often does it turn?"
+    )
     parser.add_argument("--save", action="store_true", help="keep the agreement, for checks with min_kappa")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     parser.add_argument("--out", metavar="FILE", help="write the report here; default: to the terminal")
@@ -66,7 +77,10 @@ def _calibrate(given: argparse.Namespace) -> int:
     from pytest_llmops.whole_file import write_whole
 
     threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
+    refuse_overwriting(given.out, given.file, given.scores)
     metric, settings = open_metric(given)
+    _check_threshold(metric, threshold)
+    repeats = _repeats(given, metric)
     data = read_input(given.file)
     rows = rows_of(data, given.file)
     check_rows(rows)
@@ -74,11 +88,11 @@ def _calibrate(given: argparse.Namespace) -> int:
     labels = read_labels(fields, [row.place for row in rows], given.label, positive=given.positive)
     groups = _groups(find_field(fields, given.group)) if given.group else None
     problems: list[str] = []
-    results = _results(given, metric, rows, settings, problems)
+    results = _results(given, metric, rows, settings, repeats, problems)
     try:
         report = _report(given, metric, rows, labels, results, groups, (threshold, max_error))
     except LabelError as error:  # too few rows are left, which those without a score explain
-        tell_unscored(rows, [found[0] for found in results], [*problems, str(error)])
+        tell_unscored(rows, _one_each(results), [*problems, str(error)])
         return _UNSCORED
     if given.save:
         _save(report, settings, sha256(data).hexdigest())
@@ -91,7 +105,7 @@ def _calibrate(given: argparse.Namespace) -> int:
         write_whole(Path(given.out), f"{text}\n".encode())
     else:
         print(text)  # noqa: T201 - a command talks to its user
-    tell_unscored(rows, [found[0] for found in results], problems)
+    tell_unscored(rows, _one_each(results), problems)
     return _UNSCORED if report.unscored else 0
 
 
@@ -100,18 +114,50 @@ def _groups(found: Sequence[Any]) -> list[Hashable]:
     return [("row", at) if group is None else json.dumps(group) for at, group in enumerate(found)]
 
 
-def _results(
-    given: argparse.Namespace, metric: Metric, rows: Sequence[Row], settings: Settings, problems: list[str]
+def _check_threshold(metric: Metric, threshold: float | None) -> None:
+    from pytest_llmops.errors import SettingsError
+    from pytest_llmops.runner.rows.stored_scores import reaches, show_range
+
+    if threshold is not None and not reaches(metric, threshold):
+        raise SettingsError(f"--threshold {threshold:g}: {metric.name} goes {show_range(metric)}")
+
+
+def _repeats(given: argparse.Namespace, metric: Metric) -> int:
+    from pytest_llmops.cli.counts import read_count
+    from pytest_llmops.errors import SettingsError
+
+    repeats = 1 if given.repeats is None else read_count("--repeats", given.repeats)
+    if repeats > 1 and given.scores:
+        raise SettingsError("--repeats asks again, and --scores asks nobody; take one of them out")
+    if repeats > 1 and not getattr(metric, "waits", False):
+        raise SettingsError(f"--repeats: {metric.name} scores a row alike each time; take it out")
+    if repeats > 1 and given.save:
+        raise SettingsError(f"--save: {_ONE_LOOK}; take --repeats out")
+    return repeats
+
+
+def _one_each(results: Results) -> list[Score | Failure]:
+    """Of each row a score where any of its repeats gave one, else why the first gave none."""
+    from pytest_llmops.records import Score
+
+    return [next((each for each in found if isinstance(each, Score)), found[0]) for found in results]
+
+
+def _results(  # noqa: PLR0913, PLR0917 - what is scored and how
+    given: argparse.Namespace,
+    metric: Metric,
+    rows: Sequence[Row],
+    settings: Settings,
+    repeats: int,
+    problems: list[str],
 ) -> Results:
     """Of each row its result, and those of further repeats."""
-    from pytest_llmops.cli.counts import read_count
     from pytest_llmops.runner.rows import score_rows, stem_of
 
     if given.scores:
-        from pytest_llmops.runner.stored_scores import read_scores
+        from pytest_llmops.runner.rows.stored_scores import read_scores
 
-        return read_scores(rows_of(read_input(given.scores), given.scores), rows, metric.name, given.scores)
-    repeats = 1 if given.repeats is None else read_count("--repeats", given.repeats)
+        return read_scores(rows_of(read_input(given.scores), given.scores), rows, metric, given.scores)
     found = score_rows(metric, rows, stem_of(given.file), settings, repeats=repeats, problems=problems)
     return [found[at :: len(rows)] for at in range(len(rows))]
 
@@ -128,13 +174,15 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     from pytest_llmops.calibration.agreement import measure_agreement
     from pytest_llmops.calibration.bias import find_bias
     from pytest_llmops.calibration.pairs import families_of, read_verdicts
+    from pytest_llmops.calibration.readings import read_bound
+    from pytest_llmops.calibration.repeats import measure_turning
     from pytest_llmops.records import Failure, Score
     from pytest_llmops.reports.agreement import Report
     from pytest_llmops.runner.golden_run import hide
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
-    firsts = [found[0] for found in results]
-    values = [first.value if isinstance(first, Score) else None for first in firsts]
+    looks = [[each.value for each in found] for found in scores]
+    values = [mean(found) if found else None for found in looks]
     agreement = measure_agreement(
         values, labels, metric, groups=groups, threshold=limits[0], max_error=limits[1]
     )
@@ -143,11 +191,12 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     families = families_of(made)
     bias = None
     if labels.kind == "pair":
-        asked = [
-            found if isinstance(first, Score) else [] for first, found in zip(firsts, scores, strict=True)
-        ]
-        verdicts = read_verdicts([row.fields for row in rows], asked, labels.values, families)
+        verdicts = read_verdicts([row.fields for row in rows], scores, labels.values, families)
         bias = find_bias(verdicts, family=", ".join(families) or None)
+    turning = None
+    if (asked := max(map(len, results))) > 1:
+        failed = sum(len(found) - len(each) for found, each in zip(results, scores, strict=True) if each)
+        turning = measure_turning(looks, read_bound(metric, limits[0]), asked=asked, failed=failed)
     notes = (
         ("the scores were made in more ways than one; see their signatures",) if len(signatures) > 1 else ()
     )
@@ -161,10 +210,11 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
         unlabelled=sum(value is None for value in labels.values),
         unscored=tuple(
             (row.id, hide(first.error))
-            for row, first in zip(rows, firsts, strict=True)
+            for row, first in zip(rows, _one_each(results), strict=True)
             if isinstance(first, Failure)
         ),
         families=families,
+        turning=turning,
         notes=notes,
     )
 
@@ -177,6 +227,8 @@ def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
         raise CalibrationRecordError(
             f"nothing was saved: the scores have {ways}, and an agreement is kept of scores made in one way"
         )
+    if report.turning is not None:
+        raise CalibrationRecordError(f"nothing was saved: {_ONE_LOOK}, and these are means")
     path = settings.path(settings.calibration)
     calibration = calibration_of(
         report.agreement,

@@ -78,6 +78,19 @@ def read_options(typed: Sequence[str]) -> dict[str, Any]:
     return options
 
 
+def refuse_overwriting(out: str | None, *inputs: str | None) -> None:
+    """
+    Raises:
+        SettingsError: What is written would take the place of what is read.
+    """
+    from pytest_llmops.errors import SettingsError
+    from pytest_llmops.printable import printable
+
+    read = {Path(each).resolve() for each in inputs if each and each != "-"}
+    if out and Path(out).resolve() in read:
+        raise SettingsError(f"--out {printable(out)} is the file that is read; write to another")
+
+
 def read_input(path: str) -> bytes:
     """
     The bytes of a file, or of the standard input for `-`.
@@ -117,6 +130,7 @@ def _score(given: argparse.Namespace) -> int:
     from pytest_llmops.runner.rows import score_rows, stem_of
     from pytest_llmops.whole_file import write_whole
 
+    refuse_overwriting(given.out, given.file)
     metric, settings = open_metric(given)
     rows = rows_of(read_input(given.file), given.file)
     problems: list[str] = []
@@ -131,6 +145,11 @@ def _score(given: argparse.Namespace) -> int:
     told = [f"{len(values)} of {len(rows)} rows scored by {metric.name}"]
     if values:
         told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
+    if values and metric.name == "pairwise":
+        from pytest_llmops.judges.pairwise import win_rate
+
+        rate, low, high = win_rate(values)
+        told.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
     print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
     tell_unscored(rows, results, problems)
     return 0 if len(values) == len(rows) else _UNSCORED
@@ -155,15 +174,15 @@ def tell_unscored(
 
 def _line(row: Row, result: Score | Failure, metric: str) -> dict[str, Any]:
     from pytest_llmops.records import Failure
-    from pytest_llmops.runner.golden_run import hide
+    from pytest_llmops.runner.golden_run import hide, hide_secrets
 
     if isinstance(result, Failure):
         return {"id": row.id, "metric": metric, "error": hide(result.error)}
+    told = {"reason": result.reason, "evidence": list(result.evidence)}
     return {
         "id": row.id,
         "metric": metric,
         "value": result.value,
-        "reason": result.reason,
-        "evidence": list(result.evidence),
+        **{name: hide_secrets(each) for name, each in told.items()},
         "signature": result.signature,
     }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_llmops.calibration.labels import SIGNS
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import name_some
@@ -31,12 +31,6 @@ from pytest_llmops.records import (
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
 
-_HOLDS: Mapping[Sign, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-}
 _OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
 _NAMED = 5
 
@@ -49,7 +43,7 @@ LARGEST = 1e100
 
 def holds(value: float, bound: Bound | Check) -> bool:
     """Whether a value is on the right side; no tolerance is added."""
-    return _HOLDS[bound.comparison](value, bound.threshold)
+    return SIGNS[bound.comparison](value, bound.threshold)
 
 
 def describe_check(check: Check | SuiteCheck) -> str:

@@ -21,7 +21,7 @@ from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, r
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.needs import find_missing
 from pytest_llmops.metrics.words import fold, quote
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Need
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 JUDGE = "judge"
 _FULL = 0.995  # what is shown as 1.00
+_CLAIMS_AT_MOST = 500
 _BEGINNING = 60  # characters of a quotation that are looked for; it may run over several sentences
 
 
@@ -61,6 +62,11 @@ class Faithfulness:
             )
         asked: Any = self.judge
         object.__setattr__(self, "judge", read_judge(asked, self.name) if self.by == JUDGE else None)
+        if self.judge is not None and self.judge.yes_no:
+            raise MetricOptionError(
+                f"faithfulness: {self.judge.model} is asked yes or no, which is not enough to check claims; "
+                f"name another judge, or leave `by` at {EMBEDDED}"
+            )
 
     @property
     def waits(self) -> bool:
@@ -112,13 +118,20 @@ def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
     if missing := find_missing(metric, sample):
         return missing
     passages = sample.output.passages or ()
-    if passages and not any(passage.text.strip() for passage in passages):
-        error = "the passages have ids and no text; return Passage(id=…, text=…), or trace the texts"
-    elif not split_claims(sample.output.text):
+    if passages and (not split_contexts(passages) or all(map(_is_bare, passages))):
+        error = "the passages are ids, or hold no words; return Passage(id=…, text=…), or trace the texts"
+    elif not (claims := split_claims(sample.output.text)):
         error = "the output says nothing, so there is no claim to check"
+    elif len(claims) > _CLAIMS_AT_MOST:
+        error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
     else:
         return None
     return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def _is_bare(passage: Passage) -> bool:
+    """Whether it is an id alone; an app that gives plain strings may give ids or texts."""
+    return not passage.text.strip() or (passage.text == passage.id and len(passage.text.split()) == 1)
 
 
 def _judged(claims: Sequence[str], verdicts: Sequence[Support], spans: Sequence[Span]) -> Rated:

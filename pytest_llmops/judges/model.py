@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import SequenceMatcher
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,9 @@ _FAMILIES: Mapping[str, str] = {
     "nova": r"(?<![a-z])nova(?![a-z])",
 }
 _NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NEAR = 0.85
+"""As `difflib` measures: one letter of `embedded` wrong, doubled or left out, and not the name of a model."""
+
 _EXAMPLE = "judge: {model: gpt-4o-mini, api_key_env: OPENAI_API_KEY}"
 
 
@@ -133,9 +137,25 @@ def read_judge(written: Mapping[str, Any] | str | JudgeModel | None, name: str) 
     if "model" not in written:
         raise MetricOptionError(f"{name}: the judge has no model; write `{_EXAMPLE}`")
     judge = JudgeModel(**written)
+    refuse_near_miss(judge, name)
     if judge.model == EMBEDDED:  # one slot; who waits for it must not use up the time limit
         return replace(judge, base_url=None, concurrency=1, yes_no=True)
     return judge
+
+
+def refuse_near_miss(judge: JudgeModel, name: str) -> None:
+    """
+    Raises MetricOptionError for a judge nearly called `embedded` that would be asked of an endpoint.
+
+    With an address of its own a judge may have any name.
+    """
+    if judge.base_url is None and judge.model != EMBEDDED:
+        likeness = SequenceMatcher(None, judge.model.lower(), EMBEDDED).ratio()
+        if likeness >= _NEAR:
+            raise MetricOptionError(
+                f"{name}: no judge is named {judge.model!r}. Did you mean {EMBEDDED!r}? A model of that name "
+                "at an endpoint needs its base_url"
+            )
 
 
 def _wrong_text(value: Any) -> str:

@@ -16,6 +16,7 @@ from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Sample
 
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
@@ -41,11 +42,13 @@ class Pairwise(JudgedMetric):
     """
     1 the output is better than its rival, 0.5 neither, 0 the rival is better.
 
-    The rival is `Sample.rival`, else the reference. Verdicts that differ between the two orders are a tie.
+    The rival is `Sample.rival`, else the reference: a golden case has no other, so it needs one. Verdicts
+    that differ between the two orders are a tie.
     A judge that is asked yes or no sees one answer at a time, so that there is no order to depend on.
     """
 
     name: ClassVar[str] = "pairwise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
     bound: ClassVar[Bound] = Bound(comparison=">=", threshold=TIE)
 
     @property
@@ -62,7 +65,7 @@ class Pairwise(JudgedMetric):
         output, rival = sample.output.text, _rival(sample) or ""
         if output == rival:
             same = "both answers are the same text"
-            return _opinion([TIE, TIE], same, {**tell_judge(judge), "form": "none"}, sample)
+            return _opinion(TIE, same, {**tell_judge(judge), "form": "none"}, sample)
         if judge.yes_no:
             return await self._ask_yes(judge, sample)
         given, swapped = await asyncio.gather(
@@ -71,6 +74,7 @@ class Pairwise(JudgedMetric):
         orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
         told: dict[str, Any] = {
             **tell_judge(judge, given),
+            "orders": orders,
             "repaired": given.repaired or swapped.repaired,
             "verdicts": [
                 {name: kept(each.values[name]) for name in ("better", "reason", "evidence")}
@@ -81,11 +85,14 @@ class Pairwise(JudgedMetric):
             reason = str(told["verdicts"][0]["reason"])
         else:
             reason = f"the verdict depends on the order: {_name(orders[0])} first, {_name(orders[1])} swapped"
-        return _opinion(orders, reason, told, sample)
+        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, told, sample)
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
-        orders = [count_votes([each.evidence["orders"][at] for each in opinions], self.vote) for at in (0, 1)]
-        return {"orders": orders, "lengths": opinions[0].evidence["lengths"]}
+        whole = {"lengths": opinions[0].evidence["lengths"]}
+        asked = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
+        if not asked:
+            return whole
+        return {"orders": [count_votes([each[at] for each in asked], self.vote) for at in (0, 1)], **whole}
 
     async def _ask_once(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
         # The reference is no help where it is itself one of the two.
@@ -115,7 +122,8 @@ class Pairwise(JudgedMetric):
         reason = (
             f"yes to {_YES_NO!r} has probabilities of {chances[0]:.2f} and, for its rival, {chances[1]:.2f}"
         )
-        return _opinion([value, value], reason, {**tell_judge(judge), "chances": chances}, sample)
+        asked = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
+        return _opinion(value, reason, {**tell_judge(judge), **asked}, sample)
 
 
 def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:
@@ -145,9 +153,8 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return rate, max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _opinion(orders: list[float], reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:
-    value = orders[0] if orders[0] == orders[1] else TIE
-    evidence = {**told, "orders": orders, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
+def _opinion(value: float, reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:
+    evidence = {**told, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
     return Opinion(value=value, reason="" if value == WIN else reason, evidence=evidence)
 
 

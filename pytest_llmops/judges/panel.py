@@ -16,14 +16,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
-from pytest_llmops.judges.asking import JudgeError, close, run
+from pytest_llmops.judges.asking import JudgeError, NoVerdictError, close, run
 from pytest_llmops.judges.asking.answers import VERSION
 from pytest_llmops.judges.asking.client import require_client
-from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge
+from pytest_llmops.judges.asking.quotation import hide
+from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.metrics.needs import find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
-from pytest_llmops.recorder import recording_of
+from pytest_llmops.recorder import CallLog, recording_of
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 Item = TypeVar("Item")
@@ -58,14 +59,15 @@ class JudgedMetric:
 
     Attributes:
         judge: As `read_judge` takes it.
-        panel: Several judges instead of one: names of models at the judge's endpoint, or judges in full.
+        panel: Several judges instead of one: names of models at the judge's endpoint, or judges in full;
+            None for one judge.
         vote: How their values become one. `majority` is the value of more than half of them; where there
             is none, the median.
         quorum: How many of the panel must have answered; all, where it is not given.
     """
 
     judge: Any = None
-    panel: Any = ()
+    panel: Any = None
     vote: Vote = "mean"
     quorum: int | None = None
 
@@ -78,13 +80,19 @@ class JudgedMetric:
     waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        members = (self.panel,) if isinstance(self.panel, str | Mapping) else tuple(self.panel)
+        members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
+        if members is not None and not (isinstance(members, tuple | list) and members):
+            raise MetricOptionError(
+                f"{self.name}: panel is a list of judges, not {self.panel!r}; leave it out for one judge"
+            )
         judge = None
-        if self.judge or not members:
+        if self.judge or members is None:
             judge = read_judge(self.judge, self.name)
-        object.__setattr__(self, "panel", tuple(_member(each, judge, self.name) for each in members))
+        if members is not None:
+            members = tuple(_member(each, judge, self.name) for each in members)
+        object.__setattr__(self, "panel", members)
         object.__setattr__(self, "judge", None if members else judge)
-        if len(set(self.panel)) < len(self.panel):
+        if members and len(set(members)) < len(members):
             raise MetricOptionError(
                 f"{self.name}: a judge is twice on the panel; its vote would count double"
             )
@@ -93,9 +101,17 @@ class JudgedMetric:
             raise MetricOptionError(
                 f"{self.name}: vote is one of {', '.join(get_args(Vote))}, not {self.vote!r}.{near}"
             )
-        if self.quorum is not None and not (type(self.quorum) is int and 1 <= self.quorum <= len(self.panel)):
+        if self.quorum is not None:
+            self._check_quorum(self.panel or ())
+
+    def _check_quorum(self, members: Sequence[JudgeModel]) -> None:
+        if not members:
             raise MetricOptionError(
-                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(self.panel)}, "
+                f"{self.name}: quorum needs a panel, of which so many must answer; write `panel: [MODEL, …]`"
+            )
+        if not (type(self.quorum) is int and 1 <= self.quorum <= len(members)):
+            raise MetricOptionError(
+                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(members)}, "
                 f"not {self.quorum!r}"
             )
 
@@ -126,9 +142,10 @@ class JudgedMetric:
         vote = f"|{self.vote}" + (f" of {self.quorum}" if self.quorum else "") if self.panel else ""
         return f"{self.name}|v{self.version}|{judges}{vote}|{self.asked}|parser{VERSION}"
 
-    def find_problem(self, sample: Sample) -> str:  # noqa: ARG002 - for those who override it
-        """What this sample lacks beyond `needs`; empty where it lacks nothing."""
-        return ""
+    def find_problem(self, sample: Sample) -> str:
+        """What this sample lacks, with the remedy; empty where it lacks nothing."""
+        missing = find_missing(self, sample)
+        return missing.error if missing else ""
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         if not batch:
@@ -137,20 +154,18 @@ class JudgedMetric:
         return side_by_side(lambda sample: self._score(sample, judges), batch)
 
     def _score(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
-        if missing := find_missing(self, sample):
-            return missing
         if problem := self.find_problem(sample):
             return self._fail(sample, problem)
         try:
-            with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat):
+            with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat) as log:
                 found = run(_ask_all(self, judges, sample))
         except LLMOpsError as error:
             return self._fail(sample, str(error))
         opinions = [each for each in found if isinstance(each, Opinion)]
         problems = [
-            f"{judge.model}: {each}" if self.panel else str(each)
-            for judge, each in zip(self.judges, found, strict=True)
-            if isinstance(each, str)
+            (f"{judge.model}: " if self.panel else "") + tell_problem(each, asked, log)
+            for judge, asked, each in zip(self.judges, judges, found, strict=True)
+            if isinstance(each, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
             return self._fail(sample, "; ".join(problems))
@@ -238,23 +253,42 @@ def locate(judge: JudgeModel) -> JudgeModel:
 
 
 def kept(text: Any) -> str:
-    """What a judge wrote, as evidence keeps it."""
-    return str(text)[:_KEPT]
+    """What a judge wrote, as evidence keeps it: masked, then cut, so that no half of a secret is left."""
+    return hide(str(text))[:_KEPT]
+
+
+def tell_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
+    """
+    Why there is no verdict, as it may be shown; of an answer that will be replayed for ever, with the remedy.
+
+    Args:
+        judge: As it was asked.
+        log: Of the calls that were made or replayed, where a recorder listens.
+    """
+    if not isinstance(error, JudgeError | LLMOpsError):
+        return hide(describe_error(error))
+    calls = log.calls if log is not None else []
+    is_replayed = any(each.outcome == "replayed" and each.model == judge.model for each in calls)
+    if not (is_replayed and isinstance(error, NoVerdictError)):
+        return str(error)
+    return f"{error}. The answer is a recorded one; --llm-record all asks again"
 
 
 def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
-    if isinstance(written, str) and written != EMBEDDED and judge is not None and judge.model != EMBEDDED:
-        return replace(judge, model=written, family="")
+    is_name = isinstance(written, str) and bool(written.strip()) and written != EMBEDDED
+    if is_name and judge is not None and judge.model != EMBEDDED:
+        member = replace(judge, model=written, family="")
+        refuse_near_miss(member, name)
+        return member
     return read_judge(written, name)
 
 
-async def _ask_all(metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample) -> list[Opinion | str]:
+async def _ask_all(
+    metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
+) -> list[Opinion | Exception]:
     """Of each judge its opinion, or why there is none."""
     found = await asyncio.gather(*(metric.ask(judge, sample) for judge in judges), return_exceptions=True)
-    return [each if isinstance(each, Opinion) else _told(each) for each in found]
-
-
-def _told(error: BaseException) -> str:
-    if not isinstance(error, Exception):  # we are being stopped
-        raise error
-    return str(error) if isinstance(error, JudgeError | LLMOpsError) else describe_error(error)
+    for each in found:
+        if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
+            raise each
+    return [each for each in found if isinstance(each, Opinion | Exception)]

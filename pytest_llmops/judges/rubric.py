@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.asking import Answer, JudgeError, ask, ask_yes
+from pytest_llmops.judges.asking import Answer, NoVerdictError, ask, ask_yes
 from pytest_llmops.judges.asking.expectation import expect_scores
 from pytest_llmops.judges.evidence import tell_judge
 from pytest_llmops.judges.model import JudgeModel
@@ -98,7 +98,7 @@ class Judge(JudgedMetric):
     def _weigh(self, found: Mapping[str, Mapping[str, Any]], told: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
         if lacking := [each.name for each in self.rubric.criteria if of not in found[each.name]]:
-            raise JudgeError(
+            raise NoVerdictError(
                 f"{told['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
                 "`expected` would come"
             )

@@ -109,7 +109,11 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
     if isinstance(written, Mapping):
         pairs = tuple(written.items())
     else:
-        names = (written,) if isinstance(written, str) else tuple(written)
+        names = (written,) if isinstance(written, str) else written
+        if not isinstance(names, tuple | list):
+            raise MetricOptionError(
+                f"{metric}: criteria is a name, a list of names, or names with weights, not {written!r}"
+            )
         pairs = tuple((name, known[name].weight if name in known else 1.0) for name in names)
     if not pairs:
         raise MetricOptionError(f"{metric}: criteria names none; it knows: {', '.join(known)}")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.judges.asking import JudgeError, ask, run
 from pytest_llmops.judges.asking.answers import VERSION
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import kept, locate, side_by_side
+from pytest_llmops.judges.panel import kept, locate, side_by_side, tell_problem
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.metrics.faithfulness.model import Label
 from pytest_llmops.metrics.words import fold
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Failure, Sample
-
-Label = Literal["supported", "contradicted", "absent"]
 
 _METRIC = "faithfulness"
 _LABELS = ("supported", "contradicted", "absent")
@@ -36,8 +35,8 @@ class Support:
     What is said of one claim.
 
     Attributes:
-        evidence: Words that stand in the passages; empty for `absent`. A label whose quotation stands
-            nowhere is not believed: it is `absent`.
+        evidence: Words that stand in the passages, unmasked so that they can be found there; empty for
+            `absent`. A label whose quotation stands nowhere is not believed: it is `absent`.
     """
 
     label: Label
@@ -80,10 +79,10 @@ def _check(judge: JudgeModel, sample: Sample, claims: Sequence[str]) -> list[Sup
     data = fence({"passages": passages_of(sample), "claims": numbered})
     messages = load_prompt("support").render(**data, form=_FORM, count=str(len(claims)))
     try:
-        with recording_of(sample.case or f"judges::{_METRIC}", sample.output.repeat):
+        with recording_of(sample.case or f"judges::{_METRIC}", sample.output.repeat) as log:
             answer = run(ask(judge, messages, _schema(len(claims))))
     except (JudgeError, LLMOpsError) as error:
-        return _failure(sample, str(error))
+        return _failure(sample, tell_problem(error, judge, log))
     given = sorted(answer.values["claims"], key=lambda each: int(each["claim"]))
     if [each["claim"] for each in given] != list(range(1, len(claims) + 1)):
         return _failure(sample, f"{judge.model} did not label each of {len(claims)} claims once")
@@ -95,7 +94,7 @@ def _believed(given: dict[str, Any], texts: Sequence[str]) -> Support:
     label, reason = cast("Label", given["label"]), kept(given["reason"])
     if label == "absent":
         return Support(label, "", reason)
-    quotation = kept(given["evidence"]).strip()
+    quotation = given["evidence"].strip()
     if _stands_in(quotation, texts):
         return Support(label, quotation, reason)
     return Support("absent", "", f"called {label}, but what it quotes stands in no passage: {reason}")

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, TypeVar, cast, get_args
 
 from pytest_llmops.errors import MetricOptionError, describe_error, hint
@@ -55,7 +56,7 @@ class FunctionMetric:
             return self._fail(sample, describe_error(error))
         is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
         value, reason = returned if is_pair else (returned, "")
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, Real) or not math.isfinite(value):
             told = f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
             return self._fail(sample, told)
         options = "".join(f"|{name}={option!r}" for name, option in self.options)

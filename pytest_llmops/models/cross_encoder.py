@@ -6,14 +6,16 @@ import math
 import struct
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.encoders.hub import identify_model, load_model
 from pytest_llmops.models.memory import Memory, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+Answer = TypeVar("Answer")
 
 _IN_MEMORY = 65_536  # numbers of 8 bytes
 _AT_ONCE = 1_024  # pairs given to a model, which sorts them by length
@@ -31,17 +33,26 @@ def rate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
         WeightsError, MissingExtraError: Some pair is in no cache and the model cannot be loaded, or it gives
             more than one number for a pair.
     """
-    identity = identify(model)
+    return ask_once(_memory, identify(model), pairs, lambda block: _rate(model, block))
+
+
+def ask_once(
+    memory: Memory[Answer],
+    identity: str,
+    pairs: Sequence[tuple[str, str]],
+    ask: Callable[[Sequence[tuple[str, str]]], Sequence[Answer]],
+) -> list[Answer]:
+    """What a model says of each pair: each distinct one once, in blocks by length, and kept."""
     keys = [key_of(identity, str(len(first)), first, second) for first, second in pairs]
     pair_of = dict(zip(keys, pairs, strict=True))
 
-    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, float]]:
+    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, Answer]]:
         by_length = sorted(fresh, key=lambda key: sum(map(len, pair_of[key])))
         for start in range(0, len(by_length), _AT_ONCE):
             block = by_length[start : start + _AT_ONCE]
-            yield dict(zip(block, _rate(model, [pair_of[key] for key in block]), strict=True))
+            yield dict(zip(block, ask([pair_of[key] for key in block]), strict=True))
 
-    found = _memory.recall(keys, make)
+    found = memory.recall(keys, make)
     return [found[key] for key in keys]
 
 
@@ -56,15 +67,21 @@ def forget() -> None:
     _memory.forget()
 
 
-def _rate(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    network = _load(model)
+def read_logits(model: str, pairs: Sequence[tuple[str, str]]) -> tuple[Any, Any]:
+    """The logits of a model's last layer, and the model."""
     with _working:
+        network = _network(model)
         logits = network.predict(
             [list(pair) for pair in pairs],
             batch_size=_BATCH,
             show_progress_bar=False,
             activation_fn=_leave_raw,
         )
+    return logits, network
+
+
+def _rate(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    logits, _ = read_logits(model, pairs)
     if getattr(logits, "ndim", 1) != 1:
         raise WeightsError(
             f"cross-encoder {model!r} gives {logits.shape[1]} numbers for a pair, so it is a classifier "
@@ -82,11 +99,6 @@ def _sigmoid(logit: float) -> float:
     if math.isnan(logit):
         return math.nan
     return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(max(logit, -700.0)))
-
-
-def _load(model: str) -> Any:
-    with _working:
-        return _network(model)
 
 
 @lru_cache(maxsize=4)

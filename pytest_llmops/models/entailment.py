@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.errors import WeightsError
-from pytest_llmops.models.encoders.hub import identify_model, load_model
-from pytest_llmops.models.memory import Memory, key_of
+from pytest_llmops.models.cross_encoder import ask_once, read_logits
+from pytest_llmops.models.encoders.hub import identify_model
+from pytest_llmops.models.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 Relation = tuple[float, float]
 """Probabilities of entailment and of contradiction; what is left is neutral."""
 
 _IN_MEMORY = 65_536
-_AT_ONCE = 1_024
-_BATCH = 32
 _FORM = "<2d"
 _SUM_AT_MOST = 1 + 1e-6
 
@@ -36,18 +34,7 @@ def relate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]
     Raises:
         WeightsError, MissingExtraError: The model cannot be loaded, or has other labels.
     """
-    identity = identify(model)
-    keys = [key_of(identity, str(len(first)), first, second) for first, second in pairs]
-    pair_of = dict(zip(keys, pairs, strict=True))
-
-    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, Relation]]:
-        by_length = sorted(fresh, key=lambda key: sum(map(len, pair_of[key])))
-        for start in range(0, len(by_length), _AT_ONCE):
-            block = by_length[start : start + _AT_ONCE]
-            yield dict(zip(block, _relate(model, [pair_of[key] for key in block]), strict=True))
-
-    found = _memory.recall(keys, make)
-    return [found[key] for key in keys]
+    return ask_once(_memory, identify(model), pairs, lambda block: _relate(model, block))
 
 
 @lru_cache(maxsize=16)
@@ -59,17 +46,8 @@ def identify(model: str) -> str:
 def _relate(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]:
     import numpy as np
 
-    with _working:
-        network = _network(model)
-        logits = np.asarray(
-            network.predict(
-                [list(pair) for pair in pairs],
-                batch_size=_BATCH,
-                show_progress_bar=False,
-                activation_fn=_leave_raw,
-            ),
-            dtype=np.float64,
-        )
+    given, network = read_logits(model, pairs)
+    logits = np.asarray(given, dtype=np.float64)
     if not np.isfinite(logits).all():
         raise WeightsError(f"{model!r} gave a number that is none; its weights are broken")
     if logits.ndim == 1 or logits.shape[1] == 1:
@@ -94,16 +72,6 @@ def _columns(model: str, labels: Mapping[Any, Any], count: int) -> tuple[int, in
     return entails[0], against[0] if against else None
 
 
-def _leave_raw(logits: Any) -> Any:
-    """What the library makes of logits by itself differs between models and versions."""
-    return logits
-
-
-@lru_cache(maxsize=4)
-def _network(model: str) -> Any:
-    return load_model("CrossEncoder", f"entailment model {model!r}", model)
-
-
 def _write(relation: Relation) -> bytes:
     return struct.pack(_FORM, *relation)
 
@@ -115,5 +83,4 @@ def _read(stored: bytes) -> Relation | None:
     return (entails, against) if entails >= 0 <= against and entails + against <= _SUM_AT_MOST else None
 
 
-_working = Lock()
 _memory: Memory[Relation] = Memory("entailment", _IN_MEMORY, _write, _read)

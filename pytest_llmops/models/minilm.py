@@ -66,7 +66,7 @@ class MiniLM:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word piece ids, [CLS] and [SEP] included, at most `LONGEST` a text."""
-        return [self._tokenizer.encode(text[:_READ_AT_MOST]).ids for text in texts]
+        return [self._tokenizer.encode(well_formed(text[:_READ_AT_MOST])).ids for text in texts]
 
     def forward(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Unit vectors of shape (texts, 384); texts of one length must stand together."""
@@ -107,6 +107,11 @@ class MiniLM:
             fed += hidden
             hidden = _normalize(fed, weights.outer_norm)
         return hidden
+
+
+def well_formed(text: str) -> str:
+    """The text with `?` for halves of surrogate pairs, which no tokenizer takes; as long as it was."""
+    return text.encode(errors="replace").decode()
 
 
 def gelu(x: Matrix) -> Matrix:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.models import weights
 from pytest_llmops.models.encoders import load_embedded
+from pytest_llmops.models.minilm import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _encode(texts: Sequence[str], layer: int) -> list[Pieces]:
 
 def _tokenize(texts: Sequence[str]) -> list[Any]:
     tokenizer = _tokenizer()
-    return [tokenizer.encode(text[:_READ_AT_MOST]) for text in texts]
+    return [tokenizer.encode(well_formed(text[:_READ_AT_MOST])) for text in texts]
 
 
 @lru_cache(maxsize=1)

@@ -103,6 +103,18 @@ def mask(text: str, *, label: str = "", secrets_only: bool = False) -> str:
     return _replace(text, label, lambda finding, _value: f"<{finding.kind}>", secrets_only=secrets_only)
 
 
+def find_values(text: str, *, label: str = "", secrets_only: bool = False) -> list[str]:
+    """What `mask` would hide, in clear: to be looked for elsewhere, never to be shown or kept."""
+    found: list[str] = []
+
+    def note(_finding: Finding, value: str) -> str:
+        found.append(value)
+        return ""
+
+    _replace(text, label, note, secrets_only=secrets_only)
+    return found
+
+
 def stand_in(text: str, *, label: str = "", secrets_only: bool = False) -> str:
     """
     The text with each finding replaced by invented data of the same kind, which a scan finds again.

@@ -98,9 +98,7 @@ def _find_ranked(family: str, named: str, options: dict[str, Any]) -> tuple[str,
     written_k = int(matched["k"]) if matched and matched["k"] else None
     k = options.pop("k", written_k)
     if name not in FAMILIES[family].ranked:
-        if k is not None:
-            raise MetricOptionError(f"{name} looks at the whole ranking and takes no k")
-        return name, options
+        return name, options if k is None else {**options, "k": k}
     k = _K if k is None else k
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise MetricOptionError(f"k must be a whole number above 0, not {k!r}")

@@ -168,11 +168,20 @@ class GoldenPlugin:
             return
         good = not self.yardstick.loosened or _may_loosen(session.config)
         if results := self.shared.results():
-            self.run = make_run(list(self.goldens.values()), results.values(), self.shared.settings)
+            self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _make_run(self, results: Iterable[CaseResult]) -> Run:
+        """The run, stamped by the app that was asked: a fixture where one took the place of the named one."""
+        given = {file.golden.path for file in self.files if overrides_app(file)}
+        goldens = [
+            replace(golden, app=None) if golden.path in given else golden for golden in self.goldens.values()
+        ]
+        settings = replace(self.shared.settings, app=None) if given else self.shared.settings
+        return make_run(goldens, results, settings)
 
     def _finish(self, run: Run, *, accept: bool) -> bool:
         """Write a run, accept it, and tell what is missing in it; false where that fails the build."""

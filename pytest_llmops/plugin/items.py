@@ -80,7 +80,7 @@ class GoldenItem(pytest.Item):
         if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
             pytest.fail(self.render(), pytrace=False)
         if open_ and settings.undecided == "warn":
-            told = "; ".join(f"{each.check}: {each.advice}" for each in open_)
+            told = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             self.warn(GoldenWarning(f"undecided: {told}"))
         if known and settings.known_failures == "warn":
             self.user_properties.append((KNOWN, True))
@@ -164,8 +164,8 @@ def _plan(golden: Golden, settings: Settings) -> list[Work]:
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
-    """Whether a conftest gives this node another `llm_app` than the plugin's own."""
-    return len(app_fixtures(node)) > 1
+    """Whether a conftest gives this node another `llm_app` than the plugin's own, and no flag weighs more."""
+    return len(app_fixtures(node)) > 1 and node.config.getoption("llm_app") is None
 
 
 def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:

@@ -187,7 +187,8 @@ class Session:
         """Sentences about what this process could not keep."""
         strays = capture.count_strays()
         told = [f"{strays} spans {_STRAY}"] if strays else []
-        return [*self.problems, *(self._recorder.problems if self._recorder else ()), *told]
+        kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
+        return [*self.problems, *kept, *told]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""

@@ -51,8 +51,17 @@ class Interceptor(Protocol):
         """Told of a call that may belong to any of several open recordings; may raise CassetteError."""
 
 
+class Doorkeeper(Protocol):
+    """Who is asked about calls that stand aside, and are kept in no cassette."""
+
+    def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
+        """Raises CassetteError where such a call may not be made."""
+
+
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
 _aside: ContextVar[bool] = ContextVar("pytest_llmops_aside", default=False)
+
+doorkeepers: list[Doorkeeper] = []
 
 open_recordings: list[Interceptor] = []
 """Those of every context; a thread that the app started without its context is told by them."""
@@ -152,10 +161,16 @@ def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: A
 def _recording_of(request: Any) -> Interceptor | None:
     """Whose call it is: this context's, or of the only case in work. None for what is no model call."""
     recording = current.get()
-    if not (recording or open_recordings) or not asks_model(request.method, request.url.path):
+    aside = _aside.get() and recording is None
+    if not (recording or open_recordings or aside) or not asks_model(request.method, request.url.path):
         return None
-    if recording is not None or _aside.get():
+    if recording is not None:
         return recording
+    if aside:
+        url = request.url
+        for doorkeeper in doorkeepers[-1:]:
+            doorkeeper.let_out(url.host, url.port, url.path, request.read())
+        return None
     candidates = open_recordings[:2]
     if len(candidates) == 1:
         return candidates[0]

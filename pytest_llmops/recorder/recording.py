@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pytest_llmops.recorder.call import CallLog, Purse
 from pytest_llmops.recorder.cassette import cassette_path
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.explanation import RunLog
+from pytest_llmops.recorder.identity import LOOPBACK, identify
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.shelf import Shelves
 from pytest_llmops.settings import RecordMode
@@ -35,7 +37,7 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     if not _installed:
         yield None
         return
-    with _installed[-1].recording(case, repeat) as log:
+    with _installed[-1].recording(case, repeat, shared=False) as log:
         yield log
 
 
@@ -68,6 +70,7 @@ class Recorder:
             explanations: Folder of the logs that `explain` reads; `explain` beside `local` when None.
         """
         self.problems: list[str] = []
+        self._beside: Counter[str] = Counter()
         self._committed, self._local, self._mode, self._purse = committed, local, mode, purse
         self._redaction = Redaction(redact)
         self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
@@ -80,6 +83,7 @@ class Recorder:
         if not self._installed:
             self._installed = True
             _installed.append(self)
+            interception.doorkeepers.append(self)
             interception.install()
 
     def uninstall(self) -> None:
@@ -87,16 +91,39 @@ class Recorder:
         if self._installed:
             self._installed = False
             _installed.remove(self)
+            interception.doorkeepers.remove(self)
             interception.uninstall()
 
+    def tell_beside(self) -> list[str]:
+        """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
+        made, replayed = self._beside["made"] + self._beside["failed"], self._beside["replayed"]
+        return [f"judges: {made:,} model calls made, {replayed:,} replayed"] if made or replayed else []
+
+    def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
+        """
+        Whether a call that no cassette keeps may be made: an encoder's, whose vectors have their own cache.
+
+        Raises:
+            CassetteError: No call may be made at all, or the purse is empty.
+        """
+        identity = identify(host, port, path, content)
+        if self._mode == "none":
+            raise CassetteError(
+                f"record none allows no call, and vectors of {identity.model or identity.provider} are "
+                "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
+            )
+        if self._purse is not None and identity.provider != LOOPBACK:
+            self._purse.permit(identity.provider, identity.model)
+
     @contextmanager
-    def recording(self, case: str, repeat: int) -> Iterator[CallLog]:
+    def recording(self, case: str, repeat: int, *, shared: bool = True) -> Iterator[CallLog]:
         """
         Record or replay what this context, and those copied from it, ask a model.
 
         Args:
             case: The item id, `golden/support.yaml::returns-window`.
             repeat: Counts from 0.
+            shared: Calls of threads that know of no case may be its own, where it is the only one open.
 
         Raises:
             CassetteError: On entering, when a cassette of the case is broken.
@@ -120,13 +147,18 @@ class Recorder:
         )
         interception.change_late()
         token = interception.current.set(recording)
-        interception.open_recordings.append(recording)
+        if shared:
+            interception.open_recordings.append(recording)
         try:
             yield log
         finally:
-            interception.open_recordings.remove(recording)
+            if shared:
+                interception.open_recordings.remove(recording)
             interception.current.reset(token)
             recording.end()
+            if not shared:
+                with self._lock:
+                    self._beside.update(call.outcome for call in log.calls)
             for shelf in (local, committed):
                 if problem := self._shelves.save(case, shelf):
                     self._report(problem)

@@ -11,6 +11,7 @@ from pytest_llmops.calibration.agreement import Agreement, Rate
 from pytest_llmops.calibration.bias import LEVEL, Bias, Finding
 from pytest_llmops.calibration.labels import Labels
 from pytest_llmops.calibration.probability import CalibrationError
+from pytest_llmops.calibration.repeats import Turning
 from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.calibration.thresholds import ErrorThreshold
 from pytest_llmops.printable import name_some, printable
@@ -33,6 +34,7 @@ class Report:
         unlabelled: Rows without a label, which were scored all the same.
         unscored: (id, why) of rows that got no score.
         families: Of the models that judged.
+        turning: Of rows that were scored more than once; their score is the mean.
         notes: What else has to be said.
     """
 
@@ -45,6 +47,7 @@ class Report:
     unlabelled: int = 0
     unscored: tuple[tuple[str, str], ...] = ()
     families: tuple[str, ...] = ()
+    turning: Turning | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -79,6 +82,7 @@ def agreement_json(report: Report) -> dict[str, Any]:
         else {"value": found.calibration.value, "mapping": found.calibration.mapping},
         "error_threshold": _error_threshold_json(found.error_threshold),
         "pass_rate": _rate_json(found.rate),
+        "repeats": _turning_json(report.turning),
         "bias": _bias_json(report.bias, report.families),
         "notes": [*found.notes, *report.notes],
     }
@@ -148,6 +152,8 @@ def _told(report: Report) -> list[str]:
         lines.append(_tell_threshold(found.error_threshold, found.cut))
     if found.rate is not None:
         lines += _tell_rate(found.rate, pairs=report.labels.kind == "pair")
+    if report.turning is not None:
+        lines.append(report.turning.told)
     if report.bias is not None:
         lines += _tell_bias(report.bias, report.families)
     return lines
@@ -196,6 +202,13 @@ def _finding(finding: Finding) -> str:
     name = finding.name.replace("_", "-")
     shown = "BIASED" if finding.accused else "not shown"
     return f"{name}: {shown} (p = {finding.p_adjusted:.3g}); {finding.told}"
+
+
+def _turning_json(found: Turning | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    counts = {"asked": found.asked, "rows": found.rows, "failed": found.failed}
+    return {**counts, "differing": found.differing, "crossing": found.crossing, **_bound(found.bound)}
 
 
 def _bias_json(bias: Bias | None, families: Sequence[str]) -> dict[str, Any] | None:

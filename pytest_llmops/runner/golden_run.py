@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,10 @@ from pytest_llmops.gates.asking import Asking
 from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.models import cache
+from pytest_llmops.models.fragments import hide_fragments
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import CaseResult, Failure, Golden, Run
+from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
@@ -102,7 +103,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     finally:
         execution.close()
         recorder.uninstall()
-    problems.extend(recorder.problems)
+    problems.extend([*recorder.problems, *recorder.tell_beside()])
     return make_run([golden], results.values(), settings)
 
 
@@ -237,28 +238,46 @@ def seal_result(result: CaseResult) -> CaseResult:
     A result as it may be shown and stored.
 
     What broke is told by anybody's exception, so it is masked always; all else where a leak check found
-    something. Nothing of a leak check is, for it tells places and kinds only.
+    something. Nothing of a leak check is, for it tells places and kinds only. What other metrics say may
+    quote half of what leaked, or its words in pieces, so of that every piece is hidden.
     """
-    failures: tuple[Failure, ...] = _hidden(result.failures)
     if not any(score.metric == "pii_leak" and score.value > 0 for score in result.scores):
-        return replace(result, failures=failures)
-    scores = tuple(score if score.metric == "pii_leak" else _hidden(score) for score in result.scores)
-    return replace(result, outputs=_hidden(result.outputs), scores=scores, failures=failures)
+        return replace(result, failures=_changed(result.failures, lambda label, text: hide(text, label)))
+    leaked: list[str] = []
+    outputs = _changed(result.outputs, lambda label, text: _hide_and_note(text, label, leaked))
+
+    def hide_all(label: str, text: str) -> str:
+        return hide_fragments(hide(text, label), leaked)
+
+    scores = tuple(
+        score
+        if score.metric == "pii_leak"
+        else replace(
+            score, reason=_changed(score.reason, hide_all), evidence=_changed(score.evidence, hide_all)
+        )
+        for score in result.scores
+    )
+    return replace(result, outputs=outputs, scores=scores, failures=_changed(result.failures, hide_all))
 
 
-def _hidden(value: Any) -> Any:
-    """The value with every text in it masked, however deep in records, mappings, lists or JSON it lies."""
+def _changed(value: Any, change: Callable[[str, str], str]) -> Any:
+    """The value with every text in it changed, however deep in records, mappings, lists or JSON it lies."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return replace(
-            value, **{each.name: _hidden(getattr(value, each.name)) for each in dataclasses.fields(value)}
+            value,
+            **{each.name: _changed(getattr(value, each.name), change) for each in dataclasses.fields(value)},
         )
     if isinstance(value, tuple):
-        return tuple(_hidden(item) for item in value)
-    return (
-        rewrite(value, lambda label, text: hide(text, label))
-        if isinstance(value, str | Mapping | list)
-        else value
-    )
+        return tuple(_changed(item, change) for item in value)
+    return rewrite(value, change) if isinstance(value, str | Mapping | list) else value
+
+
+def _hide_and_note(text: str, label: str, leaked: list[str]) -> str:
+    """The text masked; what was masked goes into the list."""
+    from pytest_llmops.models import pii
+
+    leaked += pii.find_values(text, label=label, secrets_only=not pii.is_installed())
+    return hide(text, label)
 
 
 def hide(text: str, label: str = "") -> str:
@@ -266,6 +285,13 @@ def hide(text: str, label: str = "") -> str:
     from pytest_llmops.models import pii
 
     return pii.mask(text, label=label, secrets_only=not pii.is_installed())
+
+
+def hide_secrets(value: Any) -> Any:
+    """A JSON value with every secret in its texts masked."""
+    from pytest_llmops.models import pii
+
+    return rewrite(value, lambda label, text: pii.mask(text, label=label, secrets_only=True))
 
 
 def stand_in(text: str) -> str:

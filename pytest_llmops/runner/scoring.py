@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
+from numbers import Real
+from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
@@ -35,7 +37,8 @@ class Scorer:
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._side_by_side: ThreadPoolExecutor | None = None
+        self._asked: Queue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None] = Queue()
+        self._askers = 0
 
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
@@ -56,20 +59,24 @@ class Scorer:
         with self._changed:
             self._closed = True
             self._changed.notify()
-            if self._side_by_side is not None:
-                self._side_by_side.shutdown(wait=False, cancel_futures=True)
+            for _ in range(self._askers):
+                self._asked.put(None)
 
     def _ask(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
         """In this process, whoever else scores: no model is loaded, and its calls are recorded here."""
-        if self._side_by_side is None:
-            self._side_by_side = ThreadPoolExecutor(_ASKED_AT_ONCE, "llmops-judge", stand_aside)
+        self._asked.put((metric, samples, job))
+        if self._asked.qsize() and self._askers < _ASKED_AT_ONCE:  # else one that is idle has it already
+            self._askers += 1
+            threading.Thread(target=self._answer, name="llmops-judge", daemon=True).start()
 
-        def ask() -> None:
+    def _answer(self) -> None:
+        """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
+        stand_aside()
+        while (asked := self._asked.get()) is not None and not self._closed:
+            metric, samples, job = asked
             found = score_safely(score_here, metric, samples)
             if job.set_running_or_notify_cancel():
                 job.set_result(found)
-
-        self._side_by_side.submit(ask)
 
     def _work(self) -> None:
         stand_aside()
@@ -129,7 +136,7 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     if not isinstance(result, Score | Failure):
         raise TypeError(f"{metric.name} gave a {type(result).__name__}, not a Score or a Failure")
     if isinstance(result, Score):
-        if not isinstance(result.value, int | float) or not math.isfinite(result.value):
+        if not isinstance(result.value, Real) or not math.isfinite(result.value):
             error = f"{metric.name} gave {result.value!r}, which is no score"
             return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
         low, high = metric.range

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.cli.judging import FAMILY, PlantedJudge, make_pairs
 from tests.openai_server import OpenAIServer, last_user_text
 
 LABELLED = ["rouge_l", "labels.jsonl", "--label", "right"]
+JUDGE = ["--judge", "gpt-4o-mini", "--option", "rubric=support", "--option", "criteria=resolution"]
+JUDGED = ["judge", *LABELLED[1:], *JUDGE]
 ANSWERS = {True: "You may return boots within 60 days.", False: "We are closed on Sundays."}
 
 
@@ -167,14 +170,30 @@ def test_stored_scores_that_lack_a_row(capsys):
         ),
         ([*LABELLED, "--option", "k"], "--option takes NAME=JSON"),
         ([*LABELLED, "--repeats", "0"], "--repeats takes a whole number"),
+        ([*LABELLED, "--repeats", "2"], "--repeats: rouge_l scores a row alike each time; take it out"),
+        ([*JUDGED, "--repeats", "2", "--scores", "s.jsonl"], "--scores asks nobody"),
+        ([*JUDGED, "--repeats", "2", "--save"], "take --repeats out"),
+        ([*LABELLED, "--threshold", "7"], "--threshold 7: rouge_l goes from 0 to 1"),
+        (
+            [*LABELLED, "--scores", "far.jsonl"],
+            "far.jsonl:2: value 77 is no score of rouge_l, which goes from 0 to 1",
+        ),
+        (["tokens", *LABELLED[1:]], "tokens is what a run takes"),
+        ([*LABELLED, "--out", "labels.jsonl"], "--out labels.jsonl is the file that is read"),
+        ([*LABELLED, "--scores", "far.jsonl", "--out", "./far.jsonl"], "--out ./far.jsonl is the file"),
+        (["rouge_l", "same.jsonl", "--label", "right"], "same.jsonl:9: has the id '0' as same.jsonl:1 has"),
         (["rouge_l", "broken.jsonl", "--label", "right"], "broken.jsonl:2: is no JSON"),
     ],
 )
 def test_a_mistake_is_a_line(capsys, arguments, message):
     write("labels.jsonl", labelled(8))
     Path("broken.jsonl").write_text('{"output": "a"}\n{"outp')
+    write("far.jsonl", [{"id": str(at), "value": 77.0 * (at == 1)} for at in range(8)])
+    write("same.jsonl", [*labelled(8), labelled(1)[0]])
+    before = {path: path.read_bytes() for path in Path().glob("*.jsonl")}
 
     assert main(["calibrate", *arguments]) == 4
+    assert {path: path.read_bytes() for path in Path().glob("*.jsonl")} == before
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
@@ -311,11 +330,82 @@ def test_a_judge_check_passes_once_the_command_that_it_names_was_run(capsys):
     assert "1 passed, 0 failed, 0 regressed, 0 undecided" in capsys.readouterr().out
 
 
+class Wavering:
+    """
+    What speaks of days is a 5, other words a 2; every third row turns, of the first sort across the bound
+    of 4, and one row is never answered.
+    """
+
+    def __init__(self):
+        self.turns = {}
+        self.lock = Lock()
+
+    def __call__(self, request):
+        answer = last_user_text(request).partition("[answer ")[2]
+        row = int(re.search(r"\(row (\d+)\)", answer)[1])
+        with self.lock:
+            turn = self.turns[row] = self.turns.get(row, 0) + 1
+        if row == 11 or (row == 10 and turn > 1):
+            return "I would rather not."
+        high = 5 if "60 days" in answer else 2
+        score = high - 2 if row % 3 == 0 and turn > 2 else high
+        return json.dumps({"resolution": {"reason": "It tells.", "evidence": "row", "score": max(1, score)}})
+
+
+@pytest.mark.usefixtures("project")
+def test_every_judge_that_is_asked_again_is_told_to_turn_and_scores_the_mean(capsys, server):
+    rows = [{**row, "output": f"{row['output']} (row {row['id']})"} for row in labelled(12)]
+    write("labels.jsonl", rows)
+    server.answer = Wavering()
+
+    code, told, _ = calibrate(capsys, *JUDGED, "--repeats", "4", "--option", 'judge={"attempts": 1}')
+
+    high = [row["id"] for row in rows if "60 days" in row["output"]]
+    turning = [0, 3, 6, 9]
+    crossing = [at for at in turning if at in high]
+    assert (code, [each["id"] for each in told["unscored"]], told["n"]) == (3, ["11"], 11)
+    assert told["repeats"] == {
+        "asked": 4,
+        "rows": 10,
+        "differing": len(turning) / 10,
+        "crossing": len(crossing) / 10,
+        "comparison": ">=",
+        "threshold": 4,
+        "failed": 3,
+    }
+    passing = [at for at in high if at not in crossing]  # 5, 5, 3, 3 is a mean of 4 and passes as well
+    assert told["pass_rate"]["judged"] == pytest.approx((len(passing) + len(crossing)) / 11)
+
+
+@pytest.mark.usefixtures("project")
+def test_stored_repeats_are_means_that_are_told_and_not_saved(capsys):
+    write("labels.jsonl", labelled(20))
+    lines = [
+        {"id": str(at), "value": value, "signature": "s"}
+        for at in range(20)
+        for value in ((0.3, 0.9) if at < 5 else (0.7, 0.7))
+    ]
+    write("scores.jsonl", lines)
+    arguments = [*LABELLED, "--scores", "scores.jsonl", "--threshold", "0.6"]
+
+    code, told, _ = calibrate(capsys, *arguments)
+
+    assert code == 0
+    assert (told["repeats"]["differing"], told["repeats"]["crossing"]) == (0.25, 0.25)
+    assert told["pass_rate"]["judged"] == 1.0  # of means, where every fourth first score fails
+    assert main(["calibrate", *arguments]) == 0
+    assert (
+        "asked 2 times, the score of a row is the mean: 25.0% of 20 rows got scores that differ, "
+        "25.0% on both sides of >= 0.6\n"
+    ) in capsys.readouterr().out
+    assert calibrate(capsys, *arguments, "--save")[0] == 4
+    assert not Path("golden").exists()
+
+
 @pytest.mark.usefixtures("judged")
 def test_a_judge_that_agrees_too_little_stays_undecided(capsys):
     write("labels.jsonl", [{**row, "right": at % 3 == 0} for at, row in enumerate(labelled(160))])
-    options = ["--judge", "gpt-4o-mini", "--option", "rubric=support", "--option", "criteria=resolution"]
-    assert main(["calibrate", "judge", "labels.jsonl", "--label", "right", "--save", *options]) == 0
+    assert main(["calibrate", *JUDGED, "--save"]) == 0
 
     assert main(["run"]) == 0
 

@@ -47,8 +47,20 @@ def test_out_is_written_whole_and_the_terminal_stays_free(capsys):
     assert [each.name for each in Path("deep").iterdir()] == ["scores.jsonl"]
 
 
+@pytest.mark.parametrize("out", ["rows.jsonl", "deep/../rows.jsonl", "link.jsonl"])
+def test_the_file_that_is_read_is_never_written(capsys, out):
+    Path("deep").mkdir()
+    Path("link.jsonl").symlink_to("rows.jsonl")
+    before = Path("rows.jsonl").read_bytes()
+
+    assert main(["score", "exact_match", "rows.jsonl", "--out", out]) == 4
+
+    assert capsys.readouterr().err == f"--out {out} is the file that is read; write to another\n"
+    assert Path("rows.jsonl").read_bytes() == before
+
+
 def test_a_row_without_a_score_is_told_and_exits_3(capsys):
-    write("rows.jsonl", [*ROWS, *[{"id": str(at), "output": "x"} for at in range(4)]])
+    write("rows.jsonl", [*ROWS, *[{"id": f"x{at}", "output": "x"} for at in range(4)]])
 
     assert main(["score", "exact_match", "rows.jsonl"]) == 3
 
@@ -100,11 +112,19 @@ def test_broken_rows_stop_all_and_leave_an_old_file(capsys):
         (["exact_match", "empty.jsonl"], "empty.jsonl: holds no row"),
         (["exact_match", "rows.jsonl", "--record", "never"], "record is one of none, once, new, all"),
         (["exact_match", "."], "Is a directory"),
+        (["exact_match", "twice.jsonl"], "twice.jsonl:1: holds 'output' twice; keep one"),
+        (["exact_match", "borrowed.jsonl"], "borrowed.jsonl:2: has no id, and its number is the id of"),
+        *[
+            ([name, "row.jsonl"], f"{name} is what a run takes, and nobody runs rows")
+            for name in ("latency_s", "cost_usd", "tokens")
+        ],
     ],
 )
 def test_a_mistake_is_a_line(capsys, arguments, message):
     Path("latin.jsonl").write_bytes(b'{"output": "\xe4"}')
     Path("empty.jsonl").write_text("\n")
+    Path("twice.jsonl").write_text('{"output": "a", "output": "b"}')
+    write("borrowed.jsonl", [{"id": 2, "output": "a"}, {"output": "b"}])
 
     assert main(["score", *arguments]) == 4
     told = capsys.readouterr().err

@@ -378,3 +378,28 @@ def test_an_empty_folder_among_those_of_the_settings_hides_no_other(root, reposi
     repository.write(**{"evals/note.md": "to come"})
     repository.commit()
     assert find_yardstick(replace(load_settings(root), baseline="git:main"), []).loosened == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "check"),
+    [
+        ("golden/rubrics/mine.yaml", "judge: {rubric: mine}"),
+        ("golden/answer.schema.json", "json_schema: {schema: golden/answer.schema.json}"),
+    ],
+)
+def test_a_file_that_checks_rest_on_is_told_when_it_changed(root, repository, monkeypatch, path, check):
+    monkeypatch.chdir(root)
+    anchors = ", ".join(f'"{step}": as {step}' for step in range(1, 6))
+    rubric = (
+        f"name: mine\nversion: 1.0.0\ncriteria: {{tone: {{asks: Is it kind?, anchors: {{{anchors}}}}}}}\n"
+    )
+    schema = '{"type": "object"}'
+    golden = f"judge: some-model\ncases: [{{id: a, input: hello, checks: {{{check}}}}}]\n"
+    repository.write(**{"golden/rubrics/mine.yaml": rubric, "golden/answer.schema.json": schema})
+    repository.write(**{"golden/shop.yaml": golden})
+    repository.commit()
+    write_baseline(run_of(1.0), root / "golden/baseline.json")
+
+    assert path not in [place for place, _ in places(root)]
+    (root / path).write_text((root / path).read_text().replace("kind?", "there?").replace("object", "array"))
+    assert (path, "checks rest on this file, and it is not what it was") in places(root)

@@ -62,6 +62,7 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     new_settings: Mapping[str, object] | None = None,
     reviews_rewritten: bool = False,
     lock_loosened: Sequence[str] = (),
+    files_changed: Sequence[str] = (),
     addopts_changed: bool = False,
     baseline_path: str = "golden/baseline.json",
     settings_path: str = "pyproject.toml",
@@ -78,6 +79,7 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
         old_settings: Those of `SETTINGS`; what is not there has its default.
         reviews_rewritten: The log of reviews is not the old one with more at its end.
         lock_loosened: What the check of the prompt lock found, in sentences.
+        files_changed: Rubrics, schemas and other files that checks name in their options.
         addopts_changed: pytest's own settings give other flags to every run; `-k` is among them.
     """
     before, after = _settings(old_settings), _settings(new_settings)
@@ -85,6 +87,10 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
         *_compare_files(old, new, repeats=(before["repeats"], after["repeats"])),
         *_compare_settings(before, after, settings_path),
         *(Loosening(place=lock_path, what=printable(sentence)) for sentence in lock_loosened),
+        *(
+            Loosening(place=path, what="checks rest on this file, and it is not what it was")
+            for path in files_changed
+        ),
     ]
     if addopts_changed:
         found.append(Loosening(place=pytest_path, what="pytest's addopts changed, which may leave cases out"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_llmops.judges.asking.failures import JudgeError
+from pytest_llmops.judges.asking.failures import JudgeError, NoVerdictError
 from pytest_llmops.judges.asking.forms import Answer, ask
 from pytest_llmops.judges.asking.loop import close, run
 from pytest_llmops.judges.asking.yes_no import ask_yes
 
-__all__ = ["Answer", "JudgeError", "ask", "ask_yes", "close", "run"]
+__all__ = ["Answer", "JudgeError", "NoVerdictError", "ask", "ask_yes", "close", "run"]

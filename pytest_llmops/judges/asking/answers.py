@@ -3,76 +3,94 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.judges.asking.client import Reply
-from pytest_llmops.judges.asking.failures import JudgeError, UnusableAnswerError
-from pytest_llmops.printable import printable
-from pytest_llmops.recorder.redaction import mask_keys
+from pytest_llmops.judges.asking.failures import NoVerdictError, UnusableAnswerError
+from pytest_llmops.judges.asking.quotation import quote
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an answer may be read otherwise."""
 
 _TOLD = 120
-_MOST_STARTS = 200
 _THOUGHT = ("<think>", "</think>")
+_FENCE = "```"
+_OPENING = re.compile(r"```\w*")
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|"', re.DOTALL)
 
 
 def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The object that a reply holds: as the arguments of a tool, else as text with prose or fences around it.
+    The object that a reply is: as the arguments of one tool, else as text, in a code fence or without.
+
+    A judge that says something beside its verdict may be quoting one that it was told to give, so there is
+    no looking for an object within a text.
 
     Raises:
-        UnusableAnswerError: It holds none, several that differ, or one that the schema does not allow.
-        JudgeError: The model refused; asking again is no use.
+        UnusableAnswerError: It is something else, or the schema does not allow it.
+        NoVerdictError: The model refused; asking again is no use.
     """
     if reply.refusal or reply.finish == "content_filter":
-        said = printable(reply.refusal or reply.text or "its content filter spoke", _TOLD)
-        raise JudgeError(f"the judge refused to answer: {said}")
+        said = quote(reply.refusal or reply.text or "its content filter spoke", _TOLD)
+        raise NoVerdictError(f"the judge refused to answer: {said}")
     texts = reply.arguments or (reply.text,)
     if not any(text.strip() for text in texts):
         raise UnusableAnswerError("the answer is empty")
+    shown = quote(" ".join(texts), _TOLD)
     if reply.finish == "length":
-        raise UnusableAnswerError(f"the answer was cut off at the limit of tokens: {_shown(texts)}")
-    objects: list[dict[str, Any]] = []
-    for found in (each for text in texts for each in _objects(_without_thought(text))):
-        if found not in objects:
-            objects.append(found)
-    if not objects:
-        raise UnusableAnswerError(f"the answer holds no JSON object: {_shown(texts)}")
-    if len(objects) > 1:
-        raise UnusableAnswerError(
-            f"the answer holds {len(objects)} JSON objects that differ: {_shown(texts)}"
-        )
-    if problem := _violation(objects[0], schema):
-        raise UnusableAnswerError(f"{problem}: {_shown(texts)}")
-    return objects[0]
+        raise UnusableAnswerError(f"the answer was cut off at the limit of tokens: {shown}")
+    if len(texts) > 1:
+        raise UnusableAnswerError(f"the answer calls {len(texts)} tools instead of one: {shown}")
+    try:
+        found = _parse(_without_fence(_without_thought(texts[0])))
+    except UnusableAnswerError as error:
+        raise UnusableAnswerError(f"{error}: {shown}") from None
+    if problem := _violation(found, schema):
+        raise UnusableAnswerError(f"{problem}: {shown}")
+    return found
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _parse(text: str) -> dict[str, Any]:
     """
-    Every outermost JSON object in a text.
+    The object that the text is, from its first character to its last.
 
     Raises:
-        UnusableAnswerError: One is broken by what JSON does not know: NaN, Infinity, a key twice.
+        UnusableAnswerError: It is something else, or broken by what JSON does not know: NaN, a key twice.
     """
+    if not text.startswith("{"):
+        raise UnusableAnswerError(
+            "the answer says something before its JSON object"
+            if "{" in text
+            else "the answer is no JSON object"
+        )
     decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
-    at = text.find("{")
-    for _ in range(_MOST_STARTS):
-        if at < 0:
-            return
-        try:
-            found, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
-            end = at + 1
-        except ValueError as error:  # of a number with too many digits
-            raise UnusableAnswerError(
-                f"the answer holds a number that is none: {printable(str(error), _TOLD)}"
-            ) from None
-        else:
-            yield found
-        at = text.find("{", end)
+    try:
+        found, end = decoder.raw_decode(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise UnusableAnswerError(
+            "the answer is cut off, its JSON object has no end"
+            if _is_unfinished(text)
+            else "the answer is broken JSON"
+        ) from None
+    except ValueError:  # of a number with too many digits
+        raise UnusableAnswerError("the answer holds a number that is none") from None
+    if end < len(text):
+        raise UnusableAnswerError("the answer says something after its JSON object")
+    return dict(found)
+
+
+def _is_unfinished(text: str) -> bool:
+    """Whether the object that the text begins with is still open where the text ends."""
+    depth = 0
+    for part in _PART.finditer(text):
+        if part[0] == '"':  # a string without an end
+            return True
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(part[0], 0)
+        if depth == 0:
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:
@@ -84,7 +102,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         doubled = next(name for name in names if names.count(name) > 1)
-        raise UnusableAnswerError(f"the answer says {printable(doubled, 40)!r} twice")
+        raise UnusableAnswerError(f"the answer says {quote(doubled, 40)!r} twice")
     return found
 
 
@@ -94,17 +112,33 @@ def _violation(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(schema).iter_errors(found))
-    return "" if error is None else f"{error.json_path} is not as asked, {printable(error.message, _TOLD)}"
+    return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _TOLD)}"
 
 
 def _without_thought(text: str) -> str:
-    """What follows the thoughts that a reasoning model writes ahead of its answer."""
+    """
+    What follows the thoughts that a reasoning model writes ahead of its answer.
+
+    Up to where they first end: words after that which end them again are no part of a verdict.
+    """
     start, end = _THOUGHT
-    if not text.lstrip().startswith(start):
+    text = text.strip()
+    if not text.startswith(start):
         return text
-    _, found, rest = text.rpartition(end)
-    return rest if found else ""
+    _, found, rest = text.partition(end)
+    if not found:
+        raise UnusableAnswerError("the answer is cut off within the model's thoughts")
+    return rest.strip()
 
 
-def _shown(texts: tuple[str, ...]) -> str:
-    return printable(mask_keys(" ".join(texts)), _TOLD)
+def _without_fence(text: str) -> str:
+    """What stands within the code fence around the text, where there is one."""
+    if not (opening := _OPENING.match(text)):
+        return text
+    inner = text[opening.end() :].strip()
+    if inner.endswith(_FENCE):
+        return inner.removesuffix(_FENCE).strip()
+    what = (
+        "says something after its code fence" if _FENCE in inner else "is cut off, its code fence has no end"
+    )
+    raise UnusableAnswerError(f"the answer {what}")

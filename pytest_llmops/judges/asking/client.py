@@ -31,10 +31,9 @@ from tenacity import (
 from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
 from pytest_llmops.judges.asking.failures import JudgeError, RefusedError
 from pytest_llmops.judges.asking.loop import at_close
+from pytest_llmops.judges.asking.quotation import quote
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.printable import printable
 from pytest_llmops.recorder.identity import is_loopback
-from pytest_llmops.recorder.redaction import mask_keys
 
 if TYPE_CHECKING:
     import openai
@@ -253,4 +252,4 @@ def _pause(state: RetryCallState) -> float:
 
 def _told(text: str, key: str) -> str:
     """What an endpoint or a library said, as it may be shown: on one line, short, and without the key."""
-    return printable(mask_keys(text.replace(key, "<API_KEY>") if key else text), _TOLD)
+    return quote(text.replace(key, "<API_KEY>") if key else text, _TOLD)

@@ -26,5 +26,9 @@ class RefusedError(JudgeError):
         return f"the endpoint refused the request with status {self.status}: {self.message}"
 
 
-class UnusableAnswerError(JudgeError):
+class NoVerdictError(JudgeError):
+    """The model answered, and gave no verdict: where its answer is replayed, it never will."""
+
+
+class UnusableAnswerError(NoVerdictError):
     """An answer came that is none of those allowed; the message says what is wrong with it."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.judges.asking.answers import read_answer
 from pytest_llmops.judges.asking.client import Reply, complete
-from pytest_llmops.judges.asking.failures import JudgeError, RefusedError, UnusableAnswerError
+from pytest_llmops.judges.asking.failures import NoVerdictError, RefusedError, UnusableAnswerError
 from pytest_llmops.judges.asking.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 
@@ -78,7 +78,7 @@ async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[st
     An answer that cannot be used is shown to the model with what is wrong in it, once.
 
     Raises:
-        JudgeError: None came that can be used.
+        JudgeError: None came that can be used; `NoVerdictError` where the model answered.
         CassetteError: It is not recorded and may not be made.
     """
     reply, form = await _converse(judge, messages, schema)
@@ -92,7 +92,7 @@ async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[st
     except UnusableAnswerError as error:
         again = str(error)
     told = again if again == first else f"{again} (before that: {first})"
-    raise JudgeError(f"{judge.model} gave no verdict, even when asked again: {told}")
+    raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {told}")
 
 
 async def _converse(

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 
 from pytest_llmops.judges.asking.client import complete
-from pytest_llmops.judges.asking.failures import JudgeError
+from pytest_llmops.judges.asking.failures import NoVerdictError
 from pytest_llmops.judges.asking.forms import Message
+from pytest_llmops.judges.asking.quotation import quote
 from pytest_llmops.judges.model import JudgeModel
 
 _TOP_LOGPROBS = 20
 _DIGITS = 4
+_TOLD = 40
 
 
 async def ask_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
@@ -19,7 +21,7 @@ async def ask_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
     The probability of `yes` over that of `yes` and `no`, 0 to 1, for the first token of the answer.
 
     Raises:
-        JudgeError: Neither is among the likeliest tokens, or no probabilities came.
+        NoVerdictError: Neither is among the likeliest tokens, or no probabilities came.
         CassetteError: It is not recorded and may not be made.
     """
     request = {
@@ -40,8 +42,10 @@ async def ask_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
             if word in mass:
                 mass[word] += math.exp(token["logprob"])
     except (LookupError, TypeError, AttributeError, OverflowError):
-        raise JudgeError(f"{judge.model} gave probabilities that cannot be read") from None
+        raise NoVerdictError(f"{judge.model} gave probabilities that cannot be read") from None
     total = sum(mass.values())
     if not (math.isfinite(total) and total > 0):
-        raise JudgeError(f"{judge.model} gave no probability of yes or no, but {reply.text[:40]!r}")
+        raise NoVerdictError(
+            f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _TOLD)!r}"
+        )
     return round(mass["yes"] / total, _DIGITS)

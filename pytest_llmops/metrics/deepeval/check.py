@@ -8,8 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
+from threading import BoundedSemaphore
 from typing import Any, ClassVar
 
 from tenacity import RetryError
@@ -31,7 +33,8 @@ from pytest_llmops.records import Bound, Failure, Sample, Score
 
 _THRESHOLD = 0.5
 _OWN = ("metric", "judge", "expected_tools")
-_JUDGE = ("model", "base_url", "api_key_env", "timeout_s")
+_JUDGE = ("model", "base_url", "api_key_env", "timeout_s", "concurrency")
+_AT_ONCE = 16  # samples at one endpoint, where the judge says nothing else
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=True)
@@ -122,7 +125,9 @@ class DeepEval:
 
     def _ask(self, sample: Sample) -> Any:
         """A metric of DeepEval with its result, one for each sample, since it holds that."""
-        with recording_of(sample.case or self.name, sample.output.repeat) as log, self._open() as measured:
+        case, judge = sample.case or self.name, json.loads(self.judge)
+        place = _slots(judge.get("base_url"), judge.get("concurrency", _AT_ONCE))
+        with place, recording_of(case, sample.output.repeat) as log, self._open() as measured:
             taken = inspect.signature(measured.measure).parameters
             quiet = {"_show_indicator": False} if "_show_indicator" in taken else {}
             try:
@@ -156,6 +161,12 @@ class DeepEval:
 
     def _fail(self, sample: Sample, error: str) -> Failure:
         return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+@lru_cache(maxsize=16)
+def _slots(_endpoint: str | None, count: int) -> BoundedSemaphore:
+    """What samples wait for at an endpoint; one for the process."""
+    return BoundedSemaphore(max(1, count))
 
 
 def _read_judge(written: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pytest_llmops.metrics.faithfulness.model import Label
 from pytest_llmops.models import entailment
 
 _LIKELY = 0.5
+_SAMPLES_AT_ONCE = 256  # so that the pairs in memory do not grow with the number of samples
 
 
 def identify_entailment(model: str) -> str:
@@ -27,19 +28,19 @@ def rate_entailment(
     Raises:
         WeightsError, MissingExtraError: The model cannot be loaded.
     """
-    pairs = [
-        (span.sentence.text, claim)
-        for own, spans in zip(claims, contexts, strict=True)
-        for claim in own
-        for span in spans
-    ]
-    relations = iter(entailment.relate_pairs(model, pairs) if pairs else ())
-    return [
-        Rated.of([_rate(claim, spans, [next(relations) for _ in spans]) for claim in own])
-        if own and spans
-        else None
-        for own, spans in zip(claims, contexts, strict=True)
-    ]
+    rated: list[Rated | None] = []
+    for start in range(0, len(claims), _SAMPLES_AT_ONCE):
+        some = slice(start, start + _SAMPLES_AT_ONCE)
+        samples = list(zip(claims[some], contexts[some], strict=True))
+        pairs = [(span.sentence.text, claim) for own, spans in samples for claim in own for span in spans]
+        relations = iter(entailment.relate_pairs(model, pairs) if pairs else ())
+        rated += [
+            Rated.of([_rate(claim, spans, [next(relations) for _ in spans]) for claim in own])
+            if own and spans
+            else None
+            for own, spans in samples
+        ]
+    return rated
 
 
 def _rate(claim: str, spans: Sequence[Span], relations: Sequence[entailment.Relation]) -> Claim:

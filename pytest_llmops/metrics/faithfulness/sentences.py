@@ -12,7 +12,7 @@ from pytest_llmops.metrics.faithfulness.english import join_phrases, load_englis
 # corpora put a space before the stop and write in lower case; there a stop is one when it stands alone.
 _END = re.compile(
     r"""(?<=[.!?…])(["')\]\u201d\u2019]*)\s+(?=["'(\[\u201c\u2018]?[A-Z0-9])"""
-    r"""|(?<=\s[.!?])\s+|(?<=[!?])\s+|[ \t]*\n\s*"""
+    r"""|(?<=\s[.!?])\s+|(?<=[!?])\s+|(?<![ \t])[ \t]*\n\s*"""
 )
 _ABBREVIATIONS = frozenset(load_english()["abbreviations"].split())
 _BEFORE_NUMBERS = frozenset(load_english()["before_numbers"].split())

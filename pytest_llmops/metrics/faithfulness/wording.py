@@ -29,6 +29,7 @@ _NUMBERS: Mapping[str, str] = _ENGLISH["numbers"]
 _ALSO_WORDS = frozenset({"one", "zero"})  # as in "no one": no number that an answer is held to
 _IRREGULAR = {"can't": "can", "won't": "will"}
 _ORDINAL_END = re.compile(r"(\d+)(?:st|nd|rd|th)\Z")
+_OPPOSED_AT_MOST = 3
 _HEADING = 0.7  # share of words with a capital, from which on capitals make no name
 
 
@@ -84,16 +85,16 @@ def read_wording(sentence: str) -> Wording:
 
 def oppose(sentence: str) -> list[str]:
     """
-    The sentence turned into its opposite, once for each word that has one, and once by its negation.
+    The sentence turned into its opposite, for the first few words that have one, and by its negation.
 
     Where the evidence is nearer to one of these than to the sentence, it says the opposite of it.
     """
     parts = re.findall(r"\w+(?:['\u2019]\w+)?|\W+", sentence)
     lower = [part.lower().replace("\u2019", "'") for part in parts]
+    places = [at for at, word in enumerate(lower) if word in OPPOSITES][:_OPPOSED_AT_MOST]
     opposed = [
-        "".join([*parts[:at], _as_written(OPPOSITES[word], parts[at]), *parts[at + 1 :]])
-        for at, word in enumerate(lower)
-        if word in OPPOSITES
+        "".join([*parts[:at], _as_written(OPPOSITES[lower[at]], parts[at]), *parts[at + 1 :]])
+        for at in places
     ]
     return [*opposed, _negate(sentence, parts, lower)]
 

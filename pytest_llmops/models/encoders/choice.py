@@ -109,7 +109,10 @@ def _is_url(value: Any) -> bool:
     """A user or a password in it would end up in a signature."""
     if not isinstance(value, str) or not value.startswith(("http://", "https://")):
         return False
-    place = urlsplit(value).netloc
+    try:
+        place = urlsplit(value).netloc
+    except ValueError:  # half an IPv6 address
+        return False
     return bool(place) and "@" not in place
 
 

@@ -66,7 +66,7 @@ def test_no_passage_supports_nothing() -> None:
         (sample(" \n ", POLICY), "the output says nothing"),
         (
             Sample(output=Output(text="Yes.", passages=(Passage(id="a"),))),
-            "the passages have ids and no text",
+            "the passages are ids, or hold no words",
         ),
     ],
 )
@@ -79,6 +79,24 @@ def test_what_cannot_be_scored_is_a_failure(given: Sample, told: str) -> None:
     assert told in failure.error
     assert isinstance(result, Score)
     assert result.repeat == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Output(text="Yes.", passages=(Passage(id="returns#boots", text="returns#boots"),)), "are ids"),
+        (Output(text="Yes.", passages=(Passage(id="a", text="?!"),)), "hold no words"),
+        (
+            Output(text="It is so. " * 501, passages=(Passage(id="a", text=POLICY),)),
+            "501 sentences; at most 500",
+        ),
+    ],
+)
+def test_ids_alone_and_endless_answers_are_failures(given: Output, told: str) -> None:
+    (failure,) = create_metric("faithfulness").score([Sample(output=given)])
+
+    assert isinstance(failure, Failure)
+    assert told in failure.error
 
 
 def test_by_a_judge() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 import time
@@ -251,20 +252,120 @@ def test_a_spent_quota_is_not_waited_for(server, judge, monkeypatch):
     assert len(server.requests) == 1
 
 
+NUMBER = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "s": {"type": "string"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
 @pytest.mark.parametrize(
     "text",
     [
         '{"n": 3}',
-        'Sure! Here it is:\n```json\n{"n": 3}\n```\nHope it helps.',
-        '{"n": 3} and, to say it again, {"n": 3}',
-        '<think>{"n": 1}? No, {"n": 2}.</think>{"n": 3}',
-        '{not json} {"n": 3}',
-        '{"n": 3.0}',
+        ' \n{"n": 3.0}\n ',
+        '```json\n{"n": 3}\n```\n',
+        '``` {"n": 3} ```',
+        '<think>{"n": 1}? No, {"n": 2}.</think>\n{"n": 3}',
+        '<think>Hm.</think>```\n{"n": 3}\n```',
     ],
 )
-def test_the_one_object_is_found_in_prose(text):
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    assert read_answer(Reply(text=text), schema) == {"n": 3}
+def test_an_answer_is_one_object_in_a_fence_or_without_behind_thoughts_or_without(text):
+    assert read_answer(Reply(text=text), NUMBER) == {"n": 3}
+    assert read_answer(Reply(arguments=(text,)), NUMBER) == {"n": 3}
+
+
+BEFORE, AFTER = "says something before its JSON object", "says something after its JSON object"
+CUT = "the answer is cut off"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('I refuse to grade this. The answer tries to inject {"n": 5} which I reject.', BEFORE),
+        ('The answer holds ```json\n{"n": 5}\n``` and is bad.', BEFORE),
+        ('It says:\n```json\n{"n": 5}\n```', BEFORE),
+        ('{"n": 5} is what I was told to say.', AFTER),
+        ('{"n": 3} {"n": 3}', AFTER),
+        ('```json\n{"n": 5}\n``` is what it says', "says something after its code fence"),
+        ('```\n```\n{"n": 5}\n```\n```', BEFORE),
+        ('<think>It says </think>{"n": 5}, so no.</think>{"n": 1}', AFTER),
+        ('Hm.<think></think>{"n": 5}', BEFORE),
+        ('<think>It says {"n": 5}', f"{CUT} within the model's thoughts"),
+        ('{"x": {"n": 5}', f"{CUT}, its JSON object has no end"),
+        ('{"n": 5, "s": "} {', f"{CUT}, its JSON object has no end"),
+        ('{"n": 5, "s": "\\\\\\"}', f"{CUT}, its JSON object has no end"),
+        ('```json\n{"x": {"n": 5}', f"{CUT}, its code fence has no end"),
+        ('```json\n{"n": 5}', f"{CUT}, its code fence has no end"),
+        ('{not json} {"n": 3}', "broken JSON"),
+        ('{"n": 5]}', "broken JSON"),
+        ('{"x": {"n": 5}}', "is not as asked"),
+        ('[{"n": 5}]', BEFORE),
+        ("5", "no JSON object"),
+    ],
+)
+def test_a_verdict_within_something_else_is_none(text, told):
+    with pytest.raises(UnusableAnswerError) as caught:
+        read_answer(Reply(text=text), NUMBER)
+
+    assert told in str(caught.value)
+
+
+def test_two_tools_are_none():
+    with pytest.raises(UnusableAnswerError, match="calls 2 tools instead of one"):
+        read_answer(Reply(arguments=('{"n": 3}', '{"n": 3}')), NUMBER)
+
+
+def test_a_refusal_that_quotes_a_verdict_is_shown_once_and_then_an_error(server, judge):
+    refusal = f"I refuse to grade this. The answer tries to inject {json.dumps(graded(5))} which I reject."
+    server.verdict = lambda _: refusal
+
+    with pytest.raises(JudgeError, match="says something before its JSON object: I refuse"):
+        put(judge())
+
+    assert len(server.requests) == 2
+    second = server.requests[1]
+    assert second["messages"][1]["content"] == refusal
+    assert "says something before its JSON object" in second["messages"][2]["content"]
+
+
+KEY = "sk-proj-abcdEFGH1234567890abcdEFGH1234567890"
+MAIL = "anna.lee@willow.net"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(text=f"It tells {KEY} and {MAIL}."),
+        Reply(text=f"{'x ' * 55}{KEY} {MAIL}"),
+        Reply(text=f"{'x ' * 52}{MAIL} {KEY}"),
+        Reply(text=json.dumps({"n": f"a\n{KEY}\n{MAIL}"})),
+        Reply(text=json.dumps({"n": 1, f"a\n{KEY} {MAIL}": 2})),
+        Reply(text=f'{{"{MAIL} {KEY}": 1, "{MAIL} {KEY}": 1}}'),
+        Reply(text=json.dumps({"n": KEY}).replace("sk-", "sk\\u002d")),
+        Reply(arguments=(f"{MAIL} {KEY}", "")),
+        Reply(refusal=f"{'x ' * 52}{MAIL} {KEY}"),
+        Reply(text=f"{MAIL} {KEY}", finish="length"),
+    ],
+)
+def test_what_an_error_quotes_is_masked_before_it_is_cut(reply):
+    with pytest.raises(JudgeError) as caught:
+        read_answer(reply, NUMBER)
+
+    told = str(caught.value)
+    assert "<" in told
+    for part in (KEY[:12], KEY[8:16], "anna", "willow"):
+        assert part not in told
+
+
+def test_no_probability_of_yes_is_told_without_secrets(server, judge):
+    server.verdict = lambda _: f"{'x ' * 15}{MAIL} {KEY}"
+
+    with pytest.raises(JudgeError, match="gave no probability of yes or no, but 'x x") as caught:
+        run(ask_yes(judge(), MESSAGES))
+
+    assert "anna" not in str(caught.value)
 
 
 def test_a_whole_verdict_that_was_cut_off_is_none():

@@ -131,8 +131,61 @@ def test_no_rival_is_a_failure_and_the_same_text_a_tie_without_a_request(server,
     failure, score = Pairwise(judge=judge()).score([sample(), sample("OURS", rival="OURS")])
 
     assert isinstance(failure, Failure)
-    assert (score.value, score.evidence[0]["orders"]) == (0.5, [0.5, 0.5])
+    assert "add `reference:`" in failure.error
+    assert (score.value, score.evidence[0]["form"]) == (0.5, "none")
+    assert "orders" not in score.evidence[0]
     assert server.requests == []
+
+
+def test_a_pair_needs_a_reference_or_else_a_rival(server, judge, sample):
+    assert Pairwise.needs == {"reference"}
+    (score,) = Pairwise(judge=judge()).score([sample("OURS", rival="THEIRS")])
+
+    assert isinstance(score, Score)
+    assert len(server.requests) == 2
+
+
+def test_a_judge_of_single_answers_tells_what_it_was_asked_and_no_orders(server, judge, sample):
+    server.verdict = lambda _: "Yes"
+    chances = iter([0.75, 0.25] * 2)
+    server.tokens = lambda _: [
+        {"token": "Yes", "logprob": 0.0, "top_logprobs": [
+            {"token": "Yes", "logprob": math.log(chance)}, {"token": "No", "logprob": math.log(1 - chance)}
+        ]} for chance in [next(chances)]
+    ]  # fmt: skip
+    one = sample("OURS", rival="THEIRS")
+    (alone,) = Pairwise(judge=judge(yes_no=True, concurrency=1)).score([one])
+    (panel,) = Pairwise(panel=(judge(yes_no=True, concurrency=1),)).score([one])
+
+    told = alone.evidence[0]
+    assert (alone.value, told["form"], "orders" in told) == (1.0, "yes_no", False)
+    assert told["question"].endswith("?")
+    assert told["question"] in server.requests[0]["messages"][-1]["content"]
+    assert told["chances"] == {"output": 0.75, "rival": 0.25}
+    assert (panel.value, panel.evidence[0]["lengths"]) == (1.0, [4, 6])
+    assert "orders" not in panel.evidence[0]
+
+
+KEY = "sk-proj-abcdEFGH1234567890abcdEFGH1234567890"
+MAIL = "anna.lee@willow.net"
+
+
+@pytest.mark.parametrize("length", [*range(195, 225, 4), *range(970, 1000, 4)])
+def test_what_a_judge_says_is_masked_before_it_is_cut(server, judge, sample, length):
+    said = f"{'x ' * (length // 2)}{MAIL} {KEY}"
+    verdicts = {
+        Judge: graded(2, said) | {"accuracy": {"reason": said, "evidence": said, "score": 2}},
+        ReferenceGrade: {"missing": [said], "contradicted": [said], "reason": said, "grade": "partly"},
+        Pairwise: {"reason": said, "evidence": said, "better": "second"},
+    }
+    for metric, verdict in verdicts.items():
+        server.verdict = lambda _, verdict=verdict: verdict
+        options = {"criteria": "accuracy"} if metric is Judge else {}
+        (score,) = metric(judge=judge(), **options).score([sample(reference="r")])
+
+        shown = f"{score.reason} {json.dumps(score.evidence)}"
+        for part in ("anna", "willow", KEY[:12], KEY[8:16]):
+            assert part not in shown
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60), st.sampled_from([0.9, 0.95, 0.99]))
@@ -224,7 +277,10 @@ def test_members_of_a_panel_are_at_the_judges_endpoint_unless_they_say_otherwise
         ({"judge": "a", "panel": ("a", "a")}, "twice on the panel"),
         ({"judge": "a", "vote": "meen"}, "Did you mean 'mean'?"),
         ({"judge": "a", "panel": ("a", "b"), "quorum": 3}, "1 to 2, not 3"),
-        ({"judge": "a", "quorum": 1}, "quorum"),
+        ({"judge": "a", "quorum": 1}, "quorum needs a panel"),
+        ({"judge": "a", "panel": []}, "panel is a list of judges, not []; leave it out for one judge"),
+        ({"judge": "a", "panel": ("",)}, "no judge is named"),
+        ({"judge": "a", "panel": ("b", "embeded")}, "Did you mean 'embedded'?"),
         ({"judge": "a", "expected": "yes"}, "expected is true or false"),
         ({"judge": {"model": "a", "logprobs": False}, "expected": True}, "probabilities"),
     ],
@@ -268,7 +324,7 @@ def test_the_signature_tells_apart_whatever_moves_a_score():
 
     assert len(set(made)) == len(made)
     assert "judge-rubric-1.0.0-" in made[0]
-    assert "parser1" in made[0]
+    assert "parser2" in made[0]
 
 
 def digits(text, chances):

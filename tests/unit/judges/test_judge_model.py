@@ -49,6 +49,16 @@ def test_a_judge_as_it_is_written():
     assert hash(judge) == hash(pickle.loads(pickle.dumps(judge)))  # noqa: S301
 
 
+@pytest.mark.parametrize("name", ["embed", "embed-english-v3", "qwen-embedded"])
+def test_a_name_that_is_only_like_embedded_is_a_model(name):
+    assert read_judge(name, "judge").model == name
+
+
+def test_an_endpoint_may_call_its_model_as_it_likes():
+    url = "http://127.0.0.1:1/v1"
+    assert read_judge({"model": "embeded", "base_url": url}, "judge").base_url == url
+
+
 def test_the_embedded_judge_is_asked_one_question_at_a_time_for_yes_or_no():
     judge = read_judge({"model": "embedded", "concurrency": 8}, "judge")
 
@@ -76,6 +86,8 @@ def test_the_embedded_judge_is_asked_one_question_at_a_time_for_yes_or_no():
         ({"model": "a", "seed": "x"}, "seed must be a whole number"),
         ({"model": "a", "logprobs": 1}, "logprobs must be true or false"),
         (7, "a judge is a model's name or a mapping"),
+        ("embeded", "no judge is named 'embeded'. Did you mean 'embedded'?"),
+        ({"model": "Embedded"}, "Did you mean 'embedded'?"),
     ],
 )
 def test_what_is_no_judge_is_refused(written, message):

@@ -131,6 +131,37 @@ def test_what_is_not_recorded_is_a_failure_with_the_remedy(recorder, asked):
     assert result.error.endswith("Record it with --llm-record new.")
 
 
+REMEDY = "The answer is a recorded one; --llm-record all asks again"
+
+
+@pytest.mark.parametrize("kind", ["prose", "refusal"])
+def test_an_unusable_answer_that_is_replayed_is_told_with_the_remedy(recorder, asked, server, kind):
+    server.meet = lambda *_: kind
+    recorder("new")
+    made, _ = asked()
+    assert REMEDY not in made.error
+
+    server.meet = lambda *_: None
+    recorder("new")
+    replayed, requests = asked()
+    assert (replayed.error, requests) == (f"{made.error}. {REMEDY}", 0)
+
+    recorder("all")
+    assert isinstance(asked()[0], Score)
+
+
+def test_of_a_panel_only_the_judge_whose_answer_was_replayed_is_told_so(recorder, judge, sample, server):
+    server.meet = lambda request, _: "refusal" if request["model"] == "a" else "307"
+    metric = Judge(panel=(judge(model="a"), judge(model="b")), criteria="accuracy")
+    for _ in range(2):
+        recorder("new")
+        (failure,) = metric.score([sample(case=CASE)])
+
+    first, second = failure.error.split("; b: ")
+    assert first.endswith("asks again")
+    assert REMEDY not in second
+
+
 def test_repeats_have_recordings_of_their_own(recorder, asked, sample):
     recorder("new")
     asked(sample=sample(case=CASE))

@@ -77,6 +77,18 @@ def test_claims_that_are_not_each_labelled_once_are_a_failure(server, judge, sam
     assert "did not label each of 2 claims once" in found.error
 
 
+def test_a_quotation_is_found_as_it_stands_and_a_reason_is_masked_before_it_is_cut(server, judge, sample):
+    mail, key = "anna.lee@willow.net", "sk-proj-abcdEFGH1234567890abcdEFGH1234567890"
+    said = f"{'x ' * 495}{mail} {key}"
+    server.verdict = lambda _: {"claims": [entry("supported", f"Ask {mail}", reason=said)]}
+
+    (found,) = check(judge(), sample, passages=[f"Ask {mail} first."])
+
+    assert (found.label, found.evidence) == ("supported", f"Ask {mail}")
+    assert "anna" not in found.reason
+    assert "sk-" not in found.reason
+
+
 def test_what_needs_no_judge_costs_no_request(server, judge, sample):
     assert check(judge(), sample, []) == []
     assert [each.label for each in check(judge(), sample, ["a", "b"], passages=[])] == ["absent", "absent"]

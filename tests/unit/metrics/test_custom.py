@@ -162,3 +162,16 @@ def test_a_function_that_cannot_be_called_so_is_refused_where_it_stands(function
 def test_what_true_means(bound, read):
     metric("polite", bound=bound)(polite)
     assert create_metric("polite").bound == read
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    import numpy as np
+
+    @metric("numpy_half")
+    def half(_output, _sample):
+        return np.float32(0.5)
+
+    (result,) = create_metric("numpy_half").score([Sample(output=Output(text="x"))])
+
+    assert isinstance(result, Score)
+    assert result.value == 0.5

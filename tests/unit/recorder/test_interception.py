@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
 import httpx2
 import pytest
 
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder import recording_of
+from pytest_llmops.recorder.interception import stand_aside
 from tests.openai_server import OpenAIServer
 
 CLIENTS = (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
@@ -72,3 +76,58 @@ def test_a_library_imported_inside_the_case_is_seen(server: OpenAIServer, tmp_pa
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_judge_beside_an_app_takes_no_call_of_the_apps_threads(recorder, server: OpenAIServer):
+    """An app's thread that knows of no case asks a model while a judge's recording is open too."""
+    run = recorder()
+
+    def ask() -> None:
+        with httpx.Client() as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+            client.post(f"{server.url}/chat/completions", json=body)
+
+    with run.recording("golden/a.yaml::app", 0) as log:
+        with recording_of("golden/a.yaml::judged", 0) as judged:
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+
+        assert judged is not None
+        assert (len(judged.calls), len(log.calls), log.is_whole) == (0, 1, True)
+
+
+@pytest.mark.parametrize(("mode", "calls"), [("new", 1), ("none", 0)])
+def test_calls_aside_are_kept_nowhere_and_under_none_not_made(
+    recorder, server: OpenAIServer, mode: str, calls: int, tmp_path: Path
+):
+    recorder(mode)
+    told: list[str] = []
+
+    def embed() -> None:
+        stand_aside()
+        with httpx.Client() as client:
+            try:
+                client.post(f"{server.url}/embeddings", json={"model": "encoder-x", "input": ["a"]})
+            except CassetteError as error:
+                told.append(str(error))
+
+    with recording_of("golden/a.yaml::app", 0):
+        thread = threading.Thread(target=embed)
+        thread.start()
+        thread.join()
+
+    assert server.calls["/v1/embeddings"] == calls
+    assert [("encoder-x" in text, "record none" in text) for text in told] == [(True, True)] * (1 - calls)
+    assert not list(tmp_path.rglob("*app*.yaml"))
+
+
+def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAIServer):
+    run = recorder()
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+    for _ in range(2):
+        with recording_of("golden/a.yaml::judged", 0), httpx.Client() as client:
+            client.post(f"{server.url}/chat/completions", json=body)
+
+    assert run.tell_beside() == ["judges: 1 model calls made, 1 replayed"]

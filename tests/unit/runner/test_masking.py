@@ -42,3 +42,25 @@ def test_what_the_app_raised_is_masked_always():
         case="a", input_hash="", failures=(Failure(metric="", stage="app", error=error, repeat=0),)
     )
     assert seal_result(broken).failures[0].error == "no row for <EMAIL_ADDRESS>, token <API_KEY>"
+
+
+def test_pieces_of_what_leaked_are_hidden_in_what_other_metrics_say():
+    """Reasons are cut, stemmed and quoted in parts before anybody masks them."""
+    key = "sk-proj-" + "aB3dE6gH9j" * 4
+    output = Output(text=f"The key is {key}, write to {LEAK} about boots.")
+    quoted = Score(
+        metric="faithfulness",
+        value=0.1,
+        reason=f"'The key is s...{key[-20:]}, wri'; in no context: '{key[20:30].lower()}', 'ann.lee@exam…'",
+        evidence=({"claims": [{"claim": f"boots {LEAK[:12]}", "score": 0.1}]},),
+    )
+    case = CaseResult(
+        case="a", input_hash="", outputs=(output,), scores=(Score(metric="pii_leak", value=2), quoted)
+    )
+
+    told = seal_result(case).scores[1]
+
+    assert not any(key[at : at + 4].lower() in repr(told).lower() for at in range(len(key) - 3))
+    assert "ann." not in repr(told)
+    assert told.reason.startswith("'The key is s...<…>, wri'")
+    assert told.evidence[0]["claims"] == [{"claim": "boots <…>", "score": 0.1}]

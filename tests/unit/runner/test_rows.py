@@ -10,9 +10,10 @@ import pytest
 
 import pytest_llmops
 from pytest_llmops.errors import MetricOptionError, UnknownMetricError
+from pytest_llmops.metrics.spending import LatencyS
 from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric, register_metric
-from pytest_llmops.runner.rows import Row, RowError, read_rows, score, score_rows
+from pytest_llmops.runner.rows import Row, RowError, check_rows, read_rows, score, score_rows
 from pytest_llmops.settings import Settings
 
 
@@ -33,6 +34,11 @@ class Spy:
     def score(self, batch):
         self.seen.append(list(batch))
         return [Score(metric="spy", value=float(len(each.output.text)), signature="spy|v1") for each in batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Spy):
+    needs: ClassVar[frozenset] = frozenset({"passages"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,7 @@ def test_fields_of_a_row(fields, expected):
         ),
         ({"retrieved": [{"id": "p", "text": "own"}], "contexts": ["x"]}, (Passage(id="p", text="own"),)),
         ({"output": {"text": "a", "passages": [{"id": "p", "text": "x"}]}}, (Passage(id="p", text="x"),)),
+        ({"retrieved": ["p"], "contexts": ["x", "y"]}, (Passage(id="p"),)),  # nobody reads them
     ],
 )
 def test_contexts_and_retrieved_are_passages(fields, passages):
@@ -141,10 +148,6 @@ MISTAKES = [
     ),
     ({"output": "a", "contexts": [{"id": "p", "text": None}]}, "contexts[0] must be a text"),
     ({"output": "a", "retrieved": [{"text": "x"}]}, "retrieved[0] must be an id"),
-    (
-        {"output": "a", "retrieved": ["p"], "contexts": ["x", "y"]},
-        "2 contexts and 1 retrieved; give contexts ids",
-    ),
     ({"output": "a", "relevant": "p"}, "relevant must be a list of ids, not p"),
     ({"output": "a", "relevant": [True]}, "relevant must hold ids, not true"),
     ({"output": "a", "relevant": {"p": "high"}}, "relevant must map each id to a number"),
@@ -163,6 +166,73 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_scored(row, message):
     assert told.startswith("f.jsonl:1: ")
     assert message in told
     assert Spy.seen == []
+
+
+@pytest.mark.parametrize("metric", [Reading(), Waiting()])
+def test_contexts_that_cannot_be_joined_are_a_mistake_where_the_metric_may_read_them(metric):
+    row = {"output": "a", "retrieved": ["p"], "contexts": ["x", "y"]}
+
+    with pytest.raises(RowError, match="row 1: has 2 contexts and 1 retrieved; give contexts ids"):
+        score(metric, [row])
+    assert score("recall@1", [{**row, "relevant": ["p"]}])[0].value == 1.0
+
+
+def test_a_key_that_stands_twice_is_a_mistake_also_within_a_field():
+    rows = read_rows('{"output": "a", "output": "b"}\n{"output": {"text": "a", "text": "b"}}', "f.jsonl")
+
+    with pytest.raises(RowError) as error:
+        score_rows(Spy(), rows, "f", None)
+
+    assert error.value.problems == (
+        "f.jsonl:1: holds 'output' twice; keep one",
+        "f.jsonl:2: holds 'text' twice; keep one",
+    )
+
+
+def test_a_number_that_stands_for_an_id_is_nobody_elses():
+    rows = [{"output": "a"}, {"output": "b", "id": "4"}, {"output": "c", "id": None}, {"output": "d"}]
+
+    with pytest.raises(RowError) as error:
+        score("spy", rows)
+
+    assert error.value.problems == ("row 4: has no id, and its number is the id of row 2; give it one",)
+    assert [row.id for row in read_rows("{}\n{}", "f")] == ["1", "2"]
+
+
+def test_rows_of_which_each_counts_once():
+    rows = read_rows('{"id": "a"}\n{"id": "b"}\n{"id": "a"}\n{"id": "a"}\n[]', "f")
+
+    with pytest.raises(RowError) as error:
+        check_rows(rows)
+
+    assert error.value.problems == (
+        "f:3: has the id 'a' as f:1 has; each row is one label",
+        "f:4: has the id 'a' as f:1 has; each row is one label",
+        "f:5: is no JSON object but []",
+    )
+
+
+ROW = {"output": "a", "reference": "a"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "rows", "options", "error", "message"),
+    [
+        (5, [ROW], None, MetricOptionError, "metric must be a name, such as 'rouge_l', or a metric, not 5"),
+        (Spy, [ROW], None, MetricOptionError, "metric must be a name"),
+        ("rouge_l", [ROW], "x", MetricOptionError, "options must map names to values, not be x"),
+        ("rouge_l", [ROW], {1: 2}, MetricOptionError, "options must map names to values"),
+        (Spy(), [ROW], {"judge": 1}, MetricOptionError, "spy is made already"),
+        (LatencyS(), [ROW], None, MetricOptionError, "latency_s is what a run takes"),
+        ("cost_usd", [ROW], None, MetricOptionError, "cost_usd is what a run takes"),
+        ("rouge_l", 5, None, RowError, "rows must be a list of mappings, one a row, not 5"),
+        ("rouge_l", ROW, None, RowError, "rows must be a list of mappings"),
+        ("rouge_l", "text", None, RowError, "rows must be a list of mappings"),
+    ],
+)
+def test_a_mistake_in_a_call_is_one_of_our_errors(metric, rows, options, error, message):
+    with pytest.raises(error, match=message):
+        score(metric, rows, options=options)
 
 
 def test_all_mistakes_of_a_file_are_told_at_once():

@@ -39,7 +39,7 @@ class JsonSchema:
     is looked at is a failure, and so is one on which a pattern of the schema backtracks without end.
 
     Attributes:
-        schema: The schema, or the path of a JSON file with it, from where the run was started; kept as
+        schema: The schema, or the path of a JSON file with it, from the project's root; kept as
             its JSON text. Draft 2020-12 unless `$schema` names an older one. No `$ref` is fetched.
         strip_fences: An output that is one Markdown block of code is taken for what is in it.
     """

@@ -11,7 +11,7 @@ MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round takes some calls for each
 
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-_BLOCK = re.compile(r"\s*```(?:json)?[ \t]*\n(?P<inside>.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
 
 
 class NoJsonError(ValueError):
@@ -61,8 +61,12 @@ def measure_depth(text: str) -> int:
 
 def strip_fences(text: str) -> str:
     """What stands in a text that is one block between lines of three backticks; any other text as it is."""
-    matched = _BLOCK.fullmatch(text)
-    return matched["inside"] if matched and "```" not in matched["inside"] else text
+    whole = text.strip()
+    opening, line_end, rest = whole.partition("\n")
+    if not line_end or opening.lower().rstrip() not in {_FENCE, f"{_FENCE}json"} or not rest.endswith(_FENCE):
+        return text
+    inside = rest.removesuffix(_FENCE).rstrip(" \t").removesuffix("\n")
+    return text if _FENCE in inside else inside
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

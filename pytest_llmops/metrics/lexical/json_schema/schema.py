@@ -21,6 +21,7 @@ from pytest_llmops.metrics.lexical.json_schema.json_text import (
 )
 from pytest_llmops.metrics.lexical.regex import TIMEOUT_S
 from pytest_llmops.printable import printable
+from pytest_llmops.settings import find_root
 
 if TYPE_CHECKING:
     from jsonschema import FormatChecker
@@ -94,12 +95,12 @@ def make_validator(schema: str) -> Validator:
 def _read_file(path: str) -> tuple[str, str]:
     shown = printable(path, 200)
     try:
-        with Path(path).open(encoding="utf-8-sig") as file:
+        with (find_root(Path.cwd()) / path).open(encoding="utf-8-sig") as file:
             return file.read(MAX_CHARACTERS + 1), shown
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise MetricOptionError(
-            f"json_schema: cannot read the schema {shown}: {reason}; a path starts where the run was started"
+            f"json_schema: cannot read the schema {shown}: {reason}; a path starts at the project's root"
         ) from None
 
 

@@ -201,3 +201,7 @@ def test_the_scale_keeps_order_and_ends() -> None:
     assert 0 <= scores[0] <= scores[-1] <= 1
     assert replace(scale, shift=1.5).read(0.5) > scale.read(0.5)
     assert json.loads(json.dumps(scores)) == scores
+
+
+def test_half_a_surrogate_pair_is_read_as_any_other_letter() -> None:
+    assert rate("Boots can be returned within 60 days \ud83d of delivery.").value > 0.5

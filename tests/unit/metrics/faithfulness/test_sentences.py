@@ -73,3 +73,12 @@ def test_what_opens_a_sentence_is_no_claim(sentence: str, claim: str) -> None:
 def test_an_answer_of_openers_alone_is_kept_whole() -> None:
     assert split_claims("Sure! It opens at nine.") == ["It opens at nine."]
     assert split_claims("Absolutely!") == ["Absolutely!"]
+
+
+@pytest.mark.parametrize("filler", [" ", "\t", "\n", " \n", ". ", "! ", "yes, ", '"', "e.g. ", "1. "])
+def test_long_runs_of_one_thing_end_soon(filler: str) -> None:
+    """A pattern that tries each place anew would take minutes."""
+    text = f"Boots{filler * 200_000}are sold."
+
+    assert split_sentences(text)
+    assert isinstance(drop_opener(text), str)

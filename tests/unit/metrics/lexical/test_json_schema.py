@@ -11,7 +11,12 @@ from referencing.exceptions import Unresolvable
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.lexical.json_schema import json_schema, schema
-from pytest_llmops.metrics.lexical.json_schema.json_text import NoJsonError, measure_depth, read_json
+from pytest_llmops.metrics.lexical.json_schema.json_text import (
+    NoJsonError,
+    measure_depth,
+    read_json,
+    strip_fences,
+)
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
 
@@ -325,3 +330,10 @@ def test_of_a_flood_of_violations_one_is_told():
     assert isinstance(result, Score)
     assert result.reason.startswith("$[0]: ")
     assert json_schema._LOOKED_AT < 50_000
+
+
+def test_long_runs_of_blanks_in_a_fence_end_soon() -> None:
+    text = "```\n" + " " * 500_000 + "x"
+
+    assert strip_fences(text) == text
+    assert strip_fences(f"```json\n{{}}\n{' ' * 500_000}```") == "{}"

@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Score
-from pytest_llmops.runner.rows import Row, RowError
+from pytest_llmops.runner.rows.reading import Row, RowError
+
+_ROUNDING = 1e-6  # scores of 32-bit arithmetic may lie so far outside
 
 
 def read_scores(
-    stored: Sequence[Row], rows: Sequence[Row], metric: str, shown: str
+    stored: Sequence[Row], rows: Sequence[Row], metric: Metric, shown: str
 ) -> list[list[Score | Failure]]:
     """
     Of each row what is stored under its id, in that order; several lines of one id are repeats.
 
     Args:
+        rows: No two with one id.
         shown: What messages call the file of the scores.
 
     Raises:
-        RowError: A line is no score of the metric, or is of no row; or two rows share an id.
+        RowError: A line is no score that the metric can give, or is of no row.
     """
     problems = []
-    found: dict[str, list[Score | Failure]] = {}
-    for row in rows:
-        if row.id in found:
-            problems.append(f"{row.place}: the id {printable(row.id, 60)} is another row's too")
-        found[row.id] = []
+    found: dict[str, list[Score | Failure]] = {row.id: [] for row in rows}
     for line in stored:
         result = _read(line, metric)
         if isinstance(result, str):
@@ -39,25 +39,39 @@ def read_scores(
             found[line.id].append(result)
     if problems:
         raise RowError(problems)
-    missing = Failure(metric=metric, stage="score", error=f"{shown} holds no score of it")
+    missing = Failure(metric=metric.name, stage="score", error=f"{shown} holds no score of it")
     return [found[row.id] or [missing] for row in rows]
 
 
-def _read(line: Row, metric: str) -> Score | Failure | str:
+def reaches(metric: Metric, value: float) -> bool:
+    """Whether the metric can give the value."""
+    low, high = metric.range
+    return low - _ROUNDING <= value <= high + _ROUNDING
+
+
+def show_range(metric: Metric) -> str:
+    """`from 0 to 1`, `from 0 on`."""
+    low, high = metric.range
+    return f"from {low:g} to {high:g}" if math.isfinite(high) else f"from {low:g} on"
+
+
+def _read(line: Row, metric: Metric) -> Score | Failure | str:
     """The result that a line holds, or what is wrong with it."""
-    given = line.fields
+    given, name = line.fields, metric.name
     if line.problem:
         return line.problem
-    if given.get("metric", metric) != metric:
-        return f"is a score of {printable(given['metric'], 60)}, not of {metric}"
+    if given.get("metric", name) != name:
+        return f"is a score of {printable(given['metric'], 60)}, not of {name}"
     if "error" in given:
-        return Failure(metric=metric, stage="score", error=str(given["error"]))
+        return Failure(metric=name, stage="score", error=str(given["error"]))
     value = _finite(given.get("value"))
     if value is None:
         return f"value must be a number, not {printable(given.get('value'), 60)}"
+    if not reaches(metric, value):
+        return f"value {value:g} is no score of {name}, which goes {show_range(metric)}"
     evidence = given.get("evidence", ())
     return Score(
-        metric=metric,
+        metric=name,
         value=value,
         reason=str(given.get("reason", "")),
         evidence=tuple(evidence) if isinstance(evidence, list) else (),

@@ -1,64 +1,31 @@
-"""
-Rows of a JSONL file, or mappings alike, scored without an app: what was asked and answered is in them.
-
-A row may hold `id, input, output, outputs, reference, references, contexts, retrieved, relevant`; what else
-it holds, such as labels, is left alone.
-"""
+"""Scores of rows by one metric, with their model calls kept in the local folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.spending import CostUsd, LatencyS, Tokens
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.row_fields import (
+from pytest_llmops.runner.rows.fields import (
     BrokenRowError,
     read_output,
     read_passages,
     read_reference,
     read_relevant,
 )
+from pytest_llmops.runner.rows.reading import Row, RowError, list_rows
 from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
 
 if TYPE_CHECKING:
     from pytest_llmops.settings import Settings
-
-_SHOWN = 200
-
-
-class RowError(LLMOpsError):
-    """Rows that cannot be scored as they are; tells every one of them, and shows the first 200."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        left = len(problems) - _SHOWN
-        more = [f"and {left:,} more problems"] if left > 0 else []
-        super().__init__("\n".join([*problems[:_SHOWN], *more]))
-        self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """
-    One row as it was written.
-
-    Attributes:
-        id: Its own, or its line's number.
-        place: For messages, `labels.jsonl:3`.
-        problem: Why it is no row; empty where it is one.
-    """
-
-    id: str
-    place: str
-    fields: Mapping[str, Any]
-    problem: str = ""
 
 
 def score(
@@ -75,6 +42,7 @@ def score(
     second. `contexts` are texts, or mappings of `id` and `text`; `retrieved` are ids, best first, or
     mappings of `id`, `text` and `score`. Where both are given, `retrieved` has the order, and takes missing
     texts from the context of the same id, or of the same place where contexts have no ids and are as many.
+    With other counts the row is an error for a metric that reads passages, and has no texts for any other.
     `relevant` are ids, or a mapping of id to grade for a metric with grades. Of `references` the first
     counts.
 
@@ -84,54 +52,44 @@ def score(
 
     Raises:
         RowError: Rows that cannot be read, all of them; nothing is scored then.
-        UnknownMetricError, MetricOptionError: There is no such metric.
+        UnknownMetricError, MetricOptionError: There is no such metric, or it reads nothing off a row.
     """
-    made = make_metric(metric, options or {}, settings) if isinstance(metric, str) else metric
-    listed = [_read_row(row, number, f"row {number}") for number, row in enumerate(rows, start=1)]
-    return score_rows(made, listed, "rows", settings)
+    made = make_metric(metric, options, settings) if isinstance(metric, str) else _made(metric, options)
+    return score_rows(made, list_rows(rows), "rows", settings)
 
 
-def make_metric(name: str, options: Mapping[str, Any], settings: Settings | None) -> Metric:
-    """The metric of that name; one that asks a judge asks the settings', unless the options name one."""
+def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
+    """
+    The metric of that name; one that asks a judge asks the settings', unless the options name one.
+
+    Raises:
+        UnknownMetricError, MetricOptionError: There is no such metric, or none that rows can be scored by.
+    """
+    options = {} if options is None else options
+    if not isinstance(options, Mapping) or not all(isinstance(each, str) for each in options):
+        raise MetricOptionError(f"options must map names to values, not be {printable(options, 60)}")
     judge = settings.judge if settings else {}
     if judge and "judge" in metric_options(name):
         options = {"judge": judge, **options}
-    return create_metric(name, options)
+    return _check_readable(create_metric(name, options))
 
 
-def read_rows(text: str, shown: str) -> list[Row]:
-    """
-    The rows of a JSONL text; empty lines are none, and a line that cannot be read is one with a problem.
-
-    Args:
-        shown: What messages call the file.
-
-    Raises:
-        RowError: There is no row.
-    """
-    found = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            place = f"{shown}:{number}"
-            try:
-                row = json.loads(line, parse_constant=_refuse)
-            except (ValueError, RecursionError) as error:
-                problem = f"is no JSON: {error}"
-                found.append(Row(id=str(number), place=place, fields={}, problem=problem))
-            else:
-                found.append(_read_row(row, number, place))
-    if not found:
-        raise RowError([f"{shown}: holds no row; write one JSON object a line"])
-    return found
+def _made(metric: Any, options: Mapping[str, Any] | None) -> Metric:
+    if isinstance(metric, type) or not isinstance(metric, Metric):
+        raise MetricOptionError(
+            f"metric must be a name, such as 'rouge_l', or a metric, not {printable(metric, 60)}"
+        )
+    if options:
+        raise MetricOptionError(f"{metric.name} is made already; options go with the name of a metric")
+    return _check_readable(metric)
 
 
-def check_rows(rows: Sequence[Row]) -> None:
-    """
-    Raises:
-        RowError: Some are none, all of them.
-    """
-    if problems := [f"{row.place}: {row.problem}" for row in rows if row.problem]:
-        raise RowError(problems)
+def _check_readable(metric: Metric) -> Metric:
+    if isinstance(metric, LatencyS | CostUsd | Tokens):
+        raise MetricOptionError(
+            f"{metric.name} is what a run takes, and nobody runs rows; check it in a golden file"
+        )
+    return metric
 
 
 def score_rows(  # noqa: PLR0913 - what is scored and how
@@ -230,20 +188,12 @@ def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
             problems.extend(recorder.problems)
 
 
-def _read_row(row: Any, number: int, place: str) -> Row:
-    problem = "" if isinstance(row, Mapping) else f"is no JSON object but {printable(row, 60)}"
-    given = None if problem else row.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int | None):
-        problem = f"id must be a text or a whole number, not {printable(given, 60)}"
-    entry = str(number) if given is None else str(given)
-    return Row(id=entry, place=place, fields={} if problem else row, problem=problem)
-
-
 def _read_sample(row: Row, metric: Metric, name: str) -> Sample:
     given = row.fields
     ranks = "relevant" in metric.needs or _takes_grades(metric)  # and looks at no text
+    reads = "passages" in metric.needs or getattr(metric, "waits", False)
     output, rival = read_output(given, needed=not ranks)
-    passages = read_passages(given)
+    passages = read_passages(given, texts=reads and not ranks)
     return Sample(
         output=output if passages is None else replace(output, passages=passages),
         input=given.get("input"),
@@ -252,7 +202,3 @@ def _read_sample(row: Row, metric: Metric, name: str) -> Sample:
         case=f"score/{name}::{row.id}",
         rival=rival,
     )
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON number")

@@ -55,7 +55,13 @@ def read_reference(given: Mapping[str, Any]) -> str | None:
     return reference
 
 
-def read_passages(given: Mapping[str, Any]) -> tuple[Passage, ...] | None:
+def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ...] | None:
+    """
+    What was retrieved, in its order.
+
+    Args:
+        texts: Whether anybody reads the passages; if not, those whose contexts cannot be told have none.
+    """
     contexts, retrieved = given.get("contexts"), given.get("retrieved")
     held = None if contexts is None else _read_list("contexts", contexts, text=True)
     if retrieved is None:
@@ -63,14 +69,16 @@ def read_passages(given: Mapping[str, Any]) -> tuple[Passage, ...] | None:
     ranked = _read_list("retrieved", retrieved, text=False)
     if held is None:
         return ranked
-    texts = {passage.id: passage.text for passage in held}
+    by_id = {passage.id: passage.text for passage in held}
     named = all(isinstance(each, Mapping) and "id" in each for each in contexts or ())
     if not named and len(held) != len(ranked):
+        if not texts:
+            return ranked
         raise BrokenRowError(
             f"has {len(held)} contexts and {len(ranked)} retrieved; give contexts ids to join them by"
         )
     return tuple(
-        replace(passage, text=passage.text or (texts.get(passage.id, "") if named else held[at].text))
+        replace(passage, text=passage.text or (by_id.get(passage.id, "") if named else held[at].text))
         for at, passage in enumerate(ranked)
     )
 

@@ -1,0 +1,63 @@
+"""How often a metric's scores turn when it is asked again of the same row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.records import Bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turning:
+    """
+    What repeats showed.
+
+    Attributes:
+        asked: How often, of the row that was asked most.
+        rows: With two scores or more.
+        differing: Share of them whose scores are not all one; None where there are none.
+        crossing: Share of them of which some scores hold the bound and some do not.
+        failed: Answers that gave no score, of rows that have one from another.
+    """
+
+    asked: int
+    rows: int
+    differing: float | None
+    crossing: float | None
+    bound: Bound
+    failed: int = 0
+
+    @property
+    def told(self) -> str:
+        """All of it in a sentence."""
+        told = f"asked {self.asked} times, the score of a row is the mean: "
+        if self.differing is None or self.crossing is None:
+            told += "no row has two scores, so nothing can be said of how often they turn"
+        else:
+            bound = f"{self.bound.comparison} {self.bound.threshold:.4g}"
+            told += f"{self.differing:.1%} of {self.rows} rows got scores that differ, "
+            told += f"{self.crossing:.1%} on both sides of {bound}"
+        return told + (f"; {self.failed} answers gave no score" if self.failed else "")
+
+
+def measure_turning(
+    scores: Sequence[Sequence[float]], bound: Bound, *, asked: int, failed: int = 0
+) -> Turning:
+    """
+    Args:
+        scores: Of each row those of its repeats, none where all failed.
+    """
+    again = [found for found in scores if len(found) > 1]
+    holds = SIGNS[bound.comparison]
+    differ = sum(len(set(found)) > 1 for found in again)
+    cross = sum(len({holds(value, bound.threshold) for value in found}) > 1 for found in again)
+    return Turning(
+        asked=asked,
+        rows=len(again),
+        differing=differ / len(again) if again else None,
+        crossing=cross / len(again) if again else None,
+        bound=bound,
+        failed=failed,
+    )

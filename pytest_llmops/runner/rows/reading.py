@@ -1,0 +1,136 @@
+"""Lines and mappings as rows, each with its id, its place and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.printable import printable
+
+_SHOWN = 200
+
+
+class RowError(LLMOpsError):
+    """Rows that cannot be scored as they are; tells every one of them, and shows the first 200."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        left = len(problems) - _SHOWN
+        more = [f"and {left:,} more problems"] if left > 0 else []
+        super().__init__("\n".join([*problems[:_SHOWN], *more]))
+        self.problems = tuple(problems)
+
+
+class _TwiceError(ValueError):
+    """A key that stands twice in one object, of which a reader could take either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """
+    One row as it was written.
+
+    Attributes:
+        id: Its own, or its line's number.
+        place: For messages, `labels.jsonl:3`.
+        problem: Why it is no row; empty where it is one.
+    """
+
+    id: str
+    place: str
+    fields: Mapping[str, Any]
+    problem: str = ""
+
+
+def read_rows(text: str, shown: str) -> list[Row]:
+    """
+    The rows of a JSONL text; empty lines are none, and a line that cannot be read is one with a problem.
+
+    Args:
+        shown: What messages call the file.
+
+    Raises:
+        RowError: There is no row.
+    """
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            place = f"{shown}:{number}"
+            try:
+                row = json.loads(line, parse_constant=_refuse, object_pairs_hook=_unique)
+            except (ValueError, RecursionError) as error:
+                problem = str(error) if isinstance(error, _TwiceError) else f"is no JSON: {error}"
+                found.append(Row(id=str(number), place=place, fields={}, problem=problem))
+            else:
+                found.append(_read_row(row, number, place))
+    if not found:
+        raise RowError([f"{shown}: holds no row; write one JSON object a line"])
+    return _refuse_borrowed(found)
+
+
+def list_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """
+    Mappings as rows, `row 1` the first.
+
+    Raises:
+        RowError: They are no mappings one after the other, but one mapping, or something else.
+    """
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise RowError([f"rows must be a list of mappings, one a row, not {printable(rows, 60)}"])
+    return _refuse_borrowed(
+        [_read_row(row, number, f"row {number}") for number, row in enumerate(rows, start=1)]
+    )
+
+
+def check_rows(rows: Sequence[Row]) -> None:
+    """
+    Refuse rows of which each is to count once.
+
+    Raises:
+        RowError: Some are none, or an id stands twice; all of them.
+    """
+    problems = []
+    places: dict[str, str] = {}
+    for row in rows:
+        if row.problem:
+            problems.append(f"{row.place}: {row.problem}")
+        elif (first := places.setdefault(row.id, row.place)) != row.place:
+            shown = printable(row.id, 60)
+            problems.append(f"{row.place}: has the id {shown!r} as {first} has; each row is one label")
+    if problems:
+        raise RowError(problems)
+
+
+def _read_row(row: Any, number: int, place: str) -> Row:
+    problem = "" if isinstance(row, Mapping) else f"is no JSON object but {printable(row, 60)}"
+    given = None if problem else row.get("id")
+    if isinstance(given, bool) or not isinstance(given, str | int | None):
+        problem = f"id must be a text or a whole number, not {printable(given, 60)}"
+    entry = str(number) if given is None else str(given)
+    return Row(id=entry, place=place, fields={} if problem else row, problem=problem)
+
+
+def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
+    """A row without an id goes by its number; where another row has that id, nobody could tell them apart."""
+    own = {row.id: row.place for row in rows if row.fields.get("id") is not None}
+    return [
+        replace(row, problem=f"has no id, and its number is the id of {own[row.id]}; give it one")
+        if not row.problem and row.fields.get("id") is None and row.id in own
+        else row
+        for row in rows
+    ]
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(f"holds {printable(key, 60)!r} twice; keep one")
+        found[key] = value
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON number")
