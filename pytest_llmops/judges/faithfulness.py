@@ -30,6 +30,7 @@ EMBEDDED = "embedded"
 JUDGE = "judge"
 _FULL = 0.995  # what is shown as 1.00
 _CLAIMS_AT_MOST = 500
+_DIGITS = 4  # those behind depend on the texts that share a batch
 _BEGINNING = 60  # characters of a quotation that are looked for; it may run over several sentences
 
 
@@ -162,7 +163,7 @@ def _sum_up(sample: Sample, rated: Rated, signature: str) -> Score:
     worst_first = sorted(rated.claims, key=lambda claim: claim.score)
     return Score(
         metric=Faithfulness.name,
-        value=rated.value,
+        value=round(rated.value, _DIGITS),
         repeat=sample.output.repeat,
         reason="" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims)),
         evidence=({"claims": [_show(claim) for claim in worst_first]},),

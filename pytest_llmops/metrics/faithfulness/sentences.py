@@ -31,6 +31,7 @@ _INTERJECTION = re.compile(
 _HEDGE = re.compile(
     rf"(?:{join_phrases('hedges')})(?:\s*,)?(?:\s+(?:but|that|and))?(?:\s*[,:])?(?=\s|\Z)", re.IGNORECASE
 )
+_CITATION = re.compile(r"\s?(?<!\w)\[[\w./#:,;-]{1,80}\]")
 _BETWEEN = re.compile(r"[\s,.!;:]*(?:(?:and|but)\b[\s,]*)?")
 
 
@@ -60,11 +61,12 @@ def split_sentences(text: str) -> list[Sentence]:
 
 def drop_opener(sentence: str) -> str:
     """
-    The sentence without what opens it and claims nothing: `Yes,`, `I think that`, `According to the text,`.
+    The sentence without what claims nothing: what opens it (`Yes,`, `I think that`, `According to the text,`),
+    and marks of citations (`[2]`, `[returns#window]`).
 
     Empty where nothing else is said.
     """
-    rest = sentence.strip()
+    rest = _CITATION.sub("", sentence).strip()
     while found := _INTERJECTION.match(rest) or _HEDGE.match(rest):
         rest = rest[found.end() :]
         between = _BETWEEN.match(rest)

@@ -117,7 +117,7 @@ def test_by_a_judge() -> None:
     assert [shown[name]["label"] for name in ("Malmo opens.", "Malmo is shut.", "Cats purr.")] == labels
     assert shown["Malmo opens."]["support"]["text"] == "The shop in Malmo is open on Sundays."
     assert shown["Cats purr."]["support"] is None
-    assert result.value == pytest.approx((1 / 3 + 0) / 2)
+    assert result.value == pytest.approx((1 / 3 + 0) / 2, abs=1e-4)
     assert len(server.requests) == 1
     assert create_metric("faithfulness", {"by": "judge", "judge": judge}).waits  # type: ignore[attr-defined]
 

@@ -64,6 +64,9 @@ def test_a_text_without_stops_is_cut_at_white_space() -> None:
         ("I don't like dogs.", "I don't like dogs."),
         ("Well water is clean.", "Well water is clean."),
         ("Sure", ""),
+        ("It is 60 days [returns#window].", "It is 60 days."),
+        ("It is 60 days. [1][2]", "It is 60 days."),
+        ("Use list[0] to read it.", "Use list[0] to read it."),
     ],
 )
 def test_what_opens_a_sentence_is_no_claim(sentence: str, claim: str) -> None:
@@ -75,7 +78,9 @@ def test_an_answer_of_openers_alone_is_kept_whole() -> None:
     assert split_claims("Absolutely!") == ["Absolutely!"]
 
 
-@pytest.mark.parametrize("filler", [" ", "\t", "\n", " \n", ". ", "! ", "yes, ", '"', "e.g. ", "1. "])
+@pytest.mark.parametrize(
+    "filler", [" ", "\t", "\n", " \n", ". ", "! ", "yes, ", '"', "e.g. ", "1. ", "[1]", "["]
+)
 def test_long_runs_of_one_thing_end_soon(filler: str) -> None:
     """A pattern that tries each place anew would take minutes."""
     text = f"Boots{filler * 200_000}are sold."
