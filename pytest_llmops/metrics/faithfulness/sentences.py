@@ -61,7 +61,7 @@ def split_sentences(text: str) -> list[Sentence]:
 
 def drop_opener(sentence: str) -> str:
     """
-    The sentence without what claims nothing: what opens it (`Yes,`, `I think that`, `According to the text,`),
+    The sentence without what claims nothing: what opens it (`Yes,`, `I think that`, `According to it,`),
     and marks of citations (`[2]`, `[returns#window]`).
 
     Empty where nothing else is said.
