@@ -54,6 +54,9 @@ class _Ranked:
         """How many places are looked at; None is all."""
         raise NotImplementedError
 
+    def _sign(self) -> str:
+        return f"{self.name}|v{self.version}"
+
     def _grades(self, sample: Sample) -> Mapping[str, float]:
         return dict.fromkeys(sample.relevant, 1.0)
 
@@ -80,7 +83,7 @@ class _Ranked:
             repeat=repeat,
             reason=reason,
             evidence=(evidence,),
-            signature=f"{self.name}|v{self.version}",
+            signature=self._sign(),
         )
 
 
@@ -192,6 +195,9 @@ class _WholeRanking(_Ranked):
     @property
     def name(self) -> str:
         return self.family
+
+    def _sign(self) -> str:
+        return f"{self.name}|v{self.version}{'' if self.k is None else f'|k:{self.k}'}"
 
     def _cut(self) -> int | None:
         return self.k

@@ -348,3 +348,13 @@ def test_plain_strings_of_several_words_are_texts_and_single_words_are_ids() -> 
 
     assert found.value == 1.0
     assert missed.value == 0.0
+
+
+@pytest.mark.parametrize("name", ["mrr", "map"])
+def test_what_cuts_a_ranking_is_in_the_signature(name: str) -> None:
+    sample = Sample(output=Output(text="", passages=(Passage(id="a"),)), relevant=("a",))
+
+    (whole,) = create_metric(name).score([sample])
+    (cut,) = create_metric(name, {"k": 3}).score([sample])
+
+    assert (whole.signature, cut.signature) == (f"{name}|v1", f"{name}|v1|k:3")
