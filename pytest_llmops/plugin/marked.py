@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.gates.thresholds import judge_case, require_agreement
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
+from pytest_llmops.plugin.items import GoldenWarning
 from pytest_llmops.plugin.measured import make_metric
 from pytest_llmops.plugin.parts import tell_contexts, tell_parts
+from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
@@ -24,7 +27,7 @@ from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
 _TEXTS = ("reference", "relevant", "contexts", "other")
-_OURS = frozenset({"min", "max", "threshold", "metric", "k", "expected", "rubric", *_TEXTS})
+_OURS = frozenset({"min", "max", "threshold", "min_kappa", "metric", "k", "expected", "rubric", *_TEXTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,7 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
         raise TypeError(f"name the arguments, such as {mark.name}({example})")
     given = dict(mark.kwargs)
     limits = {side: given.pop(side, None) for side in ("min", "max", "threshold")}
+    min_kappa = given.pop("min_kappa", None)
     texts = {name: given.pop(name, None) for name in _TEXTS}
     if mark.name == "tool_calls" and "expected" in given:
         given["expected"] = write_expected(given["expected"], given.get("metric"))
@@ -125,12 +129,25 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     contexts, relevant = texts["contexts"], texts["relevant"] or ()
     return Demand(
         metric=metric,
-        checks=tuple(_read_limits(limits, metric)),
+        checks=tuple(
+            replace(check, min_kappa=_read_kappa(min_kappa, metric)) for check in _read_limits(limits, metric)
+        ),
         reference=texts["reference"],
         relevant=(relevant,) if isinstance(relevant, str) else tuple(relevant),
         contexts=None if contexts is None else read_passages("contexts", contexts, text=True),
         other=texts["other"],
     )
+
+
+def _read_kappa(written: Any, metric: Metric) -> float | None:
+    """The agreement with people that a judge must have shown."""
+    if written is None:
+        return None
+    if not getattr(metric, "waits", False):
+        raise TypeError(f"min_kappa is for judges, and {metric.name} asks none")
+    if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written <= 1:
+        raise TypeError(f"min_kappa is a number from 0 to 1, not {written!r}")
+    return float(written)
 
 
 def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
@@ -149,6 +166,14 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
     if given["min"] is None and given["max"] is None:
         bound = metric.bound
         yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
+
+
+def _calibrations(item: pytest.Item, demand: Demand) -> Mapping[str, Calibration]:
+    """What is recorded of judges, where the marker asks for it."""
+    settings = Session.of(item.config).settings
+    if all(check.min_kappa is None for check in demand.checks):
+        return {}
+    return load_calibrations(settings.path(settings.calibration))
 
 
 def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
@@ -177,7 +202,14 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             failures=(replace(scored, repeat=0),) if isinstance(scored, Failure) else (),
         )
     )
-    verdicts = judge_case(case, result)
+    verdicts = require_agreement(judge_case(case, result), case, result, _calibrations(item, demand))
+    if open_ := [verdict for verdict in verdicts if verdict.outcome == "undecided"]:
+        undecided = Session.of(item.config).settings.undecided
+        if undecided == "warn":
+            item.warn(
+                GoldenWarning("undecided: " + "; ".join(f"{each.check}: {each.advice}" for each in open_))
+            )
+        verdicts = verdicts if undecided == "fail" else tuple(each for each in verdicts if each not in open_)
     if all(verdict.outcome == "passed" for verdict in verdicts):
         return ""
     parts = [line for each in result.scores for line in tell_parts(each.evidence, each.reason)]

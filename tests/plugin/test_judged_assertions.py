@@ -172,3 +172,45 @@ def test_faithfulness_needs_no_key(run, project):
             assert good > bad
             assert faithfulness(llm("How long?")) > 0  # by the passages that the app found
     """).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("undecided", "outcomes"), [("warn", {"passed": 1}), ("fail", {"failed": 1})])
+def test_a_marker_may_ask_for_agreement_with_people(run, project, undecided, outcomes):
+    """Where no labels are recorded, a judge that says yes has not passed."""
+    with OpenAIServer(answer=lambda _: json.dumps(RUBRIC)) as server:
+        project.write(
+            "pyproject.toml",
+            f"""
+            [tool.pytest-llmops]
+            undecided = "{undecided}"
+            judge = {{model = "judge-1", base_url = "{server.url}"}}
+        """,
+        )
+        result = run("""
+            import pytest
+
+            @pytest.mark.judge(min=4, min_kappa=0.6)
+            def test_it(llm):
+                llm("How long?")
+        """)
+    result.assert_outcomes(**outcomes, warnings=1 if undecided == "warn" else 0)
+    result.stdout.fnmatch_lines(["*min_kappa 0.6: no labels are recorded; run: llmops calibrate judge *"])
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("lexical(min=0.1, min_kappa=0.5)", "min_kappa is for judges, and rouge_l asks none"),
+        ("judge(min=4, min_kappa=7, judge='m')", "min_kappa is a number from 0 to 1, not 7"),
+    ],
+)
+def test_agreement_that_cannot_be_asked_for_is_told(run, marker, told):
+    result = run(f"""
+        import pytest
+
+        @pytest.mark.{marker}
+        def test_it(llm):
+            llm("How long?", reference="60 days")
+    """)
+
+    assert told in result.stdout.str()
