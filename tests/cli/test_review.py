@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -337,6 +338,14 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
+    def interrupt(self) -> None:
+        """Ctrl-C; typed again where it came between two reads, which nothing wakes."""
+        for _ in range(3):
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(3)
+                return
+
     def close(self) -> int:
         code = self.process.wait()
         os.close(self._ours)
@@ -357,7 +366,7 @@ def test_dialogue_in_a_terminal_loses_nothing_to_an_interrupt(monkeypatch):
     terminal.type("g\r")
     assert "good, taken down for Zoë; 1 left" in terminal.wait_for("wrong city`: ")
     terminal.type("g half a no")
-    terminal.type("\x03")
+    terminal.interrupt()
     assert "Traceback" not in terminal.wait_for("")
     assert terminal.close() == 2
     assert [each.verdict for each in load_reviews(LOG)] == ["bad", "good"]
