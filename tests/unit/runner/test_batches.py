@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.models import pieces, vectors
+from pytest_llmops.models import cache, pieces, vectors
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.records import Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
@@ -20,6 +20,7 @@ CASES = 1_000
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many texts each call of the encoder was given."""
+    cache.use_cache(None)  # of another test's project
     pieces.forget()
     vectors.forget()
     counts: list[int] = []
