@@ -19,7 +19,7 @@ from pytest_llmops.metrics.faithfulness.claims import (
 )
 from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import fold, quote
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
@@ -127,7 +127,7 @@ def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
         error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
     else:
         return None
-    return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
+    return fail(metric, sample, error)
 
 
 def _is_bare(passage: Passage) -> bool:

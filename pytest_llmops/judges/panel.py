@@ -21,7 +21,7 @@ from pytest_llmops.judges.asking.answers import VERSION
 from pytest_llmops.judges.asking.client import require_client
 from pytest_llmops.judges.asking.quotation import hide
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
 from pytest_llmops.recorder import CallLog, recording_of
@@ -155,12 +155,12 @@ class JudgedMetric:
 
     def _score(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
         if problem := self.find_problem(sample):
-            return self._fail(sample, problem)
+            return fail(self, sample, problem)
         try:
             with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat) as log:
                 found = run(_ask_all(self, judges, sample))
         except LLMOpsError as error:
-            return self._fail(sample, str(error))
+            return fail(self, sample, str(error))
         opinions = [each for each in found if isinstance(each, Opinion)]
         problems = [
             (f"{judge.model}: " if self.panel else "") + tell_problem(each, asked, log)
@@ -168,7 +168,7 @@ class JudgedMetric:
             if isinstance(each, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
-            return self._fail(sample, "; ".join(problems))
+            return fail(self, sample, "; ".join(problems))
         if not self.panel:
             return self._made(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
         return self._combined(sample, opinions, problems)
@@ -205,9 +205,6 @@ class JudgedMetric:
             evidence=evidence,
             signature=self.signature,
         )
-
-    def _fail(self, sample: Sample, error: str) -> Failure:
-        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
 
 
 def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

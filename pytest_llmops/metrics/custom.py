@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any, TypeVar, cast, get_args
 
 from pytest_llmops.errors import MetricOptionError, describe_error, hint
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Failure, Sample, Score, Sign
@@ -53,12 +53,12 @@ class FunctionMetric:
         try:
             returned = self.function(*given, **dict(self.options))
         except Exception as error:  # noqa: BLE001 - one bad sample costs no other its score or a second call
-            return self._fail(sample, describe_error(error))
+            return fail(self, sample, describe_error(error))
         is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
         value, reason = returned if is_pair else (returned, "")
         if not isinstance(value, Real) or not math.isfinite(value):
             told = f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
-            return self._fail(sample, told)
+            return fail(self, sample, told)
         options = "".join(f"|{name}={option!r}" for name, option in self.options)
         return Score(
             metric=self.name,
@@ -67,9 +67,6 @@ class FunctionMetric:
             reason=" ".join(str(reason or "").split()),
             signature=f"{self.name}|v{self.version}{options}",
         )
-
-    def _fail(self, sample: Sample, error: str) -> Failure:
-        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
 
 
 def metric(  # noqa: PLR0913 - what a metric says of itself

@@ -29,4 +29,9 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
     missing = [_REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
     if not missing:
         return None
-    return Failure(metric=metric.name, stage="score", error="; ".join(missing), repeat=sample.output.repeat)
+    return fail(metric, sample, "; ".join(missing))
+
+
+def fail(metric: Metric, sample: Sample, error: str) -> Failure:
+    """The failure that stands for this sample where the metric cannot score it."""
+    return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)

@@ -26,7 +26,7 @@ from pytest_llmops.metrics.deepeval.library import (
     open_model,
     read_options,
 )
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.protocols import Need
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -105,12 +105,12 @@ class DeepEval:
         try:
             measured = self._ask(sample)
         except Exception as error:  # noqa: BLE001 - a metric is anybody's code
-            return self._fail(sample, _tell(error))
+            return fail(self, sample, _tell(error))
         if measured.error:
-            return self._fail(sample, str(measured.error))
+            return fail(self, sample, str(measured.error))
         value = measured.score
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return self._fail(sample, f"{self.metric} gave {value!r}, which is no score")
+            return fail(self, sample, f"{self.metric} gave {value!r}, which is no score")
         judge = getattr(measured, "evaluation_model", None)
         return Score(
             metric=self.name,
@@ -158,9 +158,6 @@ class DeepEval:
     def _sign(self, judge: Any) -> str:
         digest = sha256(f"{self.options}{self.expected_tools}".encode()).hexdigest()[:12]
         return f"deepeval {version('deepeval')}|v{self.version}|{self.metric}|{judge}|{digest}"
-
-    def _fail(self, sample: Sample, error: str) -> Failure:
-        return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.lexical.keywords import check_words
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import content_words, quote, split_words
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
@@ -62,7 +62,7 @@ class KeywordOverlap:
             wanted = dict.fromkeys(content_words(sample.reference or ""))
         if not wanted:
             error = "the reference has no word to look for; give `words`, or check with another metric"
-            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+            return fail(self, sample, error)
         held = set(split_words(sample.output.text))
         missing = [word for word in wanted if word not in held]
         got = {*content_words(sample.output.text), *(wanted.keys() & held)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import quote, split_words
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
@@ -51,7 +51,7 @@ class NgramOverlap:
         words, repeat = split_words(sample.reference or ""), sample.output.repeat
         if len(words) < self.n:
             error = f"the reference has {len(words)} words and no run of {self.n}; ask for a smaller n"
-            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+            return fail(self, sample, error)
         wanted = Counter(count_ngrams(words, self.n))
         got = Counter(count_ngrams(split_words(sample.output.text), self.n))
         overlap = Overlap(common=(wanted & got).total(), got=got.total(), wanted=wanted.total())

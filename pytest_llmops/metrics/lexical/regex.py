@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import regex
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
@@ -96,7 +96,7 @@ class Regex:
                 f"a match of {quote([pattern])} was not decided in {TIMEOUT_S:g} s, since the pattern can be "
                 "tried in too many ways; let no two neighbouring or nested repeats match the same text"
             )
-            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+            return fail(self, sample, error)
         total, broken = len(self.pattern) + len(self.none), len(missing) + len(found)
         reasons = [f"no match of {quote(missing)}"] if missing else []
         reasons += [f"must not match {quote([pattern])}: {quote([piece])}" for pattern, piece in found]

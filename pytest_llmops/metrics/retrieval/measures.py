@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -69,7 +69,7 @@ class _Ranked:
         elif passages and not any(passage.id or passage.text for passage in passages):
             error = "the passages have neither ids nor texts; return Passage(id=…, text=…)"
         if error:
-            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+            return fail(self, sample, error)
         ranking = rank_passages(passages, relevant)
         value, reason = self.measure(ranking)
         evidence = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.semantic.matching import Match, match_texts
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.minilm import LAYERS
@@ -110,7 +110,7 @@ class BertScore:
             )
             if not self.corpus:
                 error = "a word piece has a vector that is no number; the weights of the encoder are broken"
-            return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
+            return fail(self, sample, error)
         parts = {part: round(value, _DIGITS) for part, value in parts.items()}
         value = min(1.0, parts[self.of])
         return Score(

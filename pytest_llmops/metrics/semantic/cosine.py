@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
@@ -84,13 +84,13 @@ class Semantic:
         for part, text in (("output", sample.output.text), (self.pair, partner(sample, self.pair))):
             if text in refused:
                 error = f"the {part}: {refused[text]}"
-                return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+                return fail(self, sample, error)
         return None
 
     def _judge(self, sample: Sample, cosine: float) -> Score | Failure:
         if not math.isfinite(cosine):
             error = f"encoder {self._choice.model!r} made a vector that is no number; its weights are broken"
-            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+            return fail(self, sample, error)
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
         if not sample.output.text.strip():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
 from pytest_llmops.models.cross_encoder import identify, rate_pairs
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -67,7 +67,7 @@ class CrossEncoder:
     def _judge(self, sample: Sample, rating: float) -> Score | Failure:
         if not math.isfinite(rating):
             error = f"cross-encoder {self.model!r} gave what is no number; its weights are broken"
-            return Failure(metric=self.name, stage="score", error=error, repeat=sample.output.repeat)
+            return fail(self, sample, error)
         value = round(rating, _DIGITS)  # later digits depend on the texts that share a batch
         empty = not sample.output.text.strip()
         return Score(
