@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import wraps
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.call import CallLog
 from pytest_llmops.recorder.identity import asks_model
 
 _LIBRARIES = ("httpx", "httpx2")
@@ -51,17 +53,22 @@ class Interceptor(Protocol):
         """Told of a call that may belong to any of several open recordings; may raise CassetteError."""
 
 
-class Doorkeeper(Protocol):
-    """Who is asked about calls that stand aside, and are kept in no cassette."""
+class Listener(Protocol):
+    """A recorder that listens in this process."""
+
+    def recording(
+        self, case: str, repeat: int, *, shared: bool = True
+    ) -> AbstractContextManager[CallLog]: ...
 
     def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
-        """Raises CassetteError where such a call may not be made."""
+        """Raises CassetteError where a call that stands aside, and is kept nowhere, may not be made."""
 
 
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
 _aside: ContextVar[bool] = ContextVar("pytest_llmops_aside", default=False)
 
-doorkeepers: list[Doorkeeper] = []
+listeners: list[Listener] = []
+"""The last one is asked."""
 
 open_recordings: list[Interceptor] = []
 """Those of every context; a thread that the app started without its context is told by them."""
@@ -168,8 +175,8 @@ def _recording_of(request: Any) -> Interceptor | None:
         return recording
     if aside:
         url = request.url
-        for doorkeeper in doorkeepers[-1:]:
-            doorkeeper.let_out(url.host, url.port, url.path, request.read())
+        for listener in listeners[-1:]:
+            listener.let_out(url.host, url.port, url.path, request.read())
         return None
     candidates = open_recordings[:2]
     if len(candidates) == 1:

@@ -20,8 +20,6 @@ from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.shelf import Shelves
 from pytest_llmops.settings import RecordMode
 
-_installed: list[Recorder] = []
-
 
 @contextmanager
 def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
@@ -34,10 +32,10 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     Raises:
         CassetteError: As `Recorder.recording`.
     """
-    if not _installed:
+    if not interception.listeners:
         yield None
         return
-    with _installed[-1].recording(case, repeat, shared=False) as log:
+    with interception.listeners[-1].recording(case, repeat, shared=False) as log:
         yield log
 
 
@@ -74,24 +72,19 @@ class Recorder:
         self._committed, self._local, self._mode, self._purse = committed, local, mode, purse
         self._redaction = Redaction(redact)
         self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
-        self._installed = False
         self._lock = threading.Lock()
         self._run_log = RunLog(explanations or local.parent / "explain")
 
     def install(self) -> None:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
-        if not self._installed:
-            self._installed = True
-            _installed.append(self)
-            interception.doorkeepers.append(self)
+        if self not in interception.listeners:
+            interception.listeners.append(self)
             interception.install()
 
     def uninstall(self) -> None:
         """Put the HTTP clients back as they were. A second call does nothing."""
-        if self._installed:
-            self._installed = False
-            _installed.remove(self)
-            interception.doorkeepers.remove(self)
+        if self in interception.listeners:
+            interception.listeners.remove(self)
             interception.uninstall()
 
     def tell_beside(self) -> list[str]:
