@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Controller:
 
     folder: Path
     service: ScoringService
+    reported: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Controller:
@@ -74,13 +75,21 @@ class Controller:
             "workers": node.workerinput["workercount"],
         }
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            self.reported.add(report.nodeid)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
-        """The golden item that a dead worker was reporting is reported by another one."""
+        """
+        The golden item that a dead worker was reporting is reported by another one, unless its outcome
+        came before the end: cases run ahead of their items, so a worker may die between the two.
+        """
         path = crashitem.split("::", 1)[0]
         if path.endswith((".yaml", ".yml", ".json", ".jsonl")):
-            sched.mark_test_pending(crashitem)
             report.outcome = "rerun"  # type: ignore[assignment]  # xdist's own word for it
+            if crashitem not in self.reported:
+                sched.mark_test_pending(crashitem)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

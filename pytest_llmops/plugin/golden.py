@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,8 +48,8 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        counts: Outcomes of the items reported so far; complete in the process that talks to the user.
-        known: Failures among them that the baseline had too.
+        told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
+        known: Node ids of failures among them that the baseline had too.
         needed: By golden file, the work that the selected items need, by item id.
     """
 
@@ -56,8 +57,8 @@ class GoldenPlugin:
     goldens: Mapping[Path, Golden]
     judge: Judge
     yardstick: Yardstick
-    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    known: int = 0
+    told: dict[str, Outcome] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
@@ -152,11 +153,20 @@ class GoldenPlugin:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.known += report.when == "call" and KNOWN in dict(report.user_properties)
-        if report.when == "teardown":
-            given = dict(report.user_properties)
-            if given.get(OUTCOME) in self.counts:
-                self.counts[given[OUTCOME]] += 1  # type: ignore[index]
+        """An item that is run again, as where a worker died, counts once."""
+        given = dict(report.user_properties)
+        if report.when == "call" and KNOWN in given:
+            self.known.add(report.nodeid)
+        if given.get(OUTCOME) in OUTCOMES:
+            self.told[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
+        told = Counter(self.told.values())
+        if self.run is not None:
+            told["undecided"] += len(self.judge.lost_cases())
+        return {outcome: told[outcome] for outcome in OUTCOMES}
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
@@ -188,7 +198,6 @@ class GoldenPlugin:
         settings, problems = self.shared.settings, self.shared.problems
         good = True
         if lost := self.judge.lost_cases():
-            self.counts["undecided"] += len(lost)
             named = name_some(lost, _NAMED)
             problems.append(f"undecided: in the baseline, and in no golden file any more: {named}")
             good = settings.undecided != "fail"
@@ -217,7 +226,7 @@ class GoldenPlugin:
             told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
-        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - self.known
+        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)
         if bad and not session.exitstatus:
             self.shared.problems.append(
                 "red: verdicts that fail a build were excused by the repository itself"
@@ -249,7 +258,7 @@ class GoldenPlugin:
         wall_s = time.monotonic() - self.shared.started_s
         problems = self.shared.all_problems()
         if self.known:
-            problems.insert(0, f"{self.known} of the failures were in the baseline too (known_failures)")
+            problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 MANY = "version: 1\napp: capitals:answer\nsuite: {keywords: {mean: '>= 0.9'}}\ncases:\n" + "".join(
     f"  - {{id: case-{number}, input: question {number}, checks: {{keywords: {{all: [answer]}}}}}}\n"
     for number in range(24)
@@ -80,6 +82,34 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
     result = project.run("-n", "2", "--llm-concurrency", "1")
     result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
     result.stdout.fnmatch_lines(["*ended the process*"])
+
+
+@pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
+def test_a_worker_that_dies_after_an_outcome_counts_it_once(project, phase):
+    project.app("def answer(question): return 'an answer'\n")
+    project.golden(MANY)
+    project.write(
+        "conftest.py",
+        f"""
+        import os
+        from pathlib import Path
+        import pytest
+
+        class Mortal:
+            @pytest.hookimpl(trylast=True)
+            def pytest_runtest_logreport(self, report):
+                if report.when == "{phase}" and "case-5" in report.nodeid and not Path("died").exists():
+                    Path("died").touch()
+                    os._exit(9)
+
+        def pytest_configure(config):
+            if hasattr(config, "workerinput"):
+                config.pluginmanager.register(Mortal())
+    """,
+    )
+    result = project.run("-n", "2")
+    result.stdout.fnmatch_lines(["*node down*", "*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.assert_outcomes(passed=25)
 
 
 def test_a_metric_that_only_the_workers_know_is_scored_there(project):
