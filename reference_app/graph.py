@@ -8,22 +8,22 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.client import open_models
 from reference_app.errors import QuestionError
 from reference_app.masking import mask
+from reference_app.models.client import open_models
+from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
 from reference_app.state import ROUTES, State
 from reference_app.tracing import as_messages, describe, trace
-from reference_app.weights import find_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langgraph.graph.state import CompiledStateGraph
 
-    from reference_app.client import Models
+    from reference_app.models.client import Models
+    from reference_app.models.weights import Weights
     from reference_app.settings import Settings
-    from reference_app.weights import Weights
 
 MAX_QUESTION_CHARACTERS = 2000
 _building = threading.Lock()
@@ -111,13 +111,13 @@ _open = cache(SupportApp)
 def _build(settings: Settings, weights: Weights | None, models: Models) -> CompiledStateGraph[Any]:
     from langgraph.graph import END, START, StateGraph
 
-    from reference_app.answerer import REPLIES, Answerer, Excerpts
-    from reference_app.grounding import Grounding, split
-    from reference_app.index import open_vectors
-    from reference_app.knowledge import load_knowledge
-    from reference_app.planner import Planner
-    from reference_app.prompt import load_prompt
-    from reference_app.retriever import Retriever
+    from reference_app.documents.grounding import Grounding, split
+    from reference_app.documents.index import open_vectors
+    from reference_app.documents.knowledge import load_knowledge
+    from reference_app.nodes.answerer import REPLIES, Answerer, Excerpts
+    from reference_app.nodes.planner import Planner
+    from reference_app.nodes.prompt import load_prompt
+    from reference_app.nodes.retriever import Retriever
     from reference_app.tools.order_status import Orders
 
     sections = load_knowledge(settings.knowledge)
@@ -127,7 +127,7 @@ def _build(settings: Settings, weights: Weights | None, models: Models) -> Compi
     def encode(texts: Any) -> Any:
         if settings.embedding_model is not None or weights is None:
             return models.embed_many(texts)
-        from reference_app.encoder import Encoder
+        from reference_app.models.encoder import Encoder
 
         return Encoder(weights).encode(texts)
 

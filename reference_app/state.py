@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from reference_app.knowledge import Section
+    from reference_app.documents.knowledge import Section
 
-Route = Literal["documents", "order_status", "refuse"]
-ROUTES: tuple[Route, ...] = ("documents", "order_status", "refuse")
+Route = Literal["documents", "tools", "database", "refuse"]
+ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
+Decision = Literal["allowed", "confirmed", "denied", "pending"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What the planner asks of a tool; nothing has been checked yet."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +28,11 @@ class Plan:
     The planner's decision.
 
     Attributes:
-        order_id: The order to look up; None unless the route is `order_status` and the question names one.
+        calls: In the order in which they are made; empty unless the route is `tools`.
     """
 
     route: Route
-    order_id: str | None = None
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +51,19 @@ class Found:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """
-    One use of a tool.
+    One use of a tool, made or not.
 
     Attributes:
-        decision: `allowed`, or `denied` where the arguments break the tool's schema.
+        decision: `denied` by schema or policy, `pending` where a person has to confirm it first.
+        result: None unless it was made.
+        reason: Why it was denied or waits; empty where it was made.
     """
 
     name: str
     arguments: dict[str, Any]
-    decision: Literal["allowed", "denied"]
-    result: dict[str, Any] | None
+    decision: Decision
+    result: dict[str, Any] | None = None
+    reason: str = ""
 
 
 class State(TypedDict, total=False):

@@ -11,8 +11,8 @@ import pytest
 
 from reference_app.cli import main
 from reference_app.errors import WeightsError
+from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
-from reference_app.weights import find_weights
 from tests.app.shop import ORDERS, document, environment
 
 

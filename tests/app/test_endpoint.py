@@ -9,8 +9,8 @@ import numpy as np
 import openai
 import pytest
 
-from reference_app.encoder import Encoder
-from reference_app.endpoint import Endpoint
+from reference_app.models.encoder import Encoder
+from reference_app.models.endpoint import Endpoint
 
 
 @pytest.fixture(scope="module")

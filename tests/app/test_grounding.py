@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reference_app.answerer import Excerpts, readable
-from reference_app.grounding import Grounding, split, words
-from reference_app.index import open_vectors
-from reference_app.knowledge import Section
+from reference_app.documents.grounding import Grounding, split, words
+from reference_app.documents.index import open_vectors
+from reference_app.documents.knowledge import Section
+from reference_app.nodes.answerer import Excerpts, readable
 from reference_app.state import Found
 
 

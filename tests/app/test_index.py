@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from reference_app.index import open_vectors
+from reference_app.documents.index import open_vectors
 
 TEXTS = ["north", "east", "north-east"]
 VECTORS = np.array([[0, 1], [1, 0], [0.6, 0.8]], dtype=np.float32)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from reference_app.documents.knowledge import load_knowledge
 from reference_app.errors import KnowledgeError
-from reference_app.knowledge import load_knowledge
 from tests.app.shop import document
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from reference_app.errors import PromptError, SettingsError
-from reference_app.planner import read_plan
-from reference_app.prompt import load_prompt
+from reference_app.nodes.planner import read_plan
+from reference_app.nodes.prompt import load_prompt
 from reference_app.settings import HERE, read_settings
 from reference_app.state import ROUTES, Plan
 

@@ -12,16 +12,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from reference_app.sharing import Meeting, _private_folder, _read_address
+from reference_app.models.sharing import Meeting, _private_folder, _read_address
 
 pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
 
 STARTED = "serving the embedded model"
 OPEN = """
 import json, sys
-from reference_app.client import open_models
+from reference_app.models.client import open_models
 from reference_app.settings import read_settings
-from reference_app.weights import find_weights
+from reference_app.models.weights import find_weights
 settings = read_settings()
 models = open_models(settings, find_weights(settings.weights))
 def chat(text, **options):

@@ -11,11 +11,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from reference_app.engines import Engines, EnginesClosedError
+from reference_app.models.engines import Engines, EnginesClosedError
 
 if TYPE_CHECKING:
-    from reference_app.encoder import Encoder
-    from reference_app.weights import Weights
+    from reference_app.models.encoder import Encoder
+    from reference_app.models.weights import Weights
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_TEXTS = 2048
@@ -56,7 +56,7 @@ class Endpoint(ThreadingHTTPServer):
 
     def encoder(self) -> Encoder:
         """The encoder, loaded by the first caller."""
-        from reference_app.encoder import Encoder
+        from reference_app.models.encoder import Encoder
 
         with self._encoder_lock:
             if self._encoder is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx2
 
-from reference_app.sharing import Meeting
-from reference_app.weights import Weights
+from reference_app.models.sharing import Meeting
+from reference_app.models.weights import Weights
 
 HOST = "http://reference-app.localhost"
 BASE_URL = f"{HOST}/v1"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.client import HTTPConnection
 
-    from reference_app.weights import Weights
+    from reference_app.models.weights import Weights
 
     Address = tuple[str, int]
 

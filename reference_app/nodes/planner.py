@@ -9,9 +9,9 @@ from reference_app.tools.order_status import ORDER_ID
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
-    from reference_app.client import Models
-    from reference_app.index import Vectors
-    from reference_app.prompt import Prompt
+    from reference_app.documents.index import Vectors
+    from reference_app.models.client import Models
+    from reference_app.nodes.prompt import Prompt
     from reference_app.state import State
 
 MAX_TOKENS = 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from reference_app.engines import cores
+from reference_app.models.engines import cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from reference_app.weights import Weights
+    from reference_app.models.weights import Weights
 
 BATCH = 32
 MAX_TOKENS = 256

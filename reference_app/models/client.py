@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from opentelemetry.trace import Span
 
-    from reference_app.prompt import Prompt
+    from reference_app.models.weights import Weights
+    from reference_app.nodes.prompt import Prompt
     from reference_app.settings import Settings
-    from reference_app.weights import Weights
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
 SEED = 0
@@ -200,7 +200,7 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     import httpx2
     from openai import OpenAI
 
-    from reference_app.transport import BASE_URL, HOST, EmbeddedTransport
+    from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
 
     http = httpx2.Client(
         mounts={HOST: EmbeddedTransport(weights)} if weights else None,

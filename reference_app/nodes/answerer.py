@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference_app.grounding import split
+from reference_app.documents.grounding import split
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.client import Models
-    from reference_app.grounding import Grounding
-    from reference_app.index import Vectors
-    from reference_app.knowledge import Section
-    from reference_app.prompt import Prompt
+    from reference_app.documents.grounding import Grounding
+    from reference_app.documents.index import Vectors
+    from reference_app.documents.knowledge import Section
+    from reference_app.models.client import Models
+    from reference_app.nodes.prompt import Prompt
     from reference_app.state import Found, State, ToolCall
 
 MAX_TOKENS = 48

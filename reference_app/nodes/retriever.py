@@ -11,8 +11,8 @@ from reference_app.tracing import describe, trace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.index import Vectors
-    from reference_app.knowledge import Section
+    from reference_app.documents.index import Vectors
+    from reference_app.documents.knowledge import Section
     from reference_app.state import State
     from reference_app.tools.order_status import Orders
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from reference_app.knowledge import Section
+    from reference_app.documents.knowledge import Section
 
 MIN_SUPPORT = 0.6  # share of an answer's words that a section must hold to be cited for it
 MIN_ADDED = 0.15  # share of the question's weight that a second passage must add to be read too

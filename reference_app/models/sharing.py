@@ -22,8 +22,8 @@ from reference_app.errors import EndpointError
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from reference_app.endpoint import Endpoint
-    from reference_app.weights import Weights
+    from reference_app.models.endpoint import Endpoint
+    from reference_app.models.weights import Weights
 
 FIND_S = 60.0
 HEALTH_S = 5.0
@@ -93,7 +93,7 @@ class Meeting:
         )
 
     def _start(self, path: Path) -> str:
-        from reference_app.endpoint import Endpoint
+        from reference_app.models.endpoint import Endpoint
 
         token = secrets.token_hex(16)
         self._endpoint = Endpoint(self._weights, token)

@@ -1,0 +1,1 @@
+"""The knowledge: its sections, the index over them, and what an answer rests on."""

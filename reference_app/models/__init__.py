@@ -1,0 +1,1 @@
+"""Chat model and encoder: clients, and the embedded endpoint that they start on demand."""
