@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden test bench metrics faithfulness interop lock clean
+.PHONY: golden test bench metrics faithfulness adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -28,6 +28,13 @@ faithfulness: .venv/test.stamp # trains the embedded scorer anew, from the same 
 	@$(BIN)/llmops models pull
 	$(BIN)/python -m benchmarks.agreement.training
 
+adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environment with torch
+	@$(BIN)/llmops models pull
+	.venv-train/bin/python -m reference_app.training $(ARGS)
+
+finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="--yes" it only tells the cost
+	$(BIN)/python -m reference_app.training.openai_jobs $(ARGS)
+
 interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/metrics/test_deepeval.py tests/unit/metrics/test_deepeval_wrapped.py
@@ -45,13 +52,20 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .venv-deepeval .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-deepeval .venv-train .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv-deepeval/stamp: .venv/test.stamp
 	.venv/bin/python -m venv .venv-deepeval
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
+
+.venv-train/stamp: .venv/golden.stamp
+	.venv/bin/python -m venv .venv-train
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-train/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-train/bin/python -m pip install -q --disable-pip-version-check -e ".[train]"
 	@touch $@
 
 .venv/bin/python:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Sign = Literal[">=", ">", "<=", "<"]
-Stage = Literal["app", "score"]
+Stage = Literal["app", "score", "rival"]
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
 
@@ -50,13 +50,18 @@ class Check:
     min_kappa: float | None = None
 
 
+GAIN = "gain"
+"""The statistic of a suite check that compares the app with its rival, `min_gain` in a golden file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteCheck:
     """
     A threshold on one statistic of a metric over all cases.
 
     Attributes:
-        statistic: `mean`, `sum`, `min`, `max` or a percentile `p50` … `p99`.
+        statistic: `mean`, `sum`, `min`, `max` or a percentile `p50` … `p99`; or `GAIN`, how much better than
+            its rival the app scores in the mean.
         comparison: None when only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
     """
@@ -99,6 +104,7 @@ class Golden:
     Attributes:
         path: As the user sees it: relative to the project's root, with forward slashes.
         app: `module:attribute` of the app under test.
+        rival: `module:attribute` of another app that is asked the same cases, to be compared with.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
@@ -109,6 +115,7 @@ class Golden:
     cases: tuple[Case, ...]
     suite: tuple[SuiteCheck, ...] = ()
     app: str | None = None
+    rival: str | None = None
     encoder: str = "default"
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
@@ -254,7 +261,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What could not be scored, and why. `metric` is empty when the app itself broke."""
+    """
+    What could not be scored, and why.
+
+    Attributes:
+        metric: Empty when the app itself broke.
+        stage: `rival` where a metric of pairs had no second answer, which is no fault of the app.
+    """
 
     metric: str
     stage: Stage
@@ -273,6 +286,7 @@ class CaseResult:
         answers: Digest of each repeat's answer, in a baseline, which keeps no outputs.
         auto: The most repeats that were allowed, where they were asked for look by look while a verdict
             was open; 0 where their number was fixed.
+        rival: What the app's rival produced for the same case; None where there is none.
     """
 
     case: str
@@ -283,6 +297,7 @@ class CaseResult:
     checks: tuple[Check, ...] = ()
     answers: tuple[str, ...] = ()
     auto: int = 0
+    rival: CaseResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +325,7 @@ class Verdict:
         check: For people, `recall@5 mean >= 0.9`.
         metric: Whose numbers it is about; empty where no metric is.
         case: The item's id; None for a suite check.
-        interval: Of the difference from the baseline, at the comparison's level.
+        interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
         advice: What to do, or what a larger run would see.
     """
 

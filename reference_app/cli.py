@@ -1,99 +1,117 @@
-"""The app at a terminal: steps and the draft as it is written on stderr, the grounded answer on stdout."""
+"""The app's command line: one question, a chat, or an HTTP endpoint."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import AppError, QuestionError
+from reference_app.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.graph import SupportApp
-    from reference_app.state import State
+    from reference_app.terminal import Terminal
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
+SERVE = "serve"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer one question; 0 answered, 1 the app or its endpoint failed, 2 the question is unusable."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reference_app", description="Ask the customer support of Fellwind Outfitters."
-    )
-    parser.add_argument("question")
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON object")
-    parser.add_argument("--trace", action="store_true", help="print the spans of the run as a tree")
-    options = parser.parse_args(arguments)
+    """0 answered, 1 the app or its endpoint failed, 2 the question is unusable, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(options)
-    except QuestionError as error:
-        return _fail(str(error), MISUSED)
-    except AppError as error:
-        return _fail(str(error), FAILED)
+        if given[:1] == [SERVE]:
+            return _serve(given[1:])
+        return _run(_parser().parse_args(given))
     except KeyboardInterrupt:
         return _fail("Interrupted.", INTERRUPTED)
     except BrokenPipeError:
         return FAILED
     except Exception as error:
-        import httpx2
-        import openai
-
-        if not isinstance(error, openai.OpenAIError | httpx2.HTTPError):
+        told = _explain(error)
+        if told is None:
             raise
-        return _fail(_explain(error), FAILED)
+        return _fail(told, MISUSED if isinstance(error, QuestionError) else FAILED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reference_app",
+        description="Ask the customer support of Fellwind Outfitters.",
+        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page.",
+    )
+    parser.add_argument("question", nargs="?")
+    parser.add_argument("--json", action="store_true", help="print each answer as a JSON object")
+    parser.add_argument("--trace", action="store_true", help="print the spans of the run as a tree")
+    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     spans = _capture_spans() if options.trace else None
-    try:
-        from reference_app.graph import as_record, open_app
+    from reference_app.graph import open_app
+    from reference_app.terminal import Terminal
 
-        app = open_app()
-        if options.json:
-            state: State = {}
-            for _, added in app.run(options.question):
-                state.update(added)
-            sys.stdout.write(json.dumps(as_record(state, app.models.chat_model), indent=2) + "\n")
-        else:
-            _show(app, options.question)
+    try:
+        terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty())
+        if options.question is not None:
+            terminal.ask(options.question)
+            return 0
+        return _chat(terminal)
     finally:
         if spans is not None:
             from reference_app.spans import draw
 
             sys.stderr.write(printable(draw(spans.get_finished_spans()), keep="\n") + "\n")
+
+
+def _chat(terminal: Terminal) -> int:
+    """Question by question until the end of the input; what goes wrong with one ends only that one."""
+    seen = sys.stdin.isatty()
+    if seen:
+        with suppress(ImportError):
+            import readline  # noqa: F401 - gives input() its history and line editing
+        _say("Fellwind Outfitters. Ask about products, rules and orders; an empty line or Ctrl-D ends.")
+    failed = 0
+    while True:
+        try:
+            question = input("\n> " if seen else "")
+        except EOFError:
+            return failed
+        if not question.strip():
+            if seen:
+                return 0
+            continue
+        try:
+            terminal.ask(question)
+        except KeyboardInterrupt:
+            if not seen:
+                raise
+            _say("Interrupted.")
+        except Exception as error:
+            told = _explain(error)
+            if told is None:
+                raise
+            failed = FAILED
+            _say(told)
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m reference_app serve", description="Answer over HTTP, with a small page at /."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8321)
+    options = parser.parse_args(arguments)
+    from reference_app.graph import open_app
+    from reference_app.serving import serve
+
+    serve(open_app(), options.host, options.port)
     return 0
-
-
-def _show(app: SupportApp, question: str) -> None:
-    streamed = False
-
-    def hear(piece: str) -> None:
-        nonlocal streamed
-        streamed = True
-        sys.stdout.write(printable(piece))
-        sys.stdout.flush()
-
-    for node, added in app.run(question, hear):
-        if node == "planner":
-            plan = added["plan"]
-            _note(f"planner: {plan.route}" + (f" {plan.order_id}" if plan.order_id else ""))
-        elif node == "retriever":
-            for one in added.get("passages", []):
-                old = " (superseded)" if one.section.status == "superseded" else ""
-                _note(f"retriever: {one.score:.2f} {one.section.id}{old}")
-            for call in added.get("tool_calls", []):
-                _note(f"retriever: {call.name}({json.dumps(call.arguments)}) {call.decision}")
-        elif node == "answerer":
-            sources = "".join(f" [{source}]" for source in added["sources"])
-            sys.stdout.write((sources if streamed else printable(added["text"])) + "\n")
-            sys.stdout.flush()
-            if added["sources"]:
-                _note("sources: " + " ".join(added["sources"]))
 
 
 def _capture_spans() -> Any:
@@ -109,24 +127,26 @@ def _capture_spans() -> Any:
     return exporter
 
 
-def printable(text: str, keep: str = "") -> str:
-    """The text with control characters written out, so that a model cannot command the terminal."""
-    return "".join(
-        character if character.isprintable() or character in keep else ascii(character)[1:-1]
-        for character in text
-    )
-
-
-def _note(line: str) -> None:
-    sys.stderr.write(printable(line) + "\n")
+def _say(line: str) -> None:
+    sys.stderr.write(f"reference_app: {printable(' '.join(line.split()))}\n")
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"reference_app: {printable(' '.join(message.split()))}\n")
+    _say(message)
     return code
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception) -> str | None:
+    """What went wrong, for the person at the terminal; None where it is a fault of the program."""
+    import httpx2
+    import openai
+
+    if isinstance(error, AppError):
+        return str(error)
+    return _explain_endpoint(error) if isinstance(error, openai.OpenAIError | httpx2.HTTPError) else None
+
+
+def _explain_endpoint(error: Exception) -> str:
     import openai
 
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):

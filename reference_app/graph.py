@@ -1,31 +1,34 @@
-"""The app: three nodes, one answer."""
+"""The app: guards around a planner, its documents and tools, and one answer."""
 
 from __future__ import annotations
 
 import atexit
 import threading
+import uuid
+from collections import OrderedDict
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reference_app.assembly import assemble
 from reference_app.errors import QuestionError
-from reference_app.masking import mask
+from reference_app.guardrails.redaction import mask
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
-from reference_app.state import ROUTES, State
+from reference_app.state import State, ToolCall
 from reference_app.tracing import as_messages, describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from langgraph.graph.state import CompiledStateGraph
-
-    from reference_app.models.client import Models
-    from reference_app.models.weights import Weights
     from reference_app.settings import Settings
+    from reference_app.tools.registry import Confirmation
 
 MAX_QUESTION_CHARACTERS = 2000
+MAX_WAITING = 1000
+"""How many questions may wait for a person; of more, the oldest is given up."""
+CONFIRM = "confirm"
 _building = threading.Lock()
 
 
@@ -33,24 +36,43 @@ class SupportApp:
     """
     Customer support of Fellwind Outfitters under fixed settings; may be used from many threads.
 
-    Building it reads documents, prompts and the index; models are loaded by whoever serves them.
+    Building it reads documents, prompts and the index; models are loaded by whoever serves them, and the
+    shop's service starts with the first call of a tool.
     """
 
     def __init__(self, settings: Settings) -> None:
         weights = None
         if settings.model is None or settings.embedding_model is None:
-            weights = find_weights(settings.weights)
+            weights = find_weights(settings.weights, settings.adapter)
         self.models = open_models(settings, weights)
         try:
-            self._graph = _build(settings, weights, self.models)
+            self.parts = assemble(settings, weights, self.models)
         except BaseException:
             self.models.close()
             raise
-        atexit.register(self.models.close)
+        self._redacts = "redaction" in settings.guards
+        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._waiting_lock = threading.Lock()
+        atexit.register(self.close)
 
-    def run(self, question: str, heard: Callable[[str], None] | None = None) -> Iterator[tuple[str, State]]:
+    def close(self) -> None:
+        """Close connections, and the shop's service where it runs in this process."""
+        self.models.close()
+        self.parts.close()
+
+    def run(
+        self, question: str, heard: Callable[[str], None] | None = None, *, thread: str | None = None
+    ) -> Iterator[tuple[str, State]]:
         """
         Each node's name and what it added, as it ends.
+
+        Where a person has to confirm a call of a tool, the last one is `confirm`, with that call as
+        `pending`, and `resume` goes on.
+
+        Args:
+            question: What the customer writes.
+            heard: Gets the answer piece by piece while the model writes it.
+            thread: Under which `resume` finds the question again; one that nobody knows is made up.
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters.
@@ -61,22 +83,42 @@ class SupportApp:
             raise QuestionError(
                 f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read."
             )
-        masked = mask(question.strip().encode("utf-8", "replace").decode())
-        with trace(
-            "invoke_agent support",
-            gen_ai__operation__name="invoke_agent",
-            gen_ai__agent__name="support",
-            gen_ai__request__model=self.models.chat_model,
-            gen_ai__input__messages=as_messages([{"role": "user", "content": masked}]),
-        ) as span:
-            start: State = {"question": masked, "heard": heard}
-            for update in self._graph.stream(start, stream_mode="updates"):
-                for node, added in update.items():
-                    added_state: State = added or State()
-                    if "text" in added_state:
-                        message = {"role": "assistant", "content": added_state["text"]}
-                        describe(span, {"gen_ai.output.messages": as_messages([message])})
-                    yield node, added_state
+        text = question.strip().encode("utf-8", "replace").decode()
+        start: State = {"question": mask(text) if self._redacts else text}
+        with self._waiting_lock:
+            if thread in self._waiting:  # who asks again has given up what waits
+                del self._waiting[thread]
+                self.parts.saver.delete_thread(thread)
+        yield from self._follow(start, heard, thread or uuid.uuid4().hex, start["question"])
+
+    def resume(
+        self,
+        thread: str,
+        confirmation: Confirmation,
+        *,
+        approved: bool,
+        heard: Callable[[str], None] | None = None,
+    ) -> Iterator[tuple[str, State]]:
+        """
+        Go on after a person decided, as `run` does.
+
+        Args:
+            thread: As `run` was given it.
+            confirmation: Of the very call that the person saw; another one is denied.
+            approved: Whether the person wants it made.
+            heard: As for `run`.
+
+        Raises:
+            QuestionError: Nothing waits under this thread.
+        """
+        from langgraph.types import Command
+
+        with self._waiting_lock:
+            if thread not in self._waiting:
+                raise QuestionError("There is nothing to confirm, or it was given up.")
+            del self._waiting[thread]
+        answer = {"digest": confirmation.digest, "approved": approved}
+        yield from self._follow(Command(resume=answer), heard, thread, None)
 
     def answer(self, question: str) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
@@ -84,6 +126,53 @@ class SupportApp:
         for _, added in self.run(question):
             state.update(added)
         return as_record(state, self.models.chat_model)
+
+    def _follow(
+        self, given: Any, heard: Callable[[str], None] | None, thread: str, question: str | None
+    ) -> Iterator[tuple[str, State]]:
+        graph, saver = self.parts.graph, self.parts.saver
+        with trace(
+            "invoke_agent support",
+            gen_ai__operation__name="invoke_agent",
+            gen_ai__agent__name="support",
+            gen_ai__request__model=self.models.chat_model,
+            gen_ai__input__messages=question and as_messages([{"role": "user", "content": question}]),
+        ) as span:
+            waits = False
+            try:
+                options: Any = {"configurable": {"thread_id": thread, "heard": heard}}
+                for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
+                    for node, added in update.items():
+                        if node == "__interrupt__":
+                            waits = True
+                            yield CONFIRM, self._ask_person(added[0].value)
+                            continue
+                        added_state: State = added or State()
+                        if "text" in added_state:
+                            message = {"role": "assistant", "content": added_state["text"]}
+                            describe(span, {"gen_ai.output.messages": as_messages([message])})
+                        yield node, added_state
+            finally:
+                if waits:
+                    self._keep(thread)
+                else:
+                    saver.delete_thread(thread)
+
+    def _ask_person(self, value: dict[str, Any]) -> State:
+        call = ToolCall(
+            name=value["name"],
+            arguments=value["arguments"],
+            decision="pending",
+            reason="a person has to confirm it",
+        )
+        return {"text": self.parts.telling.ask(call), "tool_calls": [call], "pending": call, "sources": []}
+
+    def _keep(self, thread: str) -> None:
+        with self._waiting_lock:
+            self._waiting[thread] = None
+            given_up = [self._waiting.popitem(last=False)[0] for _ in range(len(self._waiting) - MAX_WAITING)]
+        for old in given_up:
+            self.parts.saver.delete_thread(old)
 
 
 def as_record(state: State, model: str) -> dict[str, Any]:
@@ -106,54 +195,3 @@ def open_app(settings: Settings | None = None) -> SupportApp:
 
 
 _open = cache(SupportApp)
-
-
-def _build(settings: Settings, weights: Weights | None, models: Models) -> CompiledStateGraph[Any]:
-    from langgraph.graph import END, START, StateGraph
-
-    from reference_app.documents.grounding import Grounding, split
-    from reference_app.documents.index import open_vectors
-    from reference_app.documents.knowledge import load_knowledge
-    from reference_app.nodes.answerer import REPLIES, Answerer, Excerpts
-    from reference_app.nodes.planner import Planner
-    from reference_app.nodes.prompt import load_prompt
-    from reference_app.nodes.retriever import Retriever
-    from reference_app.tools.order_status import Orders
-
-    sections = load_knowledge(settings.knowledge)
-    planning = load_prompt(settings.prompts, "planner", examples=ROUTES)
-    answering = load_prompt(settings.prompts, "answerer", replies=REPLIES)
-
-    def encode(texts: Any) -> Any:
-        if settings.embedding_model is not None or weights is None:
-            return models.embed_many(texts)
-        from reference_app.models.encoder import Encoder
-
-        return Encoder(weights).encode(texts)
-
-    def vectors(texts: list[str]) -> Any:
-        return open_vectors(texts, encoder=models.embedding_model, encode=encode, folder=settings.cache)
-
-    planner = Planner(models, planning, vectors([asked for asked, _ in planning.examples]))
-    retriever = Retriever(
-        sections,
-        vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections]),
-        Orders(settings.orders, settings.cache),
-        top_k=settings.top_k,
-    )
-    sentences = [sentence for one in sections for sentence in split(one.text)]
-    excerpts = Excerpts(sections, sentences, vectors(sentences))
-    answerer = Answerer(models, answering, excerpts, Grounding(sections))
-    graph = StateGraph(State)
-    graph.add_node("planner", planner)
-    graph.add_node("retriever", retriever)
-    graph.add_node("answerer", answerer)
-    graph.add_edge(START, "planner")
-    graph.add_conditional_edges(
-        "planner",
-        lambda state: "answerer" if state["plan"].route == "refuse" else "retriever",
-        ["retriever", "answerer"],
-    )
-    graph.add_edge("retriever", "answerer")
-    graph.add_edge("answerer", END)
-    return graph.compile()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from reference_app.errors import SettingsError
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 MAX_TOP_K = 20
+Role = Literal["customer", "staff"]
+Guard = Literal["input", "redaction", "output"]
+GUARDS: tuple[Guard, ...] = ("input", "redaction", "output")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +26,35 @@ class Settings:
 
     Attributes:
         top_k: How many passages the retriever returns, 1 to 20.
+        shop_url: Of a running shop service; None starts one when a tool first needs it.
+        shop_token: What that service asks for as a bearer token.
+        database_url: Of a PostgreSQL server that query_shop asks; None means the database of the shop here.
+        role: Whose rights the tools' policy grants: `customer` or `staff`.
+        guards: Of `GUARDS`, those that stand around the graph.
         model: The chat model at the endpoint of the environment; None where the embedded one answers.
         embedding_model: The same for embeddings; None means the embedded encoder.
         base_url: Of the environment's endpoint; None leaves it to the `openai` client.
         api_key: The same; an endpoint without keys accepts any.
-        cache: Where what is derived (index, orders database) is kept.
+        cache: Where what is derived (index, shop database) is kept.
+        adapter: LoRA weights beside the embedded chat model; None where there are none.
+        tuned: Whether the chat model has learnt the shop's plans and answers, by the adapter or under the
+            name of a fine-tuned model, so that it is asked with the short prompts it was trained on.
     """
 
     top_k: int
     knowledge: Path
     prompts: Path
     orders: Path
+    policy: Path
     weights: Path
     cache: Path
+    adapter: Path | None
+    tuned: bool
+    shop_url: str | None
+    shop_token: str | None
+    database_url: str | None
+    role: Role
+    guards: frozenset[Guard]
     model: str | None
     embedding_model: str | None
     base_url: str | None
@@ -47,7 +66,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     Read every variable anew; costs microseconds, so it may be done at each question.
 
     Raises:
-        SettingsError: REFERENCE_APP_TOP_K is no whole number from 1 to 20.
+        SettingsError: A variable holds what the app cannot use.
     """
     import platformdirs
 
@@ -57,18 +76,62 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
     base_url, api_key = environ.get("OPENAI_BASE_URL") or None, environ.get("OPENAI_API_KEY") or None
     remote = base_url is not None or api_key is not None
+    adapter, tuned_model = _read_adapter(environ.get("REFERENCE_APP_ADAPTER") or None, remote=remote)
     return Settings(
         top_k=_top_k(environ.get("REFERENCE_APP_TOP_K") or "5"),
         knowledge=path("REFERENCE_APP_KNOWLEDGE", HERE / "knowledge"),
         prompts=path("REFERENCE_APP_PROMPTS", HERE / "prompts"),
         orders=path("REFERENCE_APP_ORDERS", HERE / "data" / "orders.yaml"),
+        policy=path("REFERENCE_APP_POLICY", HERE / "tools" / "policy.yaml"),
         weights=path("REFERENCE_APP_WEIGHTS", platformdirs.user_cache_path("pytest-llmops") / "weights"),
         cache=path("REFERENCE_APP_INDEX", platformdirs.user_cache_path("reference-app")),
-        model=(environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
+        adapter=adapter,
+        tuned=adapter is not None or tuned_model is not None,
+        shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
+        shop_token=environ.get("REFERENCE_APP_SHOP_TOKEN") or None,
+        database_url=environ.get("REFERENCE_APP_DATABASE_URL") or None,
+        role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
+        guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
+        model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
         embedding_model=(environ.get("REFERENCE_APP_EMBEDDING_MODEL") or None) if remote else None,
         base_url=base_url,
         api_key=api_key,
     )
+
+
+def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str | None]:
+    """A file for the embedded chat model, or the name of a fine-tuned model at the endpoint."""
+    packaged = HERE / "adapter" / "adapter.gguf"
+    if value == "none" or (value is None and (remote or not packaged.is_file())):
+        return None, None
+    if value is None:
+        return packaged, None
+    if remote:
+        return None, value
+    path = Path(value).expanduser().resolve()
+    path = path / "adapter.gguf" if path.is_dir() else path
+    if not path.is_file():
+        raise SettingsError(
+            f"REFERENCE_APP_ADAPTER is {value!r}; there is no such file. Write none, a GGUF file, or the "
+            "name of a fine-tuned model together with OPENAI_BASE_URL or OPENAI_API_KEY."
+        )
+    return path, None
+
+
+def _read_role(value: str) -> Role:
+    for role in get_args(Role):
+        if value == role:
+            return role  # type: ignore[no-any-return]  # one of the literals
+    raise SettingsError(f"REFERENCE_APP_ROLE is {value!r}; it must be customer or staff.")
+
+
+def _read_guards(value: str) -> frozenset[Guard]:
+    named = {name.strip() for name in value.split(",")} - {"", "none"}
+    if unknown := named - set(GUARDS):
+        raise SettingsError(
+            f"REFERENCE_APP_GUARDRAILS names {min(unknown)!r}; write none, or some of {', '.join(GUARDS)}."
+        )
+    return frozenset(guard for guard in GUARDS if guard in named)
 
 
 def _top_k(value: str) -> int:

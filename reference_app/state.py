@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -68,20 +67,29 @@ class ToolCall:
 
 class State(TypedDict, total=False):
     """
-    `question` and `heard` come in; each node adds its part. The graph reads these hints when it is built.
+    `question` comes in; each node adds its part. The graph reads these hints when it is built.
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.
-        heard: Gets the answer piece by piece while the model writes it.
+        suspicion: Why the question is not answered, where a guard stopped it.
         vector: The question's unit vector, made once and used by planner and retriever.
+        pending: The call that waits for a person.
+        approved: Digests of the calls that a person confirmed.
+        rejected: The same of those that a person did not want.
+        text: The answer; also what is asked of a person who has to confirm a call.
         sources: Ids of the sections that support the answer.
+        problems: What the output guard took out of the answer.
     """
 
     question: str
-    heard: Callable[[str], None] | None
+    suspicion: str
     vector: list[float]
     plan: Plan
+    pending: ToolCall
+    approved: list[str]
+    rejected: list[str]
     passages: list[Found]
     tool_calls: list[ToolCall]
     text: str
     sources: list[str]
+    problems: list[str]

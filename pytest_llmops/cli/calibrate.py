@@ -178,7 +178,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     from pytest_llmops.calibration.repeats import measure_turning
     from pytest_llmops.records import Failure, Score
     from pytest_llmops.reports.agreement import Report
-    from pytest_llmops.runner.golden_run import hide
+    from pytest_llmops.runner.masking import hide
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]

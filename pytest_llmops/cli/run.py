@@ -44,6 +44,7 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.golden import find_golden_files, load_golden
     from pytest_llmops.golden.files import shown_path
     from pytest_llmops.reports.loosening import render_loosened
+    from pytest_llmops.reports.rivals import render_rivals
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
     from pytest_llmops.runner.golden_run import merge_runs, run_goldens
@@ -77,6 +78,7 @@ def _run(given: argparse.Namespace) -> int:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
+    lines += render_rivals(merged)
     print("\n".join(lines))  # noqa: T201 - a command talks to its user
     undecided = int(settings.undecided == "fail")
     codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}

@@ -161,7 +161,7 @@ def tell_unscored(
     """The first rows without a score and why, and what could not be kept, on the error stream."""
     from pytest_llmops.printable import printable
     from pytest_llmops.records import Failure
-    from pytest_llmops.runner.golden_run import hide
+    from pytest_llmops.runner.masking import hide
 
     broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
     for row, failure in broken[:_TOLD]:
@@ -174,7 +174,7 @@ def tell_unscored(
 
 def _line(row: Row, result: Score | Failure, metric: str) -> dict[str, Any]:
     from pytest_llmops.records import Failure
-    from pytest_llmops.runner.golden_run import hide, hide_secrets
+    from pytest_llmops.runner.masking import hide, hide_secrets
 
     if isinstance(result, Failure):
         return {"id": row.id, "metric": metric, "error": hide(result.error)}

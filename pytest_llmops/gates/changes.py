@@ -205,9 +205,9 @@ def _read(  # noqa: PLR0913 - a check, its scores on both sides, and what is kno
 
 def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
     """The verdict with its baseline beside it; what a missed check means is left to `_call`."""
-    if now.outcome == "error":
+    if now.outcome == "error" or now.observed is None:
         return now
-    if then.observed is None or now.observed is None:
+    if then.observed is None:
         return _alone(now, f"the baseline has no score: {then.reason}")
     if unlike := describe_unlike(check.metric, base, new):
         return replace(now, outcome="error", reason=f"{unlike}: not comparable; make the baseline again")

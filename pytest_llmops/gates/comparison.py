@@ -88,7 +88,8 @@ def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
 
 def _unscored(results: Sequence[CaseResult], told: set[str]) -> list[Verdict]:
     """An error for each metric that left a case without its score, and for an app that broke, if untold."""
-    metrics = {failure.metric for result in results for failure in result.failures} - told
+    failures = (failure for result in results for failure in result.failures)
+    metrics = {failure.metric for failure in failures if failure.stage != "rival"} - told
     verdicts = []
     for metric in sorted(metrics - {""} if told else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, [each for each in results if _failed(metric, each)])

@@ -19,7 +19,7 @@ from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerate
 from pytest_llmops.gates.pairing import Chance, Scales
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
 """Share of runs in which a drop is called that is said to be seen."""
@@ -103,7 +103,7 @@ def look_at_suites(
     last, over_looks = [], []
     for path, checks in suite.items():
         beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
-        for check in checks:
+        for check in (each for each in checks if each.statistic != GAIN):
             found = beside.find(check)
             if not isinstance(found, Verdict) and tolerated_drop(check, found.scale) is not None:
                 p_values = found.p_values(seed=0)
@@ -116,17 +116,19 @@ def look_at_suites(
 def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
     A golden file that names no suite, with the mean of each metric that its cases check, for the baseline.
+    Gains over a rival are no such suite.
 
     Whether answers got worse in general is asked of every golden file that has a baseline.
     """
-    if golden.suite or base is None or not results_of(golden.path, base.results):
+    named = any(check.statistic != GAIN for check in golden.suite)
+    if named or base is None or not results_of(golden.path, base.results):
         return golden
     scales = Scales()
     metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
     watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,
-        suite=tuple(map(watch_mean, watched)),
+        suite=(*golden.suite, *map(watch_mean, watched)),
     )
 
 

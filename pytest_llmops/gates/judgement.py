@@ -123,4 +123,4 @@ class Judge:
 
 def _told_as_new(verdict: Verdict) -> Verdict:
     told = "the baseline has no case of this file"
-    return verdict if verdict.outcome == "error" else replace(verdict, advice=told)
+    return verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or told)

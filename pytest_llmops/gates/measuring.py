@@ -24,7 +24,7 @@ from pytest_llmops.gates.pairing import (
     values_by_metric,
 )
 from pytest_llmops.gates.thresholds import judge_suite, scoring_breakage
-from pytest_llmops.records import CaseResult, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, SuiteCheck, Verdict
 
 _NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
 _RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, then llmops accept --prune"
@@ -81,7 +81,8 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
-    return 0.0 if check.max_drop is None and scale.bounded else check.max_drop
+    watched = scale.bounded and check.statistic != GAIN
+    return 0.0 if check.max_drop is None and watched else check.max_drop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +239,9 @@ class Beside:
         return look
 
     def measure(self, check: SuiteCheck, *, level: float, seed: int) -> Measured | Verdict:
-        """The check's numbers, or the error that says why there are none."""
+        """The check's numbers, or the verdict that says why there are none."""
+        if check.statistic == GAIN:  # over a rival, and not a baseline
+            return judge_suite(check, self.results, level=level)
         found = self.find(check)
         if isinstance(found, Verdict):
             return found

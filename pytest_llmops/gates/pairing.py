@@ -170,6 +170,7 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
         outputs=tuple(output for output in result.outputs if output.repeat < repeats),
         scores=tuple(score for score in result.scores if score.repeat < repeats),
         answers=result.answers[:repeats],
+        rival=result.rival and first_repeats(result.rival, repeats),
     )
 
 

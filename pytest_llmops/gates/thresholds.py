@@ -14,6 +14,7 @@ from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import (
+    GAIN,
     Bound,
     Case,
     CaseResult,
@@ -61,8 +62,8 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     One verdict for each check of the case; for a case without checks, whether the app answered.
 
     A check looks at the mean over the repeats. It is an `error`, whatever the other repeats scored, when
-    the app broke in one, or when one has no score or one that is not finite. With several repeats the
-    evidence holds each one's value.
+    the app broke in one, or when one has no score or one that is not finite; `undecided` where a pair lacks
+    the rival's answer. With several repeats the evidence holds each one's value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -103,12 +104,15 @@ def require_agreement(
     )
 
 
-def judge_suite(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
+def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: float = 0.95) -> Verdict:
     """
-    A statistic over the cases, each counting once with the mean of its repeats.
+    A statistic over the cases, each counting once with the mean of its repeats; of a gain, its verdict.
 
     A case with neither a score nor a failure for the metric has no use for it and is left out. One that
     could not be scored makes the whole check an `error` that names it: a mean would hide it.
+
+    Args:
+        level: Coverage of a gain's interval, between 0 and 1.
     """
     name = describe_check(check)
     if unscored := unscored_cases(check.metric, results):
@@ -120,6 +124,10 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
             reason=f"{_counted(unscored)} could not be scored: {next(iter(unscored.values()))}",
             evidence=tuple(unscored),
         )
+    if check.statistic == GAIN:
+        from pytest_llmops.gates.gains import judge_gain
+
+        return judge_gain(check, results, level=level)
     values = list(case_means(check.metric, results).values())
     if not values:
         reason = f"nothing was scored by {check.metric}"
@@ -178,14 +186,24 @@ def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
 
 
 def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
-    """Case to reason, for the cases that a metric should have scored in every repeat and did not."""
+    """
+    Case to reason, for the cases that a metric should have scored in every repeat and did not; but for those
+    where the rival alone is to blame.
+    """
     unscored: dict[str, str] = {}
     for result in sorted(results, key=lambda each: each.case):
         scored = bool(case_scores(metric, result))
         failed = any(failure.metric in {"", metric} for failure in result.failures)
-        if (scored or failed) and (reason := scoring_breakage(metric, result)):
+        reason = "" if lacks_rival(metric, result) else scoring_breakage(metric, result)
+        if (scored or failed) and reason:
             unscored[result.case] = reason
     return unscored
+
+
+def lacks_rival(metric: str, result: CaseResult) -> bool:
+    """Whether a metric of pairs lacks scores since the rival gave no answer, and for no other reason."""
+    stages = {failure.stage for failure in result.failures if failure.metric in {"", metric}}
+    return stages == {"rival"}
 
 
 def scoring_breakage(metric: str, result: CaseResult) -> str:
@@ -210,7 +228,8 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
     name = describe_check(check)
     if reason := scoring_breakage(check.metric, result):
-        return Verdict(check=name, outcome="error", metric=check.metric, case=result.case, reason=reason)
+        outcome: Outcome = "undecided" if lacks_rival(check.metric, result) else "error"
+        return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
     observed = statistic.calculate("mean", [score.value for score in scores])
     # The reason of the repeat that holds the bound least is the one that people look for.

@@ -118,6 +118,7 @@ class _Reading:
             cases=tuple(self._case(path, at, entry) for at, entry in enumerate(self._entries)),
             suite=self._suite,
             app=self._document.get("app"),
+            rival=self._document.get("rival"),
             encoder=self._models.get("encoder", "default"),
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
@@ -190,7 +191,12 @@ class _Reading:
         for name, value in _kept(self._document.get("suite"), Table, Table()).items():
             try:
                 read, metric = read_suite(
-                    name, value, cases=len(self._entries), models=self._models, checked=checked.get(name)
+                    name,
+                    value,
+                    cases=len(self._entries),
+                    rival="rival" in self._document,
+                    models=self._models,
+                    checked=checked.get(name),
                 )
             except LLMOpsError as error:
                 self._note(("suite", name), _about(name, error))

@@ -53,14 +53,23 @@ class Needs:
 
     def lacking_everywhere(self, metric: Metric) -> str | None:
         """What the metric needs and no case has, in words."""
-        for need in sorted(metric.needs):
-            if need in _REMEDIES and self._entries and not any(_has(entry, need) for entry in self._entries):
+        for need in self._asked(metric):
+            if self._entries and not any(_has(entry, need) for entry in self._entries):
                 return _REMEDIES[need][0]
         return None
 
     def _lacking(self, at: int, metric: Metric) -> list[str]:
         entry = self._entries[at]
-        return [need for need in sorted(metric.needs) if need in _REMEDIES and not _has(entry, need)]
+        return [need for need in self._asked(metric) if not _has(entry, need)]
+
+    def _asked(self, metric: Metric) -> list[str]:
+        """What of a case the metric needs; one of pairs takes the reference only where there is no rival."""
+        paired = "rival" in self._document and getattr(metric, "compares", False)
+        return [
+            need
+            for need in sorted(metric.needs)
+            if need in _REMEDIES and not (paired and need == "reference")
+        ]
 
     def _named(self, at: int) -> str:
         written = self._entries[at].get("id")

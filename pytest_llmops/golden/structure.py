@@ -139,7 +139,7 @@ def _version(name: str, value: Any, asked: Any) -> str:
 def _pattern(name: str, value: Any, _asked: Any) -> str:
     if name == "repeats":
         return _REPEATS + described(value)
-    if name != "app":
+    if name not in {"app", "rival"}:
         return f"{name} holds a space, a colon or a parenthesis: {excerpt(value)}"
     return f"{name} must be module:attribute, such as shop.bot:answer, not {excerpt(value)}"
 

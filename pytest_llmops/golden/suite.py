@@ -2,6 +2,7 @@
 What a golden file asks of all its cases together: statistics of a metric, and how far they may drop.
 
 `max_drop` goes with the mean, or with the statistic that stands alone; with none it watches the mean.
+`min_gain` is a check of its own, `GAIN`: how much better than its rival the app has to be.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from pytest_llmops.errors import ComparisonError, MetricOptionError
 from pytest_llmops.golden.document import described, plain
 from pytest_llmops.golden.thresholds import check_reach, configure_metric, read_bound
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Bound, SuiteCheck
+from pytest_llmops.records import GAIN, Bound, SuiteCheck
 
-_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop")
+_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop", "min_gain")
 _STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
 
 
-def read_suite(
+def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     name: str,
     written: Any,
     *,
     cases: int,
+    rival: bool = False,
     models: Mapping[str, Any] | None = None,
     checked: Metric | None = None,
 ) -> tuple[tuple[SuiteCheck, ...], Metric]:
@@ -33,8 +35,9 @@ def read_suite(
 
     Args:
         name: The metric, as written.
-        written: Statistics to comparisons, `max_drop`, and options of the metric.
+        written: Statistics to comparisons, `max_drop`, `min_gain`, and options of the metric.
         cases: How many cases the file has; a sum reaches that much further than one score.
+        rival: The file names one, without which there is no gain.
         models: As in `read_checks`.
         checked: The metric as a case checks it. A metric that cannot be without options (`keywords`)
             may stand here without them when cases check it: the statistic is over those cases.
@@ -46,14 +49,19 @@ def read_suite(
         remedy = f"; write {{mean: {_quoted(written)}}}" if isinstance(written, str | bool) else ""
         raise ComparisonError(f"must be a mapping of statistics, not {described(written)}{remedy}")
     asked = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
-    options = {key: plain(written[key]) for key in written if key not in asked and key != "max_drop"}
+    options = {
+        key: plain(written[key])
+        for key in written
+        if key not in asked and key not in {"max_drop", "min_gain"}
+    }
     try:
         metric, options = configure_metric(name, options, words=_OFFERED, models=models)
     except MetricOptionError:
         if checked is None or options:
             raise
         metric = checked
-    if not asked and "max_drop" not in written:
+    gain = [_gain(name, written["min_gain"], metric, options, rival=rival)] if "min_gain" in written else []
+    if not asked and "max_drop" not in written and not gain:
         raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
     drop = _drop(written["max_drop"], metric) if "max_drop" in written else None
     if drop is not None and len(asked) > 1 and "mean" not in asked:
@@ -61,7 +69,8 @@ def read_suite(
     bounds: dict[str, Bound | None] = {
         statistic: _bound(statistic, value, metric, cases) for statistic, value in asked.items()
     }
-    return tuple(
+    watched: dict[str, Bound | None] = {} if gain and drop is None else {"mean": None}
+    checks = [
         SuiteCheck(
             metric=name,
             statistic=statistic,
@@ -70,8 +79,9 @@ def read_suite(
             max_drop=drop if statistic == "mean" or len(asked) == 1 else None,
             options=options,
         )
-        for statistic, bound in (bounds or {"mean": None}).items()
-    ), metric
+        for statistic, bound in (bounds or watched).items()
+    ]
+    return (*checks, *gain), metric
 
 
 def _bound(statistic: str, value: Any, metric: Metric, cases: int) -> Bound:
@@ -93,6 +103,21 @@ def _drop(value: Any, metric: Metric) -> float:
     if value > high - low:
         raise ComparisonError(f"max_drop {value:g} is more than it can drop, from {high:g} to {low:g}")
     return float(value)
+
+
+def _gain(name: str, value: Any, metric: Metric, options: Mapping[str, Any], *, rival: bool) -> SuiteCheck:
+    if not rival:
+        raise ComparisonError(
+            "min_gain compares with a rival; name one at the top of the file: rival: shop.bot:old"
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ComparisonError(f"min_gain must be a number such as 0.1, not {described(value)}")
+    low, high = metric.range
+    if abs(value) > high - low:
+        raise ComparisonError(
+            f"min_gain {value:g} is more than two scores differ by; they go from {low:g} to {high:g}"
+        )
+    return SuiteCheck(metric=name, statistic=GAIN, comparison=">=", threshold=float(value), options=options)
 
 
 def _quoted(value: bool | str) -> str:  # noqa: FBT001  # the value is what is shown

@@ -42,14 +42,15 @@ class Pairwise(JudgedMetric):
     """
     1 the output is better than its rival, 0.5 neither, 0 the rival is better.
 
-    The rival is `Sample.rival`, else the reference: a golden case has no other, so it needs one. Verdicts
-    that differ between the two orders are a tie.
+    The rival is `Sample.rival`, else the reference, which a case needs where its golden file names no rival.
+    Verdicts that differ between the two orders are a tie.
     A judge that is asked yes or no sees one answer at a time, so that there is no order to depend on.
     """
 
     name: ClassVar[str] = "pairwise"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
     bound: ClassVar[Bound] = Bound(comparison=">=", threshold=TIE)
+    compares: ClassVar[bool] = True
 
     @property
     def asked(self) -> str:

@@ -28,9 +28,11 @@ from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
+from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
-from pytest_llmops.runner.golden_run import hide, make_run, open_asking
+from pytest_llmops.runner.golden_run import make_run, open_asking
+from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
@@ -265,6 +267,8 @@ class GoldenPlugin:
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
+            terminalreporter.write_line(line)
+        for line in render_rivals(run):
             terminalreporter.write_line(line)
 
     def _suite_verdicts(self, golden: Golden) -> tuple[Verdict, ...]:

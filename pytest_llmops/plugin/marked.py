@@ -22,7 +22,7 @@ from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
-from pytest_llmops.runner.golden_run import seal_result
+from pytest_llmops.runner.masking import seal_result
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)

@@ -16,7 +16,7 @@ from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Sample
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.golden_run import hide
+from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _REASON = 300

@@ -28,6 +28,7 @@ from pytest_llmops.runner.golden_run import (
     open_budget,
     open_execution,
     open_recorder,
+    open_rival,
     tell_budget,
 )
 from pytest_llmops.runner.loops import LoopThread
@@ -226,6 +227,7 @@ class Session:
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,
+                rival=open_rival(golden, self.settings, self.asker),
                 scorer=self.scorer,
                 store=self.store,
                 budget=self.budget,

@@ -16,7 +16,7 @@ from pytest_llmops.protocols import App
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
-from pytest_llmops.runner.golden_run import hide
+from pytest_llmops.runner.masking import hide
 
 _STASH = pytest.StashKey["Llm"]()
 

@@ -71,7 +71,7 @@ def render_comparison(comparison: Comparison) -> list[str]:
 def comparison_markdown(comparison: Comparison) -> list[str]:
     """The same for a comment on a pull request: a table of the checks, then what has to be looked at."""
     rows = [[cell or " " for cell in row] for row in table_rows(comparison.verdicts, compared=True)]
-    head, *body = [[_escape(cell) for cell in row] for row in rows]
+    head, *body = [[escape(cell) for cell in row] for row in rows]
     lines = [f"**{comparison.outcome}** (level {comparison.level:g})", ""]
     if body:
         lines += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
@@ -87,7 +87,7 @@ def comparison_markdown(comparison: Comparison) -> list[str]:
         for change in [each for each in comparison.changed if each.confirmed][:_LISTED]
     ]
     counts = render_counts(count(verdict.outcome for verdict in comparison.verdicts))
-    return [*lines, "", *(f"- {_escape(line[2:])}" for line in told), "", counts]
+    return [*lines, "", *(f"- {escape(line[2:])}" for line in told), "", counts]
 
 
 def render_differs(differs: Sequence[str]) -> list[str]:
@@ -99,7 +99,7 @@ def render_differs(differs: Sequence[str]) -> list[str]:
     )
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text of anybody as Markdown that shows it and does nothing."""
     return _MARKUP.sub(r"\\\g<0>", printable(text)).replace("<", "&lt;")
 

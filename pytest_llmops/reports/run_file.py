@@ -98,7 +98,7 @@ def _encode(run: Run, path: Path) -> bytes:
         if before.case == after.case:
             raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
     for result in results:
-        for score in result.scores:
+        for score in (*result.scores, *(result.rival.scores if result.rival else ())):
             if not math.isfinite(score.value):
                 raise RunFileError(
                     f"{path}: not written: {result.case}: {score.metric} is {score.value}; what could not be "
@@ -112,7 +112,7 @@ def _encode(run: Run, path: Path) -> bytes:
         "version": VERSION,
         "signature": dict(run.signature),
         "suite": suite,
-        "results": [plain(result) for result in results],
+        "results": [_plain_result(result) for result in results],
         "usage": plain(run.usage),
     }
     try:
@@ -120,6 +120,15 @@ def _encode(run: Run, path: Path) -> bytes:
     except (TypeError, ValueError) as error:
         case = next((each["case"] for each in document["results"] if not _can_dump(each)), "the head")
         raise RunFileError(f"{path}: not written: {case} holds what JSON cannot: {error}") from None
+
+
+def _plain_result(result: CaseResult) -> dict[str, Any]:
+    """The result as JSON values; of a rival what it produced, for what it was asked stands beside it."""
+    dumped: dict[str, Any] = plain(result)
+    rival = dumped.pop("rival")
+    if rival is not None:
+        dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}
+    return dumped
 
 
 def _can_dump(value: Any) -> bool:

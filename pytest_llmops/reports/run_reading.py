@@ -34,7 +34,7 @@ from pytest_llmops.reports.json_readers import (
     within,
 )
 from pytest_llmops.reports.suite_checks import parse_suite
-from pytest_llmops.runner.usage import sum_usage
+from pytest_llmops.runner.usage import sum_outputs
 
 VERSION = 1
 
@@ -73,7 +73,7 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         suite = parse_suite(head.get("suite", {}), [result.case for result in results])
     except ValueError as error:
         raise BrokenValueError(f"suite: {error}") from None
-    usage = head.get("usage") or sum_usage(output.usage for result in results for output in result.outputs)
+    usage = head.get("usage") or sum_outputs(results)
     return Run(signature=head.get("signature", {}), results=results, suite=suite, usage=usage)
 
 
@@ -149,7 +149,7 @@ _SCORE = record(
 _FAILURE = record(
     Failure,
     ("metric", "stage", "error"),
-    {"metric": read_text, "stage": one_of("app", "score"), "error": read_text, "repeat": read_count},
+    {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
 )
 _CHECK = record(
     Check,
@@ -162,8 +162,22 @@ _CHECK = record(
         "min_kappa": optional(read_number),
     },
 )
+_RIVAL = record(
+    dict,
+    (),
+    {"outputs": list_of(_OUTPUT), "scores": list_of(_SCORE), "failures": list_of(_FAILURE)},
+)
+
+
+def _make_result(
+    *, case: str, input_hash: str = "", rival: Mapping[str, Any] | None = None, **fields: Any
+) -> CaseResult:
+    theirs = None if rival is None else CaseResult(case=case, input_hash=input_hash, **rival)
+    return CaseResult(case=case, input_hash=input_hash, rival=theirs, **fields)
+
+
 _RESULT = record(
-    lambda *, input_hash="", **fields: CaseResult(input_hash=input_hash, **fields),
+    _make_result,
     ("case",),
     {
         "case": read_text,
@@ -174,5 +188,6 @@ _RESULT = record(
         "checks": list_of(_CHECK),
         "answers": list_of(read_text),
         "auto": read_count,
+        "rival": _RIVAL,
     },
 )

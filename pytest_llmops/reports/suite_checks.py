@@ -3,7 +3,7 @@ The suite checks in a run file: written as in a golden file, so that both read t
 
 With one golden file `{"recall@5": {"mean": ">= 0.9", "max_drop": 0.05}}`; with several, such a mapping
 for each under its path. `max_drop` goes with the mean, or with a statistic that stands alone. A check
-that only watches for a drop has `null` in the place of its bound.
+that only watches for a drop has `null` in the place of its bound. `min_gain` is a check of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pytest_llmops.errors import hint
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.records import Sign, SuiteCheck
+from pytest_llmops.records import GAIN, Sign, SuiteCheck
 
 _BOUND = re.compile(r"\s*(?P<comparison>>=|>|<=|<)\s*(?P<threshold>\S+)\s*\Z")
 
@@ -59,7 +59,10 @@ def _golden_file(cases: Iterable[str]) -> str:
 def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
     dumped: dict[str, dict[str, Any]] = {}
     for check in checks:
-        alone = sum(each.metric == check.metric for each in checks) == 1
+        if check.statistic == GAIN:
+            dumped.setdefault(check.metric, {}).update({**check.options, "min_gain": check.threshold})
+            continue
+        alone = sum(each.metric == check.metric and each.statistic != GAIN for each in checks) == 1
         if check.max_drop is not None and check.statistic != "mean" and not alone:
             raise ValueError(f"{check.metric}: max_drop beside several statistics is about the mean")
         bound = None
@@ -90,11 +93,17 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
                 raise ValueError(
                     f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
                 )
-        options = {key: told[key] for key in told if key not in statistics and key != "max_drop"}
+        own = {*statistics, "max_drop", "min_gain"}
+        options = {key: told[key] for key in told if key not in own}
         alone = len(statistics) < 2  # noqa: PLR2004 - the mean stands for none
         if max_drop is not None and not alone and "mean" not in statistics:
             raise ValueError(f"{metric}: max_drop beside several statistics is about the mean; there is none")
-        for name, bound in (statistics or {"mean": None}).items():
+        if "min_gain" in told:
+            gains = _parse_gain(metric, told["min_gain"], options)
+            statistics = statistics if max_drop is None else statistics or {"mean": None}
+        else:
+            gains, statistics = (), statistics or {"mean": None}
+        for name, bound in statistics.items():
             comparison, threshold = _parse_bound(bound, f"{metric} {name}")
             checks.append(
                 SuiteCheck(
@@ -106,7 +115,17 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
                     options=options,
                 )
             )
+        checks += gains
     return tuple(checks)
+
+
+def _parse_gain(metric: str, value: Any, options: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
+    if not _is_finite(value):
+        raise ValueError(f"{metric}: min_gain must be a number, not {value!r}")
+    check = SuiteCheck(
+        metric=metric, statistic=GAIN, comparison=">=", threshold=float(value), options=options
+    )
+    return (check,)
 
 
 def _parse_bound(bound: Any, place: str) -> tuple[Sign | None, float | None]:

@@ -7,23 +7,37 @@ Nothing here knows pytest. A case's future holds its `CaseResult`, whatever beca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
-from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score, Span
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.asking import Asked, Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
-from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.rivals import (
+    Rival,
+    is_of_pairs,
+    pair_up,
+    refuse,
+    rival_id,
+    sign_pair,
+    texts_of,
+    told_of_rival,
+    turn_round,
+)
+from pytest_llmops.runner.scoring import Result, Scorer
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.work import Work
 
 _POLL_S = 0.02
 _MOST_TRIES = 3
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
+_ENDED = f"a worker that asked it beside the app ended the process {_MOST_TRIES - 1} times"
 
 
 @dataclass(slots=True)
@@ -32,7 +46,7 @@ class Execution:
     Cases in work, in this process.
 
     Attributes:
-        concurrency: Questions to the app that may be open at once.
+        concurrency: Questions to the app, and to its rival, that may be open at once.
         seal: Applied to a finished result before anybody sees it; masks what a leak check found.
         budget: What further repeats may cost; one that it stops is given up, and no error.
         store: Where the processes of a session share results; None when this is the only one.
@@ -41,6 +55,7 @@ class Execution:
     asker: Asker
     scorer: Scorer
     concurrency: int
+    rival: Rival | None = None
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     budget: Budget | None = None
@@ -71,6 +86,8 @@ class Execution:
         self.scorer.close()
         self._loop.close()
         self.asker.app_loop.close()
+        if self.rival is not None and self.rival.asker is not None:
+            self.rival.asker.app_loop.close()
 
     async def _do_once(self, work: Work) -> CaseResult:
         """Do a case, or wait for the process that holds its lease; take over should that one die."""
@@ -86,65 +103,132 @@ class Execution:
                         tries = self.store.count_try(work.key)
                         if tries > 1:
                             await asyncio.sleep(_AFTER_DEATH_S)
-                        result = _deadly(work) if tries > _MOST_TRIES else await self._do(work)
+                        if tries > _MOST_TRIES:
+                            result = _deadly(work)
+                        else:  # the last time without the rival, which may be what ends the process
+                            result = await self._do(work, alone=tries == _MOST_TRIES)
                         self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
 
-    async def _do(self, work: Work) -> CaseResult:
+    async def _do(self, work: Work, *, alone: bool = False) -> CaseResult:
+        """`alone` leaves the rival out, as one that gave no answer."""
         begun = _begun(work)
         asked = range(count_repeats(begun), work.repeats)
-        answers: Sequence[Asked] = await asyncio.gather(*(self._ask(work, repeat) for repeat in asked))
+        answers, others = await self._ask_both(work, asked, alone=alone)
         if work.begun and self.budget:
-            answers = _within(self.budget, answers)
-        outputs = [(output, spans) for output, spans in answers if isinstance(output, Output)]
-        failures = [output for output, _ in answers if isinstance(output, Failure)]
-        results = await self._score(work, outputs)
-        return self.seal(
-            replace(
-                begun,
-                outputs=(*begun.outputs, *(output for output, _ in outputs)),
-                scores=(*begun.scores, *(result for result in results if isinstance(result, Score))),
-                failures=(
-                    *begun.failures,
-                    *failures,
-                    *(result for result in results if isinstance(result, Failure)),
-                ),
-                checks=work.case.checks,
-                auto=work.most,
-            )
-        )
+            answers, others = _within(self.budget, answers), _within(self.budget, others)
+        results, rival_results = await self._score_both(work, answers, others)
+        rival = None
+        if self.rival is not None:
+            rival = _grown(begun.rival or _blank(work), others, rival_results)
+        grown = _grown(begun, answers, results)
+        return self.seal(replace(grown, checks=work.case.checks, auto=work.most, rival=rival))
 
-    async def _ask(self, work: Work, repeat: int) -> Asked:
+    async def _ask_both(
+        self, work: Work, repeats: Iterable[int], *, alone: bool
+    ) -> tuple[Sequence[Asked], Sequence[Asked]]:
+        """The app's answers and its rival's; in half of the cases the rival is first, as for a fair clock."""
+        app = self._ask_all(self.asker, work.id, work, repeats)
+        rival = self._ask_rival(work, repeats, alone=alone)
+        if _asks_rival_first(work):
+            others, answers = await asyncio.gather(rival, app)
+        else:
+            answers, others = await asyncio.gather(app, rival)
+        return answers, others
+
+    async def _ask_all(self, asker: Asker, case: str, work: Work, repeats: Iterable[int]) -> Sequence[Asked]:
+        return await asyncio.gather(*(self._ask(asker, case, repeat, work.case.input) for repeat in repeats))
+
+    async def _ask_rival(self, work: Work, repeats: Iterable[int], *, alone: bool) -> Sequence[Asked]:
+        if self.rival is None:
+            return []
+        if alone or self.rival.asker is None:
+            return refuse(repeats, self.rival.missing or _ENDED)
+        answers = await self._ask_all(self.rival.asker, rival_id(work.id), work, repeats)
+        return [(told_of_rival(answer), spans) for answer, spans in answers]
+
+    async def _ask(self, asker: Asker, case: str, repeat: int, question: Any) -> Asked:
         async with self._slots:
             while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._asking += 1
             try:
-                return await self.asker.ask(work.id, repeat, work.case.input)
+                return await asker.ask(case, repeat, question)
             finally:
                 self._asking -= 1
                 self._learned = True
 
-    async def _score(
-        self, work: Work, outputs: Sequence[tuple[Output, tuple[Span, ...]]]
-    ) -> list[Score | Failure]:
-        samples = [
-            Sample(
-                output=output,
-                input=work.case.input,
-                reference=work.case.reference,
-                relevant=work.case.relevant,
-                spans=spans,
-                case=work.id,
-            )
-            for output, spans in outputs
+    async def _score_both(
+        self, work: Work, answers: Sequence[Asked], others: Sequence[Asked]
+    ) -> tuple[list[Result], list[Result]]:
+        """What the metrics say of the app and of its rival; one of pairs is asked once, of the app."""
+        mine, theirs = texts_of(_outputs(answers)), texts_of(_outputs(others))
+        metrics = dict(work.metrics)
+        of_one = {name: metric for name, metric in metrics.items() if not is_of_pairs(metric)}
+        results, rival_results = await asyncio.gather(
+            self._score(metrics, _samples(work, work.id, answers, theirs)),
+            self._score(of_one, _samples(work, rival_id(work.id), others, mine)),
+        )
+        turned = turn_round(metrics, [each for each in results if isinstance(each, Score)])
+        return results, [*rival_results, *turned]
+
+    async def _score(self, metrics: Mapping[str, Metric], samples: Sequence[Sample]) -> list[Result]:
+        failures: list[Result] = []
+        jobs: dict[str, Future[Sequence[Result]]] = {}
+        for name, metric in metrics.items():
+            whole, lacking = pair_up(metric, samples, self.rival)
+            failures += [replace(each, metric=name) for each in lacking]
+            if whole:
+                jobs[name] = self.scorer.submit(metric, whole)
+        found = await asyncio.gather(*map(asyncio.wrap_future, jobs.values()))
+        results = [
+            replace(sign_pair(metrics[name], result, self.rival), metric=name)
+            for name, scored in zip(jobs, found, strict=True)
+            for result in scored
         ]
-        jobs = [
-            asyncio.wrap_future(self.scorer.submit(metric, samples)) for _, metric in work.metrics if samples
-        ]
-        named = zip(work.metrics, await asyncio.gather(*jobs), strict=False)
-        return [replace(result, metric=name) for (name, _), results in named for result in results]
+        return [*results, *failures]
+
+
+def _asks_rival_first(work: Work) -> bool:
+    """Of half of the cases, whatever their order in the file: who is second may meet a warm cache."""
+    return int(input_hash(work.case)[-1], 16) % 2 == 1
+
+
+def _samples(work: Work, case: str, answers: Sequence[Asked], others: Mapping[int, str]) -> list[Sample]:
+    """What one side answered, beside the other side's text of the same repeat."""
+    return [
+        Sample(
+            output=output,
+            input=work.case.input,
+            reference=work.case.reference,
+            relevant=work.case.relevant,
+            spans=spans,
+            case=case,
+            rival=others.get(output.repeat),
+        )
+        for output, spans in answers
+        if isinstance(output, Output)
+    ]
+
+
+def _outputs(answers: Sequence[Asked]) -> list[Output]:
+    return [output for output, _ in answers if isinstance(output, Output)]
+
+
+def _grown(begun: CaseResult, answers: Sequence[Asked], results: Sequence[Result]) -> CaseResult:
+    """What there was of one side, with further answers and what was said of them."""
+    failures = [output for output, _ in answers if isinstance(output, Failure)]
+    return replace(
+        begun,
+        outputs=(*begun.outputs, *_outputs(answers)),
+        scores=(*begun.scores, *(result for result in results if isinstance(result, Score))),
+        failures=(
+            *begun.failures,
+            *failures,
+            *(result for result in results if isinstance(result, Failure)),
+        ),
+    )
 
 
 def latest(results: Iterable[CaseResult]) -> dict[str, CaseResult]:
@@ -168,7 +252,11 @@ def _within(budget: Budget, answers: Sequence[Asked]) -> Sequence[Asked]:
 
 def _begun(work: Work) -> CaseResult:
     """What there is of a case before it is asked, or asked again."""
-    return work.begun or CaseResult(case=work.id, input_hash=input_hash(work.case))
+    return work.begun or _blank(work)
+
+
+def _blank(work: Work) -> CaseResult:
+    return CaseResult(case=work.id, input_hash=input_hash(work.case))
 
 
 def _deadly(work: Work) -> CaseResult:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_llmops.errors import AppError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.models import cache
-from pytest_llmops.models.fragments import hide_fragments
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
@@ -22,15 +20,16 @@ from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.masking import seal_result, stand_in
+from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.usage import sum_usage
+from pytest_llmops.runner.usage import sum_outputs, sum_usage
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
-from pytest_llmops.traces.texts import rewrite
 
 
 def run_golden(  # noqa: PLR0913 - the public door
@@ -91,7 +90,12 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     app = named_app(golden, settings) if app is None else app
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
-    execution = open_execution(open_asker(app, recorder, settings, prompts), settings, budget=budget)
+    execution = open_execution(
+        open_asker(app, recorder, settings, prompts),
+        settings,
+        rival=open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings)),
+        budget=budget,
+    )
 
     def fetch(works: Sequence[Work]) -> list[CaseResult]:
         futures = [execution.submit(work) for work in works]
@@ -152,6 +156,21 @@ def named_app(golden: Golden, settings: Settings) -> App:
     return resolve_app(path, settings.root)
 
 
+def open_rival(golden: Golden, settings: Settings, ask: Callable[[App], Asker]) -> Rival | None:
+    """
+    The rival that the golden file names, if it does.
+
+    Args:
+        ask: Makes what asks it.
+    """
+    if golden.rival is None:
+        return None
+    try:
+        return Rival(path=golden.rival, asker=ask(resolve_app(golden.rival, settings.root)))
+    except AppError as error:
+        return Rival(path=golden.rival, missing=str(error))
+
+
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     """The recorder of this process, listening; to be uninstalled at the end."""
     home = settings.path(settings.home)
@@ -189,10 +208,11 @@ def open_asker(
     )
 
 
-def open_execution(
+def open_execution(  # noqa: PLR0913 - what a process has of a session's
     asker: Asker,
     settings: Settings,
     *,
+    rival: Rival | None = None,
     scorer: Scorer | None = None,
     store: SharedStore | None = None,
     budget: Budget | None = None,
@@ -200,6 +220,7 @@ def open_execution(
     """Cases of one app, ready to be submitted; to be closed at the end."""
     return Execution(
         asker=asker,
+        rival=rival,
         scorer=scorer or Scorer(),
         concurrency=settings.concurrency,
         seal=seal_result,
@@ -219,7 +240,7 @@ def make_run(
         signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
-        usage=sum_usage(output.usage for result in results for output in result.outputs),
+        usage=sum_outputs(results),
     )
 
 
@@ -231,71 +252,3 @@ def merge_runs(runs: Sequence[Run]) -> Run:
         suite={path: checks for run in runs for path, checks in run.suite.items()},
         usage=sum_usage(run.usage for run in runs),
     )
-
-
-def seal_result(result: CaseResult) -> CaseResult:
-    """
-    A result as it may be shown and stored.
-
-    What broke is told by anybody's exception, so it is masked always; all else where a leak check found
-    something. Nothing of a leak check is, for it tells places and kinds only. What other metrics say may
-    quote half of what leaked, or its words in pieces, so of that every piece is hidden.
-    """
-    if not any(score.metric == "pii_leak" and score.value > 0 for score in result.scores):
-        return replace(result, failures=_changed(result.failures, lambda label, text: hide(text, label)))
-    leaked: list[str] = []
-    outputs = _changed(result.outputs, lambda label, text: _hide_and_note(text, label, leaked))
-
-    def hide_all(label: str, text: str) -> str:
-        return hide_fragments(hide(text, label), leaked)
-
-    scores = tuple(
-        score
-        if score.metric == "pii_leak"
-        else replace(
-            score, reason=_changed(score.reason, hide_all), evidence=_changed(score.evidence, hide_all)
-        )
-        for score in result.scores
-    )
-    return replace(result, outputs=outputs, scores=scores, failures=_changed(result.failures, hide_all))
-
-
-def _changed(value: Any, change: Callable[[str, str], str]) -> Any:
-    """The value with every text in it changed, however deep in records, mappings, lists or JSON it lies."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value,
-            **{each.name: _changed(getattr(value, each.name), change) for each in dataclasses.fields(value)},
-        )
-    if isinstance(value, tuple):
-        return tuple(_changed(item, change) for item in value)
-    return rewrite(value, change) if isinstance(value, str | Mapping | list) else value
-
-
-def _hide_and_note(text: str, label: str, leaked: list[str]) -> str:
-    """The text masked; what was masked goes into the list."""
-    from pytest_llmops.models import pii
-
-    leaked += pii.find_values(text, label=label, secrets_only=not pii.is_installed())
-    return hide(text, label)
-
-
-def hide(text: str, label: str = "") -> str:
-    """The text with secrets masked, and with the extra `pii` personal data; `label` as for `pii.mask`."""
-    from pytest_llmops.models import pii
-
-    return pii.mask(text, label=label, secrets_only=not pii.is_installed())
-
-
-def hide_secrets(value: Any) -> Any:
-    """A JSON value with every secret in its texts masked."""
-    from pytest_llmops.models import pii
-
-    return rewrite(value, lambda label, text: pii.mask(text, label=label, secrets_only=True))
-
-
-def stand_in(text: str) -> str:
-    """What may be written to a cassette: no secret, and with the extra `pii` no personal data."""
-    from pytest_llmops.models import pii
-
-    return pii.stand_in(text, secrets_only=not pii.is_installed())

@@ -28,6 +28,7 @@ def sign_run(
     |---|---|
     | `pytest-llmops` | version of this package |
     | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; the import path of its app |
+    | `rival:PATH` | the import path of the app that it is compared with, where it names one |
     | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |
     | `data:PATH` | SHA-256 over the names and bytes of what it names as data |
     | `metric:NAME` | how its scores were made: version, encoder, judge |
@@ -43,6 +44,8 @@ def sign_run(
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
         signature[f"app:{golden.path}"] = app or golden.app or "llm_app"
+        if golden.rival:
+            signature[f"rival:{golden.path}"] = golden.rival
         for data in golden.data:
             signature[f"data:{data}"] = _hash_files(root / data)
     for prompt in _prompts(goldens, root):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from pytest_llmops.records import Usage
+from pytest_llmops.records import CaseResult, Usage
 
 
 def sum_known(values: Iterable[Any]) -> Any:
@@ -21,3 +21,9 @@ def sum_usage(usages: Iterable[Usage]) -> Usage:
     return Usage(
         **{each.name: sum_known(getattr(usage, each.name) for usage in usages) for each in fields(Usage)}
     )
+
+
+def sum_outputs(results: Iterable[CaseResult]) -> Usage:
+    """Over the outputs of results, their rivals' with them: all of it is paid."""
+    sides = [side for result in results for side in (result, result.rival) if side is not None]
+    return sum_usage(output.usage for side in sides for output in side.outputs)

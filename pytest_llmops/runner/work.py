@@ -63,14 +63,15 @@ def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
             metric = create_metric(check.metric, check.options)
         except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
             continue
-        if _can_score(metric, case):
+        if _can_score(metric, case, paired=golden.rival is not None):
             metrics[check.metric] = metric
     return metrics
 
 
-def _can_score(metric: Metric, case: Case) -> bool:
-    """Whether a suite's metric says anything of this case: without a reference it cannot."""
+def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
+    """Whether a suite's metric says anything of this case: without a reference, or a rival, it cannot."""
+    paired = paired and getattr(metric, "compares", False)
     return not (
-        ("reference" in metric.needs and case.reference is None)
+        ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
     )

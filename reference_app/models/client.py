@@ -212,9 +212,12 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     remote = embedded
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
+    own = ""
+    if weights is not None:
+        own = weights.tuned_name if settings.tuned and weights.tuned_name else weights.chat_name
     return Models(
         chat=remote if settings.model else embedded,
-        chat_model=settings.model or (weights.chat_name if weights else ""),
+        chat_model=settings.model or own,
         embedding=remote if settings.embedding_model else embedded,
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
         provider="openai" if settings.model else "llama.cpp",

@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self._reply(200, {"status": "ok", "token": self.server.token})
         elif self.path == "/v1/models":
-            names = (weights.chat_name, weights.encoder_name)
+            names = (*self._chat_names(), weights.encoder_name)
             data = [{"id": name, "object": "model", "created": 0, "owned_by": "embedded"} for name in names]
             self._reply(200, {"object": "list", "data": data})
         else:
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self._read()
             if self.path == "/v1/chat/completions":
-                self._require_model(body, self.server.weights.chat_name)
+                self._require_model(body, *self._chat_names())
                 self._chat(body)
             elif self.path == "/v1/embeddings":
                 self._require_model(body, self.server.weights.encoder_name)
@@ -121,14 +121,23 @@ class _Handler(BaseHTTPRequestHandler):
             raise BadRequestError(400, "The request is no JSON object.")
         return body
 
-    def _require_model(self, body: dict[str, Any], served: str) -> None:
-        if body.get("model") != served:
-            message = f"The model {str(body.get('model'))[:100]!r} is not served here; {served!r} is."
+    def _chat_names(self) -> list[str]:
+        weights = self.server.weights
+        return [name for name in (weights.chat_name, weights.tuned_name) if name]
+
+    def _require_model(self, body: dict[str, Any], *served: str) -> None:
+        if body.get("model") not in served:
+            named = " and ".join(map(repr, served))
+            message = f"The model {str(body.get('model'))[:100]!r} is not served here; served: {named}."
             raise BadRequestError(404, message, "model_not_found")
 
     def _chat(self, body: dict[str, Any]) -> None:
         # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
-        payload = json.dumps(body | {"cache_prompt": False}).encode()
+        added: dict[str, Any] = {"cache_prompt": False}
+        if self.server.weights.adapter is not None:
+            tuned = body["model"] == self.server.weights.tuned_name
+            added["lora"] = [{"id": 0, "scale": 1.0 if tuned else 0.0}]
+        payload = json.dumps(body | added).encode()
         try:
             with self.server.engines.borrow(self._gone) as address:
                 if address is None:

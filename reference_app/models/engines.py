@@ -128,6 +128,8 @@ def _start(weights: Weights) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights.chat)
     parameters.model_alias = {weights.chat_name}  # else replies name the path of the file
+    if weights.adapter is not None:  # each request says how much of it is wanted
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(weights.adapter), 1.0)]
     parameters.n_ctx = CONTEXT_TOKENS
     parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
     parameters.n_parallel = 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
+from reference_app.models.adapter import check_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,8 @@ class Weights:
     Attributes:
         chat_name: Ends in the fingerprint of the file, so other weights are another model.
         encoder_name: The same for the encoder.
+        adapter: LoRA weights that the chat model is served with, and without; None where there are none.
+        tuned_name: Of the chat model with the adapter: `…-1a2b3c4d+support-5e6f7a8b`.
     """
 
     chat: Path
@@ -30,14 +33,20 @@ class Weights:
     encoder: Path
     chat_name: str
     encoder_name: str
+    adapter: Path | None = None
+    tuned_name: str = ""
 
 
-def find_weights(folder: Path) -> Weights:
+def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
     """
     The weights in a folder, none of them loaded.
 
+    Args:
+        folder: Where `llmops models pull` puts them.
+        adapter: A GGUF file, checked here as far as can be without loading it.
+
     Raises:
-        WeightsError: A file is missing or cannot be read.
+        WeightsError: A file is missing or cannot be read, or the adapter is not one for this chat model.
     """
     chat = folder / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
     tokenizer = folder / "minilm" / "tokenizer.json"
@@ -50,12 +59,17 @@ def find_weights(folder: Path) -> Weights:
             "Run `llmops models pull`, or set OPENAI_BASE_URL and OPENAI_API_KEY to use an endpoint."
         )
     try:
+        chat_name = f"{chat.stem}-{fingerprint(chat)}"
+        if adapter is not None:
+            check_adapter(adapter, base=chat_name)
         return Weights(
             chat=chat,
             tokenizer=tokenizer,
             encoder=encoder,
-            chat_name=f"{chat.stem}-{fingerprint(chat)}",
+            chat_name=chat_name,
             encoder_name=f"all-MiniLM-L6-v2.int8-{fingerprint(encoder)}",
+            adapter=adapter,
+            tuned_name=f"{chat_name}+{adapter.stem}-{fingerprint(adapter)}" if adapter else "",
         )
     except OSError as error:
         raise WeightsError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error

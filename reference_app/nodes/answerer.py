@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.documents.grounding import split
+from reference_app.nodes.facts import MAX_ROWS, TOLD, bears_out, write_facts
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from langchain_core.runnables import RunnableConfig
 
     from reference_app.documents.grounding import Grounding
     from reference_app.documents.index import Vectors
     from reference_app.documents.knowledge import Section
     from reference_app.models.client import Models
     from reference_app.nodes.prompt import Prompt
+    from reference_app.nodes.telling import Telling
     from reference_app.state import Found, State, ToolCall
 
-MAX_TOKENS = 48
+MAX_TOKENS = 64
 MIN_SCORE = 0.4  # below it no section has to do with the question
-REPLIES = (
-    "unknown",
-    "refuse",
-    "unknown_order",
-    "order_processing",
-    "order_shipped",
-    "order_delivered",
-    "order_returned",
-    "order_cancelled",
-    "order_carrier",
-)
+_CITATION = re.compile(r"\s*\[[^\]\n]{0,80}\]?\s*$")
 
 
 class Excerpts:
@@ -58,62 +54,96 @@ class Excerpts:
         return " ".join(self._sentences[place] for place in sorted({places.start, nearest}))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answerer:
-    """Adds `text`, in which each sentence ends in its source like `[returns#window]`, and `sources`."""
+    """
+    Adds `text`, in which each sentence ends in its source like `[returns#window]`, and `sources`.
 
-    def __init__(self, models: Models, prompt: Prompt, excerpts: Excerpts, grounding: Grounding) -> None:
-        self._models = models
-        self._prompt = prompt
-        self._excerpts = excerpts
-        self._grounding = grounding
+    Attributes:
+        tuned: Such a model puts what tools found into words itself, and is shown which section it reads.
+    """
 
-    def __call__(self, state: State) -> State:
+    models: Models
+    prompt: Prompt
+    excerpts: Excerpts
+    grounding: Grounding
+    telling: Telling
+    tuned: bool
+
+    def __call__(self, state: State, config: RunnableConfig) -> State:
         with trace("answerer") as span:
-            text, sources = self._answer(state)
+            text, sources = self._answer(state, config["configurable"].get("heard"))
             describe(span, {"reference_app.answer.sources": sources})
             return {"text": text, "sources": sources}
 
-    def _answer(self, state: State) -> tuple[str, list[str]]:
+    def _answer(self, state: State, heard: Callable[[str], None] | None) -> tuple[str, list[str]]:
         if state["plan"].route == "refuse":
-            return self._prompt.replies["refuse"], []
-        if calls := state.get("tool_calls"):
-            return self._tell_order(calls[0]), []
+            return self.telling.say("refuse"), []
+        if (calls := state.get("tool_calls")) and "passages" not in state:
+            return self._tell(calls, state["question"]), []
         near = [one.section for one in readable(state.get("passages", []))]
         if not near:
-            return self._prompt.replies["unknown"], []
+            return self.telling.say("unknown"), []
         question = state["question"]
-        further = (section for section in near[1:] if self._grounding.adds(section, question, near[0]))
+        further = (section for section in near[1:] if self.grounding.adds(section, question, near[0]))
         parts: list[str] = []
         sources: list[str] = []
         for section in (near[0], *list(further)[:1]):
-            if parts and (heard := state.get("heard")):
+            if parts and heard is not None:
                 heard(" ")
-            answer = " ".join(self._ask(section, state).split())
-            if self._grounding.supports(section, answer):
+            passage = self.excerpts.cut(section, state["vector"])
+            shown = f"[{section.id}] {passage}" if self.tuned else passage
+            answer = " ".join(self.ask(shown, question, heard).split())
+            # Cited is what bears the answer out, whatever the model says it read.
+            answer = _CITATION.sub("", answer) if self.tuned else answer
+            if self.grounding.supports(section, answer):
                 answer += f" [{section.id}]"
                 sources.append(section.id)
             parts.append(answer)
         return " ".join(parts), sources
 
-    def _ask(self, section: Section, state: State) -> str:
-        """What the model makes of one section."""
-        passage = self._excerpts.cut(section, state["vector"])
-        messages = [{"role": "system", "content": self._prompt.fill()}]
-        for turn in (*self._prompt.turns, {"passage": passage, "question": state["question"]}):
-            messages.append({"role": "user", "content": self._prompt.fill_turn(turn)})
+    def _tell(self, calls: Sequence[ToolCall], question: str) -> str:
+        """In the model's words where they say what the tools found, else in the app's own."""
+        told = self.telling.tell(calls)
+        if not self.tuned or not all(_is_short(call) for call in calls):
+            return told
+        answer = " ".join(self.ask(f"Facts: {write_facts(calls)}", question, None).split())
+        return answer if bears_out(calls, answer) else told
+
+    def ask(self, passage: str, question: str, heard: Callable[[str], None] | None) -> str:
+        """What the model makes of one section, or of the facts."""
+        messages = [{"role": "system", "content": self.prompt.fill()}]
+        for turn in (*self.prompt.turns, {"passage": passage, "question": question}):
+            messages.append({"role": "user", "content": self.prompt.fill_turn(turn)})
             if "answer" in turn:
                 messages.append({"role": "assistant", "content": turn["answer"]})
-        return self._models.complete(self._prompt, messages, max_tokens=MAX_TOKENS, heard=state.get("heard"))
+        if heard is not None and self.tuned:
+            heard = _before_citation(heard)
+        return self.models.complete(self.prompt, messages, max_tokens=MAX_TOKENS, heard=heard)
 
-    def _tell_order(self, call: ToolCall) -> str:
-        """The facts of an order are filled into a sentence: a model that rephrases them can only lose."""
-        result = call.result or {}
-        if "status" not in result:
-            return self._prompt.replies["unknown_order"].format(order_id=call.arguments["order_id"])
-        text = self._prompt.replies[f"order_{result['status']}"].format_map(result)
-        if result["status"] in ("shipped", "delivered") and result["carrier"]:
-            text += " " + self._prompt.replies["order_carrier"].format_map(result)
-        return text
+
+def _before_citation(heard: Callable[[str], None]) -> Callable[[str], None]:
+    """Hears an answer up to the citation that ends it: the app cites what it has checked."""
+    ended = False
+
+    def hear(piece: str) -> None:
+        nonlocal ended
+        said, opened, _ = piece.partition("[")
+        if not ended and said:
+            heard(said)
+        ended = ended or bool(opened)
+
+    return hear
+
+
+def _is_short(call: ToolCall) -> bool:
+    """Whether a call was made and found what fits into a sentence."""
+    result = call.result
+    if call.decision != "allowed" or result is None or "error" in result:
+        return False
+    if call.name == "shipment" and (result["delivered"] or not result["carrier"]):
+        return False  # late or not is no question any more, or none yet
+    return len(result["rows"]) in range(1, MAX_ROWS) if "rows" in result else call.name in TOLD
 
 
 def readable(found: Sequence[Found]) -> list[Found]:

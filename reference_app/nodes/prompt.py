@@ -60,7 +60,7 @@ def load_prompt(
     Args:
         folder: Holds the prompt files.
         name: Of the file, without its ending.
-        examples: The labels that need an example.
+        examples: The labels that need an example, and no others may have one; empty where any may.
         replies: The occasions that need a reply.
 
     Raises:
@@ -87,7 +87,7 @@ def load_prompt(
     if (
         not _is_examples(given)
         or not all(given.get(label) for label in examples)
-        or set(given) - set(examples)
+        or (examples and set(given) - set(examples))
     ):
         raise PromptError(
             f"The prompt {path} needs `examples` as `label: [question, …]` for {_names(examples)}."

@@ -1,39 +1,48 @@
-"""The second node: fetches what the plan asks for, passages or the state of an order."""
+"""The node that searches the documents."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference_app.state import Found, ToolCall
-from reference_app.tools import order_status
+from reference_app.state import Found
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_app.documents.index import Vectors
     from reference_app.documents.knowledge import Section
     from reference_app.state import State
-    from reference_app.tools.order_status import Orders
 
 # Outdated rules differ from the current ones by little more than a number, so they come close behind.
 SUPERSEDED_PENALTY = 0.05
 
 
 class Retriever:
-    """Searches the sections or runs the tool; adds `passages` and `tool_calls`."""
+    """Adds `passages`; one that carries instructions is left out."""
 
-    def __init__(self, sections: Sequence[Section], vectors: Vectors, orders: Orders, *, top_k: int) -> None:
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        vectors: Vectors,
+        *,
+        top_k: int,
+        suspect: Callable[[str], str | None],
+    ) -> None:
+        """`suspect` says why a text is to be kept from the model, or None."""
         self._sections = sections
         self._vectors = vectors
-        self._orders = orders
         self._top_k = top_k
+        self._suspect = suspect
 
     def __call__(self, state: State) -> State:
-        with trace("retriever"):
-            if state["plan"].order_id is not None:
-                return {"tool_calls": [self._look_up(state["plan"].order_id)]}
-            return {"passages": self._search(state["question"], state["vector"])}
+        with trace("retriever") as span:
+            passages = self._search(state["question"], state["vector"])
+            kept = [one for one in passages if self._suspect(one.section.text) is None]
+            if len(kept) < len(passages):
+                left_out = [one.section.id for one in passages if one not in kept]
+                describe(span, {"reference_app.retriever.left_out": left_out})
+            return {"passages": kept}
 
     def _search(self, question: str, vector: Sequence[float]) -> list[Found]:
         with trace(
@@ -56,24 +65,3 @@ class Retriever:
             ]
             describe(span, {"gen_ai.retrieval.documents": documents})
         return found
-
-    def _look_up(self, order_id: str) -> ToolCall:
-        arguments = {"order_id": order_id}
-        with trace(
-            f"execute_tool {order_status.NAME}",
-            gen_ai__operation__name="execute_tool",
-            gen_ai__tool__name=order_status.NAME,
-            gen_ai__tool__description=order_status.DESCRIPTION,
-            gen_ai__tool__type="function",
-            gen_ai__tool__call__arguments=arguments,
-        ) as span:
-            allowed = order_status.is_valid(arguments)
-            result = self._orders.look_up(order_id) if allowed else None
-            call = ToolCall(
-                name=order_status.NAME,
-                arguments=arguments,
-                decision="allowed" if allowed else "denied",
-                result=result,
-            )
-            describe(span, {"gen_ai.tool.call.result": result, "reference_app.tool.decision": call.decision})
-        return call

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reference_app.cli import printable
+from reference_app.printable import printable
 
 pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
 
@@ -32,7 +32,7 @@ def test_an_order_is_looked_up_without_its_customer(ask_here, shop):
 
     assert code == 0, errors
     assert answer["text"] == (
-        "Order FW-20001 has been shipped and is expected on 2026-01-05. "
+        "Order FW-20001 has been shipped and is expected on 5 January 2026. "
         "The carrier is Test Post, tracking number TP-1."
     )
     (call,) = answer["tool_calls"]
@@ -75,7 +75,7 @@ def test_the_trace_is_a_tree_without_personal_data(ask, shop):
         ("x", {"REFERENCE_APP_WEIGHTS": "/nowhere"}, 1, "Run `llmops models pull`"),
         ("x", {"REFERENCE_APP_ORDERS": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
         ("x", {"REFERENCE_APP_KNOWLEDGE": "/nowhere"}, 1, "/nowhere holds no document"),
-        ("x", {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/planner.yaml cannot be read"),
+        ("x", {"REFERENCE_APP_PROMPTS": "/nowhere"}, 1, "/nowhere/answerer.yaml cannot be read"),
     ],
 )
 def test_a_mistake_is_one_clear_line(ask_here, shop, question, changed, code, said):  # noqa: PLR0913, PLR0917

@@ -1,37 +1,120 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reference_app.errors import PromptError, SettingsError
-from reference_app.nodes.planner import read_plan
+from reference_app.nodes.planner import PlanError, Planner, fill_plan, read_plan
 from reference_app.nodes.prompt import load_prompt
 from reference_app.settings import HERE, read_settings
-from reference_app.state import ROUTES, Plan
+from reference_app.state import ROUTES, Call, Plan
+
+ORDER = {"name": "order_status", "arguments": {"order_id": "FW-20001"}}
+
+
+def plan(route="tools", calls=(ORDER,)):
+    return json.dumps({"route": route, "calls": list(calls)})
 
 
 @pytest.mark.parametrize(
-    ("text", "question", "plan"),
+    ("text", "expected"),
     [
-        ("documents", "x", Plan(route="documents")),
-        (" Refuse.\n", "x", Plan(route="refuse")),
-        ("order_status", "where is fw-20001?", Plan(route="order_status", order_id="FW-20001")),
-        ("order_status FW-66666", "where is FW-20001?", Plan(route="order_status", order_id="FW-20001")),
-        ("order_status", "where is FW-200011?", Plan(route="documents")),
-        ("order_status", "where is it?", Plan(route="documents")),
-        ("documents", "May I return FW-20001?", Plan(route="documents")),
-        ("Sure! Here is a poem", "x", Plan(route="documents")),
-        ("", "x", Plan(route="documents")),
+        (plan("documents", ()), Plan(route="documents")),
+        (f" {plan('refuse', ())}\n", Plan(route="refuse")),
+        (plan(), Plan(route="tools", calls=(Call(**ORDER),))),
+        (plan(calls=[ORDER] * 4), Plan(route="tools", calls=(Call(**ORDER),) * 4)),
     ],
 )
-def test_the_model_s_words_become_a_plan(text, question, plan):
-    assert read_plan(text, question) == plan
+def test_the_model_s_words_become_a_plan(text, expected):
+    assert read_plan(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no JSON"),
+        ("Sure! Here is a poem", "no JSON"),
+        (plan() + plan(), "no JSON"),
+        ('{"route": "refuse", "route": "refuse", "calls": []}', "no JSON"),
+        (plan(calls=[{"name": "x", "arguments": {"points": float("nan")}}]), "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[]", "the keys route and calls"),
+        ('{"route": "documents"}', "the keys route and calls"),
+        ('{"route": "documents", "calls": [], "order_id": "FW-20001"}', "the keys route and calls"),
+        (plan("order_status", ()), "the route is none of documents, tools, database, refuse"),
+        (plan("tools", ()), "there are calls if the route is tools"),
+        (plan("documents"), "there are calls if the route is tools"),
+        (plan(calls=[ORDER] * 5), "at most 4"),
+        ('{"route": "tools", "calls": {}}', "calls is a list"),
+        (plan(calls=["order_status"]), "a call has a name and arguments"),
+        (plan(calls=[{**ORDER, "role": "staff"}]), "a call has a name and arguments"),
+        (plan(calls=[{"name": 1, "arguments": {}}]), "a call has a name and arguments"),
+    ],
+)
+def test_what_is_no_plan_is_told_so_that_it_can_be_mended(text, said):
+    with pytest.raises(PlanError, match=said):
+        read_plan(text)
+
+
+@pytest.mark.parametrize(
+    ("label", "question", "expected"),
+    [
+        ('{"order_id":"{order_id}"}', "Where is fw-20001?", '{"order_id":"fw-20001"}'),
+        ('{"postcode":"{postcode}"}', "Send FW-20001 to YO1 7HH", '{"postcode":"YO1 7HH"}'),
+        ('{"points":"{points}"}', "Add 200 points to FW-20001", '{"points":200}'),
+        ('{"store":"Alnbury"}', "In stock in Alnbury?", '{"store":"Alnbury"}'),
+    ],
+)
+def test_an_example_s_plan_holds_what_the_example_names(label, question, expected):
+    assert fill_plan(label, question) == expected
+
+
+class Chat:
+    """Says what it is told to, and keeps what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def complete(self, prompt, messages, *, max_tokens):
+        self.asked.append([message["content"] for message in messages])
+        return self.answers.pop(0)
+
+
+def ask(chat, question, refuse=lambda call: None):
+    prompt = load_prompt(HERE / "prompts", "adapter-planner")
+    planner = Planner(chat, prompt, None, mend="Mend: {reason}", refuse=refuse)
+    return planner({"question": question, "vector": [1.0]})["plan"]
+
+
+def test_a_plan_that_cannot_be_carried_out_is_sent_back_once():
+    wrong = plan(calls=[{"name": "order_state", "arguments": {"order_id": "FW-20001"}}])
+    chat = Chat(wrong, plan())
+
+    assert ask(
+        chat, "Where is fw-20001?", lambda call: "no such tool" if "state" in call.name else None
+    ) == Plan(route="tools", calls=(Call(**ORDER),))
+    assert chat.asked[1][-3:] == ["Where is FW-20001?", wrong, "Mend: no such tool"]
+
+
+def test_a_plan_that_stays_wrong_is_kept_for_the_registry_to_deny():
+    chat = Chat(plan(), plan())
+
+    assert ask(chat, "Where is FW-20001?", lambda call: "never").calls == (Call(**ORDER),)
+    assert len(chat.asked) == 2
+
+
+@pytest.mark.parametrize("answer", ["Sure!", plan(calls=[{**ORDER, "arguments": {"order_id": "FW-66666"}}])])
+def test_no_order_is_looked_up_that_the_question_does_not_name(answer):
+    assert ask(Chat(answer, answer), "Where is FW-20001?") == Plan(route="documents")
 
 
 def test_the_shop_s_prompts_are_sound():
-    planner = load_prompt(HERE / "prompts", "planner", examples=ROUTES)
+    planner = load_prompt(HERE / "prompts", "planner")
     answerer = load_prompt(HERE / "prompts", "answerer")
 
-    assert {label for _, label in planner.examples} == set(ROUTES)
+    plans = [read_plan(fill_plan(label, asked)) for asked, label in planner.examples]
+    assert {each.route for each in plans} == set(ROUTES)
     assert len({asked for asked, _ in planner.examples}) == len(planner.examples)
     told = answerer.fill_turn({"passage": "{question}", "question": "{passage}"})
     assert told == "Passage: {question}\nQuestion: {passage}"  # what is filled in is not filled again

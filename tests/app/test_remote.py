@@ -14,8 +14,8 @@ QUESTION = "How heavy is the Kestrel tent?"
 @pytest.fixture
 def server():
     def answer(request):
-        planning = "Sort the customer's question" in request["messages"][0]["content"]
-        return "documents" if planning else "The Kestrel tent weighs 3.4 kg."
+        planning = request["messages"][0]["content"].startswith("You plan")
+        return '{"route": "documents", "calls": []}' if planning else "The Kestrel tent weighs 3.4 kg."
 
     with OpenAIServer(answer=answer) as server:
         yield server
@@ -111,7 +111,7 @@ def test_what_no_section_bears_out_is_not_cited(ask_here, shop, server):
 
 @pytest.mark.usefixtures("weights")
 def test_control_characters_of_a_model_do_not_reach_the_terminal(ask_here, shop, server):
-    server.answer = lambda _: "documents \x1b]0;owned\x07\x1b[2J\u202e"
+    server.answer = lambda _: "Tents \x1b]0;owned\x07\x1b[2J\u202e"
 
     code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
 

@@ -102,8 +102,8 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     answers = {"documents": "Boots can be resoled for 45 pounds."}
 
     def answer(request):
-        planning = "Sort the customer's question" in request["messages"][0]["content"]
-        return "documents" if planning else answers["documents"]
+        planning = request["messages"][0]["content"].startswith("You plan")
+        return '{"route": "documents", "calls": []}' if planning else answers["documents"]
 
     with OpenAIServer(answer=answer) as server:
         asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url}

@@ -27,7 +27,7 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
 
 
 def _weight(name: str) -> tuple[int, str]:
-    order = ("prompt", "model", "tools", "data", "golden", "app", "metric")
+    order = ("prompt", "model", "tools", "data", "golden", "app", "rival", "metric")
     kind = name.split(":", maxsplit=1)[0]
     return (order.index(kind) if kind in order else len(order), name)
 
@@ -58,4 +58,5 @@ _LINES: Mapping[str, Callable[[str, str, str | None, str | None], str]] = {
     "golden": _file,
     "model": _line,
     "app": _line,
+    "rival": _line,
 }

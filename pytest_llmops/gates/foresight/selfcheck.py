@@ -22,7 +22,7 @@ from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.looks import LOOKS
 from pytest_llmops.gates.measuring import tolerated_drop
 from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
-from pytest_llmops.records import CaseResult, Check, Golden, Run, SuiteCheck
+from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
 RUNS = 200
@@ -160,8 +160,14 @@ def find_suite(
 ) -> dict[str, tuple[SuiteCheck, ...]]:
     """
     Golden file to its suite checks: those known, for it or under "" for all, else the mean of each bounded
-    metric of its cases. Where no file has any, the mean of each bounded metric.
+    metric of its cases. Where no file has any, the mean of each bounded metric. Gains are left out: a
+    baseline holds no rival's answers.
     """
+    known = {
+        path: tuple(check for check in checks if check.statistic != GAIN)
+        for path, checks in known.items()
+        if not checks or any(check.statistic != GAIN for check in checks)
+    }
     by_path: dict[str, list[CaseResult]] = {}
     for result in results:
         by_path.setdefault(result.case.rpartition("::")[0], []).append(result)

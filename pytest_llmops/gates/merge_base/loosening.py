@@ -23,7 +23,7 @@ from pytest_llmops.gates.merge_base.strictness import (
 from pytest_llmops.gates.pairing import find_scale
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Bound, Case, Check, Golden, Run, SuiteCheck
+from pytest_llmops.records import GAIN, Bound, Case, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
 SETTINGS = ("app", "undecided", "known_failures", "repeats", "max_repeats", "prices")
@@ -168,6 +168,7 @@ def _compare_files(
             continue
         named = (
             ("app", was.app, now.app),
+            *([("rival", was.rival, now.rival)] if _rests_on_rival(was) else []),
             ("encoder", was.encoder, now.encoder),
             ("judge", was.judge.get("model"), now.judge.get("model")),
         )
@@ -188,6 +189,13 @@ def _compare_files(
                 yield from _compare_cases(case, cases_now[case.id], was.path, repeats)
             else:
                 yield Loosening(place=was.path, case=_item(was.path, case), what="the case was removed")
+
+
+def _rests_on_rival(golden: Golden) -> bool:
+    """Whether another rival, or a first one in the reference's place, may make it easier to pass."""
+    metrics = {check.metric for case in golden.cases for check in case.checks}
+    metrics |= {check.metric for check in golden.suite}
+    return "pairwise" in metrics or any(check.statistic == GAIN for check in golden.suite)
 
 
 def _item(path: str, case: Case) -> str:

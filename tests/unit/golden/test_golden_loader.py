@@ -217,6 +217,34 @@ cases: [{id: a, input: x, checks: {keywords: {all: [y]}}}, {id: b, input: x}]
 
 
 @pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{min_gain: 0.1}", [("gain", ">=", 0.1, None)]),
+        ("{min_gain: -1, max_drop: 0.2}", [("mean", None, None, 0.2), ("gain", ">=", -1.0, None)]),
+        ("{sum: '>= 1', min_gain: 0}", [("sum", ">=", 1.0, None), ("gain", ">=", 0.0, None)]),
+    ],
+)
+def test_a_gain_is_a_check_of_its_own(load, written: str, expected: list[tuple[object, ...]]) -> None:
+    golden = load(
+        f"rival: a:b\nsuite: {{exact_match: {written}}}\ncases: [{{id: a, input: x, reference: y}}]"
+    )
+
+    assert golden.rival == "a:b"
+    assert [(c.statistic, c.comparison, c.threshold, c.max_drop) for c in golden.suite] == expected
+
+
+def test_a_pair_needs_no_reference_where_there_is_a_rival(load) -> None:
+    golden = load("""
+rival: shop:base
+judge: m
+suite: {pairwise: {min_gain: 0}}
+cases: [{id: a, input: x, checks: {pairwise: true}}]
+""")
+
+    assert [check.metric for check in golden.cases[0].checks] == ["pairwise"]
+
+
+@pytest.mark.parametrize(
     "written", ["a", "returns-window", "A.b_c#1@2+3=(4)", "日本語", "हिन्दी", "two words", "a:b"]
 )
 def test_ids_that_are_allowed(load, written: str) -> None:

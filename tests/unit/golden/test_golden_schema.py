@@ -18,7 +18,22 @@ from pytest_llmops.golden.thresholds import read_checks
 
 SCHEMA = json.loads(files("pytest_llmops.golden").joinpath("golden.schema.json").read_text("utf-8"))
 WORDS = st.sampled_from(
-    ["min", "max", "mean", "sum", "p95", "p0", "max_drop", "encoder", ">= 0.5", "none", "true", "< 1", "0.5"]
+    [
+        "min",
+        "max",
+        "mean",
+        "sum",
+        "p95",
+        "p0",
+        "max_drop",
+        "min_gain",
+        "encoder",
+        ">= 0.5",
+        "none",
+        "true",
+        "< 1",
+        "0.5",
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text(max_size=5) | WORDS,
@@ -77,14 +92,22 @@ def test_what_the_schema_refuses_of_a_check_is_refused(value: Any) -> None:
 def test_what_the_schema_refuses_of_a_suite_check_is_refused(value: Any) -> None:
     if not part("suite_check").is_valid(value):
         with pytest.raises(LLMOpsError):
-            read_suite("semantic", value, cases=3)
+            read_suite("semantic", value, cases=3, rival=True)
 
 
 @pytest.mark.parametrize(
     ("name", "values"),
     [
         ("check", [">= 0.8", "<1", "> .5", "none", True, False, {"min": 0.1, "max": 1}, {"encoder": "x"}]),
-        ("suite_check", [{"mean": ">= 0.5"}, {"max_drop": 0}, {"p95": "< 1", "sum": "<= 2", "mean": True}]),
+        (
+            "suite_check",
+            [
+                {"mean": ">= 0.5"},
+                {"max_drop": 0},
+                {"min_gain": -0.1},
+                {"p95": "< 1", "sum": "<= 2", "mean": True},
+            ],
+        ),
     ],
 )
 def test_what_is_read_is_valid(name: str, values: list[Any]) -> None:
@@ -93,4 +116,4 @@ def test_what_is_read_is_valid(name: str, values: list[Any]) -> None:
         if name == "check":
             read_checks("semantic", value)
         else:
-            read_suite("semantic", value, cases=3)
+            read_suite("semantic", value, cases=3, rival=True)

@@ -16,6 +16,7 @@ import pytest_llmops
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import (
+    GAIN,
     CaseResult,
     Failure,
     Output,
@@ -98,12 +99,9 @@ outputs = st.builds(
     model=st.none() | texts,
     trace_id=st.none() | texts,
 )
-results = st.builds(
-    CaseResult,
-    case=texts,
-    input_hash=texts,
-    outputs=st.lists(outputs, max_size=2).map(tuple),
-    scores=st.lists(
+produced = {
+    "outputs": st.lists(outputs, max_size=2).map(tuple),
+    "scores": st.lists(
         st.builds(
             Score,
             metric=texts,
@@ -115,11 +113,24 @@ results = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    failures=st.lists(
-        st.builds(Failure, metric=texts, stage=st.sampled_from(["app", "score"]), error=texts),
+    "failures": st.lists(
+        st.builds(Failure, metric=texts, stage=st.sampled_from(["app", "score", "rival"]), error=texts),
         max_size=2,
     ).map(tuple),
-)
+}
+
+
+@st.composite
+def drawn_results(draw):
+    """A rival's stands for the same case."""
+    known = {"case": draw(texts), "input_hash": draw(texts)}
+    rival = draw(
+        st.none() | st.builds(CaseResult, **{key: st.just(each) for key, each in known.items()}, **produced)
+    )
+    return CaseResult(**known, **{key: draw(each) for key, each in produced.items()}, rival=rival)
+
+
+results = drawn_results()
 
 
 @st.composite
@@ -141,6 +152,10 @@ def suites(draw):
                     options=draw(st.just({})) if len(names) > 1 else {"encoder": "small"},
                 )
             )
+        gain = draw(st.none() | numbers)
+        if gain is not None:
+            shared = {"comparison": ">=", "threshold": gain, "options": checks[-1].options}
+            checks.append(SuiteCheck(metric=metric, statistic=GAIN, **shared))
     return tuple(checks)
 
 
@@ -185,6 +200,38 @@ def test_file_is_as_published(tmp_path):
     }
     assert load_run(path) == RUN
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]
+
+
+RIVAL = replace(RESULT, outputs=(), scores=(Score(metric="keywords", value=0),), failures=())
+
+
+def test_a_rival_stands_beside_what_it_is_compared_with(tmp_path):
+    path = tmp_path / "run.json"
+    gain = SuiteCheck(metric="keywords", statistic=GAIN, comparison=">=", threshold=0.1)
+    run = replace(RUN, results=(replace(RESULT, rival=RIVAL),), suite={"golden/shop.yaml": (gain,)})
+
+    write_run(run, path)
+
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["suite"] == {"keywords": {"min_gain": 0.1}}
+    assert set(document["results"][0]["rival"]) == {"outputs", "scores", "failures"}
+    VALIDATOR.validate(document)
+    assert load_run(path) == run
+
+
+def test_a_run_without_rivals_is_written_as_before(tmp_path):
+    path = tmp_path / "run.json"
+
+    write_run(RUN, path)
+
+    assert "rival" not in path.read_text(encoding="utf-8")
+
+
+def test_a_number_of_a_rival_that_is_none_is_not_written(tmp_path):
+    broken = replace(RIVAL, scores=(Score(metric="bleu", value=math.nan),))
+
+    with pytest.raises(RunFileError, match=r"not written.*bleu is nan"):
+        write_run(replace(RUN, results=(replace(RESULT, rival=broken),)), tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("suite", [{}, {"golden/shop.yaml": ()}, {"": RUN.suite["golden/shop.yaml"]}])
@@ -308,6 +355,10 @@ BROKEN = [
     (document(results=[3]), "results[0]: must be an object, not 3"),
     (document(results=[{}]), "results[0]: case is missing"),
     (document(results=[{"case": "f::a"}] * 2), "results[1].case: 'f::a' occurs twice"),
+    (result(rival=[]), "results[1].rival: must be an object, not []"),
+    (result(rival={"rival": {}}), "results[1].rival: unknown key 'rival'"),
+    (result(rival={"scores": [{"metric": "a"}]}), "results[1].rival.scores[0]: value is missing"),
+    (document(suite={"bleu": {"min_gain": "much"}}), "suite: bleu: min_gain must be a number, not 'much'"),
     (result(score=[]), "results[1]: unknown key 'score'. Did you mean 'scores'?"),
     (result(scores=[{"metric": "bleu"}]), "results[1].scores[0]: value is missing"),
     (

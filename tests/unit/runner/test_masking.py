@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Score, ToolCall
-from pytest_llmops.runner.golden_run import seal_result
+from pytest_llmops.runner.masking import seal_result
 
 LEAK = "ann.lee@example.com"
 

@@ -42,6 +42,7 @@ def without(*names: str) -> dict[str, str]:
         ({"golden:golden/shop.yaml": "bb"}, "golden file golden/shop.yaml changed"),
         ({"golden:golden/more.yaml": "cc"}, "golden file golden/more.yaml is new"),
         ({"app:golden/shop.yaml": "till:answer"}, "app golden/shop.yaml: shop:answer → till:answer"),
+        ({"rival:golden/shop.yaml": "till:old"}, "rival golden/shop.yaml: none → till:old"),
         ({"metric:bleu": "bleu|v2"}, "metric bleu: bleu|v1 → bleu|v2"),
         ({"pytest-llmops": "0.2.0"}, "pytest-llmops: 0.1.0 → 0.2.0"),
     ],

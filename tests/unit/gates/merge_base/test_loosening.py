@@ -193,6 +193,18 @@ def test_repeats_that_became_fewer(old, new, defaults, expected):
             [],
             id="default said",
         ),
+        pytest.param(
+            [suite_of(">= 0.1", statistic="gain")],
+            [suite_of(">= 0.05", statistic="gain")],
+            [
+                (
+                    "the suite's bound on recall@5 gain is laxer",
+                    "recall@5 gain >= 0.1",
+                    "recall@5 gain >= 0.05",
+                )
+            ],
+            id="a smaller gain",
+        ),
     ],
 )
 def test_suite_checks(old, new, expected):
@@ -296,6 +308,21 @@ def test_another_app_or_encoder_of_a_golden_file():
     )
     assert list_loosened([golden_of()], [old])[0].before == ""
     assert list_loosened([old], [old]) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "rival", "loosened"),
+    [
+        (golden_of(rival="shop:base", suite=(suite_of(">= 0", statistic="gain"),)), "shop:worse", True),
+        (golden_of(rival="shop:base", suite=(suite_of(">= 0"),)), "shop:worse", False),
+        (golden_of(case_of(check_of(">= 0.5", "pairwise"))), "shop:worse", True),
+        (golden_of(case_of(check_of(">= 0.5"))), "shop:worse", False),
+    ],
+)
+def test_another_rival_counts_where_a_check_rests_on_it(old, rival, loosened):
+    found = [each.what for each in list_loosened([old], [replace(old, rival=rival)])]
+
+    assert found == (["the golden file names another rival"] if loosened else [])
 
 
 def test_flags_of_pytest_that_changed():

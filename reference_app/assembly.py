@@ -1,0 +1,180 @@
+"""Putting the graph together from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reference_app.state import State  # langgraph reads the hints of routing functions
+from reference_app.tools.policy import ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langgraph.checkpoint.memory import InMemorySaver
+    from langgraph.graph.state import CompiledStateGraph
+
+    from reference_app.models.client import Models
+    from reference_app.models.weights import Weights
+    from reference_app.nodes.answerer import Answerer
+    from reference_app.nodes.planner import Planner
+    from reference_app.nodes.telling import Telling
+    from reference_app.settings import Settings
+    from reference_app.state import Call
+    from reference_app.tools.registry import Registry
+    from reference_app.tools.toolbox import Complete
+
+SQL_TOKENS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """
+    Attributes:
+        graph: Compiled; its state is `State`.
+        saver: Keeps a question while a person decides, in memory.
+        telling: Says what tools found and what they ask.
+        planner: The node, also used alone, as the answerer.
+        close: Ends what the tools started.
+    """
+
+    graph: CompiledStateGraph[Any]
+    saver: InMemorySaver
+    telling: Telling
+    planner: Planner
+    answerer: Answerer
+    close: Callable[[], None]
+
+
+def assemble(settings: Settings, weights: Weights | None, models: Models) -> Parts:
+    """
+    Read documents, prompts, policy and index, and connect the nodes.
+
+    Raises:
+        AppError: Something that the settings name is missing or broken.
+    """
+    from reference_app.documents.grounding import Grounding, split
+    from reference_app.documents.index import open_vectors
+    from reference_app.documents.knowledge import load_knowledge
+    from reference_app.nodes.answerer import Answerer, Excerpts
+    from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
+    from reference_app.nodes.planner import Planner
+    from reference_app.nodes.prompt import load_prompt
+    from reference_app.nodes.retriever import Retriever
+    from reference_app.nodes.telling import REPLIES, Telling
+    from reference_app.nodes.tools import Confirming, ToolUse
+    from reference_app.tools.toolbox import open_toolbox
+
+    def encode(texts: Any) -> Any:
+        if settings.embedding_model is not None or weights is None:
+            return models.embed_many(texts)
+        from reference_app.models.encoder import Encoder
+
+        return Encoder(weights).encode(texts)
+
+    def vectors(texts: list[str]) -> Any:
+        return open_vectors(texts, encoder=models.embedding_model, encode=encode, folder=settings.cache)
+
+    def prompt(name: str, **needs: Any) -> Any:
+        return load_prompt(settings.prompts, f"adapter-{name}" if settings.tuned else name, **needs)
+
+    sections = load_knowledge(settings.knowledge)
+    replies = load_prompt(settings.prompts, "answerer", replies=REPLIES).replies
+    planning, answering = prompt("planner"), prompt("answerer")
+    telling = Telling(replies)
+    tools = open_toolbox(settings, encode, _sql_writer(settings, models))
+    examples = [asked for asked, _ in planning.examples]
+    sentences = [sentence for one in sections for sentence in split(one.text)]
+    guarded = "input" in settings.guards
+    nodes: dict[str, Any] = {
+        "input_guard": InputGuard(models, telling, on=guarded),
+        "planner": Planner(
+            models,
+            planning,
+            vectors(examples) if examples else None,
+            mend=replies["mend"],
+            refuse=lambda call: _find_fault(tools.registry, call),
+        ),
+        "retriever": Retriever(
+            sections,
+            vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections]),
+            top_k=settings.top_k,
+            suspect=suspect if guarded else lambda _: None,
+        ),
+        "approval": Confirming(tools.registry, settings.role),
+        "tools": ToolUse(tools.registry, settings.role),
+        "answerer": Answerer(
+            models=models,
+            prompt=answering,
+            excerpts=Excerpts(sections, sentences, vectors(sentences)),
+            grounding=Grounding(sections),
+            telling=telling,
+            tuned=settings.tuned,
+        ),
+        "output_guard": OutputGuard(
+            telling,
+            known=frozenset(one.id for one in sections),
+            secrets=(planning.template, answering.template),
+            on="output" in settings.guards,
+        ),
+    }
+    graph, saver = _connect(nodes)
+    return Parts(
+        graph=graph,
+        saver=saver,
+        telling=telling,
+        planner=nodes["planner"],
+        answerer=nodes["answerer"],
+        close=tools.close,
+    )
+
+
+def _sql_writer(settings: Settings, models: Models) -> Complete | None:
+    """The chat model where it is not the embedded one, which cannot write SQL."""
+    if settings.model is None:
+        return None
+    from reference_app.nodes.prompt import load_prompt
+
+    prompt = load_prompt(settings.prompts, "sql")
+    return lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS)
+
+
+def _find_fault(registry: Registry, call: Call) -> str | None:
+    """Why nobody could make this call; what only the policy denies a customer is no fault of the plan."""
+    decisions = [registry.decide(call.name, call.arguments, role) for role in ROLES]
+    return decisions[0].reason if all(each.outcome == "deny" for each in decisions) else None
+
+
+def _connect(nodes: dict[str, Any]) -> tuple[CompiledStateGraph[Any], InMemorySaver]:
+    from langgraph.checkpoint.memory import InMemorySaver
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(State)
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    graph.add_edge(START, "input_guard")
+    graph.add_conditional_edges("input_guard", _after_input, ["planner", "output_guard"])
+    graph.add_conditional_edges("planner", _after_plan, ["retriever", "approval", "answerer"])
+    graph.add_edge("approval", "tools")
+    graph.add_edge("retriever", "answerer")
+    graph.add_conditional_edges("tools", _after_tools, ["retriever", "answerer"])
+    graph.add_edge("answerer", "output_guard")
+    graph.add_edge("output_guard", END)
+    kept = [("reference_app.state", "Plan"), ("reference_app.state", "Call")]
+    saver = InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=kept))
+    return graph.compile(checkpointer=saver), saver
+
+
+def _after_input(state: State) -> str:
+    return "output_guard" if state.get("suspicion") else "planner"
+
+
+def _after_plan(state: State) -> str:
+    return {"documents": "retriever", "refuse": "answerer"}.get(state["plan"].route, "approval")
+
+
+def _after_tools(state: State) -> str:
+    """What the database cannot tell may stand in a document."""
+    found = [(call.result or {}).get("error") for call in state["tool_calls"]]
+    return "retriever" if found == ["no_query"] else "answerer"

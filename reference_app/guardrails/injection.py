@@ -1,0 +1,58 @@
+"""How much a text tries to give orders to the model that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from reference_app.guardrails.disguises import readings
+from reference_app.guardrails.orders import Sign, load_signs
+
+Scan = Callable[[str], float]
+SUSPICIOUS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """
+    What the scanner thinks of one text.
+
+    Attributes:
+        score: 0 for an ordinary text, 1 for an attack beyond doubt.
+        reason: What the text does, in words of ours that quote nothing of it; empty below `SUSPICIOUS`.
+    """
+
+    score: float
+    reason: str = ""
+
+    @property
+    def flagged(self) -> bool:
+        return self.score >= SUSPICIOUS
+
+
+def scan(text: str, *, score: Scan | None = None) -> Suspicion:
+    """
+    Judge a question, a passage or the result of a tool.
+
+    The worst of its readings counts, so that a disguise gains nothing. A text that quotes an attack in order
+    to explain it is flagged as well: a small model does not tell the two apart. A text that is wrong only
+    where it stands, such as a plain task inside a document, is out of reach of any scan of the text alone.
+
+    Args:
+        text: Of any length; the time it takes grows linearly.
+        score: From 0 to 1, for one reading of the text; None for the patterns of this app.
+    """
+    if score:
+        worst = max(score(reading) for reading in readings(text))
+        reason = "it looks like an order to the model"
+    else:
+        signs = max((load_signs().find(reading) for reading in readings(text)), key=weigh)
+        worst = weigh(signs)
+        reason = "it " + ", ".join(dict.fromkeys(sign.meaning for sign in signs))
+    return Suspicion(score=round(worst, 3), reason=reason if worst >= SUSPICIOUS else "")
+
+
+def weigh(signs: list[Sign]) -> float:
+    """Signs count as independent witnesses: of two each wrong half of the time, both are in a quarter."""
+    return 1 - prod(1 - sign.weight for sign in signs)

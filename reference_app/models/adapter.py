@@ -1,0 +1,47 @@
+"""Whether a file is an adapter of the chat model, before an engine is given it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reference_app.errors import WeightsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = "reference_app.base"
+"""The key in a GGUF file under which stands the name of the model that the adapter was trained on."""
+
+
+def check_adapter(path: Path, *, base: str) -> None:
+    """
+    Look at the head of a GGUF file; its tensors are not read.
+
+    Args:
+        path: The file.
+        base: Name of the chat model, which ends in the fingerprint of its weights.
+
+    Raises:
+        WeightsError: The file is missing, cut short, no LoRA adapter, or of another model.
+    """
+    from gguf import GGUFReader
+
+    if not path.is_file():
+        raise WeightsError(f"There is no adapter {path}; REFERENCE_APP_ADAPTER=none does without one.")
+    try:
+        reader = GGUFReader(path)
+        kind, trained_on = _text(reader, "adapter.type"), _text(reader, BASE)
+        short = any(tensor.data.nbytes != tensor.n_bytes for tensor in reader.tensors)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise WeightsError(f"The adapter {path} is no GGUF file, or was cut short.") from error
+    if kind != "lora" or not reader.tensors or short:
+        raise WeightsError(f"The GGUF file {path} holds no whole LoRA adapter.")
+    if trained_on is not None and not base.endswith(trained_on):
+        raise WeightsError(
+            f"The adapter {path} was trained on {trained_on[:100]!r}, and the chat model is {base!r}."
+        )
+
+
+def _text(reader: Any, key: str) -> str | None:
+    field = reader.get_field(key)
+    return None if field is None else str(field.contents())

@@ -1,0 +1,77 @@
+"""The guards as nodes: before the planner and after the answerer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference_app.tracing import describe, trace
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from reference_app.models.client import Models
+    from reference_app.nodes.telling import Telling
+    from reference_app.state import State
+
+MIN_SUSPICION = 0.5
+
+
+def suspect(text: str) -> str | None:
+    """Why a text seems to give orders to the model; None where it does not."""
+    from reference_app.guardrails.injection import scan
+
+    suspicion = scan(text)
+    return suspicion.reason if suspicion.score >= MIN_SUSPICION else None
+
+
+class InputGuard:
+    """Adds the question's `vector`; `suspicion` and a refusal where the question gives orders to the model."""
+
+    def __init__(self, models: Models, telling: Telling, *, on: bool) -> None:
+        self._models = models
+        self._telling = telling
+        self._on = on
+
+    def __call__(self, state: State) -> State:
+        with trace("input_guard") as span:
+            reason = suspect(state["question"]) if self._on else None
+            describe(span, {"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
+            vector = self._models.embed(state["question"])
+            if reason is None:
+                return {"vector": vector}
+            refusal = self._telling.say("refuse")
+            return {"vector": vector, "suspicion": reason, "text": refusal, "sources": []}
+
+
+class OutputGuard:
+    """Takes out of an answer what must not leave the app; adds `text`, `sources` and `problems`."""
+
+    def __init__(
+        self, telling: Telling, *, known: AbstractSet[str], secrets: tuple[str, ...], on: bool
+    ) -> None:
+        """`known` are the ids of sections; `secrets` lines that no answer may repeat."""
+        self._telling = telling
+        self._known = known
+        self._secrets = secrets
+        self._on = on
+
+    def __call__(self, state: State) -> State:
+        from reference_app.guardrails.output import check_answer
+
+        if not self._on:
+            return {"problems": []}
+        with trace("output_guard") as span:
+            guarded = check_answer(
+                state["text"],
+                sources=state.get("sources", []),
+                known=self._known,
+                hosts=self._telling.hosts,
+                secrets=self._secrets,
+                given=[one.section.text for one in state.get("passages", [])],
+            )
+            describe(span, {"reference_app.guard.problems": list(guarded.problems)})
+            return {
+                "text": guarded.text or self._telling.say("unknown"),
+                "sources": [source for source in state.get("sources", []) if source in self._known],
+                "problems": list(guarded.problems),
+            }

@@ -1,0 +1,98 @@
+"""Sentences that the app says itself: what a tool found, what it may not do, what a person has to confirm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reference_app.nodes.facts import MAX_ROWS, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reference_app.state import ToolCall
+
+REPLIES = (
+    "unknown", "refuse", "mend", "denied", "pending", "rejected", "failed",
+    "unknown_order", "unknown_product", "unknown_store", "no_query",
+    "order_processing", "order_shipped", "order_delivered", "order_returned", "order_cancelled",
+    "order_carrier",
+    "shipment_none", "shipment_late", "shipment_in_time", "shipment_delivered",
+    "loyalty_points", "store_stock", "store_stock_none",
+    "request_refund", "change_address", "adjust_points",
+    "row_none", "row_one", "row_more",
+)  # fmt: skip
+
+
+class Telling:
+    """Fills the replies of the answerer's prompt file; a value is never read as a template."""
+
+    hosts: tuple[str, ...] = ("fellwind.example",)
+    """Whose addresses an answer may name."""
+
+    def __init__(self, replies: Mapping[str, str]) -> None:
+        self._replies = replies
+
+    def say(self, occasion: str, **values: Any) -> str:
+        """The reply for an occasion, its places filled."""
+        return self._replies[occasion].format_map({name: show(value) for name, value in values.items()})
+
+    def ask(self, call: ToolCall) -> str:
+        """What a person is asked before a call is made: the tool and all its arguments."""
+        return self.say("pending", call=write_call(call))
+
+    def tell(self, calls: Sequence[ToolCall]) -> str:
+        """One sentence or two a call, in their order."""
+        return " ".join(self._tell(call) for call in calls)
+
+    def _tell(self, call: ToolCall) -> str:
+        result = call.result or {}
+        if call.decision == "denied" or "error" in result:
+            return self._tell_failure(call, result)
+        if "rows" in result:
+            return self._tell_rows(result)
+        if call.name == "order_status":
+            return self._tell_order(result)
+        if call.name == "shipment":
+            return self._tell_shipment(result)
+        if call.name == "store_stock" and not result["quantity"]:
+            return self.say("store_stock_none", **result)
+        return self.say(call.name, **call.arguments | result)
+
+    def _tell_failure(self, call: ToolCall, result: Mapping[str, Any]) -> str:
+        if call.decision == "denied":
+            rejected = call.reason == REJECTED
+            return self.say("rejected" if rejected else "denied", call=write_call(call))
+        error = result["error"] if result["error"] in REPLIES else "failed"
+        return self.say(error, **call.arguments)
+
+    def _tell_order(self, order: Mapping[str, Any]) -> str:
+        """A model that rephrases facts can only lose; so the untuned one is not asked to."""
+        text = self.say(f"order_{order['status']}", **order)
+        if order["status"] in ("shipped", "delivered") and order["carrier"]:
+            text += " " + self.say("order_carrier", **order)
+        return text
+
+    def _tell_shipment(self, shipment: Mapping[str, Any]) -> str:
+        if shipment.get("delivered"):
+            return self.say("shipment_delivered", **shipment)
+        if not shipment.get("carrier"):
+            return self.say("shipment_none", **shipment)
+        return self.say("shipment_late" if shipment["late"] else "shipment_in_time", **shipment)
+
+    def _tell_rows(self, result: Mapping[str, Any]) -> str:
+        rows = [", ".join(map(show, row)) for row in result["rows"]]
+        if not rows or rows == ["None"]:
+            return self.say("row_none")
+        if len(rows) == 1:
+            return self.say("row_one", row=rows[0])
+        more = len(rows) - MAX_ROWS
+        listed = "; ".join(rows[:MAX_ROWS]) + (f"; and {more} more" if more > 0 else "")
+        return self.say("row_more", count=len(rows), rows=listed)
+
+
+REJECTED = "the person who was asked did not want it"
+
+
+def write_call(call: ToolCall) -> str:
+    """`request_refund(order_id FW-10427)`."""
+    return f"{call.name}({', '.join(f'{name} {show(value)}' for name, value in call.arguments.items())})"

@@ -1,0 +1,59 @@
+"""
+The two things the adapter was trained for, each alone: to plan, and to answer from what was found.
+
+As two systems, with the adapter and without it, so that one can be compared with the other on the same
+cases. Both are served by one process; a request says whether the adapter's weights are added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from reference_app.nodes.planner import PlanError, read_plan
+
+if TYPE_CHECKING:
+    from reference_app.graph import SupportApp
+
+
+def tuned(given: str | dict[str, str]) -> dict[str, Any]:
+    """
+    One step of the app as the environment sets it, by the model's words alone: nothing is mended.
+
+    Args:
+        given: A question to plan; or `question` with the `passage` or the `facts` to answer it from.
+
+    Returns:
+        `text`, and of a plan its `tool_calls`, none of which is made.
+
+    Raises:
+        reference_app.errors.AppError: As `reference_app.answer`.
+    """
+    from reference_app.graph import open_app
+
+    return _do(open_app(), given)
+
+
+def base(given: str | dict[str, str]) -> dict[str, Any]:
+    """The same without the adapter, asked with the prompts for a model that knows nothing of the shop."""
+    from reference_app.graph import open_app
+    from reference_app.settings import read_settings
+
+    return _do(open_app(replace(read_settings(), tuned=False)), given)
+
+
+def _do(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:
+    model = app.models.chat_model
+    if isinstance(given, dict):
+        passage = given.get("passage") or f"Facts: {given['facts']}"
+        return {"text": app.parts.answerer.ask(passage, given["question"], None), "model": model}
+    _, text = app.parts.planner.draft(given, app.models.embed(given))
+    try:
+        calls = read_plan(text).calls
+    except PlanError:
+        calls = ()
+    return {
+        "text": text,
+        "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in calls],
+        "model": model,
+    }

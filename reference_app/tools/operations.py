@@ -1,0 +1,134 @@
+"""What an OpenAPI document says about each call: where its arguments go and what comes back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from reference_app.tools.arguments import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+METHODS = ("get", "post", "put", "patch", "delete")
+_ANNOTATIONS = ("title", "default", "examples", "example", "deprecated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """
+    One call of a service.
+
+    Attributes:
+        name: The `operationId`.
+        path: With the names of its arguments in braces.
+        in_path: Names of the arguments in the path; `in_query` and `in_body` likewise.
+        parameters: JSON Schema of all arguments together; headers are the client's own affair.
+        answers: JSON Schema of the answer by HTTP status; refers to its own `components`.
+    """
+
+    name: str
+    description: str
+    method: str
+    path: str
+    in_path: tuple[str, ...]
+    in_query: tuple[str, ...]
+    in_body: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    answers: Mapping[int, Mapping[str, Any]]
+
+
+def read_operations(source: Path) -> tuple[Operation, ...]:
+    """
+    The operations of a document, in its order.
+
+    Raises:
+        ToolError: The file cannot be read, or an operation has no id, no JSON answer, one name for two
+            arguments, or a body that is no object.
+    """
+    try:
+        document = json.loads(source.read_bytes())
+        return tuple(_read_paths(document))
+    except (OSError, ValueError) as error:
+        raise ToolError(f"The OpenAPI document {source} cannot be read: {error}.") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ToolError(f"{source} is no OpenAPI document that tools can be made of: {error!r}.") from error
+
+
+def _read_paths(document: dict[str, Any]) -> Iterator[Operation]:
+    for path, methods in document["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                yield _read_operation(document, path, method, methods[method])
+
+
+def _read_operation(document: dict[str, Any], path: str, method: str, found: dict[str, Any]) -> Operation:
+    name = found["operationId"]
+    places: dict[str, list[str]] = {"path": [], "query": [], "body": []}
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+
+    def add(place: str, argument: str, schema: dict[str, Any], *, needed: bool) -> None:
+        if argument in properties:
+            raise ToolError(f"{name}: two arguments are named {argument}.")
+        places[place].append(argument)
+        properties[argument] = _plain(schema)
+        if needed:
+            required.append(argument)
+
+    for parameter in found.get("parameters", []):
+        if parameter["in"] in places:
+            add(
+                parameter["in"],
+                parameter["name"],
+                parameter["schema"],
+                needed=parameter.get("required", False),
+            )
+    if "requestBody" in found:
+        body = _resolve(document, found["requestBody"]["content"]["application/json"]["schema"])
+        for argument, schema in body["properties"].items():
+            add("body", argument, schema, needed=argument in body.get("required", []))
+    return Operation(
+        name=name,
+        description=found.get("description", found.get("summary", "")),
+        method=method.upper(),
+        path=path,
+        in_path=tuple(places["path"]),
+        in_query=tuple(places["query"]),
+        in_body=tuple(places["body"]),
+        parameters={
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        },
+        answers={
+            int(status): {
+                **answer["content"]["application/json"]["schema"],
+                "components": document["components"],
+            }
+            for status, answer in found["responses"].items()
+            if "content" in answer
+        },
+    )
+
+
+def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A reference within the document, followed once."""
+    if "$ref" not in schema:
+        return schema
+    part: Any = document
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        part = part[step]
+    return cast("dict[str, Any]", part)
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
+    # FastAPI writes the bounds of whole numbers as 5000.0.
+    return {
+        key: int(value) if isinstance(value, float) and value == int(value) else value
+        for key, value in kept.items()
+    }

@@ -1,0 +1,1 @@
+"""Questions about the shop's figures, answered from its database through guarded SQL."""

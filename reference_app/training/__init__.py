@@ -1,0 +1,1 @@
+"""The app's LoRA adapter: its data, its training and its judgement."""

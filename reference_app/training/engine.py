@@ -1,0 +1,87 @@
+"""One embedded engine with the adapter loaded, for an evaluation that repeats exactly."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from reference_app.training.layout import AdapterError, read_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from openai import OpenAI
+
+CONTEXT_TOKENS = 2048
+OFF, ON = 0.0, 1.0
+
+
+class Engine:
+    """Answers greedily, one question at a time on one thread; nothing of an earlier prompt is kept."""
+
+    def __init__(self, client: OpenAI, *, adapted: bool) -> None:
+        self._client, self._adapted = client, adapted
+
+    def answer(
+        self, messages: Sequence[dict[str, str]], *, scale: float, max_tokens: int
+    ) -> tuple[str, int, int]:
+        """
+        The text, and the tokens of prompt and text.
+
+        Args:
+            scale: Of the adapter, 0 for the base.
+        """
+        extra: dict[str, Any] = {"cache_prompt": False}
+        if self._adapted:
+            extra["lora"] = [{"id": 0, "scale": scale}]
+        reply = self._client.chat.completions.create(
+            model="embedded",
+            messages=list(messages),  # type: ignore[arg-type]
+            max_tokens=max_tokens,
+            temperature=0,
+            seed=0,
+            extra_body=extra,
+        )
+        usage = reply.usage
+        return (
+            reply.choices[0].message.content or "",
+            usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0,
+        )
+
+
+@contextmanager
+def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
+    """
+    An engine within the block.
+
+    Args:
+        weights: GGUF file of the base.
+        adapter: GGUF file, None for the base alone.
+
+    Raises:
+        AdapterError: The adapter cannot be loaded.
+    """
+    import xllamacpp
+    from openai import OpenAI
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights)
+    parameters.n_ctx = CONTEXT_TOKENS
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    parameters.warmup = False
+    parameters.verbosity = 0
+    if adapter is not None:
+        read_layout(adapter)
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    try:
+        server = xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise AdapterError(f"{adapter or weights} cannot be loaded: {error}.") from error
+    try:
+        with OpenAI(base_url=f"{server.listening_address}/v1", api_key="embedded", max_retries=0) as client:
+            yield Engine(client, adapted=adapter is not None)
+    finally:
+        del server

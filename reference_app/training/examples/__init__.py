@@ -1,0 +1,1 @@
+"""The data, made from phrasings by a seeded script."""

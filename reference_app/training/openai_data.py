@@ -1,0 +1,81 @@
+"""The adapter's data as files of fine-tuning jobs, and how much training on them is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from reference_app.errors import AppError
+from reference_app.training.validation import validate_chat, validate_preferences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+Method = Literal["supervised", "dpo"]
+
+CHARACTERS_A_TOKEN = 3  # English has about 4; plans in JSON and ids have fewer
+MIN_EXAMPLES = 10  # the API refuses fewer
+
+
+class FineTuningError(AppError):
+    """The data cannot be used, the endpoint refused, or a job did not end well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """
+    One job to be.
+
+    Attributes:
+        content: The file as it is uploaded.
+        tokens: Seen in training over all epochs; an estimate on the high side.
+    """
+
+    method: Method
+    content: bytes
+    examples: int
+    tokens: int
+    hyperparameters: Mapping[str, int | float]
+
+    @property
+    def file_name(self) -> str:
+        """Says what is in the file, so that the same data are uploaded once."""
+        return f"fellwind-{self.method}-{hashlib.sha256(self.content).hexdigest()[:32]}.jsonl"
+
+
+def read_step(method: Method, path: Path, hyperparameters: Mapping[str, int | float]) -> Step:
+    """
+    Raises:
+        DataError: The file is missing, or a line of it is no example of the method; names the line.
+        FineTuningError: There are fewer examples than the API takes.
+    """
+    try:
+        examples = validate_chat(path) if method == "supervised" else validate_preferences(path)
+    except RecursionError:
+        raise FineTuningError(f"{path} has a line that is nested too deep.") from None
+    if examples < MIN_EXAMPLES:
+        raise FineTuningError(f"{path} has {examples} examples; the API takes {MIN_EXAMPLES} or more.")
+    content = path.read_bytes()
+    characters = sum(
+        _count_characters(method, json.loads(line)) for line in content.removesuffix(b"\n").split(b"\n")
+    )
+    return Step(
+        method=method,
+        content=content,
+        examples=examples,
+        tokens=characters * int(hyperparameters["n_epochs"]) // CHARACTERS_A_TOKEN,
+        hyperparameters=hyperparameters,
+    )
+
+
+def _count_characters(method: Method, example: Mapping[str, Any]) -> int:
+    def count(messages: Iterable[Mapping[str, str]]) -> int:
+        return sum(len(message["content"]) for message in messages)
+
+    if method == "supervised":
+        return count(example["messages"])
+    answers = count(example["preferred_output"]) + count(example["non_preferred_output"])
+    return 2 * count(example["input"]["messages"]) + answers  # the question is read with either answer

@@ -1,0 +1,1 @@
+"""The training itself; only this folder needs torch."""

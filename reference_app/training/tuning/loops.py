@@ -1,0 +1,184 @@
+"""The two stages: learning from examples (SFT), then from preferences (DPO)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import torch
+
+    from reference_app.training.tuning.checkpoint import Checkpoints
+    from reference_app.training.tuning.policy import Item, Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """
+    Hyperparameters, chosen on the validation part.
+
+    Attributes:
+        beta: How strongly DPO keeps to the policy that SFT ended with.
+        anchor: Weight of the preferred answer's own loss in DPO.
+    """
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.0
+    seed: int = 7
+    batch: int = 8
+    sft_epochs: int = 3
+    sft_rate: float = 3e-3
+    dpo_epochs: int = 1
+    dpo_rate: float = 3e-4
+    beta: float = 0.1
+    anchor: float = 0.2
+    save_every: int = 25
+
+
+WARMUP = 0.06
+CLIP = 1.0
+
+
+def tune_by_examples(
+    policy: Policy,
+    items: Sequence[Item],
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    told: Callable[[float], object],
+) -> list[float]:
+    """Train on the assistants' tokens; returns the loss of every step."""
+
+    def loss_of(batch: Sequence[int], _: int) -> torch.Tensor:
+        logs, _, _ = policy.score([items[place] for place in batch])
+        return -logs.mean()
+
+    steps = list(_batches(items, recipe.batch, recipe.sft_epochs, recipe.seed))
+    return _run("sft", policy, steps, loss_of, recipe.sft_rate, recipe.save_every, checkpoints, told)
+
+
+def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
+    policy: Policy,
+    pairs: Sequence[tuple[Item, Item]],
+    examples: Sequence[Item],
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    told: Callable[[float], object],
+) -> list[float]:
+    """
+    Train on (preferred, rejected) pairs; returns the loss of every step.
+
+    Each step also sees a few examples of the first stage, so that plans are not forgotten.
+    """
+    import torch
+
+    reference = checkpoints.load("reference")
+    if reference is None:
+        with torch.no_grad():
+            sums = [[float(policy.score([item])[0].sum()) for item in pair] for pair in pairs]
+        reference = {"sums": sums}
+        checkpoints.save("reference", dict(reference))
+    half = max(1, recipe.batch // 2)
+    steps = list(_batches([pair[0] for pair in pairs], half, recipe.dpo_epochs, recipe.seed))
+    replay = list(
+        _batches(examples, half, 1 + recipe.dpo_epochs * len(pairs) // len(examples), recipe.seed + 1)
+    )
+
+    def loss_of(batch: Sequence[int], step: int) -> torch.Tensor:
+        both = [pairs[place][side] for side in (0, 1) for place in batch]
+        logs, _, owner = policy.score(both)
+        sums = torch.zeros(len(both)).index_add(0, owner, logs)
+        before = torch.tensor([reference["sums"][place][side] for side in (0, 1) for place in batch])
+        gain = sums - before
+        margin = gain[: len(batch)] - gain[len(batch) :]
+        preferred = -logs[owner < len(batch)].mean()
+        kept, _, _ = policy.score([examples[place] for place in replay[step % len(replay)]])
+        return (
+            -torch.nn.functional.logsigmoid(recipe.beta * margin).mean()
+            + recipe.anchor * preferred
+            - kept.mean()
+        )
+
+    return _run("dpo", policy, steps, loss_of, recipe.dpo_rate, recipe.save_every, checkpoints, told)
+
+
+def measure(policy: Policy, items: Sequence[Item], batch: int = 16) -> tuple[float, float]:
+    """
+    Mean loss of the assistants' tokens and the share of conversations with every token the likeliest.
+
+    The second is what greedy decoding gets exactly right, without decoding.
+    """
+    import torch
+
+    losses: list[float] = []
+    exact = 0
+    order = sorted(range(len(items)), key=lambda place: len(items[place].labels))
+    with torch.no_grad():
+        for start in range(0, len(order), batch):
+            chunk = order[start : start + batch]
+            logs, right, owner = policy.score([items[place] for place in chunk])
+            losses += [-float(log) for log in logs]
+            wrong = set(owner[~right].tolist())
+            exact += len(chunk) - len(wrong)
+    return sum(losses) / len(losses), exact / len(items)
+
+
+def _run(  # noqa: PLR0913 - one loop for both stages
+    stage: str,
+    policy: Policy,
+    steps: Sequence[Sequence[int]],
+    loss_of: Callable[[Sequence[int], int], torch.Tensor],
+    rate: float,
+    save_every: int,
+    checkpoints: Checkpoints,
+    told: Callable[[float], object],
+) -> list[float]:
+    import torch
+
+    optimiser: Any = torch.optim.AdamW(policy.parameters, lr=rate, weight_decay=0.0)
+    losses: list[float] = []
+    if saved := checkpoints.load(stage):
+        policy.load(saved["adapter"])
+        optimiser.load_state_dict(saved["optimiser"])
+        losses = saved["losses"]
+        for loss in losses:
+            told(loss)
+    for step in range(len(losses), len(steps)):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * _schedule(step, len(steps))
+        policy.train(True)
+        loss = loss_of(steps[step], step)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.parameters, CLIP)
+        optimiser.step()
+        policy.train(False)
+        losses.append(loss.item())
+        told(losses[-1])
+        if (step + 1) % save_every == 0 or step + 1 == len(steps):
+            checkpoints.save(
+                stage, {"adapter": policy.state(), "optimiser": optimiser.state_dict(), "losses": losses}
+            )
+    return losses
+
+
+def _schedule(step: int, total: int) -> float:
+    """Rises over the first steps, then falls along a cosine to a twentieth."""
+    warm = max(1, round(WARMUP * total))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.05 + 0.95 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm))) / 2
+
+
+def _batches(items: Sequence[Item], size: int, epochs: int, seed: int) -> Iterator[list[int]]:
+    """Places of items of like length, so that little is padded; another order in each epoch."""
+    for epoch in range(epochs):
+        random = Random(f"{seed} {epoch}")  # noqa: S311 - a fixed seed is wanted
+        order = sorted(range(len(items)), key=lambda place: (len(items[place].labels) // 12, random.random()))
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        random.shuffle(batches)
+        yield from batches

@@ -1,0 +1,46 @@
+"""The shop's database, and the rows of it that nobody may see."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from reference_app.settings import HERE
+from reference_app.shop.database import open_shop
+from reference_app.tools.sql.agent import SqlAgent
+
+
+@pytest.fixture(scope="session")
+def sql_shop(tmp_path_factory):
+    return open_shop(HERE / "data" / "orders.yaml", tmp_path_factory.mktemp("sql"))
+
+
+@pytest.fixture(scope="session")
+def secrets(sql_shop):
+    """Every name, e-mail address and tracking number."""
+    with closing(sqlite3.connect(sql_shop)) as database:
+        people = database.execute("SELECT name, email FROM customers").fetchall()
+        tracking = database.execute("SELECT tracking FROM shipments WHERE tracking IS NOT NULL").fetchall()
+    return {value for row in (*people, *tracking) for value in row}
+
+
+@pytest.fixture(scope="session")
+def embed(weights):
+    from reference_app.models.encoder import Encoder
+
+    encoder, known = Encoder(weights), {}
+
+    def encode(texts):
+        key = tuple(texts)
+        if key not in known:  # every agent of the tests has the same phrasings
+            known[key] = encoder.encode(texts)
+        return known[key]
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def sql_agent(sql_shop, embed):
+    return SqlAgent(sql_shop, embed)

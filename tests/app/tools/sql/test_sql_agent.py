@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from reference_app.shop.database import TODAY
+from reference_app.tools.sql import execution
+from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
+from reference_app.tools.sql.evaluation import QUESTIONS, evaluate, lower_bound
+from reference_app.tools.sql.linking import link
+from reference_app.tools.sql.shapes import load_shapes
+from tests.app.tools.sql.data import load
+
+SHAPES = {shape.name: shape for shape in load_shapes()}
+
+
+def test_an_answer_has_the_query_and_the_rows(sql_agent):
+    answer = sql_agent.ask("How many Skerry 2 tents are in stock in Harrowmere?")
+
+    assert set(answer) == {"sql", "columns", "rows", "truncated"}
+    assert "stores.city = 'Harrowmere'" in answer["sql"]
+    assert answer["columns"] == ["pieces"]
+    assert json.loads(json.dumps(answer)) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Who is the customer of FW-10427?", "who a customer is"),
+        ("Delete all orders that are cancelled.", "read, not changed"),
+        ("How long is the guarantee on a jacket?", "documents"),
+        ("Will it rain in the hills tomorrow?", "No query fits"),
+        ("   ", "1 to 500"),
+        ("tents " * 100, "1 to 500"),
+    ],
+)
+def test_what_the_database_does_not_answer_is_refused_with_the_reason(sql_agent, question, words):
+    answer = sql_agent.ask(question)
+
+    assert answer["error"] == "no_query"
+    assert words in answer["reason"]
+
+
+def test_text_of_a_question_never_becomes_sql(sql_agent, sql_shop):
+    before = sql_shop.read_bytes()
+    for text in ("' OR 1=1 --", "Harrowmere'; DROP TABLE orders; --", "x\0y", "\u202e{} {product} %s"):
+        sql_agent.ask(f"How many tents are in stock in {text}?")
+
+    assert sql_shop.read_bytes() == before
+
+
+def test_a_missing_database_is_unavailable(tmp_path, embed):
+    answer = SqlAgent(tmp_path / "none.sqlite", embed).ask("How many tents do you sell?")
+
+    assert answer["error"] == "unavailable"
+    assert str(tmp_path) not in answer["reason"]
+
+
+def test_a_query_beyond_its_time_is_too_slow(sql_shop, embed, monkeypatch):
+    agent = SqlAgent(sql_shop, embed)
+    agent.ask("How many tents do you sell?")
+    monkeypatch.setattr(execution, "TIME_LIMIT_S", -1.0)
+    monkeypatch.setattr(execution, "STEPS", 1)
+
+    assert agent.ask("What was the turnover by category?")["error"] == "too_slow"
+
+
+def test_the_tool_asks_the_agent(sql_agent):
+    tool = query_tool(sql_agent)
+
+    assert tool.name == NAME
+    assert tool.parameters == PARAMETERS
+    assert PARAMETERS["properties"]["question"]["maxLength"] == MAX_CHARACTERS
+    assert tool.run({"question": "How many tents do you sell?"})["rows"] == [[9]]
+
+
+def test_the_questions_are_many_and_no_held_one_was_built_with():
+    data = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    building = {item["question"] for item in data["building"]}
+    held = {item["question"] for item in data["held"]}
+    shapes = QUESTIONS.with_name("shapes.yaml").read_text(encoding="utf-8").lower()
+
+    assert len(building | held) >= 100
+    assert not building & held
+    assert not [question for question in building | held if question.lower().strip("?.") in shapes]
+
+
+@pytest.mark.parametrize(("split", "wanted"), [("building", 0.95), ("held", 0.8)])
+def test_enough_questions_are_answered_rightly(sql_agent, split, wanted):
+    report = evaluate(sql_agent, split)
+
+    assert report.right + len(report.failures) == report.n >= 50
+    assert report.right / report.n >= wanted, report.failures
+    assert 0 < report.lower < report.right / report.n
+    assert report.refused == report.unanswerable, report.answered
+
+
+def test_nearly_every_question_finds_its_shape(sql_agent):
+    wrong = []
+    for shape, questions in load("choices.yaml").items():
+        for question in questions:
+            plan = sql_agent._planner.plan(question, link(question, sql_agent._values, TODAY))
+            refused = plan is None or plan.sql is None
+            if not (refused if SHAPES[shape].table is None else plan is not None and plan.shape == shape):
+                wrong.append((question, plan))
+    assert len(wrong) <= 3, wrong
+
+
+def test_a_wrong_answer_counts_as_one(sql_agent, tmp_path):
+    questions = tmp_path / "questions.yaml"
+    item = {"question": "How many tents do you sell?", "sql": "SELECT count(*) FROM orders"}
+    questions.write_text(
+        yaml.safe_dump({"held": [item], "no_query": {"held": ["How many packs do you sell?"]}})
+    )
+
+    report = evaluate(sql_agent, "held", questions)
+
+    assert (report.n, report.right, report.lower, report.refused) == (1, 0, 0.0, 0)
+    assert report.failures[0][0] == item["question"]
+
+
+def test_the_bound_is_that_of_clopper_and_pearson():
+    assert lower_bound(10, 10) == pytest.approx(0.05 ** (1 / 10))
+    assert lower_bound(0, 10) == 0
+    assert lower_bound(45, 50) == pytest.approx(0.8011, abs=1e-3)
