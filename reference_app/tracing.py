@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reference_app.masking import mask, mask_all
+from reference_app.guardrails.redaction import mask, mask_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -33,7 +33,7 @@ class Gain:
         app: Case to the mean of the app's repeats; `rival` alike, for the same cases.
         broken: Case to why the rival has no whole set of scores, for cases that the app has one for.
         difference: App less rival, in the mean; `low` and `high` are the ends of its interval at `level`.
-        p_value: How often chance alone makes an app look as much better than `margin`; one-sided.
+        p_value: How often chance alone makes an app look as much better; one-sided.
         wins: Cases in which the app scores better; `ties` and `losses` are the others.
         win_rate: Share won, a tie as half of one, with the ends of Wilson's interval.
     """
@@ -68,21 +68,19 @@ class Gain:
         return (self.low, self.high) if self.scale.higher_is_better else (-self.high, -self.low)
 
 
-def measure_gain(  # noqa: PLR0913 - a metric, and what it is measured by
+def measure_gain(
     metric: str,
     results: Iterable[CaseResult],
     *,
     options: Mapping[str, object] | None = None,
     level: float = LEVEL,
     seed: int = 0,
-    margin: float = 0.0,
 ) -> Gain:
     """
     The gain by one metric over the cases that both sides have all their scores for.
 
     Args:
         options: Of the metric, where its direction depends on them.
-        margin: What the p-value is about: a gain that is above it.
 
     Raises:
         LLMOpsError: Nobody registered the metric.
@@ -119,7 +117,7 @@ def measure_gain(  # noqa: PLR0913 - a metric, and what it is measured by
         low=spread.low,
         high=spread.high,
         p_value=paired_p_value(
-            "mean", [sign * b + margin for b in theirs], [sign * a for a in mine], worse="greater", seed=seed
+            "mean", [sign * b for b in theirs], [sign * a for a in mine], worse="greater", seed=seed
         ),
         wins=won.count(WIN),
         ties=won.count(TIE),

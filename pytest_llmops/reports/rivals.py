@@ -108,7 +108,7 @@ def _row(gain: Gain) -> list[str]:
         cases,
         *(f"{calculate('mean', list(side.values())):.4g}" for side in (gain.rival, gain.app)),
         f"{gain.difference:+.3g}",
-        f"{gain.low:+.3g} … {gain.high:+.3g}",
+        f"{gain.low:+.3g} … {gain.high:+.3g}" if gain.cases > 1 else "",  # one case tells of no other
         f"{rate:.0%}",
         f"{low:.0%} … {high:.0%}",
         f"{gain.wins}, {gain.ties}, {gain.losses}",

@@ -10,6 +10,7 @@ from pathlib import Path
 REACH = 80  # characters before a verb that tell whether it is an order
 
 _SENTENCE = re.compile(r"[.!?\n;:\"\u2018-\u201f#>*|]")
+_SPACE = re.compile(r"\[(?:\\.|[^\]])*\]| ")  # in a class of characters a space is one
 _PIECE = re.compile(r"<(\w+)>")
 
 
@@ -68,7 +69,9 @@ def load_signs() -> Signs:
     pieces: dict[str, str] = {}
 
     def compiled(pattern: str) -> re.Pattern[str]:
-        return re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE)
+        return re.compile(
+            _SPACE.sub(lambda one: one[0] if one[0][0] == "[" else r"\s+", pattern), re.IGNORECASE
+        )
 
     def filled(pattern: str) -> str:
         return _PIECE.sub(lambda piece: pieces.get(piece[1], piece[0]), "".join(pattern.splitlines()))

@@ -23,7 +23,9 @@ _URL = re.compile(
     r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{2,24}(?=[/?:]\w)|(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site"
     r"|online|shop)\b(?!\.\w))[^\s<>\"'`\])}]*)"
 )
-_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<(?:img|iframe|script|link|object|embed)\b[^>]*>?", re.IGNORECASE)
+_IMAGE = re.compile(
+    r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)|<(?:img|iframe|script|link|object|embed)\b[^>]*>?", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W_]+")
 
 

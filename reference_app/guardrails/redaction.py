@@ -93,7 +93,7 @@ _KINDS: tuple[tuple[str | Callable[[re.Match[str]], str], re.Pattern[str]], ...]
         "key",
         re.compile(
             r"(?i:\b[\w-]{0,40}(?:api[ _-]?key|secret|access[_-]?key|auth[_-]?token|access[_-]?token|passw(?:or)?d"
-            r"|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)(?P<value>(?=[^\s\"',;]*[\d!#$%&*@^_])[^\s\"',;\\]{6,})"
+            r"|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)(?P<value>(?=[^\s\"',;]{0,100}[\d!#$%&*@^_])[^\s\"',;\\]{6,})"
         ),
     ),
     ("token", re.compile(r"\b(?i:bearer|basic) (?P<value>(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*)")),
@@ -153,12 +153,14 @@ def find(text: str) -> list[Found]:
     such as a name in the middle of a sentence; who needs more puts a recogniser of their own in front.
     """
     found: list[Found] = []
+    taken = bytearray(len(text))
     for kind, pattern in _KINDS:
         for match in pattern.finditer(text):
             group = "value" if "value" in pattern.groupindex else 0
             start, end = match.span(group)
             named = kind if isinstance(kind, str) else kind(match)
-            if named and not any(one.start < end and start < one.end for one in found):
+            if named and not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
                 found.append(Found(start=start, end=end, kind=named))
     return sorted(found, key=lambda one: one.start)
 

@@ -64,6 +64,9 @@ class Policy:
         self._norm = model.model.norm
         self.fast = bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public name
         self._torch = torch
+        self._head = model.lm_head.weight
+        if self.fast:
+            self._halve(model)
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -136,12 +139,20 @@ class Policy:
             with self._precision():
                 output = self._model.model(inputs_embeds=hidden, use_cache=False).last_hidden_state
                 chosen = labels != -100  # noqa: PLR2004 - torch's mark of a token that does not count
-                logits = self._model.lm_head(output[chosen])
+                logits = torch.nn.functional.linear(output[chosen], self._head)
         finally:
             self._model.model.layers = self._layers
         logits, wanted = logits.float(), labels[chosen]
         logs = -torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
         return logs, logits.argmax(dim=-1) == wanted, chosen.nonzero()[:, 0]
+
+    def _halve(self, model: Any) -> None:
+        """Keep what is never trained in half precision, so that it need not be converted at each step."""
+        torch = self._torch
+        self._head = self._head.detach().to(torch.bfloat16)
+        for module in model.model.layers.modules():
+            if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
+                module.weight.data = module.weight.data.to(torch.bfloat16)
 
     def _encode(self, messages: Sequence[Mapping[str, str]]) -> tuple[list[int], list[int]]:
         asked = self.tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
