@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reference_app.nodes.answerer import MAX_TOKENS
 from reference_app.nodes.planner import PlanError, read_plan
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def tuned(given: str | dict[str, str]) -> dict[str, Any]:
     One step of the app as the environment sets it, by the model's words alone: nothing is mended.
 
     Args:
-        given: A question to plan; or `question` with the `passage` or the `facts` to answer it from.
+        given: A question to plan; or `question` with the `passage` to answer it from; or any `instruction` with
+            a `text`, to see what the model can do beside.
 
     Returns:
         `text`, and of a plan its `tool_calls`, none of which is made.
@@ -44,9 +46,15 @@ def base(given: str | dict[str, str]) -> dict[str, Any]:
 
 def _do(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:
     model = app.models.chat_model
+    if isinstance(given, dict) and "instruction" in given:
+        messages = [
+            {"role": "system", "content": given["instruction"]},
+            {"role": "user", "content": given["text"]},
+        ]
+        text = app.models.complete(app.parts.answerer.prompt, messages, max_tokens=MAX_TOKENS)
+        return {"text": text, "model": model}
     if isinstance(given, dict):
-        passage = given.get("passage") or f"Facts: {given['facts']}"
-        return {"text": app.parts.answerer.ask(passage, given["question"], None), "model": model}
+        return {"text": app.parts.answerer.ask(given["passage"], given["question"], None), "model": model}
     _, text = app.parts.planner.draft(given, app.models.embed(given))
     try:
         calls = read_plan(text).calls

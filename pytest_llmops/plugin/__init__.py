@@ -6,6 +6,7 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             parser.addini("llm_golden", told_ini, type="args", default=None)
         else:
             parser.addini(f"llm_{name}", told_ini, default=None)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files."""
+    known = early_config.known_args_namespace
+    if known.llm_golden and not known.file_or_dir:
+        from pytest_llmops.errors import SettingsError
+        from pytest_llmops.settings import load_settings
+
+        ini = {"golden": early_config.getini("llm_golden") or None}
+        with contextlib.suppress(SettingsError):  # told when the settings are read for good
+            settings = load_settings(early_config.rootpath, ("ini", ini))
+            usual = early_config.getini("testpaths") or [str(early_config.invocation_params.dir)]
+            # Only pytest's search for conftest files sees these; the arguments are parsed anew after it.
+            known.file_or_dir = [*usual, *(str(settings.path(path)) for path in settings.golden)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

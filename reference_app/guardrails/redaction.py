@@ -92,8 +92,9 @@ _KINDS: tuple[tuple[str | Callable[[re.Match[str]], str], re.Pattern[str]], ...]
     (
         "key",
         re.compile(
-            r"(?i:\b[\w-]{0,40}(?:api[ _-]?key|secret|access[_-]?key|auth[_-]?token|access[_-]?token|passw(?:or)?d"
-            r"|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)(?P<value>(?=[^\s\"',;]{0,100}[\d!#$%&*@^_])[^\s\"',;\\]{6,})"
+            r"(?i:\b[\w-]{0,40}(?:api[ _-]?key|secret|access[_-]?key|auth[_-]?token|access[_-]?token"
+            r"|passw(?:or)?d|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)"
+            r"(?P<value>(?=[^\s\"',;]{0,100}[\d!#$%&*@^_])[^\s\"',;\\]{6,})"
         ),
     ),
     ("token", re.compile(r"\b(?i:bearer|basic) (?P<value>(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*)")),

@@ -87,7 +87,7 @@ split stands in training, and no question of the golden set stands in either. SH
 
 ## Procedure
 
-LoRA of rank {rank} on the q, v and o projections of layers 15 to 29. First supervised training: {sft_epochs} epochs,
+LoRA of rank {rank} on all projections of layers 15 to 29. First supervised training: {sft_epochs} epochs,
 batch {batch}, rate {sft_rate}, loss on the assistant's tokens. Then direct preference optimisation on pairs of a
 professional and a casual answer: {dpo_epochs} epoch, rate {dpo_rate}, beta {beta}, with examples of the first
 stage mixed in. Hyperparameters were chosen on a validation part made of training phrasings that were held out. One

@@ -41,10 +41,11 @@ DECORATED = """
 """
 
 
+@pytest.mark.parametrize("folder", ["", "golden/"])
 @pytest.mark.parametrize("conftest", [HOOK, DECORATED])
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_a_golden_file_knows_the_metric(project, conftest, workers):
-    project.write("conftest.py", conftest)
+def test_a_golden_file_knows_the_metric(project, conftest, workers, folder):
+    project.write(f"{folder}conftest.py", conftest)
     project.golden(GOLDEN.replace("{keywords: {all: [Paris]}}", "{shout: true}"))
     result = project.run(*workers)
     result.assert_outcomes(passed=1, failed=1)

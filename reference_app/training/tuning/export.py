@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 HEADS = {"q": 9, "k": 3}
 BASE_KEY = "reference_app.base.fingerprint"
-_NAME = re.compile(r".*\.layers\.(\d+)\.self_attn\.(q|k|v|o)_proj\.lora_(A|B)\.weight")
+_NAME = re.compile(r".*\.layers\.(\d+)\.(?:self_attn|mlp)\.(\w+)_proj\.lora_(A|B)\.weight")
+_TARGETS = {
+    "q": "attn_q",
+    "k": "attn_k",
+    "v": "attn_v",
+    "o": "attn_output",
+    "gate": "ffn_gate",
+    "up": "ffn_up",
+    "down": "ffn_down",
+}
 
 
 def write_adapter(folder: Path, state: Mapping[str, Any], config: Any, *, base: str) -> tuple[Path, ...]:
@@ -50,7 +59,7 @@ def write_gguf(path: Path, matrices: Mapping[str, NDArray[np.float16]], *, alpha
     Write PEFT's matrices as a GGUF adapter.
 
     Raises:
-        ValueError: A matrix is not of an attention projection.
+        ValueError: A matrix is of no projection that llama.cpp knows.
     """
     import gguf
 
@@ -61,13 +70,12 @@ def write_gguf(path: Path, matrices: Mapping[str, NDArray[np.float16]], *, alpha
     writer.add_string(BASE_KEY, base)
     for name, matrix in matrices.items():
         found = _NAME.fullmatch(name)
-        if found is None:
-            raise ValueError(f"{name} is no matrix of an attention projection.")
+        if found is None or found[2] not in _TARGETS:
+            raise ValueError(f"{name} is no matrix of a projection.")
         layer, projection, side = found.groups()
         if side == "B" and projection in HEADS:
             matrix = _permute(matrix, HEADS[projection])  # noqa: PLW2901 - the same matrix in llama.cpp's order
-        target = "attn_output" if projection == "o" else f"attn_{projection}"
-        writer.add_tensor(f"blk.{layer}.{target}.weight.lora_{side.lower()}", matrix)
+        writer.add_tensor(f"blk.{layer}.{_TARGETS[projection]}.weight.lora_{side.lower()}", matrix)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

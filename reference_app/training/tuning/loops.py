@@ -26,18 +26,18 @@ class Recipe:
         anchor: Weight of the preferred answer's own loss in DPO.
     """
 
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.0
+    rank: int = 6
+    alpha: int = 12
+    dropout: float = 0.05
     seed: int = 7
-    batch: int = 8
+    batch: int = 4
     sft_epochs: int = 3
-    sft_rate: float = 3e-3
+    sft_rate: float = 2e-3
     dpo_epochs: int = 1
-    dpo_rate: float = 3e-4
+    dpo_rate: float = 1e-4
     beta: float = 0.1
     anchor: float = 0.2
-    save_every: int = 25
+    save_every: int = 50
 
 
 WARMUP = 0.06

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 FIRST_LAYER = 15  # the layers below it never change, so their output is computed once for all epochs
-TARGETS = ("q_proj", "v_proj", "o_proj")
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 CHUNK = 16
 
 

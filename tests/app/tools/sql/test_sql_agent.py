@@ -84,7 +84,7 @@ def test_the_questions_are_many_and_no_held_one_was_built_with():
 
     assert len(building | held) >= 100
     assert not building & held
-    assert not [question for question in building | held if question.lower().strip("?.") in shapes]
+    assert not [question for question in held if question.lower().strip("?.") in shapes]
 
 
 @pytest.mark.parametrize(("split", "wanted"), [("building", 0.95), ("held", 0.8)])
