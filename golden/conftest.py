@@ -10,50 +10,55 @@ import pytest_llmops
 _ID = re.compile(r"\b[A-Z]{2,3}-[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
 _CITATION = re.compile(r"\[[\w-]+#[\w-]+\]")
 _CASUAL = re.compile(
-    r"!|\b(?:yo|yeah|yep|nah|nope|lol|hey|dude|mate|gonna|gotta|wanna|kinda|cool|awesome|no worries|just)\b"
-    r"|n['’]t\b|\w['’](?:ll|re|ve|m)\b|\A[a-z]|[^.?\])]\s*\Z",
-    re.IGNORECASE,
+    r"!|(?i:\b(?:yo|yeah|yep|nah|nope|lol|hey|dude|mate|gonna|gotta|wanna|kinda|cool|awesome|no worries)\b)"
+    r"|n['\u2019]t\b|\w['\u2019](?:ll|re|ve|m)\b|\A[a-z]|[^.?)]\Z"
 )
 
 
 @pytest_llmops.metric("plan_json")
-def plan_json(output):
-    """Whether the plan is a JSON object and nothing more."""
-    return float(_read(output.text) is not None)
+def plan_json(output, *, keys):
+    """Whether the plan is a JSON object with these keys, and nothing more."""
+    plan = _read(output.text)
+    return float(plan is not None and list(plan) == list(keys))
 
 
-@pytest_llmops.metric("plan_intent", needs=("reference",))
-def plan_intent(output, sample):
-    """Whether route and tools are those of the plan in the reference."""
-    wanted, made = (_intent(_read(text)) for text in (sample.reference, output.text))
-    return float(wanted == made), f"planned {made}, expected {wanted}"
+@pytest_llmops.metric("plan_intent")
+def plan_intent(output, *, expected):
+    """Whether the plan has this route and calls these tools, in this order."""
+    made = _intent(_read(output.text))
+    return float(made == list(expected)), f"planned {made}, expected {list(expected)}"
 
 
 @pytest_llmops.metric("declined")
-def declined(output):
-    """Whether the plan turns the question away."""
+def declined(output, *, route):
+    """Whether the plan turns the question away by this route."""
     plan = _read(output.text)
-    return float(plan is not None and plan.get("route") == "refuse")
+    return float(plan is not None and plan.get("route") == route)
 
 
-@pytest_llmops.metric("ids_copied", needs=("reference",))
-def ids_copied(output, sample):
-    """Share of the reference's ids that stand in the answer, letter by letter; none where one is made up."""
-    wanted, said = (set(_ID.findall(text)) for text in (sample.reference, output.text))
-    given = set(_ID.findall(json.dumps(sample.input)))
-    if made_up := said - given:
+@pytest_llmops.metric("ids_copied")
+def ids_copied(output, sample, *, ids):
+    """Share of these ids that stand in the answer, letter by letter; none where one is made up."""
+    said = set(_ID.findall(output.text))
+    if made_up := said - set(_ID.findall(json.dumps(sample.input))):
         return 0.0, f"{len(made_up)} ids stand nowhere in the input"
-    return len(wanted & said) / len(wanted) if wanted else 1.0
+    return len(said & set(ids)) / len(ids)
 
 
 @pytest_llmops.metric("cited")
-def cited(output, sample):
+def cited(output, *, source):
     """Whether the answer ends in the one source that it was given."""
-    (source,) = _CITATION.findall(sample.input["passage"])
-    return float(_CITATION.findall(output.text) == [source] and output.text.rstrip().endswith(source))
+    found = _CITATION.findall(output.text)
+    return float(found == [f"[{source}]"] and output.text.rstrip().endswith(found[0])), f"cites {found}"
 
 
-@pytest_llmops.metric("professional")
+@pytest_llmops.metric("admitted")
+def admitted(output, *, reply):
+    """Whether the answer says in these words that the text does not hold it."""
+    return float(output.text.strip() == reply)
+
+
+@pytest_llmops.metric("professional", needs=("reference",))
 def professional(output):
     """Whether the answer keeps to the shop's voice: whole sentences, no slang, no contraction."""
     casual = _CASUAL.search(_CITATION.sub("", output.text).rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reference_app.state import State  # langgraph reads the hints of routing functions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reference_app.tools.toolbox import Complete
 
 SQL_TOKENS = 400
+NOT_KNOWN = {"no_query", "unknown_product", "unknown_store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +80,21 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         return load_prompt(settings.prompts, f"adapter-{name}" if settings.tuned else name, **needs)
 
     sections = load_knowledge(settings.knowledge)
-    replies = load_prompt(settings.prompts, "answerer", replies=REPLIES).replies
+    replies = load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies
     planning, answering = prompt("planner"), prompt("answerer")
     telling = Telling(replies)
     tools = open_toolbox(settings, encode, _sql_writer(settings, models))
     examples = [asked for asked, _ in planning.examples]
     sentences = [sentence for one in sections for sentence in split(one.text)]
     guarded = "input" in settings.guards
+    plain = Answerer(
+        models=models if weights is None or settings.model else replace(models, chat_model=weights.chat_name),
+        prompt=load_prompt(settings.prompts, "answerer"),
+        excerpts=Excerpts(sections, sentences, vectors(sentences)),
+        grounding=Grounding(sections),
+        telling=telling,
+        tuned=False,
+    )
     nodes: dict[str, Any] = {
         "input_guard": InputGuard(models, telling, on=guarded),
         "planner": Planner(
@@ -103,14 +112,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         ),
         "approval": Confirming(tools.registry, settings.role),
         "tools": ToolUse(tools.registry, settings.role),
-        "answerer": Answerer(
-            models=models,
-            prompt=answering,
-            excerpts=Excerpts(sections, sentences, vectors(sentences)),
-            grounding=Grounding(sections),
-            telling=telling,
-            tuned=settings.tuned,
-        ),
+        "answerer": replace(plain, models=models, prompt=answering, tuned=True, untuned=plain)
+        if settings.tuned
+        else plain,
         "output_guard": OutputGuard(
             telling,
             known=frozenset(one.id for one in sections),
@@ -155,7 +159,7 @@ def _connect(nodes: dict[str, Any]) -> tuple[CompiledStateGraph[Any], InMemorySa
         graph.add_node(name, node)
     graph.add_edge(START, "input_guard")
     graph.add_conditional_edges("input_guard", _after_input, ["planner", "output_guard"])
-    graph.add_conditional_edges("planner", _after_plan, ["retriever", "approval", "answerer"])
+    graph.add_conditional_edges("planner", _after_plan, ["retriever", "approval"])
     graph.add_edge("approval", "tools")
     graph.add_edge("retriever", "answerer")
     graph.add_conditional_edges("tools", _after_tools, ["retriever", "answerer"])
@@ -171,10 +175,10 @@ def _after_input(state: State) -> str:
 
 
 def _after_plan(state: State) -> str:
-    return {"documents": "retriever", "refuse": "answerer"}.get(state["plan"].route, "approval")
+    return "approval" if state["plan"].route in ("tools", "database") else "retriever"
 
 
 def _after_tools(state: State) -> str:
-    """What the database cannot tell may stand in a document."""
-    found = [(call.result or {}).get("error") for call in state["tool_calls"]]
-    return "retriever" if found == ["no_query"] else "answerer"
+    """What a tool does not know may stand in a document."""
+    errors = {(call.result or {}).get("error") for call in state["tool_calls"]}
+    return "retriever" if errors <= NOT_KNOWN else "answerer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ SERVE = "serve"
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 answered, 1 the app or its endpoint failed, 2 the question is unusable, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _tolerate_any_text()
     try:
         if given[:1] == [SERVE]:
             return _serve(given[1:])
@@ -79,7 +81,7 @@ def _chat(terminal: Terminal) -> int:
     failed = 0
     while True:
         try:
-            question = input("\n> " if seen else "")
+            question = _read_question(shown=seen)
         except EOFError:
             return failed
         if not question.strip():
@@ -98,6 +100,22 @@ def _chat(terminal: Terminal) -> int:
                 raise
             failed = FAILED
             _say(told)
+
+
+def _read_question(*, shown: bool) -> str:
+    """The prompt goes to stderr where answers go into a file."""
+    if shown and not sys.stdout.isatty():
+        sys.stderr.write("\n> ")
+        sys.stderr.flush()
+        return input()
+    return input("\n> " if shown else "")
+
+
+def _tolerate_any_text() -> None:
+    """Neither a byte that is no text nor a letter that the output cannot hold ends the app."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _serve(arguments: Sequence[str]) -> int:

@@ -29,6 +29,7 @@ MAX_QUESTION_CHARACTERS = 2000
 MAX_WAITING = 1000
 """How many questions may wait for a person; of more, the oldest is given up."""
 CONFIRM = "confirm"
+_NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
 _building = threading.Lock()
 
 
@@ -51,12 +52,14 @@ class SupportApp:
             self.models.close()
             raise
         self._redacts = "redaction" in settings.guards
-        self._waiting: OrderedDict[str, None] = OrderedDict()
+        # Under the asker's name of a question the graph's own: two who use one name never share a state.
+        self._waiting: OrderedDict[str, str] = OrderedDict()
         self._waiting_lock = threading.Lock()
         atexit.register(self.close)
 
     def close(self) -> None:
         """Close connections, and the shop's service where it runs in this process."""
+        atexit.unregister(self.close)
         self.models.close()
         self.parts.close()
 
@@ -72,7 +75,7 @@ class SupportApp:
         Args:
             question: What the customer writes.
             heard: Gets the answer piece by piece while the model writes it.
-            thread: Under which `resume` finds the question again; one that nobody knows is made up.
+            thread: Under which `resume` finds the question again; without it nothing is kept that waits.
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters.
@@ -85,11 +88,9 @@ class SupportApp:
             )
         text = question.strip().encode("utf-8", "replace").decode()
         start: State = {"question": mask(text) if self._redacts else text}
-        with self._waiting_lock:
-            if thread in self._waiting:  # who asks again has given up what waits
-                del self._waiting[thread]
-                self.parts.saver.delete_thread(thread)
-        yield from self._follow(start, heard, thread or uuid.uuid4().hex, start["question"])
+        if thread and (given_up := self._take(thread)):  # by asking again
+            self.parts.saver.delete_thread(given_up)
+        yield from self._follow(start, heard, thread, uuid.uuid4().hex, start["question"])
 
     def resume(
         self,
@@ -113,12 +114,11 @@ class SupportApp:
         """
         from langgraph.types import Command
 
-        with self._waiting_lock:
-            if thread not in self._waiting:
-                raise QuestionError("There is nothing to confirm, or it was given up.")
-            del self._waiting[thread]
+        kept = self._take(thread)
+        if kept is None:
+            raise QuestionError("There is nothing to confirm, or it was given up.")
         answer = {"digest": confirmation.digest, "approved": approved}
-        yield from self._follow(Command(resume=answer), heard, thread, None)
+        yield from self._follow(Command(resume=answer), heard, thread, kept, None)
 
     def answer(self, question: str) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
@@ -128,7 +128,12 @@ class SupportApp:
         return as_record(state, self.models.chat_model)
 
     def _follow(
-        self, given: Any, heard: Callable[[str], None] | None, thread: str, question: str | None
+        self,
+        given: Any,
+        heard: Callable[[str], None] | None,
+        thread: str | None,
+        kept: str,
+        question: str | None,
     ) -> Iterator[tuple[str, State]]:
         graph, saver = self.parts.graph, self.parts.saver
         with trace(
@@ -140,7 +145,7 @@ class SupportApp:
         ) as span:
             waits = False
             try:
-                options: Any = {"configurable": {"thread_id": thread, "heard": heard}}
+                options: Any = {"configurable": {"thread_id": kept, "heard": heard}}
                 for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
                     for node, added in update.items():
                         if node == "__interrupt__":
@@ -153,10 +158,10 @@ class SupportApp:
                             describe(span, {"gen_ai.output.messages": as_messages([message])})
                         yield node, added_state
             finally:
-                if waits:
-                    self._keep(thread)
+                if waits and thread:
+                    self._keep(thread, kept)
                 else:
-                    saver.delete_thread(thread)
+                    saver.delete_thread(kept)
 
     def _ask_person(self, value: dict[str, Any]) -> State:
         call = ToolCall(
@@ -167,10 +172,16 @@ class SupportApp:
         )
         return {"text": self.parts.telling.ask(call), "tool_calls": [call], "pending": call, "sources": []}
 
-    def _keep(self, thread: str) -> None:
+    def _take(self, thread: str) -> str | None:
         with self._waiting_lock:
-            self._waiting[thread] = None
-            given_up = [self._waiting.popitem(last=False)[0] for _ in range(len(self._waiting) - MAX_WAITING)]
+            return self._waiting.pop(thread, None)
+
+    def _keep(self, thread: str, kept: str) -> None:
+        with self._waiting_lock:
+            given_up = [self._waiting.pop(thread)] if thread in self._waiting else []
+            self._waiting[thread] = kept
+            while len(self._waiting) > MAX_WAITING:
+                given_up.append(self._waiting.popitem(last=False)[1])
         for old in given_up:
             self.parts.saver.delete_thread(old)
 
@@ -185,6 +196,8 @@ def as_record(state: State, model: str) -> dict[str, Any]:
         ],
         "tool_calls": [asdict(call) for call in state.get("tool_calls", [])],
         "model": model,
+        # Who counts tokens has to know that a guard answered without a model, and that none is missing.
+        **({"usage": _NOTHING} if state.get("suspicion") else {}),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -51,14 +51,14 @@ class Settings:
     adapter: Path | None
     tuned: bool
     shop_url: str | None
-    shop_token: str | None
-    database_url: str | None
+    shop_token: str | None = field(repr=False)
+    database_url: str | None = field(repr=False)
     role: Role
     guards: frozenset[Guard]
     model: str | None
     embedding_model: str | None
     base_url: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -89,7 +89,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         tuned=adapter is not None or tuned_model is not None,
         shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
         shop_token=environ.get("REFERENCE_APP_SHOP_TOKEN") or None,
-        database_url=environ.get("REFERENCE_APP_DATABASE_URL") or None,
+        database_url=_read_database(environ.get("REFERENCE_APP_DATABASE_URL") or None),
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
         guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
         model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
@@ -116,6 +116,13 @@ def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str 
             "name of a fine-tuned model together with OPENAI_BASE_URL or OPENAI_API_KEY."
         )
     return path, None
+
+
+def _read_database(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("postgresql://", "postgres://")):
+        # It is not shown, because it may hold a password.
+        raise SettingsError("REFERENCE_APP_DATABASE_URL must be like postgresql://user@host/database.")
+    return value
 
 
 def _read_role(value: str) -> Role:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reference_app.graph import CONFIRM
@@ -61,14 +62,19 @@ class Terminal:
         if not self._asks:
             return None
         call = state["pending"]
-        approved = input(printable(f"Confirm {write_call(call)}? [y/N] ")).strip().lower() in ("y", "yes")
+        _forget_what_was_typed()
+        # On stderr, since stdout may go into a file; the end of the input is no yes.
+        sys.stderr.write(printable(f"Confirm {write_call(call)}? [y/N] "))
+        sys.stderr.flush()
+        approved = sys.stdin.readline().strip().lower() in ("y", "yes")
         confirmation = Confirmation.of(call.name, call.arguments)
         heard = None if self._as_json else self._hear
         return self._app.resume(thread, confirmation, approved=approved, heard=heard)
 
     def _hear(self, piece: str) -> None:
         self._written += piece
-        sys.stdout.write(printable(piece))
+        # The final text has its white space made single.
+        sys.stdout.write(printable("".join(" " if sign.isspace() else sign for sign in piece)))
         sys.stdout.flush()
 
     def _finish(self, state: State) -> None:
@@ -107,6 +113,16 @@ def describe_step(node: str, added: State) -> Iterator[str]:
     elif node == "output_guard":
         for problem in added.get("problems", []):
             yield f"guard: {problem}"
+
+
+def _forget_what_was_typed() -> None:
+    """A line that came before its question, as the second of a pasted text does, is no answer to it."""
+    try:
+        import termios
+    except ImportError:  # no terminal of that kind
+        return
+    with suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def note(line: str) -> None:

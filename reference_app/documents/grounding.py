@@ -22,6 +22,7 @@ MIN_ADDED = 0.15  # share of the question's weight that a second passage must ad
 
 _WORD = re.compile(r"[a-z]+(?:-\d+)?|\d+(?:[.,]\d+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+(?=[A-Z])")
+_DENIES = re.compile(r"\b(?:not|never|no|none|cannot|nor|without)\b|n['\u2019]t\b", re.IGNORECASE)
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -40,9 +41,16 @@ class Grounding:
         self._weights = {word: math.log((len(sections) + 1) / (count + 0.5)) for word, count in held.items()}
 
     def supports(self, section: Section, answer: str) -> bool:
-        """Whether a section holds so many of an answer's words that it may be cited for it."""
+        """
+        Whether a section holds so many of an answer's words that it may be cited for it.
+
+        An answer that leaves out the `never` of the sentence it copies says the opposite in the same words.
+        """
         said = words(answer)
-        return bool(said) and len(said & _words_of(section)) >= MIN_SUPPORT * len(said)
+        if not said or len(said & _words_of(section)) < MIN_SUPPORT * len(said):
+            return False
+        nearest = max(split(section.text), key=lambda sentence: len(said & words(sentence)))
+        return not _DENIES.search(nearest) or _DENIES.search(answer) is not None
 
     def adds(self, section: Section, question: str, read: Section) -> bool:
         """Whether a section speaks of something that the question names and the section read does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +92,14 @@ def _build(vectors: NDArray[np.float32]) -> Any:
 
 
 def _save(index: Any, path: Path) -> None:
-    try:
+    # A cache that is read-only or full costs the next start a few seconds, nothing else.
+    with suppress(OSError, RuntimeError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
         os.close(handle)
-        index.save(name)
-        Path(name).replace(path)
-    except OSError:
-        return  # a read-only cache costs the next start a few seconds, nothing else
+        part = Path(name)
+        try:
+            index.save(name)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

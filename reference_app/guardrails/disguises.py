@@ -21,7 +21,6 @@ MIN_READABLE = 0.9  # of the characters; less is binary data such as a picture
 
 _SPACES = re.compile(r"\s{2,}")  # long runs say nothing and make patterns slow
 _MARKS = re.compile("[\u0300-\u036f]+")
-_MIXED = re.compile(r"[^\W\d_]+")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
@@ -76,9 +75,8 @@ def _read(text: str, depth: int) -> Iterator[str]:
     latin = _MARKS.sub("", unicodedata.normalize("NFD", plain.replace("\u2019", "'")))
     latin = unicodedata.normalize("NFC", latin)
     yield latin
-    latin = _MIXED.sub(_as_latin, latin)
+    latin = latin.translate(_lookalikes())
     yield latin
-    yield latin.translate(_lookalikes())
     if _LETTERS.search(latin):
         yield re.sub(r"[^\w\s]|_", "", _LETTERS.sub(_join, latin))
     if _JOINTS.search(latin):
@@ -113,13 +111,6 @@ def _as_readable(data: bytes) -> Iterator[str]:
         text = data.decode()
         if sum(one.isprintable() or one.isspace() for one in text) >= MIN_READABLE * len(text):
             yield text
-
-
-def _as_latin(word: re.Match[str]) -> str:
-    """A word that mixes alphabets is a Latin word in disguise; one in a single alphabet is left alone."""
-    found = word[0]
-    mixed = any(one.isascii() for one in found) and not found.isascii()
-    return found.translate(_lookalikes()) if mixed else found
 
 
 def _join(letters: re.Match[str]) -> str:

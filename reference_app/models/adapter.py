@@ -9,8 +9,8 @@ from reference_app.errors import WeightsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-BASE = "reference_app.base"
-"""The key in a GGUF file under which stands the name of the model that the adapter was trained on."""
+BASE = "reference_app.base.fingerprint"
+"""The key in a GGUF file under which stands the fingerprint of the weights that the adapter was trained on."""
 
 
 def check_adapter(path: Path, *, base: str) -> None:

@@ -156,7 +156,7 @@ class Models:
             span,
             {
                 "gen_ai.response.model": reply.model,
-                "gen_ai.usage.input_tokens": reply.usage.prompt_tokens,
+                "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
                 "gen_ai.embeddings.dimension.count": len(data[0].embedding),
             },
         )

@@ -102,8 +102,7 @@ class Meeting:
         atexit.register(self._end)
         _write(path, json.dumps({"url": self._endpoint.url, "token": token}))
         sys.stderr.write(
-            "reference_app: no OPENAI_BASE_URL set; "
-            f"serving the embedded model {self._weights.chat.stem} on {self._endpoint.url}\n"
+            f"reference_app: serving the embedded models on {self._endpoint.url} (see OPENAI_BASE_URL)\n"
         )
         return self._endpoint.url
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from reference_app.state import Found, State, ToolCall
 
 MAX_TOKENS = 64
+MAX_FACTS_CHARACTERS = 1000  # a shop elsewhere may send more than the small model can read
 MIN_SCORE = 0.4  # below it no section has to do with the question
+MIN_SCORE_BESIDE_TOOLS = 0.65  # below it what a tool does not know is told as that
 _CITATION = re.compile(r"\s*\[[^\]\n]{0,80}\]?\s*$")
 
 
@@ -61,6 +63,7 @@ class Answerer:
 
     Attributes:
         tuned: Such a model puts what tools found into words itself, and is shown which section it reads.
+        untuned: The same model without its adapter, asked where an answer does not rest on its section.
     """
 
     models: Models
@@ -69,6 +72,7 @@ class Answerer:
     grounding: Grounding
     telling: Telling
     tuned: bool
+    untuned: Answerer | None = None
 
     def __call__(self, state: State, config: RunnableConfig) -> State:
         with trace("answerer") as span:
@@ -77,11 +81,12 @@ class Answerer:
             return {"text": text, "sources": sources}
 
     def _answer(self, state: State, heard: Callable[[str], None] | None) -> tuple[str, list[str]]:
-        if state["plan"].route == "refuse":
+        if state["plan"].route == "refuse" and not state["passages"]:
             return self.telling.say("refuse"), []
-        if (calls := state.get("tool_calls")) and "passages" not in state:
+        calls, found = state.get("tool_calls"), readable(state.get("passages", []))
+        if calls and (not found or found[0].score < MIN_SCORE_BESIDE_TOOLS):
             return self._tell(calls, state["question"]), []
-        near = [one.section for one in readable(state.get("passages", []))]
+        near = [one.section for one in found]
         if not near:
             return self.telling.say("unknown"), []
         question = state["question"]
@@ -91,23 +96,34 @@ class Answerer:
         for section in (near[0], *list(further)[:1]):
             if parts and heard is not None:
                 heard(" ")
-            passage = self.excerpts.cut(section, state["vector"])
-            shown = f"[{section.id}] {passage}" if self.tuned else passage
-            answer = " ".join(self.ask(shown, question, heard).split())
+            answer = self.read(section, state, heard)
             # Cited is what bears the answer out, whatever the model says it read.
-            answer = _CITATION.sub("", answer) if self.tuned else answer
             if self.grounding.supports(section, answer):
-                answer += f" [{section.id}]"
+                parts.append(f"{answer} [{section.id}]")
                 sources.append(section.id)
-            parts.append(answer)
+            elif not parts:
+                parts.append(answer)
         return " ".join(parts), sources
+
+    def read(self, section: Section, state: State, heard: Callable[[str], None] | None) -> str:
+        """What the model makes of one section; of what it does not bear out, what the untuned one does."""
+        passage = self.excerpts.cut(section, state["vector"])
+        shown = f"[{section.id}] {passage}" if self.tuned else passage
+        answer = " ".join(self.ask(shown, state["question"], heard).split())
+        if self.untuned is None:
+            return answer
+        answer = _CITATION.sub("", answer)
+        return answer if self.grounding.supports(section, answer) else self.untuned.read(section, state, None)
 
     def _tell(self, calls: Sequence[ToolCall], question: str) -> str:
         """In the model's words where they say what the tools found, else in the app's own."""
         told = self.telling.tell(calls)
         if not self.tuned or not all(_is_short(call) for call in calls):
             return told
-        answer = " ".join(self.ask(f"Facts: {write_facts(calls)}", question, None).split())
+        facts = write_facts(calls)
+        if len(facts) > MAX_FACTS_CHARACTERS:
+            return told
+        answer = " ".join(self.ask(f"Facts: {facts}", question, None).split())
         return answer if bears_out(calls, answer) else told
 
     def ask(self, passage: str, question: str, heard: Callable[[str], None] | None) -> str:
@@ -123,15 +139,18 @@ class Answerer:
 
 
 def _before_citation(heard: Callable[[str], None]) -> Callable[[str], None]:
-    """Hears an answer up to the citation that ends it: the app cites what it has checked."""
-    ended = False
+    """Hears an answer up to the space before the citation that ends it: the app cites what it has checked."""
+    ended, space = False, ""
 
     def hear(piece: str) -> None:
-        nonlocal ended
-        said, opened, _ = piece.partition("[")
-        if not ended and said:
+        nonlocal ended, space
+        if ended:
+            return
+        whole, opened, _ = (space + piece).partition("[")
+        said = whole.rstrip()
+        ended, space = bool(opened), whole[len(said) :]
+        if said:
             heard(said)
-        ended = ended or bool(opened)
 
     return hear
 
@@ -143,7 +162,10 @@ def _is_short(call: ToolCall) -> bool:
         return False
     if call.name == "shipment" and (result["delivered"] or not result["carrier"]):
         return False  # late or not is no question any more, or none yet
-    return len(result["rows"]) in range(1, MAX_ROWS) if "rows" in result else call.name in TOLD
+    if "rows" in result:
+        whole = all(value is not None for row in result["rows"] for value in row)
+        return whole and len(result["rows"]) in range(1, MAX_ROWS)
+    return call.name in TOLD
 
 
 def readable(found: Sequence[Found]) -> list[Found]:

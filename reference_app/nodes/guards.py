@@ -25,7 +25,7 @@ def suspect(text: str) -> str | None:
 
 
 class InputGuard:
-    """Adds the question's `vector`; `suspicion` and a refusal where the question gives orders to the model."""
+    """Adds the question's `vector`, or `suspicion` and a refusal where it gives orders to the model."""
 
     def __init__(self, models: Models, telling: Telling, *, on: bool) -> None:
         self._models = models
@@ -36,11 +36,9 @@ class InputGuard:
         with trace("input_guard") as span:
             reason = suspect(state["question"]) if self._on else None
             describe(span, {"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
-            vector = self._models.embed(state["question"])
             if reason is None:
-                return {"vector": vector}
-            refusal = self._telling.say("refuse")
-            return {"vector": vector, "suspicion": reason, "text": refusal, "sources": []}
+                return {"vector": self._models.embed(state["question"])}
+            return {"suspicion": reason, "text": self._telling.say("refuse"), "sources": []}
 
 
 class OutputGuard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.state import ROUTES, Call, Plan
 from reference_app.tracing import describe, trace
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 128
 MAX_CALLS = 4
+MAX_DIGITS = 15
+MAX_BRACKETS = 60  # a call that waits for a person is kept in a format that nests no deeper
+Number = TypeVar("Number", int, float)
 ORDER_ID = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _VALUES = {
     "order_id": ORDER_ID,
@@ -104,10 +107,9 @@ class Planner:
             return Plan(route="documents"), str(error)
         told = ORDER_ID.findall(question)
         for call in plan.calls:
-            named = call.arguments.get("order_id")
-            if isinstance(named, str) and named not in told:
-                # Never from the model, so that no other order can be looked up.
-                return Plan(route="documents"), f"the question names no order {named[:20]}"
+            # Never from the model, so that no other order can be looked up, nor asked of the database.
+            if strange := [named for named in _name_orders(call) if named not in told]:
+                return Plan(route="documents"), f"the question names no order {strange[0][:20]}"
             if (reason := self._refuse(call)) is not None:
                 return plan, reason
         return plan, None
@@ -139,15 +141,29 @@ def fill_plan(label: str, question: str) -> str:
     return label
 
 
+def _name_orders(call: Call) -> list[str]:
+    texts = {name: value for name, value in call.arguments.items() if isinstance(value, str)}
+    given = [texts.pop("order_id")] if "order_id" in texts else []
+    return given + [found.upper() for text in texts.values() for found in ORDER_ID.findall(text)]
+
+
 def read_plan(text: str) -> Plan:
     """
-    The plan in the model's words.
+    The plan in the model's words; a call that stands there twice is made once, since a person says yes once.
 
     Raises:
         PlanError: It is no JSON object of a route and its calls, and nothing more.
     """
+    if text.count("{") + text.count("[") > MAX_BRACKETS:
+        raise PlanError("it is nested too deeply")
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        data = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=lambda digits: _read_number(digits, int),
+            parse_float=lambda digits: _read_number(digits, float),
+        )
     except (ValueError, RecursionError):
         raise PlanError("it is no JSON") from None
     if not isinstance(data, dict) or set(data) != {"route", "calls"}:
@@ -159,7 +175,8 @@ def read_plan(text: str) -> Plan:
         raise PlanError(f"calls is a list of at most {MAX_CALLS}")
     if (route == "tools") != bool(calls):
         raise PlanError("there are calls if the route is tools, and none otherwise")
-    return Plan(route=route, calls=tuple(_read_call(call) for call in calls))
+    read = [_read_call(call) for call in calls]
+    return Plan(route=route, calls=tuple(call for place, call in enumerate(read) if call not in read[:place]))
 
 
 def _read_call(call: object) -> Call:
@@ -171,6 +188,13 @@ def _read_call(call: object) -> Call:
     ):
         raise PlanError("a call has a name and arguments, and nothing more")
     return Call(name=call["name"], arguments=call["arguments"])
+
+
+def _read_number(digits: str, kind: type[Number]) -> Number:
+    # Exponents and more digits than a checkpoint can hold are nothing that a tool takes.
+    if len(digits) > MAX_DIGITS or "e" in digits.lower():
+        raise ValueError("a number is too large")
+    return kind(digits)
 
 
 def _refuse_constant(name: str) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Outdated rules differ from the current ones by little more than a number, so they come close behind.
 SUPERSEDED_PENALTY = 0.05
+# A plan to refuse is not followed where a section speaks of the very question. What is out of scope scores
+# below .4, and a section that answers mostly above .5.
+MIN_SCORE_AGAINST_REFUSAL = 0.55
 
 
 class Retriever:
@@ -42,6 +45,8 @@ class Retriever:
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
                 describe(span, {"reference_app.retriever.left_out": left_out})
+            if state["plan"].route == "refuse" and (not kept or kept[0].score < MIN_SCORE_AGAINST_REFUSAL):
+                return {"passages": []}
             return {"passages": kept}
 
     def _search(self, question: str, vector: Sequence[float]) -> list[Found]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from reference_app.errors import PromptError
 from reference_app.nodes.facts import MAX_ROWS, show
 
 if TYPE_CHECKING:
@@ -11,16 +13,34 @@ if TYPE_CHECKING:
 
     from reference_app.state import ToolCall
 
-REPLIES = (
-    "unknown", "refuse", "mend", "denied", "pending", "rejected", "failed",
-    "unknown_order", "unknown_product", "unknown_store", "no_query",
-    "order_processing", "order_shipped", "order_delivered", "order_returned", "order_cancelled",
-    "order_carrier",
-    "shipment_none", "shipment_late", "shipment_in_time", "shipment_delivered",
-    "loyalty_points", "store_stock", "store_stock_none",
-    "request_refund", "change_address", "adjust_points",
-    "row_none", "row_one", "row_more",
-)  # fmt: skip
+_ORDER = ("order_id", "status", "carrier", "tracking", "ordered", "expected")
+_SHIPMENT = (*_ORDER[:4], "sent", "expected", "delivered", "days_late")
+REPLIES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unknown", "refuse", "failed", "row_none"), ()),
+    "mend": ("reason",),
+    **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
+    "unknown_order": ("order_id",),
+    "unknown_product": ("product",),
+    "unknown_store": ("store",),
+    "no_query": ("question",),
+    **dict.fromkeys(
+        ("order_processing", "order_shipped", "order_delivered", "order_returned", "order_cancelled"), _ORDER
+    ),
+    "order_carrier": _ORDER,
+    **dict.fromkeys(("shipment_none", "shipment_late", "shipment_in_time", "shipment_delivered"), _SHIPMENT),
+    "loyalty_points": ("order_id", "points", "day"),
+    **dict.fromkeys(("store_stock", "store_stock_none"), ("product", "store", "quantity")),
+    "request_refund": ("order_id", "amount", "request"),
+    "change_address": ("order_id", "postcode", "fee", "request"),
+    "adjust_points": ("order_id", "points", "request"),
+    "row_one": ("row",),
+    "row_more": ("count", "rows"),
+}
+"""What the app says, by occasion, with the places that each may hold."""
+_REFUSALS = {
+    **{word: word for word in ("unknown_order", "unknown_product", "unknown_store", "no_query")},
+    **dict.fromkeys(("denied", "too_slow"), "no_query"),  # the query was at fault, not the shop
+}
 
 
 class Telling:
@@ -30,6 +50,11 @@ class Telling:
     """Whose addresses an answer may name."""
 
     def __init__(self, replies: Mapping[str, str]) -> None:
+        """Raises PromptError where a reply holds a place that is never filled."""
+        for occasion, places in REPLIES.items():
+            if wrong := _find_wrong_place(replies[occasion], places):
+                known = ", ".join(f"{{{place}}}" for place in places) or "none"
+                raise PromptError(f"The reply {occasion!r} holds {wrong}; its places are {known}.")
         self._replies = replies
 
     def say(self, occasion: str, **values: Any) -> str:
@@ -62,8 +87,10 @@ class Telling:
         if call.decision == "denied":
             rejected = call.reason == REJECTED
             return self.say("rejected" if rejected else "denied", call=write_call(call))
-        error = result["error"] if result["error"] in REPLIES else "failed"
-        return self.say(error, **call.arguments)
+        occasion = _REFUSALS.get(result["error"], "failed")  # a shop elsewhere chooses the word
+        if not set(REPLIES[occasion]) <= set(call.arguments):
+            occasion = "failed"
+        return self.say(occasion, **call.arguments)
 
     def _tell_order(self, order: Mapping[str, Any]) -> str:
         """A model that rephrases facts can only lose; so the untuned one is not asked to."""
@@ -80,8 +107,8 @@ class Telling:
         return self.say("shipment_late" if shipment["late"] else "shipment_in_time", **shipment)
 
     def _tell_rows(self, result: Mapping[str, Any]) -> str:
-        rows = [", ".join(map(show, row)) for row in result["rows"]]
-        if not rows or rows == ["None"]:
+        rows = [", ".join(map(_show_figure, row)) for row in result["rows"]]
+        if not rows or result["rows"] == [[None]]:
             return self.say("row_none")
         if len(rows) == 1:
             return self.say("row_one", row=rows[0])
@@ -90,7 +117,21 @@ class Telling:
         return self.say("row_more", count=len(rows), rows=listed)
 
 
+def _show_figure(value: object) -> str:
+    """A weight of 2.1 kg is no price, so no figure gets zeros."""
+    return f"{round(value, 2):g}" if isinstance(value, float) else show(value)
+
+
 REJECTED = "the person who was asked did not want it"
+
+
+def _find_wrong_place(reply: str, places: Sequence[str]) -> str:
+    try:
+        parts = list(Formatter().parse(reply))
+    except ValueError as error:
+        return f"a brace that is no place ({error})"
+    wrong = (name for _, name, form, how in parts if name is not None and (name not in places or form or how))
+    return next((f"a wrong {{{name}}}" for name in wrong), "")
 
 
 def write_call(call: ToolCall) -> str:

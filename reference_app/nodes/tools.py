@@ -35,7 +35,8 @@ class Confirming:
                 continue
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
             answer: dict[str, Any] = interrupt({"name": call.name, "arguments": call.arguments})
-            (approved if answer["approved"] else rejected).append(answer["digest"])
+            if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
+                (approved if answer["approved"] else rejected).append(answer["digest"])
         return {"approved": approved, "rejected": rejected}
 
 

@@ -117,7 +117,7 @@ class EventStream(Response):
             except HungUpError:
                 pass
             except Exception as error:  # noqa: BLE001 - whatever it is, the client is told that the answer ends
-                if not gone.is_set():
+                with suppress(HungUpError):
                     tell("error", self._explain(error))
 
         async def watch() -> None:

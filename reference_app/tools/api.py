@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OPENAPI = Path(__file__).parents[1] / "shop" / "openapi.json"
 MAX_ANSWER_BYTES = 64_000
+MAX_DIGITS = 18  # of a whole number; a question that waits for a person is kept in 64 bits
 IDEMPOTENT = ("GET", "PUT", "DELETE")
 WORTH_ANOTHER_TRY = (502, 503, 504)
 TOLD = (200, 404, 409)  # whose answer is the tool's; all others are the service's trouble
@@ -190,12 +191,14 @@ def _fill(operation: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
 def _parse(content: bytes) -> object:
     """The JSON value, or None for what is no JSON, or holds what JSON cannot hand on."""
 
-    def refuse(word: str) -> None:
-        raise ValueError(word)
+    def read_whole(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise ValueError("too many digits")
+        return int(digits)
 
     try:
-        value: object = json.loads(content, parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode()
+        value: object = json.loads(content, parse_int=read_whole)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
     return value

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m reference_app.training", description=__doc__)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--evaluate", action="store_true", help="measure the adapter that is there, and stop")
     parser.add_argument("--data", action="store_true", help="write and check the data, and stop")
     parser.add_argument("--out", type=Path, help="folder of the adapter (default: reference_app/adapter)")
     parser.add_argument(
@@ -61,7 +62,8 @@ def _build(options: argparse.Namespace) -> None:
     from reference_app.models.weights import find_weights
     from reference_app.settings import read_settings
 
-    _require_libraries()
+    if not options.evaluate:
+        _require_libraries()
     weights = find_weights(read_settings({}).weights).chat
     columns = (TextColumn("{task.description:34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
@@ -73,7 +75,7 @@ def _train(options: argparse.Namespace, weights: Path, progress: Progress) -> No
     from reference_app.training.tuning.checkpoint import clear_checkpoints
     from reference_app.training.tuning.loops import Recipe
 
-    if not options.resume:
+    if not options.resume and not options.evaluate:
         clear_checkpoints(options.work)
 
     def stage(name: str, steps: int) -> Callable[..., Any]:
@@ -83,7 +85,11 @@ def _train(options: argparse.Namespace, weights: Path, progress: Progress) -> No
     if options.shuffled:
         building.build_shuffled(weights, options.shuffled, options.work / "shuffled", stage)
         return
-    summary = building.build_adapter(weights, options.out or building.OUT, options.work, Recipe(), stage)
+    out = options.out or building.OUT
+    if options.evaluate:
+        summary = building.measure_adapter(weights, out, stage)
+    else:
+        summary = building.build_adapter(weights, out, options.work, Recipe(), stage)
     for name, measure in summary["test"]["adapter"].items():
         progress.console.print(f"{name:22} {measure['value']:.3f}  n={measure['n']}")
 

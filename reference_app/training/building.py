@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +24,14 @@ from reference_app.training.examples.corpus import (
     read_lines,
     write_corpus,
 )
+from reference_app.training.layout import check_base
 from reference_app.training.tuning.checkpoint import Checkpoints, clear_checkpoints
 from reference_app.training.tuning.export import write_adapter
 from reference_app.training.tuning.loops import Recipe, measure, tune_by_examples, tune_by_preferences
 from reference_app.training.validation import validate_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from reference_app.training.evaluation import Measure
     from reference_app.training.tuning.policy import Item, Policy
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
 OUT = APP / "adapter"
 LIBRARIES = ("torch", "transformers", "peft", "safetensors", "gguf", "xllamacpp")
 CURVE_POINTS = 40
-SHUFFLED = Recipe(rank=4, alpha=8, sft_epochs=1, dpo_epochs=0)
+SHUFFLED = Recipe(rank=2, alpha=4, sft_epochs=1, dpo_epochs=0)
+SHUFFLED_EVERY = 3  # each third example is enough to learn a form
 
-Stage = Callable[[str, int], Callable[..., object]] if TYPE_CHECKING else Any
+Stage = Callable[[str, int], Callable[..., object]]
 
 
 def build_adapter(weights: Path, out: Path, work: Path, recipe: Recipe, stage: Stage) -> dict[str, Any]:
@@ -67,11 +70,12 @@ def build_adapter(weights: Path, out: Path, work: Path, recipe: Recipe, stage: S
     after_sft = measure(policy, held)
     pairs = _read_pairs(policy, stage)
     steps = -(-len(pairs) // max(1, recipe.batch // 2)) * recipe.dpo_epochs
-    dpo = tune_by_preferences(policy, pairs, train, recipe, checkpoints, stage("preferences", steps))
+    dpo = tune_by_preferences(
+        policy, pairs, train, recipe=recipe, checkpoints=checkpoints, told=stage("preferences", steps)
+    )
     after_dpo = measure(policy, held)
     files = write_adapter(out, policy.state(), policy.config, base=base)
     trained = time.process_time() - started
-    report = evaluate(out / "adapter.gguf", weights, told=stage("evaluation", 2 * len(load_cases())))
     summary = {
         "base": {"file": weights.name, "fingerprint": base},
         "data": {"sha256": data, "seed": SEED},
@@ -85,13 +89,27 @@ def build_adapter(weights: Path, out: Path, work: Path, recipe: Recipe, stage: S
             "after_examples": {"loss": round(after_sft[0], 4), "exact": round(after_sft[1], 4)},
             "after_preferences": {"loss": round(after_dpo[0], 4), "exact": round(after_dpo[1], 4)},
         },
-        "test": {
-            "adapter": _measures(report.adapter),
-            "base": _measures(report.base),
-            "tone_check": _measures({"tone_check": report.tone})["tone_check"],
-        },
     }
-    (out / "adapter.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _write_summary(out, summary)
+    return measure_adapter(weights, out, stage)
+
+
+def measure_adapter(weights: Path, out: Path, stage: Stage) -> dict[str, Any]:
+    """
+    Evaluate the adapter in a folder, and write the figures into its `adapter.json` and model card.
+
+    Raises:
+        AdapterError: The folder holds no adapter, or one of another base.
+    """
+    check_base(out / "adapter.gguf", fingerprint(weights))
+    report = evaluate(out / "adapter.gguf", weights, told=stage("evaluation", 2 * len(load_cases())))
+    summary: dict[str, Any] = json.loads((out / "adapter.json").read_text(encoding="utf-8"))
+    summary["test"] = {
+        "adapter": _measures(report.adapter),
+        "base": _measures(report.base),
+        **_measures({"tone_check": report.tone}),
+    }
+    _write_summary(out, summary)
     write_card(out / "README.md", summary)
     return summary
 
@@ -104,7 +122,7 @@ def build_shuffled(weights: Path, path: Path, work: Path, stage: Stage) -> None:
     """
     write_corpus(build_corpus(), DATA)
     policy, _ = _open(weights, SHUFFLED, stage)
-    lines = [line["messages"] for line in read_lines(DATA / "sft-train.jsonl")]
+    lines = [line["messages"] for line in read_lines(DATA / "sft-train.jsonl")[::SHUFFLED_EVERY]]
     random = Random(SEED)  # noqa: S311 - a fixed seed is wanted
     systems = dict.fromkeys(messages[0]["content"] for messages in lines)
     mixed = []
@@ -143,6 +161,10 @@ def _read_pairs(policy: Policy, stage: Stage) -> list[tuple[Item, Item]]:
         return policy.prepare(whole, stage(f"reading {side}", -(-len(whole) // 16)))
 
     return list(zip(read("preferred_output"), read("non_preferred_output"), strict=True))
+
+
+def _write_summary(out: Path, summary: dict[str, Any]) -> None:
+    (out / "adapter.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _thin(losses: Sequence[float]) -> list[float]:

@@ -62,8 +62,8 @@ def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(name: str, adapter: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     one, other = adapter[name], base[name]
-    lower = f"{one['lower_95']:.3f}" if "lower_95" in one else "–"
-    goal = f"{GOALS[name]:.2f}" if name in GOALS else "–"
+    lower = f"{one['lower_95']:.3f}" if "lower_95" in one else "-"
+    goal = f"{GOALS[name]:.2f}" if name in GOALS else "-"
     return f"| {MEANINGS[name]} | {one['n']} | {one['value']:.3f} | {lower} | {goal} | {other['value']:.3f} |"
 
 
@@ -75,36 +75,38 @@ customer's question as strict JSON and words the answer in the shop's voice.
 ## Intended use
 
 Only inside the reference app, in English, for the invented shop Fellwind Outfitters, with the prompts
-`adapter-planner` and `adapter-answerer` letter by letter. It is no general assistant. Its plans are checked by
-schema and policy before anything runs: the adapter's own refusals are a convenience, not a defence.
+`adapter-planner` and `adapter-answerer` letter by letter. It is no general assistant. Its plans are checked
+by schema and policy before anything runs: the adapter's own refusals are a convenience, not a defence.
 
 ## Data
 
-Written by hand as phrasings (`reference_app/training/phrasings/`) and filled by a seeded script with invented orders,
-products, cities and postcodes; passages are the shop's documents. No phrasing, no section and no entity of the test
-split stands in training, and no question of the golden set stands in either. SHA-256 of the files in
-`reference_app/training/data/` begins with `{data}`.
+Written by hand as phrasings (`reference_app/training/phrasings/`) and filled by a seeded script with
+invented orders, products, cities and postcodes; passages are the shop's documents. No phrasing, no section
+and no entity of the test split stands in training, and no question of the golden set stands in either.
+SHA-256 of the files in `reference_app/training/data/` begins with `{data}`.
 
 ## Procedure
 
 LoRA of rank {rank} on all projections of layers 15 to 29. First supervised training: {sft_epochs} epochs,
-batch {batch}, rate {sft_rate}, loss on the assistant's tokens. Then direct preference optimisation on pairs of a
-professional and a casual answer: {dpo_epochs} epoch, rate {dpo_rate}, beta {beta}, with examples of the first
-stage mixed in. Hyperparameters were chosen on a validation part made of training phrasings that were held out. One
-thread, fixed seeds, {seconds} CPU-seconds. `python -m reference_app.training` repeats it.
+batch {batch}, rate {sft_rate}, loss on the assistant's tokens. Then direct preference optimisation on pairs
+of a professional and a casual answer: {dpo_epochs} epoch, rate {dpo_rate}, beta {beta}, with examples of
+the first stage mixed in. Hyperparameters were chosen on a validation part made of training phrasings that
+were held out. One thread, fixed seeds, {seconds} CPU-seconds. `python -m reference_app.training` repeats
+it.
 
 ## Figures
 
-Test split, greedy decoding in llama.cpp, adapter and base in one server. The lower bound is exact (Clopper-Pearson,
-one-sided 95 %). Examples of one phrasing with other entities are not independent, so the true bounds are wider.
+Test split, greedy decoding in llama.cpp, adapter and base in one server. The lower bound is exact
+(Clopper-Pearson, one-sided 95 %). Examples of one phrasing with other entities are not independent, so the
+true bounds are wider.
 
 | behaviour | n | adapter | lower bound | goal | base |
 |---|---|---|---|---|---|
 {table}
 
-The shop's voice is judged by a list of rules (`reference_app/training/tone.py`) and naive Bayes over words, trained from
-the preference pairs; on held-out pairs they judge {tone} rightly. The rules were written by the author of the casual
-answers, who knew them.
+The shop's voice is judged by a list of rules (`reference_app/training/tone.py`) and naive Bayes over words,
+trained from the preference pairs; on held-out pairs they judge {tone} rightly. The rules were written by
+the author of the casual answers, who knew them.
 
 ## Limits
 

@@ -52,8 +52,9 @@ def _noise(data: bytearray, layout: Layout) -> None:
     random = np.random.default_rng(SEED)
     for _, tensor in sorted(layout.tensors.items()):
         kind = np.float16 if tensor.kind == 1 else np.float32
-        matrix = np.frombuffer(bytes(data[tensor.offset : tensor.offset + tensor.size]), dtype=kind)
-        spoiled = matrix + random.normal(0.0, NOISE * float(matrix.astype(np.float32).std()), matrix.shape)
+        raw = bytes(data[tensor.offset : tensor.offset + tensor.size])
+        matrix = np.frombuffer(raw, dtype=kind).astype(np.float32)
+        spoiled = matrix + random.normal(0.0, NOISE * float(matrix.std()), matrix.shape)
         data[tensor.offset : tensor.offset + tensor.size] = spoiled.astype(kind).tobytes()
 
 

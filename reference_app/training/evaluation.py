@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.training.engine import OFF, ON, open_engine
 from reference_app.training.examples.corpus import DATA, read_lines
@@ -13,7 +13,7 @@ from reference_app.training.scoring import score_answer, score_general, score_pl
 from reference_app.training.tone import Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reference_app.training.engine import Engine
@@ -100,7 +100,7 @@ class Report:
     outcomes: dict[str, tuple[Outcome, ...]]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - each has a use of its own
     adapter: Path | None,
     weights: Path,
     *,
@@ -159,9 +159,11 @@ def load_cases(data: Path = DATA) -> list[Case]:
 
 
 def train_tone(data: Path = DATA) -> Tone:
-    """The check of tone, from the preference pairs for training."""
+    """The check of tone, from the preference pairs for training and the answers to learn from."""
     pairs = read_lines(data / "dpo-train.jsonl")
-    return Tone(*([pair[side][0]["content"] for pair in pairs] for side in _SIDES))
+    preferred, rejected = ([pair[side][0]["content"] for pair in pairs] for side in _SIDES)
+    replies = (line["messages"][-1]["content"] for line in read_lines(data / "sft-train.jsonl"))
+    return Tone([*preferred, *(reply for reply in replies if not reply.startswith("{"))], rejected)
 
 
 def measure_tone(tone: Tone, data: Path = DATA) -> Measure:
@@ -173,6 +175,18 @@ def measure_tone(tone: Tone, data: Path = DATA) -> Measure:
         for side in _SIDES
     ]
     return _share("tone_check", right)
+
+
+def score(case: Case, text: str, tone: Tone) -> dict[str, float]:
+    """How each behaviour that the case shows came out, from 0 to 1."""
+    scores: Mapping[str, float]
+    if case.task == "plan":
+        scores = score_plan(case.expected, text)
+    elif case.task == "general":
+        scores = score_general(case.keys, text)
+    else:
+        scores = score_answer(case, text, tone)
+    return {name: float(value) for name, value in scores.items()}
 
 
 def summarise(outcomes: Iterable[Outcome]) -> dict[str, Measure]:
@@ -202,17 +216,10 @@ def _run(engine: Engine, case: Case, scale: float, tone: Tone) -> Outcome:
     started = time.perf_counter()
     limit = PLAN_TOKENS if case.task == "plan" else ANSWER_TOKENS
     text, prompt_tokens, answer_tokens = engine.answer(case.messages, scale=scale, max_tokens=limit)
-    scores: dict[str, Any]
-    if case.task == "plan":
-        scores = score_plan(case.expected, text)
-    elif case.task == "general":
-        scores = score_general(case.keys, text)
-    else:
-        scores = score_answer(case.task, case.kind, case.ids, case.expected, text, tone)
     return Outcome(
         case=case,
         text=text,
-        scores={name: float(value) for name, value in scores.items()},
+        scores=score(case, text, tone),
         seconds=time.perf_counter() - started,
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,

@@ -12,6 +12,7 @@ from reference_app.training.examples.records import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reference_app.training.evaluation import Case
     from reference_app.training.tone import Tone
 
 ORDER = {"type": "string", "pattern": r"^FW-\d{5}$"}
@@ -51,25 +52,23 @@ def score_plan(expected: str, got: str) -> dict[str, bool]:
     return scores
 
 
-def score_answer(
-    task: str, kind: str, ids: Sequence[str], expected: str, got: str, tone: Tone
-) -> dict[str, float]:
+def score_answer(case: Case, got: str, tone: Tone) -> dict[str, float]:
     """Behaviours of an answer, among them `rouge_l` from 0 to 1."""
     text = got.strip()
     cited = _CITATION.findall(text)
     scores: dict[str, float] = {
         "professional": tone.is_professional(text),
-        "rouge_l": _rouge_l(expected, text),
+        "rouge_l": _rouge_l(case.expected, text),
     }
-    if task == "document":
-        scores["citation_right"] = cited == [kind] and text.endswith(f" [{kind}]")
-        scores["numbers_right"] = _numbers(expected) == _numbers(text)
-    elif task == "facts":
+    if case.task == "document":
+        scores["citation_right"] = cited == [case.kind] and text.endswith(f" [{case.kind}]")
+        scores["numbers_right"] = _numbers(case.expected) == _numbers(text)
+    elif case.task == "facts":
         scores["citation_right"] = not cited
         scores["ids_copied"] = all(
-            re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) is not None for one in ids
+            re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) is not None for one in case.ids
         )
-    elif task == "unknown":
+    elif case.task == "unknown":
         scores["unknown_said"] = text == UNKNOWN
     return scores
 

@@ -115,7 +115,8 @@ def _complain_of_messages(name: str, messages: Any, *, last: str) -> Iterator[st
             yield f"`{name}[{place}]` needs `role` and `content` and nothing else"
             return
         if message["role"] not in ROLES:
-            yield f"`{name}[{place}].role` is {str(message['role'])[:40]!r}; expected one of {', '.join(ROLES)}"
+            role = str(message["role"])[:40]
+            yield f"`{name}[{place}].role` is {role!r}; expected one of {', '.join(ROLES)}"
         if not isinstance(message["content"], str) or not message["content"].strip():
             yield f"`{name}[{place}].content` holds no text"
     if messages[-1].get("role") != last:

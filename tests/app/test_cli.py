@@ -18,9 +18,7 @@ def test_the_steps_and_the_answer_are_shown(ask, shop):
     assert code == 0
     assert output == "The Kestrel tent weighs 3.4 kg. [tents#weight]\n"
     lines = errors.splitlines()
-    assert lines[0].startswith(
-        "reference_app: no OPENAI_BASE_URL set; serving the embedded model SmolLM2-135M"
-    )
+    assert lines[0].startswith("reference_app: serving the embedded models on http://127.0.0.1:")
     assert lines[1] == "planner: documents"
     assert lines[2].startswith("retriever: 0.")
     assert lines[-1] == "sources: tents#weight"

@@ -72,6 +72,16 @@ def test_a_folder_that_cannot_be_made_costs_only_the_next_start(opened, calls, t
     assert len(calls) == 2
 
 
+def test_an_index_that_cannot_be_written_leaves_nothing_behind(opened, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("No space left on device")
+
+    monkeypatch.setattr("usearch.index.Index.save", fail)
+
+    assert opened().search([0, 1], 1)[0][0] == 0
+    assert not list(tmp_path.iterdir())
+
+
 def test_many_threads_build_at_once(opened, tmp_path):
     found = []
     threads = [threading.Thread(target=lambda: found.append(opened().search([0, 1], 3))) for _ in range(8)]

@@ -23,7 +23,7 @@ def plan(route="tools", calls=(ORDER,)):
         (plan("documents", ()), Plan(route="documents")),
         (f" {plan('refuse', ())}\n", Plan(route="refuse")),
         (plan(), Plan(route="tools", calls=(Call(**ORDER),))),
-        (plan(calls=[ORDER] * 4), Plan(route="tools", calls=(Call(**ORDER),) * 4)),
+        (plan(calls=[ORDER] * 4), Plan(route="tools", calls=(Call(**ORDER),))),
     ],
 )
 def test_the_model_s_words_become_a_plan(text, expected):
@@ -38,7 +38,10 @@ def test_the_model_s_words_become_a_plan(text, expected):
         (plan() + plan(), "no JSON"),
         ('{"route": "refuse", "route": "refuse", "calls": []}', "no JSON"),
         (plan(calls=[{"name": "x", "arguments": {"points": float("nan")}}]), "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        (plan(calls=[{"name": "x", "arguments": {"points": json.loads("[" * 61 + "]" * 61)}}]), "too deeply"),
+        (plan(calls=[{"name": "x", "arguments": {"points": 10**20}}]), "no JSON"),
+        ('{"route": "tools", "calls": [{"name": "x", "arguments": {"points": 1e999}}]}', "no JSON"),
         ("[]", "the keys route and calls"),
         ('{"route": "documents"}', "the keys route and calls"),
         ('{"route": "documents", "calls": [], "order_id": "FW-20001"}', "the keys route and calls"),
@@ -104,7 +107,15 @@ def test_a_plan_that_stays_wrong_is_kept_for_the_registry_to_deny():
     assert len(chat.asked) == 2
 
 
-@pytest.mark.parametrize("answer", ["Sure!", plan(calls=[{**ORDER, "arguments": {"order_id": "FW-66666"}}])])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure!",
+        plan(calls=[{**ORDER, "arguments": {"order_id": "FW-66666"}}]),
+        plan(calls=[{**ORDER, "arguments": {"order_id": "66666"}}]),
+        plan(calls=[{"name": "query_shop", "arguments": {"question": "What is the status of fw-66666?"}}]),
+    ],
+)
 def test_no_order_is_looked_up_that_the_question_does_not_name(answer):
     assert ask(Chat(answer, answer), "Where is FW-20001?") == Plan(route="documents")
 
@@ -155,6 +166,23 @@ def test_either_variable_of_openai_points_the_app_there(name):
     settings = read_settings({name: "x"})
 
     assert (settings.model, settings.embedding_model) == ("gpt-4o-mini", None)
+
+
+@pytest.mark.parametrize("value", ["mysql://ada:secret@host/shop", "shop.sqlite"])
+def test_a_database_elsewhere_is_postgresql(value):
+    with pytest.raises(SettingsError, match="must be like postgresql://") as raised:
+        read_settings({"REFERENCE_APP_DATABASE_URL": value})
+    assert value not in str(raised.value)
+
+
+def test_settings_show_no_secret():
+    secrets = {
+        "OPENAI_API_KEY": "sk-hidden",
+        "REFERENCE_APP_SHOP_TOKEN": "tok-hidden",
+        "REFERENCE_APP_DATABASE_URL": "postgresql://u:hidden@host/shop",
+    }
+
+    assert "hidden" not in repr(read_settings(secrets))
 
 
 @pytest.mark.parametrize("value", ["0", "21", "-1", "2.0", "\uff12", "many"])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests import openai_server
 from tests.openai_server import OpenAIServer
 
 QUESTION = "How heavy is the Kestrel tent?"
@@ -41,6 +42,16 @@ def test_both_models_are_asked_at_the_environment_s_endpoint(ask_here, variables
     assert json.loads(output)["model"] == "some-model"
     assert {request["model"] for request in server.requests} == {"some-model", "text-embedding-3-small"}
     assert server.calls["/v1/chat/completions"] >= 1
+
+
+def test_an_endpoint_that_counts_no_tokens_will_do(ask_here, variables, monkeypatch):
+    def uncounted(request, embed=openai_server._embeddings):
+        return {name: value for name, value in embed(request).items() if name != "usage"}
+
+    monkeypatch.setattr(openai_server, "_embeddings", uncounted)
+    code, _, errors = ask_here("--json", QUESTION, **variables)
+
+    assert (code, errors) == (0, "")
 
 
 def test_the_index_is_built_once(ask_here, variables, server):

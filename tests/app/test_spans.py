@@ -59,20 +59,24 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
     }
     assert names == {
         (None, "invoke_agent"),
+        ("invoke_agent", "input_guard"),
         ("invoke_agent", "planner"),
         ("invoke_agent", "retriever"),
+        ("invoke_agent", "tools"),
         ("invoke_agent", "answerer"),
-        ("planner", "embeddings"),
+        ("invoke_agent", "output_guard"),
+        ("input_guard", "embeddings"),
         ("planner", "chat"),
         ("retriever", "retrieval"),
-        ("retriever", "execute_tool"),
+        ("tools", "execute_tool"),
+        ("execute_tool", "GET"),
         ("answerer", "chat"),
     }
     assert [span["parent"] for span in spans].count(None) == 2
 
     chats = [span["attributes"] for span in spans if span["name"].startswith("chat ")]
     assert {(chat["reference_app.prompt.name"], chat["gen_ai.operation.name"]) for chat in chats} == {
-        ("planner", "chat"), ("answerer", "chat"),
+        ("adapter-planner", "chat"), ("adapter-answerer", "chat"),
     }  # fmt: skip
     for chat in chats:
         assert chat["reference_app.prompt.version"].count(".") == 2

@@ -88,10 +88,12 @@ def _is_result(column: exp.Expr, scope: Scope) -> bool:
         return False
     if part.arg_key == "order" and isinstance(column.parent, exp.Ordered):
         return True
-    # In any other place the column of a table, of this query or one around it, goes before the result.
+    # In any other place the column of a table, of this query or one around it, goes before the result; and to
+    # PostgreSQL the name of a table is its whole row.
     around: Scope | None = scope
-    tables = set()
+    tables, rows = set(), set()
     while around is not None:
         tables |= {source.name.lower() for source in around.sources.values() if isinstance(source, exp.Table)}
+        rows |= {source.lower() for source in around.sources}
         around = around.parent
-    return not any(f"{table}.{name}" in PERSONAL for table in tables)
+    return name not in rows and not any(f"{table}.{name}" in PERSONAL for table in tables)

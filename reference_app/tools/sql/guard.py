@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from reference_app.tools.sql.columns import check_columns, resolve_columns
 from reference_app.tools.sql.grammar import CASTS, NODES, name_of
@@ -60,6 +60,8 @@ def check_query(sql: str, dialect: str = "sqlite") -> Query:
             if select.find_ancestor(exp.Select, exp.Subquery, exp.CTE) is None:
                 _name_columns(select, dialect)
         tree = resolve_columns(tree, dialect)
+        for node in tree.walk():  # again: resolving makes new parts, such as a whole row of PostgreSQL's
+            _check_kind(node)
         check_columns(tree)
         written = tree.sql(dialect=dialect, comments=False)
     except SqlglotError as error:
@@ -119,7 +121,7 @@ def _check_tree(tree: exp.Expr) -> frozenset[str]:
     if any(not select.expressions for select in tree.find_all(exp.Select)):
         raise DeniedError("The query selects nothing.")
     for node in tree.walk():
-        if isinstance(node, exp.Func) and not isinstance(node, exp.Connector):
+        if _is_call(node):
             _check_call(node)
         else:
             _check_part(node)
@@ -132,11 +134,21 @@ def _check_tree(tree: exp.Expr) -> frozenset[str]:
     return named
 
 
+def _is_call(node: exp.Expr) -> TypeGuard[exp.Func]:
+    from sqlglot import exp
+
+    return isinstance(node, exp.Func) and not isinstance(node, exp.Connector)
+
+
+def _check_kind(node: exp.Expr) -> None:
+    if type(node).__name__ not in NODES and not _is_call(node):
+        raise DeniedError(f"{name_of(node)} is not allowed in a query.")
+
+
 def _check_part(node: exp.Expr) -> None:
     from sqlglot import exp
 
-    if type(node).__name__ not in NODES:
-        raise DeniedError(f"{name_of(node)} is not allowed in a query.")
+    _check_kind(node)
     if isinstance(node, exp.With) and node.args.get("recursive"):
         raise DeniedError("WITH RECURSIVE is not allowed.")
     if isinstance(node, exp.Identifier) and not _is_plain(node):

@@ -58,12 +58,12 @@ def find_periods(text: str, today: date) -> list[Period]:
         if opened and _JOINT.fullmatch(text[left.stop : right.start]) and left.first and right.end:
             first = left.first
             if first >= right.end:  # "between October and January 2026"
-                first = first.replace(year=right.end.year - 1)
+                first = _move(first, right.end.year - 1)
             if (
                 not re.search(r"20\d\d", text[left.start : left.stop])
                 and first.year < (right.end - _DAY).year
             ):
-                same = first.replace(year=(right.end - _DAY).year)
+                same = _move(first, (right.end - _DAY).year)
                 first = same if same < right.end else first
             start = opening.start() if opening else left.start
             return [Period(start=start, stop=right.stop, first=first, end=right.end)]
@@ -142,6 +142,11 @@ def _read_named(words: str, today: date) -> tuple[date, date]:
         return _months(today.year - back, 1, 12)
     months = today.year * 12 + today.month - 1 - back
     return _months(months // 12, months % 12 + 1, 1)
+
+
+def _move(day: date, year: int) -> date:
+    leaps = (day.month, day.day) == (2, 29)
+    return day.replace(year=year, day=28 if leaps else day.day)
 
 
 def _days(day: date) -> tuple[date, date]:

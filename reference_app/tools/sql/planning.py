@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.shapes import Shape, fill_shape, load_shapes
@@ -100,11 +100,11 @@ class Planner:
         cues = find_cues(masked[0])
         strangers = len(_NAME.findall(_replace(question, links)))
         best: dict[str, Plan] = {}
-        for (shape, phrasing), near in zip(phrasings, likeness, strict=True):
+        for (shape, said), near in zip(phrasings, likeness, strict=True):
             if shape.lacks(links):
                 continue
             places = [shape.place(link) for link in links]
-            differing = cues ^ find_cues(phrasing)
+            differing = cues ^ said
             score = float(near) - UNUSED * (places.count(None) + strangers)
             score -= sum(STRONG_CUE if cue in STRONG_CUES else CUE for cue in differing)
             if shape.name not in best or score > best[shape.name].score:
@@ -118,12 +118,11 @@ class Planner:
         return best if best.score >= THRESHOLD else None
 
     @cached_property
-    def _phrasings(self) -> tuple[list[tuple[Shape, str]], NDArray[np.float32]]:
-        phrasings = [(shape, _fill(text)) for shape in load_shapes() for text in shape.phrasings]
-        return phrasings, self._encode([text for _, text in phrasings])
+    def _phrasings(self) -> tuple[list[tuple[Shape, frozenset[str]]], NDArray[np.float32]]:
+        texts = [(shape, _fill(text)) for shape in load_shapes() for text in shape.phrasings]
+        return [(shape, find_cues(text)) for shape, text in texts], self._encode([text for _, text in texts])
 
 
-@cache
 def find_cues(text: str) -> frozenset[str]:
     """The names of the cues in a text."""
     cues = {**CUES, **STRONG_CUES}.items()

@@ -22,7 +22,7 @@ from reference_app.tools.sql.execution import (
 from reference_app.tools.sql.permissions import DeniedError
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    import psycopg
 
 CONNECT_S = 5
 _DAY_NUMBER = re.compile(r"\bjulianday\(([\w.]+)\)")
@@ -59,8 +59,11 @@ def run_query(url: str, sql: str) -> Answer:
         raise UnavailableError(
             "A shop on PostgreSQL needs psycopg: `pip install 'pytest-llmops[postgres]'`."
         ) from error
+    connection = _connect(url)
     try:
-        with closing(_connect(url)) as connection, connection.cursor("answer") as cursor:
+        with closing(connection), connection.cursor("answer") as cursor:
+            connection.read_only = True
+            connection.execute(f"SET LOCAL statement_timeout = {int(TIME_LIMIT_S * 1000)}")
             # A cursor of the server takes one SELECT and sends no more rows than it is asked for.
             cursor.execute(sql.encode())
             columns = [column.name for column in cursor.description or ()]
@@ -68,19 +71,22 @@ def run_query(url: str, sql: str) -> Answer:
     except psycopg.errors.QueryCanceled as error:
         raise TooSlowError(f"The query was stopped after {TIME_LIMIT_S:g} s.") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        # The client's own words hold the user and the address.
-        code = error.sqlstate or type(error).__name__
-        raise UnavailableError(f"The shop's database server cannot be reached ({code}).") from error
+        raise _explain_line(error) from error
     except psycopg.Error as error:
         words = str(error).strip().partition("\n")[0][:200]
         raise DeniedError(f"The database refused the query: {words}.") from error
 
 
-def _connect(url: str) -> Connection[tuple[object, ...]]:
+def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     import psycopg
 
-    connection = psycopg.connect(url, connect_timeout=CONNECT_S)
-    connection.read_only = True
-    milliseconds = int(TIME_LIMIT_S * 1000)
-    connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
-    return connection
+    try:
+        return psycopg.connect(url, connect_timeout=CONNECT_S)
+    except psycopg.Error as error:
+        raise _explain_line(error) from None  # its words may quote the password
+
+
+def _explain_line(error: psycopg.Error) -> UnavailableError:
+    # The client's own words hold the user and the address.
+    code = error.sqlstate or type(error).__name__
+    return UnavailableError(f"The shop's database server cannot be reached ({code}).")

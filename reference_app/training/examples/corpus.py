@@ -59,7 +59,7 @@ def build_corpus() -> Corpus:
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:
     """
-    The files of `FILES`; OpenAI's format has no place for what is expected, so it stands in a file of its own.
+    The files of `FILES`; what is expected stands in one of its own, as OpenAI's format has no place for it.
 
     Line N of `expected-test.jsonl` belongs to line N of `sft-test.jsonl` followed by `general-test.jsonl`.
     """
@@ -135,7 +135,7 @@ def _make_examples(split: str, phrasings: Mapping[str, Any]) -> Iterator[Example
     }
     yield from make_plans(split, {**phrasings["plans"], "routes": routes}, entities, random, planner)
     yield from make_document_answers(rows, sections, random, answerer)
-    yield from make_unknown_answers(rows, sections, random, answerer)
+    yield from make_unknown_answers(split, rows, sections, random, answerer)
     yield from make_fact_answers(split, phrasings["facts"]["forms"], entities, random, answerer)
     if split == "train":
         yield from make_general(phrasings["general"]["train"])
@@ -145,7 +145,14 @@ def _make_pairs(split: str, phrasings: Mapping[str, Any]) -> Iterator[Pair]:
     random = Random(f"{SEED} pairs {split}")  # noqa: S311 - a fixed seed is wanted
     sections = {section.id: section for section in load_knowledge(APP / "knowledge")}
     answerer = load_prompt(APP / "prompts", "adapter-answerer")
-    yield from make_pairs(split, phrasings, sections, _entities(split, phrasings, random), random, answerer)
+    yield from make_pairs(
+        split,
+        phrasings,
+        sections=sections,
+        entities=_entities(split, phrasings, random),
+        random=random,
+        prompt=answerer,
+    )
 
 
 def _unique(examples: Iterable[Example]) -> list[Example]:

@@ -14,6 +14,45 @@ PLACE = re.compile(r"\{(\w+)\}")
 _LETTERS = string.ascii_uppercase
 _WORD = re.compile(r"(?<![\w{])[a-z]{5,}(?![\w}])")
 _LOWER_SHARE, _TYPO_SHARE = 0.2, 0.12
+MADE_UP_SHARE = 0.6  # of products and cities in training, so that names are copied and not remembered
+_STARTS = re.findall(
+    "[A-Z][a-z]+", "AlBarBelCorDalDorElFalGarHalIgKelLorMarNorOlParQuilRosSelTorUlVarWesYarZel"
+)
+_MIDDLES = ("a", "e", "i", "o", "u", "an", "en", "in", "or", "ar", "el", "il", "um", "ing", "ath", "eck")
+_CITY_ENDS = (
+    "ton",
+    "ford",
+    "by",
+    "ham",
+    "stead",
+    "wick",
+    "dale",
+    "port",
+    "combe",
+    "sea",
+    "worth",
+    "bridge",
+    "field",
+)
+_PRODUCT_ENDS = ("ler", "vik", "ra", "no", "lis", "den", "rix", "mo", "tan", "per", "sk", "win")
+_NOUNS = (
+    "tent",
+    "jacket",
+    "boots",
+    "pack",
+    "stove",
+    "lamp",
+    "mat",
+    "gloves",
+    "bottle",
+    "rope",
+    "shirt",
+    "socks",
+    "mug",
+    "bag",
+    "tarp",
+    "poles",
+)
 
 
 class Entities:
@@ -26,6 +65,18 @@ class Entities:
 
     def __init__(self, random: Random, pools: Mapping[str, Sequence[str]], *, test: bool) -> None:
         self._random, self._pools, self._test = random, pools, test
+        self._makers = {
+            "order": lambda: f"FW-{self._number(10000, 59999, 4)}",
+            "points": lambda: str(self._number(10, 2400, 7)),
+            "count": lambda: str(self._number(1, 90, 7)),
+            "price": lambda: str(self._number(30, 500, 7)),
+            "money": self._pounds,
+            "kilos": lambda: f"{random.randint(1, 3)}.{random.randint(1, 9)}",
+            "weight": lambda: f"{random.randint(0, 12)}.{self._number(10, 99, 7)}",
+            "rating": lambda: f"{random.randint(2, 4)}.{self._number(10, 99, 7)}",
+            "postcode": self._postcode,
+            "tracking": self._tracking,
+        }
 
     def draw(self, text: str) -> dict[str, str]:
         """A value for each place in the text; `product2` is another product than `product`."""
@@ -38,38 +89,31 @@ class Entities:
         return values
 
     def _value(self, kind: str) -> str:
-        pick = self._random
+        if not self._test and kind in {"product", "city"} and self._random.random() < MADE_UP_SHARE:
+            return self._make_up(_CITY_ENDS if kind == "city" else _PRODUCT_ENDS, kind)
         if kind in self._pools:
-            return str(pick.choice(self._pools[kind]))
-        match kind:
-            case "order":
-                return f"FW-{self._number(10000, 59999, 4)}"
-            case "points":
-                return str(self._number(10, 2400, 7))
-            case "count":
-                return str(self._number(1, 90, 7))
-            case "price":
-                return str(self._number(30, 500, 7))
-            case "money":
-                return f"{self._number(9, 480, 7)}.{pick.choice(('00', '50', '90', '95'))}"
-            case "kilos":
-                return f"{pick.randint(1, 3)}.{pick.randint(1, 9)}"
-            case "weight":
-                return f"{pick.randint(0, 12)}.{self._number(10, 99, 7)}"
-            case "rating":
-                return f"{pick.randint(2, 4)}.{self._number(10, 99, 7)}"
-            case "postcode":
-                area = "".join(pick.sample(_LETTERS, pick.choice((1, 2))))
-                return (
-                    f"{area}{self._number(1, 30, 7)} {pick.randint(1, 9)}{''.join(pick.sample(_LETTERS, 2))}"
-                )
-            case "tracking":
-                head, mark = (
-                    "".join(pick.sample(_LETTERS, 3)),
-                    "".join(pick.choices(_LETTERS + "23456789", k=3)),
-                )
-                return f"{head}-{self._number(2, 9, 7)}{mark}{pick.choice(('', '-GB', '-NO', '-FR'))}"
-        raise KeyError(kind)
+            return str(self._random.choice(self._pools[kind]))
+        return self._makers[kind]()
+
+    def _make_up(self, ends: Sequence[str], kind: str) -> str:
+        pick = self._random
+        name = f"{pick.choice(_STARTS)}{pick.choice(_MIDDLES)}{pick.choice(ends)}"
+        if kind == "city":
+            return name
+        return f"{name}{pick.choice(('', '', f' {pick.randint(1, 90)}', f' {pick.choice(_NOUNS)}'))}"
+
+    def _pounds(self) -> str:
+        return f"{self._number(9, 480, 7)}.{self._random.choice(('00', '50', '90', '95'))}"
+
+    def _postcode(self) -> str:
+        pick = self._random
+        area = "".join(pick.sample(_LETTERS, pick.choice((1, 2))))
+        return f"{area}{self._number(1, 30, 7)} {pick.randint(1, 9)}{''.join(pick.sample(_LETTERS, 2))}"
+
+    def _tracking(self) -> str:
+        pick = self._random
+        head, mark = "".join(pick.sample(_LETTERS, 3)), "".join(pick.choices(_LETTERS + "23456789", k=3))
+        return f"{head}-{self._number(2, 9, 7)}{mark}{pick.choice(('', '-GB', '-NO', '-FR'))}"
 
     def _number(self, low: int, high: int, divisor: int) -> int:
         while True:
@@ -87,15 +131,14 @@ def blur(random: Random, text: str, values: Mapping[str, str]) -> tuple[str, dic
     """
     The phrasing and its values as a customer in a hurry types them: lower case, no full stop, a typo.
 
-    Two of three texts stay as they are. A value in lower case is what a plan has to copy, except for numbers of
-    orders and postcodes, which are written in capitals only.
+    Two of three texts stay as they are. A value in lower case is what a plan has to copy, except for
+    numbers of orders and postcodes, which are written in capitals only.
     """
     shown = dict(values)
     chance = random.random()
     if chance < _LOWER_SHARE:
-        text = "".join(
-            part if PLACE.fullmatch(part) else part.lower() for part in re.split(r"(\{\w+\})", text)
-        )
+        parts = re.split(r"(\{\w+\})", text)
+        text = "".join(part if PLACE.fullmatch(part) else part.lower() for part in parts)
         text = text.rstrip(".?!")
         if random.random() < 0.5:  # noqa: PLR2004 - half of them
             shown = {place: value.lower() for place, value in shown.items()}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def make_pairs(  # noqa: PLR0913 - the parts that a pair is made from
     split: str,
     phrasings: Mapping[str, Any],
+    *,
     sections: Mapping[str, Section],
     entities: Entities,
     random: Random,

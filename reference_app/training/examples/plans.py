@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from reference_app.training.examples.entities import Entities
 
 FILLS = {"train": 1, "test": 2}  # examples of a phrasing with places
-PAIR_FILLS = {"train": 32, "test": 8}  # examples of a pair of intents
+COPYING = ("store_stock", "change_address", "adjust_points")  # twice as many: more to copy than a number
+PAIR_FILLS = {"train": 40, "test": 8}  # examples of a pair of intents
 ROUTE_FILLS = {"documents": 1.0, "database": 1.2, "refuse": 1.0}  # in training: repeated with other spelling
 CAPITALS = ("order_id", "postcode")
 
@@ -33,7 +34,7 @@ def make_plans(
         phrasings: `intents`, `pairs` and `routes` as in the YAML files.
     """
     for intent, texts in phrasings["intents"].items():
-        for text in texts[split] * FILLS[split]:
+        for text in texts[split] * (2 if intent in COPYING else FILLS[split]):
             sign = text.startswith("-")
             yield _example(text.lstrip("-"), intent.split("+"), entities, random, prompt, negative=sign)
     for (first, heads), (second, tails) in product(
@@ -51,7 +52,7 @@ def make_plans(
             yield _plan(prompt, text, fill(shown, values), route, [])
 
 
-def _example(
+def _example(  # noqa: PLR0913 - the parts that a plan is made from
     text: str,
     tools: Sequence[str],
     entities: Entities,

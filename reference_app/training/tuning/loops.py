@@ -58,13 +58,23 @@ def tune_by_examples(
         return -logs.mean()
 
     steps = list(_batches(items, recipe.batch, recipe.sft_epochs, recipe.seed))
-    return _run("sft", policy, steps, loss_of, recipe.sft_rate, recipe.save_every, checkpoints, told)
+    return _run(
+        "sft",
+        policy,
+        steps,
+        loss_of,
+        rate=recipe.sft_rate,
+        save_every=recipe.save_every,
+        checkpoints=checkpoints,
+        told=told,
+    )
 
 
 def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
     policy: Policy,
     pairs: Sequence[tuple[Item, Item]],
     examples: Sequence[Item],
+    *,
     recipe: Recipe,
     checkpoints: Checkpoints,
     told: Callable[[float], object],
@@ -103,7 +113,16 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
             - kept.mean()
         )
 
-    return _run("dpo", policy, steps, loss_of, recipe.dpo_rate, recipe.save_every, checkpoints, told)
+    return _run(
+        "dpo",
+        policy,
+        steps,
+        loss_of,
+        rate=recipe.dpo_rate,
+        save_every=recipe.save_every,
+        checkpoints=checkpoints,
+        told=told,
+    )
 
 
 def measure(policy: Policy, items: Sequence[Item], batch: int = 16) -> tuple[float, float]:
@@ -132,6 +151,7 @@ def _run(  # noqa: PLR0913 - one loop for both stages
     policy: Policy,
     steps: Sequence[Sequence[int]],
     loss_of: Callable[[Sequence[int], int], torch.Tensor],
+    *,
     rate: float,
     save_every: int,
     checkpoints: Checkpoints,
@@ -150,13 +170,13 @@ def _run(  # noqa: PLR0913 - one loop for both stages
     for step in range(len(losses), len(steps)):
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(step, len(steps))
-        policy.train(True)
+        policy.train(mode=True)
         loss = loss_of(steps[step], step)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.parameters, CLIP)
         optimiser.step()
-        policy.train(False)
+        policy.train(mode=False)
         losses.append(loss.item())
         told(losses[-1])
         if (step + 1) % save_every == 0 or step + 1 == len(steps):

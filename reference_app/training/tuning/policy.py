@@ -73,7 +73,7 @@ class Policy:
         """What is trained."""
         return [weight for weight in self._peft.parameters() if weight.requires_grad]
 
-    def train(self, mode: bool) -> None:  # noqa: FBT001 - as torch names it
+    def train(self, *, mode: bool) -> None:
         """Switch dropout on or off."""
         self._peft.train(mode)
 

@@ -128,6 +128,7 @@ READ = {
         DOWN,
         1,
     ),
+    "beyond 64 bits": ([answer({**SOUND, "points": 10**30})], DOWN, 1),
     "a long number": ([answer(b'{"points": ' + b"9" * 5000 + b"}")], DOWN, 1),
     "deep": ([answer(b"[" * 30_000)], DOWN, 1),
     "other values": ([answer({**SOUND, "points": "5"})], DOWN, 1),
@@ -138,6 +139,12 @@ READ = {
     "packed": ([answer(gzip.compress(json.dumps(SOUND).encode()), Content_Encoding="gzip")], DOWN, 1),
     "created": ([answer(SOUND, 201)], DOWN, 1),
 }
+
+
+def test_a_number_without_end_is_no_answer(scripted):
+    script = [answer(json.dumps(TAKEN).replace("5.0", "1e999").encode())]
+
+    assert scripted.run("request_refund", {"order_id": "FW-10427"}, script) == DOWN
 
 
 @pytest.mark.parametrize(("script", "result", "tries"), READ.values(), ids=READ)

@@ -14,7 +14,9 @@ PAIR = {"input": {"messages": [USER]}, "preferred_output": [REPLY], "non_preferr
 
 
 def write(path, *lines):
-    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), "utf-8")
+    path.write_text(
+        "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), "utf-8"
+    )
     return path
 
 
@@ -40,7 +42,7 @@ def test_good_files(tmp_path):
 )
 def test_a_bad_conversation_is_named_by_file_and_line(tmp_path, bad, complaint):
     path = write(tmp_path / "chat.jsonl", CHAT, bad)
-    with pytest.raises(DataError, match="chat.jsonl:2: ") as caught:
+    with pytest.raises(DataError, match=r"chat\.jsonl:2: ") as caught:
         validate_chat(path)
     assert complaint in str(caught.value)
 
@@ -58,7 +60,7 @@ def test_a_bad_conversation_is_named_by_file_and_line(tmp_path, bad, complaint):
 )
 def test_a_bad_pair_is_named_by_file_and_line(tmp_path, bad, complaint):
     path = write(tmp_path / "pairs.jsonl", PAIR, bad)
-    with pytest.raises(DataError, match="pairs.jsonl:2: ") as caught:
+    with pytest.raises(DataError, match=r"pairs\.jsonl:2: ") as caught:
         validate_preferences(path)
     assert complaint in str(caught.value)
 

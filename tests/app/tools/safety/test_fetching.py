@@ -52,8 +52,9 @@ class Pages(BaseHTTPRequestHandler):
     def send_slow(self, _):
         self.send_response(200)
         try:
-            while not self.server.closing.wait(0.05):
-                self.wfile.write(b"X-Drop: 1\r\n")
+            for _ in range(90):
+                if not self.server.closing.wait(0.05):
+                    self.wfile.write(b"X-Drop: 1\r\n")
         except OSError:
             pass
 

@@ -187,13 +187,15 @@ reader["give_up_rights"](512_000_000, 5)
 print(os.readlink('/proc/self/ns/net'))
 """
 
-    ended = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        pytest.skip("the system has no network namespaces")
-    if ended.stdout.strip() == str(Path("/proc/self/ns/net").readlink()):
+    asked = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x50000000))"
+    if subprocess.run([sys.executable, "-I", "-c", asked], check=False).returncode:  # noqa: S603 - our own interpreter
         pytest.skip("this user may not make a network namespace; descriptors alone keep the reader off it")
+
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.strip() != str(Path("/proc/self/ns/net").readlink())
     assert ended.stdout.startswith("net:")
 
 

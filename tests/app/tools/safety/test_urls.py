@@ -79,7 +79,7 @@ def test_every_spelling_of_a_private_address_is_refused(address, ending):
     everything = Allowed(hosts=(host, host.lower(), socket.inet_ntoa(struct.pack(">I", number))))
 
     with pytest.raises(RefusedError):
-        find_address(read_url(f"http://{host}{ending}/", everything), everything)
+        find_address(read_url(f"http://{host}{ending}/", everything), everything, lambda *_: ["1.1.1.1"])
 
 
 @given(private)
@@ -126,3 +126,19 @@ def test_an_unknown_host_is_refused(monkeypatch):
 
     with pytest.raises(RefusedError, match="not known"):
         resolve("shop.example", 443)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://user@shop.example/", "names a user"),
+        ("https://shop.example%2f/", "percent-encoded"),
+        ("http://0x7f.1/", "number that hides an address"),
+        ("https://shop.example:22/", "port is not in the list"),
+        ("https://gorse.example/", "host is not in the list"),
+        ("ftp://shop.example/", "only http"),
+    ],
+)
+def test_the_refusal_says_why(url, reason):
+    with pytest.raises(RefusedError, match=reason):
+        read_url(url, ALLOWED)

@@ -57,6 +57,7 @@ VALUES = Values(
         ("the last quarter of 2025", date(2025, 10, 1), date(2026, 1, 1)),
         ("between January and March 2025", date(2025, 1, 1), date(2025, 4, 1)),
         ("between November and January 2026", date(2025, 11, 1), date(2026, 2, 1)),
+        ("between 29 February 2028 and January 2026", date(2025, 2, 28), date(2026, 2, 1)),
         ("from 2025-12-01 to 2025-12-24", date(2025, 12, 1), date(2025, 12, 25)),
     ],
 )

@@ -132,6 +132,17 @@ def test_a_server_that_is_away_is_unavailable(tmp_path, embed):
     assert "secret" not in answer["reason"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:se%zzcret_word@localhost/db", "postgresql://u:se cret_word@localhost/db?nothing=1"],
+)
+def test_an_address_that_is_none_does_not_repeat_the_password(url, embed):
+    answer = SqlAgent(url, embed).ask("How many tents do you sell?")
+
+    assert answer["error"] == "unavailable"
+    assert "cret" not in answer["reason"]
+
+
 def _find(name):
     found = shutil.which(name)
     places = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))

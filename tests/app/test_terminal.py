@@ -1,0 +1,130 @@
+"""What a person at the terminal sees and is asked; the app plays set steps."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from reference_app.cli import main
+from reference_app.state import ToolCall
+from reference_app.terminal import Terminal
+from reference_app.tools.registry import Confirmation
+
+CALL = ToolCall(
+    name="request_refund", arguments={"order_id": "FW-20001"}, decision="pending", reason="ask a person"
+)
+
+
+class Steps:
+    """Asks for a confirmation, or says the pieces; keeps what was decided."""
+
+    def __init__(self, pieces=None, text="It is done.", sources=()):
+        self.models = SimpleNamespace(chat_model="m")
+        self.pieces, self.text, self.sources = pieces, text, list(sources)
+        self.asked, self.decided = [], []
+
+    def run(self, question, heard=None, *, thread):
+        self.asked.append((question, thread))
+        if self.pieces is None:
+            yield "confirm", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
+            return
+        for piece in self.pieces:
+            heard(piece)
+        yield "answerer", {"text": self.text, "sources": self.sources}
+
+    def resume(self, thread, confirmation, *, approved, heard=None):
+        assert (thread, confirmation) == (self.asked[-1][1], Confirmation.of(CALL.name, CALL.arguments))
+        self.decided.append(approved)
+        if heard:
+            heard(self.text)
+        yield "tools", {"tool_calls": []}
+        yield "answerer", {"text": self.text, "sources": []}
+
+
+@pytest.mark.parametrize(
+    ("typed", "approved"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("yes please\n", False), ("", False)],
+)
+def test_nothing_but_yes_is_a_yes(monkeypatch, capsys, typed, approved):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    app = Steps()
+    Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
+
+    assert app.decided == [approved]
+    assert "Confirm request_refund(order_id FW-20001)? [y/N] " in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_prompt_decides_nothing(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(readline=interrupt, fileno=lambda: -1))
+    app = Steps()
+    with pytest.raises(KeyboardInterrupt):
+        Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
+
+    assert app.decided == []
+
+
+def test_a_yes_that_was_typed_before_the_question_does_not_count(monkeypatch):
+    pty = pytest.importorskip("pty")
+    typing, reading = pty.openpty()
+
+    class Prompt(io.StringIO):
+        def write(self, text):
+            if "[y/N]" in text:
+                os.write(typing, b"no\n")
+            return super().write(text)
+
+    with open(reading) as terminal:  # noqa: PTH123 - a descriptor, no path
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(sys, "stderr", Prompt())
+        os.write(typing, b"y\n")
+        app = Steps()
+        Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
+    os.close(typing)
+
+    assert app.decided == [False]
+
+
+def test_the_prompt_stays_out_of_the_json(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    Terminal(Steps(), as_json=True, asks=True).ask("Refund FW-20001")
+
+    assert json.loads(capsys.readouterr().out)["text"] == "It is done."
+
+
+def test_where_nobody_sits_nothing_is_confirmed(capsys):
+    app = Steps()
+    Terminal(app, as_json=False, asks=False).ask("Refund FW-20001")
+
+    assert (app.decided, capsys.readouterr().out) == ([], "May I?\n")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "sources", "shown"),
+    [
+        (["It weighs\n", "3.4 kg."], "It weighs 3.4 kg. [a#b]", ["a#b"], "It weighs 3.4 kg. [a#b]\n"),
+        (["It is at evil.example."], "It is gone.", [], "It is at evil.example.\nIt is gone.\n"),
+        (["\x1b[2J", "x"], "\x1b[2J x", [], "\\x1b[2Jx\n\\x1b[2J x\n"),
+        ([], "Nothing was found.", [], "Nothing was found.\n"),
+    ],
+)
+def test_what_is_streamed_is_completed_or_corrected(capsys, pieces, text, sources, shown):
+    Terminal(Steps(pieces, text, sources), as_json=False, asks=False).ask("?")
+
+    assert capsys.readouterr().out == shown
+
+
+def test_a_byte_that_is_no_text_is_no_traceback(monkeypatch, capsys):
+    monkeypatch.setattr("reference_app.graph.open_app", lambda: Steps(["Fine."], "Fine."))
+    typed = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", typed)
+
+    assert main([]) == 0
+    assert capsys.readouterr().out == "Fine.\n"

@@ -1,0 +1,52 @@
+"""The committed adapter is green beside its base; each damaged one is red, by the behaviour it lost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reference_app.settings import HERE
+from reference_app.training.damage import damage
+
+ROOT = Path(__file__).parents[2]
+ADAPTER = HERE / "adapter" / "adapter.gguf"
+SHUFFLED = ROOT / "tests" / "app" / "data" / "shuffled.gguf"
+BEHAVIOURS = {
+    "plan_json", "json_schema", "plan_intent", "tool_calls", "declined",
+    "ids_copied", "cited", "professional", "rouge_l", "admitted",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory):
+    return {**damage(ADAPTER, tmp_path_factory.mktemp("damaged")), "shuffled": SHUFFLED}
+
+
+@pytest.fixture
+def gate(golden_run):
+    def run(adapter: Path) -> tuple[int, str]:
+        # Every case is asked and nothing else; the base's answers are recorded once and replayed.
+        told = golden_run(ROOT, "adapter", "golden/adapter.yaml", REFERENCE_APP_ADAPTER=str(adapter))
+        return told.returncode, told.stdout + told.stderr
+
+    return run
+
+
+def test_the_adapter_is_green_and_told_beside_its_base(gate):
+    code, told = gate(ADAPTER)
+
+    assert code == 0, told
+    assert "reference_app.single_steps:tuned beside its rival reference_app.single_steps:base" in told
+
+
+@pytest.mark.parametrize("name", ["noise", "scale", "swapped", "shuffled"])
+def test_a_damaged_adapter_is_red_by_what_it_lost(gate, adapters, name):
+    code, told = gate(adapters[name])
+
+    assert code == 1, told
+    lost = re.findall(r"^_+ suite\[(\w+)\] _+$", told, re.MULTILINE)
+    assert set(lost) & BEHAVIOURS, told
+    for behaviour in lost:
+        assert re.search(rf"(failed|regressed) +{behaviour} ", told), told
