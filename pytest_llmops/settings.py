@@ -37,6 +37,7 @@ class Settings:
         concurrency: Cases that may be in work at once, in each process.
         timeout_s: Time limit of one repeat of a case, in seconds.
         record: How cassettes are used, as in pytest-recording.
+        metrics: Files or modules that define metrics of the project's own.
         repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
             verdict is open.
         max_repeats: The most that `auto` may ask a case.
@@ -57,6 +58,7 @@ class Settings:
 
     root: Path = field(default_factory=Path.cwd)
     golden: tuple[str, ...] = ("golden/",)
+    metrics: tuple[str, ...] = ()
     app: str | None = None
     concurrency: int = 150
     timeout_s: float = 120.0
@@ -309,6 +311,7 @@ def _is_pair(value: Any) -> bool:
 
 _READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "golden": _paths,
+    "metrics": _paths,
     "concurrency": _count,
     "timeout_s": _seconds,
     "record": _choice,

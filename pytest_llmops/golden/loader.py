@@ -24,6 +24,7 @@ from pytest_llmops.golden.document import (
 from pytest_llmops.golden.files import find_missing_path, read_golden_bytes, shown_path
 from pytest_llmops.golden.json_document import read_json, read_json_lines
 from pytest_llmops.golden.needs import Needs
+from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_structure_mistakes
 from pytest_llmops.golden.suite import read_suite
 from pytest_llmops.golden.thresholds import read_checks
@@ -63,6 +64,8 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
         SettingsError: The project's settings cannot be read.
     """
     root = Path.cwd() if root is None else root
+    settings = load_settings(root)
+    import_metrics(settings)
     shown = shown_path(root / path, root)
     raw = read_golden_bytes(root / path, shown)
     try:
@@ -74,7 +77,7 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
     reading = _Reading(
         document if isinstance(document, Table) else Table(),
         root if stamps else None,
-        judge=load_settings(root).judge,
+        judge=settings.judge,
     )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)

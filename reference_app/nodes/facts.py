@@ -59,8 +59,11 @@ def bears_out(calls: Sequence[ToolCall], answer: str) -> bool:
     points of another; then its sentence is not used. Rather a right sentence is lost than a wrong one said.
     """
     facts = write_facts(calls)
-    if len({call.name for call in calls}) < len(calls):
+    names = {call.name for call in calls}
+    if len(names) < len(calls):
         return False  # which of two like figures belongs to which order no pattern tells
+    if "order_status" in names and "shipment" not in names and _PUNCTUALITY.search(answer.lower()):
+        return False  # nobody has looked whether it is late
     return (
         set(_ID.findall(answer)) <= set(_ID.findall(facts))
         and _numbers(answer) <= _numbers(facts)

@@ -85,6 +85,7 @@ def test_a_right_sentence_is_used(calls, answer):
         ([status("shipped")], "Your order FW-10247 has been shipped with Test Post."),
         ([status("shipped")], "FW-10427 has been shipped with Fast Timelapse. It is carried by Test Post."),
         ([status("shipped")], "FW-10427 has been shipped with Test Post and is insured."),
+        ([status("shipped")], "FW-10427 has been shipped with Test Post and is on time."),
         ([status("delivered")], "Order FW-10427 is expected to be delivered by Test Post."),
         ([status("cancelled")], "Your order FW-10427 has been shipped and cancelled."),
         ([shipment(late=True)], "The parcel of FW-10427 isn't late. It is carried by Test Post."),

@@ -79,12 +79,13 @@ class Chat:
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
 
-    def complete(self, prompt, messages, *, max_tokens):
+    def complete(self, _, messages, **options):
+        assert options == {"max_tokens": MAX_TOKENS}
         self.asked.append([message["content"] for message in messages])
         return self.answers.pop(0)
 
 
-def ask(chat, question, refuse=lambda call: None):
+def ask(chat, question, refuse=lambda _: None):
     prompt = load_prompt(HERE / "prompts", "adapter-planner")
     planner = Planner(chat, prompt, None, mend="Mend: {reason}", refuse=refuse)
     return planner({"question": question, "vector": [1.0]})["plan"]
@@ -103,7 +104,7 @@ def test_a_plan_that_cannot_be_carried_out_is_sent_back_once():
 def test_a_plan_that_stays_wrong_is_kept_for_the_registry_to_deny():
     chat = Chat(plan(), plan())
 
-    assert ask(chat, "Where is FW-20001?", lambda call: "never").calls == (Call(**ORDER),)
+    assert ask(chat, "Where is FW-20001?", lambda _: "never").calls == (Call(**ORDER),)
     assert len(chat.asked) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,8 @@ def write_adapter(folder: Path, state: Mapping[str, Any], config: Any, *, base: 
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: matrix.to(torch.float16).contiguous() for name, matrix in state.items()}
     save_file(half, folder / "adapter_model.safetensors", metadata={"format": "pt", "base": base})
-    config.inference_mode = True
-    config.save_pretrained(str(folder))
+    (folder / "adapter_model.safetensors").chmod(0o644)
+    _write_config(folder, config, base=base)
     write_gguf(
         folder / "adapter.gguf",
         {name: matrix.numpy() for name, matrix in half.items()},
@@ -52,6 +53,17 @@ def write_adapter(folder: Path, state: Mapping[str, Any], config: Any, *, base: 
     return tuple(
         folder / name for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf")
     )
+
+
+def _write_config(folder: Path, config: Any, *, base: str) -> None:
+    """PEFT's own file, but without the path of this machine, and in an order that repeats."""
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
+    path = folder / "adapter_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["base_model_name_or_path"] = f"SmolLM2-135M-Instruct.Q4_1-{base}"
+    content["target_modules"] = sorted(content["target_modules"])
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_gguf(path: Path, matrices: Mapping[str, NDArray[np.float16]], *, alpha: float, base: str) -> None:

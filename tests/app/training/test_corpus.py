@@ -91,6 +91,20 @@ def test_entities_of_the_splits_are_disjoint():
     assert set(facts["things"]["train"]) & set(facts["things"]["test"]) == set()
 
 
+def test_no_product_or_store_of_a_plan_stands_in_both(corpus):
+    def named(part):
+        plans = [
+            json.loads(one.assistant) for one in part if "store_stock" in one.kind and one.task == "plan"
+        ]
+        calls = [
+            call["arguments"] for plan in plans for call in plan["calls"] if call["name"] == "store_stock"
+        ]
+        return {value.lower() for arguments in calls for value in arguments.values()}
+
+    assert len(named(trained(corpus))) > 100
+    assert named(trained(corpus)) & named(corpus.test) == set()
+
+
 def test_sections_of_document_answers_are_disjoint(corpus):
     sections = [
         {one.kind for one in part if one.task == "document"} for part in (trained(corpus), corpus.test)

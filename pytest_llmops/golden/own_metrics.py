@@ -1,0 +1,45 @@
+"""Metrics that a project defines in files of its own, for whoever reads its golden files."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from pytest_llmops.errors import SettingsError, describe_error
+from pytest_llmops.settings import Settings
+
+_imported: set[str] = set()
+
+
+def import_metrics(settings: Settings) -> None:
+    """
+    Import what the setting `metrics` names, each once in a process: the checkout that is read first counts.
+
+    Raises:
+        SettingsError: A file or module is missing, or its own code failed.
+    """
+    for name in settings.metrics:
+        if name not in _imported:
+            try:
+                _import(name, settings.path(name))
+            except Exception as error:
+                told = (
+                    f"the setting metrics names {name!r}, which cannot be imported: {describe_error(error)}"
+                )
+                raise SettingsError(told) from error
+            _imported.add(name)
+
+
+def _import(name: str, path: Path) -> None:
+    if not name.endswith(".py"):
+        importlib.import_module(name)
+        return
+    module_name = name.removesuffix(".py").replace("/", ".")
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # so that a metric of it can be sent to another process and back
+    spec.loader.exec_module(module)
