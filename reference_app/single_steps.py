@@ -22,8 +22,8 @@ def tuned(given: str | dict[str, str]) -> dict[str, Any]:
     One step of the app as the environment sets it, by the model's words alone: nothing is mended.
 
     Args:
-        given: A question to plan; or `question` with the `passage` to answer it from; or any `instruction` with
-            a `text`, to see what the model can do beside.
+        given: A question to plan; or `question` with the `passage` to answer it from; or any `instruction`
+            with a `text`, to see what the model can do beside.
 
     Returns:
         `text`, and of a plan its `tool_calls`, none of which is made.

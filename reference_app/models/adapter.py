@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE = "reference_app.base.fingerprint"
-"""The key in a GGUF file under which stands the fingerprint of the weights that the adapter was trained on."""
+"""The key in a GGUF file of the fingerprint of the weights that the adapter was trained on."""
 
 
 def check_adapter(path: Path, *, base: str) -> None:

@@ -19,7 +19,7 @@ REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("unknown", "refuse", "failed", "row_none"), ()),
     "mend": ("reason",),
     **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
-    "unknown_order": ("order_id",),
+    **dict.fromkeys(("unknown_order", "already_refunded", "not_on_its_way"), ("order_id",)),
     "unknown_product": ("product",),
     "unknown_store": ("store",),
     "no_query": ("question",),
@@ -38,7 +38,17 @@ REPLIES: dict[str, tuple[str, ...]] = {
 }
 """What the app says, by occasion, with the places that each may hold."""
 _REFUSALS = {
-    **{word: word for word in ("unknown_order", "unknown_product", "unknown_store", "no_query")},
+    **{
+        word: word
+        for word in (
+            "unknown_order",
+            "unknown_product",
+            "unknown_store",
+            "no_query",
+            "already_refunded",
+            "not_on_its_way",
+        )
+    },
     **dict.fromkeys(("denied", "too_slow"), "no_query"),  # the query was at fault, not the shop
 }
 

@@ -42,11 +42,8 @@ def test_a_file_of_the_project_is_known_to_every_reader(project, capsys):
 
 
 def test_it_is_imported_once(project):
-    root = project(
-        '["own.py"]',
-        "loud_once",
-        METRIC + "\nfrom pathlib import Path\nwith Path('imported').open('a') as file: file.write('x')\n",
-    )
+    counts = "\nfrom pathlib import Path\nwith Path('imported').open('a') as file:\n    file.write('x')\n"
+    root = project('["own.py"]', "loud_once", METRIC + counts)
     for _ in range(3):
         load_golden("golden/shop.yaml", root=root)
     assert (root / "imported").read_text() == "x"
