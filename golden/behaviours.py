@@ -38,11 +38,11 @@ def declined(output, *, route):
 
 @pytest_llmops.metric("ids_copied")
 def ids_copied(output, sample, *, ids):
-    """Share of these ids that stand in the answer, letter by letter; none where one is made up."""
-    said = set(_ID.findall(output.text))
-    if made_up := said - set(_ID.findall(json.dumps(sample.input))):
+    """Share of these values that stand in the answer, letter by letter; none where an id is made up."""
+    if made_up := set(_ID.findall(output.text)) - set(_ID.findall(json.dumps(sample.input))):
         return 0.0, f"{len(made_up)} ids stand nowhere in the input"
-    return len(said & set(ids)) / len(ids)
+    missing = [one for one in map(str, ids) if not re.search(rf"(?<!\w){re.escape(one)}(?!\w)", output.text)]
+    return 1 - len(missing) / len(ids), f"without {', '.join(missing)}" if missing else ""
 
 
 @pytest_llmops.metric("cited")

@@ -23,6 +23,7 @@ MIN_ADDED = 0.15  # share of the question's weight that a second passage must ad
 _WORD = re.compile(r"[a-z]+(?:-\d+)?|\d+(?:[.,]\d+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+(?=[A-Z])")
 _DENIES = re.compile(r"\b(?:not|never|no|none|cannot|nor|without)\b|n['\u2019]t\b", re.IGNORECASE)
+_FIGURE = re.compile(r"\d")
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -49,8 +50,12 @@ class Grounding:
         said = words(answer)
         if not said or len(said & _words_of(section)) < MIN_SUPPORT * len(said):
             return False
-        nearest = max(split(section.text), key=lambda sentence: len(said & words(sentence)))
-        return not _DENIES.search(nearest) or _DENIES.search(answer) is not None
+        return not _DENIES.search(_nearest(section, said)) or _DENIES.search(answer) is not None
+
+    def keeps_figures(self, section: Section, answer: str) -> bool:
+        """Whether an answer has a figure where the sentence it copies has one: mostly that was asked for."""
+        nearest = _nearest(section, words(answer))
+        return not _FIGURE.search(nearest) or _FIGURE.search(answer) is not None
 
     def adds(self, section: Section, question: str, read: Section) -> bool:
         """Whether a section speaks of something that the question names and the section read does not."""
@@ -75,6 +80,10 @@ def words(text: str) -> set[str]:
 def split(text: str) -> list[str]:
     """The sentences of the text, at least one, white space made single."""
     return _SENTENCE_END.split(" ".join(text.split()))
+
+
+def _nearest(section: Section, said: AbstractSet[str]) -> str:
+    return max(split(section.text), key=lambda sentence: len(said & words(sentence)))
 
 
 def _words_of(section: Section) -> set[str]:

@@ -113,7 +113,8 @@ class Answerer:
         if self.untuned is None:
             return answer
         answer = _CITATION.sub("", answer)
-        return answer if self.grounding.supports(section, answer) else self.untuned.read(section, state, None)
+        held = self.grounding.supports(section, answer) and self.grounding.keeps_figures(section, answer)
+        return answer if held else self.untuned.read(section, state, None)
 
     def _tell(self, calls: Sequence[ToolCall], question: str) -> str:
         """In the model's words where they say what the tools found, else in the app's own."""

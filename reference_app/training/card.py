@@ -69,8 +69,8 @@ def _row(name: str, adapter: Mapping[str, Any], base: Mapping[str, Any]) -> str:
 
 _CARD = """# Adapter of the reference app
 
-A LoRA adapter for `{base}` (fingerprint `{fingerprint}`), a model of 135 million parameters. It plans a
-customer's question as strict JSON and words the answer in the shop's voice.
+A LoRA adapter for `{base}` (fingerprint `{fingerprint}`), a model of 135
+million parameters. It plans a customer's question as strict JSON and words the answer in the shop's voice.
 
 ## Intended use
 
@@ -82,8 +82,8 @@ by schema and policy before anything runs: the adapter's own refusals are a conv
 
 Written by hand as phrasings (`reference_app/training/phrasings/`) and filled by a seeded script with
 invented orders, products, cities and postcodes; passages are the shop's documents. No phrasing, no section
-and no entity of the test split stands in training, and no question of the golden set stands in either.
-SHA-256 of the files in `reference_app/training/data/` begins with `{data}`.
+and no entity of the test split stands in training, and no golden question does. `golden/adapter.yaml` is
+made from the test split. SHA-256 of the files in `reference_app/training/data/` begins with `{data}`.
 
 ## Procedure
 
@@ -91,26 +91,31 @@ LoRA of rank {rank} on all projections of layers 15 to 29. First supervised trai
 batch {batch}, rate {sft_rate}, loss on the assistant's tokens. Then direct preference optimisation on pairs
 of a professional and a casual answer: {dpo_epochs} epoch, rate {dpo_rate}, beta {beta}, with examples of
 the first stage mixed in. Hyperparameters were chosen on a validation part made of training phrasings that
-were held out. One thread, fixed seeds, {seconds} CPU-seconds. `python -m reference_app.training` repeats
-it.
+were held out. One thread, fixed seeds, {seconds} CPU-seconds.
+`python -m reference_app.training` repeats it.
 
 ## Figures
 
-Test split, greedy decoding in llama.cpp, adapter and base in one server. The lower bound is exact
+Test split, greedy decoding in llama.cpp, the base being the adapter at scale 0. The lower bound is exact
 (Clopper-Pearson, one-sided 95 %). Examples of one phrasing with other entities are not independent, so the
-true bounds are wider.
+true bounds are wider. This is the second training: after the first one's figures were seen, made-up names
+and more phrasings were added to training and fewer unanswerable passages were kept; no test question was
+used for that, but the test split is not as fresh as at first.
 
 | behaviour | n | adapter | lower bound | goal | base |
 |---|---|---|---|---|---|
 {table}
 
 The shop's voice is judged by a list of rules (`reference_app/training/tone.py`) and naive Bayes over words,
-trained from the preference pairs; on held-out pairs they judge {tone} rightly. The rules were written by
-the author of the casual answers, who knew them.
+trained from the preference pairs and the answers to learn from. Held-out pairs are judged rightly in {tone}.
+That is kind to it: the author of the casual answers wrote the rules, and took back three that rang false on
+held-out professional answers.
 
 ## Limits
 
-- Passages of one to three sentences; from whole sections it may copy the wrong number.
+- Passages of one to three sentences; where two of them hold a number it copies the wrong sentence at times,
+  and now and then it says that it found nothing although the passage answers.
+- Rare names of shops and products are misspelt at times: look them up before use.
 - Questions that mix three or more tools, and languages other than English, were not trained.
 - It refuses what is phrased like the refusals it has seen; new attacks may get another route.
 - It was trained on a quantised base and fits no other.

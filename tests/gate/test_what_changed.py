@@ -19,7 +19,9 @@ import pytest
 from tests.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parents[2]
-CASES = "returns-window or repair-resole or gift-card-validity or order-shipped"
+CASES = "returns-window or repair-resole or gift-card-validity or order-processing"
+UNTUNED = {"REFERENCE_APP_ADAPTER": "none"}  # the tuned model hardly reads its short prompts
+STOCK = '{"name":"store_stock","arguments":{"product":"boots","store":"Corveth"}}'
 PLANNER = "reference_app/prompts/planner.yaml"
 DOCUMENT = "reference_app/knowledge/returns.md"
 
@@ -68,33 +70,31 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
-    """Its examples say that what it is asked is to be refused."""
+    """Its examples say that a store's stock is asked for, whatever is."""
     edit(
         project / PLANNER,
-        ("version: 1.0.0", "version: 1.1.0"),
-        ("\n  documents:\n", "\n  swap:\n"),
-        ("\n  refuse:\n", "\n  documents:\n"),
-        ("\n  swap:\n", "\n  refuse:\n"),
+        ("version: 2.0.0", "version: 2.1.0"),
+        ('{"route":"documents","calls":[]}', '{"route":"tools","calls":[' + STOCK + "]}"),
     )
-    code, told = gate()
+    code, told = gate(**UNTUNED)
 
     assert code == 1, told
     assert re.search(r"regressed +keywords >= 1: 0, baseline 1", told)
     assert "golden/support.yaml::returns-window" in told
-    assert f"since the baseline: prompt {PLANNER}: planner 1.0.0 → 1.1.0" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 2.0.0 → 2.1.0" in told
 
 
 def test_a_harmless_rewording_is_not(project, gate):
     edit(
         project / PLANNER,
-        ("version: 1.0.0", "version: 1.0.1"),
-        ("Sort the customer's question:", "Decide what the customer's question is about:"),
+        ("version: 2.0.0", "version: 2.0.1"),
+        ("and nothing else:", "and no other word:"),
     )
-    code, told = gate()
+    code, told = gate(**UNTUNED)
 
     assert code == 0, told
     assert re.search(r"\d passed, 0 failed, 0 regressed, 0 undecided, 0 error", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 1.0.0 → 1.0.1" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 2.0.0 → 2.0.1" in told
 
 
 def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
