@@ -20,11 +20,13 @@ def import_metrics(settings: Settings) -> None:
     Raises:
         SettingsError: A file or module is missing, or its own code failed.
     """
+    if settings.metrics and str(settings.root) not in sys.path:
+        sys.path.insert(0, str(settings.root))  # as for the app, whose modules stand there too
     for name in settings.metrics:
         if name not in _imported:
             try:
                 _import(name, settings.path(name))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 told = (
                     f"the setting metrics names {name!r}, which cannot be imported: {describe_error(error)}"
                 )

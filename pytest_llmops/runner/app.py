@@ -32,6 +32,8 @@ def resolve_app(path: str, root: Path) -> App:
         sys.path.insert(0, str(root))
     try:
         app: Any = importlib.import_module(module_name)
+    except SystemExit as error:  # else a module that ends the process would end it as a success
+        raise AppError(f"the app {path!r} cannot be imported: its module ends the process") from error
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and module_name.startswith(error.name or "\0")
         reason = (

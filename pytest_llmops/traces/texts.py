@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
@@ -12,19 +13,23 @@ from pytest_llmops.records import Span
 _DEEPEST = 64  # levels of nesting, of JSON inside strings too; what lies deeper is read as one text
 _JSON_STARTS = ("{", "[", '"')
 _TIMES = frozenset({"start", "end"})
+_IDS = frozenset({"span_id", "parent_id"})
+_RANDOM_ID = re.compile(r"[0-9a-f]{16}")  # as OpenTelemetry draws them; an app cannot choose them
 
 
 def walk(value: Any) -> Iterator[tuple[str, str]]:
     """
-    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times.
+    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times and
+    its random ids, one of which in 80,000 looks like a card number.
 
     A key stands at the place of its value. A string that holds JSON is told by the texts in it, their
     places below the string's, repeated keys and all.
     """
     if isinstance(value, Span):
         for field in fields(value):
-            if field.name not in _TIMES:
-                yield from _walk(getattr(value, field.name), f"/{field.name}", 1)
+            told = getattr(value, field.name)
+            if field.name not in _TIMES and not (field.name in _IDS and _RANDOM_ID.fullmatch(told or "")):
+                yield from _walk(told, f"/{field.name}", 1)
     else:
         yield from _walk(value, "", 0)
 

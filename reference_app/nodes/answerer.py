@@ -165,6 +165,8 @@ def _is_short(call: ToolCall) -> bool:
         return False  # late or not is no question any more, or none yet
     if "rows" in result:
         whole = all(value is not None for row in result["rows"] for value in row)
+        # A bare figure says nothing of what it counts, and the model makes up what.
+        whole = whole and all(isinstance(row[0], str) for row in result["rows"])
         return whole and len(result["rows"]) in range(1, MAX_ROWS)
     return call.name in TOLD
 

@@ -49,11 +49,10 @@ def test_what_is_open_is_said_to_be_so(replies):
     assert tell(replies, "order_status", ORDER, order).endswith("tracking number not known.")
 
 
-@pytest.mark.parametrize("decision", ["denied", "allowed"])
-def test_a_value_is_no_template(replies, decision):
+def test_a_value_is_no_template(replies):
     result = {"product": "{0.__class__}", "store": "{call}", "quantity": 1}
 
-    told = tell(replies, "store_stock", {"product": "{0.__class__}"}, result, decision)
+    told = tell(replies, "store_stock", {"product": "{0.__class__}"}, result, "allowed")
     assert "{0.__class__}" in told
 
 

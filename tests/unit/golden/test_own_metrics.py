@@ -62,3 +62,24 @@ def test_what_cannot_be_imported_is_told(project, settings, metric, said):
     root = project(settings, "loud_not", metric)
     with pytest.raises(SettingsError, match=said):
         load_golden("golden/shop.yaml", root=root)
+
+
+def test_a_file_that_ends_the_process_is_no_success(project, capsys):
+    project('["own.py"]', "loud_end", "raise SystemExit(0)")
+    assert main(["run"]) != 0
+    assert "cannot be imported" in capsys.readouterr().err
+
+
+def test_a_module_beside_the_project_s_file_is_found(project, capsys):
+    root = project('["own_module"]')
+    (root / "own.py").rename(root / "own_module.py")
+    assert main(["run"]) == 0
+    assert "1 passed" in capsys.readouterr().out
+
+
+def test_an_app_that_ends_the_process_when_it_is_imported_is_no_success(project, capsys):
+    root = project('["own.py"]', "loud_app")
+    (root / "ending.py").write_text("raise SystemExit(0)\n")
+    (root / "golden" / "shop.yaml").write_text("version: 1\napp: ending:answer\ncases: [{id: a, input: x}]\n")
+    assert main(["run"]) != 0
+    assert "its module ends the process" in "".join(capsys.readouterr())

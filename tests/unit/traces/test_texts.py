@@ -106,3 +106,10 @@ def test_every_text_can_be_rewritten(value, expected):
         return "****" if label == "pin: " else text.replace("secret", "***")
 
     assert rewrite(value, change) == expected
+
+
+def test_an_id_that_opentelemetry_drew_is_no_card_number():
+    drawn = Span(span_id="4539578763621486", parent_id="4539578763621486", name="chat")
+    assert "4539578763621486" not in [text for _, text in walk(drawn)]
+    chosen = Span(span_id="card 4539578763621486", parent_id=None, name="chat")
+    assert ("/span_id", "card 4539578763621486") in list(walk(chosen))
