@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 64
 MAX_FACTS_CHARACTERS = 1000  # a shop elsewhere may send more than the small model can read
 MIN_SCORE = 0.4  # below it no section has to do with the question
-MIN_SCORE_BESIDE_TOOLS = 0.65  # below it what a tool does not know is told as that
+MIN_SCORE_BESIDE_TOOLS = 0.65  # below it a product or store that a tool does not know is told as that
 _CITATION = re.compile(r"\s*\[[^\]\n]{0,80}\]?\s*$")
 
 
@@ -84,7 +84,7 @@ class Answerer:
         if state["plan"].route == "refuse" and not state["passages"]:
             return self.telling.say("refuse"), []
         calls, found = state.get("tool_calls"), readable(state.get("passages", []))
-        if calls and (not found or found[0].score < MIN_SCORE_BESIDE_TOOLS):
+        if calls and (not found or (_names_thing(calls) and found[0].score < MIN_SCORE_BESIDE_TOOLS)):
             return self._tell(calls, state["question"]), []
         near = [one.section for one in found]
         if not near:
@@ -154,6 +154,11 @@ def _before_citation(heard: Callable[[str], None]) -> Callable[[str], None]:
             heard(said)
 
     return hear
+
+
+def _names_thing(calls: Sequence[ToolCall]) -> bool:
+    """Whether a call was about a thing by its name, and not a question that the database cannot answer."""
+    return all((call.result or {}).get("error") != "no_query" for call in calls)
 
 
 def _is_short(call: ToolCall) -> bool:

@@ -30,10 +30,8 @@ def test_an_order_is_looked_up_without_its_customer(ask_here, shop):
     answer = json.loads(output)
 
     assert code == 0, errors
-    assert answer["text"] == (
-        "Order FW-20001 has been shipped and is expected on 5 January 2026. "
-        "The carrier is Test Post, tracking number TP-1."
-    )
+    for fact in ("FW-20001", "shipped", "5 January 2026", "Test Post", "TP-1"):
+        assert fact in answer["text"]
     (call,) = answer["tool_calls"]
     assert (call["name"], call["arguments"], call["decision"]) == (
         "order_status", {"order_id": "FW-20001"}, "allowed",

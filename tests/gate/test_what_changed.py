@@ -88,7 +88,7 @@ def test_a_harmless_rewording_is_not(project, gate):
     edit(
         project / PLANNER,
         ("version: 2.0.0", "version: 2.0.1"),
-        ("and nothing else:", "and no other word:"),
+        ("a shop for outdoor gear,", "the outdoor shop,"),
     )
     code, told = gate(**UNTUNED)
 
