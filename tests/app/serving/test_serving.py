@@ -266,7 +266,7 @@ def test_the_model_stops_when_the_client_hangs_up(client, app):
     with client.stream("POST", "/v1/ask", json={"question": "endless"}, headers=EVENTS) as reply:
         next(reply.iter_lines())
 
-    assert app.hung_up.wait(10)
+    assert app.hung_up.wait(60)
     assert app.pieces < 1_000_000
 
 
@@ -277,7 +277,7 @@ def test_the_model_waits_for_a_slow_reader_and_stops_when_it_goes(client, app):
             before = app.pieces
             assert not app.hung_up.wait(0.2)
 
-    assert app.hung_up.wait(10)
+    assert app.hung_up.wait(60)
     assert app.pieces < 1_000_000
 
 
@@ -285,7 +285,7 @@ def test_a_question_in_work_keeps_nobody_waiting(client, app):
     with client.stream("POST", "/v1/ask", json={"question": "endless"}, headers=EVENTS):
         assert client.get("/health").json() == {"status": "ok"}
         assert client.post("/v1/ask", json=ASK).status_code == 200
-    assert app.hung_up.wait(10)
+    assert app.hung_up.wait(60)
 
 
 @pytest.mark.parametrize("while_it_answers", [False, True])
