@@ -69,9 +69,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     def encode(texts: Any) -> Any:
         if settings.embedding_model is not None or weights is None:
             return models.embed_many(texts)
-        from reference_app.models.encoder import Encoder
+        from reference_app.models.encoder import load_encoder
 
-        return Encoder(weights).encode(texts)
+        return load_encoder(weights).encode(texts)
 
     def vectors(texts: list[str]) -> Any:
         return open_vectors(texts, encoder=models.embedding_model, encode=encode, folder=settings.cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app.models.engines import cores
@@ -62,3 +63,9 @@ class Encoder:
         mean = (hidden * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         unit: NDArray[np.float32] = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
         return unit
+
+
+@cache
+def load_encoder(weights: Weights) -> Encoder:
+    """The encoder of these weights, loaded once in a process: loading it costs ten questions."""
+    return Encoder(weights)
