@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gguf import GGUFReader
 
 BASE = "reference_app.base.fingerprint"
 """The key in a GGUF file of the fingerprint of the weights that the adapter was trained on."""
@@ -24,17 +26,13 @@ def check_adapter(path: Path, *, base: str) -> None:
     Raises:
         WeightsError: The file is missing, cut short, no LoRA adapter, or of another model.
     """
-    from gguf import GGUFReader
-
     if not path.is_file():
         raise WeightsError(f"There is no adapter {path}; REFERENCE_APP_ADAPTER=none does without one.")
-    try:
-        reader = GGUFReader(path)
-        kind, trained_on = _text(reader, "adapter.type"), _text(reader, BASE)
-        short = any(tensor.data.nbytes != tensor.n_bytes for tensor in reader.tensors)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise WeightsError(f"The adapter {path} is no GGUF file, or was cut short.") from error
-    if kind != "lora" or not reader.tensors or short:
+    reader = open_gguf(path)
+    if reader is None:
+        raise WeightsError(f"The adapter {path} is no GGUF file, or was cut short.")
+    trained_on = read_text(reader, BASE)
+    if read_text(reader, "adapter.type") != "lora" or not reader.tensors or is_short(reader):
         raise WeightsError(f"The GGUF file {path} holds no whole LoRA adapter.")
     if trained_on is not None and not base.endswith(trained_on):
         raise WeightsError(
@@ -42,6 +40,22 @@ def check_adapter(path: Path, *, base: str) -> None:
         )
 
 
-def _text(reader: Any, key: str) -> str | None:
+def open_gguf(path: Path) -> GGUFReader | None:
+    """A reader that maps the file; None where it is no GGUF file, or ends within its head or a tensor."""
+    from gguf import GGUFReader
+
+    try:
+        return GGUFReader(path)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError):
+        return None
+
+
+def is_short(reader: GGUFReader) -> bool:
+    """Whether a tensor ends before all of it is there."""
+    return any(tensor.data.nbytes != tensor.n_bytes for tensor in reader.tensors)
+
+
+def read_text(reader: GGUFReader, key: str) -> str | None:
+    """A value of the head."""
     field = reader.get_field(key)
     return None if field is None else str(field.contents())
