@@ -21,10 +21,11 @@ from rich.table import Table
 from reference_app.models.encoder import Encoder
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
+from reference_app.shares import lower_bound
 from reference_app.shop.database import open_shop
 from reference_app.tools.sql.agent import SqlAgent
 from reference_app.tools.sql.evaluation import evaluate as evaluate_sql
-from reference_app.training.evaluation import Outcome, bound, evaluate, load_cases
+from reference_app.training.evaluation import Outcome, evaluate, load_cases
 
 SQL_GOAL, ROUTE_GOAL = 0.80, 0.90
 
@@ -74,7 +75,7 @@ def row(
 
 def share(table: Table, name: str, right: list[bool], goal: float, base: list[bool]) -> None:
     n = len(right)
-    row(table, name, sum(right) / n, n, bound(sum(right), n), f"{goal:.2f}", sum(base) / n)
+    row(table, name, sum(right) / n, n, lower_bound(sum(right), n), f"{goal:.2f}", sum(base) / n)
 
 
 def right_route(outcome: Outcome) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,13 +93,5 @@ def _build(vectors: NDArray[np.float32]) -> Any:
 
 def _save(index: Any, path: Path) -> None:
     # A cache that is read-only or full costs the next start a few seconds, nothing else.
-    with suppress(OSError, RuntimeError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        part = Path(name)
-        try:
-            index.save(name)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with suppress(OSError, RuntimeError), replacing(path) as part:
+        index.save(str(part))

@@ -7,9 +7,7 @@ The shop's database: the orders of a file as they are, and invented rows around 
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
-import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +18,7 @@ from reference_app.errors import OrdersError
 from reference_app.shop import sales
 from reference_app.shop.orders import add_given, load_orders
 from reference_app.shop.sales import SEED, TODAY, Rows
+from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,19 +94,11 @@ def _build(orders: list[dict[str, Any]], path: Path) -> None:
     sales.add_orders(rows, {order["order_id"] for order in orders}, random)
     sales.add_extras(rows, random)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
-        with closing(sqlite3.connect(part)) as database, database:
-            database.execute("PRAGMA journal_mode = MEMORY")  # a broken part is thrown away whole
-            database.executescript(SCHEMA.read_text(encoding="utf-8"))
-            for table in fields(rows):
-                content = getattr(rows, table.name)
-                if content:
-                    marks = ", ".join("?" * len(content[0]))
-                    database.executemany(f"INSERT INTO {table.name} VALUES ({marks})", content)  # noqa: S608 - only marks
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, closing(sqlite3.connect(part)) as database, database:
+        database.execute("PRAGMA journal_mode = MEMORY")  # a broken part is thrown away whole
+        database.executescript(SCHEMA.read_text(encoding="utf-8"))
+        for table in fields(rows):
+            content = getattr(rows, table.name)
+            if content:
+                marks = ", ".join("?" * len(content[0]))
+                database.executemany(f"INSERT INTO {table.name} VALUES ({marks})", content)  # noqa: S608 - only marks

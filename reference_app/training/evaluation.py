@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from reference_app.shares import lower_bound
 from reference_app.training.engine import OFF, ON, open_engine
 from reference_app.training.examples.corpus import DATA, read_lines
 from reference_app.training.scoring import score_answer, score_general, score_plan
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from reference_app.training.engine import Engine
 
 PLAN_TOKENS, ANSWER_TOKENS = 112, 96
-CONFIDENCE = 0.95
 GOALS = {
     "json_valid": 0.99,
     "schema_valid": 0.95,
@@ -202,13 +202,6 @@ def summarise(outcomes: Iterable[Outcome]) -> dict[str, Measure]:
     return measures
 
 
-def bound(successes: int, n: int) -> float:
-    """Exact one-sided 95 % lower bound of a share (Clopper-Pearson)."""
-    from scipy.stats import beta
-
-    return float(beta.ppf(1 - CONFIDENCE, successes, n - successes + 1)) if successes else 0.0
-
-
 _SIDES = ("preferred_output", "non_preferred_output")
 
 
@@ -232,7 +225,7 @@ def _share(name: str, values: Sequence[bool]) -> Measure:
         name=name,
         value=count / len(values),
         n=len(values),
-        lower=bound(count, len(values)),
+        lower=lower_bound(count, len(values)),
         goal=GOALS.get(name),
     )
 

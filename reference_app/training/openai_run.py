@@ -11,14 +11,15 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from reference_app.printable import printable
 from reference_app.training.openai_data import FineTuningError
+from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -216,18 +217,12 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         FineTuningError: The text cannot be written; the file is as it was.
     """
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")  # nobody else may read it
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with replacing(path) as part, part.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(handle)
-        Path(part).replace(path)
+            os.fsync(file.fileno())
     except OSError as error:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
         raise FineTuningError(f"{path} cannot be written: {error.strerror}.") from error
 
 
@@ -250,6 +245,5 @@ def _name(reply: Any, field: str) -> str:
 
 def note(line: str) -> None:
     """Say it on stderr, with what could command a terminal written out."""
-    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
-    sys.stderr.write(shown + "\n")
+    sys.stderr.write(printable(line) + "\n")
     sys.stderr.flush()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reference_app.shares import lower_bound
 from reference_app.tools.sql.execution import Answer
 from reference_app.tools.sql.results import same_rows
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.agent import SqlAgent
 
 QUESTIONS = Path(__file__).with_name("questions.yaml")
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +77,3 @@ def evaluate(agent: SqlAgent, split: str, questions: Path = QUESTIONS) -> Report
         refused=len(unanswerable) - len(answered),
         answered=answered,
     )
-
-
-def lower_bound(right: int, n: int) -> float:
-    """The smallest share that makes `right` or more of `n` no rarer than one in twenty."""
-    from scipy.stats import beta
-
-    return float(beta.ppf(1 - LEVEL, right, n - right + 1)) if right else 0.0

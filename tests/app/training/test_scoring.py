@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from reference_app.shares import lower_bound
 from reference_app.training.evaluation import (
     Case,
     Outcome,
-    bound,
     load_cases,
     measure_tone,
     summarise,
@@ -141,9 +141,9 @@ def test_expected_answers_are_professional(tone):
 
 def test_the_bound_is_exact():
     # Twenty of twenty: p**20 = 0.05.
-    assert bound(20, 20) == pytest.approx(0.05 ** (1 / 20))
-    assert bound(0, 20) == 0
-    assert bound(10, 20) == pytest.approx(0.302, abs=1e-3)
+    assert lower_bound(20, 20) == pytest.approx(0.05 ** (1 / 20))
+    assert lower_bound(0, 20) == 0
+    assert lower_bound(10, 20) == pytest.approx(0.302, abs=1e-3)
 
 
 def test_a_behaviour_is_measured_over_the_cases_that_show_it():

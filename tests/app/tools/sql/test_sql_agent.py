@@ -5,10 +5,11 @@ import json
 import pytest
 import yaml
 
+from reference_app.shares import lower_bound
 from reference_app.shop.database import TODAY
 from reference_app.tools.sql import execution
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
-from reference_app.tools.sql.evaluation import QUESTIONS, evaluate, lower_bound
+from reference_app.tools.sql.evaluation import QUESTIONS, evaluate
 from reference_app.tools.sql.linking import link
 from reference_app.tools.sql.shapes import load_shapes
 from tests.app.tools.sql.data import load
