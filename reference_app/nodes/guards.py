@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from reference_app.nodes.telling import Telling
     from reference_app.state import State
 
-MIN_SUSPICION = 0.5
+HOSTS = ("fellwind.example",)
+"""Whose addresses an answer may name."""
 
 
 def suspect(text: str) -> str | None:
@@ -21,7 +22,7 @@ def suspect(text: str) -> str | None:
     from reference_app.guardrails.injection import scan
 
     suspicion = scan(text)
-    return suspicion.reason if suspicion.score >= MIN_SUSPICION else None
+    return suspicion.reason if suspicion.flagged else None
 
 
 class InputGuard:
@@ -63,7 +64,7 @@ class OutputGuard:
                 state["text"],
                 sources=state.get("sources", []),
                 known=self._known,
-                hosts=self._telling.hosts,
+                hosts=HOSTS,
                 secrets=self._secrets,
                 given=[one.section.text for one in state.get("passages", [])],
             )

@@ -56,9 +56,6 @@ _REFUSALS = {
 class Telling:
     """Fills the replies of the answerer's prompt file; a value is never read as a template."""
 
-    hosts: tuple[str, ...] = ("fellwind.example",)
-    """Whose addresses an answer may name."""
-
     def __init__(self, replies: Mapping[str, str]) -> None:
         """Raises PromptError where a reply holds a place that is never filled."""
         for occasion, places in REPLIES.items():

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from reference_app.nodes.telling import REJECTED
 from reference_app.state import Call
 from reference_app.tools.registry import Confirmation
+from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from reference_app.settings import Role
     from reference_app.state import State, ToolCall
     from reference_app.tools.registry import Registry
-
-QUERY = "query_shop"
 
 
 class Confirming:
@@ -66,5 +65,5 @@ def calls_of(state: State) -> tuple[Call, ...]:
     """What the plan calls; the database is asked with the question itself, which no model has to copy."""
     plan = state["plan"]
     if plan.route == "database":
-        return (Call(name=QUERY, arguments={"question": state["question"][:500]}),)
+        return (Call(name=NAME, arguments={"question": state["question"][:MAX_CHARACTERS]}),)
     return tuple(plan.calls)
