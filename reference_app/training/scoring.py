@@ -7,6 +7,10 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reference_app.nodes.planner import MAX_CALLS
+from reference_app.state import ROUTES
+from reference_app.tools.api import OPENAPI
+from reference_app.tools.operations import read_operations
 from reference_app.training.examples.records import UNKNOWN
 
 if TYPE_CHECKING:
@@ -15,20 +19,6 @@ if TYPE_CHECKING:
     from reference_app.training.evaluation import Case
     from reference_app.training.tone import Tone
 
-ORDER = {"type": "string", "pattern": r"^FW-\d{5}$"}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "order_status": {"order_id": ORDER},
-    "shipment": {"order_id": ORDER},
-    "loyalty_points": {"order_id": ORDER},
-    "store_stock": {
-        "product": {"type": "string", "minLength": 1, "maxLength": 60},
-        "store": {"type": "string", "minLength": 1, "maxLength": 40},
-    },
-    "request_refund": {"order_id": ORDER},
-    "change_address": {"order_id": ORDER, "postcode": {"type": "string", "pattern": "^[A-Z0-9 ]{4,8}$"}},
-    "adjust_points": {"order_id": ORDER, "points": {"type": "integer", "minimum": -5000, "maximum": 5000}},
-}
-MAX_CALLS = 4
 _CITATION = re.compile(r"\[([\w-]+#[\w-]+)\]")
 _WORD = re.compile(r"\w+(?:[.,:'-]\w+)*")
 
@@ -85,19 +75,11 @@ def _validator() -> Any:
     calls = [
         {
             "type": "object",
-            "properties": {
-                "name": {"const": name},
-                "arguments": {
-                    "type": "object",
-                    "properties": arguments,
-                    "required": list(arguments),
-                    "additionalProperties": False,
-                },
-            },
+            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
-        for name, arguments in ARGUMENTS.items()
+        for tool in read_operations(OPENAPI)
     ]
     several = {"type": "array", "items": {"oneOf": calls}, "minItems": 1, "maxItems": MAX_CALLS}
 
@@ -111,7 +93,7 @@ def _validator() -> Any:
 
     empty = {"type": "array", "maxItems": 0}
     return Draft202012Validator(
-        {"oneOf": [plan(["tools"], several), plan(["documents", "database", "refuse"], empty)]}
+        {"oneOf": [plan(["tools"], several), plan([route for route in ROUTES if route != "tools"], empty)]}
     )
 
 
