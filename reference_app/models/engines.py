@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.client import HTTPConnection
+    from pathlib import Path
 
     from reference_app.models.weights import Weights
 
@@ -125,18 +126,26 @@ class Engines:
 def _start(weights: Weights) -> Any:
     import xllamacpp
 
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(weights.chat)
+    parameters = set_up(weights.chat, weights.adapter)
     parameters.model_alias = {weights.chat_name}  # else replies name the path of the file
-    if weights.adapter is not None:  # each request says how much of it is wanted
-        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(weights.adapter), 1.0)]
-    parameters.n_ctx = CONTEXT_TOKENS
     parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
+    return xllamacpp.Server(parameters)
+
+
+def set_up(chat: Path, adapter: Path | None) -> Any:
+    """Of an engine of one slot and one thread; each request says how much of the adapter it wants."""
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(chat)
+    if adapter is not None:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    parameters.n_ctx = CONTEXT_TOKENS
     parameters.n_parallel = 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.warmup = False
     parameters.verbosity = 0
-    return xllamacpp.Server(parameters)
+    return parameters
 
 
 def cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from reference_app.models.engines import set_up
 from reference_app.training.layout import AdapterError, read_layout
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from openai import OpenAI
 
-CONTEXT_TOKENS = 2048
 OFF, ON = 0.0, 1.0
 
 
@@ -66,18 +66,10 @@ def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
     import xllamacpp
     from openai import OpenAI
 
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(weights)
-    parameters.n_ctx = CONTEXT_TOKENS
-    parameters.n_parallel = 1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    parameters.warmup = False
-    parameters.verbosity = 0
     if adapter is not None:
         read_layout(adapter)
-        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     try:
-        server = xllamacpp.Server(parameters)
+        server = xllamacpp.Server(set_up(weights, adapter))
     except RuntimeError as error:
         raise AdapterError(f"{adapter or weights} cannot be loaded: {error}.") from error
     try:
