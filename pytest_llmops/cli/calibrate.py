@@ -78,7 +78,7 @@ def _calibrate(given: argparse.Namespace) -> int:
 
     threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
-    metric, settings = open_metric(given)
+    metric, settings = open_metric(given, stored=bool(given.scores))
     _check_threshold(metric, threshold)
     repeats = _repeats(given, metric)
     data = read_input(given.file)

@@ -20,7 +20,7 @@ from pytest_llmops.metrics.faithfulness.claims import (
 from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.needs import fail, find_missing
-from pytest_llmops.metrics.words import fold, quote
+from pytest_llmops.metrics.words import find_blank, fold, quote
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Faithfulness:
     judge: JudgeModel | None = None
 
     name: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"passages"})
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
@@ -121,7 +121,7 @@ def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
     passages = sample.output.passages or ()
     if passages and (not split_contexts(passages) or all(map(_is_bare, passages))):
         error = "the passages are ids, or hold no words; return Passage(id=…, text=…), or trace the texts"
-    elif not (claims := split_claims(sample.output.text)):
+    elif find_blank(sample.output.text) or not (claims := split_claims(sample.output.text)):
         error = "the output says nothing, so there is no claim to check"
     elif len(claims) > _CLAIMS_AT_MOST:
         error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
