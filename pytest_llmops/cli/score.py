@@ -149,8 +149,8 @@ def _score(given: argparse.Namespace) -> int:
     problems: list[str] = []
     results = score_rows(metric, rows, stem_of(given.file), settings, numbers=numbers, problems=problems)
     lines = [
-        dump_json(_line(row, result, metric.name, repeat))
-        for row, result, repeat in zip(rows, results, numbers or [None] * len(rows), strict=True)
+        dump_json(_line(row, result, metric.name, numbers[at] if numbers else None))
+        for at, (row, result) in enumerate(zip(rows, results, strict=True))
     ]
     text = "".join(f"{line}\n" for line in lines)
     if given.out:
