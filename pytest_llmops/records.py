@@ -116,6 +116,7 @@ class Golden:
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
         sha256: Of the file's bytes.
+        lines: Metric to the line of the first bound on it; empty where it was not read from a file.
     """
 
     path: str
@@ -128,6 +129,7 @@ class Golden:
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     sha256: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

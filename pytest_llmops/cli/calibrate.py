@@ -52,7 +52,9 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument(
         "--positive", metavar="NAMES", help="labels that mean good: Yes,Mostly; or '>= 4' for numbers"
     )
-    parser.add_argument("--threshold", metavar="X", help="what passes; default: the metric's own bound")
+    parser.add_argument(
+        "--threshold", metavar="X", help="what passes; default: the metric's own bound, or mid-range"
+    )
     parser.add_argument(
         "--max-error", metavar="X", help="find the threshold that lets through at most this share of bad rows"
     )

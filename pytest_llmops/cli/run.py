@@ -38,6 +38,7 @@ def add_verb(verbs: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
@@ -56,7 +57,7 @@ def _run(given: argparse.Namespace) -> int:
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    problems: list[str] = []
+    problems = [told for golden in goldens for told in find_uncalibrated(golden, yardstick.calibrations)]
     runs = run_goldens(goldens, yardstick.base, settings, problems)
     judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)

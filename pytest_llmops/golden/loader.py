@@ -98,6 +98,7 @@ class _Reading:
     def __init__(self, document: Table, root: Path | None, *, judge: Mapping[str, Any]) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._lines: dict[str, int] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
         named = {
@@ -127,6 +128,7 @@ class _Reading:
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
             sha256=digest,
+            lines=self._lines,
         )
 
     def _case(self, path: str, at: int, entry: Table) -> Case:
@@ -185,6 +187,7 @@ class _Reading:
         for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
             try:
                 read[name] = read_checks(name, value, models=self._models)
+                self._keep_line(name, (*place, "checks", name))
             except LLMOpsError as error:
                 self._note((*place, "checks", name), _about(name, error))
         return read
@@ -206,9 +209,15 @@ class _Reading:
                 self._note(("suite", name), _about(name, error))
             else:
                 checks += read
+                if any(check.comparison for check in read):
+                    self._keep_line(name, ("suite", name))
                 if lacking := self._needs.lacking_everywhere(metric):
                     self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
         return tuple(checks)
+
+    def _keep_line(self, metric: str, place: Place) -> None:
+        line = line_of(self._document, place)
+        self._lines[metric] = min(line, self._lines.get(metric, line))
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))

@@ -25,6 +25,7 @@ from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.uncalibrated import warn_of_bounds
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
@@ -98,6 +99,7 @@ class GoldenPlugin:
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
+        warn_of_bounds(config, goldens.values(), yardstick.calibrations)
         goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")

@@ -27,7 +27,7 @@ KNOWN = "llm_known"
 
 
 class GoldenWarning(pytest.PytestWarning):
-    """An undecided verdict, or a known failure, that the settings let pass."""
+    """An undecided verdict, a known failure that the settings let pass, a bound that no labels vouch for."""
 
 
 class GoldenFile(pytest.File):

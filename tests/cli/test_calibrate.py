@@ -150,6 +150,27 @@ def test_labels_that_are_no_finite_numbers_are_refused(capsys, labels, place):
 
 
 @pytest.mark.usefixtures("project")
+def test_the_threshold_of_each_error_is_shown_with_its_interval(capsys):
+    write("labels.jsonl", labelled())
+
+    _, told, _ = calibrate(capsys, *LABELLED)
+    assert main(["calibrate", *LABELLED]) == 0
+    shown = capsys.readouterr().out
+    assert main(["calibrate", *LABELLED, "--format", "markdown"]) == 0
+    table = capsys.readouterr().out
+
+    assert [(each["error"], each["at_most"]) for each in told["errors"]] == [
+        (error, rate) for error in ("bad_passed", "good_refused") for rate in (0.01, 0.05, 0.1, 0.2, 0.3)
+    ]
+    first = told["errors"][0]
+    low, high = first["interval"]
+    assert low <= first["threshold"] <= (high or 2)
+    assert first["good_refused"]["interval"][0] <= first["good_refused"]["value"]
+    assert f"0.01 of bad passed        >= {first['threshold']:.4g}" in shown
+    assert "| error kept on these rows | threshold |" in table
+
+
+@pytest.mark.usefixtures("project")
 def test_rows_that_got_no_score_are_counted_and_told(capsys):
     rows = labelled()
     write("labels.jsonl", [*rows[:-2], {**rows[-2], "reference": None}, {**rows[-1], "reference": None}])
