@@ -27,7 +27,7 @@ by chance. Spearman: rank correlation, 0 by chance.
 _CHANCE = (
     "Bold: beyond chance, p ≤ .05 by a permutation test that swaps two metrics' ranks of whole groups, after "
     "Holm's correction for all differences of the table. What is not bold is not shown to differ on so many "
-    "outputs."
+    "outputs: an interval without 0 counts no other difference."
 )
 _PASSING = (
     "Shares of outputs that people call bad and good which pass, scored by a model and a scale that were "
@@ -57,11 +57,10 @@ def main() -> None:
             judging.NAMES,
             "The embedded chat model has 135 million parameters. "
             "Judges behind paid endpoints were never run here.",
-            [(judging.JUDGE, each) for each in judging.NAMES if each != judging.JUDGE],
         ),
     ]
     taken = time.monotonic() - started
-    parts.append(f"\npytest-llmops {version('pytest-llmops')}, {taken / 60:.0f} minutes.\n")
+    parts.append(f"\npytest-llmops {version('pytest-llmops')}.\n")
     PAGE.write_text("\n".join(parts), encoding="utf-8")
     print(f"{PAGE} in {taken:.0f} s", file=sys.stderr)
 

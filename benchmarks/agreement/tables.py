@@ -149,7 +149,7 @@ def render_differences(columns: Sequence[Column], pairs: Sequence[tuple[str, str
         f"| difference | {' | '.join(f'{column.name} ({len(column.labels)})' for column in columns)} |",
         f"|---|{'---|' * len(columns)}",
         *(
-            f"| {name} - {other} | {' | '.join(row[at] for row in cells)} |"
+            f"| {name.replace('*', '')} - {other} | {' | '.join(row[at] for row in cells)} |"
             for at, (name, other) in enumerate(pairs)
         ),
     ]
