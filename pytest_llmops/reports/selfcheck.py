@@ -36,6 +36,9 @@ def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
             "varying": list(check.cases.varying),
             "steady": list(check.cases.steady),
             "single": list(check.cases.single),
+            "deviations": None
+            if (found := check.cases.deviations) is None
+            else {"deviating": found.deviating, "repeats": found.repeats, "high": found.high},
             "unscored": list(check.unscored),
         },
         "broken_case": check.broken_case,
@@ -103,13 +106,20 @@ def _cases(check: SelfCheck) -> list[str]:
     if cases.steady:
         lines.append(f"  {len(cases.steady)} gave the same in all repeats")
     if cases.single:
-        lines.append(f"  {count_named(cases.single, 'with one repeat')}; nobody knows if they vary: {RECORD}")
+        lines.append(
+            f"  {count_named(cases.single, 'with one repeat')}; whether they vary is unknown: {RECORD}"
+        )
     if check.unscored:
         lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")
+    if (found := cases.deviations) is not None:
+        lines.append(
+            f"{found.deviating} of {_count(found.repeats, 'further repeat')} deviate from what most of their "
+            f"case's repeats answer: at most {_percent(found.high)} of all calls do"
+        )
     if cases.app_is_steady:
         lines.append(f"no repeat differs: {_FACT}")
     elif check.broken_case is None:
-        lines.append("no number of repeats that is allowed names a single case that breaks")
+        lines.append("no allowed number of repeats can single out one broken case")
     else:
         lines.append(
             f"a single case that breaks is named after {_count(check.broken_case, 'new repeat')} of it; "
