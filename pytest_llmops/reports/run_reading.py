@@ -8,6 +8,7 @@ from typing import Any
 from pytest_llmops.records import (
     CaseResult,
     Check,
+    FailedCall,
     Failure,
     ModelCall,
     Output,
@@ -26,6 +27,7 @@ from pytest_llmops.reports.json_readers import (
     read_any,
     read_count,
     read_fields,
+    read_flag,
     read_number,
     read_object,
     read_text,
@@ -95,6 +97,8 @@ _USAGE = record(
     {
         "calls": read_count,
         "replayed": read_count,
+        "failed": read_count,
+        "stated": read_flag,
         "prompt_tokens": optional(read_count),
         "completion_tokens": optional(read_count),
         "cost_usd": optional(read_number),
@@ -119,6 +123,17 @@ _MODEL_CALL = record(
         "answer": read_text,
     },
 )
+_FAILED_CALL = record(
+    FailedCall,
+    ("provider",),
+    {
+        "provider": read_text,
+        "model": optional(read_text),
+        "status": optional(read_count),
+        "error": read_text,
+        "retried": read_flag,
+    },
+)
 _OUTPUT = record(
     Output,
     ("text",),
@@ -132,6 +147,7 @@ _OUTPUT = record(
         "model": optional(read_text),
         "trace_id": optional(read_text),
         "model_calls": list_of(_MODEL_CALL),
+        "failed_calls": list_of(_FAILED_CALL),
     },
 )
 _SCORE = record(
@@ -149,7 +165,14 @@ _SCORE = record(
 _FAILURE = record(
     Failure,
     ("metric", "stage", "error"),
-    {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
+    {
+        "metric": read_text,
+        "stage": one_of("app", "score", "rival"),
+        "error": read_text,
+        "repeat": read_count,
+        "usage": _USAGE,
+        "failed_calls": list_of(_FAILED_CALL),
+    },
 )
 _CHECK = record(
     Check,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from pytest_llmops import Output, Run, load_golden, run_golden
 from pytest_llmops.records import Failure
 from pytest_llmops.settings import Settings
+from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
 
 GOLDEN = """
@@ -244,11 +244,7 @@ def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, ser
     client = client_of(server)
 
     def app(question):
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(ask(client, question)))
-        thread.start()
-        thread.join()
-        return answers[0]
+        return run_bare(lambda: ask(client, question))
 
     file = golden("{id: a, input: hello}")
     runs = [run_golden(file, app, settings=settings(concurrency=1)) for _ in range(2)]
@@ -257,19 +253,17 @@ def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, ser
 
 def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, server):
     client = client_of(server)
-    pool = ThreadPoolExecutor(2)
 
     def app(question):
         time.sleep(0.1)  # so that both cases are in work
-        return pool.submit(ask, client, question).result()
+        return run_bare(lambda: ask(client, question))
 
     file = golden("{id: a, input: x}", "{id: b, input: y}")
-    with pool:
-        problems: list[str] = []
-        run_golden(file, app, settings=settings(), problems=problems)
-        assert ["on a thread that knows of no case" in problem for problem in problems] == [True]
-        made = len(server.requests)
-        results = run_golden(file, app, settings=settings(record="none")).results
+    problems: list[str] = []
+    run_golden(file, app, settings=settings(), problems=problems)
+    assert [problem.partition(": begun")[0] for problem in problems] == ["error: 2 unattributed calls"]
+    made = len(server.requests)
+    results = run_golden(file, app, settings=settings(record="none")).results
     assert len(server.requests) == made
     assert any("--llm-record none" in failure.error for result in results for failure in result.failures)
 
@@ -329,15 +323,14 @@ def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, se
 
 def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):
     client = client_of(server)
-    with ThreadPoolExecutor(2) as pool:
 
-        def app(question):
-            time.sleep(0.1)
-            pool.submit(ask, client, question).result()
-            return ask(client, question)
+    def app(question):
+        time.sleep(0.1)
+        run_bare(lambda: ask(client, question))
+        return ask(client, question)
 
-        file = golden("{id: a, input: x}", "{id: b, input: y}")
-        results = run_golden(file, app, settings=settings()).results
+    file = golden("{id: a, input: x}", "{id: b, input: y}")
+    results = run_golden(file, app, settings=settings()).results
     assert {failure.metric for result in results for failure in result.failures} == {"tokens", "cost_usd"}
 
 
