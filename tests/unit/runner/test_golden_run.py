@@ -12,6 +12,7 @@ import pytest
 
 from pytest_llmops import Output, Run, load_golden, run_golden
 from pytest_llmops.records import Failure
+from pytest_llmops.reports.terminal import render_usage
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
@@ -291,6 +292,30 @@ def test_an_app_may_count_its_own_tokens(golden, settings):
     answer = {"text": "x", "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
     (result,) = run_golden(file, lambda _: answer, settings=settings()).results
     assert [(score.metric, score.value) for score in result.scores] == [("tokens", 7)]
+
+
+def test_an_app_that_says_that_it_used_nothing_made_no_call(golden, settings, server):
+    """Such as one whose guard answers: else a replayed run would tell of one call that was made anew."""
+    client = client_of(server)
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
+
+    def app(question):
+        return {"text": "No.", "usage": nothing} if question == "guarded" else ask(client, question)
+
+    cases = [f"{{id: {each}, input: {each}, checks: {{tokens: '<= 10'}}}}" for each in ("guarded", "asked")]
+    file = golden(*cases, head="version: 1\ncases:\n")
+    first, second = (run_golden(file, app, settings=settings()) for _ in range(2))
+    assert [(run.usage.calls, run.usage.replayed) for run in (first, second)] == [(1, 0), (1, 1)]
+    assert render_usage(second.usage).startswith("0 model calls made, 1 replayed, 0 failed")
+    scores = {result.case.rpartition(":")[2]: result.scores[0].value for result in second.results}
+    assert scores["guarded"] == 0
+    assert scores["asked"] > 0
+
+
+def test_an_app_that_says_nothing_of_its_tokens_has_none_to_check(golden, settings):
+    file = golden("{id: a, input: hello, checks: {tokens: '<= 10'}}", head="version: 1\ncases:\n")
+    (result,) = run_golden(file, str.upper, settings=settings()).results
+    assert "no model call was seen" in result.failures[0].error
 
 
 def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, server, tmp_path, monkeypatch):
