@@ -142,6 +142,7 @@ class _Reading:
             tags=tuple(entry.get("tags", ())),
             repeats=_repeats(entry.get("repeats")),
             live=entry.get("live", False),
+            group=entry.get("group", ""),
             source=Source(path=path, line=self._entries.lines[at]),
         )
 
