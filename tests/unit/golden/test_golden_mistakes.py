@@ -48,7 +48,9 @@ BYTES = [
     pytest.param(
         ".yaml",
         b'cases:\r- id: a\r\n  input: "\xe2\x80\xa8 \xc2\x85 \xf0\x9f\x98\x80"\n  x: 1\n',
-        ["4: a: unknown key 'x'. Known keys: id, input, reference, relevant, tags, live, repeats, group, checks."],
+        [
+            "4: a: unknown key 'x'. Known keys: id, input, reference, relevant, tags, live, repeats, group, checks."
+        ],
         id="yaml, lines as editors count them",
     ),
     pytest.param(
