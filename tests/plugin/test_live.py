@@ -98,8 +98,8 @@ def test_none_makes_no_call_and_names_the_conflict(project, servers, by):
     assert outcomes_of(result)["error"] == (1 if by == "case" else 2)
     assert len(shop.requests) == made
     why = "live: true of the case" if by == "case" else never(shop).replace("'", "")
-    told = f"is never replayed, and --llm-record none makes no calls: the golden file says {why}. Run with"
-    assert any(told in line for line in result.outlines)
+    message = f"is never replayed, and --llm-record none makes no calls: the golden file says {why}. Run with"
+    assert any(message in line for line in result.outlines)
 
 
 def test_a_budget_counts_live_calls(project, servers):
