@@ -57,9 +57,11 @@ def _run(given: argparse.Namespace) -> int:
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
     problems: list[str] = []
-    runs = run_goldens(goldens, yardstick.base, settings, problems)
+    errors: list[str] = []
+    runs = run_goldens(goldens, yardstick.base, settings, problems, errors)
     judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)
+    judged.take_errors(errors)
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
@@ -129,6 +131,12 @@ class _Judged:
             self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
             self.outcomes.append("undecided")
             self.deciding.append("undecided")
+
+    def take_errors(self, errors: Sequence[str]) -> None:
+        """Count errors of the suite that are none of a case, and show them first."""
+        self.problems[:0] = errors
+        self.outcomes += ["error"] * len(errors)
+        self.deciding += ["error"] * len(errors)
 
     def _take(self, verdicts: Sequence[Verdict], shown: str) -> None:
         from pytest_llmops.gates.outcomes import worst

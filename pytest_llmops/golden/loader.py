@@ -126,6 +126,8 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
+            never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
+            model_errors=self._document.get("model_errors"),
             sha256=digest,
         )
 
@@ -139,6 +141,7 @@ class _Reading:
             checks=tuple(check for checks, _ in applied.values() for check in checks),
             tags=tuple(entry.get("tags", ())),
             repeats=_repeats(entry.get("repeats")),
+            live=entry.get("live", False),
             group=entry.get("group", ""),
             source=Source(path=path, line=self._entries.lines[at]),
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_llmops.errors import hint
 from pytest_llmops.golden.document import Mistake, Place, described, excerpt, line_of
@@ -136,9 +137,20 @@ def _version(name: str, value: Any, asked: Any) -> str:
     return f"{name} must be {asked}, the one that this release reads, not {described(value)}"
 
 
+def _choice(name: str, value: Any, asked: Any) -> str:
+    near = hint(value, asked) if isinstance(value, str) else ""
+    return f"{name} must be one of {', '.join(asked)}, not {described(value)}.{near}".removesuffix(".")
+
+
 def _pattern(name: str, value: Any, _asked: Any) -> str:
     if name == "repeats":
         return _REPEATS + described(value)
+    if name.endswith(" of never"):
+        host = urlsplit(value).netloc.rpartition("@")[2]
+        near = f" Did you mean {excerpt(host)}?" if host else ""
+        return (
+            f"{name} must be a host such as api.shop.example or localhost:8000, not {excerpt(value)}.{near}"
+        )
     if name not in {"app", "rival"}:
         return f"{name} holds a space, a colon or a parenthesis: {excerpt(value)}"
     return f"{name} must be module:attribute, such as shop.bot:answer, not {excerpt(value)}"
@@ -152,6 +164,7 @@ _SAYINGS: dict[str, Callable[[str, Any, Any], str]] = {
     "uniqueItems": _twice,
     "minimum": _minimum,
     "const": _version,
+    "enum": _choice,
     "pattern": _pattern,
     "not": _pattern,
 }

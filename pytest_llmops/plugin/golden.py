@@ -31,6 +31,7 @@ from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.signature import prompt_versions
@@ -166,6 +167,7 @@ class GoldenPlugin:
     def counts(self) -> dict[Outcome, int]:
         """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
         told = Counter(self.told.values())
+        told["error"] += len(self.shared.all_errors())
         if self.run is not None:
             told["undecided"] += len(self.judge.lost_cases())
         return {outcome: told[outcome] for outcome in OUTCOMES}
@@ -176,9 +178,11 @@ class GoldenPlugin:
             return
         if is_worker(session.config):
             if self.shared.store is not None:
-                self.shared.store.report(self.shared.own_problems())
+                self.shared.store.report(self.shared.own_problems(), self.shared.own_errors())
             return
         good = not self.yardstick.loosened or _may_loosen(session.config)
+        if self.shared.all_errors():
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if results := self.shared.results():
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
@@ -258,7 +262,8 @@ class GoldenPlugin:
             for verdict in self._suite_verdicts(golden)
         ]
         wall_s = time.monotonic() - self.shared.started_s
-        problems = self.shared.all_problems()
+        problems = [*self.shared.all_errors(), *self.shared.all_problems()]
+        problems += describe_failed_calls(self.goldens.values(), run.results)
         if self.known:
             problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)

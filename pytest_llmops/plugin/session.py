@@ -20,6 +20,7 @@ from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution, latest
 from pytest_llmops.runner.golden_run import (
@@ -38,16 +39,11 @@ from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings, load_settings
-from pytest_llmops.traces import capture
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
-_STRAY = (
-    "began on threads that know of no case, while several were in work: no check saw them (start threads "
-    "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
-)
 Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
@@ -74,6 +70,7 @@ class Session:
     started_s: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
+    _attribution: Attribution = field(default_factory=Attribution)
     _askers: dict[int, Asker] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
     _closed: bool = False
@@ -186,15 +183,21 @@ class Session:
 
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
-        strays = capture.count_strays()
-        told = [f"{strays} spans {_STRAY}"] if strays else []
         kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
-        return [*self.problems, *kept, *told]
+        return [*self.problems, *kept, *self._attribution.warnings()]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""
         told = [*self.own_problems(), *(self.store.read_problems() if self.store else ())]
         return [*told, *tell_budget(self.budget)]
+
+    def own_errors(self) -> list[str]:
+        """A sentence for each error of the suite, which is none of a case, in this process."""
+        return self._attribution.errors(self._recorder)
+
+    def all_errors(self) -> list[str]:
+        """The same of every process of the session."""
+        return [*self.own_errors(), *(self.store.read_errors() if self.store else ())]
 
     def results(self) -> Mapping[str, CaseResult]:
         """What this process, or every process of the session, has finished, by item id."""

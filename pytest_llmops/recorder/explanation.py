@@ -96,8 +96,9 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
     outcomes = [call["outcome"] for entry in entries for call in entry["calls"]]
-    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed")]
-    lines = [f"{case}: {len(outcomes)} model calls, {', '.join(counts)}"]
+    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed", "refused")]
+    counts = [*counts[:-1], *(counts[-1:] if "refused" in outcomes else ())]  # of a run that may make none
+    lines = [f"{case}: {len(outcomes)} model call{'s'[: len(outcomes) != 1]}, {', '.join(counts)}"]
     for entry in sorted(entries, key=lambda entry: entry["repeat"]):
         lines.append(f"  repeat {entry['repeat']}, --llm-record {entry['mode']}")
         if entry.get("error"):

@@ -9,6 +9,7 @@ from pytest_llmops.records import (
     Bound,
     CaseResult,
     Check,
+    FailedCall,
     Failure,
     ModelCall,
     Output,
@@ -27,6 +28,7 @@ from pytest_llmops.reports.json_readers import (
     read_any,
     read_count,
     read_fields,
+    read_flag,
     read_number,
     read_object,
     read_text,
@@ -96,6 +98,8 @@ _USAGE = record(
     {
         "calls": read_count,
         "replayed": read_count,
+        "failed": read_count,
+        "stated": read_flag,
         "prompt_tokens": optional(read_count),
         "completion_tokens": optional(read_count),
         "cost_usd": optional(read_number),
@@ -120,6 +124,17 @@ _MODEL_CALL = record(
         "answer": read_text,
     },
 )
+_FAILED_CALL = record(
+    FailedCall,
+    ("provider",),
+    {
+        "provider": read_text,
+        "model": optional(read_text),
+        "status": optional(read_count),
+        "error": read_text,
+        "retried": read_flag,
+    },
+)
 _OUTPUT = record(
     Output,
     ("text",),
@@ -133,6 +148,7 @@ _OUTPUT = record(
         "model": optional(read_text),
         "trace_id": optional(read_text),
         "model_calls": list_of(_MODEL_CALL),
+        "failed_calls": list_of(_FAILED_CALL),
     },
 )
 _SCORE = record(
@@ -150,7 +166,14 @@ _SCORE = record(
 _FAILURE = record(
     Failure,
     ("metric", "stage", "error"),
-    {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
+    {
+        "metric": read_text,
+        "stage": one_of("app", "score", "rival"),
+        "error": read_text,
+        "repeat": read_count,
+        "usage": _USAGE,
+        "failed_calls": list_of(_FAILED_CALL),
+    },
 )
 _BOUND = record(
     Bound,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.printable import printable
+from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
 
 _TEXT = 400
@@ -94,14 +95,16 @@ def render_counts(counts: Mapping[Outcome, int]) -> str:
 
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:
-    """Model calls, how many were replayed, tokens, cost and time; what is not known says so."""
-    made = usage.calls - usage.replayed
+    """Model calls by what became of them, tokens, cost and time; what is not known says so."""
+    took = () if wall_s is None else (f"{wall_s:.1f} s",)
+    if not usage.calls:
+        return ", ".join(("no model call seen", *took))
     tokens = "tokens unknown"
     if usage.prompt_tokens is not None and usage.completion_tokens is not None:
         tokens = f"{usage.prompt_tokens:,} prompt and {usage.completion_tokens:,} completion tokens"
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:,.4f}"
-    calls = f"{made:,} model calls made, {usage.replayed:,} replayed"
-    return ", ".join((calls, tokens, cost, *(() if wall_s is None else (f"{wall_s:.1f} s",))))
+    calls = count_calls(usage.calls - usage.replayed - usage.failed, usage.replayed, usage.failed)
+    return ", ".join((calls, tokens, cost, *took))
 
 
 def render_table(verdicts: Sequence[Verdict]) -> list[str]:

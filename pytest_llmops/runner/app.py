@@ -116,13 +116,14 @@ def _usage(given: Any) -> Usage:
         return given
     if not isinstance(given, Mapping):
         raise AnswerError(f"the app returned a usage that is {_named(given)}, not a mapping")
-    known = {each.name for each in fields(Usage)}
+    known = {each.name for each in fields(Usage)} - {"stated"}
     for name, value in given.items():
         if name not in known:
             raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise AnswerError(f"the app returned a usage whose {name!r} is {value!r}, not a count")
-    return Usage(**{"calls": 1, **given})
+    calls = int(any(given.values()))  # nothing used is no call
+    return Usage(**{"calls": calls, **given}, stated=True)
 
 
 def _passage(given: Any) -> Passage:

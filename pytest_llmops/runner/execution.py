@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
@@ -139,7 +138,7 @@ class Execution:
         return answers, others
 
     async def _ask_all(self, asker: Asker, case: str, work: Work, repeats: Iterable[int]) -> Sequence[Asked]:
-        return await asyncio.gather(*(self._ask(asker, case, repeat, work.case.input) for repeat in repeats))
+        return await asyncio.gather(*(self._ask(asker, case, repeat, work) for repeat in repeats))
 
     async def _ask_rival(self, work: Work, repeats: Iterable[int], *, alone: bool) -> Sequence[Asked]:
         if self.rival is None:
@@ -149,13 +148,13 @@ class Execution:
         answers = await self._ask_all(self.rival.asker, rival_id(work.id), work, repeats)
         return [(told_of_rival(answer), spans) for answer, spans in answers]
 
-    async def _ask(self, asker: Asker, case: str, repeat: int, question: Any) -> Asked:
+    async def _ask(self, asker: Asker, case: str, repeat: int, work: Work) -> Asked:
         async with self._slots:
             while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._asking += 1
             try:
-                return await asker.ask(case, repeat, question)
+                return await asker.ask(case, repeat, work.case.input, work.rules)
             finally:
                 self._asking -= 1
                 self._learned = True

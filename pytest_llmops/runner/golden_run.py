@@ -18,8 +18,10 @@ from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.masking import seal_result, stand_in
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
@@ -61,21 +63,33 @@ def run_golden(  # noqa: PLR0913 - the public door
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
-    run = _run(golden, app, asking, settings, budget, told)
+    errors: list[str] = []
+    run = _run(golden, app, asking, settings, budget, told, errors)
     if problems is not None:
-        problems.extend([*told, *tell_budget(budget)])
+        problems.extend([*told, *errors, *tell_budget(budget)])
     return run
 
 
 def run_goldens(
-    goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    problems: list[str],
+    errors: list[str] | None = None,
 ) -> list[Run]:
-    """A run of each file, by the app that it names, on one budget."""
+    """
+    A run of each file, by the app that it names, on one budget.
+
+    Args:
+        problems: Gets sentences about what could not be kept beside the results.
+        errors: Gets a sentence for each error of the suite, which is none of a case; `problems` when None.
+    """
+    errors = problems if errors is None else errors
     budget = open_budget(settings)
-    runs = [
-        _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
-        for golden in goldens
-    ]
+    runs = []
+    for golden in goldens:
+        asking = open_asking(golden, goldens, baseline, settings)
+        runs.append(_run(golden, None, asking, settings, budget, problems, errors))
     problems += tell_budget(budget)
     return runs
 
@@ -87,7 +101,9 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     settings: Settings,
     budget: Budget | None,
     problems: list[str],
+    errors: list[str],
 ) -> Run:
+    attribution = Attribution()
     app = named_app(golden, settings) if app is None else app
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
@@ -108,7 +124,9 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     finally:
         execution.close()
         recorder.uninstall()
-    problems.extend([*recorder.problems, *recorder.tell_beside()])
+    problems.extend([*recorder.problems, *recorder.tell_beside(), *attribution.warnings()])
+    problems.extend(describe_failed_calls([golden], results.values()))
+    errors.extend(attribution.errors(recorder))
     return make_run([golden], results.values(), settings)
 
 

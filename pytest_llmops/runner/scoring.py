@@ -20,6 +20,7 @@ from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.recorder.interception import stand_aside
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
 
 Result = Score | Failure
@@ -50,7 +51,7 @@ class Scorer:
             self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
-                self._thread.start()
+                start_outside(self._thread)
             self._changed.notify()
         return job
 
@@ -67,7 +68,7 @@ class Scorer:
         self._asked.put((metric, samples, job))
         if self._asked.qsize() and self._askers < _ASKED_AT_ONCE:  # else one that is idle has it already
             self._askers += 1
-            threading.Thread(target=self._answer, name="llmops-judge", daemon=True).start()
+            start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
 
     def _answer(self) -> None:
         """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
