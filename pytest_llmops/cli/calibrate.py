@@ -67,7 +67,7 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     parser.add_argument("--out", metavar="FILE", help="write the report here; default: to the terminal")
     add_metric_options(parser)
-    parser.set_defaults(do=_calibrate)
+    parser.set_defaults(do=_calibrate, prints_data=True)
 
 
 def _calibrate(given: argparse.Namespace) -> int:
