@@ -182,7 +182,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]
-    values = [mean(found) if found else None for found in looks]
+    values = [(mean(found) if len(found) > 1 else found[0]) if found else None for found in looks]
     agreement = measure_agreement(
         values, labels, metric, groups=groups, threshold=limits[0], max_error=limits[1]
     )
