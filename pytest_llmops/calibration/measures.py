@@ -14,6 +14,7 @@ from pytest_llmops.calibration.statistics import (
     measure_spearman,
     rank_codes,
     read_auc,
+    sum_weights,
 )
 from pytest_llmops.calibration.thresholds import read_right
 
@@ -56,14 +57,14 @@ def build_measure(
     sides = [(next(parts), next(parts)) for _ in halves]
 
     def measure(weights: Floats) -> list[float]:
-        counts = np.bincount(kind, weights, minlength=len(one))
+        counts = sum_weights(kind, weights, len(one))
         found = [math.nan, measure_spearman(ranks, labels, counts), math.nan]
         if known is not None:
             goods, bads, below = count_good(oriented, known, counts)
             found[0] = read_auc(goods, bads, below)
             if rows.kind != "pair":
                 found[2] = float(read_right(goods, below).max() / counts.sum())
-        counts = np.bincount(part, counts, minlength=len(first))
+        counts = sum_weights(part, counts, len(first))
         if steps is not None:
             found += [
                 measure_accuracy(steps[0] == steps[1], counts),

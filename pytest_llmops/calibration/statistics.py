@@ -39,6 +39,14 @@ def find_kinds(*columns: Codes) -> tuple[Codes, Codes]:
     return np.unique(kinds, return_index=True)[1], kinds
 
 
+def sum_weights(codes: Codes, weights: Floats, size: int) -> Floats:
+    """What the rows of each code weigh together, for the codes 0 … size - 1."""
+    import numpy as np
+
+    sums: Any = np.bincount(codes, weights, minlength=size)  # numpy's stubs say integers
+    return sums  # type: ignore[no-any-return]  # as above
+
+
 def measure_auc(codes: Codes, good: Floats, weights: Floats) -> float:
     """
     Chance that a good row scores above a bad one, ties half: the area under the ROC curve.
@@ -57,8 +65,8 @@ def count_good(codes: Codes, good: Floats, weights: Floats) -> tuple[Floats, Flo
     import numpy as np
 
     size = int(codes.max(initial=0)) + 1
-    goods: Floats = np.bincount(codes, weights * (good == 1), minlength=size)
-    bads: Floats = np.bincount(codes, weights * (good == 0), minlength=size)
+    goods = sum_weights(codes, weights * (good == 1), size)
+    bads = sum_weights(codes, weights * (good == 0), size)
     return goods, bads, np.cumsum(bads) - bads
 
 
