@@ -77,6 +77,8 @@ class _Result(_Written, frozen=True):
     checks: msgspec.Raw = msgspec.Raw(b"[]")
     answers: Any = []
     auto: _Count = 0
+    group: str = ""
+    runs: Any = []
     rival: Any = msgspec.UNSET
 
 
@@ -136,11 +138,10 @@ class _ResultReader:
             found = self._decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return read_result(_parse(text))
-        rest = {"case": found.case, "input_hash": found.input_hash, "auto": found.auto}
-        if found.failures != []:
-            rest["failures"] = found.failures
-        if found.answers != []:
-            rest["answers"] = found.answers
+        rest = {name: getattr(found, name) for name in ("case", "input_hash", "auto", "group")}
+        for name in ("failures", "answers", "runs"):
+            if (value := getattr(found, name)) != []:
+                rest[name] = value
         if found.rival is not msgspec.UNSET:
             rest["rival"] = found.rival
         return replace(

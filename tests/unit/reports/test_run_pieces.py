@@ -36,6 +36,8 @@ CHECKED = replace(
     checks=(Check(metric="keywords", comparison=">=", threshold=1.0, options={"all": ["60 days"]}),),
     answers=("ab",),
     auto=3,
+    group="sizes",
+    runs=(1, 2),
     rival=replace(RESULT, case="golden/shop.yaml::sizes"),
 )
 WRITTEN = replace(RUN, results=(RESULT, CHECKED))
