@@ -28,7 +28,7 @@ def add_verb(verbs: Any) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
     add_metric_options(parser)
-    parser.set_defaults(do=_score)
+    parser.set_defaults(do=_score, prints_data=True)
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +132,17 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_llmops.plugin.golden import GoldenPlugin
 
         config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
+    if not config.getoption("llm_golden"):
+        return (yield)
+    from pytest_llmops.streams import outlive_readers
+
+    with outlive_readers():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -120,9 +120,13 @@ def load_base(path: str | Path) -> Run:
     Raises:
         RunFileError: It is neither, or broken.
     """
+    from pytest_llmops.reports.run_pieces import read_pieces
+
     path = Path(path)
     if path.suffix == ".jsonl":
         return load_run(path)
+    if (run := read_pieces(path)) is not None:
+        return run
     data = read_file(path, _EITHER)
     if _HEAD.match(data):
         return parse_baseline(data, str(path))

@@ -51,7 +51,11 @@ def load_run(path: str | Path) -> Run:
         RunFileError: It is missing, cut off, of another version, or holds something that a run cannot:
             the message names the file, the place in it, and what to do.
     """
+    from pytest_llmops.reports.run_pieces import read_pieces
+
     path = Path(path)
+    if path.suffix != ".jsonl" and (run := read_pieces(path)) is not None:
+        return run
     kind = _kind(path)
     read = _parse_lines if path.suffix == ".jsonl" else partial(_parse, path)
     return read_content(read_file(path, kind), str(path), kind, read)

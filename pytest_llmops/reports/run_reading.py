@@ -44,7 +44,8 @@ VERSION = 1
 
 def read_run(value: Any) -> Run:
     """A run from the whole content of a JSON run file."""
-    fields = read_head(value)
+    value = read_version(value, VERSION, "run file")
+    fields = read_head({name: each for name, each in value.items() if name != "results"})
     if not isinstance(value.get("results"), list):
         raise BrokenValueError("results: must be a list; the file holds no results")
     results = within(".results", list_of(read_result), value["results"])
@@ -135,7 +136,7 @@ _FAILED_CALL = record(
         "retried": read_flag,
     },
 )
-_OUTPUT = record(
+OUTPUT = record(
     Output,
     ("text",),
     {
@@ -196,7 +197,7 @@ _CHECK = record(
 _RIVAL = record(
     dict,
     (),
-    {"outputs": list_of(_OUTPUT), "scores": list_of(_SCORE), "failures": list_of(_FAILURE)},
+    {"outputs": list_of(OUTPUT), "scores": list_of(_SCORE), "failures": list_of(_FAILURE)},
 )
 
 
@@ -213,7 +214,7 @@ _RESULT = record(
     {
         "case": read_text,
         "input_hash": read_text,
-        "outputs": list_of(_OUTPUT),
+        "outputs": list_of(OUTPUT),
         "scores": list_of(_SCORE),
         "failures": list_of(_FAILURE),
         "checks": list_of(_CHECK),
