@@ -267,12 +267,14 @@ class Failure:
     Attributes:
         metric: Empty when the app itself broke.
         stage: `rival` where a metric of pairs had no second answer, which is no fault of the app.
+        traceback: Of an app that raised: its own frames as text, masked; empty where it has none.
     """
 
     metric: str
     stage: Stage
     error: str
     repeat: int = 0
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,9 @@ from pytest_llmops.records import (
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
 
-_OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+"""What is true of a score where a comparison is not."""
+
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
@@ -259,7 +261,7 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
                 else "no labels are recorded"
             )
             return f"{asked}: {told}; run: {_calibrate(check)}"
-        side = {check.comparison, _OTHER_SIDE[check.comparison]}
+        side = {check.comparison, OTHER_SIDE[check.comparison]}
         cuts = [
             cut
             for cut in known.cuts

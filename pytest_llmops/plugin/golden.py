@@ -24,6 +24,7 @@ from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.longrepr import as_longrepr, reason_of
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -147,11 +148,16 @@ class GoldenPlugin:
         return self._suites[golden.path]
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What an app prints is no answer, but it is shown, so it is masked as one."""
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """What an app prints is no answer, but it is shown, so it is masked as one; and our own reasons."""
         report = yield
         if isinstance(item, CaseItem | SuiteItem):
             report.sections = [(name, hide(text)) for name, text in report.sections]
+            if report.failed and call.excinfo and (reason := reason_of(call.excinfo.value, item)):
+                one_line = item.config.getoption("tbstyle") == "line"
+                report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

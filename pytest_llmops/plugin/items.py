@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -13,9 +14,11 @@ from _pytest.fixtures import TopRequest
 
 from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.plugin.longrepr import NotGoodError, Reason, traceback_style
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import CaseResult, Golden, Verdict
-from pytest_llmops.reports.terminal import render_case, render_suite
+from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
+from pytest_llmops.runner.tracebacks import find_crash
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 
@@ -70,7 +73,7 @@ class GoldenItem(pytest.Item):
             raise
         self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
         if any(verdict.outcome == "error" for verdict in self.verdicts):
-            pytest.fail(self.render(), pytrace=False)
+            self.fail()
 
     def runtest(self) -> None:
         settings = self.parent.plugin.shared.settings
@@ -78,22 +81,38 @@ class GoldenItem(pytest.Item):
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
         known = [each for each in self.verdicts if each.known]
         if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
-            pytest.fail(self.render(), pytrace=False)
+            self.fail()
         if open_ and settings.undecided == "warn":
             told = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             try:
                 self.warn(GoldenWarning(f"undecided: {told}"))
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
-                pytest.fail(self.render(), pytrace=False)
+                self.fail()
         if known and settings.known_failures == "warn":
             self.user_properties.append((KNOWN, True))
             pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
+
+    def fail(self) -> NoReturn:
+        """End the item with the reason; in a debugger where the app raised."""
+        raised = self.raised()
+        raise NotGoodError(self.reason()).with_traceback(raised.__traceback__ if raised else None)
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         raise NotImplementedError
 
     def render(self) -> str:
         raise NotImplementedError
+
+    def reason(self) -> Reason:
+        """Why it is not good, in full and on one line."""
+        path, line, _ = self.location
+        return Reason(
+            text=self.render(), summary=summarize(self.verdicts), path=path, line=1 if line is None else line + 1
+        )
+
+    def raised(self) -> BaseException | None:
+        """What the app raised, where a debugger is to look at it."""
+        return None
 
     def _app(self) -> Any:
         """The value of the fixture `llm_app`, where somebody overrides it."""
@@ -131,7 +150,21 @@ class CaseItem(GoldenItem):
         return self.parent.plugin.judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:
-        return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
+        if self.result is None:
+            return ""
+        style = traceback_style(self.config)
+        return render_case(self.work.case, self.result, self.verdicts, traceback=style)
+
+    def reason(self) -> Reason:
+        reason = GoldenItem.reason(self)
+        crash = find_crash(find_traceback(self.result)) if self.result else None
+        if crash is None:
+            return reason
+        path, line = crash
+        return replace(reason, summary=f"{reason.summary} ({path}:{line})", path=path, line=line)
+
+    def raised(self) -> BaseException | None:
+        return self.parent.plugin.shared.raised.get(self.work.id)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         source = self.work.case.source

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -63,6 +63,7 @@ class Session:
         executions: By golden file, since each may name another app.
         rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
         started_s: Monotonic clock, for the summary.
+        raised: Case to what the app raised, where a debugger will want it.
     """
 
     settings: Settings
@@ -73,6 +74,8 @@ class Session:
     budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
+    raised: dict[str, BaseException] = field(default_factory=dict)
+    _debugs: bool = False
     _recorder: Recorder | None = None
     _askers: dict[int, Asker] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class Session:
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None
+            session._debugs = bool(config.getoption("usepdb"))
             try:
                 session.budget = open_budget(session.settings, store.ledger if store else None)
             except LLMOpsError as error:
@@ -115,7 +119,8 @@ class Session:
         """What asks an app; one for each app, so that an async one keeps its loop."""
         if id(app) not in self._askers:  # which keeps it alive, so that no other app gets its id
             prompts = prompt_versions([golden] if golden else [], self.settings.root)
-            self._askers[id(app)] = open_asker(app, self.recorder, self.settings, prompts)
+            asker = open_asker(app, self.recorder, self.settings, prompts)
+            self._askers[id(app)] = replace(asker, raised=self.raised) if self._debugs else asker
         return self._askers[id(app)]
 
     def start(self, golden: Golden, works: Iterable[Work], app: App | None, asking: Asking) -> None:

@@ -149,7 +149,13 @@ _SCORE = record(
 _FAILURE = record(
     Failure,
     ("metric", "stage", "error"),
-    {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
+    {
+        "metric": read_text,
+        "stage": one_of("app", "score", "rival"),
+        "error": read_text,
+        "repeat": read_count,
+        "traceback": read_text,
+    },
 )
 _CHECK = record(
     Check,

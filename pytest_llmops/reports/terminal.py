@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, cast
 
+from pytest_llmops.gates.outcomes import WORST_FIRST
+from pytest_llmops.gates.thresholds import OTHER_SIDE
 from pytest_llmops.printable import printable
-from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Sign, Usage, Verdict
+from pytest_llmops.runner.tracebacks import shorten
 
+TracebackStyle = Literal["long", "short", "no"]
+
+_BOUND = re.compile(r"(?P<name>.+) (?P<sign>>=|<=|>|<) (?P<threshold>\S+)")
+_SUMMARY = 200
 _TEXT = 400
 _REASON = 300
 _ERROR = 1_200  # what to do stands at its end
@@ -17,9 +25,12 @@ _PLACES = 10
 _NAMED = 5
 
 
-def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> str:
+def render_case(
+    case: Case, result: CaseResult, verdicts: Sequence[Verdict], *, traceback: TracebackStyle = "long"
+) -> str:
     """
-    Why a case is not good: where it is written, what was asked and answered, a line a verdict.
+    Why a case is not good: where it is written, what was asked and answered, a line a verdict, and the
+    traceback of an app that raised.
 
     Passed checks are left out, unless all are. Every text is escaped and cut.
     """
@@ -31,7 +42,38 @@ def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> 
     told = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
     for verdict in _merged(told):
         lines += render_verdict(verdict)
+    if (traced := find_traceback(result)) and traceback != "no":
+        lines += ["", traced if traceback == "long" else shorten(traced)]
     return "\n".join(lines)
+
+
+def find_traceback(result: CaseResult) -> str:
+    """Of the first time that the app raised; empty where it never did."""
+    return next((each.traceback for each in result.failures if each.traceback), "")
+
+
+def summarize(verdicts: Sequence[Verdict]) -> str:
+    """`keywords 0 < 1: missing 'five years'`: why an item is not good, on one short line."""
+    told = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
+    if not told:
+        return ""
+    first = min(told, key=lambda verdict: (verdict.known, WORST_FIRST.index(verdict.outcome)))
+    numbers = _against_bound(first)
+    if not numbers:
+        head = f"{first.outcome} {printable(first.check)}" if first.outcome != "error" else ""
+        numbers = ": ".join(filter(None, (head, ", ".join(_numbers(first)))))
+    reason = printable(first.reason or first.advice, _SUMMARY)
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return ": ".join(filter(None, (numbers, reason))) + more
+
+
+def _against_bound(verdict: Verdict) -> str:
+    """`keywords 0 < 1`, of a check that misses its bound; empty for another."""
+    matched = _BOUND.fullmatch(verdict.check)
+    if verdict.outcome != "failed" or verdict.observed is None or not matched:
+        return ""
+    sign = OTHER_SIDE[cast("Sign", matched["sign"])]
+    return f"{printable(matched['name'])} {_number(verdict.observed)} {sign} {matched['threshold']}"
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
@@ -52,7 +94,7 @@ def render_suite(verdicts: Sequence[Verdict]) -> str:
 def render_verdict(verdict: Verdict) -> list[str]:
     """One verdict: outcome, check, numbers and reason; evidence and advice below it."""
     outcome = "known" if verdict.known else verdict.outcome
-    numbers = ", ".join(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
+    numbers = ", ".join(_numbers(verdict))
     head = f"  {outcome:<10} {printable(verdict.check)}"
     head += f": {numbers}" if numbers else ""
     limit = _ERROR if verdict.outcome == "error" else _REASON
@@ -160,6 +202,10 @@ def _answers(result: CaseResult) -> Iterable[str]:
         yield f"  answer     {printable(text, _TEXT)}"
     if len(texts) > _ANSWERS:
         yield f"             and {len(texts) - _ANSWERS} other answers"
+
+
+def _numbers(verdict: Verdict) -> list[str]:
+    return list(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
 
 
 def _number(value: float | None) -> str:

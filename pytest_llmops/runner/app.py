@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import AnswerError, AppError, describe_error, hint
+from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
+from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.tracebacks import describe_traceback, find_crash
 
+_ERROR = 1_200  # characters
 _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
 
@@ -32,16 +36,10 @@ def resolve_app(path: str, root: Path) -> App:
         sys.path.insert(0, str(root))
     try:
         app: Any = importlib.import_module(module_name)
-    except SystemExit as error:  # else a module that ends the process would end it as a success
-        raise AppError(f"the app {path!r} cannot be imported: its module ends the process") from error
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and module_name.startswith(error.name or "\0")
-        reason = (
-            f"no module is named {error.name!r} in {root} or the environment"  # type: ignore[attr-defined]
-            if missing
-            else f"importing it raised {describe_error(error)}"
-        )
-        raise AppError(f"the app {path!r} cannot be imported: {reason}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success
+        raise AppError(_tell_import(path, module_name, error, root)) from error
     for name in attribute.split("."):
         if not hasattr(app, name):
             raise AppError(f"the app {path!r}: {module_name} has no {name!r}.{hint(name, dir(app))}")
@@ -50,6 +48,19 @@ def resolve_app(path: str, root: Path) -> App:
         raise AppError(f"the app {path!r} is a {type(app).__name__}, which cannot be called")
     found: App = app
     return found
+
+
+def _tell_import(path: str, module_name: str, error: BaseException, root: Path) -> str:
+    """Why the module cannot be imported: in a sentence with file and line, then the app's own traceback."""
+    said = f"the app {path!r} cannot be imported"
+    if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+        return f"{said}: no module is named {error.name!r} in {root} or the environment"
+    traceback = describe_traceback(error)
+    crash = find_crash(traceback)
+    place = f" at {crash[0]}:{crash[1]}" if crash else ""
+    ends = "" if isinstance(error, Exception) else ", which would end the run"
+    raised = printable(hide(describe_error(error)), _ERROR)
+    return f"{said}: importing it raised {raised}{place}{ends}" + (f"\n{traceback}" if traceback else "")
 
 
 def read_answer(answer: Any) -> Output:
