@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import time
@@ -23,7 +22,16 @@ from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.items import (
+    KNOWN,
+    OUTCOME,
+    REFUSED,
+    CaseItem,
+    GoldenFile,
+    SuiteItem,
+    only_shows,
+    overrides_app,
+)
 from pytest_llmops.plugin.longrepr import as_longrepr, reason_of
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
@@ -34,6 +42,7 @@ from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
@@ -54,6 +63,7 @@ class GoldenPlugin:
         told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
         known: Node ids of failures among them that the baseline had too.
         needed: By golden file, the work that the selected items need, by item id.
+        refused: Why nothing can be run at all.
     """
 
     shared: Session
@@ -65,6 +75,7 @@ class GoldenPlugin:
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
+    refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -126,13 +137,28 @@ class GoldenPlugin:
                 needed.update((work.id, work) for work in works)
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
-        if session.config.getoption("collectonly") or is_controller(session.config):
+        """
+        Begin before the first item, wherever the app is named by path; a fixture waits for its item.
+
+        What no case could do without is looked at first, for all files: then it is one message and no call.
+        """
+        if only_shows(session.config) or is_controller(session.config):
             return
-        for file in self.files:
-            if file.golden.path in self.needed and not overrides_app(file):
-                with contextlib.suppress(LLMOpsError):  # told by each item
-                    self.start(file, None)
+        files = [file for file in self.files if file.golden.path in self.needed]
+        named = [file for file in files if not overrides_app(file)]
+        try:
+            for file in files:
+                works = self.needed[file.golden.path].values()
+                check_ready(file.golden, works, self.shared.settings)
+            for file in named:
+                self.shared.open(file.golden, None)
+        except LLMOpsError as error:
+            self.refused = str(error)
+            if is_worker(session.config):
+                return  # each item says so, and the first of them ends the session
+            raise pytest.UsageError(self.refused) from None
+        for file in named:
+            self.start(file, None)
 
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
@@ -160,9 +186,13 @@ class GoldenPlugin:
                 report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
         return report
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """An item that is run again, as where a worker died, counts once."""
         given = dict(report.user_properties)
+        if REFUSED in given and not self.refused:  # here is the controller
+            self.refused = str(given[REFUSED])
+            raise pytest.UsageError(self.refused)
         if report.when == "call" and KNOWN in given:
             self.known.add(report.nodeid)
         if given.get(OUTCOME) in OUTCOMES:
@@ -178,7 +208,7 @@ class GoldenPlugin:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
-        if session.config.getoption("collectonly"):
+        if only_shows(session.config):
             return
         if is_worker(session.config):
             if self.shared.store is not None:
@@ -254,7 +284,7 @@ class GoldenPlugin:
         return False
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if terminalreporter.config.getoption("collectonly"):
+        if only_shows(terminalreporter.config) or self.refused:
             return
         run = self.run or Run(signature={}, results=())
         several = len(self.goldens) > 1

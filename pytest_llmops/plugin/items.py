@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
+REFUSED = "llm_refused"
+_SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
 
 class GoldenWarning(pytest.PytestWarning):
@@ -62,6 +64,11 @@ class GoldenItem(pytest.Item):
 
     def setup(self) -> None:
         file = self.parent
+        if only_shows(self.config):
+            return
+        if file.plugin.refused:
+            self.user_properties.append((REFUSED, file.plugin.refused))
+            raise pytest.fail.Exception(file.plugin.refused, pytrace=False)
         try:
             file.plugin.start(file, self._app())
             self.verdicts = self.judge(file.plugin.shared)
@@ -107,7 +114,10 @@ class GoldenItem(pytest.Item):
         """Why it is not good, in full and on one line."""
         path, line, _ = self.location
         return Reason(
-            text=self.render(), summary=summarize(self.verdicts), path=path, line=1 if line is None else line + 1
+            text=self.render(),
+            summary=summarize(self.verdicts),
+            path=path,
+            line=1 if line is None else line + 1,
         )
 
     def raised(self) -> BaseException | None:
@@ -197,6 +207,11 @@ class SuiteItem(GoldenItem):
 
 def _plan(golden: Golden, settings: Settings) -> list[Work]:
     return plan(golden, settings.repeats, settings.max_repeats)
+
+
+def only_shows(config: pytest.Config) -> bool:
+    """Whether pytest is asked what it would run, and not to run it: then no app and no model is called."""
+    return any(config.getoption(name, None) for name in _SHOWING)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:

@@ -130,7 +130,7 @@ class Session:
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        self._execution(golden, app)
+        self.open(golden, app)
         works = list(works)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
@@ -226,7 +226,13 @@ class Session:
         for lock in self._alive.values():
             lock.release()
 
-    def _execution(self, golden: Golden, app: App | None) -> Execution:
+    def open(self, golden: Golden, app: App | None) -> Execution:
+        """
+        What runs the cases of a golden file; nothing is called yet.
+
+        Raises:
+            AppError: No app is named, or it or its rival cannot be imported.
+        """
         if golden.path not in self.executions:
             under_test: Any = named_app(golden, self.settings) if app is None else app
             self.executions[golden.path] = open_execution(

@@ -86,7 +86,7 @@ class Execution:
         self.scorer.close()
         self._loop.close()
         self.asker.app_loop.close()
-        if self.rival is not None and self.rival.asker is not None:
+        if self.rival is not None:
             self.rival.asker.app_loop.close()
 
     async def _do_once(self, work: Work) -> CaseResult:
@@ -143,8 +143,8 @@ class Execution:
     async def _ask_rival(self, work: Work, repeats: Iterable[int], *, alone: bool) -> Sequence[Asked]:
         if self.rival is None:
             return []
-        if alone or self.rival.asker is None:
-            return refuse(repeats, self.rival.missing or _ENDED)
+        if alone:
+            return refuse(repeats, _ENDED)
         answers = await self._ask_all(self.rival.asker, rival_id(work.id), work, repeats)
         return [(told_of_rival(answer), spans) for answer, spans in answers]
 

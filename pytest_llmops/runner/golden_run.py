@@ -21,6 +21,7 @@ from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
 from pytest_llmops.runner.masking import seal_result, stand_in
+from pytest_llmops.runner.readiness import check_ready, named_rival
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
@@ -70,6 +71,9 @@ def run_goldens(
     goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
 ) -> list[Run]:
     """A run of each file, by the app that it names, on one budget."""
+    for golden in goldens:
+        named_app(golden, settings)
+        check_ready(golden, plan(golden, settings.repeats, settings.max_repeats), settings)
     budget = open_budget(settings)
     runs = [
         _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
@@ -88,6 +92,8 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     problems: list[str],
 ) -> Run:
     app = named_app(golden, settings) if app is None else app
+    works = plan(golden, settings.repeats, settings.max_repeats)
+    check_ready(golden, works, settings)
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
     execution = open_execution(
@@ -102,7 +108,6 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
         return [future.result() for future in futures]
 
     try:
-        works = plan(golden, settings.repeats, settings.max_repeats)
         results = ask_in_rounds(works, fetch, asking, lambda: budget is None or budget.may_go_on())
     finally:
         execution.close()
@@ -162,13 +167,12 @@ def open_rival(golden: Golden, settings: Settings, ask: Callable[[App], Asker]) 
 
     Args:
         ask: Makes what asks it.
+
+    Raises:
+        AppError: It cannot be imported.
     """
-    if golden.rival is None:
-        return None
-    try:
-        return Rival(path=golden.rival, asker=ask(resolve_app(golden.rival, settings.root)))
-    except AppError as error:
-        return Rival(path=golden.rival, missing=str(error))
+    rival = named_rival(golden, settings)
+    return None if rival is None or golden.rival is None else Rival(path=golden.rival, asker=ask(rival))
 
 
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:

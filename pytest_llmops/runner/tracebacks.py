@@ -105,8 +105,4 @@ def _chain(read: TracebackException) -> Iterator[TracebackException]:
 
 
 def _is_carrier(filename: str) -> bool:
-    return (
-        filename.startswith(("<frozen importlib", *_CARRIERS))
-        or _LIBRARIES.search(filename) is not None
-    )
-
+    return filename.startswith(("<frozen importlib", *_CARRIERS)) or _LIBRARIES.search(filename) is not None
