@@ -289,6 +289,8 @@ class CaseResult:
         auto: The most repeats that were allowed, where they were asked for look by look while a verdict
             was open; 0 where their number was fixed.
         rival: What the app's rival produced for the same case; None where there is none.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, as it wrote them; for the item's report,
+            and in no file.
     """
 
     case: str
@@ -300,6 +302,7 @@ class CaseResult:
     answers: tuple[str, ...] = ()
     auto: int = 0
     rival: CaseResult | None = None
+    printed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

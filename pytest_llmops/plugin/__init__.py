@@ -131,8 +131,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden import GoldenPlugin
+        from pytest_llmops.plugin.reporting import Reporting
 
-        config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+        golden = GoldenPlugin.of(config)
+        config.pluginmanager.register(golden, "llmops-golden")
+        config.pluginmanager.register(Reporting(golden, config), "llmops-reporting")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

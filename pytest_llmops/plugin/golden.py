@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,12 @@ from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import (
     KNOWN,
     OUTCOME,
-    REFUSED,
     CaseItem,
     GoldenFile,
     SuiteItem,
     only_shows,
     overrides_app,
 )
-from pytest_llmops.plugin.longrepr import as_longrepr, reason_of
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -41,7 +39,6 @@ from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.golden_run import make_run, open_asking
-from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
@@ -173,26 +170,9 @@ class GoldenPlugin:
             self._suites[golden.path] = self.judge.judge_suite(golden, results)
         return self._suites[golden.path]
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """What an app prints is no answer, but it is shown, so it is masked as one; and our own reasons."""
-        report = yield
-        if isinstance(item, CaseItem | SuiteItem):
-            report.sections = [(name, hide(text)) for name, text in report.sections]
-            if report.failed and call.excinfo and (reason := reason_of(call.excinfo.value, item)):
-                one_line = item.config.getoption("tbstyle") == "line"
-                report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
-        return report
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """An item that is run again, as where a worker died, counts once."""
         given = dict(report.user_properties)
-        if REFUSED in given and not self.refused:  # here is the controller
-            self.refused = str(given[REFUSED])
-            raise pytest.UsageError(self.refused)
         if report.when == "call" and KNOWN in given:
             self.known.add(report.nodeid)
         if given.get(OUTCOME) in OUTCOMES:

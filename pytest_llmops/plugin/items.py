@@ -16,8 +16,10 @@ from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.longrepr import NotGoodError, Reason, traceback_style
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
+from pytest_llmops.runner.execution import NotBegunError
 from pytest_llmops.runner.tracebacks import find_crash
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
 REFUSED = "llm_refused"
+_ESCAPED = 10  # characters at most of one that is escaped
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
 
@@ -72,6 +75,8 @@ class GoldenItem(pytest.Item):
         try:
             file.plugin.start(file, self._app())
             self.verdicts = self.judge(file.plugin.shared)
+        except NotBegunError as error:
+            pytest.skip(str(error))
         except LLMOpsError as error:
             self.user_properties.append((OUTCOME, "error"))
             raise pytest.fail.Exception(str(error), pytrace=False) from None
@@ -154,6 +159,8 @@ class CaseItem(GoldenItem):
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         self.result = session.wait(self.parent.golden, self.work)
+        for channel, text in self.result.printed:
+            self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if self.work.most or self.work.repeats > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
@@ -203,6 +210,12 @@ class SuiteItem(GoldenItem):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.name
+
+
+def _escape_lines(text: str) -> str:
+    """What an app prints may hold what a model said."""
+    lines = text.expandtabs().split("\n")
+    return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
 
 
 def _plan(golden: Golden, settings: Settings) -> list[Work]:

@@ -211,6 +211,13 @@ class Session:
             for case, result in execution.finished().items()
         }
 
+    def stop(self) -> None:
+        """Let no case begin any more, in this process and in those that share with it."""
+        if self.store is not None:
+            self.store.stop()
+        for execution in self.executions.values():
+            execution.stop()
+
     def close(self) -> None:
         self._closed = True
         for execution in self.executions.values():

@@ -24,7 +24,8 @@ from pytest_llmops.runner.masking import hide
 _FRAMES = 20  # of one exception, the innermost
 _LINE = 400  # characters
 _TEXT = 6_000  # characters; the innermost frame and the exception stand at the end
-_READ = 60_000  # characters that are looked at: an exception may quote a whole document
+_READ = 20_000  # characters of a line that are looked at: an exception may quote a whole document
+_LINES = 400  # that are looked at, the last ones
 
 _FRAME = re.compile(r'^ *File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 _LIBRARIES = re.compile(r"[\\/](?:site|dist)-packages[\\/](?:_?pytest|pluggy|xdist|tenacity)[\\/]")
@@ -59,8 +60,9 @@ def describe_traceback(error: BaseException) -> str:
             each.filename = shown_path(Path(filename))
     if not any(each.stack or hasattr(each, "filename") for each in _chain(read)):
         return ""
-    text = hide("".join(read.format())[-_READ:])  # before it is cut: half a secret is none that can be found
-    lines = [printable(line, _LINE) for line in text.rstrip().split("\n")]
+    written = "".join(read.format()).rstrip().split("\n")[-_LINES:]
+    text = hide("\n".join(line[:_READ] for line in written))  # and then cut: half a secret cannot be found
+    lines = [printable(line, _LINE) for line in text.split("\n")]
     cut = 0
     while sum(map(len, lines)) > _TEXT and len(lines) > 1:
         lines.pop(0)
