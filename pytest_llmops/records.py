@@ -109,6 +109,7 @@ class Golden:
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
         sha256: Of the file's bytes.
+        suite_lines: Metric of the suite to the line on which it is written, from 1.
     """
 
     path: str
@@ -121,6 +122,7 @@ class Golden:
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     sha256: str = ""
+    suite_lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from pytest_llmops.gates.foresight.selfcheck import plan_repeats
 from pytest_llmops.gates.merge_base.loosening import SETTINGS, Loosening, list_loosened
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.golden import find_golden_files, load_golden
-from pytest_llmops.golden.files import shown_path
+from pytest_llmops.golden.files import find_in_folder, shown_path
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
 from pytest_llmops.printable import name_some, printable
@@ -239,13 +239,8 @@ def _all_now(settings: Settings, goldens: Sequence[Golden]) -> list[Golden]:
 
 def _find_files(paths: Iterable[str], root: Path) -> list[Path]:
     """The golden files of those paths that have any; a folder may hold none yet, or none any more."""
-    there = [path for path in paths if (root / path).is_file() or _holds_any(root / path)]
+    there = [path for path in paths if (root / path).is_file() or find_in_folder(root / path)]
     return find_golden_files(there, root) if there else []
-
-
-def _holds_any(folder: Path) -> bool:
-    names = [path.name.lower() for path in folder.iterdir()] if folder.is_dir() else []
-    return any(name.endswith((".yaml", ".yml")) and name[0] != "." for name in names)
 
 
 def _written_settings(root: Path) -> tuple[str, Settings]:

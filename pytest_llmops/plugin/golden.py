@@ -84,7 +84,8 @@ class GoldenPlugin:
             config.args = [str(settings.path(path)) for path in settings.golden]
         folder = config.invocation_params.dir
         paths = [arg.split("::", 1)[0] for arg in config.args]
-        paths = [path for path in paths if not _holds_plain_tests(folder / path)] or paths
+        own = [settings.path(path).resolve() for path in settings.golden]
+        paths = [path for path in paths if not _holds_plain_tests(folder / path, own)] or paths
         try:
             goldens: dict[Path, Golden] = {}
             problems: list[Problem] = []
@@ -132,6 +133,10 @@ class GoldenPlugin:
                 works = (item.work,) if isinstance(item, CaseItem) else item.parent.works.values()
                 needed = self.needed.setdefault(item.parent.golden.path, {})
                 needed.update((work.id, work) for work in works)
+        if not is_controller(session.config):
+            collected = {file.golden.path for file in self.files}
+            left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
+            self.shared.problems += [f"{path}: not collected (norecursedirs, --ignore)" for path in left_out]
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """
@@ -307,9 +312,11 @@ def _selects(config: pytest.Config) -> bool:
     return any("::" in each or each.startswith(chosen) for each in given)
 
 
-def _holds_plain_tests(path: Path) -> bool:
-    """Whether a path given beside golden ones is pytest's own business."""
-    return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))
+def _holds_plain_tests(path: Path, golden: Iterable[Path]) -> bool:
+    """Whether a path given beside golden ones is pytest's own business; what lies in the golden set is not."""
+    if path.suffix == ".py" or not path.is_dir():
+        return path.suffix == ".py"
+    return not any(path.glob("*.y*ml")) and not any(path.resolve().is_relative_to(each) for each in golden)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

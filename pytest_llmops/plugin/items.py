@@ -209,7 +209,7 @@ class SuiteItem(GoldenItem):
         return render_suite(self.verdicts)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, self.name
+        return self.path, self.parent.golden.suite_lines.get(self.metric, 1) - 1, self.name
 
 
 def _escape_lines(text: str) -> str:

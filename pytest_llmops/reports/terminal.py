@@ -63,6 +63,8 @@ def summarize(verdicts: Sequence[Verdict]) -> str:
         head = f"{first.outcome} {printable(first.check)}" if first.outcome != "error" else ""
         numbers = ": ".join(filter(None, (head, ", ".join(_numbers(first)))))
     reason = printable(first.reason or first.advice, _SUMMARY)
+    if first.outcome != "error":
+        reason = reason.replace(": '", " '")  # a colon stands before it already
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     return ": ".join(filter(None, (numbers, reason))) + more
 
@@ -100,9 +102,10 @@ def render_verdict(verdict: Verdict) -> list[str]:
     limit = _ERROR if verdict.outcome == "error" else _REASON
     head += f"; {printable(verdict.reason, limit)}" if verdict.reason else ""
     lines = [head]
-    lines += [f"             {_evidence(evidence)}" for evidence in verdict.evidence[:_PLACES]]
-    if len(verdict.evidence) > _PLACES:
-        lines.append(f"             and {len(verdict.evidence) - _PLACES} more")
+    places = [each for each in verdict.evidence if not _repeats(each, verdict.reason)]
+    lines += [f"             {_evidence(evidence)}" for evidence in places[:_PLACES]]
+    if len(places) > _PLACES:
+        lines.append(f"             and {len(places) - _PLACES} more")
     if verdict.advice:
         lines.append(f"             {printable(verdict.advice, _REASON)}")
     return lines
@@ -223,10 +226,21 @@ def _against_baseline(verdict: Verdict) -> str:
     return told
 
 
+def _repeats(evidence: Any, reason: str) -> bool:
+    """Whether the line above says all that would stand there: lists of texts, each quoted in the reason."""
+    if not isinstance(evidence, Mapping) or not evidence:
+        return False
+    lists = list(evidence.values())
+    return all(
+        isinstance(each, list | tuple)
+        and all(isinstance(text, str) and printable(repr(text)) in printable(reason) for text in each)
+        for each in lists
+    )
+
+
 def _evidence(evidence: Any) -> str:
     """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
     if isinstance(evidence, Mapping) and evidence:
-        return ", ".join(
-            f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in evidence.items()
-        )
+        told = {key: value for key, value in evidence.items() if value not in ([], (), {}, None)} or evidence
+        return ", ".join(f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in told.items())
     return printable(evidence, 200)

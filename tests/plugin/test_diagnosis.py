@@ -95,7 +95,7 @@ def test_pdb_stands_where_the_app_raised(project):
     project.app(BROKEN.replace("return json", "where = 'in the app'; return json"))
     command = (sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "--pdb")
     result = project.pytester.run(*command, stdin=b"p question, where\nq\n")
-    result.stdout.fnmatch_lines(["*capitals.py(6)read()*", "*('capital of France?', 'in the app')*"])
+    result.stdout.fnmatch_lines(["*capitals.py(8)read()*", "*('capital of France?', 'in the app')*"])
 
 
 def test_what_a_traceback_quotes_is_masked_escaped_and_bounded(project):
@@ -235,10 +235,61 @@ def test_streams_are_put_back(project):
     assert before == after
 
 
-@pytest.mark.parametrize("flag", ["--setup-plan", "--setup-only", "--collect-only", "--fixtures", "--markers"])
+@pytest.mark.parametrize(
+    "flag", ["--setup-plan", "--setup-only", "--collect-only", "--fixtures", "--markers"]
+)
 def test_showing_what_would_run_calls_nothing(project, flag):
     result = project.run_here(flag, "--llm-out", "run.json")
     assert result.ret in {0, pytest.ExitCode.NO_TESTS_COLLECTED}
     assert project.asked() == []
     assert not (project.path / "run.json").exists()
     assert not (project.path / ".llmops").exists()
+
+
+def test_golden_files_in_subfolders_are_items(project):
+    (project.path / "golden/capitals.yaml").unlink()
+    project.golden(name="golden/europe/south/capitals.yaml")
+    project.write("golden/plan.schema.json", "{}")
+    project.write("golden/europe/reviews.jsonl", "{}")
+    project.write("golden/rubrics/kind.yaml", "criteria: {}")
+    result = project.run_here("-rA")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["PASSED golden/europe/south/capitals.yaml::france"])
+    assert project.run_here("golden").ret == 0
+    assert project.run_here("golden/europe/south/capitals.yaml::spain").ret == 0
+
+
+def test_a_mistake_in_a_subfolder_is_an_error(project):
+    project.golden("version: 1\ncasse: []\n", name="golden/europe/x.yaml")
+    result = project.run_here()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*golden/europe/x.yaml:2: *'casse'*"])
+
+
+def test_a_golden_file_that_pytest_passes_over_is_told(project):
+    project.golden(name="golden/build/capitals.yaml")
+    result = project.run_here()
+    result.stdout.fnmatch_lines(["golden/build/capitals.yaml: not collected*"])
+
+
+def test_a_warning_points_at_the_line_of_the_suite_check(project):
+    cases = "".join(f"  - {{id: c{at}, input: '{at}', reference: good}}\n" for at in range(12))
+    project.golden(
+        "version: 1\napp: capitals:answer\nrival: capitals:base\nchecks: {exact_match: true}\n"
+        "suite:\n  latency_s: {p95: '<= 60'}\n  exact_match: {min_gain: 0.2}\n"
+        f"cases:\n{cases}"
+    )
+    project.app(
+        "def answer(at):\n    return 'good'\ndef base(at):\n    return 'good' if int(at) < 9 else 'bad'\n"
+    )
+    result = project.run_here()
+    result.stdout.fnmatch_lines([
+        "golden/capitals.yaml::suite?exact_match?",
+        "*golden/capitals.yaml:7: GoldenWarning: undecided: exact_match gain >= 0.2: *",
+    ])  # fmt: skip
+
+
+def test_the_accepted_baseline_may_be_named_in_the_ini_file(project):
+    project.write("pytest.ini", "[pytest]\nllm_accepted = accepted/base.json\n")
+    project.run_here("--llm-accept", "--strict-config")
+    assert (project.path / "accepted/base.json").exists()
