@@ -74,6 +74,7 @@ class GoldenPlugin:
     run: Run | None = None
     refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenPlugin:
@@ -164,10 +165,11 @@ class GoldenPlugin:
 
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
-        if file.golden.path not in self.shared.executions:
+        if file.golden.path not in self._started:
             goldens = list(self.goldens.values())
             asking = open_asking(file.golden, goldens, self.yardstick.base, self.shared.settings)
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
+            self._started.add(file.golden.path)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
