@@ -39,7 +39,7 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
         inside = find_in_folder(path) if os.path.isdir(path) else [path]
         wrong = find_missing_path(written, root)
         if not wrong and not inside:
-            wrong = "there is no .yaml or .yml file in this folder or below it; name a .json or .jsonl file itself"
+            wrong = "there is no .yaml or .yml file in it or below it; name a .json or .jsonl file itself"
         elif not wrong and inside == [path]:
             wrong = _wrong_suffix(path)
         if wrong:
@@ -97,9 +97,9 @@ def find_in_folder(folder: Path) -> list[Path]:
     """
     The golden files in a folder and below it: its own first, then those of each folder, by name.
 
-    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is passed over in silence. Left out
-    are cassettes, wherever they lie, names that begin with a dot, and below the folder itself `cassettes`,
-    `rubrics`, and names that begin with an underscore. Links to folders are not followed.
+    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is passed over in silence, but:
+    cassettes, wherever they lie; what begins with a dot; and of the folders below those named `cassettes`,
+    `rubrics` or with an underscore in front. Links to folders are not followed.
     """
     found: list[Path] = []
     folders = []

@@ -38,7 +38,6 @@ class Router:
     @classmethod
     def of(cls, config: pytest.Config) -> Router:
         router = cls(shows=config.getoption("capture") == "tee-sys")
-        router._take_logs(config.pluginmanager.getplugin("logging-plugin"))
         config.add_cleanup(router.close)
         return router
 
@@ -56,18 +55,14 @@ class Router:
                 continue
             self._streams.append(stream)
 
-    def close(self) -> None:
-        for stream in self._streams:
-            del stream.write  # the class's own shows again
-        self._streams.clear()
-        for handler in self._handlers:
-            handler.removeFilter(_is_of_no_case)
-        if self._log is not None:
-            logging.getLogger().removeHandler(self._log)
+    def take_logs(self, plugin: Any) -> None:
+        """
+        Records of a case go to the case, and no more to the item that pytest happens to run.
 
-    def _take_logs(self, plugin: Any) -> None:
-        """Records of a case go to the case, and no more to the item that pytest happens to run."""
-        if plugin is None:
+        Args:
+            plugin: pytest's `logging-plugin`, which is there once a session starts; None where it is off.
+        """
+        if plugin is None or self._log is not None:
             return
         for name in ("caplog_handler", "report_handler"):
             if isinstance(handler := getattr(plugin, name, None), logging.Handler):
@@ -76,6 +71,15 @@ class Router:
         self._log = _CaseLog(level=getattr(plugin, "log_level", None) or 0)
         self._log.setFormatter(getattr(plugin, "formatter", None))
         logging.getLogger().addHandler(self._log)
+
+    def close(self) -> None:
+        for stream in self._streams:
+            del stream.write  # the class's own shows again
+        self._streams.clear()
+        for handler in self._handlers:
+            handler.removeFilter(_is_of_no_case)
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
 
 
 class _CaseLog(logging.Handler):

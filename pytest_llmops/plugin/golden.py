@@ -315,7 +315,7 @@ def _selects(config: pytest.Config) -> bool:
 
 
 def _holds_plain_tests(path: Path, golden: Iterable[Path]) -> bool:
-    """Whether a path given beside golden ones is pytest's own business; what lies in the golden set is not."""
+    """Whether a path given beside golden ones is pytest's own business; what is in the golden set is not."""
     if path.suffix == ".py" or not path.is_dir():
         return path.suffix == ".py"
     return not any(path.glob("*.y*ml")) and not any(path.resolve().is_relative_to(each) for each in golden)

@@ -23,10 +23,12 @@ class Reporting:
     def __init__(self, plugin: GoldenPlugin, config: pytest.Config) -> None:
         self._plugin = plugin
         self._session: pytest.Session | None = None
-        self._router = Router.of(config) if config.getoption("capture") != "no" else None
+        self._router = Router.of(config)
+        self._captures = config.getoption("capture") != "no"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
+        self._router.take_logs(session.config.pluginmanager.getplugin("logging-plugin"))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
@@ -71,5 +73,5 @@ class Reporting:
             self._plugin.shared.stop()
 
     def _route(self) -> None:
-        if self._router is not None:
+        if self._captures:
             self._router.take_streams()

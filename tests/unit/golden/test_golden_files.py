@@ -76,7 +76,7 @@ def test_absolute_paths_and_a_relative_root(project: Path, monkeypatch: pytest.M
         ("x" * 5000, "x" * 5000 + ": no such file or folder"),
         (
             "empty",
-            "empty: there is no .yaml or .yml file in this folder or below it; name a .json or .jsonl file itself",
+            "empty: there is no .yaml or .yml file in it or below it; name a .json or .jsonl file itself",
         ),
         (
             "golden/README.md",
