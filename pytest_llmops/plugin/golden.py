@@ -32,7 +32,7 @@ from pytest_llmops.plugin.items import (
     overrides_app,
 )
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
@@ -248,7 +248,7 @@ class GoldenPlugin:
         whole = True
         if left_out and not _selects(session.config):
             named = ", ".join(left_out[:_NAMED])
-            told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
+            told = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
         bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)

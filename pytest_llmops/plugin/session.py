@@ -16,6 +16,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.02
 _STRAY = (
-    "began on threads that know of no case, while several were in work: no check saw them (start threads "
+    "on threads that know of no case, while several were in work: seen by no check (start threads "
     "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
 )
+_OF_PYTEST = "pass --llm-app, or define the fixture llm_app in a conftest.py"
 Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
@@ -192,7 +194,7 @@ class Session:
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
         strays = capture.count_strays()
-        told = [f"{strays} spans {_STRAY}"] if strays else []
+        told = [f"{counted(strays, 'span')} {_STRAY}"] if strays else []
         kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
         return [*self.problems, *kept, *told]
 
@@ -241,7 +243,7 @@ class Session:
             AppError: No app is named, or it or its rival cannot be imported.
         """
         if golden.path not in self.executions:
-            under_test: Any = named_app(golden, self.settings) if app is None else app
+            under_test: Any = named_app(golden, self.settings, otherwise=_OF_PYTEST) if app is None else app
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,

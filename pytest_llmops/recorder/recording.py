@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder import interception
 from pytest_llmops.recorder.call import CallLog, Purse
 from pytest_llmops.recorder.cassette import cassette_path
@@ -90,7 +91,9 @@ class Recorder:
     def tell_beside(self) -> list[str]:
         """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
         made, replayed = self._beside["made"] + self._beside["failed"], self._beside["replayed"]
-        return [f"judges: {made:,} model calls made, {replayed:,} replayed"] if made or replayed else []
+        return (
+            [f"judges: {counted(made, 'model call')} made, {replayed:,} replayed"] if made or replayed else []
+        )
 
     def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
         """

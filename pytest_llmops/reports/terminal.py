@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from pytest_llmops.gates.outcomes import WORST_FIRST
 from pytest_llmops.gates.thresholds import OTHER_SIDE
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Sign, Usage, Verdict
 from pytest_llmops.runner.tracebacks import shorten
 
@@ -140,12 +140,14 @@ def render_counts(counts: Mapping[Outcome, int]) -> str:
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:
     """Model calls, how many were replayed, tokens, cost and time; what is not known says so."""
+    if not usage.calls:
+        return ", ".join(("no model call seen", *(() if wall_s is None else (f"{wall_s:.1f} s",))))
     made = usage.calls - usage.replayed
     tokens = "tokens unknown"
     if usage.prompt_tokens is not None and usage.completion_tokens is not None:
         tokens = f"{usage.prompt_tokens:,} prompt and {usage.completion_tokens:,} completion tokens"
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:,.4f}"
-    calls = f"{made:,} model calls made, {usage.replayed:,} replayed"
+    calls = f"{counted(made, 'model call')} made, {usage.replayed:,} replayed"
     return ", ".join((calls, tokens, cost, *(() if wall_s is None else (f"{wall_s:.1f} s",))))
 
 
@@ -194,7 +196,7 @@ def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
             _number(verdict.baseline),
             difference,
             low_high,
-            "" if p_value is None else f"{p_value:.3g}",
+            "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # of no test that could say anything
         ]
     return (*cells, "known" if verdict.known else verdict.outcome)
 
@@ -204,7 +206,7 @@ def _answers(result: CaseResult) -> Iterable[str]:
     for text in texts[:_ANSWERS]:
         yield f"  answer     {printable(text, _TEXT)}"
     if len(texts) > _ANSWERS:
-        yield f"             and {len(texts) - _ANSWERS} other answers"
+        yield f"             and {counted(len(texts) - _ANSWERS, 'other answer')}"
 
 
 def _numbers(verdict: Verdict) -> list[str]:

@@ -32,6 +32,9 @@ from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
 
+_OF_COMMAND = "pass --app"
+_OF_CALL = "give run_golden an app"
+
 
 def run_golden(  # noqa: PLR0913 - the public door
     golden: Golden,
@@ -72,7 +75,7 @@ def run_goldens(
 ) -> list[Run]:
     """A run of each file, by the app that it names, on one budget."""
     for golden in goldens:
-        named_app(golden, settings)
+        named_app(golden, settings, otherwise=_OF_COMMAND)
         check_ready(golden, plan(golden, settings.repeats, settings.max_repeats), settings)
     budget = open_budget(settings)
     runs = [
@@ -91,7 +94,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     budget: Budget | None,
     problems: list[str],
 ) -> Run:
-    app = named_app(golden, settings) if app is None else app
+    app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
     works = plan(golden, settings.repeats, settings.max_repeats)
     check_ready(golden, works, settings)
     prompts = prompt_versions([golden], settings.root)
@@ -150,13 +153,23 @@ def tell_budget(budget: Budget | None) -> list[str]:
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 
 
-def named_app(golden: Golden, settings: Settings) -> App:
-    """The app by its import path: the settings' weighs more than the golden file's."""
+def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
+    """
+    The app by its import path: the settings' weighs more than the golden file's.
+
+    Args:
+        otherwise: How else an app is named where the run was begun, for the message of one that is not.
+
+    Raises:
+        AppError: None is named, or it cannot be imported.
+    """
     path = settings.app or golden.app
     if path is None:
         raise AppError(
-            f"{golden.path} names no app. Write `app: module:attribute` into it, pass --llm-app, "
-            "or define the fixture llm_app in a conftest.py"
+            f"{golden.path} names no app"
+            + (", and a .jsonl file cannot" if golden.path.endswith(".jsonl") else "")
+            + f"; {otherwise}"
+            + ("" if golden.path.endswith(".jsonl") else ", or write `app: module:attribute` into it")
         )
     return resolve_app(path, settings.root)
 

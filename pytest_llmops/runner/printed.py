@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pytest_llmops.printable import counted
+
 Channel = Literal["stdout", "stderr", "log"]
 
 _MOST = 100_000  # characters of a channel; whole pieces only, so that no half of a secret is left
@@ -36,7 +38,7 @@ class Printed:
 
     def _left(self, channel: Channel) -> str:
         lost = self._sizes[channel] - sum(map(len, self.pieces.get(channel, ())))
-        return f"\n… ({lost:,} more characters)\n" if lost else ""
+        return f"\n… ({counted(lost, 'more character')})\n" if lost else ""
 
 
 current: ContextVar[Printed | None] = ContextVar("pytest_llmops_printed", default=None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from traceback import StackSummary, TracebackException
 from types import ModuleType
 
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.cassette import shown_path
 from pytest_llmops.runner.masking import hide
 
@@ -67,7 +67,7 @@ def describe_traceback(error: BaseException) -> str:
     while sum(map(len, lines)) > _TEXT and len(lines) > 1:
         lines.pop(0)
         cut += 1
-    return "\n".join([*([f"… ({cut} more lines)"] if cut else []), *lines])
+    return "\n".join([*([f"… ({counted(cut, 'more line')})"] if cut else []), *lines])
 
 
 def find_crash(traceback: str) -> tuple[str, int] | None:
