@@ -110,7 +110,7 @@ def test_broken_rows_stop_all_and_leave_an_old_file(capsys):
         (["exact_match", "row.jsonl"], "there is no such file. Did you mean 'rows.jsonl'?"),
         (["exact_match", "latin.jsonl"], "latin.jsonl: byte 12 is no UTF-8"),
         (["exact_match", "empty.jsonl"], "empty.jsonl: holds no row"),
-        (["exact_match", "rows.jsonl", "--record", "never"], "record is one of none, once, new, all"),
+        (["exact_match", "rows.jsonl", "--record", "never"], "--record must be one of none, once, new, all"),
         (["exact_match", "."], "Is a directory"),
         (["exact_match", "twice.jsonl"], "twice.jsonl:1: holds 'output' twice; keep one"),
         (["exact_match", "borrowed.jsonl"], "borrowed.jsonl:2: has no id, and its number is the id of"),

@@ -174,7 +174,7 @@ def test_usage_says_what_is_not_known():
         "6 model calls made, 90 replayed, 12,345 prompt and 678 completion tokens, $0.0123, 12.3 s"
     )
     assert render_usage(Usage(calls=1, prompt_tokens=None, cost_usd=None)) == (
-        "1 model calls made, 0 replayed, tokens unknown, cost unknown"
+        "1 model call made, 0 replayed, tokens unknown, cost unknown"
     )
 
 
@@ -186,6 +186,6 @@ def test_summary_holds_table_counts_usage_and_problems():
     assert lines[0].startswith("check")
     assert lines[2:] == [
         "2 passed, 0 failed, 0 regressed, 0 undecided, 0 error",
-        "0 model calls made, 0 replayed, 0 prompt and 0 completion tokens, $0.0000, 1.0 s",
+        "no model call seen, 1.0 s",
         "cassette\\x1b is read-only",
     ]

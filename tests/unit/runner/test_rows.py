@@ -149,7 +149,7 @@ MISTAKES = [
     ({"output": "a", "contexts": [{"id": "p", "text": None}]}, "contexts[0] must be a text"),
     ({"output": "a", "retrieved": [{"text": "x"}]}, "retrieved[0] must be an id"),
     ({"output": "a", "relevant": "p"}, "relevant must be a list of ids, not p"),
-    ({"output": "a", "relevant": [True]}, "relevant must hold ids, not true"),
+    ({"output": "a", "relevant": [True]}, "relevant must contain ids, not true"),
     ({"output": "a", "relevant": {"p": "high"}}, "relevant must map each id to a number"),
     ({"output": "a", "id": [1]}, "id must be a text or a whole number, not [1]"),
 ]
