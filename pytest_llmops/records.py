@@ -122,7 +122,7 @@ class Golden:
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     sha256: str = ""
-    suite_lines: Mapping[str, int] = field(default_factory=dict)
+    suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,9 +65,9 @@ def _tell_import(path: str, module_name: str, error: BaseException, root: Path) 
     traceback = describe_traceback(error)
     crash = find_crash(traceback)
     place = f" at {crash[0]}:{crash[1]}" if crash else ""
-    ends = "" if isinstance(error, Exception) else ", which would end the run"
+    why = "its module ends the process:" if isinstance(error, SystemExit) else "importing it raised"
     raised = printable(hide(describe_error(error)), _ERROR)
-    return f"{said}: importing it raised {raised}{place}{ends}" + (f"\n{traceback}" if traceback else "")
+    return f"{said}: {why} {raised}{place}" + (f"\n{traceback}" if traceback else "")
 
 
 def read_answer(answer: Any) -> Output:

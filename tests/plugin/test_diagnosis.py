@@ -131,7 +131,7 @@ def test_what_a_traceback_quotes_is_masked_escaped_and_bounded(project):
         ("raise ValueError('no key')", "ValueError: no key at setup_shop.py:2", "line 2, in <module>"),
         ("def answer(:", "SyntaxError*at setup_shop.py:2", 'File "setup_shop.py", line 2'),
         ("import pytest; pytest.skip('x', allow_module_level=True)", "Skipped: x*setup_shop.py:2", "line 2"),
-        ("raise SystemExit(0)", "SystemExit: 0 at setup_shop.py:2, which would end the run", "line 2"),
+        ("raise SystemExit(0)", "its module ends the process: SystemExit: 0 at setup_shop.py:2", "line 2"),
     ],
 )
 def test_an_app_that_cannot_be_imported_is_one_message(project, arguments, body, message, place):

@@ -309,7 +309,10 @@ BROKEN = [
     ),
     (entry(scores=[1]), "cases[1].scores: must be an object"),
     (entry(scores={"bleu": 1}), "cases[1].scores.bleu: must be a list"),
-    (entry(scores={"bleu": [1, 2]}), "cases[1].scores.bleu: must contain 1 or 3 items, one for each repeat, not 2"),
+    (
+        entry(scores={"bleu": [1, 2]}),
+        "cases[1].scores.bleu: must contain 1 or 3 items, one for each repeat, not 2",
+    ),
     (entry(scores={"bleu": []}), "cases[1].scores.bleu: must contain 1 or 3 items"),
     (entry(scores={"bleu": [1, 2, 3, 4]}), "cases[1].scores.bleu: must contain 1 or 3 items"),
     (entry(scores={"bleu": ["1"]}), "cases[1].scores.bleu[0]: must be a finite number, not '1'"),
