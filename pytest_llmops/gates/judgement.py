@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_llmops.golden.reviews import Review
 
 
+_ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+
+
 @dataclass(slots=True)
 class Judge:
     """
@@ -81,7 +84,7 @@ class Judge:
         baseline is judged by its thresholds alone, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            verdicts = tuple(judge_suite(check, results) for check in golden.suite)
+            verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
             return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
         from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
         from pytest_llmops.gates.pairing import pair_cases
@@ -119,6 +122,14 @@ class Judge:
         base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
         self._before[result.case] = base
         return base
+
+
+def _alone(check: SuiteCheck, verdict: Verdict) -> Verdict:
+    """The verdict on a check without a baseline; one that only watches for a drop says nothing then."""
+    if verdict.outcome != "passed" or check.comparison is not None:
+        return verdict
+    reason = "nothing to compare with: there is no baseline of this file"
+    return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")
 
 
 def _told_as_new(verdict: Verdict) -> Verdict:

@@ -22,7 +22,6 @@ from pytest_llmops.reports.terminal import find_traceback, render_case, render_s
 from pytest_llmops.runner.execution import NotBegunError
 from pytest_llmops.runner.tracebacks import find_crash
 from pytest_llmops.runner.work import Work, plan
-from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
@@ -49,7 +48,7 @@ class GoldenFile(pytest.File):
     def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
         file.plugin, file.golden = plugin, golden
-        file.works = {work.case.id: work for work in _plan(golden, plugin.shared.settings)}
+        file.works = {work.case.id: work for work in _plan(golden, plugin)}
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -162,7 +161,7 @@ class CaseItem(GoldenItem):
         for channel, text in self.result.printed:
             self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
-            suffix = f"[{score.repeat}]" if self.work.most or self.work.repeats > 1 else ""
+            suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
         return self.parent.plugin.judge.judge_case(self.work.case, self.result)
 
@@ -218,8 +217,10 @@ def _escape_lines(text: str) -> str:
     return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
 
 
-def _plan(golden: Golden, settings: Settings) -> list[Work]:
-    return plan(golden, settings.repeats, settings.max_repeats)
+def _plan(golden: Golden, plugin: GoldenPlugin) -> list[Work]:
+    settings, base = plugin.shared.settings, plugin.yardstick.base
+    known = {result.case for result in base.results} if base else ()
+    return plan(golden, settings.repeats, settings.max_repeats, known)
 
 
 def only_shows(config: pytest.Config) -> bool:

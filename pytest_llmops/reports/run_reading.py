@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.records import (
+    Bound,
     CaseResult,
     Check,
     Failure,
@@ -157,6 +158,11 @@ _FAILURE = record(
         "traceback": read_text,
     },
 )
+_BOUND = record(
+    Bound,
+    ("comparison", "threshold"),
+    {"comparison": one_of(">=", ">", "<=", "<"), "threshold": read_number},
+)
 _CHECK = record(
     Check,
     ("metric", "comparison", "threshold"),
@@ -166,6 +172,8 @@ _CHECK = record(
         "threshold": read_number,
         "options": read_object,
         "min_kappa": optional(read_number),
+        "pass_rate": optional(_BOUND),
+        "max_drop": optional(read_number),
     },
 )
 _RIVAL = record(
@@ -194,6 +202,8 @@ _RESULT = record(
         "checks": list_of(_CHECK),
         "answers": list_of(read_text),
         "auto": read_count,
+        "group": read_text,
+        "runs": list_of(read_count),
         "rival": _RIVAL,
     },
 )

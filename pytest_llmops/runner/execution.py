@@ -135,7 +135,8 @@ class Execution:
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
-        return self.seal(replace(grown, checks=work.case.checks, auto=work.most, rival=rival))
+        asked_of = {"checks": work.case.checks, "auto": work.most, "group": work.case.group}
+        return self.seal(replace(grown, rival=rival, **asked_of))
 
     async def _ask_both(
         self, work: Work, repeats: Iterable[int], *, alone: bool

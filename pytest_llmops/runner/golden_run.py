@@ -51,8 +51,8 @@ def run_golden(  # noqa: PLR0913 - the public door
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
         baseline: What `compare` will hold the run against; with repeats `auto` it decides on them.
-        repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
-            verdict is open.
+        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+            verdict is open. By default `auto` for cases that the baseline has, else once.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
         problems: Gets sentences about what could not be kept beside the results.
 
@@ -60,11 +60,12 @@ def run_golden(  # noqa: PLR0913 - the public door
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
     """
     settings = settings or Settings()
+    settings = replace(settings, repeats=repeats or settings.repeats)
     golden = watch_means(golden, baseline)
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
-    run = _run(golden, app, asking, replace(settings, repeats=repeats or settings.repeats), budget, told)
+    run = _run(golden, app, asking, settings, budget, told)
     if problems is not None:
         problems.extend([*told, *tell_budget(budget)])
     return run
@@ -95,7 +96,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     problems: list[str],
 ) -> Run:
     app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
-    works = plan(golden, settings.repeats, settings.max_repeats)
+    works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
     check_ready(golden, works, settings)
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
@@ -134,6 +135,7 @@ def open_asking(
         most=settings.max_repeats,
         tests=count_tests(goldens),
         share=suite_share(goldens),
+        explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
 

@@ -29,7 +29,12 @@ def calculate(name: str, values: Sequence[float]) -> float:
         ValueError: The name is none of `NAMES`.
     """
     if name == "mean":
-        return float(values[0] if min(values) == max(values) else statistics.mean(values))
+        low, high = min(values), max(values)
+        if low == high:
+            return float(values[0])
+        if low == 0 and high == 1 and all(value in {0.0, 1.0} for value in values):
+            return math.fsum(values) / len(values)  # the sum is exact, so that this is rounded once, too
+        return float(statistics.mean(values))
     if name == "sum":
         return math.fsum(values)
     if name == "min":
