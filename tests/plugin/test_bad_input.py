@@ -35,7 +35,7 @@ def test_a_misspelt_metric_stops_the_run_before_any_model_is_called(project):
         ),
         (
             ("--llm-record", "nwe"),
-            "*--llm-record must be one of none, once, new, all, not 'nwe'*Did you mean 'new'?*",
+            "*--llm-record must be one of none, *, not 'nwe'. Did you mean 'new'?*",
         ),
         (("--llm-concurrency", "0"), "*concurrency must be a whole number above 0, not '0'*"),
         (("--llm-baseline", "base.json"), "*base.json*no such run file*"),

@@ -13,11 +13,11 @@ from tests.openai_server import OpenAIServer
 
 CASE = "cases: [{id: a, input: q, checks: {keywords: {all: [60 days]}}}]"
 WRONG_NUMBER = re.compile(
-    r"(?<![\d.,/])1 (?:more |model |new |other )?(?:cases|calls|items|problems|repeats|answers|passages|rows|labels"
-    r"|pairs|files|spans|lines|characters|contexts|words|results|outputs|attempts|prompts|groups|texts|times)\b"
+    r"(?<![\d.,/])1 (?:more |model |new |other )?(?:cases|calls|items|problems|repeats|answers|passages|rows"
+    r"|labels|pairs|files|spans|lines|characters|contexts|words|results|outputs|attempts|prompts|groups|texts|times)\b"
 )
 WRONG_ARTICLE = re.compile(r"\ba (?:int|object|array|Output|integer|error|async|item)\b")
-BANNED = ("nobody knows", "mend ", "taken down", "none was seen", "names a single case", "may be chance")
+BANNED = ("nobody knows", "mend ", "taken down", "none was seen", "names a single case")
 
 
 def speaks_well(shown: str) -> None:

@@ -73,7 +73,7 @@ def test_rate_in_words(change, last):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"broken_case": None}, "no number of repeats that is allowed names a single case that breaks"),
+        ({"broken_case": None}, "no allowed number of repeats can single out one broken case"),
         (
             {"cases": Recorded(varying=(), steady=("h",), single=())},
             "no repeat differs: one new repeat tells that a case no longer holds its check",

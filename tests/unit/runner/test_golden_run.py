@@ -286,7 +286,7 @@ def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, se
             {"text": "x", "tool_calls": [{"name": "look", "result": object()}]},
             "'look' that JSON cannot hold",
         ),
-        ({"text": "x", "model": 5}, "an Output whose 'model' is a int"),
+        ({"text": "x", "model": 5}, "an Output whose 'model' is an int"),
         (Output(text=None), "an Output whose 'text' is None"),
         ({"text": "x", "usage": {"promt_tokens": 3}}, "Did you mean 'prompt_tokens'?"),
     ],

@@ -134,8 +134,8 @@ def test_contexts_and_retrieved_are_passages(fields, passages):
 
 MISTAKES = [
     ({"input": "hi"}, "has no output; write the text to score, or a pair as outputs"),
-    ({"output": 3}, "output cannot be read: a int"),
-    ({"output": {"txt": "a"}}, "output cannot be read: a mapping whose 'text' is None"),
+    ({"output": 3}, "output cannot be read: an int"),
+    ({"output": {"txt": "a"}}, "output cannot be read: the output has no 'text'; did you mean it for 'txt'?"),
     ({"outputs": ["a"]}, "outputs must be a list of two, not"),
     ({"outputs": "ab"}, "outputs must be a list of two, not ab"),
     ({"output": "a", "outputs": ["a", "b"]}, "has both output and outputs"),
