@@ -70,7 +70,7 @@ def test_a_row_without_a_score_is_told_and_exits_3(capsys):
     assert "has no reference" in last["error"]
     assert "2 of 6 rows scored" in shown.err
     assert "rows.jsonl:3: not scored: the case has no reference" in shown.err
-    assert "and 1 more rows that were not scored" in shown.err
+    assert "and 1 more row not scored" in shown.err
 
 
 def test_rows_may_come_from_the_standard_input(capsys, monkeypatch):
