@@ -2,8 +2,8 @@
 How often the gate is right: share of simulated runs that turn red, and the calls they took.
 
 The app is simulated, the gate is the real one: its looks decide on repeats, `compare` decides on red. Each
-row draws cases of 8 checks with pass rates of their own and a baseline of 10 repeats; only one check is harmed
-in the harmful rows. Usage: python benchmarks/gate.py [--runs 2000] [--only WORDS] [--seed 0]
+row draws cases of 8 checks with pass rates of their own and a baseline of 10 repeats; only one check is
+harmed in the harmful rows. Usage: python benchmarks/gate.py [--runs 2000] [--only WORDS] [--seed 0]
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Tally:
     untrue: float = 0.0
 
 
-def nothing(_: np.random.Generator, rates: Rates, row: Row) -> tuple[Rates, list[int]]:
+def nothing(_random: np.random.Generator, rates: Rates, _row: Row) -> tuple[Rates, list[int]]:
     return rates, []
 
 
@@ -73,7 +73,7 @@ def neutral(random: np.random.Generator, rates: Rates, row: Row) -> tuple[Rates,
 
 
 def drop(
-    by: float, share: float, random: np.random.Generator, rates: Rates, row: Row
+    by: float, share: float, random: np.random.Generator, rates: Rates, _row: Row
 ) -> tuple[Rates, list[int]]:
     hit = random.choice(len(rates), round(share * len(rates)), replace=False)
     harmed = rates.copy()
@@ -81,7 +81,7 @@ def drop(
     return harmed, []
 
 
-def collapse(cases: int, random: np.random.Generator, rates: Rates, row: Row) -> tuple[Rates, list[int]]:
+def collapse(cases: int, random: np.random.Generator, rates: Rates, _row: Row) -> tuple[Rates, list[int]]:
     hit = random.choice(len(rates), cases, replace=False)
     harmed = rates.copy()
     harmed[hit, 0] = 0
@@ -133,8 +133,8 @@ BETAS = ((3, 3), (8, 2), (30, 1.5))
 ROWS = (
     Row("nothing changed", "≤ 1 % red, ≤ 10 % undecided, ≤ 6 calls", lambda t: never_red(t) and t.calls <= 6),
     Row("neutral edit", "≤ 6 % red", at_most(0.06), neutral),
-    Row("−20 points everywhere", "≥ 95 % red, naming the check", lambda t: t.names_check >= 0.95, EVERYWHERE),
-    Row("−67 points on 30 % of the cases", "≥ 90 % red", lambda t: t.red >= 0.9, THIRD),
+    Row("-20 points everywhere", "≥ 95 % red, naming the check", lambda t: t.names_check >= 0.95, EVERYWHERE),
+    Row("-67 points on 30 % of the cases", "≥ 90 % red", lambda t: t.red >= 0.9, THIRD),
     Row(
         "two cases collapse",
         "≥ 85 % red, naming both, ≤ 4 further calls",
@@ -196,14 +196,14 @@ ROWS = (
         if (cases, shape) != (30, (8, 2))
     ),
     Row(
-        "neutral edit, 6 questions × 5 paraphrases, `group:`",
+        "neutral edit, 6 questions x 5 paraphrases, `group:`",
         "≤ 6 % red",
         at_most(0.06),
         neutral,
         paraphrases=5,
     ),
-    Row("nothing changed, 6 × 5, `group:`", "≤ 1 % red", at_most(0.01), paraphrases=5),
-    Row("−20 points everywhere, 6 × 5, `group:`", "", lambda _: True, EVERYWHERE, paraphrases=5),
+    Row("nothing changed, 6 x 5, `group:`", "≤ 1 % red", at_most(0.01), paraphrases=5),
+    Row("-20 points everywhere, 6 x 5, `group:`", "", lambda _: True, EVERYWHERE, paraphrases=5),
     *(
         Row(
             f"{what}, continuous, bounds in range, {cases} cases",
@@ -220,7 +220,7 @@ ROWS = (
         )
     ),
     Row(
-        "−67 points on 30 % of the cases, continuous",
+        "-67 points on 30 % of the cases, continuous",
         "≥ 90 % red; 95 % of the named dropped by their size",
         lambda t: t.red >= 0.9 and t.untrue <= 0.05 * t.called,
         THIRD,
@@ -236,7 +236,7 @@ ROWS = (
         runs=3,
     ),
     Row(
-        "−20 points everywhere, three runs of 10",
+        "-20 points everywhere, three runs of 10",
         "",
         lambda _: True,
         EVERYWHERE,
@@ -244,9 +244,9 @@ ROWS = (
         recorded=30,
         runs=3,
     ),
-    Row("−20 points everywhere, 12 cases", "", lambda _: True, EVERYWHERE, cases=12),
+    Row("-20 points everywhere, 12 cases", "", lambda _: True, EVERYWHERE, cases=12),
     Row(
-        "−20 points everywhere, 100 cases",
+        "-20 points everywhere, 100 cases",
         "≥ 95 % red",
         lambda t: t.names_check >= 0.95,
         EVERYWHERE,
@@ -254,9 +254,9 @@ ROWS = (
     ),
     Row("nothing changed, fixed 10/8", "≤ 5 % red", at_most(0.05), fixed=8),
     Row("neutral edit, fixed 10/8", "≤ 6 % red", at_most(0.06), neutral, fixed=8),
-    Row("−20 points everywhere, fixed 10/8", "≥ 95 %", lambda t: t.names_check >= 0.95, EVERYWHERE, fixed=8),
-    Row("−20 points everywhere, fixed 10/8, 12 cases", "", lambda _: True, EVERYWHERE, fixed=8, cases=12),
-    Row("−67 points on 30 %, fixed 10/8", "≥ 90 % red", lambda t: t.red >= 0.9, THIRD, fixed=8),
+    Row("-20 points everywhere, fixed 10/8", "≥ 95 %", lambda t: t.names_check >= 0.95, EVERYWHERE, fixed=8),
+    Row("-20 points everywhere, fixed 10/8, 12 cases", "", lambda _: True, EVERYWHERE, fixed=8, cases=12),
+    Row("-67 points on 30 %, fixed 10/8", "≥ 90 % red", lambda t: t.red >= 0.9, THIRD, fixed=8),
     Row("two cases collapse, fixed 10/8", "", lambda _: True, partial(collapse, 2), fixed=8),
 )
 

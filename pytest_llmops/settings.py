@@ -65,7 +65,7 @@ class Settings:
     timeout_s: float = 120.0
     record: RecordMode = "new"
     repeats: int | Literal["auto"] | None = None
-    max_repeats: int = 48
+    max_repeats: int = 64
     budget: str | None = None
     baseline: str | None = None
     accepted: str = "golden/baseline.json"

@@ -17,6 +17,7 @@ from pytest_llmops.gates.drops import follow_suites
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.measuring import Found
+from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats
 from pytest_llmops.gates.readings import read_case
 from pytest_llmops.gates.thresholds import judge_case
@@ -123,10 +124,17 @@ class Asking:
 
     def _single_cases(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
+        readings = {each.case: list(read_case(self.base[each.case], each, chance)) for each in varying}
+        moved = estimate_movement(each for of_case in readings.values() for each in of_case)
         wanted = {}
         for result in varying:
-            readings = read_case(self.base[result.case], result, chance)
-            step = max((each.wants(level=self.level, tests=self.tests) for each in readings), default=0)
+            step = max(
+                (
+                    replace(each, moved=moved).wants(level=self.level, tests=self.tests)
+                    for each in readings[result.case]
+                ),
+                default=0,
+            )
             if count_repeats(result) < step <= self.most:
                 wanted[result.case] = step
         return wanted

@@ -21,6 +21,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     level: float = 0.95,
     tests: int = 1,
     chance: Chance | None = None,
+    moved: float = 0.0,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
@@ -28,7 +29,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     - It got worse, and that is a fact or the repeats show it (`Reading.state`): `regressed`.
     - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
     - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before.
-    - It is missed now, in one whose answers vary: `undecided` where further repeats would show a regression, or
+    - It is missed now, in one whose answers vary: `undecided` where further repeats would tell, or
       where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
       else `failed` and `known`, as bad as before as far as chance lets see.
 
@@ -39,6 +40,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         level: One minus the chance of any false alarm, between 0 and 1.
         tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
         chance: What the whole baseline says of the app; by default what this case says.
+        moved: How far other cases moved, as in `Reading`.
     """
     verdicts = judge_case(case, result)
     if base is None or not ask_the_same(base, result):
@@ -50,7 +52,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         beside = _compare(check, now, then, base, result)
         if beside.baseline is not None and beside.outcome != "error":
             old, new = values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
-            reading = read_check(base, result, check, chance, old, new)
+            reading = replace(read_check(base, result, check, chance, old, new), moved=moved)
             beside = _call(beside, then, reading, chance, level=level, tests=tests)
         compared.append(beside)
     return tuple(compared) or verdicts

@@ -49,7 +49,7 @@ class Course:
     wants: int = 0
 
 
-def follow(  # noqa: PLR0913 - the checks, and what they share
+def follow(
     watched: Sequence[Found], looks: Looks, *, share: float, level: float, seed: int = 0
 ) -> list[Course]:
     """
@@ -59,22 +59,16 @@ def follow(  # noqa: PLR0913 - the checks, and what they share
         share: Of the error budget, for these checks together.
         level: One minus that budget.
     """
-    courses = [Course() for _ in watched]
-    for course, found in zip(courses, watched, strict=True):
-        if found.fact and found.check.max_drop is not None and not found.is_tolerated(found.at(None)):
-            course.state, course.p_adjusted = "regressed", 0.0
+    courses = [_begin(found) for found in watched]
+    both = list(zip(courses, watched, strict=True))
     for look in looks.taken:
-        tested = looks.is_tested(look)
-        if tested:
-            _test(courses, watched, looks, look, seed)
-            for course, p_value in zip(courses, adjust_holm([c.p_value for c in courses]), strict=True):
-                if course.state == "open":
-                    course.p_adjusted = min(1.0, p_value / share)
-        for course, found in zip(courses, watched, strict=True):
+        if looks.is_tested(look):
+            _test(both, looks, look, share=share, seed=seed)
+        for course, found in both:
             if course.state == "open":
                 final = share * (1 - level) / len(watched)
                 _decide(course, found, looks, look, level=level, final=final, seed=seed)
-    for course, found in zip(courses, watched, strict=True):
+    for course, found in both:
         if course.state == "called":
             _confirm(course, found, looks, seed)
         elif course.state == "open":
@@ -82,13 +76,25 @@ def follow(  # noqa: PLR0913 - the checks, and what they share
     return courses
 
 
+def _begin(found: Found) -> Course:
+    """Open, but for a drop beyond `max_drop` of an app that does not vary, which needs no test."""
+    if found.fact and found.check.max_drop is not None and not found.is_tolerated(found.at(None)):
+        return Course(state="regressed", p_adjusted=0.0)
+    return Course()
+
+
 def _test(
-    courses: Sequence[Course], watched: Sequence[Found], looks: Looks, look: int | None, seed: int
+    both: Sequence[tuple[Course, Found]], looks: Looks, look: int | None, *, share: float, seed: int
 ) -> None:
-    for course, found in zip(courses, watched, strict=True):
+    """Hold the open checks against their baselines, and all against each other (Holm)."""
+    for course, found in both:
         if course.state == "open":
             course.last = found.p_value(found.at(look), seed=seed)
             course.p_value = min(course.p_value, course.last / looks.part(look))
+    adjusted = adjust_holm([course.p_value for course, _ in both])
+    for (course, _), p_value in zip(both, adjusted, strict=True):
+        if course.state == "open":
+            course.p_adjusted = min(1.0, p_value / share)
 
 
 def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to

@@ -80,7 +80,7 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     return verdicts
 
 
-def follow_suites(
+def follow_suites(  # noqa: PLR0913 - what the channel is held to
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],

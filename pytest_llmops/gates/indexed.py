@@ -1,8 +1,8 @@
 """
 What a result holds by metric, worked out once for each result.
 
-Records are frozen, so that an index is true for as long as its record lives; the verdict of a suite reads each
-result once a check and once a look.
+Records are frozen, so that an index is true for as long as its record lives; the verdict of a suite reads
+each result once a check and once a look.
 """
 
 from __future__ import annotations

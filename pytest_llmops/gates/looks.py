@@ -20,8 +20,8 @@ class Looks:
     """
     When a run is compared with its baseline, as its repeats come in.
 
-    At each look a check is cleared whose observed drop is tolerated. A drop is called at those looks alone that
-    are tested, each of which spends its part of the error budget, and is then confirmed on fresh repeats.
+    At each look a check is cleared whose observed drop is tolerated. A drop is called at those looks alone
+    that are tested, each of which spends its part of the error budget, and then confirmed on fresh repeats.
 
     Attributes:
         planned: New repeats at each look, rising; empty where their number was fixed, and one look sees all.
@@ -47,7 +47,7 @@ class Looks:
         return tuple(look for look in self.planned if look <= self.done)
 
     def part(self, look: int | None) -> float:
-        """The part of the error budget that a tested look spends, in (0, 1]: as much as it has new repeats."""
+        """The part of the error budget that a tested look spends, in (0, 1], by its share of the repeats."""
         if look is None:
             return 1.0
         at = self.tested.index(look)

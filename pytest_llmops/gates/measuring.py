@@ -33,7 +33,7 @@ from pytest_llmops.gates.pairing import (
     pair_cases,
 )
 from pytest_llmops.gates.thresholds import judge_suite, scoring_breakage
-from pytest_llmops.records import GAIN, CaseResult, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
 
 _NO_VERDICT = Verdict(check="", outcome="passed")
 _NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
@@ -314,7 +314,7 @@ class Beside:
             return replace(absolute, advice=_NEW)
         reason = "nothing to compare with: "
         reason += "no case has a score on both sides" if had else "the baseline has no score of it"
-        outcome = "failed" if absolute.outcome == "failed" else "undecided"
+        outcome: Outcome = "failed" if absolute.outcome == "failed" else "undecided"
         return replace(absolute, outcome=outcome, reason=reason, advice=_RENAMED if had else _NEW)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.inference.pass_rates import PassRates
+from pytest_llmops.gates.inference.pass_rates import PassRates, outlier_p_value
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.score_drops import score_drop_p_value
 from pytest_llmops.gates.inference.spending import CASE_SHARE
@@ -30,10 +30,10 @@ from pytest_llmops.records import CaseResult, Check
 
 State = Literal["clear", "suspect", "called", "refuted", "regressed"]
 
-FRESH = 6
+FRESH = 8
 """Repeats on which the drop of a case is confirmed before it is reported."""
 
-_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
+_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
 _CONFIRM = 0.05
 _HALF = 0.5
 _DEAD = 8  # repeats of which none holds, after which a case is not excused as known
@@ -49,6 +49,8 @@ class Reading:
         fact: Neither side varies, so that a difference is no chance.
         most: The most repeats that may be asked for; 0 where their number was fixed.
         by_rate: What counts is how many repeats hold the check, and not their mean.
+        moved: The variance of true pass rates between both runs, over all cases (`movement`); 0 where the
+            others did not move.
     """
 
     case: str
@@ -59,6 +61,7 @@ class Reading:
     fact: bool
     most: int = 0
     by_rate: bool = True
+    moved: float = 0.0
 
     @cached_property
     def mean_before(self) -> float:
@@ -86,7 +89,7 @@ class Reading:
         worst = worst if self.scale.higher_is_better else high
         return _HALF * abs(self.mean_before - worst)
 
-    def state(self, *, level: float, tests: int) -> State:
+    def state(self, *, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
         """
         Whether it got worse beyond chance, corrected for the number of tests (Bonferroni).
 
@@ -151,20 +154,25 @@ class Reading:
 
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
         """
-        How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that is
-        judged by its rate, as low by more than `size` of scores; the smaller of both, twice, where both can be
-        read. In (0, 1].
+        How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
+        is judged by its rate, as low by more than `size` of scores; the smaller of both, twice, where both
+        can be read. In (0, 1].
         """
         stop = len(self.after) if stop is None else stop
         found = []
         if self.by_rate:
-            rates = self._rates(start, stop)
-            found.append(rates.p_value if rates.collapsed else 1.0)
+            found.append(self._rate_p_value(self._rates(start, stop)))
         if self._is_measured:
             after = self.after[start:stop]
             counts = self._counts(statistic.calculate("mean", after))
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
         return min(1.0, len(found) * min(found, default=1.0))
+
+    def _rate_p_value(self, rates: PassRates) -> float:
+        """By chance and, where other cases moved too, as one of them."""
+        if not rates.collapsed:
+            return 1.0
+        return max(rates.p_value, outlier_p_value(rates, self.moved) if self.moved else 0.0)
 
     def dropped_at_all(self, *, level: float, tests: int) -> bool:
         """Whether its scores dropped beyond chance by any size."""

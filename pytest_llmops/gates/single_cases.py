@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from pytest_llmops.gates.changes import judge_against
 from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.inference.spending import COUNT_SHARE
+from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.readings import Reading, read_pairs
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check
@@ -43,13 +46,15 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
+    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
-        found = judge_against(case, new, base, level=level, tests=tests, chance=chance) if case.checks else ()
+        held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
+        found = judge_against(case, new, base, **held_to) if case.checks else ()
         own = {check.metric for check in new.checks}
         told = [
-            _tell(each, level, tests, tolerated or {})
+            _tell(replace(each, moved=moved), level, tests, tolerated or {})
             for each in readings[new.case]
             if each.check.metric not in own
         ]
@@ -57,8 +62,10 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
-    kept = {key: verdicts for key, verdicts in worse.items() if key[:2] not in counted}
-    joined = {**{key: _join(verdicts) for key, verdicts in kept.items()}, **counted}
+    joined: dict[tuple[str, ...], Verdict] = {
+        key: _join(verdicts) for key, verdicts in worse.items() if key[:2] not in counted
+    }
+    joined |= counted
     return tuple(verdict for _, verdict in sorted(joined.items(), key=lambda item: item[0]))
 
 

@@ -67,11 +67,11 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
     One verdict for each check of the case; for a case without checks, whether the app answered.
 
-    A check of one repeat looks at its score. Of several, a check that asks for the best score, or whose scores
-    are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too few pass
-    and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats scored, when
-    the app broke in one, or when one has no score or one that is not finite; `undecided` where a pair lacks
-    the rival's answer. With several repeats the evidence holds each one's value.
+    A check of one repeat looks at its score. Of several, a check that asks for the best score, or whose
+    scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
+    few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
+    scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
+    a pair lacks the rival's answer. With several repeats the evidence holds each one's value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -214,7 +214,7 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
     return stages == {"rival"}
 
 
-def scoring_breakage(metric: str, result: CaseResult) -> str:
+def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 - a return a reason
     """Why a case has no whole set of finite scores by a metric; empty when it has."""
     if metric in whole_metrics(result):
         return ""

@@ -38,9 +38,9 @@ _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
-_PASS_RATE = "pass_rate"
+_RATE = "pass_rate"
 _MAX_DROP = "max_drop"
-_WORDS = (*_SIDES, _KAPPA, _PASS_RATE, _MAX_DROP)
+_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP)
 
 
 def read_checks(
@@ -70,8 +70,8 @@ def read_checks(
         options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
-        if _PASS_RATE in options:
-            pass_rate = _read_pass_rate(options.pop(_PASS_RATE))
+        if _RATE in options:
+            pass_rate = _read_pass_rate(options.pop(_RATE))
         if _MAX_DROP in options:
             tolerated = [options.pop(_MAX_DROP)]
     elif isinstance(written, list):

@@ -163,7 +163,10 @@ class CaseItem(GoldenItem):
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
-        return self.parent.plugin.judge.judge_case(self.work.case, self.result)
+        golden, judge = self.parent.golden, self.parent.plugin.judge
+        if rounds := session.rounds.get(golden.path):
+            judge.note_movement(golden, rounds.result().values())
+        return judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:
         if self.result is None:

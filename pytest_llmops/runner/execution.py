@@ -136,8 +136,7 @@ class Execution:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
         case = work.case
-        grown = replace(grown, checks=case.checks, auto=work.most, group=case.group)
-        return self.seal(replace(grown, rival=rival))
+        return self.seal(replace(grown, checks=case.checks, auto=work.most, group=case.group, rival=rival))
 
     async def _ask_both(
         self, work: Work, repeats: Iterable[int], *, alone: bool

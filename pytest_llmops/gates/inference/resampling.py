@@ -130,7 +130,7 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
         if not grouped:
             return _bootstrap((after, before), measure, "percentile", level, seed)
 
-        def drawn(sample: Any, axis: int) -> Any:
+        def drawn(sample: Any, axis: int) -> Any:  # noqa: ARG001 - as scipy calls it
             draws = (np.concatenate([members[unit] for unit in row]) for row in np.atleast_2d(sample))
             found = np.array([measure(after[rows], before[rows], axis=0) for rows in draws])
             return found if sample.ndim > 1 else found[0]
@@ -207,7 +207,7 @@ def _difference_of(statistic: str) -> Callable[..., Any]:
 
 
 def _bootstrap(
-    data: tuple[NDArray[np.float64], ...],
+    data: tuple[NDArray[Any], ...],
     measure: Callable[..., Any],
     method: Literal["BCa", "percentile"],
     level: float,
