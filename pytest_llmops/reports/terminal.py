@@ -243,6 +243,9 @@ def _repeats(evidence: Any, reason: str) -> bool:
 def _evidence(evidence: Any) -> str:
     """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
     if isinstance(evidence, Mapping) and evidence:
-        told = {key: value for key, value in evidence.items() if value not in ([], (), {}, None)} or evidence
+        told = dict(evidence)
+        if isinstance(rests_on := told.get("evidence"), list):  # of one repeat, beside its reason
+            told["evidence"] = [each for each in rests_on if not _repeats(each, str(told.get("reason", "")))]
+        told = {key: value for key, value in told.items() if value not in ([], (), {}, None)} or told
         return ", ".join(f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in told.items())
     return printable(evidence, 200)
