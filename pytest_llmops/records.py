@@ -121,6 +121,7 @@ class Golden:
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         model_errors: What a failed model call does to its case; None leaves it to the status.
         sha256: Of the file's bytes.
+        suite_lines: Metric of the suite to the line on which it is written, from 1.
     """
 
     path: str
@@ -135,6 +136,7 @@ class Golden:
     never_record: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     sha256: str = ""
+    suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +309,7 @@ class Failure:
         metric: Empty when the app itself broke.
         stage: `rival` where a metric of pairs had no second answer, which is no fault of the app.
         usage: What the model calls of a repeat took in which the app broke; `failed_calls` are among them.
+        traceback: Of an app that raised: its own frames as text, masked; empty where it has none.
     """
 
     metric: str
@@ -315,6 +318,7 @@ class Failure:
     repeat: int = 0
     usage: Usage = field(default_factory=Usage)
     failed_calls: tuple[FailedCall, ...] = ()
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +335,8 @@ class CaseResult:
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
         runs: How many of the repeats each run gave, in a baseline that was merged from several.
         rival: What the app's rival produced for the same case; None where there is none.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, as it wrote them; for the item's report,
+            and in no file.
     """
 
     case: str
@@ -344,6 +350,7 @@ class CaseResult:
     group: str = ""
     runs: tuple[int, ...] = ()
     rival: CaseResult | None = None
+    printed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    return load_settings(find_root(Path.cwd()), ("command line", flags))
+    return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
 @dataclass(slots=True, kw_only=True)

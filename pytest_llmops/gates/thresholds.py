@@ -14,7 +14,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.indexed import LARGEST, scores_by_metric, whole_metrics
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
     Bound,
@@ -39,7 +39,9 @@ PASS_RATE = Bound(comparison=">=", threshold=0.8)
 
 _RARE = 0.05
 
-_OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+"""What is true of a score where a comparison is not."""
+
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
@@ -321,7 +323,7 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
                 else "no labels are recorded"
             )
             return f"{asked}: {told}; run: {_calibrate(check)}"
-        side = {check.comparison, _OTHER_SIDE[check.comparison]}
+        side = {check.comparison, OTHER_SIDE[check.comparison]}
         cuts = [
             cut
             for cut in known.cuts
@@ -333,8 +335,8 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
             return f"{asked}: {told}; run: {_calibrate(check)} --threshold {bound}"
         if cuts[0].low < (check.min_kappa or 0):
             kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
-            told = f"kappa with people is {kappa}, on {known.rows} labels ({known.label})"
-            return f"{asked}: {told}; mend the judge, or label more: {_calibrate(check)}"
+            told = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
+            return f"{asked}: {told}; improve the judge, or label more: {_calibrate(check)}"
     return ""
 
 
@@ -365,4 +367,4 @@ def _told(failure: Failure, result: CaseResult) -> str:
 
 
 def _counted(cases: Mapping[str, str]) -> str:
-    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({name_some(list(cases), _NAMED)})"
+    return f"{counted(len(cases), 'case')} ({name_some(list(cases), _NAMED)})"

@@ -98,6 +98,7 @@ class _Reading:
     def __init__(self, document: Table, root: Path | None, *, judge: Mapping[str, Any]) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._suite_lines: dict[str, int] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
         named = {
@@ -129,6 +130,7 @@ class _Reading:
             never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
             model_errors=self._document.get("model_errors"),
             sha256=digest,
+            suite_lines=self._suite_lines,
         )
 
     def _case(self, path: str, at: int, entry: Table) -> Case:
@@ -209,6 +211,8 @@ class _Reading:
                 self._note(("suite", name), _about(name, error))
             else:
                 checks += read
+                line = line_of(self._document, ("suite", name))
+                self._suite_lines.update((check.metric, line) for check in read)
                 if lacking := self._needs.lacking_everywhere(metric):
                     self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
         return tuple(checks)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.errors import hint
 from pytest_llmops.golden.document import Mistake, Place, described, excerpt, line_of
+from pytest_llmops.printable import counted
 
 _SMALLEST = "the smallest is cases: [{id: hello, input: Hi there}]"
 _KINDS = {
@@ -64,7 +65,7 @@ def _translated(document: Any, error: Any, place: Place) -> Iterator[Mistake]:
     if error.validator == "required":
         for key in asked:
             if key not in value:
-                yield Mistake(line=line, message=_missing(key), place=place)
+                yield Mistake(line=line, message=_missing(key, place), place=place)
         return
     say = _SAYINGS.get(error.validator)
     message = say(_name(place), value, asked) if say else f"{_name(place)} cannot be {described(value)}"
@@ -86,10 +87,12 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key {excerpt(key)}.{hint(shown, known)} Known keys: {', '.join(known)}."
 
 
-def _missing(key: str) -> str:
+def _missing(key: str, place: Place) -> str:
     if key == "cases":
         return f"the file has no cases; {_SMALLEST}"
-    return f"{key} is missing; every case needs one"
+    if place[:1] == ("cases",):
+        return f"{key} is missing; every case needs one"
+    return f"{_name(place)}: {key} is missing"
 
 
 def _type(name: str, value: Any, asked: Any) -> str:
@@ -113,7 +116,7 @@ _REPEATS = "repeats must be a whole number or auto, not "
 
 
 def _too_long(name: str, value: Any, asked: Any) -> str:
-    return f"{name} has {len(value)} characters; at most {asked} fit"
+    return f"{name} has {counted(len(value), 'character')}; at most {asked} fit"
 
 
 def _empty(name: str, _value: Any, _asked: Any) -> str:

@@ -43,6 +43,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 _INI: tuple[tuple[str, str], ...] = (
     ("golden", "golden files or folders (default: golden/)"),
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
+    ("accepted", "the accepted baseline (default: golden/baseline.json)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
     ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
     ("max_repeats", "the most that repeats auto asks a case (default 64)"),
@@ -130,8 +131,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden import GoldenPlugin
+        from pytest_llmops.plugin.reporting import Reporting
 
-        config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+        golden = GoldenPlugin.of(config)
+        config.pluginmanager.register(golden, "llmops-golden")
+        config.pluginmanager.register(Reporting(golden, config), "llmops-reporting")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
+_OF_PYTEST = "pass --llm-app, or define the fixture llm_app in a conftest.py"
 Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
@@ -59,6 +60,7 @@ class Session:
         executions: By golden file, since each may name another app.
         rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
         started_s: Monotonic clock, for the summary.
+        raised: Case to what the app raised, where a debugger will want it.
     """
 
     settings: Settings
@@ -69,6 +71,8 @@ class Session:
     budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
+    raised: dict[str, BaseException] = field(default_factory=dict)
+    _debugs: bool = False
     _recorder: Recorder | None = None
     _attribution: Attribution = field(default_factory=Attribution)
     _askers: dict[int, Asker] = field(default_factory=dict)
@@ -94,6 +98,7 @@ class Session:
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None
+            session._debugs = bool(config.getoption("usepdb"))
             try:
                 session.budget = open_budget(session.settings, store.ledger if store else None)
             except LLMOpsError as error:
@@ -112,7 +117,8 @@ class Session:
         """What asks an app; one for each app, so that an async one keeps its loop."""
         if id(app) not in self._askers:  # which keeps it alive, so that no other app gets its id
             prompts = prompt_versions([golden] if golden else [], self.settings.root)
-            self._askers[id(app)] = open_asker(app, self.recorder, self.settings, prompts)
+            asker = open_asker(app, self.recorder, self.settings, prompts)
+            self._askers[id(app)] = replace(asker, raised=self.raised) if self._debugs else asker
         return self._askers[id(app)]
 
     def start(self, golden: Golden, works: Iterable[Work], app: App | None, asking: Asking) -> None:
@@ -122,7 +128,7 @@ class Session:
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        self._execution(golden, app)
+        self.open(golden, app)
         works = list(works)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
@@ -209,6 +215,13 @@ class Session:
             for case, result in execution.finished().items()
         }
 
+    def stop(self) -> None:
+        """Let no case begin any more, in this process and in those that share with it."""
+        if self.store is not None:
+            self.store.stop()
+        for execution in self.executions.values():
+            execution.stop()
+
     def close(self) -> None:
         self._closed = True
         for execution in self.executions.values():
@@ -224,9 +237,15 @@ class Session:
         for lock in self._alive.values():
             lock.release()
 
-    def _execution(self, golden: Golden, app: App | None) -> Execution:
+    def open(self, golden: Golden, app: App | None) -> Execution:
+        """
+        What runs the cases of a golden file; nothing is called yet.
+
+        Raises:
+            AppError: No app is named, or it or its rival cannot be imported.
+        """
         if golden.path not in self.executions:
-            under_test: Any = named_app(golden, self.settings) if app is None else app
+            under_test: Any = named_app(golden, self.settings, otherwise=_OF_PYTEST) if app is None else app
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, hint
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 _KEPT = 20
 
@@ -98,7 +98,7 @@ def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
     outcomes = [call["outcome"] for entry in entries for call in entry["calls"]]
     counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed", "refused")]
     counts = [*counts[:-1], *(counts[-1:] if "refused" in outcomes else ())]  # of a run that may make none
-    lines = [f"{case}: {len(outcomes)} model call{'s'[: len(outcomes) != 1]}, {', '.join(counts)}"]
+    lines = [f"{case}: {counted(len(outcomes), 'model call')}, {', '.join(counts)}"]
     for entry in sorted(entries, key=lambda entry: entry["repeat"]):
         lines.append(f"  repeat {entry['repeat']}, --llm-record {entry['mode']}")
         if entry.get("error"):

@@ -129,6 +129,7 @@ def _encode(run: Run, path: Path) -> bytes:
 def _plain_result(result: CaseResult) -> dict[str, Any]:
     """The result as JSON values; of a rival what it produced, for what it was asked stands beside it."""
     dumped: dict[str, Any] = plain(result)
+    del dumped["printed"]
     rival = dumped.pop("rival")
     if rival is not None:
         dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}

@@ -174,6 +174,7 @@ _FAILURE = record(
         "repeat": read_count,
         "usage": _USAGE,
         "failed_calls": list_of(_FAILED_CALL),
+        "traceback": read_text,
     },
 )
 _BOUND = record(

@@ -23,6 +23,7 @@ from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.failed_calls import find_breaking, join_attempts, note_failed
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.prices import usage_of
+from pytest_llmops.runner.tracebacks import describe_traceback
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -44,6 +45,8 @@ class Asker:
         prompts: Name to version of the app's prompts, for the spans of its model calls.
         app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
             an app that blocks its loop must not stop the clock.
+        raised: Case to what the app raised last, for a debugger; None keeps nothing, since a traceback keeps
+            every frame alive.
     """
 
     app: App
@@ -52,6 +55,7 @@ class Asker:
     prices: Mapping[str, tuple[float, float]]
     prompts: Mapping[str, str] = field(default_factory=dict)
     app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
+    raised: dict[str, BaseException] | None = None
 
     async def ask(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Asked:
         """
@@ -94,7 +98,7 @@ class Asker:
         except LLMOpsError as error:
             return _broken(repeat, str(error)), ()
         except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
-            return _broken(repeat, f"the app raised {describe_error(error)}"), ()
+            return self._raised(case, repeat, error), ()
         raise RuntimeError("unreachable: the last attempt returns or raises")
 
     async def _attempt(
@@ -117,12 +121,19 @@ class Asker:
             except Exception as error:
                 if _is_busy(error) and log.error is None and not _retried(log.calls):
                     raise
-                raised = str(error) if isinstance(error, _EndedError) else describe_error(error)
-                reason = str(log.error or f"the app raised {raised}")
-                return _broken(repeat, reason), tuple(spans)
+                failure = self._raised(case, repeat, error)
+                return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)
+
+    def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
+        """What the app raised, with its own part of the traceback."""
+        error = error.raised if isinstance(error, _EndedError) else error
+        if self.raised is not None:
+            self.raised[case] = error
+        failure = _broken(repeat, f"the app raised {describe_error(error)}")
+        return replace(failure, traceback=describe_traceback(error))
 
     def _complete(
         self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
@@ -179,7 +190,7 @@ async def _on_thread(app: App, question: Any) -> Any:
         except StopIteration as stop:  # a future cannot carry it
             error = RuntimeError(f"StopIteration: {stop}")
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
-            error = raised if isinstance(raised, Exception) else _EndedError(describe_error(raised))
+            error = raised if isinstance(raised, Exception) else _EndedError(raised)
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, answer, error)
 
@@ -189,6 +200,10 @@ async def _on_thread(app: App, question: Any) -> Any:
 
 class _EndedError(Exception):
     """The app tried to end the process, which a future cannot carry as it is."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(describe_error(raised))
+        self.raised = raised
 
 
 def _broken(repeat: int, reason: str) -> Failure:

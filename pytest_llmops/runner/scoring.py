@@ -18,6 +18,7 @@ from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
+from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.recorder.interception import stand_aside
 from pytest_llmops.recorder.threads import start_outside
@@ -119,7 +120,8 @@ def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample
     try:
         results = list(score_batch(metric, batch))
         if len(results) != len(batch):
-            raise ValueError(f"{metric.name} gave {len(results)} results for {len(batch)} outputs")  # noqa: TRY301
+            gave = f"{counted(len(results), 'result')} for {counted(len(batch), 'output')}"
+            raise ValueError(f"{metric.name} gave {gave}")  # noqa: TRY301
         return [_checked(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
     except BaseException as error:  # noqa: BLE001 - a metric is anybody's code; even its exit is a result
         if len(batch) > 1 and not isinstance(error, LLMOpsError):
@@ -135,7 +137,7 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
     repeat = sample.output.repeat
     if not isinstance(result, Score | Failure):
-        raise TypeError(f"{metric.name} gave a {type(result).__name__}, not a Score or a Failure")
+        raise TypeError(f"{metric.name} gave {with_article(type(result).__name__)}, not a Score or a Failure")
     if isinstance(result, Score):
         if not isinstance(result.value, Real) or not math.isfinite(result.value):
             error = f"{metric.name} gave {result.value!r}, which is no score"

@@ -19,6 +19,8 @@ from filelock import FileLock, Timeout
 
 from pytest_llmops.records import CaseResult
 
+_STOP = "stop"
+
 
 @dataclass(frozen=True, slots=True)
 class SharedStore:
@@ -86,6 +88,13 @@ class SharedStore:
             return True
         lock.release()
         return False
+
+    def stop(self) -> None:
+        """Have no process of the session begin a case any more."""
+        (self.folder / _STOP).touch()
+
+    def is_stopped(self) -> bool:
+        return (self.folder / _STOP).exists()
 
     def write(self, work: str, result: CaseResult) -> None:
         path = self._path(work, "result")

@@ -12,7 +12,7 @@ from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.indexed import LARGEST
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Case, CaseResult, Output, Run, Score
 
 _NAMED = 5
@@ -233,7 +233,7 @@ def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
     if missing := [repeat for repeat in repeats if repeat not in scored]:
         return f"{metric} gave no score in repeat {missing[0]}"
     if scored != list(repeats):
-        return f"{metric} gave {len(scores)} scores for {len(repeats)} repeats"
+        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
     for score in scores:
         if not abs(score.value) <= LARGEST:  # true of NaN, too
             return f"{metric} gave {score.value}, which is no finite number that can be judged"
@@ -253,7 +253,7 @@ def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
         told = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
         more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
         raise AcceptanceError(
-            "\n".join(("no case of the run can be accepted; mend these and run again:", *told, *more))
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *told, *more))
         )
     if not any(result.scores for result in run.results):
         raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")

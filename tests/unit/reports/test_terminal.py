@@ -93,7 +93,7 @@ def test_repeats_are_shown_each_with_its_value():
         "  answer     answer 0",
         "  answer     answer 1",
         "  answer     answer 2",
-        "             and 1 other answers",
+        "             and 1 other answer",
     ]
     assert "             repeat: 1, value: 1" in lines
     assert lines[-1] == "             and 2 more"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from dataclasses import replace
 
 import openai
 import pytest
@@ -123,7 +124,11 @@ def test_what_cannot_succeed_is_not_asked_again(golden, settings):
 
     (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
     assert len(tries) == 1
-    assert result.failures[0] == Failure(metric="", stage="app", error="the app raised ValueError: hello")
+    (failure,) = result.failures
+    assert failure.traceback.endswith("raise ValueError(question)\nValueError: hello")
+    assert replace(failure, traceback="") == Failure(
+        metric="", stage="app", error="the app raised ValueError: hello"
+    )
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -277,7 +282,7 @@ def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, se
             {"text": "x", "tool_calls": [{"name": "look", "result": object()}]},
             "'look' that JSON cannot hold",
         ),
-        ({"text": "x", "model": 5}, "an Output whose 'model' is a int"),
+        ({"text": "x", "model": 5}, "an Output whose 'model' is an int"),
         (Output(text=None), "an Output whose 'text' is None"),
         ({"text": "x", "usage": {"promt_tokens": 3}}, "Did you mean 'prompt_tokens'?"),
     ],
