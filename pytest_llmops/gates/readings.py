@@ -89,13 +89,22 @@ class Reading:
         worst = worst if self.scale.higher_is_better else high
         return _HALF * abs(self.mean_before - worst)
 
-    def state(self, *, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
+    def state(self, *, level: float, tests: int) -> State:
         """
         Whether it got worse beyond chance, corrected for the number of tests (Bonferroni).
 
         Where repeats may be asked for, a call at one of the stages is confirmed on fresh repeats, and a
         reading that would be called if it went on as it is, is `suspect`.
         """
+        if (level, tests) not in self._states:
+            self._states[level, tests] = self._find_state(level, tests)
+        return self._states[level, tests]
+
+    @cached_property
+    def _states(self) -> dict[tuple[float, int], State]:
+        return {}
+
+    def _find_state(self, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
         if self.fact:
             if not self._has_dropped():
                 return "clear"
@@ -267,7 +276,7 @@ def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is k
         after=after,
         fact=scale.bounded and not chance.may_explain(base, new),
         most=new.auto,
-        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), scale.range),
+        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), lambda: scale.range[1]),
     )
 
 

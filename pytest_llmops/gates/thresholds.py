@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -235,7 +235,7 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 -
     return ""
 
 
-def is_judged_by_rate(check: Check, values: Iterable[float], ends: tuple[float, float]) -> bool:
+def is_judged_by_rate(check: Check, values: Iterable[float], best: Callable[[], float]) -> bool:
     """
     Whether several repeats are judged by how many pass, rather than by their mean.
 
@@ -247,7 +247,7 @@ def is_judged_by_rate(check: Check, values: Iterable[float], ends: tuple[float, 
     wants_more = check.comparison in {">=", ">"}
     if check.metric == NEVER_EXCUSED or not wants_more:
         return False
-    return check.threshold == ends[1] or set(values) <= {0.0, 1.0}
+    return set(values) <= {0.0, 1.0} or check.threshold == best()
 
 
 def meets_pass_rate(check: Check, held: int, repeats: int) -> bool:
@@ -275,7 +275,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         reason=telling.reason,
         evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
     )
-    if len(scores) > 1 and is_judged_by_rate(check, values, _ends(check.metric)):
+    if len(scores) > 1 and is_judged_by_rate(check, values, lambda: _best(check.metric)):
         return _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
     return verdict
 
@@ -300,14 +300,14 @@ def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
     return float(binom.cdf(held, repeats, rate))
 
 
-def _ends(metric: str) -> tuple[float, float]:
-    """Lowest and highest score of a metric; nowhere where nobody knows it."""
+def _best(metric: str) -> float:
+    """The highest score of a metric; none can be reached where nobody knows it."""
     from pytest_llmops.gates.pairing import find_scale
 
     try:
-        return find_scale(metric).range
+        return find_scale(metric).range[1]
     except LLMOpsError:
-        return (-math.inf, math.inf)
+        return math.inf
 
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:
