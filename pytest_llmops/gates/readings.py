@@ -172,8 +172,9 @@ class Reading:
         if self.by_rate:
             found.append(self._rate_p_value(self._rates(start, stop)))
         if self._is_measured:
+            whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
-            counts = self._counts(statistic.calculate("mean", after))
+            counts = self._counts(self.mean_after if whole else statistic.calculate("mean", after))
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
         return min(1.0, len(found) * min(found, default=1.0))
 

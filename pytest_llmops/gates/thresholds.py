@@ -7,11 +7,12 @@ import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.labels import SIGNS
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.indexed import LARGEST, scores_by_metric, whole_metrics
+from pytest_llmops.gates.indexed import LARGEST, means_by_metric, scores_by_metric, whole_metrics
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import counted, name_some
@@ -30,6 +31,7 @@ from pytest_llmops.records import (
     SuiteCheck,
     Verdict,
 )
+from pytest_llmops.registry import metric_factory
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
@@ -71,7 +73,7 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
     few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
     scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
-    a pair lacks the rival's answer. With several repeats the evidence holds each one's value.
+    a pair lacks the rival's answer. With several repeats that do not pass the evidence holds each value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -185,12 +187,8 @@ def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
 
 def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
     """Case to the mean of its finite scores by a metric, for the cases that have one; sorted by case."""
-    means: dict[str, float] = {}
-    for result in sorted(results, key=lambda each: each.case):
-        values = [score.value for score in case_scores(metric, result) if math.isfinite(score.value)]
-        if values:
-            means[result.case] = statistic.calculate("mean", values)
-    return means
+    means = {result.case: means_by_metric(result).get(metric) for result in results}
+    return {case: mean for case, mean in sorted(means.items()) if mean is not None}
 
 
 def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
@@ -262,10 +260,10 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
     values = [score.value for score in scores]
-    observed = statistic.calculate("mean", values)
+    observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
-    ascending = sorted(scores, key=lambda score: score.value)
-    telling = ascending[0] if check.comparison in {">=", ">"} else ascending[-1]
+    worst = min if check.comparison in {">=", ">"} else max
+    telling = worst(scores, key=lambda score: score.value)
     verdict = Verdict(
         check=name,
         outcome="passed" if holds(observed, check) else "failed",
@@ -273,11 +271,13 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         case=result.case,
         observed=observed,
         reason=telling.reason,
-        evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
+        evidence=telling.evidence if len(scores) == 1 else (),
     )
     if len(scores) > 1 and is_judged_by_rate(check, values, lambda: _best(check.metric)):
-        return _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
-    return verdict
+        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    if len(scores) == 1 or verdict.outcome == "passed":
+        return verdict
+    return replace(verdict, evidence=tuple(_repeat(score) for score in scores))
 
 
 def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:
@@ -302,12 +302,18 @@ def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
 
 def _best(metric: str) -> float:
     """The highest score of a metric; none can be reached where nobody knows it."""
-    from pytest_llmops.gates.pairing import find_scale
-
     try:
-        return find_scale(metric).range[1]
+        return _best_of(metric, metric_factory(metric))
     except LLMOpsError:
         return math.inf
+
+
+@lru_cache(maxsize=256)
+def _best_of(metric: str, _: object) -> float:
+    """By the class, too, since a name may be registered anew."""
+    from pytest_llmops.gates.pairing import find_scale
+
+    return find_scale(metric).range[1]
 
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:

@@ -45,8 +45,11 @@ def calculate(name: str, values: Sequence[float]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     """Exact and rounded once, as `statistics.mean` is, which takes five times as long."""
-    if min(values) == max(values):
+    distinct = set(values)
+    if len(distinct) == 1:
         return float(values[0])
+    if distinct == {0.0, 1.0}:
+        return sum(values) / len(values)
     ratios = [float(value).as_integer_ratio() for value in values]
     denominator = max(below for _, below in ratios)  # powers of two, so that it is a multiple of each
     return sum(above * (denominator // below) for above, below in ratios) / (denominator * len(values))
