@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import time
-from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +22,11 @@ from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.reported import is_golden
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
@@ -34,7 +34,7 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.signature import prompt_versions
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.work import Work, give_up
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
 
 _NAMED = 5
@@ -50,8 +50,6 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
-        known: Node ids of failures among them that the baseline had too.
         needed: By golden file, the work that the selected items need, by item id.
     """
 
@@ -59,8 +57,6 @@ class GoldenPlugin:
     goldens: Mapping[Path, Golden]
     judge: Judge
     yardstick: Yardstick
-    told: dict[str, Outcome] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
@@ -123,6 +119,12 @@ class GoldenPlugin:
                 works = (item.work,) if isinstance(item, CaseItem) else item.parent.works.values()
                 needed = self.needed.setdefault(item.parent.golden.path, {})
                 needed.update((work.id, work) for work in works)
+        if not is_controller(session.config):
+            self.shared.reported.select(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.shared.reported.select(ids)
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
@@ -155,21 +157,15 @@ class GoldenPlugin:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """An item that is run again, as where a worker died, counts once."""
-        given = dict(report.user_properties)
-        if report.when == "call" and KNOWN in given:
-            self.known.add(report.nodeid)
-        if given.get(OUTCOME) in OUTCOMES:
-            self.told[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        self.shared.reported.take(report)
 
     @property
     def counts(self) -> dict[Outcome, int]:
         """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
-        told = Counter(self.told.values())
-        if self.run is not None:
-            told["undecided"] += len(self.judge.lost_cases())
-        return {outcome: told[outcome] for outcome in OUTCOMES}
+        lost = len(self.judge.lost_cases()) if self.run is not None else 0
+        return {**self.shared.reported.counts, "undecided": self.shared.reported.counts["undecided"] + lost}
 
+    @pytest.hookimpl(tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
         if session.config.getoption("collectonly"):
@@ -178,13 +174,43 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems())
             return
+        self.shared.reported.complete(session, self._all_items(), self._why_lost)
         good = not self.yardstick.loosened or _may_loosen(session.config)
-        if results := self.shared.results():
+        if results := self._complete_results():
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
+        elif any(map(is_golden, self.shared.reported.selected or ())):
+            self.shared.problems.append("nothing was scored: every golden item was skipped")
+            good = False
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _all_items(self) -> Iterable[str]:
+        """Every item of the golden files, whatever the command line selects of them."""
+        for golden in self.goldens.values():
+            yield from (f"{golden.path}::{case.id}" for case in golden.cases)
+            yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
+
+    def _why_lost(self, node_id: str) -> str:
+        store = self.shared.store
+        if store is None:
+            return "the session ended before this was run"
+        if self.shared.reported.selected is None:
+            return "every worker's process ended while it collected the items; run without -n to see why"
+        begun = store.read(node_id) is None and store.count_tries(node_id)
+        if begun or node_id in self.shared.reported.crashed:
+            return "the worker's process ended while this was being run; run it alone to see why"
+        return "no worker was left to run this, since their processes ended; run without -n to see why"
+
+    def _complete_results(self) -> Mapping[str, CaseResult]:
+        """The results there are; a case that is an error without a result, or was lost, has its reason there."""
+        results = dict(self.shared.results())
+        cases = {f"{golden.path}::{case.id}": case for golden in self.goldens.values() for case in golden.cases}
+        for node_id, reason in self.shared.reported.reasons.items():
+            if node_id in cases and (node_id not in results or node_id in self.shared.reported.lost):
+                results[node_id] = give_up(node_id, cases[node_id], reason, results.get(node_id))
+        return results
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was asked: a fixture where one took the place of the named one."""
@@ -228,7 +254,7 @@ class GoldenPlugin:
             told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
-        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)
+        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.shared.reported.known)
         if bad and not session.exitstatus:
             self.shared.problems.append(
                 "red: verdicts that fail a build were excused by the repository itself"
@@ -259,8 +285,8 @@ class GoldenPlugin:
         ]
         wall_s = time.monotonic() - self.shared.started_s
         problems = self.shared.all_problems()
-        if self.known:
-            problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
+        if self.shared.reported.known:
+            problems.insert(0, f"{len(self.shared.reported.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):

@@ -13,6 +13,7 @@ from _pytest.fixtures import TopRequest
 
 from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.plugin.reported import KNOWN, OUTCOME
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
@@ -21,9 +22,6 @@ from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
-
-OUTCOME = "llm_outcome"
-KNOWN = "llm_known"
 
 
 class GoldenWarning(pytest.PytestWarning):

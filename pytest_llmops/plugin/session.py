@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
+from pytest_llmops.plugin.reported import Reported
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
+_MOST_IMPORTS = 2
 _STRAY = (
     "began on threads that know of no case, while several were in work: no check saw them (start threads "
     "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
@@ -59,6 +62,7 @@ class Session:
 
     Attributes:
         store: Where results are shared, under xdist.
+        reported: What became of the items; complete in the process that talks to the user.
         problems: Sentences about what could not be kept beside the cases.
         executions: By golden file, since each may name another app.
         rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
@@ -72,6 +76,7 @@ class Session:
     rounds: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
     budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
+    reported: Reported = field(default_factory=Reported)
     problems: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
     _askers: dict[int, Asker] = field(default_factory=dict)
@@ -93,7 +98,7 @@ class Session:
                 store, scorer = join(config)
                 session.scorer = scorer if golden else session.scorer
             elif is_controller(config) and (golden or session.settings.budget):
-                controller = Controller.of(config)
+                controller = Controller.of(config, session.reported)
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None
@@ -223,16 +228,30 @@ class Session:
 
     def _execution(self, golden: Golden, app: App | None) -> Execution:
         if golden.path not in self.executions:
-            under_test: Any = named_app(golden, self.settings) if app is None else app
+            with self._importing(golden):
+                under_test: Any = named_app(golden, self.settings) if app is None else app
+                rival = open_rival(golden, self.settings, self.asker)
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,
-                rival=open_rival(golden, self.settings, self.asker),
+                rival=rival,
                 scorer=self.scorer,
                 store=self.store,
                 budget=self.budget,
             )
         return self.executions[golden.path]
+
+    @contextlib.contextmanager
+    def _importing(self, golden: Golden) -> Iterator[None]:
+        """Refuses an import that ended several processes of the session, before it ends this one too."""
+        if self.store is None:
+            yield
+            return
+        apps = " or ".join(filter(None, (self.settings.app or golden.app, golden.rival)))
+        with self.store.survived(f"import {apps}") as ended:
+            if ended >= _MOST_IMPORTS:
+                raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
+            yield
 
 
 def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:

@@ -32,7 +32,7 @@ from pytest_llmops.runner.rivals import (
 )
 from pytest_llmops.runner.scoring import Result, Scorer
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.work import Work, give_up
 
 _POLL_S = 0.02
 _MOST_TRIES = 3
@@ -261,6 +261,4 @@ def _blank(work: Work) -> CaseResult:
 
 def _deadly(work: Work) -> CaseResult:
     error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
-    begun = _begun(work)
-    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
-    return replace(begun, failures=(*begun.failures, failure))
+    return give_up(work.id, work.case, error, work.begun)
