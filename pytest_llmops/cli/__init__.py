@@ -44,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         review,
     ):
         module.add_verb(verbs)
-    given = parser.parse_args(arguments)
+    return carry_out(parser.parse_args(arguments))
+
+
+def carry_out(given: argparse.Namespace) -> int:
+    """Do what the verb does; whatever a user can mend is one message."""
     try:
         code: int = given.do(given)
     except LLMOpsError as error:

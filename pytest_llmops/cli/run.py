@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
+    from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
 
@@ -34,10 +36,30 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
     parser.add_argument("--concurrency", metavar="N", help="cases in work at once")
-    parser.set_defaults(do=_run)
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="run the app in a process of its own, so that a crash is an error of one case",
+    )
+    parser.set_defaults(do=_start)
 
 
-def _run(given: argparse.Namespace) -> int:
+def _start(given: argparse.Namespace) -> int:
+    if not given.isolate:
+        return run(given)
+    from pytest_llmops.cli.isolation import run_isolated
+
+    return run_isolated(given)
+
+
+def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: bool = False) -> int:
+    """
+    Run the golden files and say what came of it.
+
+    Args:
+        store: Holds what earlier processes of the same run finished.
+        lost: No app is run any more: what is not in the store is an error.
+    """
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
@@ -47,7 +69,8 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.rivals import render_rivals
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
-    from pytest_llmops.runner.golden_run import merge_runs, run_goldens
+    from pytest_llmops.runner.golden_run import lose_goldens, merge_runs, run_goldens
+    from pytest_llmops.runner.process_end import is_stray
     from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
 
     settings = _settings(given)
@@ -57,18 +80,25 @@ def _run(given: argparse.Namespace) -> int:
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
     problems: list[str] = []
-    runs = run_goldens(goldens, yardstick.base, settings, problems)
-    judged = _Judged(known_fail=settings.known_failures == "fail")
-    judged.judge(goldens, runs, yardstick)
+    output = (sys.stdout, sys.stderr)
+    if lost and store is not None:
+        runs = lose_goldens(goldens, settings, store)
+    else:
+        runs = run_goldens(goldens, yardstick.base, settings, problems, store)
+    sys.stdout, sys.stderr = output  # which an app may have put others in place of
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
+    judged = _Judged(known_fail=settings.known_failures == "fail")
+    judged.judge(goldens, runs, yardstick)
     problems += judged.problems
     if given.accept:
         told, done = accept_into_baseline(merged, settings)
         problems.append(told)
         if not done:
             judged.deciding.append("failed")
+    if any(map(is_stray, problems)):
+        judged.deciding.append("error")
     if unscored := tell_unscored(merged):
         problems.append(unscored)
         judged.deciding.append("error")

@@ -7,7 +7,7 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--llm-accept", action="store_true", help="take new cases of this run into golden/baseline.json"
     )
     group.addoption(
+        "--llm-isolate",
+        action="store_true",
+        help="run the app in a process of its own, so that a crash is an error of one case (needs xdist)",
+    )
+    group.addoption(
         LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
     )
     for name, told in _OPTIONS:
@@ -113,6 +118,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             usual = early_config.getini("testpaths") or [str(early_config.invocation_params.dir)]
             # Only pytest's search for conftest files sees these; the arguments are parsed anew after it.
             known.file_or_dir = [*usual, *(str(settings.path(path)) for path in settings.golden)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    if config.getoption("llm_isolate"):
+        from pytest_llmops.plugin.isolation import isolate
+
+        isolate(config)
+    return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:

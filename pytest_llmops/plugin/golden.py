@@ -33,6 +33,7 @@ from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.process_end import is_stray
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work, give_up
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
@@ -183,7 +184,7 @@ class GoldenPlugin:
         elif any(map(is_golden, self.shared.reported.selected or ())):
             self.shared.problems.append("nothing was scored: every golden item was skipped")
             good = False
-        if not good:
+        if not good or any(map(is_stray, self.shared.all_problems())):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _all_items(self) -> Iterable[str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_llmops.errors import AppError, LLMOpsError
+from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
@@ -21,10 +20,12 @@ from pytest_llmops.plugin.reported import Reported
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution, latest
 from pytest_llmops.runner.golden_run import (
+    importing,
     named_app,
     open_asker,
     open_budget,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
-_MOST_IMPORTS = 2
 _STRAY = (
     "began on threads that know of no case, while several were in work: no check saw them (start threads "
     "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
@@ -107,6 +107,7 @@ class Session:
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
             config.stash[_STASH] = session
+            process_end.install()
             config.add_cleanup(session.close)
         return config.stash[_STASH]
 
@@ -194,6 +195,7 @@ class Session:
         strays = capture.count_strays()
         told = [f"{strays} spans {_STRAY}"] if strays else []
         kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
+        self.problems += process_end.take_strays()
         return [*self.problems, *kept, *told]
 
     def all_problems(self) -> list[str]:
@@ -225,10 +227,11 @@ class Session:
             self._recorder.uninstall()
         for lock in self._alive.values():
             lock.release()
+        process_end.uninstall()
 
     def _execution(self, golden: Golden, app: App | None) -> Execution:
         if golden.path not in self.executions:
-            with self._importing(golden):
+            with importing(golden, self.settings, self.store):
                 under_test: Any = named_app(golden, self.settings) if app is None else app
                 rival = open_rival(golden, self.settings, self.asker)
             self.executions[golden.path] = open_execution(
@@ -240,18 +243,6 @@ class Session:
                 budget=self.budget,
             )
         return self.executions[golden.path]
-
-    @contextlib.contextmanager
-    def _importing(self, golden: Golden) -> Iterator[None]:
-        """Refuses an import that ended several processes of the session, before it ends this one too."""
-        if self.store is None:
-            yield
-            return
-        apps = " or ".join(filter(None, (self.settings.app or golden.app, golden.rival)))
-        with self.store.survived(f"import {apps}") as ended:
-            if ended >= _MOST_IMPORTS:
-                raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
-            yield
 
 
 def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:

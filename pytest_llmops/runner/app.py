@@ -14,6 +14,7 @@ from typing import Any
 from pytest_llmops.errors import AnswerError, AppError, describe_error, hint
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
+from pytest_llmops.runner.process_end import describe, noting
 
 _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
@@ -30,18 +31,10 @@ def resolve_app(path: str, root: Path) -> App:
         raise AppError(f"the app {path!r} must be written module:attribute, such as shop.bot:answer")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    try:
-        app: Any = importlib.import_module(module_name)
-    except SystemExit as error:  # else a module that ends the process would end it as a success
-        raise AppError(f"the app {path!r} cannot be imported: its module ends the process") from error
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and module_name.startswith(error.name or "\0")
-        reason = (
-            f"no module is named {error.name!r} in {root} or the environment"  # type: ignore[attr-defined]
-            if missing
-            else f"importing it raised {describe_error(error)}"
-        )
-        raise AppError(f"the app {path!r} cannot be imported: {reason}") from error
+    with noting() as ended:
+        app: Any = _import(path, module_name, root)
+    if ended:
+        raise AppError(f"the app {path!r} cannot be imported: {describe(ended)}")
     for name in attribute.split("."):
         if not hasattr(app, name):
             raise AppError(f"the app {path!r}: {module_name} has no {name!r}.{hint(name, dir(app))}")
@@ -50,6 +43,23 @@ def resolve_app(path: str, root: Path) -> App:
         raise AppError(f"the app {path!r} is a {type(app).__name__}, which cannot be called")
     found: App = app
     return found
+
+
+def _import(path: str, module_name: str, root: Path) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except SystemExit as error:  # else a module that ends the process would end it as a success
+        raise AppError(f"the app {path!r} cannot be imported: its module ends the process") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also what test frameworks raise to skip: a module of an app may not
+        missing = isinstance(error, ModuleNotFoundError) and module_name.startswith(error.name or "\0")
+        reason = (
+            f"no module is named {error.name!r} in {root} or the environment"  # type: ignore[attr-defined]
+            if missing
+            else f"importing it raised {describe_error(error)}"
+        )
+        raise AppError(f"the app {path!r} cannot be imported: {reason}") from error
 
 
 def read_answer(answer: Any) -> Output:

@@ -22,6 +22,7 @@ from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.prices import usage_of
+from pytest_llmops.runner.process_end import describe, noting
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -77,7 +78,7 @@ class Asker:
 
     async def _attempt(self, case: str, repeat: int, question: Any) -> Asked:
         """Raises what says that an endpoint is busy, and a broken cassette's error."""
-        with self.recorder.recording(case, repeat) as log, capture() as spans:
+        with self.recorder.recording(case, repeat) as log, capture() as spans, noting() as ended:
             started = time.perf_counter()
             answering = asyncio.ensure_future(self._call(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
@@ -85,6 +86,11 @@ class Asker:
             if not answering.done():
                 answering.cancel()
                 return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)"), tuple(spans)
+            if ended:
+                answering.cancelled() or answering.exception()  # looked at, so that no loop warns of it
+                return _broken(repeat, describe(ended)), tuple(spans)
+            if answering.cancelled():
+                return _broken(repeat, "the app cancelled its own task (CancelledError)"), tuple(spans)
             try:
                 output = read_answer(answering.result())
             except AnswerError as error:
@@ -125,7 +131,7 @@ class Asker:
     async def _call(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            return await asyncio.wrap_future(self.app_loop.submit(self.app(question)))  # type: ignore[arg-type]
+            return await asyncio.wrap_future(self.app_loop.submit(_awaited(self.app(question))))  # type: ignore[arg-type]
         answer = await _on_thread(self.app, question)
         if inspect.isawaitable(answer):
             return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
@@ -133,7 +139,15 @@ class Asker:
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
-    return await answer
+    """What is no `Exception` ends whatever loop it meets, so it is carried as one; but for our own cancelling."""
+    try:
+        return await answer
+    except BaseException as raised:
+        task = asyncio.current_task()
+        ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
+        if isinstance(raised, Exception) or ours:
+            raise
+        raise _EndedError(describe_error(raised)) from None
 
 
 async def _on_thread(app: App, question: Any) -> Any:

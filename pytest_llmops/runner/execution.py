@@ -19,6 +19,7 @@ from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.asking import Asked, Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.rivals import (
     Rival,
     is_of_pairs,
@@ -35,9 +36,8 @@ from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.work import Work, give_up
 
 _POLL_S = 0.02
-_MOST_TRIES = 3
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
-_ENDED = f"a worker that asked it beside the app ended the process {_MOST_TRIES - 1} times"
+_ENDED = f"a worker that asked it beside the app ended the process {MOST_TRIES - 1} times"
 
 
 @dataclass(slots=True)
@@ -63,12 +63,14 @@ class Execution:
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
+    _narrowing: Narrowing = field(init=False)
     _asking: int = 0
     _learned: bool = False
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
         self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
+        self._narrowing = Narrowing(self.concurrency)
 
     def submit(self, work: Work) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
@@ -100,16 +102,22 @@ class Execution:
             async with self._leases:
                 with self.store.lease(work.key) as granted:
                     if granted and self.store.read(work.key) is None:
-                        tries = self.store.count_try(work.key)
-                        if tries > 1:
-                            await asyncio.sleep(_AFTER_DEATH_S)
-                        if tries > _MOST_TRIES:
-                            result = _deadly(work)
-                        else:  # the last time without the rival, which may be what ends the process
-                            result = await self._do(work, alone=tries == _MOST_TRIES)
+                        result = await self._try(work, self.store)
                         self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
+
+    async def _try(self, work: Work, store: SharedStore) -> CaseResult:
+        """Do a case that may have ended the process of whoever began it before; to be called with its lease."""
+        tries = store.count_tries(work.key) + 1
+        if tries > MOST_TRIES:
+            return _deadly(work)
+        async with self._narrowing.room(tries):
+            store.count_try(work.key)
+            if tries == MOST_TRIES:
+                await asyncio.sleep(_AFTER_DEATH_S)
+            # The last time without the rival, which may be what ends the process.
+            return await self._do(work, alone=tries == MOST_TRIES)
 
     async def _do(self, work: Work, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
@@ -260,5 +268,5 @@ def _blank(work: Work) -> CaseResult:
 
 
 def _deadly(work: Work) -> CaseResult:
-    error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
+    error = f"a worker that ran it ended the process {MOST_TRIES} times; run this case alone to see why"
     return give_up(work.id, work.case, error, work.begun)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,10 +16,11 @@ from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.execution import Execution, latest
 from pytest_llmops.runner.masking import seal_result, stand_in
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
@@ -27,9 +28,12 @@ from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.usage import sum_outputs, sum_usage
-from pytest_llmops.runner.work import Work, plan
+from pytest_llmops.runner.work import Work, give_up, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
+
+_MOST_IMPORTS = 2
+_LOST = "it was not run, since the app ended every process that it was given"
 
 
 def run_golden(  # noqa: PLR0913 - the public door
@@ -67,15 +71,37 @@ def run_golden(  # noqa: PLR0913 - the public door
 
 
 def run_goldens(
-    goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    problems: list[str],
+    store: SharedStore | None = None,
 ) -> list[Run]:
-    """A run of each file, by the app that it names, on one budget."""
-    budget = open_budget(settings)
+    """
+    A run of each file, by the app that it names, on one budget.
+
+    Args:
+        store: Holds what earlier processes of the same run finished, where it goes on in a new one.
+    """
+    budget = open_budget(settings, store.ledger if store else None)
     runs = [
-        _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
+        _run(
+            golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems, store
+        )
         for golden in goldens
     ]
     problems += tell_budget(budget)
+    return runs
+
+
+def lose_goldens(goldens: Sequence[Golden], settings: Settings, store: SharedStore) -> list[Run]:
+    """What earlier processes finished, as runs; a case without a result has its loss for one."""
+    results = latest(store.read_all())
+    runs = []
+    for golden in goldens:
+        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
+        found = [results.get(name) or give_up(name, case, _LOST) for name, case in cases.items()]
+        runs.append(make_run([golden], found, settings))
     return runs
 
 
@@ -86,15 +112,32 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     settings: Settings,
     budget: Budget | None,
     problems: list[str],
+    store: SharedStore | None = None,
 ) -> Run:
-    app = named_app(golden, settings) if app is None else app
+    process_end.install()
+    try:
+        return _run_guarded(golden, app, asking, settings, budget, problems, store)
+    finally:
+        problems.extend(process_end.take_strays())
+        process_end.uninstall()
+
+
+def _run_guarded(  # noqa: PLR0913, PLR0917 - as above
+    golden: Golden,
+    app: App | None,
+    asking: Asking,
+    settings: Settings,
+    budget: Budget | None,
+    problems: list[str],
+    store: SharedStore | None,
+) -> Run:
     prompts = prompt_versions([golden], settings.root)
-    recorder = open_recorder(settings, budget)
+    with importing(golden, settings, store):
+        app = named_app(golden, settings) if app is None else app
+        recorder = open_recorder(settings, budget)
+        rival = open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings))
     execution = open_execution(
-        open_asker(app, recorder, settings, prompts),
-        settings,
-        rival=open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings)),
-        budget=budget,
+        open_asker(app, recorder, settings, prompts), settings, rival=rival, store=store, budget=budget
     )
 
     def fetch(works: Sequence[Work]) -> list[CaseResult]:
@@ -143,6 +186,19 @@ def tell_budget(budget: Budget | None) -> list[str]:
     if budget is None or not budget.ended:
         return []
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
+
+
+@contextmanager
+def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> Iterator[None]:
+    """Refuses an import that ended several processes of a run, before it ends this one too."""
+    if store is None:
+        yield
+        return
+    apps = " or ".join(filter(None, (settings.app or golden.app, golden.rival)))
+    with store.survived(f"import {apps}") as ended:
+        if ended >= _MOST_IMPORTS:
+            raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
+        yield
 
 
 def named_app(golden: Golden, settings: Settings) -> App:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -38,7 +39,7 @@ class LoopThread:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name=self.name, daemon=True
+                    target=self._serve, args=(self._loop,), name=self.name, daemon=True
                 )
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -51,6 +52,18 @@ class LoopThread:
             asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
             self._thread.join(2 * _WIND_DOWN_S)
 
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the loop until it is closed here; what a coroutine of an app stops, or ends, goes on."""
+        asyncio.set_event_loop(loop)
+        try:
+            while True:
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):  # raised by a task of an app's own
+                    loop.run_forever()
+                if self._closed:
+                    return
+        finally:
+            loop.close()
+
 
 async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -59,11 +72,3 @@ async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
     loop.call_soon(loop.stop)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()

@@ -85,7 +85,7 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
 
 
 def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project):
-    """A suite check has all cases done at once, so that innocent ones are cut off as often as the deadly one."""
+    """With repeats auto all cases are done at once, so innocent ones are cut off as often as the deadly one."""
     project.app("""
         import os, time
         def answer(question):
@@ -96,8 +96,8 @@ def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project)
             return "an answer"
     """)
     project.golden(MANY)
-    result = project.run("-n", "2", "-k", "suite", "--llm-out", "run.json")
-    result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result = project.run("-n", "2", "--llm-repeats", "auto", "--llm-out", "run.json")
+    result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"] for each in run["results"] if each["failures"]] == ["golden/capitals.yaml::case-5"]
 

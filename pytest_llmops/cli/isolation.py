@@ -1,0 +1,66 @@
+"""
+`llmops run --isolate`: the app in a process of its own, which this one watches over and starts anew.
+
+What a process finished is in a folder that both know, so that the next one goes on where it ended. A case that
+was in work at the end of three of them is an error, as under xdist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_llmops.runner.store import SharedStore
+
+_PROCESSES = 30
+_WIND_DOWN_S = 10
+
+
+def run_isolated(given: argparse.Namespace) -> int:
+    """The exit code of the run, whatever becomes of the processes that make it."""
+    from pytest_llmops.cli import INTERRUPTED
+    from pytest_llmops.cli.run import run
+
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        for number in range(_PROCESSES):
+            process = context.Process(target=_make_run, args=(given, folder, number))
+            process.start()
+            try:
+                process.join()
+            except KeyboardInterrupt:  # which the other process was sent too
+                process.join(_WIND_DOWN_S)
+                process.kill()
+                return INTERRUPTED
+            with contextlib.suppress(OSError, ValueError):
+                return int(_code_file(folder).read_text(encoding="utf-8"))
+            print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return run(given, _store(folder, _PROCESSES), lost=True)
+
+
+def _make_run(given: argparse.Namespace, folder: str, number: int) -> None:
+    """In the other process: only one that came to its end leaves an exit code."""
+    from pytest_llmops.cli import carry_out
+    from pytest_llmops.cli.run import run
+
+    given.do = lambda given: run(given, _store(folder, number))
+    code = carry_out(given)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    _code_file(folder).write_text(str(code), encoding="utf-8")
+
+
+def _store(folder: str, number: int) -> SharedStore:
+    from pytest_llmops.runner.store import SharedStore
+
+    return SharedStore(folder=Path(folder), worker=number, workers=1)
+
+
+def _code_file(folder: str) -> Path:
+    return Path(folder) / "exit.code"
