@@ -33,6 +33,7 @@ class Settings:
     Attributes:
         root: The project's folder; every relative path below starts here.
         golden: Files or folders with golden files.
+        collect: Whether pytest adds them to what it collects anyway.
         app: `module:attribute`; overrides what golden files say.
         concurrency: Cases that may be in work at once, in each process.
         timeout_s: Time limit of one repeat of a case, in seconds.
@@ -58,6 +59,7 @@ class Settings:
 
     root: Path = field(default_factory=Path.cwd)
     golden: tuple[str, ...] = ("golden/",)
+    collect: bool = False
     metrics: tuple[str, ...] = ()
     app: str | None = None
     concurrency: int = 150
@@ -242,6 +244,13 @@ def _choice(name: str, value: Any, origin: str) -> Any:
     return value
 
 
+def _switch(name: str, value: Any, origin: str) -> bool:
+    known = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise SettingsError(f"{origin}: {name} must be true or false, not {value!r}")
+    return known[value]
+
+
 def _repeats(name: str, value: Any, origin: str) -> Any:
     return value if value == "auto" else _count(name, value, origin)
 
@@ -312,6 +321,7 @@ def _is_pair(value: Any) -> bool:
 _READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "golden": _paths,
     "metrics": _paths,
+    "collect": _switch,
     "concurrency": _count,
     "timeout_s": _seconds,
     "record": _choice,

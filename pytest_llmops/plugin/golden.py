@@ -21,6 +21,7 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
+from pytest_llmops.plugin.collecting import Selection
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.reported import is_golden
@@ -51,6 +52,7 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
+        alone: Ordinary tests are not collected, and nobody named paths.
         needed: By golden file, the work that the selected items need, by item id.
     """
 
@@ -58,25 +60,23 @@ class GoldenPlugin:
     goldens: Mapping[Path, Golden]
     judge: Judge
     yardstick: Yardstick
+    alone: bool = False
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: pytest.Config) -> GoldenPlugin:
+    def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
         """Everything that can be wrong with the files is wrong here, before any model is called."""
         session = Session.of(config)
         settings = session.settings
-        if config.args_source is not pytest.Config.ArgsSource.ARGS:
-            config.args = [str(settings.path(path)) for path in settings.golden]
+        config.args = list(selection.arguments)
         folder = config.invocation_params.dir
-        paths = [arg.split("::", 1)[0] for arg in config.args]
-        paths = [path for path in paths if not _holds_plain_tests(folder / path)] or paths
         try:
             goldens: dict[Path, Golden] = {}
             problems: list[Problem] = []
-            for path in find_golden_files(paths, folder):
+            for path in find_golden_files(selection.golden, folder):
                 try:
                     goldens[path.resolve()] = load_golden(path, root=config.rootpath)
                 except GoldenError as error:
@@ -90,7 +90,7 @@ class GoldenPlugin:
             yardstick = find_yardstick(
                 settings,
                 list(goldens.values()),
-                named=[shown_path(folder / path, config.rootpath) for path in paths],
+                named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
             )
         except LLMOpsError as error:
@@ -103,7 +103,13 @@ class GoldenPlugin:
             goldens=goldens,
             judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
+            alone=selection.alone,
         )
+
+    def pytest_report_header(self) -> str | None:
+        if not self.alone:
+            return None
+        return "golden set: ordinary tests are not collected; name paths, or set collect = true, to run both"
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
         golden = self.goldens.get(file_path.resolve())
@@ -316,11 +322,6 @@ def _selects(config: pytest.Config) -> bool:
     given = [str(each) for each in config.invocation_params.args]
     chosen = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
     return any("::" in each or each.startswith(chosen) for each in given)
-
-
-def _holds_plain_tests(path: Path) -> bool:
-    """Whether a path given beside golden ones is pytest's own business."""
-    return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

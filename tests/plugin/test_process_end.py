@@ -160,3 +160,39 @@ def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, worker
     result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
     assert len(errors(project)) == 2
     assert all(each for each in errors(project).values())
+
+
+@pytest.mark.parametrize("deed", ["ctypes.CDLL(None)._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)", "os._exit(0)"])
+def test_isolated_what_python_cannot_guard_is_an_error_of_one_case(project, deed):
+    project.app(ENDS.format(before="import ctypes, signal", deed=deed))
+    result = project.run("--llm-isolate", "--llm-out", "run.json")
+    check_one_error(project, result, "end")
+
+
+def test_isolated_an_import_that_ends_every_process_is_an_error_of_each_case(project):
+    project.app("import ctypes\nctypes.CDLL(None)._exit(0)\n")
+    result = project.run("--llm-isolate", "--llm-out", "run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(errors=2)
+    assert all("ended the process 2 times" in each[0] for each in errors(project).values())
+
+
+def test_isolated_without_xdist_says_what_to_install(project):
+    result = project.run("--llm-isolate", "-p", "no:xdist")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--llm-isolate needs: pip install*pytest-llmops[[]xdist[]]*"])
+
+
+def test_isolated_many_deadly_cases_are_errors_and_no_other_is(project):
+    project.app("""
+        import os, signal
+        def answer(question):
+            if question in {"question 1", "question 4", "question 6"}:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return "an answer"
+    """)
+    lines = [f"  - {{id: c{at}, input: question {at}, checks: {{keywords: {{all: [answer]}}}}}}\n" for at in range(9)]
+    project.golden("version: 1\napp: capitals:answer\ncases:\n" + "".join(lines))
+    result = project.run("--llm-isolate", "--llm-out", "run.json")
+    result.stdout.fnmatch_lines(["*6 passed, 0 failed, 0 regressed, 0 undecided, 3 error*"])
+    assert [case for case, each in errors(project).items() if each] == ["c1", "c4", "c6"]
