@@ -21,6 +21,9 @@ REVISION = "git:"
 
 NO_BASELINE = "none"
 
+MOST_REPEATS = 1000
+"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
+
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
 
@@ -252,7 +255,14 @@ def _switch(name: str, value: Any, origin: str) -> bool:
 
 
 def _repeats(name: str, value: Any, origin: str) -> Any:
-    return value if value == "auto" else _count(name, value, origin)
+    return value if value == "auto" else _repeat_count(name, value, origin)
+
+
+def _repeat_count(name: str, value: Any, origin: str) -> int:
+    count = _count(name, value, origin)
+    if count > MOST_REPEATS:
+        raise SettingsError(f"{origin}: {name} must be {MOST_REPEATS} or less, not {value!r}")
+    return count
 
 
 def _budget(name: str, value: Any, origin: str) -> str:
@@ -326,7 +336,7 @@ _READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "timeout_s": _seconds,
     "record": _choice,
     "repeats": _repeats,
-    "max_repeats": _count,
+    "max_repeats": _repeat_count,
     "budget": _budget,
     "judge": _judge,
     "prices": _prices,

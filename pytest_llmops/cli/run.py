@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,13 +53,18 @@ def _start(given: argparse.Namespace) -> int:
     return run_isolated(given)
 
 
-def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: bool = False) -> int:
+def run(
+    given: argparse.Namespace,
+    store: SharedStore | None = None,
+    *,
+    finished: Callable[[Sequence[Golden], Settings], list[Run]] | None = None,
+) -> int:
     """
     Run the golden files and say what came of it.
 
     Args:
         store: Holds what earlier processes of the same run finished.
-        lost: No app is run any more: what is not in the store is an error.
+        finished: Gives the runs where no app is run any more.
     """
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
@@ -69,7 +75,7 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: bo
     from pytest_llmops.reports.rivals import render_rivals
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
-    from pytest_llmops.runner.golden_run import lose_goldens, merge_runs, run_goldens
+    from pytest_llmops.runner.golden_run import merge_runs, run_goldens
     from pytest_llmops.runner.process_end import is_stray
     from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
 
@@ -80,12 +86,11 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: bo
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
     problems: list[str] = []
-    output = (sys.stdout, sys.stderr)
-    if lost and store is not None:
-        runs = lose_goldens(goldens, settings, store)
+    if finished is None:
+        with _kept_output():
+            runs = run_goldens(goldens, yardstick.base, settings, problems, store)
     else:
-        runs = run_goldens(goldens, yardstick.base, settings, problems, store)
-    sys.stdout, sys.stderr = output  # which an app may have put others in place of
+        runs = finished(goldens, settings)
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
@@ -108,11 +113,20 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: bo
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
-    lines += render_rivals(merged)
-    print("\n".join(lines))  # noqa: T201 - a command talks to its user
+    print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
     undecided = int(settings.undecided == "fail")
     codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}
     return codes[worst(judged.deciding)]
+
+
+@contextmanager
+def _kept_output() -> Iterator[None]:
+    """What an app puts in the place of standard output goes with it."""
+    output = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = output
 
 
 def _settings(given: argparse.Namespace) -> Settings:

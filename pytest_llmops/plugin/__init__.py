@@ -83,7 +83,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llm", _GROUP)
     group.addoption(
-        "--llm-golden", action="store_true", help="run golden sets alone, or the paths given; see ini llm_collect"
+        "--llm-golden",
+        action="store_true",
+        help="run golden sets alone, or the paths given; see ini llm_collect",
     )
     group.addoption(
         "--llm-accept", action="store_true", help="take new cases of this run into golden/baseline.json"

@@ -69,7 +69,7 @@ def select(config: pytest.Config, settings: Settings) -> Selection:
 
 
 def _golden_among(config: pytest.Config, settings: Settings, *, typed: bool) -> Iterator[str]:
-    """Of the paths that somebody named those that are golden; what else there is, is pytest's own business."""
+    """Of the paths that somebody named those that are golden; the others are pytest's own business."""
     configured = [settings.path(path).resolve() for path in settings.golden]
     homes = [path if path.is_dir() else path.parent for path in configured]
     homes = [home for home in homes if home != settings.root.resolve() or home in configured]

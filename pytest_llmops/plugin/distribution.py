@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops.plugin.reported import Reported, is_golden, make_error
+from pytest_llmops.protocols import ScoreBatch
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.service import RemoteScorer, ScoringService
 from pytest_llmops.runner.store import SharedStore
@@ -39,13 +40,13 @@ def is_joined(config: pytest.Config) -> bool:
     return _INPUT in getattr(config, "workerinput", ())
 
 
-def join(config: pytest.Config) -> tuple[SharedStore, Scorer]:
+def join(config: pytest.Config, here: ScoreBatch) -> tuple[SharedStore, Scorer]:
     """A worker's store and scorer, from what its controller told it."""
     given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
     told = given[_INPUT]
     worker = int(given["workerid"].removeprefix("gw"))
     store = SharedStore(folder=Path(told["folder"]), worker=worker, workers=told["workers"])
-    return store, Scorer(RemoteScorer(address=told["address"], key=told["key"]))
+    return store, Scorer(RemoteScorer(told["address"], told["key"], here), here)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,10 +58,10 @@ class Controller:
     reported: Reported
 
     @classmethod
-    def of(cls, config: pytest.Config, reported: Reported) -> Controller:
+    def of(cls, config: pytest.Config, reported: Reported, here: ScoreBatch) -> Controller:
         """Registers nothing by itself; the folder is of this user alone and goes with the config."""
         folder = Path(tempfile.mkdtemp(prefix="llmops-"))
-        controller = cls(folder=folder, service=ScoringService(), reported=reported)
+        controller = cls(folder=folder, service=ScoringService(here), reported=reported)
         config.add_cleanup(controller.close)
         return controller
 

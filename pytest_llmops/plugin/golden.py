@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, overrides_app
 from pytest_llmops.plugin.reported import is_golden
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.unfinished import complete_results, explain_loss, list_items
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
@@ -36,7 +38,7 @@ from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.process_end import is_stray
 from pytest_llmops.runner.signature import prompt_versions
-from pytest_llmops.runner.work import Work, give_up
+from pytest_llmops.runner.work import Work
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
 
 _NAMED = 5
@@ -181,9 +183,10 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems())
             return
-        self.shared.reported.complete(session, self._all_items(), self._why_lost)
+        goldens = list(self.goldens.values())
+        self.shared.reported.complete(session, list_items(goldens), partial(explain_loss, self.shared))
         good = not self.yardstick.loosened or _may_loosen(session.config)
-        if results := self._complete_results():
+        if results := complete_results(self.shared, goldens):
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
@@ -192,32 +195,6 @@ class GoldenPlugin:
             good = False
         if not good or any(map(is_stray, self.shared.all_problems())):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-
-    def _all_items(self) -> Iterable[str]:
-        """Every item of the golden files, whatever the command line selects of them."""
-        for golden in self.goldens.values():
-            yield from (f"{golden.path}::{case.id}" for case in golden.cases)
-            yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
-
-    def _why_lost(self, node_id: str) -> str:
-        store = self.shared.store
-        if store is None:
-            return "the session ended before this was run"
-        if self.shared.reported.selected is None:
-            return "every worker's process ended while it collected the items; run without -n to see why"
-        begun = store.read(node_id) is None and store.count_tries(node_id)
-        if begun or node_id in self.shared.reported.crashed:
-            return "the worker's process ended while this was being run; run it alone to see why"
-        return "no worker was left to run this, since their processes ended; run without -n to see why"
-
-    def _complete_results(self) -> Mapping[str, CaseResult]:
-        """The results there are; a case that is an error without a result, or was lost, has its reason there."""
-        results = dict(self.shared.results())
-        cases = {f"{golden.path}::{case.id}": case for golden in self.goldens.values() for case in golden.cases}
-        for node_id, reason in self.shared.reported.reasons.items():
-            if node_id in cases and (node_id not in results or node_id in self.shared.reported.lost):
-                results[node_id] = give_up(node_id, cases[node_id], reason, results.get(node_id))
-        return results
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was asked: a fixture where one took the place of the named one."""
@@ -261,7 +238,12 @@ class GoldenPlugin:
             told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
-        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.shared.reported.known)
+        bad = (
+            self.counts["regressed"]
+            + self.counts["error"]
+            + self.counts["failed"]
+            - len(self.shared.reported.known)
+        )
         if bad and not session.exitstatus:
             self.shared.problems.append(
                 "red: verdicts that fail a build were excused by the repository itself"
@@ -292,8 +274,8 @@ class GoldenPlugin:
         ]
         wall_s = time.monotonic() - self.shared.started_s
         problems = self.shared.all_problems()
-        if self.shared.reported.known:
-            problems.insert(0, f"{len(self.shared.reported.known)} of the failures were in the baseline too (known_failures)")
+        if known := len(self.shared.reported.known):
+            problems.insert(0, f"{known} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):

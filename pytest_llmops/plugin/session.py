@@ -25,7 +25,6 @@ from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution, latest
 from pytest_llmops.runner.golden_run import (
-    importing,
     named_app,
     open_asker,
     open_budget,
@@ -34,11 +33,13 @@ from pytest_llmops.runner.golden_run import (
     open_rival,
     tell_budget,
 )
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings, load_settings
 from pytest_llmops.traces import capture
@@ -70,7 +71,7 @@ class Session:
     """
 
     settings: Settings
-    scorer: Scorer = field(default_factory=Scorer)
+    scorer: Scorer
     store: SharedStore | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
     rounds: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
@@ -89,16 +90,18 @@ class Session:
         """The one session of a config, made on first use and closed with it."""
         if _STASH not in config.stash:
             try:
-                session = cls(settings=load_settings(config.rootpath, *written_settings(config)))
+                settings = load_settings(config.rootpath, *written_settings(config))
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
+            here = TimeLimit(settings.timeout_s)
+            session = cls(settings=settings, scorer=Scorer(here=here))
             golden = config.getoption("llm_golden")  # else each test scores where it runs
             store = None
             if is_joined(config):
-                store, scorer = join(config)
+                store, scorer = join(config, here)
                 session.scorer = scorer if golden else session.scorer
             elif is_controller(config) and (golden or session.settings.budget):
-                controller = Controller.of(config, session.reported)
+                controller = Controller.of(config, session.reported, here)
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None

@@ -83,14 +83,8 @@ class Asker:
             answering = asyncio.ensure_future(self._call(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
-            if not answering.done():
-                answering.cancel()
-                return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)"), tuple(spans)
-            if ended:
-                answering.cancelled() or answering.exception()  # looked at, so that no loop warns of it
-                return _broken(repeat, describe(ended)), tuple(spans)
-            if answering.cancelled():
-                return _broken(repeat, "the app cancelled its own task (CancelledError)"), tuple(spans)
+            if reason := self._why_unanswered(answering, ended):
+                return _broken(repeat, reason), tuple(spans)
             try:
                 output = read_answer(answering.result())
             except AnswerError as error:
@@ -106,6 +100,18 @@ class Asker:
         if cut := _cut_answer(log.calls):
             return _broken(repeat, f"a model's answer broke off and the app went on: {cut}"), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)
+
+    def _why_unanswered(self, answering: asyncio.Future[Any], ended: list[str]) -> str:
+        """Why there is nothing to read: the app is not done, or did what no answer excuses; else empty."""
+        if not answering.done():
+            answering.cancel()
+            return f"no answer within {self.timeout_s:g} s (timeout_s)"
+        if answering.cancelled():
+            return describe(ended) if ended else "the app cancelled its own task (CancelledError)"
+        if ended:
+            answering.exception()  # looked at, so that the loop does not warn of it
+            return describe(ended)
+        return ""
 
     def _complete(
         self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
@@ -131,7 +137,8 @@ class Asker:
     async def _call(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            return await asyncio.wrap_future(self.app_loop.submit(_awaited(self.app(question))))  # type: ignore[arg-type]
+            running = _awaited(self.app(question))  # type: ignore[arg-type]
+            return await asyncio.wrap_future(self.app_loop.submit(running))
         answer = await _on_thread(self.app, question)
         if inspect.isawaitable(answer):
             return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
@@ -139,7 +146,7 @@ class Asker:
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
-    """What is no `Exception` ends whatever loop it meets, so it is carried as one; but for our own cancelling."""
+    """What is no `Exception` ends whatever loop it meets, so it is carried as one; not our own cancelling."""
     try:
         return await answer
     except BaseException as raised:

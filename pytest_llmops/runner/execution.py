@@ -108,7 +108,7 @@ class Execution:
             await asyncio.sleep(_POLL_S)
 
     async def _try(self, work: Work, store: SharedStore) -> CaseResult:
-        """Do a case that may have ended the process of whoever began it before; to be called with its lease."""
+        """Do a case, which may have ended the processes that began it; to be called with its lease."""
         tries = store.count_tries(work.key) + 1
         if tries > MOST_TRIES:
             return _deadly(work)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -20,20 +20,19 @@ from pytest_llmops.runner import process_end
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.execution import Execution, latest
+from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.masking import seal_result, stand_in
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.usage import sum_outputs, sum_usage
-from pytest_llmops.runner.work import Work, give_up, plan
+from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
-
-_MOST_IMPORTS = 2
-_LOST = "it was not run, since the app ended every process that it was given"
 
 
 def run_golden(  # noqa: PLR0913 - the public door
@@ -91,17 +90,6 @@ def run_goldens(
         for golden in goldens
     ]
     problems += tell_budget(budget)
-    return runs
-
-
-def lose_goldens(goldens: Sequence[Golden], settings: Settings, store: SharedStore) -> list[Run]:
-    """What earlier processes finished, as runs; a case without a result has its loss for one."""
-    results = latest(store.read_all())
-    runs = []
-    for golden in goldens:
-        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
-        found = [results.get(name) or give_up(name, case, _LOST) for name, case in cases.items()]
-        runs.append(make_run([golden], found, settings))
     return runs
 
 
@@ -188,19 +176,6 @@ def tell_budget(budget: Budget | None) -> list[str]:
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 
 
-@contextmanager
-def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> Iterator[None]:
-    """Refuses an import that ended several processes of a run, before it ends this one too."""
-    if store is None:
-        yield
-        return
-    apps = " or ".join(filter(None, (settings.app or golden.app, golden.rival)))
-    with store.survived(f"import {apps}") as ended:
-        if ended >= _MOST_IMPORTS:
-            raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
-        yield
-
-
 def named_app(golden: Golden, settings: Settings) -> App:
     """The app by its import path: the settings' weighs more than the golden file's."""
     path = settings.app or golden.app
@@ -277,7 +252,7 @@ def open_execution(  # noqa: PLR0913 - what a process has of a session's
     return Execution(
         asker=asker,
         rival=rival,
-        scorer=scorer or Scorer(),
+        scorer=scorer or Scorer(here=TimeLimit(settings.timeout_s)),
         concurrency=settings.concurrency,
         seal=seal_result,
         store=store,

@@ -69,7 +69,7 @@ def noting() -> Iterator[list[str]]:
 
 
 def take_strays() -> list[str]:
-    """Sentences on what would have ended the process, called on threads of no known case; each is said once."""
+    """Sentences on what would have ended the process, from threads of no known case; each is said once."""
     calls = list(dict.fromkeys(_strays))
     _strays.clear()
     return [f"{_STRAY}{call}; {_REMEDY}" for call in calls]

@@ -76,7 +76,7 @@ class SharedStore:
         """
         Around a step that may end the process: how many processes have ended inside of it before.
 
-        Each one that is inside holds a lock and has a mark; a mark whose lock is free was left by one that ended.
+        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
         """
         ended = 0
         for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):

@@ -40,7 +40,10 @@ def run(folder, deed: str, *arguments: str, module: str = "") -> subprocess.Comp
 
 def errors(folder) -> dict[str, list[str]]:
     written = json.loads((folder / "run.json").read_text())
-    return {each["case"].split("::")[1]: [each["error"] for each in each["failures"]] for each in written["results"]}
+    return {
+        each["case"].split("::")[1]: [each["error"] for each in each["failures"]]
+        for each in written["results"]
+    }
 
 
 @pytest.mark.parametrize("arguments", [(), ("--isolate",)], ids=["guarded", "isolated"])
@@ -69,7 +72,8 @@ def test_an_import_that_ends_every_process_is_a_message(tmp_path):
 
 
 def test_a_run_whose_every_process_ends_is_an_error_of_what_is_left(tmp_path):
-    module = "import threading, time; threading.Thread(target=lambda: (time.sleep(0.7), ctypes.CDLL(None)._exit(0)), daemon=True).start()"
+    end = "(time.sleep(0.7), ctypes.CDLL(None)._exit(0))"
+    module = f"import threading, time; threading.Thread(target=lambda: {end}, daemon=True).start()"
     done = run(tmp_path, "import time; time.sleep(60)", "--isolate", module=module)
     assert done.returncode in {3, 4}
     assert "error" in done.stdout + done.stderr or "ended the process" in done.stderr

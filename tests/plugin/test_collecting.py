@@ -27,7 +27,9 @@ def start(project, ini: str | None = None, unit: str = UNIT) -> None:
 
 def collected(project, *arguments: str) -> list[str]:
     """The item tree as editors read it."""
-    result = project.pytester.runpytest_inprocess("--collect-only", "-q", "-p", "no:cacheprovider", *arguments)
+    result = project.pytester.runpytest_inprocess(
+        "--collect-only", "-q", "-p", "no:cacheprovider", *arguments
+    )
     assert result.ret == 0
     return [line for line in result.outlines if "::" in line]
 
@@ -60,7 +62,12 @@ def test_paths_are_exactly_what_is_run(project, ini, paths, items):
 
 @pytest.mark.parametrize(
     ("paths", "items"),
-    [([], CASES), (["golden", "tests"], [*CASES, TEST]), (["golden/capitals.yaml", TEST], [*CASES, TEST]), (["."], [*CASES, TEST])],
+    [
+        ([], CASES),
+        (["golden", "tests"], [*CASES, TEST]),
+        (["golden/capitals.yaml", TEST], [*CASES, TEST]),
+        (["."], [*CASES, TEST]),
+    ],
     ids=str,
 )  # fmt: skip
 def test_the_flag_on_the_command_line(project, paths, items):
@@ -133,7 +140,11 @@ def test_a_golden_set_elsewhere_is_collected_once(project):
     (project.path / "golden" / "capitals.yaml").rename(project.path / "tests" / "moved.yaml")
     project.write("pyproject.toml", '[tool.pytest-llmops]\ncollect = true\ngolden = ["tests/moved.yaml"]\n')
     assert sorted(collected(project)) == ["tests/moved.yaml::france", "tests/moved.yaml::spain", TEST]
-    assert sorted(collected(project, "tests")) == ["tests/moved.yaml::france", "tests/moved.yaml::spain", TEST]
+    assert sorted(collected(project, "tests")) == [
+        "tests/moved.yaml::france",
+        "tests/moved.yaml::spain",
+        TEST,
+    ]
 
 
 def test_a_wrong_value_is_a_usage_error(project):
@@ -153,7 +164,14 @@ def test_metrics_of_a_conftest_in_the_golden_folder_are_known(project):
     start(project, "testpaths")
     project.write(
         "golden/conftest.py",
-        "from pytest_llmops import metric\n\n@metric('shouts')\ndef shouts(output): return float(output.text.isupper())\n",
+        """
+        from pytest_llmops import metric
+
+        @metric("shouts")
+        def shouts(output):
+            return float(output.text.isupper())
+    """,
     )
-    project.golden("version: 1\napp: capitals:answer\ncases: [{id: france, input: 'capital of France?', checks: {shouts: false}}]\n")
+    golden = "version: 1\napp: capitals:answer\nchecks: {shouts: false}\n"
+    project.golden(f"{golden}cases: [{{id: france, input: 'capital of France?'}}]\n")
     project.pytester.runpytest_subprocess().assert_outcomes(passed=2)

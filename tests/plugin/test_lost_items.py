@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_no_item_is_lost_when_no_worker_may_be_replaced(project, restarts):
     assert len(failures(project)) == 12
     assert len(broken) == counts["error"]
     assert "ended" in broken["case-3"][0]
-    suites = ElementTree.parse(project.path / "junit.xml").getroot()  # noqa: S314 - our own
+    suites = ET.parse(project.path / "junit.xml").getroot()  # noqa: S314 - our own
     in_error = [each.get("name") for each in suites.iter("testcase") if each.find("error") is not None]
     assert "case-3" in in_error
     assert len(in_error) == counts["error"]
@@ -136,7 +136,9 @@ def test_a_crash_under_loadfile_is_an_error(project):
 def test_ordinary_tests_that_no_worker_was_left_to_run_are_errors_too(project):
     project.app(DEADLY)
     project.golden(cases(6))
-    project.write("tests/test_it.py", "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n): pass\n")
+    project.write(
+        "tests/test_it.py", "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n): pass\n"
+    )
     result = project.run("golden", "tests", "-n", "1", "--max-worker-restart", "0")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()

@@ -35,7 +35,9 @@ DEEDS = [
 
 def errors(project) -> dict[str, list[str]]:
     run = json.loads((project.path / "run.json").read_text())
-    return {each["case"].split("::")[1]: [each["error"] for each in each["failures"]] for each in run["results"]}
+    return {
+        each["case"].split("::")[1]: [each["error"] for each in each["failures"]] for each in run["results"]
+    }
 
 
 def check_one_error(project, result, message):
@@ -100,7 +102,9 @@ def test_a_name_that_was_imported_before_the_run_is_guarded(project):
     check_one_error(project, result, "os._exit(0)")
 
 
-@pytest.mark.parametrize("start", ["os.fork() or os._exit(0)", "multiprocessing.get_context('fork').Process(target=print).start()"])
+@pytest.mark.parametrize(
+    "start", ["os.fork() or os._exit(0)", "multiprocessing.get_context('fork').Process(target=print).start()"]
+)
 def test_a_child_of_the_app_ends_as_it_likes(project, start):
     project.app(f"""
         import multiprocessing, os, warnings
@@ -129,7 +133,9 @@ def test_a_thread_of_no_case_that_would_end_the_process_is_red(project, workers)
     result.stdout.fnmatch_lines(["*would have ended the process by os._exit(0)*"])
 
 
-@pytest.mark.parametrize("deed", ["os._exit(0)", "raise SystemExit(0)", "pytest.skip('no key', allow_module_level=True)"])
+@pytest.mark.parametrize(
+    "deed", ["os._exit(0)", "raise SystemExit(0)", "pytest.skip('no key', allow_module_level=True)"]
+)
 def test_an_app_module_that_ends_the_run_is_an_error_of_each_case(project, deed):
     project.app(f"import os, pytest\n{deed}\ndef answer(question): return 'Paris'\n")
     result = project.run("--llm-out", "run.json")
@@ -142,8 +148,14 @@ def test_an_app_module_that_ends_the_run_is_an_error_of_each_case(project, deed)
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "worker"])
 @pytest.mark.parametrize(
     "deed",
-    ["pytest.skip('no key')", "pytest.xfail('no key')", "os._exit(0)", "sys.exit(0)", "raise unittest.SkipTest('no key')",
-     "raise ValueError('no key')"],
+    [
+        "pytest.skip('no key')",
+        "pytest.xfail('no key')",
+        "os._exit(0)",
+        "sys.exit(0)",
+        "raise unittest.SkipTest('no key')",
+        "raise ValueError('no key')",
+    ],
 )  # fmt: skip
 def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, workers):
     project.write("conftest.py", f"""
@@ -162,7 +174,9 @@ def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, worker
     assert all(each for each in errors(project).values())
 
 
-@pytest.mark.parametrize("deed", ["ctypes.CDLL(None)._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)", "os._exit(0)"])
+@pytest.mark.parametrize(
+    "deed", ["ctypes.CDLL(None)._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)", "os._exit(0)"]
+)
 def test_isolated_what_python_cannot_guard_is_an_error_of_one_case(project, deed):
     project.app(ENDS.format(before="import ctypes, signal", deed=deed))
     result = project.run("--llm-isolate", "--llm-out", "run.json")
@@ -191,7 +205,10 @@ def test_isolated_many_deadly_cases_are_errors_and_no_other_is(project):
                 os.kill(os.getpid(), signal.SIGKILL)
             return "an answer"
     """)
-    lines = [f"  - {{id: c{at}, input: question {at}, checks: {{keywords: {{all: [answer]}}}}}}\n" for at in range(9)]
+    lines = [
+        f"  - {{id: c{at}, input: question {at}, checks: {{keywords: {{all: [answer]}}}}}}\n"
+        for at in range(9)
+    ]
     project.golden("version: 1\napp: capitals:answer\ncases:\n" + "".join(lines))
     result = project.run("--llm-isolate", "--llm-out", "run.json")
     result.stdout.fnmatch_lines(["*6 passed, 0 failed, 0 regressed, 0 undecided, 3 error*"])

@@ -85,7 +85,7 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
 
 
 def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project):
-    """With repeats auto all cases are done at once, so innocent ones are cut off as often as the deadly one."""
+    """With repeats auto all cases are done at once, so that innocent ones are cut off with the deadly one."""
     project.app("""
         import os, time
         def answer(question):
