@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pytest_llmops.errors import describe_error
+
 Result = TypeVar("Result")
 
 _WIND_DOWN_S = 0.5
@@ -23,6 +25,7 @@ class LoopThread:
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _closed: bool = False
+    _open: set[Future[Any]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
@@ -42,7 +45,10 @@ class LoopThread:
                     target=self._serve, args=(self._loop,), name=self.name, daemon=True
                 )
                 self._thread.start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return future
 
     def close(self) -> None:
         """Cancel what runs and end within a second, whatever the coroutines do."""
@@ -61,8 +67,14 @@ class LoopThread:
                     loop.run_forever()
                 if self._closed:
                     return
+        except Exception as error:  # noqa: BLE001 - an app may close the files that its loop rests on
+            lost = RuntimeError(f"the event loop {self.name} broke: {describe_error(error)}")
+            for future in list(self._open):  # or whoever waits for them would wait for ever
+                if not future.done():
+                    future.set_exception(lost)
         finally:
-            loop.close()
+            with contextlib.suppress(Exception):  # as above
+                loop.close()
 
 
 async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
