@@ -131,7 +131,8 @@ class Execution:
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
         grown = _grown(begun, answers, results)
-        return self.seal(replace(grown, checks=work.case.checks, auto=work.most, rival=rival))
+        case = work.case
+        return self.seal(replace(grown, checks=case.checks, auto=work.most, group=case.group, rival=rival))
 
     async def _ask_both(
         self, work: Work, repeats: Iterable[int], *, alone: bool
