@@ -148,7 +148,7 @@ def ask_for_agreement(goldens: Iterable[Golden]) -> bool:
     goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
     return any(check.min_kappa is not None for check in checks) or any(
-        has_no_bound(name) for golden in goldens for name in golden.lines
+        has_no_bound(name) for golden in goldens for name in golden.bound_lines
     )
 
 

@@ -23,8 +23,8 @@ def find_uncalibrated(golden: Golden, known: Mapping[str, Calibration]) -> list[
         *(each for case in golden.cases for each in case.checks),
     ]
     return [
-        f"{golden.path}:{golden.lines[name]}: {tell_uncalibrated(name)}"
-        for name in golden.lines
+        f"{golden.path}:{golden.bound_lines[name]}: {tell_uncalibrated(name)}"
+        for name in golden.bound_lines
         if has_no_bound(name)
         and not all(
             is_calibrated(create_metric(name, check.options), known)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.indexed import LARGEST, means_by_metric, scores_by_metric, whole_metrics
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
     Bound,
@@ -28,18 +31,23 @@ from pytest_llmops.records import (
     SuiteCheck,
     Verdict,
 )
+from pytest_llmops.registry import metric_factory
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
 
-_OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+PASS_RATE = Bound(comparison=">=", threshold=0.8)
+"""The share of repeats that must pass where a check names none."""
+
+_RARE = 0.05
+
+OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+"""What is true of a score where a comparison is not."""
+
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
 """A leak is none the less one for being old, or for coming only now and then."""
-
-LARGEST = 1e100
-"""Scores beyond are none: their sums and squares leave the range of a float."""
 
 
 def holds(value: float, bound: Bound | Check) -> bool:
@@ -61,9 +69,11 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
     One verdict for each check of the case; for a case without checks, whether the app answered.
 
-    A check looks at the mean over the repeats. It is an `error`, whatever the other repeats scored, when
-    the app broke in one, or when one has no score or one that is not finite; `undecided` where a pair lacks
-    the rival's answer. With several repeats the evidence holds each one's value.
+    A check of one repeat looks at its score. Of several, a check that asks for the best score, or whose
+    scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
+    few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
+    scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
+    a pair lacks the rival's answer. With several repeats that do not pass the evidence holds each value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -170,19 +180,15 @@ def tell_unscored(run: Run) -> str:
     return f"nothing was scored{'' if broke else ': give the golden file checks'}"
 
 
-def case_scores(metric: str, result: CaseResult) -> list[Score]:
+def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
     """A case's scores by one metric, in the order of its repeats."""
-    return sorted((score for score in result.scores if score.metric == metric), key=lambda each: each.repeat)
+    return scores_by_metric(result).get(metric, ())
 
 
 def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
     """Case to the mean of its finite scores by a metric, for the cases that have one; sorted by case."""
-    means: dict[str, float] = {}
-    for result in sorted(results, key=lambda each: each.case):
-        values = [score.value for score in case_scores(metric, result) if math.isfinite(score.value)]
-        if values:
-            means[result.case] = statistic.calculate("mean", values)
-    return means
+    means = {result.case: means_by_metric(result).get(metric) for result in results}
+    return {case: mean for case, mean in sorted(means.items()) if mean is not None}
 
 
 def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
@@ -206,8 +212,10 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
     return stages == {"rival"}
 
 
-def scoring_breakage(metric: str, result: CaseResult) -> str:
+def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 - a return a reason
     """Why a case has no whole set of finite scores by a metric; empty when it has."""
+    if metric in whole_metrics(result):
+        return ""
     if broken := _app_breakage(result):
         return broken
     for failure in result.failures:
@@ -225,25 +233,87 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:
     return ""
 
 
+def is_judged_by_rate(check: Check, values: Iterable[float], best: Callable[[], float]) -> bool:
+    """
+    Whether several repeats are judged by how many pass, rather than by their mean.
+
+    A mean meets the best score only if every repeat does, so that a case which passes nine times in ten would
+    fail for ever. What counts bad things, leaks among them, is excused in no repeat.
+    """
+    if check.pass_rate is not None:
+        return True
+    wants_more = check.comparison in {">=", ">"}
+    if check.metric == NEVER_EXCUSED or not wants_more:
+        return False
+    return set(values) <= {0.0, 1.0} or check.threshold == best()
+
+
+def meets_pass_rate(check: Check, held: int, repeats: int) -> bool:
+    """Whether so many of the repeats are enough."""
+    return holds(held / repeats, check.pass_rate or PASS_RATE)
+
+
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
     name = describe_check(check)
     if reason := scoring_breakage(check.metric, result):
         outcome: Outcome = "undecided" if lacks_rival(check.metric, result) else "error"
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
-    observed = statistic.calculate("mean", [score.value for score in scores])
+    values = [score.value for score in scores]
+    observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
-    ascending = sorted(scores, key=lambda score: score.value)
-    telling = ascending[0] if check.comparison in {">=", ">"} else ascending[-1]
-    return Verdict(
+    worst = min if check.comparison in {">=", ">"} else max
+    telling = worst(scores, key=lambda score: score.value)
+    verdict = Verdict(
         check=name,
         outcome="passed" if holds(observed, check) else "failed",
         metric=check.metric,
         case=result.case,
         observed=observed,
         reason=telling.reason,
-        evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
+        evidence=telling.evidence if len(scores) == 1 else (),
     )
+    if len(scores) > 1 and is_judged_by_rate(check, values, lambda: _best(check.metric)):
+        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    if len(scores) == 1 or verdict.outcome == "passed":
+        return verdict
+    return replace(verdict, evidence=tuple(_repeat(score) for score in scores))
+
+
+def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:
+    """The verdict by how many repeats pass; mixed ones that chance may explain are `undecided`."""
+    needed = check.pass_rate or PASS_RATE
+    counts = f"{held} of {repeats} repeats pass, pass_rate {needed.comparison} {needed.threshold:g}"
+    if meets_pass_rate(check, held, repeats):
+        return replace(verdict, outcome="passed", advice="" if held == repeats else f"flaky: {counts}")
+    reason = f"{counts}; {verdict.reason}".rstrip("; ")
+    if held and _chance_of_fewer(held, repeats, needed.threshold) > _RARE:
+        advice = "chance may explain it; more repeats would tell: --llm-repeats auto"
+        return replace(verdict, outcome="undecided", reason=f"flaky: {reason}", advice=advice)
+    return replace(verdict, outcome="failed", reason=reason)
+
+
+def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
+    """Of so few passing repeats or fewer, were `rate` the true one; exact."""
+    from scipy.stats import binom
+
+    return float(binom.cdf(held, repeats, rate))
+
+
+def _best(metric: str) -> float:
+    """The highest score of a metric; none can be reached where nobody knows it."""
+    try:
+        return _best_of(metric, metric_factory(metric))
+    except LLMOpsError:
+        return math.inf
+
+
+@lru_cache(maxsize=256)
+def _best_of(metric: str, _: object) -> float:
+    """By the class, too, since a name may be registered anew."""
+    from pytest_llmops.gates.pairing import find_scale
+
+    return find_scale(metric).range[1]
 
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:
@@ -259,7 +329,7 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
                 else "no labels are recorded"
             )
             return f"{asked}: {told}; run: {_calibrate(check)}"
-        side = {check.comparison, _OTHER_SIDE[check.comparison]}
+        side = {check.comparison, OTHER_SIDE[check.comparison]}
         cuts = [
             cut
             for cut in known.cuts
@@ -271,8 +341,8 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
             return f"{asked}: {told}; run: {_calibrate(check)} --threshold {bound}"
         if cuts[0].low < (check.min_kappa or 0):
             kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
-            told = f"kappa with people is {kappa}, on {known.rows} labels ({known.label})"
-            return f"{asked}: {told}; mend the judge, or label more: {_calibrate(check)}"
+            told = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
+            return f"{asked}: {told}; improve the judge, or label more: {_calibrate(check)}"
     return ""
 
 
@@ -303,4 +373,4 @@ def _told(failure: Failure, result: CaseResult) -> str:
 
 
 def _counted(cases: Mapping[str, str]) -> str:
-    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({name_some(list(cases), _NAMED)})"
+    return f"{counted(len(cases), 'case')} ({name_some(list(cases), _NAMED)})"

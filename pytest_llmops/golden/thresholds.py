@@ -38,9 +38,9 @@ _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
-_PASS_RATE = "pass_rate"
+_RATE = "pass_rate"
 _MAX_DROP = "max_drop"
-_WORDS = (*_SIDES, _KAPPA, _PASS_RATE, _MAX_DROP)
+_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP)
 
 
 def read_checks(
@@ -63,16 +63,17 @@ def read_checks(
     options: dict[str, Any] = {}
     min_kappa: float | None = None
     pass_rate: Bound | None = None
-    max_drop: Any = None
+    tolerated: list[Any] = []
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
         options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
-        if _PASS_RATE in options:
-            pass_rate = _read_pass_rate(options.pop(_PASS_RATE))
-        max_drop = options.pop(_MAX_DROP, None)
+        if _RATE in options:
+            pass_rate = _read_pass_rate(options.pop(_RATE))
+        if _MAX_DROP in options:
+            tolerated = [options.pop(_MAX_DROP)]
     elif isinstance(written, list):
         options = {"expected": plain(written)}
         if "expected" not in _options(name):
@@ -81,7 +82,7 @@ def read_checks(
     bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
     for bound in bounds:
         check_reach(bound, metric.range)
-    drop = None if max_drop is None else read_drop(max_drop, metric)
+    max_drop = read_drop(tolerated[0], metric) if tolerated else None
     return tuple(
         Check(
             metric=name,
@@ -90,7 +91,7 @@ def read_checks(
             options=options,
             min_kappa=min_kappa,
             pass_rate=pass_rate,
-            max_drop=drop,
+            max_drop=max_drop,
         )
         for bound in bounds
     ), metric

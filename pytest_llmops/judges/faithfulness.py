@@ -75,6 +75,16 @@ class Faithfulness:
     def waits(self) -> bool:
         return self.by == JUDGE
 
+    @property
+    def judges(self) -> tuple[JudgeModel, ...]:
+        """All that are asked."""
+        return (self.judge,) if self.judge is not None else ()
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",) if self.by == EMBEDDED else ()
+
     def is_scored_alike(self, signature: str) -> bool:
         """Whether scores of that signature are made as by this metric; weights are not read for it."""
         if self.judge is not None:

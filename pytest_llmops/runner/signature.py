@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from pytest_llmops.printable import counted
 from pytest_llmops.prompts.files import Prompt, find_prompts
 from pytest_llmops.records import CaseResult, Golden
 
@@ -19,7 +20,7 @@ def sign_run(
     *,
     app: str | None,
     root: Path,
-    repeats: int | Literal["auto"] = 1,
+    repeats: int | Literal["auto"] | None = 1,
 ) -> Mapping[str, str]:
     """
     The signature of a run.
@@ -40,7 +41,7 @@ def sign_run(
     Args:
         app: The import path that overrides the golden files', if one does.
     """
-    signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats)}
+    signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
         signature[f"app:{golden.path}"] = app or golden.app or "llm_app"
@@ -52,7 +53,7 @@ def sign_run(
         signature[f"prompt:{prompt.path}"] = f"{prompt.name} {prompt.version or '-'} {prompt.sha256}"
     cases = sum(len(golden.cases) for golden in goldens)
     if len(results) < cases:
-        signature["partial"] = f"{len(results)} of {cases} cases"
+        signature["partial"] = f"{len(results)} of {counted(cases, 'case')}"
     return dict(sorted({**signature, **_sign_results(results)}.items()))
 
 

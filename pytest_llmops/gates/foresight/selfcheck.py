@@ -8,25 +8,40 @@ than the other, that is a false alarm.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
 from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.answers import answer_digests
-from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.drops import watch_mean
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
-from pytest_llmops.gates.inference.pass_rates import PassRates
-from pytest_llmops.gates.looks import LOOKS
+from pytest_llmops.gates.indexed import values_by_metric
+from pytest_llmops.gates.looks import plan_looks
 from pytest_llmops.gates.measuring import tolerated_drop
-from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
+from pytest_llmops.gates.pairing import STEADY, Chance, Scale
+from pytest_llmops.gates.readings import Reading, checks_of
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
 RUNS = 200
 _COVERAGE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviations:
+    """
+    Answers that differ from their case's most frequent one, of all repeats but one of each case.
+
+    Attributes:
+        high: The upper end of the 95 % interval of the rate, in [0, 1], exact (Clopper and Pearson 1934).
+    """
+
+    deviating: int
+    repeats: int
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +52,14 @@ class Recorded:
     Attributes:
         varying: Two repeats differ in the answer or in a score.
         steady: Two repeats or more, all alike.
-        single: One repeat: nobody knows how the next would be.
+        single: One repeat: whether it varies is unknown.
+        deviations: How often an answer differs from what its case mostly answers; None without repeats.
     """
 
     varying: tuple[str, ...]
     steady: tuple[str, ...]
     single: tuple[str, ...]
+    deviations: Deviations | None = None
 
     @property
     def count(self) -> int:
@@ -134,11 +151,13 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
 
 
 def plan_repeats(settings: Settings) -> int:
-    """How often a run will ask a varying case; under `auto` by the last look at the suite."""
-    return min(LOOKS[-1], settings.max_repeats) if settings.repeats == "auto" else settings.repeats
+    """How often a run will ask a varying case; where that is decided look by look, by the last one."""
+    if isinstance(settings.repeats, int):
+        return settings.repeats
+    return plan_looks(settings.max_repeats).planned[-1]
 
 
-def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
+def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
     """
     Args:
         results: Sorted by case.
@@ -152,7 +171,24 @@ def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
             varying.append(result.case)
         else:
             (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)
-    return Recorded(varying=tuple(varying), steady=tuple(steady), single=tuple(single))
+    return Recorded(
+        varying=tuple(varying),
+        steady=tuple(steady),
+        single=tuple(single),
+        deviations=_count_deviations(results),
+    )
+
+
+def _count_deviations(results: Iterable[CaseResult]) -> Deviations | None:
+    answers = [digests for result in results if len(digests := answer_digests(result)) > 1]
+    repeats = sum(len(digests) - 1 for digests in answers)
+    if not repeats:
+        return None
+    from scipy.stats import binomtest
+
+    deviating = sum(len(digests) - Counter(digests).most_common(1)[0][1] for digests in answers)
+    high = binomtest(deviating, repeats).proportion_ci(_COVERAGE, method="exact").high
+    return Deviations(deviating=deviating, repeats=repeats, high=float(high))
 
 
 def find_suite(
@@ -278,11 +314,11 @@ def _repeats_to_name(
         broken = Reading(
             case="",
             check=Check(metric="", comparison=">=", threshold=1.0),
-            rates=PassRates(held_before=recorded, repeats_before=recorded, held=0, repeats=repeats),
-            before=1.0,
-            after=0.0,
+            scale=Scale(higher_is_better=True, bounded=True, range=(0.0, 1.0)),
+            before=[1.0] * recorded,
+            after=[0.0] * repeats,
             fact=cases.app_is_steady,
         )
-        if broken.fell(level=level, tests=tests):
+        if broken.state(level=level, tests=tests) == "regressed":
             return repeats
     return None

@@ -7,11 +7,17 @@ and still holds is the suite channel's business.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
+
+
+Prior = tuple[float, float]
+"""A beta distribution of pass rates, by its two counts; none where both are 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +68,20 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
 
     tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
     return float(min(1.0, max(tail, 5e-324)))
+
+
+def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:
+    """
+    How often a case drops as far by chance and by what moves other cases; one-sided, in (0, 1].
+
+    Args:
+        moved: The variance between true rates of both runs, above 0.
+        prior: Where the baseline's rates of other cases lie.
+    """
+    good, bad = prior
+    repeats = rates.repeats_before + good + bad
+    before = (rates.held_before + good) / repeats
+    after = (rates.held + 1) / (rates.repeats + 2)  # keeps a rate from 0 and 1 (Agresti and Coull 1998)
+    drop = before - rates.held / rates.repeats
+    variance = before * (1 - before) / (repeats + 1) + after * (1 - after) / rates.repeats + moved
+    return NormalDist().cdf(-drop / math.sqrt(variance))
