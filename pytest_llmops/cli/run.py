@@ -68,6 +68,7 @@ def run(
     """
     from pytest_llmops.calibration.uncalibrated import find_uncalibrated
     from pytest_llmops.gates.drops import watch_means
+    from pytest_llmops.gates.foresight.blind import describe_blind
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -85,7 +86,11 @@ def run(
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    problems = [told for golden in goldens for told in find_uncalibrated(golden, yardstick.calibrations)]
+    problems = [
+        told
+        for golden in goldens
+        for told in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
+    ]
     errors: list[str] = []
     if finished is None:
         with _kept_output():
