@@ -66,9 +66,7 @@ def run(
         store: Holds what earlier processes of the same run finished.
         finished: Gives the runs where no app is run any more.
     """
-    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
     from pytest_llmops.gates.drops import watch_means
-    from pytest_llmops.gates.foresight.blind import describe_blind
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -86,11 +84,7 @@ def run(
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    problems = [
-        told
-        for golden in goldens
-        for told in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
-    ]
+    problems = _doubts(goldens, yardstick)
     errors: list[str] = []
     if finished is None:
         with _kept_output():
@@ -141,6 +135,18 @@ def _settings(given: argparse.Namespace) -> Settings:
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _doubts(goldens: Sequence[Golden], yardstick: Yardstick) -> list[str]:
+    """What golden files ask that says little, a sentence each."""
+    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
+    from pytest_llmops.gates.foresight.blind import describe_blind
+
+    return [
+        doubt
+        for golden in goldens
+        for doubt in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
