@@ -66,7 +66,6 @@ def run(
         store: Holds what earlier processes of the same run finished.
         finished: Gives the runs where no app is run any more.
     """
-    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
@@ -85,7 +84,7 @@ def run(
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    problems = [told for golden in goldens for told in find_uncalibrated(golden, yardstick.calibrations)]
+    problems = _doubts(goldens, yardstick)
     errors: list[str] = []
     if finished is None:
         with _kept_output():
@@ -136,6 +135,18 @@ def _settings(given: argparse.Namespace) -> Settings:
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _doubts(goldens: Sequence[Golden], yardstick: Yardstick) -> list[str]:
+    """What golden files ask that says little, a sentence each."""
+    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
+    from pytest_llmops.gates.foresight.blind import describe_blind
+
+    return [
+        doubt
+        for golden in goldens
+        for doubt in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
+    ]
 
 
 @dataclass(slots=True, kw_only=True)

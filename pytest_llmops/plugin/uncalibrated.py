@@ -1,4 +1,4 @@
-"""Warnings of bounds that no labels vouch for, once a file: of golden files and of markers."""
+"""Warnings of bounds that no labels vouch for and of drops that none could see, once a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.calibration.uncalibrated import find_uncalibrated, is_calibrated, tell_uncalibrated
+from pytest_llmops.gates.foresight.blind import describe_blind
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.items import GoldenWarning
 from pytest_llmops.plugin.session import Session
@@ -25,7 +26,7 @@ def warn_of_bounds(
     if is_worker(config):  # its controller says it
         return
     for golden in goldens:
-        for told in find_uncalibrated(golden, known):
+        for told in (*find_uncalibrated(golden, known), *describe_blind(golden)):
             try:
                 config.issue_config_time_warning(GoldenWarning(told), stacklevel=2)
             except GoldenWarning:

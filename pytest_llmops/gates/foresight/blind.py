@@ -11,9 +11,9 @@ _BUDGET = 0.05
 _ALONE = 2  # units of which a spread can be told
 
 
-def find_blind(golden: Golden) -> list[tuple[str, str]]:
+def describe_blind(golden: Golden) -> list[str]:
     """
-    The metric and a sentence for each suite check whose `max_drop` is too small a question for its cases.
+    A sentence, with its place, for each suite check whose `max_drop` no drop could be proved to exceed.
 
     A mean or a sum of two units has a spread and can be called, if only by a large drop. Other statistics are
     tested by exchanging units, of which so many have only 2 to the power of their number.
@@ -31,5 +31,5 @@ def find_blind(golden: Golden) -> list[tuple[str, str]]:
             f"{describe_check(check)}: {units}{of_groups} case{'s' if units > 1 else ''} prove no drop of an "
             f"app that varies, so that max_drop {check.max_drop:g} would never turn red; add cases"
         )
-        found.append((check.metric, sentence))
+        found.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
     return found
