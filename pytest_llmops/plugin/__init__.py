@@ -100,9 +100,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             parser.addini(f"llm_{name}", told_ini, default=None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files."""
+    """
+    What the pipeline says is read here, before any conftest of the project could change it.
+
+    A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files.
+    """
     known = early_config.known_args_namespace
+    if known.llm_golden:
+        from pytest_llmops.plugin.pipeline import read_pipeline
+
+        read_pipeline(early_config)
     if known.llm_golden and not known.file_or_dir:
         from pytest_llmops.errors import SettingsError
         from pytest_llmops.settings import load_settings

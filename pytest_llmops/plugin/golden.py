@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -24,6 +22,7 @@ from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -178,7 +177,7 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems())
             return
-        good = not self.yardstick.loosened or _may_loosen(session.config)
+        good = not self.yardstick.loosened or may_loosen(session.config)
         if results := self.shared.results():
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
@@ -223,7 +222,7 @@ class GoldenPlugin:
         cases = [f"{golden.path}::{case.id}" for golden in self.goldens.values() for case in golden.cases]
         left_out = [case for case in cases if case not in ran]
         whole = True
-        if left_out and not _selects(session.config):
+        if left_out and not selects(session.config):
             named = ", ".join(left_out[:_NAMED])
             told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
             self.shared.problems.append(told)
@@ -263,7 +262,7 @@ class GoldenPlugin:
             problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
-        if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
+        if self.yardstick.loosened and not may_loosen(terminalreporter.config):
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
@@ -276,19 +275,6 @@ class GoldenPlugin:
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
         return () if None in results else self.judge_suite(golden, [each for each in results if each])
-
-
-def _may_loosen(config: pytest.Config) -> bool:
-    """Whether the pipeline allows it: a flag in the repository's own settings does not count."""
-    by_pipeline = (*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")))
-    return LOOSEN in map(str, by_pipeline)
-
-
-def _selects(config: pytest.Config) -> bool:
-    """Whether whoever runs the pipeline chose among the cases."""
-    given = [str(each) for each in config.invocation_params.args]
-    chosen = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
-    return any("::" in each or each.startswith(chosen) for each in given)
 
 
 def _holds_plain_tests(path: Path) -> bool:
