@@ -38,7 +38,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -55,7 +54,7 @@ def _run(given: argparse.Namespace) -> int:
     goldens = [load_golden(file, root=settings.root) for file in files]
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
-    goldens = [watch_means(golden, yardstick.base) for golden in goldens]
+    goldens = list(yardstick.goldens)
     problems: list[str] = []
     runs = run_goldens(goldens, yardstick.base, settings, problems)
     judged = _Judged(known_fail=settings.known_failures == "fail")

@@ -146,6 +146,17 @@ def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
         raise ComparisonError(f"{shown} can never hold; {span}")
 
 
+def always_holds(bound: Bound, reach: tuple[float, float]) -> bool:
+    """Whether no value within the reach could miss the bound, so that it asks for nothing."""
+    low, high = reach
+    return {
+        ">=": bound.threshold <= low,
+        ">": bound.threshold < low,
+        "<=": bound.threshold >= high,
+        "<": bound.threshold > high,
+    }[bound.comparison]
+
+
 def _agreement(name: str, value: Any) -> float:
     if "judge" not in _options(name):
         raise ComparisonError(f"{_KAPPA} is for judges, and {name} asks none")

@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
-from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
@@ -94,10 +92,11 @@ class GoldenPlugin:
                 list(goldens.values()),
                 named=[shown_path(folder / path, config.rootpath) for path in paths],
                 accept=config.getoption("llm_accept"),
+                selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
-        goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
+        goldens = {session.settings.path(golden.path).resolve(): golden for golden in yardstick.goldens}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
         return cls(
@@ -216,7 +215,7 @@ class GoldenPlugin:
 
     def _is_whole(self, run: Run, session: pytest.Session) -> bool:
         """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
-        if not is_revision(self.shared.settings.baseline or ""):
+        if self.yardstick.revision is None:
             return True
         ran = {result.case for result in run.results}
         cases = [f"{golden.path}::{case.id}" for golden in self.goldens.values() for case in golden.cases]

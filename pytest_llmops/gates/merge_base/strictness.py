@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.metrics.lexical.exact_match import ExactMatch
 from pytest_llmops.metrics.lexical.keywords import Keywords
 from pytest_llmops.metrics.words import fold
@@ -21,6 +22,9 @@ from pytest_llmops.traces.pii_leak import PiiLeak
 SIDES = {">=": "low", ">": "low", "<=": "high", "<": "high"}
 
 
+_COMPARED = {"metric", "comparison", "threshold", "options", "min_kappa"}
+
+
 def is_as_strict(new: Check, old: Check) -> bool:
     """
     Whether every case that holds the new check would hold the old one.
@@ -29,6 +33,8 @@ def is_as_strict(new: Check, old: Check) -> bool:
     further word, `exact_match` to the letter, a `pii_leak` that allows less or looks for more kinds.
     """
     if new.metric != old.metric or (new.min_kappa or 0) < (old.min_kappa or 0):
+        return False
+    if any(looser_fields(old, new, _COMPARED)):
         return False
     if has_same_options(new.metric, new.options, old.options):
         return is_bound_as_strict(bound_of(new), bound_of(old))
