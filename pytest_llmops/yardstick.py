@@ -33,6 +33,7 @@ from pytest_llmops.reports.baseline_file import (
     update_baseline,
 )
 from pytest_llmops.reports.selfcheck import selfcheck_line
+from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NAMED = 3
@@ -210,3 +211,12 @@ def tell_missed(count: int) -> str:
     if count == 1:
         return "1 of them misses a check, and is a known failure from now on"
     return f"{count} of them miss a check, and are known failures from now on" if count else ""
+
+
+def list_undecided(budget: Budget | None, settings: Settings) -> list[Loosening]:
+    """What a budget that was too small for it left undecided: less of it lets more pass."""
+    if budget is None or not budget.ended:
+        return []
+    what = "the budget was spent before every verdict was decided, and what is undecided fails no build"
+    place = "--llm-budget" if "budget" in settings.flagged else "the setting budget"
+    return [Loosening(place=place, what=what, after=f"budget {settings.budget}")]

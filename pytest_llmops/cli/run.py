@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,16 @@ def add_verb(verbs: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from pytest_llmops.golden.git import pin_environment
+
+    pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
+    try:
+        return _run_and_judge(given)
+    finally:
+        pin_environment(None)
+
+
+def _run_and_judge(given: argparse.Namespace) -> int:
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -46,8 +57,8 @@ def _run(given: argparse.Namespace) -> int:
     from pytest_llmops.reports.rivals import render_rivals
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
-    from pytest_llmops.runner.golden_run import merge_runs, run_goldens
-    from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
+    from pytest_llmops.runner.golden_run import merge_runs, open_budget, run_goldens
+    from pytest_llmops.yardstick import accept_into_baseline, find_yardstick, list_undecided
 
     settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
@@ -56,7 +67,8 @@ def _run(given: argparse.Namespace) -> int:
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = list(yardstick.goldens)
     problems: list[str] = []
-    runs = run_goldens(goldens, yardstick.base, settings, problems)
+    budget = open_budget(settings)
+    runs = run_goldens(goldens, yardstick.base, settings, problems, budget)
     judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)
     merged = merge_runs(runs)
@@ -72,8 +84,11 @@ def _run(given: argparse.Namespace) -> int:
         problems.append(unscored)
         judged.deciding.append("error")
     problems += yardstick.describe(merged, settings)
-    problems += render_loosened(yardstick.loosened)
-    if yardstick.loosened and not given.allow_loosening:
+    loosened = [*yardstick.loosened]
+    if yardstick.revision is not None:
+        loosened += list_undecided(budget, settings)
+    problems += render_loosened(loosened)
+    if loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)

@@ -16,10 +16,12 @@ from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
+from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
@@ -32,7 +34,7 @@ from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
-from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
+from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick, list_undecided
 
 _NAMED = 5
 _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
@@ -49,6 +51,7 @@ class GoldenPlugin:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
         told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
         known: Node ids of failures among them that the baseline had too.
+        loosened: What the change made easier to pass, by golden files and settings, then by what it did here.
         needed: By golden file, the work that the selected items need, by item id.
     """
 
@@ -61,6 +64,7 @@ class GoldenPlugin:
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
+    loosened: list[Loosening] = field(default_factory=list)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -104,6 +108,7 @@ class GoldenPlugin:
             goldens=goldens,
             judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
+            loosened=list(yardstick.loosened),
         )
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -113,6 +118,15 @@ class GoldenPlugin:
         file = GoldenFile.of(parent, path=file_path, plugin=self, golden=golden)
         self.files.append(file)
         return file
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Golden files that only the revision has that this run is compared with, which no folder here holds."""
+        for path, golden in self.goldens.items():
+            if golden.path in self.yardstick.carried and not path.exists():
+                file = GoldenFile.of(session, path=path, plugin=self, golden=golden)
+                self.files.append(file)
+                items.extend(file.collect())
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
@@ -176,13 +190,23 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems())
             return
-        good = not self.yardstick.loosened or may_loosen(session.config)
+        self.loosened += self._loosened_here(session.config)
+        good = not self.loosened or may_loosen(session.config)
         if results := self.shared.results():
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _loosened_here(self, config: pytest.Config) -> list[Loosening]:
+        """Against a revision: what the run itself shows of the change."""
+        revision = self.yardstick.revision
+        if revision is None:
+            return []
+        paths = [golden.path for golden in self.goldens.values()]
+        budget = self.shared.budget
+        return [*list_replacing(config, revision, paths), *list_undecided(budget, self.shared.settings)]
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was asked: a fixture where one took the place of the named one."""
@@ -260,8 +284,8 @@ class GoldenPlugin:
         if self.known:
             problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
-        problems += render_loosened(self.yardstick.loosened)
-        if self.yardstick.loosened and not may_loosen(terminalreporter.config):
+        problems += render_loosened(self.loosened)
+        if self.loosened and not may_loosen(terminalreporter.config):
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):

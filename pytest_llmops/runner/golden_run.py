@@ -67,10 +67,14 @@ def run_golden(  # noqa: PLR0913 - the public door
 
 
 def run_goldens(
-    goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    problems: list[str],
+    budget: Budget | None = None,
 ) -> list[Run]:
-    """A run of each file, by the app that it names, on one budget."""
-    budget = open_budget(settings)
+    """A run of each file, by the app that it names, on one budget: the settings', unless one is given."""
+    budget = budget or open_budget(settings)
     runs = [
         _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
         for golden in goldens

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+
 import pytest
 
-from tests.plugin.test_merge_base import FILE, RED, repository  # noqa: F401 - the fixture
-from tests.plugin.varying import golden_text
+from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture
+from tests.openai_server import OpenAIServer
+from tests.plugin.test_budget import APP
+from tests.plugin.varying import golden_text, outcomes_of
 
 SET_AT_RUN_TIME = """
 import os
@@ -166,3 +171,123 @@ def test_a_baseline_by_revision_that_main_itself_gave_up(repository):
     on_main(repository, lambda: settings.write_text(PYPROJECT.format("", "")) and repository.git("branch", "-D", "change"))
     result = repository.ask(against=())
     assert (repository.listed(result), result.ret) == ([], 0)
+
+
+@pytest.mark.parametrize("file", ["conftest.py", "golden/conftest.py"])
+def test_a_conftest_that_replaces_the_app(repository, file):
+    canned = "import pytest\n\n@pytest.fixture(scope='session')\ndef llm_app():\n    return lambda question: 'good'\n"
+    repository.varying.project.write(file, canned)
+    repository.commit("canned answers")
+    repository.varying.break_case(0, 1, 2, 3)
+    lists(
+        repository,
+        f"{file}: pytest loads this file, which may replace the app or a verdict, and it is not what it was",
+    )
+
+
+def test_a_conftest_that_patches_the_app(repository):
+    on_main(repository, lambda: repository.varying.project.write("conftest.py", "import os\n"))
+    repository.varying.project.write("conftest.py", "import capitals\ncapitals.answer = lambda question: 'good'\n")
+    repository.commit("patched")
+    lists(
+        repository,
+        "conftest.py: pytest loads this file, which may replace the app or a verdict, and it is not what it was",
+    )
+
+
+def test_a_plugin_that_addopts_load(repository):
+    repository.varying.project.write("patching.py", "import capitals\ncapitals.answer = lambda question: 'good'\n")
+    repository.varying.project.write("pytest.ini", "[pytest]\naddopts = -p patching\npythonpath = .\n")
+    repository.commit("patched")
+    path = os.pathsep.join(filter(None, (str(repository.path), os.environ.get("PYTHONPATH"))))
+    repository.varying.project.environment.setenv("PYTHONPATH", path)
+    result = repository.varying.ask("--llm-baseline", "git:main", workers=2)
+    told = repository.listed(result)
+    assert any(each.startswith("patching.py: pytest loads this file") for each in told)
+    assert any("addopts changed" in each for each in told)
+    assert result.ret == 1
+
+
+def test_a_conftest_that_named_the_app_and_is_gone(repository):
+    named = "import pytest\nimport capitals\n\n@pytest.fixture(scope='session')\ndef llm_app():\n    return capitals.answer\n"
+    on_main(repository, lambda: repository.varying.project.write("golden/conftest.py", named))
+    repository.git("rm", "--quiet", "golden/conftest.py")
+    repository.commit("gone")
+    lists(repository, "golden/conftest.py: this file was removed, and may have said which app is run")
+
+
+def test_a_conftest_that_stays_as_it_was_is_not_listed(repository):
+    on_main(repository, lambda: repository.varying.project.write("conftest.py", "import os\n"))
+    repository.change("VARIES = False", "VARIES = bool(0)", "capitals.py")
+    (repository.path / "conftest.py").write_bytes(b"import os\r\n")
+    result = repository.ask()
+    assert (repository.listed(result), result.ret) == ([], 0)
+
+
+SHOUT = "import pytest_llmops\nfrom words import shouts\n\n@pytest_llmops.metric('shout')\ndef shout(output):\n    return shouts(output.text)\n"
+WORDS = "def shouts(text):\n    return text.isupper()\n"
+
+
+@pytest.mark.parametrize("edited", ["shouting.py", "words.py"])
+def test_a_metric_whose_source_changed_under_its_version(repository, edited):
+    def set_up():
+        repository.varying.project.write("shouting.py", SHOUT)
+        repository.varying.project.write("words.py", WORDS)
+        settings = PYPROJECT.format("metrics = ['shouting.py']\n", "")
+        (repository.path / "pyproject.toml").write_text(settings)
+        write_golden(repository, golden_text(4).replace("{keywords: {all: [good]}}", "{shout: '>= 0.5'}").replace("keywords: {mean", "shout: {mean"))
+        (repository.path / "golden/baseline.json").unlink()
+        repository.git("commit", "--quiet", "--all", "--message", "a metric")
+        repository.varying.project.pytester.runpytest_subprocess("--llm-golden", "--llm-accept", "--llm-repeats", "2")
+
+    on_main(repository, set_up)
+    old, new = ("shouts(output.text)", "shouts('GOOD')") if edited == "shouting.py" else ("text.isupper()", "True")
+    repository.change(old, new, edited)
+    result = repository.varying.project.pytester.runpytest_subprocess(
+        "--llm-golden", "--llm-baseline", "git:main"
+    )
+    told = f"{edited}: scores of shout are made by this file, and it is not what it was"
+    assert told in repository.listed(result)
+    assert RED in result.outlines
+    assert result.ret == 1
+    assert outcomes_of(result)["error"] == 5, "the baseline's scores were made in another way"
+
+
+@pytest.fixture
+def server(project, repository):
+    """The app asks a model, whose answers vary: with `auto` it is asked until the verdict is clear."""
+    answers = itertools.cycle(["good", "good", "bad"])
+    with OpenAIServer(answer=lambda _: next(answers)) as server:
+        project.environment.setenv("OPENAI_BASE_URL", server.url)
+        project.environment.setenv("OPENAI_API_KEY", "none")
+
+        def set_up():
+            project.app(APP)
+            repository.varying.baseline.unlink()
+            repository.ask("--llm-accept", "--llm-repeats", "6", "--llm-record", "all", against=())
+
+        on_main(repository, set_up)
+        yield server
+
+
+def test_a_budget_too_small_to_decide_anything(repository, server):
+    told = "the budget was spent before every verdict was decided, and what is undecided fails no build"
+    auto = ("--llm-repeats", "auto", "--llm-record", "all")
+    lists(
+        repository,
+        f"--llm-budget: {told} (now: budget 5 calls)",
+        arguments=(*auto, "--llm-budget", "5 calls"),
+    )
+    settings = PYPROJECT.format("budget = '5 calls'\n", "")
+    (repository.path / "pyproject.toml").write_text(settings)
+    repository.commit("no money")
+    lists(
+        repository,
+        "pyproject.toml: the setting budget asks for less (now: budget 5 calls)",
+        f"the setting budget: {told} (now: budget 5 calls)",
+        arguments=auto,
+    )
+    repository.git("switch", "--quiet", "--detach", "main")
+    done = llmops(repository, "--baseline", "git:main", "--repeats", "auto", "--record", "all", "--budget", "5 calls")
+    assert f"--llm-budget: {told}" in done.stdout
+    assert done.returncode == 1
