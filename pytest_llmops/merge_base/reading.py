@@ -190,7 +190,7 @@ def _merge_target(  # noqa: PLR0913 - three versions of the gate, and what of th
         theirs = _load_all(files, folder, target)
     except RevisionError as error:
         raise RevisionError(
-            f"{error}; {revision.ref} moved on since this change began, and its golden files need what only it "
+            f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only it "
             f"has: merge {revision.ref} first"
         ) from None
     asked = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}

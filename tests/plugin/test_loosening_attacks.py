@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture
+from pytest_llmops.recorder.cassette import dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
 from tests.plugin.varying import golden_text, outcomes_of
@@ -291,3 +294,152 @@ def test_a_budget_too_small_to_decide_anything(repository, server):
     done = llmops(repository, "--baseline", "git:main", "--repeats", "auto", "--record", "all", "--budget", "5 calls")
     assert f"--llm-budget: {told}" in done.stdout
     assert done.returncode == 1
+
+
+def main_moves_on(repository, edit):
+    """Something that main got after the change began."""
+    repository.git("switch", "--quiet", "main")
+    edit()
+    repository.commit("after the change began")
+    repository.git("switch", "--quiet", "branch")
+
+
+NINTH = f"cases:\n  - {{id: case-9, input: question 9, checks: {{keywords: {{all: [good]}}}}}}\n"
+NEWER = "newer than this change, from main: {}; where they are red, merge main first"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_case_that_main_got_since_is_run(repository, workers):
+    main_moves_on(repository, lambda: write_golden(repository, golden_text(4).replace("cases:\n", NINTH)))
+    repository.varying.break_case(9)
+    result = repository.varying.ask("--llm-baseline", "git:main", workers=workers)
+    result.stdout.fnmatch_lines([NEWER.format(f"{FILE}::case-9"), f"FAILED {FILE}::case-9*"])
+    assert repository.listed(result) == []
+    assert result.ret == 1
+    (repository.path / "broken-9").unlink()
+    assert repository.varying.ask("--llm-baseline", "git:main", workers=workers).ret == 0
+
+
+def test_a_check_and_a_bound_that_main_raised_since_are_asked(repository):
+    def raised():
+        text = golden_text(4).replace("mean: '>= 0.5'", "mean: '>= 0.9'")
+        text = text.replace("question 1, checks: {", "question 1, checks: {regex: {pattern: fine}, ")
+        write_golden(repository, text)
+
+    main_moves_on(repository, raised)
+    repository.change("id: case-0", "tags: [mine], id: case-0")
+    repository.varying.break_case(0)
+    result = repository.ask()
+    result.stdout.fnmatch_lines(["*failed*regex >= 1: 0*", "*keywords mean >= 0.9*0.75*"])
+    assert result.ret == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_golden_file_that_main_got_since_is_run(repository, workers):
+    main_moves_on(repository, lambda: write_golden(repository, golden_text(1).replace("case-0", "new"), "golden/later.yaml"))
+    assert not (repository.path / "golden/later.yaml").exists()
+    result = repository.varying.ask("--llm-baseline", "git:main", workers=workers)
+    assert outcomes_of(result)["passed"] == 7
+    assert NEWER.format("golden/later.yaml") in result.outlines
+    assert result.ret == 0
+    repository.varying.break_case(0)
+    result = repository.varying.ask("--llm-baseline", "git:main", workers=workers)
+    result.stdout.fnmatch_lines(["FAILED golden/later.yaml::new*"])
+    done = llmops(repository, "--baseline", "git:main")
+    assert "golden/later.yaml:5: new" in done.stdout
+    assert repository.ask("golden/capitals.yaml", "-k", "case-1").ret == 0, "it was not asked for"
+
+
+def test_golden_files_of_main_that_this_checkout_cannot_read(repository):
+    text = golden_text(1).replace("{keywords: {all: [good]}}", "{shout: true}")
+    main_moves_on(repository, lambda: write_golden(repository, text, "golden/later.yaml"))
+    result = repository.ask()
+    result.stderr.fnmatch_lines(["*at git:main: *", "golden/later.yaml:5: *'shout'*", "main moved on *merge main first"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_setting_that_main_raised_since_is_listed(repository):
+    def raised():
+        settings = PYPROJECT.format("known_failures = 'fail'\n", "")
+        (repository.path / "pyproject.toml").write_text(settings)
+
+    main_moves_on(repository, raised)
+    lists(
+        repository,
+        "pyproject.toml: the setting known_failures asks for less, beside main by now: merge it "
+        "(before: known_failures fail, now: known_failures warn)",
+    )
+
+
+def test_what_main_did_elsewhere_since_is_not_listed(repository):
+    main_moves_on(repository, lambda: repository.varying.project.write("README.md", "more"))
+    result = repository.ask()
+    assert (repository.listed(result), result.ret) == ([], 0)
+
+
+@pytest.fixture
+def recorded(project, repository):
+    """The app asks a model, and main holds its recorded answers."""
+    with OpenAIServer(answer=lambda _: "good") as server:
+        project.environment.setenv("OPENAI_BASE_URL", server.url)
+        project.environment.setenv("OPENAI_API_KEY", "none")
+        project.environment.setenv("PRICED", "")
+
+        def set_up():
+            project.app(APP)
+            repository.varying.baseline.unlink()
+            repository.ask("--llm-accept", "--llm-repeats", "2", against=())
+            (repository.path / ".llmops/cassettes").rename(repository.path / "golden/cassettes")
+
+        on_main(repository, set_up)
+        yield repository
+
+
+CASSETTE = "golden/cassettes/capitals/case-1.yaml"
+
+
+def edit_cassette(repository, *, sign: bool) -> None:
+    path = repository.path / CASSETTE
+    path.write_text(path.read_text().replace("content: good", "content: great good"))
+    if sign:
+        calls = [
+            replace(call, body=json.loads(json.dumps(call.body).replace("good", "great good")))
+            for call in load_calls(path.with_name("case-2.yaml")).values()
+        ]
+        path.write_text(dump_calls(f"{FILE}::case-1", calls))
+    repository.commit("better answers")
+
+
+def test_a_cassette_that_was_edited_by_hand_is_an_error(recorded):
+    edit_cassette(recorded, sign=False)
+    result = recorded.ask("--llm-record", "none", against=())
+    result.stdout.fnmatch_lines([f"*{CASSETTE}:*: call 1: was edited after it was recorded*"])
+    assert outcomes_of(result)["error"] >= 1
+
+
+def test_a_cassette_that_was_edited_with_its_digest_is_listed(recorded):
+    edit_cassette(recorded, sign=True)
+    told = f"{CASSETTE}: {FILE}::case-1: recorded responses that this run would replay: "
+    result = recorded.ask("--llm-record", "none")
+    assert [each.partition(told)[2] != "" for each in recorded.listed(result)] == [True]
+    assert RED in result.outlines
+    assert result.ret == 1
+    live = recorded.ask("--llm-record", "all")
+    assert (recorded.listed(live), live.ret) == ([], 0), "nothing is replayed"
+
+
+def test_recorded_calls_that_are_committed_to_the_working_folder(recorded):
+    path = recorded.path / ".llmops/cassettes/capitals/case-1.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text((recorded.path / CASSETTE).read_text())
+    recorded.git("add", "--force", ".llmops/cassettes")
+    recorded.commit("replay mine")
+    (told,) = recorded.listed(recorded.ask())
+    assert told.startswith(".llmops: the working folder is not for git, and what was committed to it is replayed:")
+
+
+def test_a_new_case_brings_its_cassette_unlisted(recorded):
+    recorded.change("cases:\n", NINTH)
+    recorded.varying.project.write("golden/cassettes/capitals/case-9.yaml", "version: 1\ncase: x\ncalls: []\n")
+    recorded.commit("a case")
+    assert recorded.listed(recorded.ask()) == []
