@@ -214,7 +214,7 @@ def _baseline_of(revision: Revision, path: str) -> Run | None:
 def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:
     """The golden files of an exported revision; their prompts and data need not be there."""
     try:
-        return [load_golden(file, root=folder, stamps=False) for file in _find_files(paths, folder)]
+        return [load_golden(file, root=folder, past=True) for file in _find_files(paths, folder)]
     except GoldenError as error:
         raise RevisionError(f"at git:{revision.ref}: {error}") from None
 

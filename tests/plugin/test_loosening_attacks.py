@@ -443,3 +443,133 @@ def test_a_new_case_brings_its_cassette_unlisted(recorded):
     recorded.varying.project.write("golden/cassettes/capitals/case-9.yaml", "version: 1\ncase: x\ncalls: []\n")
     recorded.commit("a case")
     assert recorded.listed(recorded.ask()) == []
+
+
+def test_a_folder_that_becomes_the_root_of_the_project(repository):
+    """Settings and baseline would be looked for below it, where there are none."""
+    repository.varying.project.write("golden/pytest.ini", "[pytest]\npythonpath = ..\n")
+    repository.commit("a root of my own")
+    result = repository.ask("golden")
+    told = "pytest.ini: this file makes its folder the project's root, which was that of pyproject.toml"
+    assert told in repository.listed(result)
+    assert result.ret == 1
+
+
+def test_a_golden_file_that_becomes_a_link_to_a_looser_one(repository):
+    write_golden(repository, golden_text(4).replace("'>= 0.5'", "'>= 0.1'"), "elsewhere/looser.yaml")
+    (repository.path / FILE).unlink()
+    (repository.path / FILE).symlink_to("../elsewhere/looser.yaml")
+    repository.commit("a link")
+    lists(
+        repository,
+        f"{FILE}: the suite's bound on keywords mean is laxer (before: keywords mean >= 0.5, now: keywords mean >= 0.1)",
+    )
+
+
+def test_a_golden_folder_that_becomes_a_link(repository):
+    repository.git("mv", "golden", "elsewhere")
+    (repository.path / "golden").symlink_to("elsewhere")
+    repository.commit("a link")
+    repository.change("'>= 0.5'", "'>= 0.1'", "elsewhere/capitals.yaml")
+    assert repository.ask().ret != 0
+
+
+def test_a_golden_file_that_moves_into_a_subfolder(repository):
+    (repository.path / "golden/sub").mkdir()
+    repository.git("mv", FILE, "golden/sub/capitals.yaml")
+    repository.change("'>= 0.5'", "'>= 0.1'", "golden/sub/capitals.yaml")
+    result = repository.ask("golden/sub/capitals.yaml")
+    assert f"{FILE}: the golden file was removed (before: 4 cases)" in repository.listed(result)
+    assert result.ret == 1
+
+
+def test_a_case_with_another_id(repository):
+    repository.change("id: case-1", "id: case-one")
+    lists(repository, f"{FILE}: case-1: the case was removed")
+
+
+ANCHORED = """version: 1
+app: capitals:answer
+suite: {{keywords: {{mean: '>= 0.5', max_drop: 0.05}}}}
+cases:
+  - id: case-0
+    input: question 0
+    checks: {{keywords: &asked {{all: [good], min: {}}}}}
+  - id: case-1
+    input: question 1
+    checks: {{keywords: *asked}}
+"""
+
+
+def test_an_anchor_that_loosens_every_case_that_refers_to_it(repository):
+    on_main(repository, lambda: write_golden(repository, ANCHORED.format(1)))
+    repository.change("min: 1", "min: 0.5")
+    lists(
+        repository,
+        f"{FILE}:5: case-0: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
+        f"{FILE}:8: case-1: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\nllm_undecided = pass\n"),
+        ("tox.ini", "[pytest]\nllm_undecided = pass\n"),
+        ("setup.cfg", "[tool:pytest]\nllm_undecided = pass\n"),
+    ],
+)
+def test_a_settings_file_beside_the_project_s(repository, file, text):
+    plain = "[tool.pytest-llmops]\nundecided = 'fail'\n"  # no table of pytest's, so that the next file counts
+    on_main(repository, lambda: (repository.path / "pyproject.toml").write_text(plain))
+    (repository.path / file).write_text(text)
+    repository.commit("beside it")
+    lists(repository, f"{file}: the setting undecided asks for less (before: undecided fail, now: undecided pass)")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("undecided = 'fail'\n", None, "the setting undecided asks for less (before: undecided fail, now: undecided warn)"),
+        ("metrics = ['a.py']\n", "metrics = ['b.py']\n", "the setting metrics names another place (before: metrics a.py, now: metrics b.py)"),
+        ("", "accepted = 'golden/mine.json'\n", "the setting accepted names another place"),
+        ("", "reviews = 'golden/mine.jsonl'\n", "the setting reviews names another place"),
+        ("", "cassettes = 'mine'\n", "the setting cassettes names another place"),
+        ("", "home = 'mine'\n", "the setting home names another place"),
+        ("", "calibration = 'mine.json'\n", "the setting calibration names another place"),
+        ("", "judge = {model = 'kind', base_url = 'http://127.0.0.1:1/v1'}\n", "the setting judge changed: model, base_url"),
+        ("", "timeout_s = 9000\n", "the setting timeout_s asks for less"),
+        ("record = 'all'\n", "record = 'none'\n", "the setting record asks for less"),
+    ],
+)
+def test_settings_that_decide(repository, before, after, told):
+    def write(text):
+        for name in ("a", "b"):
+            repository.varying.project.write(f"{name}.py", "")
+        table = "" if text is None else f"[tool.pytest-llmops]\n{text}"
+        (repository.path / "pyproject.toml").write_text(f"{table}[tool.pytest.ini_options]\n")
+
+    on_main(repository, lambda: write(before))
+    write(after)
+    repository.commit("settings")
+    result = repository.ask()
+    assert any(each.startswith(f"pyproject.toml: {told}") for each in repository.listed(result))
+    assert result.ret == 1
+
+
+def test_prompts_that_are_no_longer_named(repository):
+    def set_up():
+        repository.varying.project.write("prompts/a.md", "hello\n")
+        write_golden(repository, golden_text(4, head="prompts: [prompts]\n"))
+
+    on_main(repository, set_up)
+    repository.change("prompts: [prompts]\n", "")
+    lists(repository, f"{FILE}: prompts no longer name prompts, so a change of it is not seen")
+
+
+def test_attributes_that_would_filter_files_change_nothing(repository):
+    repository.change("'>= 0.5'", "'>= 0.1'")
+    text = "* text eol=crlf\ngolden export-ignore\ngolden/** filter=evil binary -diff\n"
+    repository.varying.project.write(".gitattributes", text)
+    repository.commit("attributes")
+    assert [each for each in repository.listed(repository.ask()) if "laxer" in each]
