@@ -41,6 +41,9 @@ class Check:
     Attributes:
         min_kappa: The agreement with human labels that the check asks of its judge; with less, it does
             not pass.
+        pass_rate: The share of repeats that must pass; None leaves it to the default.
+        max_drop: The drop of the case's mean from the baseline that is tolerated, in the metric's own unit;
+            None leaves it to the default.
     """
 
     metric: str
@@ -48,6 +51,8 @@ class Check:
     threshold: float
     options: Mapping[str, Any] = field(default_factory=dict)
     min_kappa: float | None = None
+    pass_rate: Bound | None = None
+    max_drop: float | None = None
 
 
 GAIN = "gain"
@@ -84,6 +89,7 @@ class Case:
         input: What the app is called with; a string, or any JSON value.
         relevant: Ids of the passages that hold the answer.
         repeats: How often the app is asked, `auto` while a verdict is open; None leaves it to the settings.
+        group: Cases of one question have one group; empty where the case stands for itself.
     """
 
     id: str
@@ -93,6 +99,7 @@ class Case:
     checks: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
     repeats: int | Literal["auto"] | None = None
+    group: str = ""
     source: Source | None = None
 
 
@@ -286,6 +293,8 @@ class CaseResult:
         answers: Digest of each repeat's answer, in a baseline, which keeps no outputs.
         auto: The most repeats that were allowed, where they were asked for look by look while a verdict
             was open; 0 where their number was fixed.
+        group: As its golden file names it: cases of one group are one unit of the suite's tests.
+        runs: How many of the repeats each run gave, in a baseline that was merged from several.
         rival: What the app's rival produced for the same case; None where there is none.
     """
 
@@ -297,6 +306,8 @@ class CaseResult:
     checks: tuple[Check, ...] = ()
     answers: tuple[str, ...] = ()
     auto: int = 0
+    group: str = ""
+    runs: tuple[int, ...] = ()
     rival: CaseResult | None = None
 
 

@@ -148,6 +148,7 @@ class _Reading:
             checks=tuple(check for checks, _ in applied.values() for check in checks),
             tags=tuple(entry.get("tags", ())),
             repeats=_repeats(entry.get("repeats")),
+            group=entry.get("group", ""),
             source=Source(path=path, line=self._entries.lines[at]),
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_llmops.errors import ComparisonError, MetricOptionError
 from pytest_llmops.golden.document import described, plain
-from pytest_llmops.golden.thresholds import check_reach, configure_metric, read_bound
+from pytest_llmops.golden.thresholds import check_reach, configure_metric, read_bound, read_drop
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
 
@@ -63,7 +63,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     gain = [_gain(name, written["min_gain"], metric, options, rival=rival)] if "min_gain" in written else []
     if not asked and "max_drop" not in written and not gain:
         raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
-    drop = _drop(written["max_drop"], metric) if "max_drop" in written else None
+    drop = read_drop(written["max_drop"], metric) if "max_drop" in written else None
     if drop is not None and len(asked) > 1 and "mean" not in asked:
         raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
     bounds: dict[str, Bound | None] = {
@@ -92,17 +92,6 @@ def _bound(statistic: str, value: Any, metric: Metric, cases: int) -> Bound:
     except ComparisonError as error:
         raise ComparisonError(f"{statistic}: {error}") from None
     return bound
-
-
-def _drop(value: Any, metric: Metric) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
-    if value < 0:
-        raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
-    low, high = metric.range
-    if value > high - low:
-        raise ComparisonError(f"max_drop {value:g} is more than it can drop, from {high:g} to {low:g}")
-    return float(value)
 
 
 def _gain(name: str, value: Any, metric: Metric, options: Mapping[str, Any], *, rival: bool) -> SuiteCheck:

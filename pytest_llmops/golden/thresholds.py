@@ -38,6 +38,9 @@ _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
+_PASS_RATE = "pass_rate"
+_MAX_DROP = "max_drop"
+_WORDS = (*_SIDES, _KAPPA, _PASS_RATE, _MAX_DROP)
 
 
 def read_checks(
@@ -59,20 +62,26 @@ def read_checks(
     """
     options: dict[str, Any] = {}
     min_kappa: float | None = None
+    pass_rate: Bound | None = None
+    max_drop: Any = None
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
         options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
+        if _PASS_RATE in options:
+            pass_rate = _read_pass_rate(options.pop(_PASS_RATE))
+        max_drop = options.pop(_MAX_DROP, None)
     elif isinstance(written, list):
         options = {"expected": plain(written)}
         if "expected" not in _options(name):
             raise ComparisonError('takes no list; write a comparison such as ">= 0.8", or a mapping')
-    metric, options = configure_metric(name, options, words=(*_SIDES, _KAPPA), models=models)
+    metric, options = configure_metric(name, options, words=_WORDS, models=models)
     bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
     for bound in bounds:
         check_reach(bound, metric.range)
+    drop = None if max_drop is None else read_drop(max_drop, metric)
     return tuple(
         Check(
             metric=name,
@@ -80,6 +89,8 @@ def read_checks(
             threshold=bound.threshold,
             options=options,
             min_kappa=min_kappa,
+            pass_rate=pass_rate,
+            max_drop=drop,
         )
         for bound in bounds
     ), metric
@@ -128,6 +139,37 @@ def read_bound(written: Any, metric: Metric) -> Bound:
             raise ComparisonError(f"{excerpt(written)} is too large a number")
         return Bound(comparison=cast("Sign", matched["sign"]), threshold=threshold)
     raise ComparisonError(f"cannot read {excerpt(written)}; {_advice(written, usual)}")
+
+
+def read_drop(value: Any, metric: Metric) -> float:
+    """
+    A `max_drop`, in the metric's own unit.
+
+    Raises:
+        ComparisonError: It is no number, or no drop can exceed it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
+    if value < 0:
+        raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
+    low, high = metric.range
+    if value >= high - low:
+        raise ComparisonError(
+            f"max_drop {value:g} can never be exceeded: the metric goes from {high:g} to {low:g}"
+        )
+    return float(value)
+
+
+def _read_pass_rate(value: Any) -> Bound:
+    matched = _COMPARISON.match(value) if isinstance(value, str) else None
+    if not matched or matched["sign"] not in {">=", ">"}:
+        raise ComparisonError(f'pass_rate must be a comparison such as ">= 0.8", not {described(value)}')
+    bound = Bound(comparison=cast("Sign", matched["sign"]), threshold=float(matched["number"]))
+    if not 0 <= bound.threshold <= 1 or bound == Bound(comparison=">", threshold=1.0):
+        raise ComparisonError(f"pass_rate goes from 0 to 1, so {excerpt(value)} can never hold")
+    if bound == Bound(comparison=">=", threshold=0.0):
+        raise ComparisonError(f"pass_rate {excerpt(value)} always holds, so the check could not fail")
+    return bound
 
 
 def check_reach(bound: Bound, reach: tuple[float, float]) -> None:

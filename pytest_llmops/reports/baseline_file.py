@@ -140,6 +140,7 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         "case": entry.case,
         "input_hash": entry.input_hash,
         "repeats": len(entry.answers),
+        **({"runs": list(entry.runs)} if entry.runs else {}),
     }
     try:
         if entry.outputs:

@@ -86,8 +86,16 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
             for repeat, number in enumerate(numbers)
         ),
         answers=answers,
+        runs=_check_runs(fields.get("runs", ()), repeats),
     )
     return replace(entry, answers=answer_digests(entry))
+
+
+def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
+    """The repeats that each merged run gave; together they are all of them."""
+    if runs and (len(runs) < 2 or min(runs) < 1 or sum(runs) != repeats):  # noqa: PLR2004 - one run needs no list
+        raise BrokenValueError(f"runs: must be two numbers or more that add up to {repeats} repeats")
+    return runs
 
 
 def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:
@@ -115,6 +123,7 @@ _ENTRY = record(
         "case": read_text,
         "input_hash": read_text,
         "repeats": _read_repeats,
+        "runs": list_of(read_count),
         "answers": list_of(read_text),
         "outputs": list_of(
             record(

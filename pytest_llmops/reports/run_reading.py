@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.records import (
+    Bound,
     CaseResult,
     Check,
     Failure,
@@ -151,6 +152,11 @@ _FAILURE = record(
     ("metric", "stage", "error"),
     {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
 )
+_BOUND = record(
+    Bound,
+    ("comparison", "threshold"),
+    {"comparison": one_of(">=", ">", "<=", "<"), "threshold": read_number},
+)
 _CHECK = record(
     Check,
     ("metric", "comparison", "threshold"),
@@ -160,6 +166,8 @@ _CHECK = record(
         "threshold": read_number,
         "options": read_object,
         "min_kappa": optional(read_number),
+        "pass_rate": optional(_BOUND),
+        "max_drop": optional(read_number),
     },
 )
 _RIVAL = record(
@@ -188,6 +196,8 @@ _RESULT = record(
         "checks": list_of(_CHECK),
         "answers": list_of(read_text),
         "auto": read_count,
+        "group": read_text,
+        "runs": list_of(read_count),
         "rival": _RIVAL,
     },
 )

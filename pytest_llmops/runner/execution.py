@@ -123,7 +123,8 @@ class Execution:
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
         grown = _grown(begun, answers, results)
-        return self.seal(replace(grown, checks=work.case.checks, auto=work.most, rival=rival))
+        asked_of = {"checks": work.case.checks, "auto": work.most, "group": work.case.group}
+        return self.seal(replace(grown, rival=rival, **asked_of))
 
     async def _ask_both(
         self, work: Work, repeats: Iterable[int], *, alone: bool

@@ -177,6 +177,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
             for score in sorted(result.scores, key=lambda score: (score.metric, score.repeat))
         ),
         answers=answer_digests(result),
+        runs=result.runs,
     )
 
 
