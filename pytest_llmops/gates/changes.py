@@ -88,7 +88,8 @@ def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Rea
 
 def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
     """What is asked of each bounded metric, and of leaks, by a case's golden file or by the metric itself."""
-    written = [check for check in result.checks if (scale := scales[check.metric]) and scale.bounded]
+    judged = [check for check in result.checks if not check.record_only]
+    written = [check for check in judged if (scale := scales[check.metric]) and scale.bounded]
     named = {check.metric for check in result.checks}
     scored = dict.fromkeys(score.metric for score in result.scores if score.metric not in named)
     own = [
@@ -135,7 +136,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     fact = not chance.may_explain(base, result)
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
-        beside = _compare(check, now, then, base, result)
+        beside = now if check.record_only else _compare(check, now, then, base, result)
         if beside.outcome == "failed" and beside.baseline is not None:
             scale = chance.scales[check.metric]
             told = fact and scale is not None and scale.bounded

@@ -58,9 +58,14 @@ def compare(
         for verdict in of_file
     ]
     readings = read_pairs(pairs, chance)
-    verdicts += judge_single_cases(
-        pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
-    )
+    recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
+    verdicts += [
+        verdict
+        for verdict in judge_single_cases(
+            pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+        )
+        if verdict.metric not in recorded
+    ]
     verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"

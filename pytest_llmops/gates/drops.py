@@ -17,7 +17,7 @@ from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.spending import divide_suite_share, sequential_p_value
 from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
 from pytest_llmops.gates.pairing import Chance, Scales
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_suite
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 
@@ -66,7 +66,12 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     verdicts: dict[str, tuple[Verdict, ...]] = {}
     for path, checks in suite.items():
         beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
-        measured = [beside.measure(check, level=level, seed=seed) for check in checks]
+        measured = [
+            judge_suite(check, results_of(path, results))
+            if check.record_only
+            else beside.measure(check, level=level, seed=seed)
+            for check in checks
+        ]
         watched = {
             place: each.p_value
             for place, each in enumerate(measured)
@@ -103,7 +108,7 @@ def look_at_suites(
     last, over_looks = [], []
     for path, checks in suite.items():
         beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
-        for check in (each for each in checks if each.statistic != GAIN):
+        for check in (each for each in checks if each.statistic != GAIN and not each.record_only):
             found = beside.find(check)
             if not isinstance(found, Verdict) and tolerated_drop(check, found.scale) is not None:
                 p_values = found.p_values(seed=0)
@@ -124,7 +129,7 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
     if named or base is None or not results_of(golden.path, base.results):
         return golden
     scales = Scales()
-    metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
+    metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks if not check.record_only)
     watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,

@@ -81,6 +81,8 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
+    if check.record_only:
+        return None
     watched = scale.bounded and check.statistic != GAIN
     return 0.0 if check.max_drop is None and watched else check.max_drop
 

@@ -7,6 +7,7 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files.
     """
     known = early_config.known_args_namespace
+    early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
     if known.llm_golden:
         from pytest_llmops.plugin.pipeline import read_pipeline
 
@@ -161,9 +163,26 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def _register(name: str, factory: Callable[..., Metric]) -> None:
+    from pytest_llmops.errors import MetricNameError
     from pytest_llmops.registry import register_metric
 
-    register_metric(name, factory)
+    try:
+        register_metric(name, factory)
+    except MetricNameError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _registered_metrics() -> frozenset[str]:
+    registry = sys.modules.get("pytest_llmops.registry")
+    return registry.registered_metrics() if registry else frozenset()
+
+
+def _forget_metrics(before: frozenset[str]) -> None:
+    """Take back what conftest files of this session registered: another session may have other ones."""
+    if own := sys.modules.get("pytest_llmops.golden.own_metrics"):
+        before |= own.kept_metrics
+    if registry := sys.modules.get("pytest_llmops.registry"):
+        registry.forget_metrics(_registered_metrics() - before)
 
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -125,6 +125,12 @@ def read_count(value: Any) -> int:
     return value
 
 
+def read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BrokenValueError(f"must be true or false, not {show(value)}")
+    return value
+
+
 def read_object(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = mapping_of(read_any)(value)
     return found

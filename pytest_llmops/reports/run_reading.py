@@ -26,6 +26,7 @@ from pytest_llmops.reports.json_readers import (
     optional,
     read_any,
     read_count,
+    read_flag,
     read_fields,
     read_number,
     read_object,
@@ -168,6 +169,7 @@ _CHECK = record(
         "min_kappa": optional(read_number),
         "pass_rate": optional(_BOUND),
         "max_drop": optional(read_number),
+        "record_only": read_flag,
     },
 )
 _RIVAL = record(

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
+from pytest_llmops.gates.merge_base.bounds import SIDES
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.merge_base.shown import show_change, show_check, show_field, show_options
-from pytest_llmops.gates.merge_base.strictness import (
-    SIDES,
-    has_same_options,
-    is_as_strict,
-)
+from pytest_llmops.gates.merge_base.strictness import has_same_options, is_as_strict
 from pytest_llmops.gates.merge_base.suites import compare_suite_checks
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import printable
@@ -129,7 +126,7 @@ def _compare_cases(
     for field in looser_fields(was, now, _OF_CASES):
         yield loosened(what=f"{field.name} changed", **show_field(field))
     for check in was.checks:
-        if getattr(check, "record_only", False):
+        if check.record_only:
             continue
         alike = [each for each in now.checks if each.metric == check.metric]
         if not any(is_as_strict(each, check) for each in alike):
@@ -155,6 +152,6 @@ def _what_is_laxer(check: Check, alike: Sequence[Check]) -> str:
         return f"no longer asks for {show_check(check)}"
     if not has_same_options(check.metric, same_side[0].options, check.options):
         return f"checks {name} by other options: {show_options(same_side[0].options, check.options)}"
-    if getattr(same_side[0], "record_only", False):
+    if same_side[0].record_only:
         return f"only records {name}"
     return f"asks for less of {name}"

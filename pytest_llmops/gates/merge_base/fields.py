@@ -11,6 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from pytest_llmops.gates.merge_base.bounds import is_bound_as_strict
+from pytest_llmops.records import Bound
+
 _FOR_PEOPLE = {"description", "metadata"}
 _SEVERITY = ("allow", "warn", "fail")
 
@@ -52,6 +55,10 @@ def _is_larger(before: Any, after: Any) -> bool:
     return isinstance(before, int | float) and isinstance(after, int | float) and after > before
 
 
+def _is_higher_bound(before: Any, after: Any) -> bool:
+    return isinstance(before, Bound) and isinstance(after, Bound) and is_bound_as_strict(after, before)
+
+
 def _never_records_more(before: Any, after: Any) -> bool:
     kept = [set(each.get("never", ())) if isinstance(each, Mapping) else set() for each in (before, after)]
     return isinstance(after, Mapping) and kept[0] <= kept[1]
@@ -66,6 +73,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "record": _never_records_more,
     "require_spans": lambda before, after: not before or _is_larger(before, after),
     "passages": lambda _, after: after == "scan",
-    "pass_rate": _is_larger,
+    "pass_rate": _is_higher_bound,
+    "max_drop": lambda before, after: after == 0 or _is_larger(after, before),
 }
 """Field to whether it became stricter, given that it changed."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.merge_base.bounds import is_bound_as_strict
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.merge_base.shown import show_check, show_drop, show_field, show_options
-from pytest_llmops.gates.merge_base.strictness import has_same_options, is_bound_as_strict
+from pytest_llmops.gates.merge_base.strictness import has_same_options
 from pytest_llmops.gates.pairing import find_scale
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden, SuiteCheck
@@ -18,7 +19,9 @@ _COMPARED = {"metric", "statistic", "comparison", "threshold", "max_drop", "opti
 
 
 def compare_suite_checks(was: SuiteCheck, old: Golden, new: Golden) -> Iterator[Loosening]:
-    """What became of one check of the old file in the new one."""
+    """What became of one check of the old file in the new one; what was only recorded asked for nothing."""
+    if was.record_only:
+        return
     name = printable(f"{was.metric} {was.statistic}")
     loosened = partial(Loosening, place=old.path)
     alike = [each for each in new.suite if each.metric == was.metric]
