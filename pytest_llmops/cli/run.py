@@ -9,32 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.flags import FLAGS, INI_KEYS
+
 if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
 
-_FLAGS = ("out", "app", "baseline", "record", "repeats", "budget", "concurrency")
+_MORE = tuple((name.replace("_", "-"), {"help": told}) for name, told in INI_KEYS if name != "golden")
 
 
 def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser("run", help="run golden files without pytest")
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
-    parser.add_argument("--out", metavar="RUN.json", help="write the run to this file")
-    parser.add_argument("--app", metavar="MODULE:ATTR", help="the app under test")
-    parser.add_argument(
-        "--baseline",
-        metavar="FILE|git:REF",
-        help="compare with this (default: golden/baseline.json, if there is one)",
-    )
-    parser.add_argument("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
-    parser.add_argument(
-        "--repeats", metavar="N|auto", help="ask each case N times, or again while a verdict is open"
-    )
-    parser.add_argument("--budget", metavar="USD", help="what model calls may cost: 2.50, or '500 calls'")
+    for name, words in (*FLAGS, *_MORE):
+        parser.add_argument(f"--{name}", default=None, **words)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
-    parser.add_argument("--concurrency", metavar="N", help="cases in work at once")
     parser.set_defaults(do=_run)
 
 
@@ -102,8 +93,9 @@ def _run_and_judge(given: argparse.Namespace) -> int:
 def _settings(given: argparse.Namespace) -> Settings:
     from pytest_llmops.settings import find_root, load_settings, typed_path
 
-    flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "baseline"):
+    names = [name.replace("-", "_") for name, _ in (*FLAGS, *_MORE)]
+    flags = {name: getattr(given, name) for name in names}
+    for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line", flags))
 

@@ -129,7 +129,9 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
     if named or base is None or not results_of(golden.path, base.results):
         return golden
     scales = Scales()
-    metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks if not check.record_only)
+    metrics = dict.fromkeys(
+        check.metric for case in golden.cases for check in case.checks if not check.record_only
+    )
     watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,

@@ -48,7 +48,7 @@ def holds(value: float, bound: Bound | Check) -> bool:
 
 
 def describe_check(check: Check | SuiteCheck) -> str:
-    """`keywords >= 1`, `recall@5 mean >= 0.9`; one without a bound tells its `max_drop`, or that it only records."""
+    """`keywords >= 1`, `recall@5 mean >= 0.9`; what else a check has where no bound decides."""
     name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
     if check.record_only:
         return f"{name} (recorded only)"
@@ -89,7 +89,11 @@ def require_agreement(
     Args:
         calibrations: By the signature of scores.
     """
-    asking = {describe_check(check): check for check in case.checks if check.min_kappa is not None and not check.record_only}
+    asking = {
+        describe_check(check): check
+        for check in case.checks
+        if check.min_kappa is not None and not check.record_only
+    }
     if not asking:
         return tuple(verdicts)
     return tuple(
@@ -153,7 +157,10 @@ def count_tests(goldens: Sequence[Golden]) -> int:
     """
     return sum(
         sum(not check.record_only for check in case.checks)
-        + len({check.metric for check in golden.suite if not check.record_only} - {check.metric for check in case.checks})
+        + len(
+            {check.metric for check in golden.suite if not check.record_only}
+            - {check.metric for check in case.checks}
+        )
         for golden in goldens
         for case in golden.cases
     )

@@ -62,7 +62,7 @@ def start_git(
     A running git with pipes to and from it, which ends with the block.
 
     Variables such as `GIT_DIR` hold as for any git that the user starts, if they were set before code of the
-    project could. Replacements (`git replace`) and grafts do not: they show other commits than the hash names.
+    project could set them. Replacements (`git replace`) and grafts do not: they show other commits.
 
     Args:
         fails: Exit statuses beside 0 that are an answer.

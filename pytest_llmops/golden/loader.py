@@ -60,8 +60,8 @@ def load_golden(
         path: A relative one starts at `root`.
         root: The project's folder, the current one by default; paths in the file start there too.
         stamps: Whether the prompts and data that the file names must be there.
-        past: It is of another revision: stamps need not be there, metrics are those that this process knows, and
-            a bound that cannot fail is read as it was.
+        past: It is of another revision: stamps need not be there, metrics are those that this process
+            knows, and a bound that cannot fail is read as it was.
 
     Raises:
         GoldenError: With everything that is wrong in the file, in the order of its lines.

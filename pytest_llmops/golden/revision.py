@@ -152,7 +152,9 @@ def _qualified(ref: str, root: Path) -> str:
     if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
         return ref
     found = {
-        place: commit for each in _PLACES if (commit := _resolve(place := each.format(name), root)) is not None
+        place: commit
+        for each in _PLACES
+        if (commit := _resolve(place := each.format(name), root)) is not None
     }
     if found and _SHORT_HASH.fullmatch(name):
         objects = ask_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()

@@ -38,7 +38,7 @@ _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
-_PASS_RATE = "pass_rate"
+_PASS_RATE = "pass_rate"  # noqa: S105 - no password
 _MAX_DROP = "max_drop"
 RECORD_ONLY = "record_only"
 _WORDS = (*_SIDES, _KAPPA, _PASS_RATE, _MAX_DROP, RECORD_ONLY)
@@ -218,8 +218,8 @@ def check_failing(bound: Bound, reach: tuple[float, float]) -> None:
         low, high = reach
         span = f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
         raise ComparisonError(
-            f'"{bound.comparison} {bound.threshold:g}" can never fail, since {span}; write a bound that can, or '
-            f"{{{RECORD_ONLY}: true}} to record the score alone"
+            f'"{bound.comparison} {bound.threshold:g}" can never fail, since {span}; write a bound that can, '
+            f"or {{{RECORD_ONLY}: true}} to record the score alone"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -38,7 +38,7 @@ def is_new_or_changed(revision: Revision, path: Path) -> bool:
     return was is None or _unified(path.read_bytes()) != _unified(was)
 
 
-def list_changed_options(old: Sequence[Golden], revision: Revision, root: Path) -> list[str]:
+def list_changed_options(old: Sequence[Golden], revision: Revision) -> list[str]:
     """
     Files that the options of checks named then and that are not the same now: a rubric, a schema.
 
@@ -83,9 +83,9 @@ def list_changed_cassettes(
         for folder in sorted(committed):
             path = cassette_path(PurePosixPath(folder), item).as_posix()  # type: ignore[arg-type]  # joined only
             file = settings.path(path)
-            if file.is_file() and is_new_or_changed(revision, file):
-                if what := _describe_calls(revision.read(path), file):
-                    yield Loosening(place=path, case=item, what=what)
+            changed = file.is_file() and is_new_or_changed(revision, file)
+            if changed and (what := _describe_calls(revision.read(path), file)):
+                yield Loosening(place=path, case=item, what=what)
     home = {folders[1], settings.home}
     for place in sorted(home):
         if names := _committed_since(revision, place):
@@ -103,8 +103,7 @@ def list_moved_root(revision: Revision, root: Path) -> Iterator[Loosening]:
     if not ask_git(["ls-tree", revision.commit, "--", "."], root):  # the folder itself is new
         return
     above = Revision(ref=revision.ref, commit=revision.commit, target=revision.target, root=top)
-    folders = [each for each in root.relative_to(top).parents]
-    was = [(each / name).as_posix() for each in folders for name in INI_FILES]
+    was = [(each / name).as_posix() for each in root.relative_to(top).parents for name in INI_FILES]
     if found := [path for path in was if above.read(path) is not None]:
         what = f"this file makes its folder the project's root, which was that of {found[0]}"
         yield Loosening(place=new[0], what=what)
@@ -142,8 +141,3 @@ def _is_relative(text: str) -> bool:
 
 def _unified(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n")
-
-
-def list_project_files(paths: Iterable[Path], root: Path) -> list[Path]:
-    """Those of the paths that lie in the project, each once, sorted."""
-    return sorted({path for path in paths if path.is_relative_to(root)})

@@ -111,7 +111,7 @@ def read_merge_base(
             given={each: getattr(settings, each) for each in settings.flagged},
             selects_by=lambda tag: _selects_by(selection, tag),
             reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
-            files_changed=list_changed_options(old, revision, settings.root),
+            files_changed=list_changed_options(old, revision),
             lock_loosened=_broken_promises(prompts, folder, settings.root),
             baseline_path=settings.accepted,
             addopts_changed=flags != flags_now,
@@ -120,7 +120,7 @@ def read_merge_base(
             reviews_path=settings.reviews,
         )
         merged, ahead = _merge_target(
-            revision, old, all_now, run=goldens, named=named or settings.golden, folder=Path(name) / "target"
+            revision, old, run=goldens, named=named or settings.golden, folder=Path(name) / "target"
         )
     ref = printable(revision.ref)
     known = {(each.case, each.what) for each in loosened}
@@ -152,7 +152,7 @@ def read_written_settings(root: Path) -> tuple[str, Settings]:
 
 
 def _watched(old: Sequence[Golden], now: Sequence[Golden], base: Run | None) -> list[Golden]:
-    """The old files, with the means that were watched by default in those that name checks of the suite now."""
+    """The old files, with the means watched by default in those that name checks of the suite now."""
     named = {golden.path for golden in now if golden.suite}
     return [watch_means(golden, base) if golden.path in named else golden for golden in old]
 
@@ -167,16 +167,15 @@ def _selects_by(selection: str, tag: str) -> bool:
     return any(word in tag.casefold() for word in words if word not in {"and", "or", "not"})
 
 
-def _merge_target(  # noqa: PLR0913 - three versions of the gate, and what of them is run
+def _merge_target(
     revision: Revision,
     old: Sequence[Golden],
-    now: Sequence[Golden],
     *,
     run: Sequence[Golden],
     named: Sequence[str],
     folder: Path,
 ) -> tuple[Merged, list[Loosening]]:
-    """The files to run, with what the target got since; and what the change has looser than the target now."""
+    """The files to run, with what the target got since; and what is looser than in the target by now."""
     if revision.target == revision.commit:
         return Merged(goldens=tuple(run)), []
     target = revision.at_target()
@@ -190,8 +189,8 @@ def _merge_target(  # noqa: PLR0913 - three versions of the gate, and what of th
         theirs = _load_all(files, folder, target)
     except RevisionError as error:
         raise RevisionError(
-            f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only it "
-            f"has: merge {revision.ref} first"
+            f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only "
+            f"it has: merge {revision.ref} first"
         ) from None
     asked = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
     merged = merge_target(old, run, theirs, run=sorted(asked))

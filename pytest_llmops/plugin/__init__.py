@@ -1,7 +1,8 @@
 """
 The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
 
-This module is all that an idle plugin imports. `--llm-golden`, a marker or a fixture brings the rest.
+This module and the table of flags are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
+brings the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llmops.flags import FLAGS, INI_KEYS
+
 if TYPE_CHECKING:
     from pytest_llmops.plugin.measured import Measured
     from pytest_llmops.plugin.tested import Llm
@@ -22,33 +25,6 @@ if TYPE_CHECKING:
 
 LOOSEN = "--llm-allow-loosening"
 _GROUP = "llm (golden sets and LLM assertions)"
-
-# flag, what argparse is told. The setting is the flag's name without `--llm-`.
-_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("app", {"metavar": "MODULE:ATTR", "help": "the app under test; overrides what golden files name"}),
-    (
-        "baseline",
-        {
-            "metavar": "FILE|git:REF",
-            "help": "compare with this (default: golden/baseline.json, if there is one)",
-        },
-    ),
-    ("out", {"metavar": "RUN.json", "help": "write the run to this file"}),
-    ("record", {"metavar": "MODE", "help": "cassettes: none, once, new (default) or all"}),
-    ("repeats", {"metavar": "N|auto", "help": "ask each case N times, or again while a verdict is open"}),
-    ("budget", {"metavar": "USD", "help": "what model calls may cost: 2.50, or '500 calls'"}),
-    ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 150)"}),
-    ("timeout-s", {"metavar": "S", "help": "time limit of one answer in seconds (default 120)"}),
-)
-
-_INI: tuple[tuple[str, str], ...] = (
-    ("golden", "golden files or folders (default: golden/)"),
-    ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
-    ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
-    ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
-    ("max_repeats", "the most that repeats auto asks a case (default 48)"),
-    ("known_failures", "what a case that failed in the baseline too does: pass, warn (default) or fail"),
-)
 
 MARKERS: tuple[tuple[str, str], ...] = (
     ("lexical", "lexical(min, metric='rouge_l', reference=None): word overlap of each llm() answer"),
@@ -91,10 +67,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
     )
-    for name, told in _OPTIONS:
+    for name, told in FLAGS:
         group.addoption(f"--llm-{name}", default=None, **told)
         parser.addini(f"llm_{name.replace('-', '_')}", told["help"], default=None)
-    for name, told_ini in _INI:
+    for name, told_ini in INI_KEYS:
         if name == "golden":
             parser.addini("llm_golden", told_ini, type="args", default=None)
         else:
@@ -130,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for _, told in MARKERS:
         config.addinivalue_line("markers", told)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
-    given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
+    given = [name for name, _ in FLAGS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import Session
 
@@ -189,8 +165,8 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     """What ini keys and flags say, weakest first, with the place for an error to name."""
     from pytest_llmops.settings import typed_path
 
-    names = [name.replace("-", "_") for name, _ in _OPTIONS]
-    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
+    names = [name.replace("-", "_") for name, _ in FLAGS]
+    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in INI_KEYS))}
     flags = {name: config.getoption(f"llm_{name}") for name in names}
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)

@@ -14,15 +14,15 @@ import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
-from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
-from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.pipeline import may_loosen, selects
+from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -121,7 +121,7 @@ class GoldenPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Golden files that only the revision has that this run is compared with, which no folder here holds."""
+        """Golden files that only the target of the change has, so that no folder here holds them."""
         for path, golden in self.goldens.items():
             if golden.path in self.yardstick.carried and not path.exists():
                 file = GoldenFile.of(session, path=path, plugin=self, golden=golden)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.revision import Revision
 from pytest_llmops.merge_base.files import is_changed, is_new_or_changed
+
+if TYPE_CHECKING:
+    import pytest
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CONFTEST = "conftest.py"
@@ -17,8 +19,8 @@ _CONFTEST = "conftest.py"
 
 def list_replacing(config: pytest.Config, revision: Revision, golden_paths: Iterable[str]) -> list[Loosening]:
     """
-    Each conftest and plugin of the project that is loaded and is not as it was where the change began, or that
-    was there beside golden files and is gone.
+    Each conftest and plugin of the project that is loaded and is not as it was where the change began, and
+    each conftest beside golden files that is gone.
 
     Args:
         golden_paths: Of the golden files that are run, from the root.
@@ -37,7 +39,7 @@ def list_replacing(config: pytest.Config, revision: Revision, golden_paths: Iter
 
 
 def _loaded_files(config: pytest.Config, root: Path) -> Iterator[Path]:
-    """Of conftests and plugins below the root, but for this package: who changes it, changes the gate itself."""
+    """Of conftests and plugins below the root, but for this package: who changes it, changes the gate."""
     root = root.resolve()
     for plugin in config.pluginmanager.get_plugins():
         written = getattr(plugin, "__file__", None)

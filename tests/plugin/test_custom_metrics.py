@@ -90,7 +90,9 @@ def test_a_conftest_cannot_shadow_a_built_in_metric(project, conftest, workers):
     project.write("conftest.py", conftest.replace('"shout"', '"keywords"'))
     result = project.run(*workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*conftest.py:*: the metric 'keywords' has the name of another one, *lexical.keywords*"])
+    result.stderr.fnmatch_lines(
+        ["*conftest.py:*: the metric 'keywords' has the name of another one, *lexical.keywords*"]
+    )
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
@@ -110,14 +112,19 @@ def test_a_metrics_file_cannot_shadow_a_built_in_metric(project):
     result.stderr.fnmatch_lines(["*own.py:*: the metric 'semantic' has the name of another one*"])
 
 
-@pytest.mark.parametrize("marker", ["semantic(min=-1)", "lexical(min=0)", "lexical(max=1)", "pii_leak(min=0)"])
+@pytest.mark.parametrize(
+    "marker", ["semantic(min=-1)", "lexical(min=0)", "lexical(max=1)", "pii_leak(min=0)"]
+)
 def test_a_marker_that_can_never_fail(project, marker):
-    text = "import pytest\n\n@pytest.mark.{}\ndef test_it(llm):\n    llm('capital of France?', reference='Paris')\n"
+    text = "import pytest\n\n@pytest.mark.{}\ndef test_it(llm):\n"
+    text += "    llm('capital of France?', reference='Paris')\n"
     project.write("pytest.ini", "[pytest]\nllm_app = capitals:answer\n")
     path = project.write("tests/test_it.py", text.format(marker))
     result = project.pytester.runpytest_subprocess("tests")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"tests/test_it.py:3: @pytest.mark.{marker.split('(')[0]}: * can never fail*record_only*"])
+    result.stdout.fnmatch_lines(
+        [f"tests/test_it.py:3: @pytest.mark.{marker.split('(')[0]}: * can never fail*record_only*"]
+    )
     assert not project.asked()
     path.write_text(text.format(marker.replace(")", ", record_only=True)")))
     project.pytester.runpytest_subprocess("tests").assert_outcomes(passed=1)

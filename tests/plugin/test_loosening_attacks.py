@@ -1,4 +1,6 @@
-"""Ways in which a change may loosen its own gate: each is listed under `git:REF`, and red without permission."""
+"""Ways in which a change may loosen its own gate: each is listed under `git:REF`, red without permission."""
+
+# ruff: noqa: F811 - the fixture is imported, and named again by the tests that take it
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture
 from pytest_llmops.recorder.cassette import dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
+from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture
 from tests.plugin.varying import golden_text, outcomes_of
 
 SET_AT_RUN_TIME = """
@@ -40,7 +42,9 @@ def test_another_repository_that_a_conftest_names(repository):
     repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
     repository.git("push", "--quiet", "--force", "../elsewhere", "HEAD:main")
     elsewhere = (repository.path / "../elsewhere").resolve()
-    repository.varying.project.write("conftest.py", f"import os\nos.environ['GIT_DIR'] = {str(elsewhere)!r}\n")
+    repository.varying.project.write(
+        "conftest.py", f"import os\nos.environ['GIT_DIR'] = {str(elsewhere)!r}\n"
+    )
 
     result = repository.ask()
     repository.varying.project.environment.delenv("GIT_DIR")
@@ -108,8 +112,14 @@ def test_a_case_that_is_run_once_where_the_pipeline_asks_for_auto(repository):
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        (("-m", "smoke"), f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases"),
-        (("-k", "not smok"), f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases"),
+        (
+            ("-m", "smoke"),
+            f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases",
+        ),
+        (
+            ("-k", "not smok"),
+            f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases",
+        ),
         (("-m", "not slow"), f"{FILE}:6: case-1: now has the tag slow, by which this run chooses its cases"),
     ],
 )
@@ -135,10 +145,18 @@ PYPROJECT = "[tool.pytest-llmops]\nundecided = 'fail'\n{}[tool.pytest.ini_option
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        ("pyproject.toml", PYPROJECT.format("baseline = 'git:main'\n", ""), PYPROJECT.format("baseline = 'none'\n", "")),
+        (
+            "pyproject.toml",
+            PYPROJECT.format("baseline = 'git:main'\n", ""),
+            PYPROJECT.format("baseline = 'none'\n", ""),
+        ),
         ("pyproject.toml", PYPROJECT.format("baseline = 'git:main'\n", ""), PYPROJECT.format("", "")),
         ("pyproject.toml", PYPROJECT.format("baseline = 'git:main'\n", ""), None),
-        ("pytest.ini", "[pytest]\nllm_baseline = git:main\n", "[pytest]\nllm_baseline = golden/baseline.json\n"),
+        (
+            "pytest.ini",
+            "[pytest]\nllm_baseline = git:main\n",
+            "[pytest]\nllm_baseline = golden/baseline.json\n",
+        ),
         ("pytest.ini", "[pytest]\naddopts = --llm-baseline=git:main\n", "[pytest]\n"),
         ("pytest.ini", "[pytest]\naddopts = --llm-baseline git:main\n", "[pytest]\n"),
     ],
@@ -171,35 +189,46 @@ def test_whoever_runs_it_may_say_that_nothing_is_compared(repository):
 def test_a_baseline_by_revision_that_main_itself_gave_up(repository):
     settings = repository.path / "pyproject.toml"
     on_main(repository, lambda: settings.write_text(PYPROJECT.format("baseline = 'git:main'\n", "")))
-    on_main(repository, lambda: settings.write_text(PYPROJECT.format("", "")) and repository.git("branch", "-D", "change"))
+    on_main(
+        repository,
+        lambda: settings.write_text(PYPROJECT.format("", "")) and repository.git("branch", "-D", "change"),
+    )
     result = repository.ask(against=())
     assert (repository.listed(result), result.ret) == ([], 0)
 
 
+FIXTURE = "import pytest\n\n@pytest.fixture(scope='session')\ndef llm_app():\n    {}\n"
+LOADED = "pytest loads this file, which may replace the app or a verdict, and it is not what it was"
+
+
 @pytest.mark.parametrize("file", ["conftest.py", "golden/conftest.py"])
 def test_a_conftest_that_replaces_the_app(repository, file):
-    canned = "import pytest\n\n@pytest.fixture(scope='session')\ndef llm_app():\n    return lambda question: 'good'\n"
+    canned = FIXTURE.format("return lambda question: 'good'")
     repository.varying.project.write(file, canned)
     repository.commit("canned answers")
     repository.varying.break_case(0, 1, 2, 3)
     lists(
         repository,
-        f"{file}: pytest loads this file, which may replace the app or a verdict, and it is not what it was",
+        f"{file}: {LOADED}",
     )
 
 
 def test_a_conftest_that_patches_the_app(repository):
     on_main(repository, lambda: repository.varying.project.write("conftest.py", "import os\n"))
-    repository.varying.project.write("conftest.py", "import capitals\ncapitals.answer = lambda question: 'good'\n")
+    repository.varying.project.write(
+        "conftest.py", "import capitals\ncapitals.answer = lambda question: 'good'\n"
+    )
     repository.commit("patched")
     lists(
         repository,
-        "conftest.py: pytest loads this file, which may replace the app or a verdict, and it is not what it was",
+        f"conftest.py: {LOADED}",
     )
 
 
 def test_a_plugin_that_addopts_load(repository):
-    repository.varying.project.write("patching.py", "import capitals\ncapitals.answer = lambda question: 'good'\n")
+    repository.varying.project.write(
+        "patching.py", "import capitals\ncapitals.answer = lambda question: 'good'\n"
+    )
     repository.varying.project.write("pytest.ini", "[pytest]\naddopts = -p patching\npythonpath = .\n")
     repository.commit("patched")
     path = os.pathsep.join(filter(None, (str(repository.path), os.environ.get("PYTHONPATH"))))
@@ -212,7 +241,7 @@ def test_a_plugin_that_addopts_load(repository):
 
 
 def test_a_conftest_that_named_the_app_and_is_gone(repository):
-    named = "import pytest\nimport capitals\n\n@pytest.fixture(scope='session')\ndef llm_app():\n    return capitals.answer\n"
+    named = FIXTURE.format("import capitals; return capitals.answer")
     on_main(repository, lambda: repository.varying.project.write("golden/conftest.py", named))
     repository.git("rm", "--quiet", "golden/conftest.py")
     repository.commit("gone")
@@ -227,7 +256,14 @@ def test_a_conftest_that_stays_as_it_was_is_not_listed(repository):
     assert (repository.listed(result), result.ret) == ([], 0)
 
 
-SHOUT = "import pytest_llmops\nfrom words import shouts\n\n@pytest_llmops.metric('shout')\ndef shout(output):\n    return shouts(output.text)\n"
+SHOUT = """
+import pytest_llmops
+from words import shouts
+
+@pytest_llmops.metric('shout')
+def shout(output):
+    return shouts(output.text)
+"""
 WORDS = "def shouts(text):\n    return text.isupper()\n"
 
 
@@ -238,13 +274,22 @@ def test_a_metric_whose_source_changed_under_its_version(repository, edited):
         repository.varying.project.write("words.py", WORDS)
         settings = PYPROJECT.format("metrics = ['shouting.py']\n", "")
         (repository.path / "pyproject.toml").write_text(settings)
-        write_golden(repository, golden_text(4).replace("{keywords: {all: [good]}}", "{shout: '>= 0.5'}").replace("keywords: {mean", "shout: {mean"))
+        write_golden(
+            repository,
+            golden_text(4)
+            .replace("{keywords: {all: [good]}}", "{shout: '>= 0.5'}")
+            .replace("keywords: {mean", "shout: {mean"),
+        )
         (repository.path / "golden/baseline.json").unlink()
         repository.git("commit", "--quiet", "--all", "--message", "a metric")
-        repository.varying.project.pytester.runpytest_subprocess("--llm-golden", "--llm-accept", "--llm-repeats", "2")
+        repository.varying.project.pytester.runpytest_subprocess(
+            "--llm-golden", "--llm-accept", "--llm-repeats", "2"
+        )
 
     on_main(repository, set_up)
-    old, new = ("shouts(output.text)", "shouts('GOOD')") if edited == "shouting.py" else ("text.isupper()", "True")
+    old, new = (
+        ("shouts(output.text)", "shouts('GOOD')") if edited == "shouting.py" else ("text.isupper()", "True")
+    )
     repository.change(old, new, edited)
     result = repository.varying.project.pytester.runpytest_subprocess(
         "--llm-golden", "--llm-baseline", "git:main"
@@ -273,7 +318,8 @@ def server(project, repository):
         yield server
 
 
-def test_a_budget_too_small_to_decide_anything(repository, server):
+@pytest.mark.usefixtures("server")
+def test_a_budget_too_small_to_decide_anything(repository):
     told = "the budget was spent before every verdict was decided, and what is undecided fails no build"
     auto = ("--llm-repeats", "auto", "--llm-record", "all")
     lists(
@@ -291,7 +337,9 @@ def test_a_budget_too_small_to_decide_anything(repository, server):
         arguments=auto,
     )
     repository.git("switch", "--quiet", "--detach", "main")
-    done = llmops(repository, "--baseline", "git:main", "--repeats", "auto", "--record", "all", "--budget", "5 calls")
+    done = llmops(
+        repository, "--baseline", "git:main", "--repeats", "auto", "--record", "all", "--budget", "5 calls"
+    )
     assert f"--llm-budget: {told}" in done.stdout
     assert done.returncode == 1
 
@@ -304,7 +352,7 @@ def main_moves_on(repository, edit):
     repository.git("switch", "--quiet", "branch")
 
 
-NINTH = f"cases:\n  - {{id: case-9, input: question 9, checks: {{keywords: {{all: [good]}}}}}}\n"
+NINTH = "cases:\n  - {id: case-9, input: question 9, checks: {keywords: {all: [good]}}}\n"
 NEWER = "newer than this change, from main: {}; where they are red, merge main first"
 
 
@@ -336,7 +384,10 @@ def test_a_check_and_a_bound_that_main_raised_since_are_asked(repository):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_golden_file_that_main_got_since_is_run(repository, workers):
-    main_moves_on(repository, lambda: write_golden(repository, golden_text(1).replace("case-0", "new"), "golden/later.yaml"))
+    main_moves_on(
+        repository,
+        lambda: write_golden(repository, golden_text(1).replace("case-0", "new"), "golden/later.yaml"),
+    )
     assert not (repository.path / "golden/later.yaml").exists()
     result = repository.varying.ask("--llm-baseline", "git:main", workers=workers)
     assert outcomes_of(result)["passed"] == 7
@@ -354,7 +405,9 @@ def test_golden_files_of_main_that_this_checkout_cannot_read(repository):
     text = golden_text(1).replace("{keywords: {all: [good]}}", "{shout: true}")
     main_moves_on(repository, lambda: write_golden(repository, text, "golden/later.yaml"))
     result = repository.ask()
-    result.stderr.fnmatch_lines(["*at git:main: *", "golden/later.yaml:5: *'shout'*", "main moved on *merge main first"])
+    result.stderr.fnmatch_lines(
+        ["*at git:main: *", "golden/later.yaml:5: *'shout'*", "main moved on *merge main first"]
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
@@ -435,12 +488,16 @@ def test_recorded_calls_that_are_committed_to_the_working_folder(recorded):
     recorded.git("add", "--force", ".llmops/cassettes")
     recorded.commit("replay mine")
     (told,) = recorded.listed(recorded.ask())
-    assert told.startswith(".llmops: the working folder is not for git, and what was committed to it is replayed:")
+    assert told.startswith(
+        ".llmops: the working folder is not for git, and what was committed to it is replayed:"
+    )
 
 
 def test_a_new_case_brings_its_cassette_unlisted(recorded):
     recorded.change("cases:\n", NINTH)
-    recorded.varying.project.write("golden/cassettes/capitals/case-9.yaml", "version: 1\ncase: x\ncalls: []\n")
+    recorded.varying.project.write(
+        "golden/cassettes/capitals/case-9.yaml", "version: 1\ncase: x\ncalls: []\n"
+    )
     recorded.commit("a case")
     assert recorded.listed(recorded.ask()) == []
 
@@ -462,7 +519,8 @@ def test_a_golden_file_that_becomes_a_link_to_a_looser_one(repository):
     repository.commit("a link")
     lists(
         repository,
-        f"{FILE}: the suite's bound on keywords mean is laxer (before: keywords mean >= 0.5, now: keywords mean >= 0.1)",
+        f"{FILE}: the suite's bound on keywords mean is laxer "
+        "(before: keywords mean >= 0.5, now: keywords mean >= 0.1)",
     )
 
 
@@ -524,20 +582,35 @@ def test_a_settings_file_beside_the_project_s(repository, file, text):
     on_main(repository, lambda: (repository.path / "pyproject.toml").write_text(plain))
     (repository.path / file).write_text(text)
     repository.commit("beside it")
-    lists(repository, f"{file}: the setting undecided asks for less (before: undecided fail, now: undecided pass)")
+    lists(
+        repository,
+        f"{file}: the setting undecided asks for less (before: undecided fail, now: undecided pass)",
+    )
 
 
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ("undecided = 'fail'\n", None, "the setting undecided asks for less (before: undecided fail, now: undecided warn)"),
-        ("metrics = ['a.py']\n", "metrics = ['b.py']\n", "the setting metrics names another place (before: metrics a.py, now: metrics b.py)"),
+        (
+            "undecided = 'fail'\n",
+            None,
+            "the setting undecided asks for less (before: undecided fail, now: undecided warn)",
+        ),
+        (
+            "metrics = ['a.py']\n",
+            "metrics = ['b.py']\n",
+            "the setting metrics names another place (before: metrics a.py, now: metrics b.py)",
+        ),
         ("", "accepted = 'golden/mine.json'\n", "the setting accepted names another place"),
         ("", "reviews = 'golden/mine.jsonl'\n", "the setting reviews names another place"),
         ("", "cassettes = 'mine'\n", "the setting cassettes names another place"),
         ("", "home = 'mine'\n", "the setting home names another place"),
         ("", "calibration = 'mine.json'\n", "the setting calibration names another place"),
-        ("", "judge = {model = 'kind', base_url = 'http://127.0.0.1:1/v1'}\n", "the setting judge changed: model, base_url"),
+        (
+            "",
+            "judge = {model = 'kind', base_url = 'http://127.0.0.1:1/v1'}\n",
+            "the setting judge changed: model, base_url",
+        ),
         ("", "timeout_s = 9000\n", "the setting timeout_s asks for less"),
         ("record = 'all'\n", "record = 'none'\n", "the setting record asks for less"),
     ],
@@ -573,3 +646,15 @@ def test_attributes_that_would_filter_files_change_nothing(repository):
     repository.varying.project.write(".gitattributes", text)
     repository.commit("attributes")
     assert [each for each in repository.listed(repository.ask()) if "laxer" in each]
+
+
+def test_llmops_run_reads_no_conftest(repository):
+    canned = "raise SystemExit('a conftest was read')\n"
+    repository.varying.project.write("conftest.py", canned)
+    repository.varying.project.write("golden/conftest.py", canned)
+    repository.commit("canned answers")
+    repository.varying.break_case(2)
+    done = llmops(repository, "--baseline", "git:main", "--undecided", "fail")
+    assert "case-2" in done.stdout
+    assert "loosens" not in done.stdout
+    assert done.returncode == 1

@@ -197,6 +197,8 @@ def test_a_built_in_metric_cannot_be_shadowed(name: str, taken: str) -> None:
 def test_two_metrics_cannot_have_one_name() -> None:
     register_metric("length", Length)  # the same again
 
-    with pytest.raises(MetricNameError, match=r"test_registry.py:\d+: .*'length'.* \S+test_registry.py:\d+; give"):
+    with pytest.raises(
+        MetricNameError, match=r"test_registry.py:\d+: .*'length'.* \S+test_registry.py:\d+; give"
+    ):
         register_metric("length", Nothing)
     assert isinstance(create_metric("length", {"words": []}), Length)

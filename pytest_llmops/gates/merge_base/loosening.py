@@ -57,7 +57,10 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     repeats = (given or {}).get("repeats")
     found = [
         *compare_files(
-            old, new, repeats=(repeats or before["repeats"], repeats or after["repeats"]), selects_by=selects_by
+            old,
+            new,
+            repeats=(repeats or before["repeats"], repeats or after["repeats"]),
+            selects_by=selects_by,
         ),
         *compare_settings(before, after, settings_path),
         *(Loosening(place=lock_path, what=printable(sentence)) for sentence in lock_loosened),

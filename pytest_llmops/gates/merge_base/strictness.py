@@ -20,7 +20,6 @@ from pytest_llmops.records import Bound, Check
 from pytest_llmops.registry import create_metric
 from pytest_llmops.traces.pii_leak import PiiLeak
 
-
 _COMPARED = {"metric", "comparison", "threshold", "options", "min_kappa"}
 
 

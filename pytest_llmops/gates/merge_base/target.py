@@ -105,7 +105,7 @@ def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
 
 
 def _merge_suites(base: Golden, ours: Golden, theirs: Golden) -> Iterator[SuiteCheck]:
-    """Of a check that both changed the target's, unless the other is as strict: one statistic has one verdict."""
+    """Of a check that both changed the target's, unless the other is as strict: each has one verdict."""
     was, new = ({_place(check): check for check in golden.suite} for golden in (base, theirs))
     for check in ours.suite:
         before, after = was.get(_place(check)), new.get(_place(check))

@@ -441,7 +441,7 @@ def moved(git, root):
 
 @pytest.mark.parametrize("place", ["refs/tags/main", "refs/heads/origin/main", "refs/tags/origin/main"])
 def test_a_name_that_means_two_commits_is_an_error(git, root, moved, place):
-    """Git alone would take the tag, by which anybody who may push one chooses what a change is compared with."""
+    """Git alone would take the tag, so that whoever may push one chooses what a change is compared with."""
     git("update-ref", "refs/remotes/origin/main", moved)
     ref = place.removeprefix("refs/").partition("/")[2]
     assert open_revision(f"git:{ref}", root).commit == moved
@@ -472,7 +472,8 @@ def test_a_tag_named_as_a_short_hash_is_an_error(git, root, moved):
     assert open_revision(f"git:{moved}", root).commit == moved
 
 
-def test_a_replaced_object_shows_what_it_was(git, root, moved):
+@pytest.mark.usefixtures("moved")
+def test_a_replaced_object_shows_what_it_was(git, root):
     git("replace", "main", "HEAD")
     assert git("show", "main:golden/shop.yaml") == "of the change"
 
@@ -491,7 +492,7 @@ def test_a_graft_moves_no_merge_base(git, root, moved):
     assert open_revision("git:main", root).commit == moved
 
 
-def test_the_environment_of_the_start_counts(git, root, moved, tmp_path, monkeypatch):
+def test_the_environment_of_the_start_counts(root, moved, tmp_path, monkeypatch):
     """Code of the project may set another; `PATH` could name another git."""
     monkeypatch.setattr(git_module, "_pinned", dict(os.environ))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))
