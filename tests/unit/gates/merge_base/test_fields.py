@@ -100,7 +100,10 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
     """`rival` only where something rests on it; the digest is of what the others say."""
     full = replace(
         golden_of(case_of(check_of(">= 0.5")), suite=(suite_of(">= 0.5"),)),
-        **{"prompts": ("p",), "data": ("d",), "app": "a:b", "judge": {"model": "m"}},
+        prompts=("p",),
+        data=("d",),
+        app="a:b",
+        judge={"model": "m"},
     )
     value = OTHER.get(name, () if isinstance(getattr(full, name), tuple) else "other")
     assert list_loosened([full], [replace(full, **{name: value})])
@@ -118,8 +121,8 @@ def test_every_field_of_a_case_is_watched(name: str) -> None:
 def test_every_field_of_a_check_is_watched(name: str) -> None:
     check = replace(check_of(">= 0.5"), min_kappa=0.5, max_drop=0.1)
     changed: dict[str, Any] = {
-        "comparison": "<=", "threshold": 0.4, "options": {"x": 1}, "min_kappa": None, "pass_rate": at_least(0.5),
-        "max_drop": 0.5, "record_only": True,
+        "comparison": "<=", "threshold": 0.4, "options": {"x": 1}, "min_kappa": None,
+        "pass_rate": at_least(0.5), "max_drop": 0.5, "record_only": True,
     }  # fmt: skip
     new = replace(check, **{name: changed.get(name, "other")})
     assert list_loosened([golden_of(case_of(check))], [golden_of(case_of(new))])
