@@ -31,7 +31,7 @@ INI_KEYS: tuple[tuple[str, str], ...] = (
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
     ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
-    ("max_repeats", "the most that repeats auto asks a case (default 48)"),
+    ("max_repeats", "the most that repeats auto asks a case (default 64)"),
     ("known_failures", "what a case that failed in the baseline too does: pass, warn (default) or fail"),
 )
 """Settings with an ini key in pytest and no flag there; `llmops run`, which reads no such key, has flags."""

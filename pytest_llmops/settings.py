@@ -43,8 +43,8 @@ class Settings:
         timeout_s: Time limit of one repeat of a case, in seconds.
         record: How cassettes are used, as in pytest-recording.
         metrics: Files or modules that define metrics of the project's own.
-        repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
-            verdict is open.
+        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+            verdict is open. None is `auto` for cases that the baseline has, and one for others.
         max_repeats: The most that `auto` may ask a case.
         budget: What model calls may cost, `2.50` in US dollars or `500 calls`; looked at before each.
         baseline: What to compare with: a baseline or run file, `git:REF` for the merge base with it, or
@@ -69,8 +69,8 @@ class Settings:
     concurrency: int = 150
     timeout_s: float = 120.0
     record: RecordMode = "new"
-    repeats: int | Literal["auto"] = 1
-    max_repeats: int = 48
+    repeats: int | Literal["auto"] | None = None
+    max_repeats: int = 64
     budget: str | None = None
     baseline: str | None = None
     accepted: str = "golden/baseline.json"

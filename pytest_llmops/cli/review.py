@@ -74,6 +74,10 @@ def _questions(
     goldens = _goldens(run, settings.root)
     written = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
     judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
+    for golden in goldens:
+        judge.note_movement(
+            golden, [each for each in run.results if each.case.startswith(f"{golden.path}::")]
+        )
     cases: dict[str, Case] = {}
     verdicts = {}
     for result in run.results:

@@ -123,6 +123,7 @@ class _Judged:
         judge = Judge(goldens, yardstick.base, yardstick.reviews, yardstick.calibrations)
         for golden, run in zip(goldens, runs, strict=True):
             results = {result.case: result for result in run.results}
+            judge.note_movement(golden, run.results)
             for case in golden.cases:
                 result = results[f"{golden.path}::{case.id}"]
                 verdicts = judge.judge_case(case, result)

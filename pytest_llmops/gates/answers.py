@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from pytest_llmops.gates.indexed import once_a_result
 from pytest_llmops.records import CaseResult
 
 _DIGITS = 16
@@ -14,6 +15,7 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
+@once_a_result
 def answer_digests(result: CaseResult) -> tuple[str, ...]:
     """The digest of each repeat's answer, in the order of the repeats."""
     outputs = sorted(result.outputs, key=lambda output: output.repeat)

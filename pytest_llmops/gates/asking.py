@@ -1,30 +1,30 @@
 """
-Repeats where a verdict is open: which cases to ask again, and when to stop.
+Repeats where a verdict is open: which cases to run again, and when to stop.
 
-First all varying cases together, for the suite, at 1, 2, 4 and 8 repeats, with a stop once no check that has
-not regressed yet has a fair chance to. Then suspects alone, case by case, up to the most
-that is allowed. Nothing is paid once a verdict is closed.
+First all varying cases together, for the suite, look by look, until each check is cleared or called and
+confirmed. Then single cases that may have broken. A drop of an app that does not vary is run again before it
+is a fact. Nothing is paid once a verdict is closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.changes import read_case
-from pytest_llmops.gates.drops import look_at_suites
-from pytest_llmops.gates.inference.spending import CASE_SHARE, SUITE_SHARE, conditional_power, spend
-from pytest_llmops.gates.looks import find_varying, is_known, looks_taken, plan_looks
-from pytest_llmops.gates.pairing import STEADY, Chance, count_repeats
-from pytest_llmops.records import CaseResult, Golden, SuiteCheck
+from pytest_llmops.gates.courses import Course
+from pytest_llmops.gates.drops import follow_suites
+from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.looks import find_varying, is_known
+from pytest_llmops.gates.measuring import Found
+from pytest_llmops.gates.movement import estimate_movement
+from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats
+from pytest_llmops.gates.readings import read_case
+from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10
 """Repeats of a varying case that has no baseline yet: it pays once, and every later run sees more by it."""
-
-_FIRST_STOP = 4  # repeats that every varying case gets, so that a single broken one shows
-_STAGES = (6, 8, 12, 16, 24, 32, 40, 48, 64, 96, 128)
-_FAIR_CHANCE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Asking:
         most: Repeats that no case exceeds.
         tests: How many case checks the run has.
         share: The part of the error budget that these suites have.
+        explores: Cases without a baseline are run several times, to make one.
         goldens: What a case asks, for scores of the baseline that have to be made again.
     """
 
@@ -47,7 +48,12 @@ class Asking:
     tests: int
     share: float = SUITE_SHARE
     level: float = 0.95
+    explores: bool = True
     goldens: tuple[Golden, ...] = ()
+    _chance: Chance = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_chance", Chance(self.base.values()))
 
     def beside(self, results: Sequence[CaseResult]) -> Asking:
         """With a baseline that is scored as the results are, where its outputs were kept."""
@@ -59,58 +65,85 @@ class Asking:
 
         Only cases marked `auto` are asked again, and none that the app broke on.
         """
-        chance = Chance(self.base.values())
+        chance = self._chance
         auto = [each for each in results if each.auto and not each.failures]
+        known = [each for each in auto if is_known(each, self.base)]
         wanted = self._first_repeats([each for each in auto if not is_known(each, self.base)], chance)
         varying = find_varying(results, self.base, chance)
-        if not varying:
-            return wanted
-        done = min(count_repeats(each) for each in varying)
-        if step := self._next_look(results, done, chance):
-            return wanted | {each.case: step for each in varying if count_repeats(each) < step}
-        return wanted | self._suspects(varying, chance)
+        steps = follow_suites(
+            self.suite, results, list(self.base.values()), share=self.share, chance=chance, level=self.level
+        )
+        alike = {each.case for each in known} - {each.case for each in varying}
+        wanted |= self._doubted_facts([each for each in known if each.case in alike], steps, chance)
+        if step := max((course.wants for _, course in steps), default=0) if varying else 0:
+            further = {each.case: step for each in varying if count_repeats(each) < step}
+            if further:
+                return wanted | further
+        return wanted | self._single_cases(varying, chance)
 
     def _first_repeats(self, unknown: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """
-        For cases that have nothing to be compared with: two repeats each, and a baseline's worth of all
-        of them as soon as one varies, since then two alike answers say nothing.
+        For cases that have nothing to be compared with, where a baseline is to be made of them: two repeats
+        each, and a baseline's worth of all of them as soon as one varies, since then two alike answers say
+        nothing. Then more, while so many of a case's repeats pass that its check is undecided.
         """
         varies = chance.app_varies or any(not chance.is_alike(each) for each in unknown)
-        repeats = min(BASELINE_REPEATS if varies else STEADY, self.most)
-        return {each.case: repeats for each in unknown if count_repeats(each) < repeats}
+        repeats = min(BASELINE_REPEATS if varies else STEADY, self.most) if self.explores or varies else 1
+        wanted = {each.case: repeats for each in unknown if count_repeats(each) < repeats}
+        if wanted:
+            return wanted
+        return {
+            each.case: _next_stage(count_repeats(each), self.most)
+            for each in unknown
+            if count_repeats(each) < self.most and _is_undecided(each)
+        }
 
-    def _next_look(self, results: Sequence[CaseResult], done: int, chance: Chance) -> int:
-        """The repeats of the next look at the suite; 0 when its verdicts are closed."""
-        looks = looks_taken(results, list(self.base.values()), chance)
-        later = [look for look in plan_looks(self.most) if look > done]
-        if not later:
-            return 0
-        seen = look_at_suites(self.suite, results, list(self.base.values()), share=self.share, chance=chance)
-        called = [p_adjusted <= 1 - self.level for _, p_adjusted in seen]
-        if done < _FIRST_STOP and not any(called):
-            return later[0]
-        final = spend([*looks.times, 1.0])[-1] * self.share * (1 - self.level) / max(1, len(seen))
-        fair = [conditional_power(p, looks.times[-1], final) >= _FAIR_CHANCE for p, _ in seen]
-        still_open = any(fair[at] and not called[at] for at in range(len(seen)))
-        return later[0] if still_open else 0
+    def _doubted_facts(
+        self, steady: Sequence[CaseResult], steps: Sequence[tuple[Found, Course]], chance: Chance
+    ) -> dict[str, int]:
+        """
+        Cases that do not vary, and whose drop would be called a fact: such a drop is run again first. Those
+        of a suite check count where its mean dropped by more than it tolerates.
+        """
+        doubted = {
+            each.case
+            for each in steady
+            for reading in read_case(self.base[each.case], each, chance)
+            if reading.wants(level=self.level, tests=self.tests)
+        }
+        for found, course in steps if steady else ():
+            beyond = found.check.max_drop is not None and not found.is_tolerated(found.at(None))
+            if beyond or course.state == "regressed":
+                doubted |= found.dropped
+        confirmed = min(CONFIRMED, self.most)
+        return {
+            each.case: confirmed
+            for each in steady
+            if each.case in doubted and count_repeats(each) < confirmed
+        }
 
-    def _suspects(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
-        """
-        Cases that would be `regressed` at the most repeats, should they go on as they are; each with its
-        next number of repeats. The one test at the end is not weakened by looks that can only clear.
-        """
+    def _single_cases(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
+        """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
+        readings = {each.case: list(read_case(self.base[each.case], each, chance)) for each in varying}
+        moved = estimate_movement(each for of_case in readings.values() for each in of_case)
         wanted = {}
         for result in varying:
-            done = count_repeats(result)
-            later = [stage for stage in _STAGES if done < stage < self.most]
-            step = later[0] if later else self.most
-            if done < step and done >= min(_FIRST_STOP, self.most) and self._is_suspect(result, chance):
+            step = max(
+                (
+                    replace(each, moved=moved).wants(level=self.level, tests=self.tests)
+                    for each in readings[result.case]
+                ),
+                default=0,
+            )
+            if count_repeats(result) < step <= self.most:
                 wanted[result.case] = step
         return wanted
 
-    def _is_suspect(self, result: CaseResult, chance: Chance) -> bool:
-        for reading in read_case(self.base[result.case], result, chance):
-            ahead = reading.rates.at(self.most)
-            if ahead.collapsed and ahead.p_value * self.tests <= CASE_SHARE * (1 - self.level):
-                return True
-        return False
+
+def _is_undecided(result: CaseResult) -> bool:
+    case = Case(id=result.case, input=None, checks=result.checks)
+    return any(verdict.outcome == "undecided" for verdict in judge_case(case, result))
+
+
+def _next_stage(done: int, most: int) -> int:
+    return min(most, done + max(2, done // 2))

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.changes import list_changes, read_pairs
+from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
+from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
+from pytest_llmops.gates.readings import read_pairs
 from pytest_llmops.gates.single_cases import judge_single_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
@@ -58,14 +60,13 @@ def compare(
         for verdict in of_file
     ]
     readings = read_pairs(pairs, chance)
+    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
+    readings = {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
-    verdicts += [
-        verdict
-        for verdict in judge_single_cases(
-            pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
-        )
-        if verdict.metric not in recorded
-    ]
+    single = judge_single_cases(
+        pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+    )
+    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"

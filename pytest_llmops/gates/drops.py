@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from pytest_llmops.gates.inference.families import adjust_holm
-from pytest_llmops.gates.inference.resampling import NOISE
-from pytest_llmops.gates.inference.spending import divide_suite_share, sequential_p_value
-from pytest_llmops.gates.measuring import Beside, Measured, results_of, tolerated_drop
+from pytest_llmops.gates.courses import Course, follow
+from pytest_llmops.gates.inference.spending import divide_suite_share
+from pytest_llmops.gates.measuring import Beside, Found, Measured, results_of
 from pytest_llmops.gates.pairing import Chance, Scales
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_suite
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 
@@ -45,14 +44,16 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     Golden files share the suite's part of the error budget evenly, and within each Holm's correction runs
     over the checks that watch for a drop.
 
-    - `error`: a case could not be scored, nothing can be paired, the scores of a case were made in
-      unlike ways, or nobody knows the metric.
+    - `error`: a case could not be scored, the scores of a case were made in unlike ways, or nobody knows
+      the metric.
     - `regressed`: the observed drop is above what is tolerated, and `p_adjusted` of any drop at all is
-      at most `1 - level`. Tolerated is `max_drop`; without one it is nothing for a bounded metric, and
-      an unbounded one (seconds, dollars, tokens) is not watched.
+      at most `1 - level`; or it is above `max_drop` in an app that does not vary. Tolerated is `max_drop`;
+      without one it is nothing for a bounded metric, and an unbounded one (seconds, dollars, tokens) is not
+      watched. Where repeats may be asked for, fresh ones have confirmed it.
     - `failed`: the threshold is missed; `known` when the baseline missed it too.
-    - `undecided`: the interval holds a drop above `max_drop`, or cases of the baseline are lost.
-    - `passed`: none of these.
+    - `undecided`: the observed drop is above `max_drop`, and chance may explain it; or there is nothing to
+      compare with, or cases of the baseline are lost.
+    - `passed`: none of these. What cannot be ruled out is advice.
 
     Args:
         suite: Golden file to its checks; they look at the cases whose ids start with it, or at all for "".
@@ -66,56 +67,45 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     verdicts: dict[str, tuple[Verdict, ...]] = {}
     for path, checks in suite.items():
         beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
-        measured = [
-            judge_suite(check, results_of(path, results))
-            if check.record_only
-            else beside.measure(check, level=level, seed=seed)
-            for check in checks
-        ]
-        watched = {
-            place: each.p_value
-            for place, each in enumerate(measured)
-            if isinstance(each, Measured) and each.tolerated is not None
-        }
-        holm = dict(zip(watched, adjust_holm(list(watched.values())), strict=True))
+        found = [beside.judge(check, level) for check in checks]
+        watched = [each for each in found if isinstance(each, Found) and each.tolerated is not None]
+        courses = iter(follow(watched, beside.looks, share=share, level=level, seed=seed))
+        tests = len(watched) / share
         verdicts[path] = tuple(
             each
             if isinstance(each, Verdict)
-            else _judge(
-                each,
-                min(1.0, holm[place] / share) if place in holm else None,
-                len(watched) / share,
-                level,
-            )
-            for place, each in enumerate(measured)
+            else _judge(each, None if each.tolerated is None else next(courses), tests, level, seed)
+            for each in found
         )
     return verdicts
 
 
-def look_at_suites(
+def follow_suites(  # noqa: PLR0913 - what the channel is held to
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
     *,
     share: float,
     chance: Chance,
-) -> list[tuple[float, float]]:
+    level: float = 0.95,
+) -> list[tuple[Found, Course]]:
     """
-    For each check that watches for a drop: the p-value of the last look, and `p_adjusted` over all looks.
+    For each check that watches for a drop: its values, and its course over the looks taken.
 
     Checks that cannot be measured are left out: no further repeat would help them.
     """
-    last, over_looks = [], []
+    followed: list[tuple[Found, Course]] = []
     for path, checks in suite.items():
         beside = Beside.of(results_of(path, results), results_of(path, base_results), chance)
-        for check in (each for each in checks if each.statistic != GAIN and not each.record_only):
-            found = beside.find(check)
-            if not isinstance(found, Verdict) and tolerated_drop(check, found.scale) is not None:
-                p_values = found.p_values(seed=0)
-                last.append(p_values[-1])
-                over_looks.append(sequential_p_value(p_values, beside.looks.times))
-    adjusted = (min(1.0, p / share) for p in adjust_holm(over_looks))
-    return list(zip(last, adjusted, strict=True))
+        broken = any(result.failures for result in beside.results)
+        found = (
+            beside.judge(check, level) if broken else beside.find(check)
+            for check in checks
+            if check.statistic != GAIN and not check.record_only
+        )
+        watched = [each for each in found if isinstance(each, Found) and each.tolerated is not None]
+        followed += zip(watched, follow(watched, beside.looks, share=share, level=level), strict=True)
+    return followed
 
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
@@ -154,42 +144,50 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
     return drops
 
 
-def _judge(each: Measured, p_adjusted: float | None, tests: float, level: float) -> Verdict:
+def _judge(found: Found, course: Course | None, tests: float, level: float, seed: int) -> Verdict:
+    check, values = found.check, found.at(None)
+    each = Measured.of(found, values, level=level, seed=seed)
+    drop = found.drop(values)
     verdict = replace(
-        each.absolute,
+        found.absolute,
         baseline=each.baseline,
         difference=each.difference,
         interval=(each.spread.low, each.spread.high),
-        p_value=each.p_value,
-        p_adjusted=p_adjusted,
+        p_value=None if course is None or found.fact else course.p_value,
+        p_adjusted=None if course is None or found.fact else course.p_adjusted,
         cases=each.cases,
     )
-    tolerated = each.tolerated
-    failed = each.absolute.outcome == "failed"
-    noise = NOISE * max(abs(each.baseline), abs(each.baseline + each.difference))  # dollars are small
-    seen = _seen(each, tests, level)
-    if (
-        tolerated is not None
-        and p_adjusted is not None
-        and p_adjusted <= 1 - level
-        and each.drop > tolerated + noise
-    ):
-        reason = f"worse than the baseline by {each.drop:.3g}"
-        reason += f", more than max_drop {tolerated:g}" if tolerated else ""
-        return replace(verdict, outcome="regressed", reason=reason, evidence=each.fell[:_NAMED])
-    if failed and (not each.missed_before or each.check.metric == NEVER_EXCUSED):
-        then = "missed it too, which excuses no leak" if each.missed_before else "held it"
-        return replace(verdict, reason=f"the baseline {then}", evidence=each.fell[:_NAMED])
-    if each.lost:
-        return replace(verdict, outcome="undecided", reason=_lost(each.lost), evidence=(), advice=_ACCEPT)
-    if each.check.max_drop is not None and each.largest_drop > each.check.max_drop + noise:
-        reason = f"a drop of {each.largest_drop:.3g} cannot be ruled out"
+    failed = found.absolute.outcome == "failed"
+    seen = _seen(found, each, tests, level)
+    if course is not None and course.state == "regressed":
+        tolerated = f", more than max_drop {check.max_drop:g}" if check.max_drop else ""
+        reason = f"worse than the baseline by {drop:.3g}{tolerated}"
+        advice = "no repeat differs, so the app changed here" if found.fact else verdict.advice
+        return replace(
+            verdict, outcome="regressed", reason=reason, evidence=each.dropped[:_NAMED], advice=advice
+        )
+    if failed and (not found.missed_before or check.metric == NEVER_EXCUSED):
+        then = "missed it too, which excuses no leak" if found.missed_before else "held it"
+        return replace(verdict, reason=f"the baseline {then}", evidence=each.dropped[:_NAMED])
+    if found.lost:
+        return replace(verdict, outcome="undecided", reason=_lost(found.lost), evidence=(), advice=_ACCEPT)
+    if check.max_drop is not None and course is not None and _is_open(found, course):
+        reason = f"dropped by {drop:.3g}; {each.cases} cases are too few to prove it"
+        if course.state == "refuted":
+            reason = f"dropped by {drop:.3g}, which fresh repeats did not confirm"
         reason += "; the threshold is missed, as in the baseline" if failed else ""
-        return replace(verdict, outcome="undecided", reason=reason, evidence=each.fell[:_NAMED], advice=seen)
+        return replace(
+            verdict, outcome="undecided", reason=reason, evidence=each.dropped[:_NAMED], advice=seen
+        )
     if failed:
         return replace(verdict, known=True, reason="the baseline missed it too", advice=seen)
-    fixed = "fixed: failed in the baseline" if each.missed_before else ""
+    fixed = "fixed: failed in the baseline" if found.missed_before else ""
     return replace(verdict, advice="; ".join(filter(None, (fixed, seen))))
+
+
+def _is_open(found: Found, course: Course) -> bool:
+    """Whether the observed drop is more than what is tolerated, and nothing says that it is chance."""
+    return course.state != "cleared" and not found.is_tolerated(found.at(None))
 
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
@@ -199,26 +197,27 @@ def _lost(cases: Sequence[str]) -> str:
     return f"{len(cases)} of the baseline's cases cannot be compared: {name_some(cases, _NAMED)}"
 
 
-def _seen(each: Measured, tests: float, level: float) -> str:
+def _seen(found: Found, each: Measured, tests: float, level: float) -> str:
     """
     The drop that four in five such runs would have called `regressed`, by the normal approximation, and
     what more repeats or more cases would see. The strictest step of Holm's correction is assumed.
     """
-    if each.tolerated is None or not each.spread.error:
+    tolerated = found.tolerated
+    if tolerated is None or not each.spread.error:
         return ""
     smallest = smallest_drop(each.spread.error, tests=tests, level=level)
     advice = f"this run could see a drop of {smallest:.2g}"
-    if not each.tolerated or smallest <= each.tolerated or each.check.statistic != "mean":
+    if not tolerated or smallest <= tolerated or found.check.statistic != "mean":
         return advice
     if each.noise:
         repeats = _MORE * each.repeats
         saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
         fewer = smallest * math.sqrt(max(each.spread.error**2 - saved, 0.0)) / each.spread.error
         advice += f"; {repeats} repeats would see {fewer:.2g}"
-    if smallest > _FAR * each.tolerated:
+    if smallest > _FAR * tolerated:
         return advice
-    cases = math.ceil(each.cases * (smallest / each.tolerated) ** 2)
-    return f"{advice}; about {cases:,} cases would see one of {each.tolerated:g}"
+    cases = math.ceil(each.cases * (smallest / tolerated) ** 2)
+    return f"{advice}; about {cases:,} cases would see one of {tolerated:g}"
 
 
 def smallest_drop(error: float, *, tests: float, level: float) -> float:

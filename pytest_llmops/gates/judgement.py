@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
     from pytest_llmops.gates.pairing import Chance
     from pytest_llmops.golden.reviews import Review
+
+
+_ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class Judge:
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _tests: int = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
+    _moved: dict[str, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
@@ -66,7 +70,20 @@ class Judge:
         from pytest_llmops.gates.changes import judge_against
 
         base = self._beside(case, result)
-        return judge_against(case, result, base, tests=self._tests, chance=self._chance)
+        moved = self._moved.get(result.case.split("::")[0], 0.0)
+        return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
+
+    def note_movement(self, golden: Golden, results: Iterable[CaseResult]) -> None:
+        """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
+        if self._chance is None or golden.path in self._moved:
+            return
+        from pytest_llmops.gates.movement import estimate_movement
+        from pytest_llmops.gates.pairing import pair_cases
+        from pytest_llmops.gates.readings import read_pairs
+
+        pairs = pair_cases(self._before.values(), results)
+        readings = read_pairs(pairs, self._chance).values()
+        self._moved[golden.path] = estimate_movement(each for of_case in readings for each in of_case)
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""
@@ -81,7 +98,7 @@ class Judge:
         baseline is judged by its thresholds alone, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            verdicts = tuple(judge_suite(check, results) for check in golden.suite)
+            verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
             return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
         from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
         from pytest_llmops.gates.pairing import pair_cases
@@ -121,6 +138,14 @@ class Judge:
         base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
         self._before[result.case] = base
         return base
+
+
+def _alone(check: SuiteCheck, verdict: Verdict) -> Verdict:
+    """The verdict on a check without a baseline; one that only watches for a drop says nothing then."""
+    if verdict.outcome != "passed" or check.comparison is not None:
+        return verdict
+    reason = "nothing to compare with: there is no baseline of this file"
+    return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")
 
 
 def _told_as_new(verdict: Verdict) -> Verdict:

@@ -8,35 +8,67 @@ from dataclasses import dataclass
 from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
 from pytest_llmops.records import CaseResult
 
+FRESH = 6
+"""Repeats on which a drop of the suite is confirmed before it is reported."""
+
+LOOKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
+TESTED = (4, 8, 20)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
     """
-    When a run was compared with its baseline, as its repeats came in.
+    When a run is compared with its baseline, as its repeats come in.
+
+    At each look a check is cleared whose observed drop is tolerated. A drop is called at those looks alone
+    that are tested, each of which spends its part of the error budget, and then confirmed on fresh repeats.
 
     Attributes:
-        repeats: New repeats at each look taken, rising; only the first so many of a varying case count
-            for the suite, since further ones were asked for because they looked bad. Empty: one look at
-            all there is.
-        planned: Repeats at the last look that was planned.
+        planned: New repeats at each look, rising; empty where their number was fixed, and one look sees all.
+        tested: Those of the planned looks at which a drop can be called.
+        fresh: Repeats after a call on which it is confirmed; 0 where nothing can be asked for.
+        done: New repeats of every case that is asked look by look.
     """
 
-    repeats: tuple[int, ...] = ()
-    planned: int = 1
+    planned: tuple[int, ...] = ()
+    tested: tuple[int, ...] = ()
+    fresh: int = 0
+    done: int = 0
 
     @property
-    def times(self) -> tuple[float, ...]:
-        """The share of the planned repeats that each look has."""
-        return tuple(repeats / self.planned for repeats in self.repeats) or (1.0,)
+    def is_fixed(self) -> bool:
+        return not self.planned
+
+    @property
+    def taken(self) -> tuple[int | None, ...]:
+        """Repeats at each look that the run has had; None is all there are."""
+        if self.is_fixed:
+            return (None,)
+        return tuple(look for look in self.planned if look <= self.done)
+
+    def part(self, look: int | None) -> float:
+        """The part of the error budget that a tested look spends, in (0, 1], by its share of the repeats."""
+        if look is None:
+            return 1.0
+        at = self.tested.index(look)
+        before = self.tested[at - 1] if at else 0
+        return (look - before) / self.tested[-1]
+
+    def is_tested(self, look: int | None) -> bool:
+        return look is None or look in self.tested
+
+    def next_after(self, repeats: int) -> int:
+        """The repeats at the next planned look; 0 after the last one."""
+        return next((look for look in self.planned if look > repeats), 0)
 
 
-LOOKS = (1, 2, 4, 8)
-
-
-def plan_looks(most: int) -> tuple[int, ...]:
-    """The repeats at each look; the last one is the most that is allowed, if that is less than 8."""
-    last = min(LOOKS[-1], most)
-    return (*(look for look in LOOKS if look < last), last)
+def plan_looks(most: int, done: int = 0) -> Looks:
+    """The looks where no case may have more than `most` repeats, half of which may be needed to confirm."""
+    fresh = min(FRESH, most // 2)
+    last = min(LOOKS[-1], most - fresh)
+    planned = (*(look for look in LOOKS if look < last), last)
+    tested = tuple(look for look in TESTED if look < last)
+    return Looks(planned=planned, tested=(*tested, last), fresh=fresh, done=done)
 
 
 def looks_taken(results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance) -> Looks:
@@ -45,9 +77,7 @@ def looks_taken(results: Sequence[CaseResult], base_results: Sequence[CaseResult
     if not varying:
         return Looks()
     done = min(count_repeats(each) for each in varying)
-    planned = plan_looks(min(each.auto for each in varying))
-    taken = tuple(look for look in planned if look <= done)
-    return Looks(repeats=taken, planned=planned[-1]) if taken else Looks()
+    return plan_looks(min(each.auto for each in varying), done)
 
 
 def find_varying(

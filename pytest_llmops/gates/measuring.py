@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.indexed import like_metrics, values_by_metric
 from pytest_llmops.gates.inference import statistic as statistics
 from pytest_llmops.gates.inference.exchange import exchange_p_value
-from pytest_llmops.gates.inference.resampling import LINEAR, Spread, paired_interval, paired_p_value
-from pytest_llmops.gates.inference.spending import sequential_p_value
+from pytest_llmops.gates.inference.resampling import (
+    LINEAR,
+    NOISE,
+    Spread,
+    Units,
+    paired_interval,
+    paired_p_value,
+)
+from pytest_llmops.gates.inference.run_shocks import RunMeans, widen_p_value
+from pytest_llmops.gates.inference.sign_flips import FEWEST
 from pytest_llmops.gates.looks import Looks, looks_taken
 from pytest_llmops.gates.pairing import (
     Chance,
@@ -21,58 +31,16 @@ from pytest_llmops.gates.pairing import (
     find_scale,
     first_repeats,
     pair_cases,
-    values_by_metric,
 )
 from pytest_llmops.gates.thresholds import judge_suite, scoring_breakage
-from pytest_llmops.records import GAIN, CaseResult, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
 
+_NO_VERDICT = Verdict(check="", outcome="passed")
 _NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
 _RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, then llmops accept --prune"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """
-    A suite check beside its baseline, before the tests of all checks are set against each other.
-
-    Attributes:
-        p_value: Over the looks taken, were this the only check.
-        absolute: What the threshold alone says.
-        missed_before: The baseline missed the threshold too.
-        lost: Cases of the baseline that could not be paired.
-        fell: The pairs that got worse, the farthest first.
-        repeats: New repeats of a case, the fewest.
-        noise: Variance between the new repeats of a case, the mean over the cases; 0 where unknown.
-    """
-
-    check: SuiteCheck
-    absolute: Verdict
-    scale: Scale
-    baseline: float
-    difference: float
-    spread: Spread
-    p_value: float
-    missed_before: bool
-    lost: tuple[str, ...]
-    fell: tuple[dict[str, object], ...]
-    cases: int
-    repeats: int
-    noise: float
-
-    @property
-    def tolerated(self) -> float | None:
-        """The drop that passes, in the metric's unit; None when no drop is watched for."""
-        return tolerated_drop(self.check, self.scale)
-
-    @property
-    def drop(self) -> float:
-        """How much worse the observed value is; negative when better."""
-        return -self.difference if self.scale.higher_is_better else self.difference
-
-    @property
-    def largest_drop(self) -> float:
-        """The worse end of the interval, as a drop."""
-        return -self.spread.low if self.scale.higher_is_better else self.spread.high
+Values = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+"""Case to its scores by repeat, of the baseline and of the new run."""
 
 
 def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -87,33 +55,80 @@ def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     return 0.0 if check.max_drop is None and watched else check.max_drop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """
     The values of one check that can be compared, by case.
 
     Attributes:
-        looks: A case's scores by repeat, of the baseline and of the new run, one mapping a look.
+        absolute: What the threshold alone says.
+        pairs: The results that they are of, baseline and new.
+        values: All of both sides, the repeats of a new case up to the last look.
+        fact: No case of these varies, and those that dropped dropped in each of several repeats.
+        dropped: Cases that got worse at all.
+        missed_before: The baseline missed the threshold too.
+        lost: Cases of the baseline that could not be paired.
+        shocks: What several runs of the baseline say of the variance between runs; None where it has one.
     """
 
     check: SuiteCheck
     scale: Scale
     absolute: Verdict
-    looks: tuple[Mapping[str, tuple[Sequence[float], Sequence[float]]], ...]
+    pairs: Sequence[tuple[CaseResult, CaseResult]]
+    values: Values
+    fact: bool = False
+    dropped: frozenset[str] = frozenset()
+    missed_before: bool = False
+    lost: tuple[str, ...] = ()
+    shocks: RunMeans | None = None
 
     @property
-    def before(self) -> dict[str, float]:
-        """Case to the mean of the baseline's repeats, as it is compared at the last look."""
-        return {case: _mean(old) for case, (old, _) in self.looks[-1].items()}
+    def tolerated(self) -> float | None:
+        """The drop that passes, in the metric's unit; None when no drop is watched for."""
+        return tolerated_drop(self.check, self.scale)
 
-    @property
-    def after(self) -> dict[str, float]:
-        """Case to the mean of the new repeats."""
-        return {case: _mean(new) for case, (_, new) in self.looks[-1].items()}
+    @cached_property
+    def units(self) -> Units:
+        """The group of each case, in the order of the values: what the tests take for independent."""
+        groups = {new.case: new.group for _, new in self.pairs}
+        return tuple(groups[case] or f"::{case}" for case in self.values)
 
-    def p_values(self, *, seed: int) -> list[float]:
+    def at(self, look: int | None, start: int = 0) -> Values:
         """
-        One a look.
+        The values with the new repeats from `start` to that look; of a case with a fixed number of them all.
+
+        A percentile of means of many repeats is not that of means of few, whose spread is wider: there
+        both sides have as many.
+        """
+        auto = {new.case for _, new in self.pairs if new.auto}
+        chosen: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+        for case, (old, new) in self.values.items():
+            part = new[start:look] if case in auto and len(new) > start else new
+            if self.check.statistic not in LINEAR:
+                shared = min(len(old), len(part))
+                chosen[case] = (old[:shared], part[:shared])
+            else:
+                chosen[case] = (old, part)
+        return chosen
+
+    def difference(self, values: Values) -> float:
+        """New less baseline, in the unit of the statistic."""
+        return self._calculate(values, 1) - self._calculate(values, 0)
+
+    def drop(self, values: Values) -> float:
+        """How much worse the new values are; negative when better."""
+        difference = self.difference(values)
+        return -difference if self.scale.higher_is_better else difference
+
+    def is_tolerated(self, values: Values) -> bool:
+        """Whether the observed drop passes; rounding is no drop, and dollars are small."""
+        before, after = self._calculate(values, 0), self._calculate(values, 1)
+        drop = before - after if self.scale.higher_is_better else after - before
+        return drop <= (self.tolerated or 0.0) + NOISE * max(abs(before), abs(after))
+
+    def p_value(self, values: Values, *, seed: int) -> float:
+        """
+        How often chance alone makes the new values as much worse; one-sided, in (0, 1].
 
         A mean or sum is tested both ways: as differences of cases that chance might have turned round, and
         as repeats that might have been of the other run, unless both runs have as many and the first test
@@ -122,26 +137,82 @@ class Found:
         """
         sign = 1.0 if self.scale.higher_is_better else -1.0
         worse: Literal["less", "greater"] = "less" if self.scale.higher_is_better else "greater"
-        found = []
-        for look in self.looks:
-            old, new = [before for before, _ in look.values()], [after for _, after in look.values()]
-            p_value = paired_p_value(
-                self.check.statistic,
-                [_mean(values) for values in old],
-                [_mean(values) for values in new],
-                worse=worse,
-                seed=seed,
-            )
-            if self.is_linear and any(len(a) != len(b) for a, b in look.values()):
-                turned = ([[sign * value for value in values] for values in side] for side in (old, new))
-                p_value = max(p_value, exchange_p_value(*turned))
-            found.append(p_value)
-        return found
+        old, new = [before for before, _ in values.values()], [after for _, after in values.values()]
+        before, after = [_mean(each) for each in old], [_mean(each) for each in new]
+        p_value = paired_p_value(
+            self.check.statistic, before, after, worse=worse, seed=seed, units=self.units
+        )
+        if not self.is_linear:
+            return p_value
+        few = len(set(self.units)) < FEWEST
+        if few or any(len(one) != len(other) for one, other in values.values()):
+            turned = ([[sign * value for value in each] for each in side] for side in (old, new))
+            p_value = max(p_value, exchange_p_value(*turned))
+        if self.shocks is not None:
+            differences = [now - then for then, now in zip(before, after, strict=True)]
+            p_value = widen_p_value(p_value, differences, self.shocks)
+        return p_value
+
+    def excess_p_value(self, values: Values, *, seed: int) -> float:
+        """How often chance alone makes the new values as much worse, were the true drop `max_drop`."""
+        sign = 1.0 if self.scale.higher_is_better else -1.0
+        worse: Literal["less", "greater"] = "less" if self.scale.higher_is_better else "greater"
+        shift = sign * (self.tolerated or 0.0) / (len(values) if self.check.statistic == "sum" else 1)
+        before = [_mean(old) for old, _ in values.values()]
+        after = [_mean(new) + shift for _, new in values.values()]
+        return paired_p_value(self.check.statistic, before, after, worse=worse, seed=seed, units=self.units)
 
     @property
     def is_linear(self) -> bool:
         """Whether the statistic of means is as good of few repeats as of many."""
         return self.check.statistic in LINEAR
+
+    def _calculate(self, values: Values, side: Literal[0, 1]) -> float:
+        means = [_mean(each[side]) for each in values.values()]
+        if self.check.statistic == "mean":
+            return math.fsum(means) / len(means)  # what it is compared with is wider than a last digit
+        return statistics.calculate(self.check.statistic, means)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """
+    A suite check beside its baseline, for its verdict.
+
+    Attributes:
+        dropped: The pairs that got worse, the farthest first.
+        repeats: New repeats of a case, the fewest.
+        noise: Variance between the new repeats of a case, the mean over the cases; 0 where unknown.
+    """
+
+    baseline: float
+    difference: float
+    spread: Spread
+    dropped: tuple[dict[str, object], ...]
+    cases: int
+    repeats: int
+    noise: float
+
+    @classmethod
+    def of(cls, found: Found, values: Values, *, level: float, seed: int) -> Measured:
+        before = {case: _mean(old) for case, (old, _) in values.items()}
+        after = {case: _mean(new) for case, (_, new) in values.items()}
+        sign = 1.0 if found.scale.higher_is_better else -1.0
+        worst = sorted((sign * (after[case] - before[case]), case) for case in before)
+        base = list(before.values())
+        return cls(
+            baseline=statistics.calculate(found.check.statistic, base),
+            difference=found.difference(values),
+            spread=paired_interval(
+                found.check.statistic, base, list(after.values()), level=level, seed=seed, units=found.units
+            ),
+            dropped=tuple(
+                {"case": case, "before": before[case], "after": after[case]} for by, case in worst if by < 0
+            ),
+            cases=len(before),
+            repeats=min(len(new) for _, new in values.values()),
+            noise=_mean([variance_of(new) or 0.0 for _, new in values.values()]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,126 +222,104 @@ class Beside:
 
     Attributes:
         before: Case to metric to its finite scores by repeat, in the baseline; `after` in the new run.
+        like: Case to the metrics that scored it whole on both sides, and in the same way.
     """
 
     results: Sequence[CaseResult]
     base_results: Sequence[CaseResult]
     pairs: Pairs
     looks: Looks
+    chance: Chance
     before: Mapping[str, Mapping[str, list[float]]]
     after: Mapping[str, Mapping[str, list[float]]]
+    like: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance) -> Beside:
         looks = looks_taken(results, base_results, chance)
-        if looks.repeats:
-            results = [first_repeats(each, looks.repeats[-1]) if each.auto else each for each in results]
+        if not looks.is_fixed:
+            results = [first_repeats(each, looks.done) if each.auto else each for each in results]
         pairs = pair_cases(base_results, results)
         return cls(
             results=results,
             base_results=base_results,
             pairs=pairs,
             looks=looks,
+            chance=chance,
             before={base.case: values_by_metric(base) for base, _ in pairs.shared},
             after={new.case: values_by_metric(new) for _, new in pairs.shared},
+            like={new.case: like_metrics(base, new) for base, new in pairs.shared},
         )
 
-    def find(self, check: SuiteCheck) -> Found | Verdict:
-        """What can be compared, or the verdict that says why nothing can."""
-        absolute = judge_suite(check, self.results)
-        if absolute.outcome == "error":
+    def judge(self, check: SuiteCheck, level: float) -> Found | Verdict:
+        """What can be compared, beside what the threshold alone says; or the verdict where nothing can."""
+        absolute = judge_suite(check, self.results, level=level)
+        if absolute.outcome == "error" or check.record_only:
             return absolute
+        if check.statistic == GAIN:  # which is over a rival, not a baseline
+            return absolute
+        found = self.find(check, absolute)
+        if isinstance(found, Verdict) or check.comparison is None:
+            return found
+        bases = [base for base, _ in found.pairs]
+        return replace(found, missed_before=judge_suite(check, bases).outcome == "failed")
+
+    def find(self, check: SuiteCheck, absolute: Verdict = _NO_VERDICT) -> Found | Verdict:
+        """What can be compared, or the verdict that says why nothing can."""
         try:
             scale = find_scale(check.metric, check.options)
         except LLMOpsError as error:
             return _error(absolute, str(error))
+        metric = check.metric
         sound = [
             (base, new)
             for base, new in self.pairs.shared
-            if not scoring_breakage(check.metric, base) and not scoring_breakage(check.metric, new)
+            if metric in self.like[new.case]
+            or not (scoring_breakage(metric, base) or scoring_breakage(metric, new))
         ]
         if not sound:
             return self._nothing_shared(check, scale, absolute)
+        values = {new.case: (self.before[new.case][metric], self.after[new.case][metric]) for _, new in sound}
         for base, new in sound:
-            if reason := self._find_unlike(check, scale, base, new):
-                return replace(_error(absolute, reason), advice="record the baseline again")
-        shared = [new for _, new in sound]
+            if metric not in self.like[new.case] and (unlike := describe_unlike(metric, base, new)):
+                return _unlike(absolute, f"{new.case}: {unlike}; unlike scores are not compared")
+        for case, sides in values.items():
+            for value in (*map(min, sides), *map(max, sides)):
+                if not scale.holds(value):
+                    return _unlike(absolute, f"{case}: {metric} gave {value:g}, which is outside its range")
+        bases = [base for base, _ in sound]
+        sign = 1.0 if scale.higher_is_better else -1.0
+        dropped = {case for case, (old, new) in values.items() if sign * (_mean(new) - _mean(old)) < -NOISE}
+        had = {result.case for result in self.base_results if _says(check.metric, result)}
         return Found(
             check=check,
             scale=scale,
             absolute=absolute,
-            looks=tuple(self._look(check, shared, count) for count in self.looks.repeats or (None,)),
+            pairs=sound,
+            values=values,
+            fact=self._is_fact(sound, dropped),
+            dropped=frozenset(dropped),
+            lost=tuple(sorted(had - values.keys())),
+            shocks=RunMeans.of([(base.runs, values[base.case][0]) for base in bases]),
         )
 
+    def _is_fact(self, pairs: Sequence[tuple[CaseResult, CaseResult]], dropped: set[str]) -> bool:
+        """Whether a difference of these cases is no chance."""
+        if any(self.chance.may_explain(base, new) for base, new in pairs):
+            return False
+        return self.chance.is_confirmed([pair for pair in pairs if pair[1].case in dropped], pairs)
+
     def _nothing_shared(self, check: SuiteCheck, scale: Scale, absolute: Verdict) -> Verdict:
-        """Where no case has a score on both sides: an error, but of what is new or not watched."""
+        """Where no case has a score on both sides: nothing was compared, which is told where it matters."""
         had = any(_says(check.metric, result) for result in self.base_results)
         if tolerated_drop(check, scale) is None:
             return absolute
-        if not had:
+        if not had and check.max_drop is None:
             return replace(absolute, advice=_NEW)
-        reason = f"no case was scored by {check.metric} in both runs, so nothing can be compared"
-        return replace(_error(absolute, reason), advice=_RENAMED)
-
-    def _find_unlike(self, check: SuiteCheck, scale: Scale, base: CaseResult, new: CaseResult) -> str:
-        """Why two results of a case cannot be compared by a metric; empty where they can."""
-        for value in (*self.before[base.case][check.metric], *self.after[new.case][check.metric]):
-            if not scale.holds(value):
-                return f"{new.case}: {check.metric} gave {value:g}, which is outside its range"
-        unlike = describe_unlike(check.metric, base, new)
-        return f"{new.case}: {unlike}; unlike scores are not compared" if unlike else ""
-
-    def _look(
-        self, check: SuiteCheck, results: Sequence[CaseResult], count: int | None
-    ) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
-        """
-        The scores of each case after so many new repeats.
-
-        A percentile of means of many repeats is not that of means of few, whose spread is wider: there
-        both sides have as many.
-        """
-        look: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
-        for result in results:
-            old = self.before[result.case][check.metric]
-            new = self.after[result.case][check.metric]
-            new = new[:count] if result.auto else new
-            if check.statistic not in LINEAR:
-                shared = min(len(old), len(new))
-                old, new = old[:shared], new[:shared]
-            look[result.case] = (old, new)
-        return look
-
-    def measure(self, check: SuiteCheck, *, level: float, seed: int) -> Measured | Verdict:
-        """The check's numbers, or the verdict that says why there are none."""
-        if check.statistic == GAIN:  # over a rival, and not a baseline
-            return judge_suite(check, self.results, level=level)
-        found = self.find(check)
-        if isinstance(found, Verdict):
-            return found
-        before, after = found.before, found.after
-        base_values, values = list(before.values()), [after[case] for case in before]
-        baseline = statistics.calculate(check.statistic, base_values)
-        sign = 1.0 if found.scale.higher_is_better else -1.0
-        fell = sorted((sign * (after[case] - before[case]), case) for case in before)
-        had = {result.case for result in self.base_results if _says(check.metric, result)}
-        shared = [base for base, _ in self.pairs.shared if base.case in before]
-        return Measured(
-            check=check,
-            absolute=found.absolute,
-            scale=found.scale,
-            baseline=baseline,
-            difference=statistics.calculate(check.statistic, values) - baseline,
-            spread=paired_interval(check.statistic, base_values, values, level=level, seed=seed),
-            p_value=sequential_p_value(found.p_values(seed=seed), self.looks.times),
-            missed_before=check.comparison is not None and judge_suite(check, shared).outcome == "failed",
-            lost=tuple(sorted(had - before.keys())),
-            fell=tuple(
-                {"case": case, "before": before[case], "after": after[case]} for by, case in fell if by < 0
-            ),
-            cases=len(before),
-            repeats=min(len(new) for _, new in found.looks[-1].values()),
-            noise=_mean([variance_of(new) or 0.0 for _, new in found.looks[-1].values()]),
-        )
+        reason = "nothing to compare with: "
+        reason += "no case has a score on both sides" if had else "the baseline has no score of it"
+        outcome: Outcome = "failed" if absolute.outcome == "failed" else "undecided"
+        return replace(absolute, outcome=outcome, reason=reason, advice=_RENAMED if had else _NEW)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -293,6 +342,10 @@ def _says(metric: str, result: CaseResult) -> bool:
     return any(score.metric == metric for score in result.scores) or any(
         failure.metric in {"", metric} for failure in result.failures
     )
+
+
+def _unlike(absolute: Verdict, reason: str) -> Verdict:
+    return replace(_error(absolute, reason), advice="record the baseline again")
 
 
 def _error(absolute: Verdict, reason: str) -> Verdict:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
+from pytest_llmops.gates.inference.pass_rates import fisher_p_value
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
@@ -104,18 +106,9 @@ def ask_the_same(base: CaseResult, new: CaseResult) -> bool:
     return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
 
 
-def values_by_metric(result: CaseResult) -> dict[str, list[float]]:
-    """Metric to its finite scores in the order of the repeats."""
-    values: dict[str, list[float]] = {}
-    for score in sorted(result.scores, key=lambda score: score.repeat):
-        if math.isfinite(score.value):
-            values.setdefault(score.metric, []).append(score.value)
-    return values
-
-
 def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
     """How a case's scores by a metric were made; scores made otherwise are not compared."""
-    return tuple(sorted({score.signature for score in result.scores if score.metric == metric}))
+    return signatures_by_metric(result).get(metric, ())
 
 
 def describe_unlike(metric: str, base: CaseResult, new: CaseResult) -> str:
@@ -153,6 +146,23 @@ class Chance:
             if (scale := self.scales[metric]) is not None and scale.bounded
         )
 
+    def is_confirmed(
+        self,
+        dropped: Sequence[tuple[CaseResult, CaseResult]],
+        pairs: Sequence[tuple[CaseResult, CaseResult]],
+    ) -> bool:
+        """
+        Whether drops of cases that do not vary are facts: each was seen in several repeats, or they are more
+        than the rare deviations that the baseline's alike repeats leave possible (Fisher's exact test).
+
+        Args:
+            dropped: Those of the pairs that dropped.
+        """
+        if all(count_repeats(new) >= CONFIRMED for _, new in dropped):
+            return True
+        alike = sum(len(answer_digests(base)) - 1 for base, _ in pairs)
+        return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE
+
     def may_explain(self, base: CaseResult, new: CaseResult) -> bool:
         """Whether another run of the same app might give what the new one gave."""
         steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
@@ -162,9 +172,16 @@ class Chance:
 STEADY = 2
 """Alike repeats that a case needs in the baseline, for a difference to be a fact."""
 
+CONFIRMED = 3
+"""Alike new repeats in which a drop must be seen to be a fact: an app may deviate once in a hundred calls."""
+
+_RARE = 0.05
+
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
     """The result as it was after so many repeats."""
+    if count_repeats(result) <= repeats:
+        return result
     return replace(
         result,
         outputs=tuple(output for output in result.outputs if output.repeat < repeats),

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from pytest_llmops.gates.changes import Reading, judge_against, read_pairs
+from pytest_llmops.gates.changes import judge_against
+from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
+from pytest_llmops.gates.inference.spending import COUNT_SHARE
+from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import Chance, Pairs
+from pytest_llmops.gates.readings import Reading, read_pairs
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, Outcome, Verdict
@@ -27,7 +33,9 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     A verdict for each check that single cases got worse by; they are named in its evidence.
 
     What a golden file checks of a case is judged as `judge_against` does. Of a metric that it does not
-    check only what fell beyond chance, and by more than the suite lets pass, is told; and every leak.
+    check only what dropped beyond chance, and by more than the suite lets pass, is reported; and every leak.
+    Where the number of repeats was fixed, so is a check by which more cases collapsed than chance explains,
+    each of them with too few repeats to tell.
 
     Args:
         tests: How many readings of cases the run has; by default those of the pairs.
@@ -38,27 +46,65 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
+    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
-        found = judge_against(case, new, base, level=level, tests=tests, chance=chance) if case.checks else ()
+        held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
+        found = judge_against(case, new, base, **held_to) if case.checks else ()
         own = {check.metric for check in new.checks}
         told = [
-            _tell(each, level, tests, tolerated or {})
+            _tell(replace(each, moved=moved), level, tests, tolerated or {})
             for each in readings[new.case]
             if each.check.metric not in own
         ]
         for verdict in (*found, *filter(None, told)):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
-    return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()))
+    counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
+    joined: dict[tuple[str, ...], Verdict] = {
+        key: _join(verdicts) for key, verdicts in worse.items() if key[:2] not in counted
+    }
+    joined |= counted
+    return tuple(verdict for _, verdict in sorted(joined.items(), key=lambda item: item[0]))
+
+
+def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[str, ...], Verdict]:
+    """A verdict for each check by which too many cases collapsed, by metric and check."""
+    by_check: dict[tuple[str, ...], list[Reading]] = {}
+    for each in readings:
+        if not each.most and not each.fact and each.by_rate:
+            by_check.setdefault((each.check.metric, describe_check(each.check)), []).append(each)
+    found = {}
+    for key, of_check in by_check.items():
+        p_value = count_p_value([each.rates for each in of_check])
+        p_adjusted = min(1.0, p_value * len(by_check) / COUNT_SHARE)
+        if p_adjusted > 1 - level:
+            continue
+        collapsed = [each for each in of_check if has_collapsed(each.rates)]
+        verdicts = [
+            Verdict(
+                check=key[1],
+                outcome="regressed",
+                metric=key[0],
+                case=each.case,
+                baseline=each.mean_before,
+                observed=each.mean_after,
+                p_value=p_value,
+                p_adjusted=p_adjusted,
+                advice=f"{len(collapsed)} of {len(of_check)} cases collapsed, more than chance explains",
+            )
+            for each in collapsed
+        ]
+        found[key] = _join(verdicts)
+    return found
 
 
 def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]) -> Verdict | None:
     """The verdict on a reading that nobody checks; None where there is nothing to tell."""
     metric = reading.check.metric
-    beyond = abs(reading.after - reading.before) > tolerated.get(metric, 0.0)
-    fell = beyond and reading.fell(level=level, tests=tests)
+    beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
+    fell = beyond and reading.state(level=level, tests=tests) == "regressed"
     leaks = metric == NEVER_EXCUSED and reading.rates.held < reading.rates.repeats
     if not fell and not leaks:
         return None
@@ -67,9 +113,9 @@ def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, fl
         outcome="regressed" if fell else "failed",
         metric=metric,
         case=reading.case,
-        observed=reading.after,
-        baseline=reading.before,
-        p_value=None if reading.fact else reading.rates.p_value,
+        observed=reading.mean_after,
+        baseline=reading.mean_before,
+        p_value=None if reading.fact else reading.p_value(),
         p_adjusted=None if reading.fact else reading.p_adjusted(tests),
         advice=reading.why if fell else "",
     )

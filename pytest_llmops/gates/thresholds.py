@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.indexed import LARGEST, scores_by_metric, whole_metrics
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import name_some
@@ -32,14 +34,16 @@ from pytest_llmops.records import (
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
 
+PASS_RATE = Bound(comparison=">=", threshold=0.8)
+"""The share of repeats that must pass where a check names none."""
+
+_RARE = 0.05
+
 _OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
 """A leak is none the less one for being old, or for coming only now and then."""
-
-LARGEST = 1e100
-"""Scores beyond are none: their sums and squares leave the range of a float."""
 
 
 def holds(value: float, bound: Bound | Check) -> bool:
@@ -63,9 +67,11 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
     One verdict for each check of the case; for a case without checks, whether the app answered.
 
-    A check looks at the mean over the repeats. It is an `error`, whatever the other repeats scored, when
-    the app broke in one, or when one has no score or one that is not finite; `undecided` where a pair lacks
-    the rival's answer. With several repeats the evidence holds each one's value.
+    A check of one repeat looks at its score. Of several, a check that asks for the best score, or whose
+    scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
+    few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
+    scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
+    a pair lacks the rival's answer. With several repeats the evidence holds each one's value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -179,9 +185,9 @@ def tell_unscored(run: Run) -> str:
     return f"nothing was scored{'' if broke else ': give the golden file checks'}"
 
 
-def case_scores(metric: str, result: CaseResult) -> list[Score]:
+def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
     """A case's scores by one metric, in the order of its repeats."""
-    return sorted((score for score in result.scores if score.metric == metric), key=lambda each: each.repeat)
+    return scores_by_metric(result).get(metric, ())
 
 
 def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
@@ -215,8 +221,10 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
     return stages == {"rival"}
 
 
-def scoring_breakage(metric: str, result: CaseResult) -> str:
+def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 - a return a reason
     """Why a case has no whole set of finite scores by a metric; empty when it has."""
+    if metric in whole_metrics(result):
+        return ""
     if broken := _app_breakage(result):
         return broken
     for failure in result.failures:
@@ -234,17 +242,38 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:
     return ""
 
 
+def is_judged_by_rate(check: Check, values: Iterable[float], ends: tuple[float, float]) -> bool:
+    """
+    Whether several repeats are judged by how many pass, rather than by their mean.
+
+    A mean meets the best score only if every repeat does, so that a case which passes nine times in ten would
+    fail for ever. What counts bad things, leaks among them, is excused in no repeat.
+    """
+    if check.pass_rate is not None:
+        return True
+    wants_more = check.comparison in {">=", ">"}
+    if check.metric == NEVER_EXCUSED or not wants_more:
+        return False
+    return check.threshold == ends[1] or set(values) <= {0.0, 1.0}
+
+
+def meets_pass_rate(check: Check, held: int, repeats: int) -> bool:
+    """Whether so many of the repeats are enough."""
+    return holds(held / repeats, check.pass_rate or PASS_RATE)
+
+
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
     name = describe_check(check)
     if reason := scoring_breakage(check.metric, result):
         outcome: Outcome = "undecided" if lacks_rival(check.metric, result) else "error"
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
-    observed = statistic.calculate("mean", [score.value for score in scores])
+    values = [score.value for score in scores]
+    observed = statistic.calculate("mean", values)
     # The reason of the repeat that holds the bound least is the one that people look for.
     ascending = sorted(scores, key=lambda score: score.value)
     telling = ascending[0] if check.comparison in {">=", ">"} else ascending[-1]
-    return Verdict(
+    verdict = Verdict(
         check=name,
         outcome="passed" if check.record_only or holds(observed, check) else "failed",
         metric=check.metric,
@@ -253,6 +282,39 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         reason=telling.reason,
         evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
     )
+    if len(scores) > 1 and is_judged_by_rate(check, values, _ends(check.metric)):
+        return _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    return verdict
+
+
+def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:
+    """The verdict by how many repeats pass; mixed ones that chance may explain are `undecided`."""
+    needed = check.pass_rate or PASS_RATE
+    counts = f"{held} of {repeats} repeats pass, pass_rate {needed.comparison} {needed.threshold:g}"
+    if meets_pass_rate(check, held, repeats):
+        return replace(verdict, outcome="passed", advice="" if held == repeats else f"flaky: {counts}")
+    reason = f"{counts}; {verdict.reason}".rstrip("; ")
+    if held and _chance_of_fewer(held, repeats, needed.threshold) > _RARE:
+        advice = "chance may explain it; more repeats would tell: --llm-repeats auto"
+        return replace(verdict, outcome="undecided", reason=f"flaky: {reason}", advice=advice)
+    return replace(verdict, outcome="failed", reason=reason)
+
+
+def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
+    """Of so few passing repeats or fewer, were `rate` the true one; exact."""
+    from scipy.stats import binom
+
+    return float(binom.cdf(held, repeats, rate))
+
+
+def _ends(metric: str) -> tuple[float, float]:
+    """Lowest and highest score of a metric; nowhere where nobody knows it."""
+    from pytest_llmops.gates.pairing import find_scale
+
+    try:
+        return find_scale(metric).range
+    except LLMOpsError:
+        return (-math.inf, math.inf)
 
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:

@@ -38,10 +38,10 @@ _MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "
 _OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
-_PASS_RATE = "pass_rate"  # noqa: S105 - no password
+_RATE = "pass_rate"
 _MAX_DROP = "max_drop"
 RECORD_ONLY = "record_only"
-_WORDS = (*_SIDES, _KAPPA, _PASS_RATE, _MAX_DROP, RECORD_ONLY)
+_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP, RECORD_ONLY)
 
 
 def read_checks(
@@ -65,7 +65,7 @@ def read_checks(
     options: dict[str, Any] = {}
     min_kappa: float | None = None
     pass_rate: Bound | None = None
-    max_drop: Any = None
+    tolerated: list[Any] = []
     record_only = False
     if isinstance(written, dict):
         if not written:
@@ -73,9 +73,10 @@ def read_checks(
         options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
-        if _PASS_RATE in options:
-            pass_rate = _read_pass_rate(options.pop(_PASS_RATE))
-        max_drop = options.pop(_MAX_DROP, None)
+        if _RATE in options:
+            pass_rate = _read_pass_rate(options.pop(_RATE))
+        if _MAX_DROP in options:
+            tolerated = [options.pop(_MAX_DROP)]
         record_only = read_record_only(options.pop(RECORD_ONLY, False))
     elif isinstance(written, list):
         options = {"expected": plain(written)}
@@ -87,7 +88,7 @@ def read_checks(
         check_reach(bound, metric.range)
         if not record_only and not past:
             check_failing(bound, metric.range)
-    drop = None if max_drop is None else read_drop(max_drop, metric, past=past)
+    max_drop = read_drop(tolerated[0], metric, past=past) if tolerated else None
     return tuple(
         Check(
             metric=name,
@@ -96,7 +97,7 @@ def read_checks(
             options=options,
             min_kappa=min_kappa,
             pass_rate=pass_rate,
-            max_drop=drop,
+            max_drop=max_drop,
             record_only=record_only,
         )
         for bound in bounds

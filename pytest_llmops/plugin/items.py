@@ -17,7 +17,6 @@ from pytest_llmops.plugin.session import Session
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.runner.work import Work, plan
-from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
@@ -41,7 +40,7 @@ class GoldenFile(pytest.File):
     def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
         file.plugin, file.golden = plugin, golden
-        file.works = {work.case.id: work for work in _plan(golden, plugin.shared.settings)}
+        file.works = {work.case.id: work for work in _plan(golden, plugin)}
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -126,9 +125,12 @@ class CaseItem(GoldenItem):
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         self.result = session.wait(self.parent.golden, self.work)
         for score in self.result.scores:
-            suffix = f"[{score.repeat}]" if self.work.most or self.work.repeats > 1 else ""
+            suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
-        return self.parent.plugin.judge.judge_case(self.work.case, self.result)
+        golden, judge = self.parent.golden, self.parent.plugin.judge
+        if rounds := session.rounds.get(golden.path):
+            judge.note_movement(golden, rounds.result().values())
+        return judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:
         return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
@@ -162,8 +164,10 @@ class SuiteItem(GoldenItem):
         return self.path, 0, self.name
 
 
-def _plan(golden: Golden, settings: Settings) -> list[Work]:
-    return plan(golden, settings.repeats, settings.max_repeats)
+def _plan(golden: Golden, plugin: GoldenPlugin) -> list[Work]:
+    settings, base = plugin.shared.settings, plugin.yardstick.base
+    known = {result.case for result in base.results} if base else ()
+    return plan(golden, settings.repeats, settings.max_repeats, known)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:

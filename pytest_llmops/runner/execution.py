@@ -123,8 +123,8 @@ class Execution:
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
         grown = _grown(begun, answers, results)
-        asked_of = {"checks": work.case.checks, "auto": work.most, "group": work.case.group}
-        return self.seal(replace(grown, rival=rival, **asked_of))
+        case = work.case
+        return self.seal(replace(grown, checks=case.checks, auto=work.most, group=case.group, rival=rival))
 
     async def _ask_both(
         self, work: Work, repeats: Iterable[int], *, alone: bool

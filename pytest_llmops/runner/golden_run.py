@@ -47,8 +47,8 @@ def run_golden(  # noqa: PLR0913 - the public door
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
         baseline: What `compare` will hold the run against; with repeats `auto` it decides on them.
-        repeats: How often each case is asked, unless it says so itself; `auto` asks again only while a
-            verdict is open.
+        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+            verdict is open. By default `auto` for cases that the baseline has, else once.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
         problems: Gets sentences about what could not be kept beside the results.
 
@@ -56,11 +56,12 @@ def run_golden(  # noqa: PLR0913 - the public door
         AppError: The app cannot be found. What it raises when asked becomes a failure of its case.
     """
     settings = settings or Settings()
+    settings = replace(settings, repeats=repeats or settings.repeats)
     golden = watch_means(golden, baseline)
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
-    run = _run(golden, app, asking, replace(settings, repeats=repeats or settings.repeats), budget, told)
+    run = _run(golden, app, asking, settings, budget, told)
     if problems is not None:
         problems.extend([*told, *tell_budget(budget)])
     return run
@@ -106,7 +107,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
         return [future.result() for future in futures]
 
     try:
-        works = plan(golden, settings.repeats, settings.max_repeats)
+        works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
         results = ask_in_rounds(works, fetch, asking, lambda: budget is None or budget.may_go_on())
     finally:
         execution.close()
@@ -130,6 +131,7 @@ def open_asking(
         most=settings.max_repeats,
         tests=count_tests(goldens),
         share=suite_share(goldens),
+        explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
 

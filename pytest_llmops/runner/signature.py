@@ -19,7 +19,7 @@ def sign_run(
     *,
     app: str | None,
     root: Path,
-    repeats: int | Literal["auto"] = 1,
+    repeats: int | Literal["auto"] | None = 1,
 ) -> Mapping[str, str]:
     """
     The signature of a run.
@@ -40,7 +40,7 @@ def sign_run(
     Args:
         app: The import path that overrides the golden files', if one does.
     """
-    signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats)}
+    signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
         signature[f"app:{golden.path}"] = app or golden.app or "llm_app"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,14 +38,23 @@ class Work:
         return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
 
 
-def plan(golden: Golden, repeats: int | Literal["auto"], most: int) -> list[Work]:
-    """The work of a golden file, in its order; a case is scored for its own checks and the suite's."""
+def plan(
+    golden: Golden, repeats: int | Literal["auto"] | None, most: int, known: Container[str] = ()
+) -> list[Work]:
+    """
+    The work of a golden file, in its order; a case is scored for its own checks and the suite's.
+
+    Args:
+        repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
+        known: Ids of the cases that the baseline has.
+    """
     works = []
     for case in golden.cases:
-        asked = case.repeats or repeats
+        id_ = f"{golden.path}::{case.id}"
+        asked = case.repeats or repeats or ("auto" if id_ in known else 1)
         works.append(
             Work(
-                id=f"{golden.path}::{case.id}",
+                id=id_,
                 case=case,
                 repeats=1 if asked == "auto" else asked,
                 metrics=tuple(_metrics(golden, case).items()),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.indexed import LARGEST
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
-from pytest_llmops.gates.thresholds import LARGEST, NEVER_EXCUSED, judge_case
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Output, Run
 

@@ -14,14 +14,14 @@ from statistics import median_low
 
 from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.answers import answer_digests
-from pytest_llmops.gates.changes import Reading, checks_of
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.drops import watch_mean
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
-from pytest_llmops.gates.inference.pass_rates import PassRates
-from pytest_llmops.gates.looks import LOOKS
+from pytest_llmops.gates.indexed import values_by_metric
+from pytest_llmops.gates.looks import plan_looks
 from pytest_llmops.gates.measuring import tolerated_drop
-from pytest_llmops.gates.pairing import STEADY, Chance, values_by_metric
+from pytest_llmops.gates.pairing import STEADY, Chance, Scale
+from pytest_llmops.gates.readings import Reading, checks_of
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
@@ -134,8 +134,10 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
 
 
 def plan_repeats(settings: Settings) -> int:
-    """How often a run will ask a varying case; under `auto` by the last look at the suite."""
-    return min(LOOKS[-1], settings.max_repeats) if settings.repeats == "auto" else settings.repeats
+    """How often a run will ask a varying case; where that is decided look by look, by the last one."""
+    if isinstance(settings.repeats, int):
+        return settings.repeats
+    return plan_looks(settings.max_repeats).planned[-1]
 
 
 def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
@@ -278,11 +280,11 @@ def _repeats_to_name(
         broken = Reading(
             case="",
             check=Check(metric="", comparison=">=", threshold=1.0),
-            rates=PassRates(held_before=recorded, repeats_before=recorded, held=0, repeats=repeats),
-            before=1.0,
-            after=0.0,
+            scale=Scale(higher_is_better=True, bounded=True, range=(0.0, 1.0)),
+            before=[1.0] * recorded,
+            after=[0.0] * repeats,
             fact=cases.app_is_steady,
         )
-        if broken.fell(level=level, tests=tests):
+        if broken.state(level=level, tests=tests) == "regressed":
             return repeats
     return None

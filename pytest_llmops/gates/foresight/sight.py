@@ -15,11 +15,12 @@ from statistics import NormalDist
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import BASELINE_REPEATS
 from pytest_llmops.gates.drops import POWER, smallest_drop
+from pytest_llmops.gates.indexed import LARGEST, values_by_metric
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import LOOKS
 from pytest_llmops.gates.measuring import results_of, tolerated_drop, variance_of
-from pytest_llmops.gates.pairing import Scale, find_scale, values_by_metric
-from pytest_llmops.gates.thresholds import LARGEST, describe_check
+from pytest_llmops.gates.pairing import Scale, find_scale
+from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.records import CaseResult, SuiteCheck
 
 RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
@@ -253,7 +254,7 @@ def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
     if noise.fact:
         return "no repeat differs, so that one case that falls is a fact"
     now = noise.smallest(tests, level, repeats)
-    more = LOOKS[-1] if repeats < LOOKS[-1] else 2 * repeats
+    more = max(2 * repeats, LOOKS[-1])
     offers = [
         (f"with {more} new repeats instead of {repeats}", noise.smallest(tests, level, more)),
         (

@@ -7,8 +7,10 @@ and still holds is the suite channel's business.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
@@ -62,3 +64,21 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
 
     tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
     return float(min(1.0, max(tail, 5e-324)))
+
+
+def outlier_p_value(rates: PassRates, moved: float) -> float:
+    """
+    How often a case drops as far by chance and by what moves other cases; one-sided, in (0, 1].
+
+    Args:
+        moved: The variance between true rates, above 0.
+    """
+    before, after = _rate(rates.held_before, rates.repeats_before), _rate(rates.held, rates.repeats)
+    drop = rates.held_before / rates.repeats_before - rates.held / rates.repeats
+    variance = before * (1 - before) / rates.repeats_before + after * (1 - after) / rates.repeats + moved
+    return NormalDist().cdf(-drop / math.sqrt(variance))
+
+
+def _rate(held: int, repeats: int) -> float:
+    """One more that holds and one more that does not keep a rate from 0 and 1 (Agresti and Coull 1998)."""
+    return (held + 1) / (repeats + 2)

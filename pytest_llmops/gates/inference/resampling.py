@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+from pytest_llmops.gates.inference.sign_flips import mean_p_value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Worse = Literal["less", "greater"]
+Units = Sequence[str]
+"""A name a case: cases of one name are one unit, which is drawn or turned round as a whole."""
 
 RESAMPLES = 4_999
-"""Of a permutation test and of a bootstrap; a test is exact where it has no more arrangements than that."""
+"""Of a permutation test, which is exact where it has no more arrangements than that."""
+
+_DRAWS = 999  # of a bootstrap, whose interval is shown and decides nothing
 
 _CELLS = 500_000  # numbers in one batch of resamples; more no longer fit the cache and run slower
 LINEAR = frozenset({"mean", "sum"})
@@ -42,18 +46,25 @@ class Spread:
     error: float
 
 
-def paired_p_value(
-    statistic: str, base: Sequence[float], new: Sequence[float], *, worse: Worse, seed: int
+def paired_p_value(  # noqa: PLR0913 - both sides, and what is independent of what
+    statistic: str,
+    base: Sequence[float],
+    new: Sequence[float],
+    *,
+    worse: Worse,
+    seed: int,
+    units: Units | None = None,
 ) -> float:
     """
     How often chance alone makes new values as much worse: one-sided, in (0, 1].
 
     A paired permutation test: were the runs alike, either value of a case could have come from either.
-    For a mean or a sum that is the exact sign-flip test of the differences; for other statistics exact
-    where there are no more arrangements than `RESAMPLES`: 12 pairs.
+    For a mean or a sum that is `mean_p_value` of the differences, those of a unit added up; for other
+    statistics exact where there are no more arrangements than `RESAMPLES`: 12 units.
 
     Args:
         base: One value a case, shape (cases,); `new` alike, in the same order.
+        units: The unit of each case; by default each is its own.
 
     Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.
     """
@@ -64,8 +75,12 @@ def paired_p_value(
     differences[np.abs(differences) <= NOISE * np.abs([before, after]).max()] = 0
     if not differences.any():
         return 1.0
+    members = _members(units or list(map(str, range(len(base)))))
     if statistic in LINEAR or len(differences) == 1:
-        return sign_flip_p_value(differences if worse == "less" else -differences)
+        summed = np.array([differences[rows].sum() for rows in members])
+        return mean_p_value(summed if worse == "less" else -summed)
+    if len(members) < len(differences):
+        return _turn_units((before, after), members, _difference_of(statistic), worse, seed)
     from scipy.stats import permutation_test
 
     result = permutation_test(
@@ -81,15 +96,22 @@ def paired_p_value(
     return float(result.pvalue)
 
 
-def paired_interval(
-    statistic: str, base: Sequence[float], new: Sequence[float], *, level: float, seed: int
+def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of what
+    statistic: str,
+    base: Sequence[float],
+    new: Sequence[float],
+    *,
+    level: float,
+    seed: int,
+    units: Units | None = None,
 ) -> Spread:
     """
     Where the difference would fall on another draw of cases.
 
     Bias-corrected and accelerated bootstrap of the mean paired difference (a sum is that times the
     cases); other statistics resample the pairs and take percentiles, as does a mean whose correction
-    is not defined. Differences without spread, one pair among them, give the point itself.
+    is not defined. Differences without spread, one pair among them, give the point itself. Units are drawn
+    whole, so that paraphrases of one question count once.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13 and 14.
     """
@@ -101,19 +123,75 @@ def paired_interval(
     if float(np.ptp(differences)) <= scale * _TIE:
         same = statistics.calculate(statistic, list(new)) - statistics.calculate(statistic, list(base))
         return Spread(low=same, high=same, error=0.0)
+    members = _members(units or list(map(str, range(len(base)))))
+    grouped = len(members) < len(differences)
     if statistic not in LINEAR:
-        return _bootstrap((after, before), _difference_of(statistic), "percentile", level, seed)
+        measure = _difference_of(statistic)
+        if not grouped:
+            return _bootstrap((after, before), measure, "percentile", level, seed)
+
+        def drawn(sample: Any, axis: int) -> Any:  # noqa: ARG001 - as scipy calls it
+            draws = (np.concatenate([members[unit] for unit in row]) for row in np.atleast_2d(sample))
+            found = np.array([measure(after[rows], before[rows], axis=0) for rows in draws])
+            return found if sample.ndim > 1 else found[0]
+
+        return _bootstrap((np.arange(len(members)),), drawn, "percentile", level, seed)
 
     def mean(sample: Any, axis: int) -> Any:
         return sample.mean(axis=axis)
 
-    spread = _bootstrap((differences,), mean, "BCa", level, seed)
+    def mean_of_units(sums: Any, counts: Any, axis: int) -> Any:
+        return sums.sum(axis=axis) / counts.sum(axis=axis)
+
+    data: tuple[Any, ...] = (differences,)
+    measured: Callable[..., Any] = mean
+    if grouped:
+        data = (np.array([differences[rows].sum() for rows in members]), np.array(list(map(len, members))))
+        measured = mean_of_units
+    spread = _bootstrap(data, measured, "BCa", level, seed)
     if not np.isfinite([spread.low, spread.high]).all():
-        spread = _bootstrap((differences,), mean, "percentile", level, seed)
+        spread = _bootstrap(data, measured, "percentile", level, seed)
     if statistic == "mean":
         return spread
     cases = len(differences)
     return Spread(low=spread.low * cases, high=spread.high * cases, error=spread.error * cases)
+
+
+def _members(units: Units) -> list[NDArray[np.int64]]:
+    """The rows of each unit, in the order in which units occur."""
+    import numpy as np
+
+    rows: dict[str, list[int]] = {}
+    for row, unit in enumerate(units):
+        rows.setdefault(unit, []).append(row)
+    return [np.array(of_unit) for of_unit in rows.values()]
+
+
+def _turn_units(
+    pair: tuple[NDArray[np.float64], NDArray[np.float64]],
+    members: Sequence[NDArray[np.int64]],
+    measure: Callable[..., Any],
+    worse: Worse,
+    seed: int,
+) -> float:
+    """A permutation test whose units exchange all their values at once; every arrangement where few exist."""
+    import numpy as np
+
+    before, after = pair
+    if exact := 2 ** len(members) <= RESAMPLES + 1:
+        turned = np.array(
+            [[index >> unit & 1 for unit in range(len(members))] for index in range(2 ** len(members))]
+        )
+    else:
+        turned = np.random.default_rng(seed).integers(0, 2, (RESAMPLES, len(members)))
+    of_case = np.empty((len(turned), len(before)), bool)
+    for unit, rows in enumerate(members):
+        of_case[:, rows] = turned[:, [unit]] == 1
+    observed = measure(after, before, axis=0)
+    others = measure(np.where(of_case, before, after), np.where(of_case, after, before), axis=1)
+    tie = _TIE * max(float(np.abs(others).max()), 1e-300)
+    as_bad = int((others <= observed + tie).sum() if worse == "less" else (others >= observed - tie).sum())
+    return as_bad / len(turned) if exact else (as_bad + 1) / (len(turned) + 1)
 
 
 def _difference_of(statistic: str) -> Callable[..., Any]:
@@ -129,7 +207,7 @@ def _difference_of(statistic: str) -> Callable[..., Any]:
 
 
 def _bootstrap(
-    data: tuple[NDArray[np.float64], ...],
+    data: tuple[NDArray[Any], ...],
     measure: Callable[..., Any],
     method: Literal["BCa", "percentile"],
     level: float,
@@ -147,7 +225,7 @@ def _bootstrap(
             vectorized=True,
             method=method,
             confidence_level=level,
-            n_resamples=RESAMPLES,
+            n_resamples=_DRAWS,
             batch=max(1, _CELLS // len(data[0])),
             random_state=np.random.default_rng(seed),
         )

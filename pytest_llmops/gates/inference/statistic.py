@@ -29,7 +29,7 @@ def calculate(name: str, values: Sequence[float]) -> float:
         ValueError: The name is none of `NAMES`.
     """
     if name == "mean":
-        return float(values[0] if min(values) == max(values) else statistics.mean(values))
+        return _mean(values)
     if name == "sum":
         return math.fsum(values)
     if name == "min":
@@ -41,3 +41,12 @@ def calculate(name: str, values: Sequence[float]) -> float:
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(values, n=100, method="inclusive")[percentile - 1]
+
+
+def _mean(values: Sequence[float]) -> float:
+    low, high = min(values), max(values)
+    if low == high:
+        return float(values[0])
+    if low == 0 and high == 1 and all(value in {0.0, 1.0} for value in values):
+        return math.fsum(values) / len(values)  # the sum is exact, so that this is rounded once, too
+    return float(statistics.mean(values))

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.indexed import values_by_metric
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.pairing import ask_the_same, find_scale, signatures, values_by_metric
+from pytest_llmops.gates.pairing import ask_the_same, find_scale, signatures
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Run

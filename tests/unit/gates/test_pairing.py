@@ -7,6 +7,7 @@ import pytest
 
 from pytest_llmops.errors import MetricOptionError, UnknownMetricError
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.gates.indexed import values_by_metric
 from pytest_llmops.gates.pairing import (
     Chance,
     Scale,
@@ -15,7 +16,6 @@ from pytest_llmops.gates.pairing import (
     find_scale,
     first_repeats,
     pair_cases,
-    values_by_metric,
 )
 from pytest_llmops.records import Bound, CaseResult, Failure, Score
 from tests.unit.gates.gate_records import FILE, VARYING, metric_of, registered, result_of, results_of, steady

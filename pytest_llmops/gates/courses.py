@@ -1,0 +1,144 @@
+"""
+The course of suite checks over the looks at a run: cleared, or called and confirmed on fresh repeats.
+
+The planner of repeats and the verdict follow the same course from the same repeats, so that what was asked
+for is what is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_llmops.gates.inference.families import adjust_holm
+from pytest_llmops.gates.inference.spending import conditional_power
+from pytest_llmops.gates.looks import Looks
+from pytest_llmops.gates.measuring import Found, Values
+
+State = Literal["open", "cleared", "called", "refuted", "regressed"]
+
+CONFIRM = 0.05
+"""What the p-value of fresh repeats must not exceed to confirm a drop that was called before."""
+
+BEYOND = 0.01
+"""What the p-value of a drop beyond `max_drop` must not exceed: a smaller true one is no regression."""
+
+_FAIR_CHANCE = 0.3
+
+
+@dataclass(slots=True)
+class Course:
+    """
+    Where a check stands.
+
+    Attributes:
+        state: `called` is not confirmed yet, `refuted` was not confirmed by fresh repeats.
+        look: The new repeats at which it was cleared or called; None for all there are.
+        p_value: The smallest error budget with which one of the looks would have called it, were it alone.
+        last: The p-value at the last look alone.
+        p_adjusted: The same as `p_value` against all checks and against the channel's share of the budget.
+        wants: New repeats of the varying cases that would take it further; 0 where nothing would.
+    """
+
+    state: State = "open"
+    look: int | None = None
+    p_value: float = 1.0
+    p_adjusted: float = 1.0
+    last: float = 1.0
+    wants: int = 0
+
+
+def follow(
+    watched: Sequence[Found], looks: Looks, *, share: float, level: float, seed: int = 0
+) -> list[Course]:
+    """
+    The course of each check that watches for a drop.
+
+    Args:
+        share: Of the error budget, for these checks together.
+        level: One minus that budget.
+    """
+    courses = [_begin(found) for found in watched]
+    both = list(zip(courses, watched, strict=True))
+    for look in looks.taken:
+        if looks.is_tested(look):
+            _test(both, looks, look, share=share, seed=seed)
+        for course, found in both:
+            if course.state == "open":
+                final = share * (1 - level) / len(watched)
+                _decide(course, found, looks, look, level=level, final=final, seed=seed)
+    for course, found in both:
+        if course.state == "called":
+            _confirm(course, found, looks, seed)
+        elif course.state == "open":
+            course.wants = looks.next_after(looks.done)
+    return courses
+
+
+def _begin(found: Found) -> Course:
+    """Open, but for a drop beyond `max_drop` of an app that does not vary, which needs no test."""
+    if found.fact and found.check.max_drop is not None and not found.is_tolerated(found.at(None)):
+        return Course(state="regressed", p_adjusted=0.0)
+    return Course()
+
+
+def _test(
+    both: Sequence[tuple[Course, Found]], looks: Looks, look: int | None, *, share: float, seed: int
+) -> None:
+    """Hold the open checks against their baselines, and all against each other (Holm)."""
+    for course, found in both:
+        if course.state == "open":
+            course.last = found.p_value(found.at(look), seed=seed)
+            course.p_value = min(course.p_value, course.last / looks.part(look))
+    adjusted = adjust_holm([course.p_value for course, _ in both])
+    for (course, _), p_value in zip(both, adjusted, strict=True):
+        if course.state == "open":
+            course.p_adjusted = min(1.0, p_value / share)
+
+
+def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
+    course: Course, found: Found, looks: Looks, look: int | None, *, level: float, final: float, seed: int
+) -> None:
+    course.look = look
+    values = found.at(look)
+    if looks.is_tested(look) and course.p_adjusted <= 1 - level and _is_beyond(found, values, seed):
+        course.state = "regressed" if looks.is_fixed else "called"
+    elif look is not None and _is_cleared(course, found, looks, look, final):
+        course.state = "cleared"
+
+
+def _is_beyond(found: Found, values: Values, seed: int) -> bool:
+    """Whether the drop is larger than what is tolerated, and not by chance."""
+    if found.is_tolerated(values):
+        return False
+    return not found.check.max_drop or found.excess_p_value(values, seed=seed) <= BEYOND
+
+
+def _is_cleared(course: Course, found: Found, looks: Looks, look: int, final: float) -> bool:
+    if found.check.max_drop is None:
+        return _is_futile(course, looks, look, final)
+    values = found.at(look)
+    if look == 1:  # one repeat clears half of what did not change, and hardly anything that did
+        return found.drop(values) <= 0
+    return found.is_tolerated(values)
+
+
+def _is_futile(course: Course, looks: Looks, look: int, final: float) -> bool:
+    """Whether the next test has no fair chance to call a check that no `max_drop` says enough about."""
+    later = [each for each in looks.tested if each > look]
+    if not later or not looks.is_tested(look):
+        return not later
+    bound = final * looks.part(later[0])
+    return conditional_power(course.last, look / later[0], bound) < _FAIR_CHANCE
+
+
+def _confirm(course: Course, found: Found, looks: Looks, seed: int) -> None:
+    """Hold a called drop against repeats that were made after the call."""
+    start = course.look or 0
+    if looks.done < start + looks.fresh:
+        course.wants = start + looks.fresh
+        return
+    fresh = found.at(start + looks.fresh, start)
+    again = not looks.fresh or (found.p_value(fresh, seed=seed) <= CONFIRM and not found.is_tolerated(fresh))
+    course.state = "regressed" if again else "refuted"

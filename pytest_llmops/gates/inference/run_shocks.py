@@ -1,0 +1,84 @@
+"""
+Variance between runs: a server, a day or a model behind an alias moves all answers of a run together.
+
+Repeats of one run share its shock, so that no number of them shows it; runs of several days do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import NormalDist, variance
+
+FEWEST_RUNS = 3
+"""Runs in a baseline from which on the variance between them is estimated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMeans:
+    """
+    The suite means of the runs that a baseline was merged from.
+
+    Attributes:
+        runs: How many there are.
+        between: Their variance, less what their repeats explain; 0 or more, in the metric's unit squared.
+    """
+
+    runs: int
+    between: float
+
+    @classmethod
+    def of(cls, cases: Sequence[tuple[Sequence[int], Sequence[float]]]) -> RunMeans | None:
+        """
+        Args:
+            cases: How many repeats of a case each run gave, and the case's scores in that order.
+
+        Returns:
+            None where the cases do not share three runs.
+
+        Source: method of moments of a one-way random effects model, Searle, Casella and McCulloch (1992),
+        Variance Components, ch. 3.
+        """
+        counts = {len(runs) for runs, _ in cases}
+        if len(counts) != 1 or (runs := counts.pop()) < FEWEST_RUNS:
+            return None
+        means = [0.0] * runs
+        explained = [0.0] * runs
+        for repeats, scores in cases:
+            within = _variance_within(repeats, scores)
+            for run, (start, stop) in enumerate(pairwise(accumulate(repeats, initial=0))):
+                means[run] += math.fsum(scores[start:stop]) / (stop - start) / len(cases)
+                explained[run] += within / (stop - start) / len(cases) ** 2
+        return cls(runs=runs, between=max(0.0, variance(means) - math.fsum(explained) / runs))
+
+
+def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans) -> float:
+    """
+    The p-value of a mean difference whose runs have a shock each, in (0, 1].
+
+    The difference is as many standard errors off as before, each of them longer by the new run's shock and
+    by what is left of it in the baseline's mean.
+
+    Args:
+        differences: One a case, in the metric's unit.
+    """
+    if not shocks.between or not 0 < p_value < 1:
+        return p_value
+    sampled = math.fsum(difference**2 for difference in differences) / len(differences) ** 2
+    shared = shocks.between * (1 + 1 / shocks.runs)
+    normal = NormalDist()
+    reach = -normal.inv_cdf(p_value) * math.sqrt(sampled / (sampled + shared)) if sampled else 0.0
+    return max(normal.cdf(-reach), p_value)
+
+
+def _variance_within(repeats: Sequence[int], scores: Sequence[float]) -> float:
+    """Of a repeat about the mean of its run."""
+    squares, spare = 0.0, 0
+    for start, stop in pairwise(accumulate(repeats, initial=0)):
+        part = scores[start:stop]
+        mean = math.fsum(part) / len(part)
+        squares += math.fsum((score - mean) ** 2 for score in part)
+        spare += len(part) - 1
+    return squares / spare if spare else 0.0

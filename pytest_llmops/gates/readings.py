@@ -1,0 +1,291 @@
+"""
+The case channel: did one check of one case get worse, by the case's own repeats?
+
+Definitions, and what they cost, are in docs/decisions/0019-what-a-red-run-guarantees.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Literal
+
+from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
+from pytest_llmops.gates.inference import statistic
+from pytest_llmops.gates.inference.pass_rates import PassRates, outlier_p_value
+from pytest_llmops.gates.inference.resampling import NOISE
+from pytest_llmops.gates.inference.score_drops import score_drop_p_value
+from pytest_llmops.gates.inference.spending import CASE_SHARE
+from pytest_llmops.gates.pairing import (
+    CONFIRMED,
+    Chance,
+    Pairs,
+    Scale,
+    Scales,
+)
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, is_judged_by_rate
+from pytest_llmops.records import CaseResult, Check
+
+State = Literal["clear", "suspect", "called", "refuted", "regressed"]
+
+FRESH = 8
+"""Repeats on which the drop of a case is confirmed before it is reported."""
+
+_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
+_CONFIRM = 0.05
+_HALF = 0.5
+_DEAD = 8  # repeats of which none holds, after which a case is not excused as known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """
+    One check of one case beside its baseline.
+
+    Attributes:
+        before: The baseline's scores by repeat; `after` the new ones.
+        fact: Neither side varies, so that a difference is no chance.
+        most: The most repeats that may be asked for; 0 where their number was fixed.
+        by_rate: What counts is how many repeats hold the check, and not their mean.
+        moved: The variance of true pass rates between both runs, over all cases (`movement`); 0 where the
+            others did not move.
+    """
+
+    case: str
+    check: Check
+    scale: Scale
+    before: Sequence[float]
+    after: Sequence[float]
+    fact: bool
+    most: int = 0
+    by_rate: bool = True
+    moved: float = 0.0
+
+    @cached_property
+    def mean_before(self) -> float:
+        return statistic.calculate("mean", self.before)
+
+    @cached_property
+    def mean_after(self) -> float:
+        return statistic.calculate("mean", self.after)
+
+    @cached_property
+    def rates(self) -> PassRates:
+        """How many repeats hold the check."""
+        return self._rates(0, len(self.after))
+
+    @cached_property
+    def size(self) -> float:
+        """
+        The drop that makes a case regressed, in the metric's unit: its check's own `max_drop`, else half of
+        the way from the baseline's mean to the worst score.
+        """
+        if self.check.max_drop is not None:
+            return self.check.max_drop
+        low, high = self.scale.range
+        worst = max(low, 0.0) if self.scale.higher_is_better and high > 0 else low
+        worst = worst if self.scale.higher_is_better else high
+        return _HALF * abs(self.mean_before - worst)
+
+    def state(self, *, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
+        """
+        Whether it got worse beyond chance, corrected for the number of tests (Bonferroni).
+
+        Where repeats may be asked for, a call at one of the stages is confirmed on fresh repeats, and a
+        reading that would be called if it went on as it is, is `suspect`.
+        """
+        if self.fact:
+            if not self._has_dropped():
+                return "clear"
+            return "regressed" if len(self.after) >= CONFIRMED else "called"
+        bound = CASE_SHARE * (1 - level) / max(1, tests)
+        if not self.most:
+            return "regressed" if self.p_value() <= bound else self._ahead(bound, _STAGES[-1])
+        fresh = min(FRESH, self.most // 2)
+        for stage in _STAGES:
+            if stage > min(len(self.after), self.most - fresh):
+                break
+            if self.p_value(0, stage) <= bound:
+                if len(self.after) < stage + fresh:
+                    return "called"
+                again = self.p_value(stage, stage + fresh) <= _CONFIRM
+                return "regressed" if again else "refuted"
+        if len(self.after) >= self.most - fresh:
+            return "clear"
+        return self._ahead(bound, self.most - fresh)
+
+    def wants(self, *, level: float, tests: int) -> int:
+        """New repeats that would take it further; 0 where none would."""
+        done = len(self.after)
+        fresh = min(FRESH, self.most // 2)
+        state = self.state(level=level, tests=tests)
+        if state == "called":
+            return (
+                min(self.most, CONFIRMED)
+                if self.fact
+                else min(self.most, self._called_at(level, tests) + fresh)
+            )
+        dead = self.rates.held == 0 and self.rates.held_before >= _HALF * self.rates.repeats_before
+        if state == "suspect" or (dead and not self.fact and done < min(_DEAD, self.most)):
+            return next(stage for stage in (*_STAGES, self.most) if stage > done)
+        return 0
+
+    def improved(self) -> bool:
+        """Whether it is a fact that it was missed and holds now."""
+        return self.fact and self.rates.held_before == 0 and self.rates.held == self.rates.repeats
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it held mostly and never does any more, whatever a test can make of it."""
+        enough = _DEAD if self.most else 1
+        held = self.rates.held_before >= _HALF * self.rates.repeats_before
+        return held and self.rates.held == 0 and self.rates.repeats >= enough
+
+    @property
+    def why(self) -> str:
+        """Why a drop is no chance."""
+        return "no repeat differs, so the app changed here" if self.fact else "the repeats rule out chance"
+
+    def p_adjusted(self, tests: int) -> float:
+        """The p-value set against all tests and against the channel's share of the error budget."""
+        return min(1.0, self.p_value() * max(1, tests) / CASE_SHARE)
+
+    def p_value(self, start: int = 0, stop: int | None = None) -> float:
+        """
+        How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
+        is judged by its rate, as low by more than `size` of scores; the smaller of both, twice, where both
+        can be read. In (0, 1].
+        """
+        stop = len(self.after) if stop is None else stop
+        found = []
+        if self.by_rate:
+            found.append(self._rate_p_value(self._rates(start, stop)))
+        if self._is_measured:
+            after = self.after[start:stop]
+            counts = self._counts(statistic.calculate("mean", after))
+            found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
+        return min(1.0, len(found) * min(found, default=1.0))
+
+    def _rate_p_value(self, rates: PassRates) -> float:
+        """By chance and, where other cases moved too, as one of them."""
+        if not rates.collapsed:
+            return 1.0
+        return max(rates.p_value, outlier_p_value(rates, self.moved) if self.moved else 0.0)
+
+    def dropped_at_all(self, *, level: float, tests: int) -> bool:
+        """Whether its scores dropped beyond chance by any size."""
+        bound = CASE_SHARE * (1 - level) / max(1, tests)
+        return self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
+
+    def _called_at(self, level: float, tests: int) -> int:
+        bound = CASE_SHARE * (1 - level) / max(1, tests)
+        return next(stage for stage in _STAGES if self.p_value(0, stage) <= bound)
+
+    def _ahead(self, bound: float, most: int) -> State:
+        """`suspect` where as many repeats like these would be called, else `clear`."""
+        if self.by_rate and not self._is_measured and not self.rates.at(most).collapsed:
+            return "clear"
+        times = -(-most // len(self.after))
+        ahead = replace(self, after=(list(self.after) * times)[:most])
+        return "suspect" if ahead.p_value() <= bound else "clear"
+
+    def _has_dropped(self) -> bool:
+        if self.rates.held_before == self.rates.repeats_before and self.rates.held == 0:
+            return True
+        (before, *_), (after, *_) = self._turned(self.after)
+        return self._is_measured and self._counts(self.mean_after) and before - after > self.size + NOISE
+
+    @cached_property
+    def _is_measured(self) -> bool:
+        """Whether scores say more than how many hold, and a lower one is what the check does not want."""
+        wants_more = self.check.comparison in {">=", ">"}
+        more_than_two = not {*self.before, *self.after} <= {0.0, 1.0}
+        return self.scale.bounded and wants_more == self.scale.higher_is_better and more_than_two
+
+    def _counts(self, mean: float) -> bool:
+        """A drop counts where the check is missed after it, or where the check names the drop itself."""
+        return self.check.max_drop is not None or not holds(mean, self.check)
+
+    def _turned(self, after: Sequence[float]) -> tuple[list[float], list[float]]:
+        """Both sides with higher scores the better ones."""
+        sign = 1.0 if self.scale.higher_is_better else -1.0
+        return [sign * value for value in self.before], [sign * value for value in after]
+
+    @cached_property
+    def _held(self) -> tuple[int, Sequence[int]]:
+        """How many of the baseline's repeats hold the check, and how many of the first so many new ones."""
+        before = sum(holds(value, self.check) for value in self.before)
+        return before, list(accumulate((holds(value, self.check) for value in self.after), initial=0))
+
+    def _rates(self, start: int, stop: int) -> PassRates:
+        before, held = self._held
+        return PassRates(
+            held_before=before,
+            repeats_before=len(self.before),
+            held=held[stop] - held[start],
+            repeats=stop - start,
+        )
+
+
+def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Reading]:
+    """
+    The checks of a case that both sides have scores for, made in the same way.
+
+    These are the checks of its golden file; for a metric that was scored and not checked, what the metric
+    itself takes for good. Seconds, dollars and tokens are left out.
+    """
+    before, after = values_by_metric(base), values_by_metric(new)
+    made, was = signatures_by_metric(new), signatures_by_metric(base)
+    for check in checks_of(new, chance.scales):
+        metric = check.metric
+        if metric in before and metric in after and made[metric] == was[metric]:
+            yield read_check(base, new, check, chance, before[metric], after[metric])
+
+
+def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is known of the app
+    base: CaseResult,
+    new: CaseResult,
+    check: Check,
+    chance: Chance,
+    before: Sequence[float],
+    after: Sequence[float],
+) -> Reading:
+    scale = chance.scales[check.metric] or Scale(
+        higher_is_better=check.comparison in {">=", ">"}, bounded=False
+    )
+    return Reading(
+        case=new.case,
+        check=check,
+        scale=scale,
+        before=before,
+        after=after,
+        fact=scale.bounded and not chance.may_explain(base, new),
+        most=new.auto,
+        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), scale.range),
+    )
+
+
+def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Reading]]:
+    """Case to its readings; `chance` is what these pairs say of the app, where nothing more is known."""
+    chance = chance or Chance([base for base, _ in pairs.shared])
+    return {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+
+
+def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
+    """What is asked of each bounded metric, and of leaks, by a case's golden file or by the metric itself."""
+    written = [
+        check
+        for check in result.checks
+        if not check.record_only and (scale := scales[check.metric]) and scale.bounded
+    ]
+    named = {check.metric for check in result.checks}
+    scored = dict.fromkeys(score.metric for score in result.scores if score.metric not in named)
+    own = [
+        Check(metric=metric, comparison=scale.bound.comparison, threshold=scale.bound.threshold)
+        for metric in scored
+        if (scale := scales[metric]) is not None and scale.bound is not None
+        if scale.bounded or metric == NEVER_EXCUSED
+    ]
+    return [*written, *own]
