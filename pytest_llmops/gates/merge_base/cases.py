@@ -55,7 +55,11 @@ def compare_files(
 
 
 def is_fewer(now: object, was: object) -> bool:
-    """Whether fewer repeats are sure; `auto` asks on while a verdict is open, which no number does."""
+    """
+    Whether fewer repeats are sure; `auto` goes on while a verdict is open, which no number does. None, the
+    default, is `auto` wherever the baseline varies.
+    """
+    now, was = now or "auto", was or "auto"
     if "auto" in {now, was}:
         return now != "auto"
     return isinstance(now, int) and isinstance(was, int) and now < was
@@ -118,7 +122,7 @@ def _compare_cases(
         for case, default in zip((was, now), repeats, strict=True)
     )
     if (was.repeats, now.repeats) != (None, None) and is_fewer(after, before):
-        yield loosened(what="is asked less often", before=f"repeats {before}", after=f"repeats {after}")
+        yield loosened(what="is asked less often", before=f"repeats {before or 'auto'}", after=f"repeats {after}")
     for tag in sorted({*was.tags} ^ {*now.tags}):
         if selects_by(tag):
             verb = "no longer has" if tag in was.tags else "now has"
