@@ -303,8 +303,8 @@ def test_a_metric_whose_source_changed_under_its_version(repository, edited):
 
 @pytest.fixture
 def server(project, repository):
-    """The app asks a model, whose answers vary: with `auto` it is asked until the verdict is clear."""
-    answers = itertools.cycle(["good", "good", "bad"])
+    """The app asks a model whose answers varied, and are bad by now: that is confirmed by further calls."""
+    answers = itertools.chain(["good", "good", "bad"] * 8, itertools.repeat("bad"))
     with OpenAIServer(answer=lambda _: next(answers)) as server:
         project.environment.setenv("OPENAI_BASE_URL", server.url)
         project.environment.setenv("OPENAI_API_KEY", "none")
