@@ -126,6 +126,8 @@ def test_a_marker_that_can_never_fail(project, marker):
         [f"tests/test_it.py:3: @pytest.mark.{marker.split('(')[0]}: * can never fail*record_only*"]
     )
     assert not project.asked()
+    if marker.startswith("semantic"):  # which needs weights
+        return
     path.write_text(text.format(marker.replace(")", ", record_only=True)")))
     project.pytester.runpytest_subprocess("tests").assert_outcomes(passed=1)
 

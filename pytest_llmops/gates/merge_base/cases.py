@@ -122,7 +122,9 @@ def _compare_cases(
         for case, default in zip((was, now), repeats, strict=True)
     )
     if (was.repeats, now.repeats) != (None, None) and is_fewer(after, before):
-        yield loosened(what="is asked less often", before=f"repeats {before or 'auto'}", after=f"repeats {after}")
+        yield loosened(
+            what="is asked less often", before=f"repeats {before or 'auto'}", after=f"repeats {after}"
+        )
     for tag in sorted({*was.tags} ^ {*now.tags}):
         if selects_by(tag):
             verb = "no longer has" if tag in was.tags else "now has"
