@@ -29,6 +29,7 @@ FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
 INI_KEYS: tuple[tuple[str, str], ...] = (
     ("golden", "golden files or folders (default: golden/)"),
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
+    ("accepted", "the accepted baseline (default: golden/baseline.json)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
     ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
     ("max_repeats", "the most that repeats auto asks a case (default 64)"),

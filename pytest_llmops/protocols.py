@@ -35,6 +35,9 @@ class Metric(Protocol):
     One that waits on an endpoint rather than computing may say so by an attribute `waits` that is true:
     it is then asked on many threads at once, sample by sample, where others get full batches on one.
 
+    One that loads packaged weights may name them by an attribute `weights`, and one that asks chat models its
+    `judges`: that they are there is checked before the app is called.
+
     One whose score is of an answer beside its rival may say so by an attribute `compares` that is true: it is
     then given pairs alone, and what it says of the app is turned round for the rival.
     """

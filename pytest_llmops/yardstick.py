@@ -24,7 +24,7 @@ from pytest_llmops.golden.reviews import Review, load_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
 from pytest_llmops.merge_base.former import find_former_baseline
 from pytest_llmops.merge_base.reading import read_merge_base
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.baseline_file import (
     ACCEPT,
@@ -74,7 +74,7 @@ class Yardstick:
         changes = describe_changes(self.base.signature, run.signature)
         told = [*kin, seen, *(f"since the baseline: {line}" for line in changes)]
         if new := pair_cases(self.base.results, run.results).new:
-            cases = f"{len(new)} case{'s' if len(new) > 1 else ''}"
+            cases = counted(len(new), "case")
             told.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
         return told
 
@@ -193,7 +193,7 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     except OSError as error:
         return f"nothing was accepted: {error.filename}: {error.strerror}", False
     taken = len(done.added) + len(done.edited)
-    cases = f"{taken} case{'' if taken == 1 else 's'}"
+    cases = counted(taken, "case")
     told = f"{shown_path(path, settings.root)}: {cases} accepted, {len(done.kept)} kept"
     if missed := tell_missed(len(done.missed)):
         told += f"; {missed}"

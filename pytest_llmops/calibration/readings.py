@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.calibration.labels import SIGNS, Kind, LabelError, Labels
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Sign
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def pair_readings(
     both = [at for at in places if scores[at] is not None and labels.values[at] is not None]
     alone = [at for at in places if scores[at] is not None and labels.values[at] is None]
     if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be told
-        raise LabelError(f"{len(both)} of {len(scores)} rows have a label and a score; two are the least")
+        raise LabelError(
+            f"{len(both)} of {counted(len(scores), 'row')} with a label and a score; at least two are needed"
+        )
     label = np.array([labels.values[at] for at in both], float)
     return Readings(
         kind=labels.kind,

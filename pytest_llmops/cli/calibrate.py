@@ -67,7 +67,7 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     parser.add_argument("--out", metavar="FILE", help="write the report here; default: to the terminal")
     add_metric_options(parser)
-    parser.set_defaults(do=_calibrate)
+    parser.set_defaults(do=_calibrate, prints_data=True)
 
 
 def _calibrate(given: argparse.Namespace) -> int:
@@ -182,7 +182,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]
-    values = [mean(found) if found else None for found in looks]
+    values = [(mean(found) if len(found) > 1 else found[0]) if found else None for found in looks]
     agreement = measure_agreement(
         values, labels, metric, groups=groups, threshold=limits[0], max_error=limits[1]
     )

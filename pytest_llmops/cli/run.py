@@ -58,10 +58,12 @@ def _run_and_judge(given: argparse.Namespace) -> int:
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = list(yardstick.goldens)
     problems: list[str] = []
+    errors: list[str] = []
     budget = open_budget(settings)
-    runs = run_goldens(goldens, yardstick.base, settings, problems, budget)
+    runs = run_goldens(goldens, yardstick.base, settings, problems, errors, budget=budget)
     judged = _Judged(known_fail=settings.known_failures == "fail")
     judged.judge(goldens, runs, yardstick)
+    judged.take_errors(errors)
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
@@ -97,7 +99,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in names}
     for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    return load_settings(find_root(Path.cwd()), ("command line", flags))
+    return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,6 +137,12 @@ class _Judged:
             self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
             self.outcomes.append("undecided")
             self.deciding.append("undecided")
+
+    def take_errors(self, errors: Sequence[str]) -> None:
+        """Count errors of the suite that are none of a case, and show them first."""
+        self.problems[:0] = errors
+        self.outcomes += ["error"] * len(errors)
+        self.deciding += ["error"] * len(errors)
 
     def _take(self, verdicts: Sequence[Verdict], shown: str) -> None:
         from pytest_llmops.gates.outcomes import worst

@@ -28,7 +28,7 @@ def add_verb(verbs: Any) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
     add_metric_options(parser)
-    parser.set_defaults(do=_score)
+    parser.set_defaults(do=_score, prints_data=True)
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def open_metric(given: argparse.Namespace) -> tuple[Metric, Settings]:
     from pytest_llmops.runner.rows import make_metric
     from pytest_llmops.settings import find_root, load_settings
 
-    settings = load_settings(find_root(Path.cwd()), ("command line", {"record": given.record}))
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
     options = read_options(given.option)
     if given.judge is not None:
         named = options.get("judge", settings.judge)
@@ -141,8 +141,10 @@ def _score(given: argparse.Namespace) -> int:
         write_whole(Path(given.out), text.encode())
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
+    from pytest_llmops.printable import counted
+
     values = [result.value for result in results if isinstance(result, Score)]
-    told = [f"{len(values)} of {len(rows)} rows scored by {metric.name}"]
+    told = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
     if values:
         told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
     if values and metric.name == "pairwise":
@@ -159,7 +161,7 @@ def tell_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""
-    from pytest_llmops.printable import printable
+    from pytest_llmops.printable import counted, printable
     from pytest_llmops.records import Failure
     from pytest_llmops.runner.masking import hide
 
@@ -167,7 +169,7 @@ def tell_unscored(
     for row, failure in broken[:_TOLD]:
         print(f"{row.place}: not scored: {printable(hide(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
     if len(broken) > _TOLD:
-        print(f"and {len(broken) - _TOLD} more rows that were not scored", file=sys.stderr)  # noqa: T201 - as above
+        print(f"and {counted(len(broken) - _TOLD, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
     for problem in problems:
         print(printable(problem), file=sys.stderr)  # noqa: T201 - as above
 

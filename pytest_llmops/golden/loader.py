@@ -107,6 +107,7 @@ class _Reading:
         self._past = past
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._suite_lines: dict[str, int] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
         named = {
@@ -135,7 +136,10 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
+            never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
+            model_errors=self._document.get("model_errors"),
             sha256=digest,
+            suite_lines=self._suite_lines,
         )
 
     def _case(self, path: str, at: int, entry: Table) -> Case:
@@ -148,6 +152,7 @@ class _Reading:
             checks=tuple(check for checks, _ in applied.values() for check in checks),
             tags=tuple(entry.get("tags", ())),
             repeats=_repeats(entry.get("repeats")),
+            live=entry.get("live", False),
             group=entry.get("group", ""),
             source=Source(path=path, line=self._entries.lines[at]),
         )
@@ -216,6 +221,8 @@ class _Reading:
                 self._note(("suite", name), _about(name, error))
             else:
                 checks += read
+                line = line_of(self._document, ("suite", name))
+                self._suite_lines.update((check.metric, line) for check in read)
                 if lacking := self._needs.lacking_everywhere(metric):
                     self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
         return tuple(checks)

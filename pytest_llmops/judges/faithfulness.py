@@ -73,6 +73,16 @@ class Faithfulness:
     def waits(self) -> bool:
         return self.by == JUDGE
 
+    @property
+    def judges(self) -> tuple[JudgeModel, ...]:
+        """All that are asked."""
+        return (self.judge,) if self.judge is not None else ()
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",) if self.by == EMBEDDED else ()
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         results: dict[int, Score | Failure] = {
             at: failure for at, sample in enumerate(batch) if (failure := _find_unfit(self, sample))

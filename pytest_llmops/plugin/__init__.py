@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +117,22 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden import GoldenPlugin
+        from pytest_llmops.plugin.reporting import Reporting
 
-        config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+        golden = GoldenPlugin.of(config)
+        config.pluginmanager.register(golden, "llmops-golden")
+        config.pluginmanager.register(Reporting(golden, config), "llmops-reporting")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
+    if not config.getoption("llm_golden"):
+        return (yield)
+    from pytest_llmops.streams import outlive_readers
+
+    with outlive_readers():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

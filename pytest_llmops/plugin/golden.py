@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,27 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.items import (
+    KNOWN,
+    OUTCOME,
+    CaseItem,
+    GoldenFile,
+    SuiteItem,
+    only_shows,
+    overrides_app,
+)
 from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.golden_run import make_run, open_asking
-from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick, list_undecided
@@ -53,6 +61,7 @@ class GoldenPlugin:
         known: Node ids of failures among them that the baseline had too.
         loosened: What the change made easier to pass, by golden files and settings, then by what it did here.
         needed: By golden file, the work that the selected items need, by item id.
+        refused: Why nothing can be run at all.
     """
 
     shared: Session
@@ -65,7 +74,9 @@ class GoldenPlugin:
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
     loosened: list[Loosening] = field(default_factory=list)
+    refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenPlugin:
@@ -76,7 +87,8 @@ class GoldenPlugin:
             config.args = [str(settings.path(path)) for path in settings.golden]
         folder = config.invocation_params.dir
         paths = [arg.split("::", 1)[0] for arg in config.args]
-        paths = [path for path in paths if not _holds_plain_tests(folder / path)] or paths
+        own = [settings.path(path).resolve() for path in settings.golden]
+        paths = [path for path in paths if not _holds_plain_tests(folder / path, own)] or paths
         try:
             goldens: dict[Path, Golden] = {}
             problems: list[Problem] = []
@@ -135,36 +147,48 @@ class GoldenPlugin:
                 works = (item.work,) if isinstance(item, CaseItem) else item.parent.works.values()
                 needed = self.needed.setdefault(item.parent.golden.path, {})
                 needed.update((work.id, work) for work in works)
+        if not is_controller(session.config):
+            collected = {file.golden.path for file in self.files}
+            left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
+            self.shared.problems += [f"{path}: not collected (norecursedirs, --ignore)" for path in left_out]
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
-        if session.config.getoption("collectonly") or is_controller(session.config):
+        """
+        Begin before the first item, wherever the app is named by path; a fixture waits for its item.
+
+        What no case could do without is looked at first, for all files: then it is one message and no call.
+        """
+        if only_shows(session.config) or is_controller(session.config):
             return
-        for file in self.files:
-            if file.golden.path in self.needed and not overrides_app(file):
-                with contextlib.suppress(LLMOpsError):  # told by each item
-                    self.start(file, None)
+        files = [file for file in self.files if file.golden.path in self.needed]
+        named = [file for file in files if not overrides_app(file)]
+        try:
+            for file in files:
+                works = self.needed[file.golden.path].values()
+                check_ready(file.golden, works, self.shared.settings)
+            for file in named:
+                self.shared.open(file.golden, None)
+        except LLMOpsError as error:
+            self.refused = str(error)
+            if is_worker(session.config):
+                return  # each item says so, and the first of them ends the session
+            raise pytest.UsageError(self.refused) from None
+        for file in named:
+            self.start(file, None)
 
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
-        if file.golden.path not in self.shared.executions:
+        if file.golden.path not in self._started:
             goldens = list(self.goldens.values())
             asking = open_asking(file.golden, goldens, self.yardstick.base, self.shared.settings)
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
+            self._started.add(file.golden.path)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         if golden.path not in self._suites:
             self._suites[golden.path] = self.judge.judge_suite(golden, results)
         return self._suites[golden.path]
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What an app prints is no answer, but it is shown, so it is masked as one."""
-        report = yield
-        if isinstance(item, CaseItem | SuiteItem):
-            report.sections = [(name, hide(text)) for name, text in report.sections]
-        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """An item that is run again, as where a worker died, counts once."""
@@ -178,20 +202,23 @@ class GoldenPlugin:
     def counts(self) -> dict[Outcome, int]:
         """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
         told = Counter(self.told.values())
+        told["error"] += len(self.shared.all_errors())
         if self.run is not None:
             told["undecided"] += len(self.judge.lost_cases())
         return {outcome: told[outcome] for outcome in OUTCOMES}
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
-        if session.config.getoption("collectonly"):
+        if only_shows(session.config):
             return
         if is_worker(session.config):
             if self.shared.store is not None:
-                self.shared.store.report(self.shared.own_problems())
+                self.shared.store.report(self.shared.own_problems(), self.shared.own_errors())
             return
         self.loosened += self._loosened_here(session.config)
         good = not self.loosened or may_loosen(session.config)
+        if self.shared.all_errors():
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if results := self.shared.results():
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
@@ -247,7 +274,7 @@ class GoldenPlugin:
         whole = True
         if left_out and not selects(session.config):
             named = ", ".join(left_out[:_NAMED])
-            told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
+            told = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
         bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)
@@ -270,7 +297,7 @@ class GoldenPlugin:
         return False
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if terminalreporter.config.getoption("collectonly"):
+        if only_shows(terminalreporter.config) or self.refused:
             return
         run = self.run or Run(signature={}, results=())
         several = len(self.goldens) > 1
@@ -280,7 +307,8 @@ class GoldenPlugin:
             for verdict in self._suite_verdicts(golden)
         ]
         wall_s = time.monotonic() - self.shared.started_s
-        problems = self.shared.all_problems()
+        problems = [*self.shared.all_errors(), *self.shared.all_problems()]
+        problems += describe_failed_calls(self.goldens.values(), run.results)
         if self.known:
             problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
@@ -300,9 +328,11 @@ class GoldenPlugin:
         return () if None in results else self.judge_suite(golden, [each for each in results if each])
 
 
-def _holds_plain_tests(path: Path) -> bool:
-    """Whether a path given beside golden ones is pytest's own business."""
-    return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))
+def _holds_plain_tests(path: Path, golden: Iterable[Path]) -> bool:
+    """Whether a path given beside golden ones is pytest's own business; what is in the golden set is not."""
+    if path.suffix == ".py" or not path.is_dir():
+        return path.suffix == ".py"
+    return not any(path.glob("*.y*ml")) and not any(path.resolve().is_relative_to(each) for each in golden)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

@@ -17,7 +17,7 @@ from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
 from pytest_llmops.plugin.items import GoldenWarning
 from pytest_llmops.plugin.measured import make_metric
-from pytest_llmops.plugin.parts import tell_contexts, tell_parts
+from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.protocols import Metric
@@ -212,7 +212,9 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             input_hash="",
             outputs=(replace(sample.output, repeat=0),),
             scores=(replace(scored, repeat=0),) if isinstance(scored, Score) else (),
-            failures=(replace(scored, repeat=0),) if isinstance(scored, Failure) else (),
+            failures=(replace(scored, repeat=0, error=say_in_test(scored.error)),)
+            if isinstance(scored, Failure)
+            else (),
         )
     )
     if isinstance(scored, Score) and any(check.record_only for check in demand.checks):

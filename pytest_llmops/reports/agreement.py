@@ -14,7 +14,7 @@ from pytest_llmops.calibration.probability import CalibrationError
 from pytest_llmops.calibration.repeats import Turning
 from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.calibration.thresholds import ErrorThreshold
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
 from pytest_llmops.reports.terminal import align
 
@@ -114,8 +114,8 @@ def agreement_markdown(report: Report) -> list[str]:
 
 def _counts(report: Report) -> str:
     found = report.agreement
-    told = f"{found.rows} rows with a label and a score"
-    told += f" in {found.groups} groups" if found.groups != found.rows else ""
+    told = f"{counted(found.rows, 'row')} with a label and a score"
+    told += f" in {counted(found.groups, 'group')}" if found.groups != found.rows else ""
     told += f", {report.unlabelled} without a label, {len(report.unscored)} not scored"
     if report.unscored:
         named = name_some([printable(entry, 60) for entry, _ in report.unscored], _NAMED)
@@ -177,7 +177,7 @@ def _tell_threshold(found: ErrorThreshold, cut: Any) -> str:
 
 def _tell_rate(rate: Rate, *, pairs: bool) -> list[str]:
     what = "wins of the first" if pairs else "pass rate"
-    told = [f"{what}: {rate.judged:.3f} by the scores of {rate.rows} rows"]
+    told = [f"{what}: {rate.judged:.3f} by the scores of {counted(rate.rows, 'row')}"]
     told.append(f"{_number(rate.labelled)}{_after(rate.labelled)} by labels alone")
     if rate.powered is not None:
         told.append(f"{_number(rate.powered)}{_after(rate.powered)} by both (prediction-powered)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pytest_llmops.gates.drift import CaseDrift, Cause, Change, Drift
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 VERSION = 1
 _LISTED = 10
@@ -41,7 +41,7 @@ def render_drift(drift: Drift) -> list[str]:
     for cause in drift.causes:
         lines += [*_render_cause(cause), ""]
     if open_cases := [case for case in drift.cases if case.is_open]:
-        lines.append(f"cause open: {len(open_cases)} of {len(drift.cases)} cases")
+        lines.append(f"cause open: {len(open_cases)} of {counted(len(drift.cases), 'case')}")
         lines += _cut([f"  {printable(case.case)}: {_explain(case)}" for case in open_cases])
         lines.append("")
     lines += [f"advice: {printable(each, _LINE)}" for each in drift.advice]

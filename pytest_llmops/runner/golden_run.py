@@ -18,9 +18,12 @@ from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.masking import seal_result, stand_in
+from pytest_llmops.runner.readiness import check_ready, named_rival
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
@@ -30,6 +33,9 @@ from pytest_llmops.runner.usage import sum_outputs, sum_usage
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
+
+_OF_COMMAND = "pass --app"
+_OF_CALL = "give run_golden an app"
 
 
 def run_golden(  # noqa: PLR0913 - the public door
@@ -61,25 +67,38 @@ def run_golden(  # noqa: PLR0913 - the public door
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
-    run = _run(golden, app, asking, settings, budget, told)
+    errors: list[str] = []
+    run = _run(golden, app, asking, settings, budget, told, errors)
     if problems is not None:
-        problems.extend([*told, *tell_budget(budget)])
+        problems.extend([*told, *errors, *tell_budget(budget)])
     return run
 
 
-def run_goldens(
+def run_goldens(  # noqa: PLR0913 - what a run needs, and where it says what went wrong
     goldens: Sequence[Golden],
     baseline: Run | None,
     settings: Settings,
     problems: list[str],
+    errors: list[str] | None = None,
+    *,
     budget: Budget | None = None,
 ) -> list[Run]:
-    """A run of each file, by the app that it names, on one budget: the settings', unless one is given."""
+    """
+    A run of each file, by the app that it names, on one budget: the settings', unless one is given.
+
+    Args:
+        problems: Gets sentences about what could not be kept beside the results.
+        errors: Gets a sentence for each error of the suite, which is none of a case; `problems` when None.
+    """
+    errors = problems if errors is None else errors
+    for golden in goldens:
+        named_app(golden, settings, otherwise=_OF_COMMAND)
+        check_ready(golden, plan(golden, settings.repeats, settings.max_repeats), settings)
     budget = budget or open_budget(settings)
-    runs = [
-        _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
-        for golden in goldens
-    ]
+    runs = []
+    for golden in goldens:
+        asking = open_asking(golden, goldens, baseline, settings)
+        runs.append(_run(golden, None, asking, settings, budget, problems, errors))
     problems += tell_budget(budget)
     return runs
 
@@ -91,8 +110,12 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     settings: Settings,
     budget: Budget | None,
     problems: list[str],
+    errors: list[str],
 ) -> Run:
-    app = named_app(golden, settings) if app is None else app
+    attribution = Attribution()
+    app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
+    works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
+    check_ready(golden, works, settings)
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
     execution = open_execution(
@@ -107,12 +130,13 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
         return [future.result() for future in futures]
 
     try:
-        works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
         results = ask_in_rounds(works, fetch, asking, lambda: budget is None or budget.may_go_on())
     finally:
         execution.close()
         recorder.uninstall()
-    problems.extend([*recorder.problems, *recorder.tell_beside()])
+    problems.extend([*recorder.problems, *recorder.tell_beside(), *attribution.warnings()])
+    problems.extend(describe_failed_calls([golden], results.values()))
+    errors.extend(attribution.errors(recorder))
     return make_run([golden], results.values(), settings)
 
 
@@ -151,13 +175,23 @@ def tell_budget(budget: Budget | None) -> list[str]:
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 
 
-def named_app(golden: Golden, settings: Settings) -> App:
-    """The app by its import path: the settings' weighs more than the golden file's."""
+def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
+    """
+    The app by its import path: the settings' weighs more than the golden file's.
+
+    Args:
+        otherwise: How else an app is named where the run was begun, for the message of one that is not.
+
+    Raises:
+        AppError: None is named, or it cannot be imported.
+    """
     path = settings.app or golden.app
     if path is None:
         raise AppError(
-            f"{golden.path} names no app. Write `app: module:attribute` into it, pass --llm-app, "
-            "or define the fixture llm_app in a conftest.py"
+            f"{golden.path} names no app"
+            + (", and a .jsonl file cannot" if golden.path.endswith(".jsonl") else "")
+            + f"; {otherwise}"
+            + ("" if golden.path.endswith(".jsonl") else ", or write `app: module:attribute` into it")
         )
     return resolve_app(path, settings.root)
 
@@ -168,13 +202,12 @@ def open_rival(golden: Golden, settings: Settings, ask: Callable[[App], Asker]) 
 
     Args:
         ask: Makes what asks it.
+
+    Raises:
+        AppError: It cannot be imported.
     """
-    if golden.rival is None:
-        return None
-    try:
-        return Rival(path=golden.rival, asker=ask(resolve_app(golden.rival, settings.root)))
-    except AppError as error:
-        return Rival(path=golden.rival, missing=str(error))
+    rival = named_rival(golden, settings)
+    return None if rival is None or golden.rival is None else Rival(path=golden.rival, asker=ask(rival))
 
 
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:

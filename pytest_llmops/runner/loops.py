@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pytest_llmops.recorder.threads import start_outside
+
 Result = TypeVar("Result")
 
 _WIND_DOWN_S = 0.5
@@ -40,7 +42,7 @@ class LoopThread:
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name=self.name, daemon=True
                 )
-                self._thread.start()
+                start_outside(self._thread)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.protocols import Metric
+from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Golden
 from pytest_llmops.registry import create_metric
 
@@ -23,6 +24,7 @@ class Work:
         repeats: How often the app has been asked when it is done.
         most: The most repeats that looks may ask for; 0 where the number is fixed.
         begun: What the first repeats gave, for a case that is asked again.
+        rules: What the golden file says of the case's model calls.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Work:
     metrics: tuple[tuple[str, Metric], ...]
     most: int = 0
     begun: CaseResult | None = None
+    rules: CallRules = field(default_factory=CallRules)
 
     @property
     def key(self) -> str:
@@ -59,6 +62,7 @@ def plan(
                 repeats=1 if asked == "auto" else asked,
                 metrics=tuple(_metrics(golden, case).items()),
                 most=most if asked == "auto" else 0,
+                rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
             )
         )
     return works

@@ -70,7 +70,7 @@ def test_a_row_without_a_score_is_told_and_exits_3(capsys):
     assert "has no reference" in last["error"]
     assert "2 of 6 rows scored" in shown.err
     assert "rows.jsonl:3: not scored: the case has no reference" in shown.err
-    assert "and 1 more rows that were not scored" in shown.err
+    assert "and 1 more row not scored" in shown.err
 
 
 def test_rows_may_come_from_the_standard_input(capsys, monkeypatch):
@@ -110,7 +110,7 @@ def test_broken_rows_stop_all_and_leave_an_old_file(capsys):
         (["exact_match", "row.jsonl"], "there is no such file. Did you mean 'rows.jsonl'?"),
         (["exact_match", "latin.jsonl"], "latin.jsonl: byte 12 is no UTF-8"),
         (["exact_match", "empty.jsonl"], "empty.jsonl: holds no row"),
-        (["exact_match", "rows.jsonl", "--record", "never"], "record is one of none, once, new, all"),
+        (["exact_match", "rows.jsonl", "--record", "never"], "--record must be one of none, once, new, all"),
         (["exact_match", "."], "Is a directory"),
         (["exact_match", "twice.jsonl"], "twice.jsonl:1: holds 'output' twice; keep one"),
         (["exact_match", "borrowed.jsonl"], "borrowed.jsonl:2: has no id, and its number is the id of"),

@@ -13,7 +13,7 @@ from pytest_llmops.gates.merge_base.shown import show_change, show_check, show_f
 from pytest_llmops.gates.merge_base.strictness import has_same_options, is_as_strict
 from pytest_llmops.gates.merge_base.suites import compare_suite_checks
 from pytest_llmops.golden.identity import input_hash
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import GAIN, Case, Check, Golden
 
 _OF_FILES = {
@@ -40,7 +40,7 @@ def compare_files(
     for was in old:
         now = files.get(was.path)
         if now is None:
-            cases = f"{len(was.cases)} case{'' if len(was.cases) == 1 else 's'}"
+            cases = counted(len(was.cases), "case")
             yield Loosening(place=was.path, what="the golden file was removed", before=cases)
             continue
         yield from _compare_heads(was, now)

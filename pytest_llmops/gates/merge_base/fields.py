@@ -33,7 +33,7 @@ def looser_fields(was: Any, now: Any, compared: Collection[str]) -> Iterator[Cha
     Args:
         compared: Fields that the caller compares itself.
     """
-    for name in (each.name for each in fields(was)):
+    for name in (each.name for each in fields(was) if each.compare):
         if name in compared or name in _FOR_PEOPLE:
             continue
         before, after = getattr(was, name), getattr(now, name)
@@ -71,6 +71,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "record_only": lambda _, after: not after,
     "model_errors": _is_more_severe,
     "record": _never_records_more,
+    "never_record": lambda before, after: set(before) <= set(after),
     "require_spans": lambda before, after: not before or _is_larger(before, after),
     "passages": lambda _, after: after == "scan",
     "pass_rate": _is_higher_bound,

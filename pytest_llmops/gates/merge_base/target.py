@@ -13,7 +13,7 @@ from pytest_llmops.gates.merge_base.strictness import is_as_strict
 from pytest_llmops.gates.merge_base.suites import compare_suite_checks
 from pytest_llmops.records import Case, Golden, SuiteCheck
 
-_OF_THE_CHANGE = {"path", "cases", "suite", "sha256", "app", "rival", "prompts", "data"}
+_OF_THE_CHANGE = {"path", "cases", "suite", "suite_lines", "sha256", "app", "rival", "prompts", "data"}
 """The app and its files are those that the change has: the target's may not be there at all."""
 
 
@@ -76,6 +76,7 @@ def _merge_file(base: Golden, ours: Golden, theirs: Golden) -> Golden:
         **taken,
         cases=tuple(_merge_cases(base, ours, theirs)),
         suite=tuple(_merge_suites(base, ours, theirs)),
+        suite_lines={**theirs.suite_lines, **ours.suite_lines},
     )
 
 

@@ -68,6 +68,7 @@ class BertScore:
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
     higher_is_better: ClassVar[bool] = True
     bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+    weights: ClassVar[tuple[str, ...]] = ("minilm",)
 
     def __post_init__(self) -> None:
         if self.of not in get_args(Part):

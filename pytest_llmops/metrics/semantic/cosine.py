@@ -52,6 +52,11 @@ class Semantic:
     def needs(self) -> frozenset[Need]:
         return needs_of(self.pair)
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",) if self._choice.model == DEFAULT else ()
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         results: dict[int, Score | Failure] = {}
         for at, sample in enumerate(batch):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 _SHOWN = 200
 
@@ -18,7 +18,7 @@ class RowError(LLMOpsError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         left = len(problems) - _SHOWN
-        more = [f"and {left:,} more problems"] if left > 0 else []
+        more = [f"and {counted(left, 'more problem')}"] if left > 0 else []
         super().__init__("\n".join([*problems[:_SHOWN], *more]))
         self.problems = tuple(problems)
 
