@@ -92,16 +92,18 @@ def test_stricter(name: str, before: Any, after: Any) -> None:
     assert not list(looser_fields(Later(**{name: before}), Later(**{name: after}), ()))
 
 
+FILE_FIELDS = {each.name for each in fields(Golden) if each.compare} - {"path", "sha256", "rival"}
 OTHER: dict[str, Any] = {"judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large"}
 
 
-@pytest.mark.parametrize("name", sorted({each.name for each in fields(Golden)} - {"path", "sha256", "rival"}))
+@pytest.mark.parametrize("name", sorted(FILE_FIELDS))
 def test_every_field_of_a_file_is_watched(name: str) -> None:
     """`rival` only where something rests on it; the digest is of what the others say."""
     full = replace(
         golden_of(case_of(check_of(">= 0.5")), suite=(suite_of(">= 0.5"),)),
         prompts=("p",),
         data=("d",),
+        never_record=("h",),
         app="a:b",
         judge={"model": "m"},
     )
