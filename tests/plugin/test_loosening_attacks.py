@@ -47,7 +47,7 @@ def test_another_repository_that_a_conftest_names(repository):
     )
 
     result = repository.ask()
-    repository.varying.project.environment.delenv("GIT_DIR")
+    os.environ.pop("GIT_DIR")
 
     assert [each for each in repository.listed(result) if each.startswith(FILE)]
     assert result.ret == 1
