@@ -28,6 +28,7 @@ FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 INI_KEYS: tuple[tuple[str, str], ...] = (
     ("golden", "golden files or folders (default: golden/)"),
+    ("collect", "true adds the golden files to whatever pytest collects, also without --llm-golden"),
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
     ("accepted", "the accepted baseline (default: golden/baseline.json)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),

@@ -125,6 +125,7 @@ class Golden:
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         model_errors: What a failed model call does to its case; None leaves it to the status.
         sha256: Of the file's bytes.
+        bound_lines: Metric to the line of the first bound on it; empty where it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
     """
 
@@ -140,6 +141,7 @@ class Golden:
     never_record: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     sha256: str = ""
+    bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 

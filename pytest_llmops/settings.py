@@ -27,6 +27,9 @@ COMMAND_LINE = "command line"
 
 _NO_SETTINGS = {"root", "flagged"}
 
+MOST_REPEATS = 1000
+"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
+
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
 
@@ -39,6 +42,7 @@ class Settings:
     Attributes:
         root: The project's folder; every relative path below starts here.
         golden: Files or folders with golden files.
+        collect: Whether pytest adds them to what it collects anyway.
         app: `module:attribute`; overrides what golden files say.
         concurrency: Cases that may be in work at once, in each process.
         timeout_s: Time limit of one repeat of a case, in seconds.
@@ -65,6 +69,7 @@ class Settings:
 
     root: Path = field(default_factory=Path.cwd)
     golden: tuple[str, ...] = ("golden/",)
+    collect: bool = False
     metrics: tuple[str, ...] = ()
     app: str | None = None
     concurrency: int = 150
@@ -262,8 +267,22 @@ def _choice(kind: Any, value: Any, place: str) -> Any:
     return value
 
 
+def _switch(value: Any, place: str) -> bool:
+    known = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise SettingsError(f"{place} must be true or false, not {value!r}")
+    return known[value]
+
+
 def _repeats(value: Any, place: str) -> Any:
-    return value if value == "auto" else _count(value, place)
+    return value if value == "auto" else _repeat_count(value, place)
+
+
+def _repeat_count(value: Any, place: str) -> int:
+    count = _count(value, place)
+    if count > MOST_REPEATS:
+        raise SettingsError(f"{place} must be {MOST_REPEATS} or less, not {value!r}")
+    return count
 
 
 def _budget(value: Any, place: str) -> str:
@@ -332,11 +351,12 @@ def _is_pair(value: Any) -> bool:
 _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "golden": _paths,
     "metrics": _paths,
+    "collect": _switch,
     "concurrency": _count,
     "timeout_s": _seconds,
     "record": partial(_choice, RecordMode),
     "repeats": _repeats,
-    "max_repeats": _count,
+    "max_repeats": _repeat_count,
     "budget": _budget,
     "judge": _judge,
     "prices": _prices,

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_llmops.calibration.errors_by_threshold import ErrorRow, find_errors
 from pytest_llmops.calibration.labels import Labels
 from pytest_llmops.calibration.measures import build_measure
 from pytest_llmops.calibration.prediction_powered import estimate_rate
@@ -77,6 +78,7 @@ class Agreement:
         kappa: Over `levels`, quadratic with the square of the distance as weight; without levels that of
             `cut`.
         cuts: All that were looked at, for the record.
+        errors: For rates of either error the threshold that keeps it; of rows that are good or bad.
         notes: What could not be measured, and why.
     """
 
@@ -93,6 +95,7 @@ class Agreement:
     levels: tuple[float, ...] = ()
     calibration: CalibrationError | None = None
     error_threshold: ErrorThreshold | None = None
+    errors: tuple[ErrorRow, ...] = ()
     rate: Rate | None = None
     notes: tuple[str, ...] = ()
 
@@ -171,6 +174,7 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
         levels=levels,
         calibration=None if binary is None or kinds < _BOTH else _measure_calibration(rows, binary),
         error_threshold=None if binary is None or max_error is None else _keep_error(rows, binary, max_error),
+        errors=() if binary is None else find_errors(rows.oriented, binary, rows.groups, sign=rows.sign),
         rate=_estimate_rate(rows, good),
         notes=tuple(_note(rows, good, kinds, max_error)),
     )

@@ -100,12 +100,16 @@ def pair_readings(
 
 
 def read_bound(metric: Metric, threshold: float | None) -> Bound:
-    """What passes: the metric's own bound, or the threshold, in the metric's direction."""
+    """
+    What passes: the threshold, or the metric's own bound, in the metric's direction; of a metric that has
+    none the middle of its range.
+    """
     side = ">" if metric.higher_is_better else "<"
-    strict = threshold is None and metric.bound.comparison == side
+    own = metric.bound or Bound(comparison=f"{side}=", threshold=sum(metric.range) / 2)  # type: ignore[arg-type]  # one of the four signs
+    strict = threshold is None and own.comparison == side
     return Bound(
         comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
-        threshold=metric.bound.threshold if threshold is None else threshold,
+        threshold=own.threshold if threshold is None else threshold,
     )
 
 

@@ -46,12 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_verb(verbs)
     with outlive_readers() as lost:
         given = parser.parse_args(arguments)
-        code = _do(given)
+        code = carry_out(given)
     # A verdict stands, whatever became of its report; data that were lost are no success.
     return USAGE_ERROR if lost.error and not code and getattr(given, "prints_data", False) else code
 
 
-def _do(given: argparse.Namespace) -> int:
+def carry_out(given: argparse.Namespace) -> int:
+    """Do what the verb does; whatever a user can mend is one message."""
     try:
         code: int = given.do(given)
     except LLMOpsError as error:

@@ -52,7 +52,9 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument(
         "--positive", metavar="NAMES", help="labels that mean good: Yes,Mostly; or '>= 4' for numbers"
     )
-    parser.add_argument("--threshold", metavar="X", help="what passes; default: the metric's own bound")
+    parser.add_argument(
+        "--threshold", metavar="X", help="what passes; default: the metric's own bound, or mid-range"
+    )
     parser.add_argument(
         "--max-error", metavar="X", help="find the threshold that lets through at most this share of bad rows"
     )
@@ -78,7 +80,7 @@ def _calibrate(given: argparse.Namespace) -> int:
 
     threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
-    metric, settings = open_metric(given)
+    metric, settings = open_metric(given, stored=bool(given.scores))
     _check_threshold(metric, threshold)
     repeats = _repeats(given, metric)
     data = read_input(given.file)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,13 @@ from pytest_llmops.flags import FLAGS, INI_KEYS
 
 if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
+    from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
 
-_MORE = tuple((name.replace("_", "-"), {"help": told}) for name, told in INI_KEYS if name != "golden")
+_MORE = tuple(
+    (name.replace("_", "-"), {"help": told}) for name, told in INI_KEYS if name not in {"golden", "collect"}
+)
 
 
 def add_verb(verbs: Any) -> None:
@@ -26,20 +31,49 @@ def add_verb(verbs: Any) -> None:
         parser.add_argument(f"--{name}", default=None, **words)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
-    parser.set_defaults(do=_run)
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="run the app in a process of its own, so that a crash is an error of one case",
+    )
+    parser.set_defaults(do=_start)
 
 
-def _run(given: argparse.Namespace) -> int:
+def _start(given: argparse.Namespace) -> int:
+    if not given.isolate:
+        return run(given)
+    from pytest_llmops.cli.isolation import run_isolated
+
+    return run_isolated(given)
+
+
+def run(
+    given: argparse.Namespace,
+    store: SharedStore | None = None,
+    *,
+    finished: Callable[[Sequence[Golden], Settings], list[Run]] | None = None,
+) -> int:
+    """
+    Run the golden files and say what came of it.
+
+    Args:
+        store: Holds what earlier processes of the same run finished.
+        finished: Gives the runs where no app is run any more.
+    """
     from pytest_llmops.golden.git import pin_environment
 
     pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
     try:
-        return _run_and_judge(given)
+        return _run(given, store, finished)
     finally:
         pin_environment(None)
 
 
-def _run_and_judge(given: argparse.Namespace) -> int:
+def _run(
+    given: argparse.Namespace,
+    store: SharedStore | None,
+    finished: Callable[[Sequence[Golden], Settings], list[Run]] | None,
+) -> int:
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -57,16 +91,22 @@ def _run_and_judge(given: argparse.Namespace) -> int:
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = list(yardstick.goldens)
-    problems: list[str] = []
+    problems = _doubts(goldens, yardstick)
     errors: list[str] = []
-    budget = open_budget(settings)
-    runs = run_goldens(goldens, yardstick.base, settings, problems, errors, budget=budget)
-    judged = _Judged(known_fail=settings.known_failures == "fail")
-    judged.judge(goldens, runs, yardstick)
-    judged.take_errors(errors)
+    budget = open_budget(settings, store.ledger if store else None)
+    if finished is None:
+        with _kept_output():
+            runs = run_goldens(
+                goldens, yardstick.base, settings, problems, errors=errors, store=store, budget=budget
+            )
+    else:
+        runs = finished(goldens, settings)
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
+    judged = _Judged(known_fail=settings.known_failures == "fail")
+    judged.judge(goldens, runs, yardstick)
+    judged.take_errors(errors)
     problems += judged.problems
     if given.accept:
         told, done = accept_into_baseline(merged, settings)
@@ -77,19 +117,32 @@ def _run_and_judge(given: argparse.Namespace) -> int:
         problems.append(unscored)
         judged.deciding.append("error")
     problems += yardstick.describe(merged, settings)
-    loosened = [*yardstick.loosened]
-    if yardstick.revision is not None:
-        loosened += list_undecided(budget, settings)
-    problems += render_loosened(loosened)
+    undecided = list_undecided(budget, settings) if yardstick.revision is not None else []
+    loosened = render_loosened([*yardstick.loosened, *undecided])
+    problems += loosened
     if loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
-    lines += render_rivals(merged)
-    print("\n".join(lines))  # noqa: T201 - a command talks to its user
-    undecided = int(settings.undecided == "fail")
-    codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}
+    print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
+    codes = {
+        "passed": 0,
+        "undecided": int(settings.undecided == "fail"),
+        "failed": 1,
+        "regressed": 1,
+        "error": 3,
+    }
     return codes[worst(judged.deciding)]
+
+
+@contextmanager
+def _kept_output() -> Iterator[None]:
+    """What an app puts in the place of standard output goes with it."""
+    output = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = output
 
 
 def _settings(given: argparse.Namespace) -> Settings:
@@ -100,6 +153,18 @@ def _settings(given: argparse.Namespace) -> Settings:
     for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _doubts(goldens: Sequence[Golden], yardstick: Yardstick) -> list[str]:
+    """What golden files ask that says little, a sentence each."""
+    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
+    from pytest_llmops.gates.foresight.blind import describe_blind
+
+    return [
+        doubt
+        for golden in goldens
+        for doubt in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
+    ]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -136,8 +136,7 @@ class Reading:
                 if self.fact
                 else min(self.most, self._called_at(level, tests) + fresh)
             )
-        dead = self.rates.held == 0 and self.rates.held_before >= _HALF * self.rates.repeats_before
-        if state == "suspect" or (dead and not self.fact and done < min(_DEAD, self.most)):
+        if state == "suspect" or (self._seems_dead and not self.fact and done < min(_DEAD, self.most)):
             return next(stage for stage in (*_STAGES, self.most) if stage > done)
         return 0
 
@@ -148,9 +147,12 @@ class Reading:
     @property
     def is_dead(self) -> bool:
         """Whether it held mostly and never does any more, whatever a test can make of it."""
-        enough = _DEAD if self.most else 1
+        return self._seems_dead and self.rates.repeats >= (_DEAD if self.most else 1)
+
+    @property
+    def _seems_dead(self) -> bool:
         held = self.rates.held_before >= _HALF * self.rates.repeats_before
-        return held and self.rates.held == 0 and self.rates.repeats >= enough
+        return self.by_rate and held and self.rates.held == 0
 
     @property
     def why(self) -> str:

@@ -107,6 +107,7 @@ class _Reading:
         self._past = past
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._bound_lines: dict[str, int] = {}
         self._suite_lines: dict[str, int] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
@@ -139,6 +140,7 @@ class _Reading:
             never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
             model_errors=self._document.get("model_errors"),
             sha256=digest,
+            bound_lines=self._bound_lines,
             suite_lines=self._suite_lines,
         )
 
@@ -199,6 +201,7 @@ class _Reading:
         for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
             try:
                 read[name] = read_checks(name, value, models=self._models, past=self._past)
+                self._keep_line(name, (*place, "checks", name))
             except LLMOpsError as error:
                 self._note((*place, "checks", name), _about(name, error))
         return read
@@ -221,11 +224,17 @@ class _Reading:
                 self._note(("suite", name), _about(name, error))
             else:
                 checks += read
+                if any(check.comparison for check in read):
+                    self._keep_line(name, ("suite", name))
                 line = line_of(self._document, ("suite", name))
                 self._suite_lines.update((check.metric, line) for check in read)
                 if lacking := self._needs.lacking_everywhere(metric):
                     self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
         return tuple(checks)
+
+    def _keep_line(self, metric: str, place: Place) -> None:
+        line = line_of(self._document, place)
+        self._bound_lines[metric] = min(line, self._bound_lines.get(metric, line))
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))

@@ -136,6 +136,10 @@ def _minimum(name: str, value: Any, asked: Any) -> str:
     return f"{name} must be {asked} or more, not {described(value)}"
 
 
+def _maximum(name: str, value: Any, asked: Any) -> str:
+    return f"{name} must be {asked} or less, not {described(value)}"
+
+
 def _version(name: str, value: Any, asked: Any) -> str:
     return f"{name} must be {asked}, the one that this release reads, not {described(value)}"
 
@@ -166,6 +170,7 @@ _SAYINGS: dict[str, Callable[[str, Any, Any], str]] = {
     "minItems": _empty,
     "uniqueItems": _twice,
     "minimum": _minimum,
+    "maximum": _maximum,
     "const": _version,
     "enum": _choice,
     "pattern": _pattern,

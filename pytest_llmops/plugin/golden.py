@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,17 @@ from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
+from pytest_llmops.plugin.collecting import Selection
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import (
-    KNOWN,
-    OUTCOME,
-    CaseItem,
-    GoldenFile,
-    SuiteItem,
-    only_shows,
-    overrides_app,
-)
+from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
 from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.replacing import list_replacing
+from pytest_llmops.plugin.reported import is_golden
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.uncalibrated import warn_of_bounds
+from pytest_llmops.plugin.unfinished import complete_results, explain_loss, list_items
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
@@ -57,8 +53,7 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
-        known: Node ids of failures among them that the baseline had too.
+        alone: Ordinary tests are not collected, and nobody named paths.
         loosened: What the change made easier to pass, by golden files and settings, then by what it did here.
         needed: By golden file, the work that the selected items need, by item id.
         refused: Why nothing can be run at all.
@@ -68,8 +63,7 @@ class GoldenPlugin:
     goldens: Mapping[Path, Golden]
     judge: Judge
     yardstick: Yardstick
-    told: dict[str, Outcome] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
+    alone: bool = False
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
@@ -79,20 +73,16 @@ class GoldenPlugin:
     _started: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, config: pytest.Config) -> GoldenPlugin:
+    def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
         """Everything that can be wrong with the files is wrong here, before any model is called."""
         session = Session.of(config)
         settings = session.settings
-        if config.args_source is not pytest.Config.ArgsSource.ARGS:
-            config.args = [str(settings.path(path)) for path in settings.golden]
+        config.args = list(selection.arguments)
         folder = config.invocation_params.dir
-        paths = [arg.split("::", 1)[0] for arg in config.args]
-        own = [settings.path(path).resolve() for path in settings.golden]
-        paths = [path for path in paths if not _holds_plain_tests(folder / path, own)] or paths
         try:
             goldens: dict[Path, Golden] = {}
             problems: list[Problem] = []
-            for path in find_golden_files(paths, folder):
+            for path in find_golden_files(selection.golden, folder):
                 try:
                     goldens[path.resolve()] = load_golden(path, root=config.rootpath)
                 except GoldenError as error:
@@ -106,12 +96,13 @@ class GoldenPlugin:
             yardstick = find_yardstick(
                 settings,
                 list(goldens.values()),
-                named=[shown_path(folder / path, config.rootpath) for path in paths],
+                named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
+        warn_of_bounds(config, yardstick.goldens, yardstick.calibrations)
         goldens = {session.settings.path(golden.path).resolve(): golden for golden in yardstick.goldens}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
@@ -121,7 +112,13 @@ class GoldenPlugin:
             judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
             loosened=list(yardstick.loosened),
+            alone=selection.alone,
         )
+
+    def pytest_report_header(self) -> str | None:
+        if not self.alone:
+            return None
+        return "golden set: ordinary tests are not collected; name paths, or set collect = true, to run both"
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
         golden = self.goldens.get(file_path.resolve())
@@ -148,9 +145,14 @@ class GoldenPlugin:
                 needed = self.needed.setdefault(item.parent.golden.path, {})
                 needed.update((work.id, work) for work in works)
         if not is_controller(session.config):
+            self.shared.reported.select(item.nodeid for item in session.items)
             collected = {file.golden.path for file in self.files}
             left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
             self.shared.problems += [f"{path}: not collected (norecursedirs, --ignore)" for path in left_out]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.shared.reported.select(ids)
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """
@@ -165,7 +167,7 @@ class GoldenPlugin:
         try:
             for file in files:
                 works = self.needed[file.golden.path].values()
-                check_ready(file.golden, works, self.shared.settings)
+                check_ready(file.golden, works, self.shared.settings, self.shared.store)
             for file in named:
                 self.shared.open(file.golden, None)
         except LLMOpsError as error:
@@ -191,22 +193,18 @@ class GoldenPlugin:
         return self._suites[golden.path]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """An item that is run again, as where a worker died, counts once."""
-        given = dict(report.user_properties)
-        if report.when == "call" and KNOWN in given:
-            self.known.add(report.nodeid)
-        if given.get(OUTCOME) in OUTCOMES:
-            self.told[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        self.shared.reported.take(report)
 
     @property
     def counts(self) -> dict[Outcome, int]:
         """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
-        told = Counter(self.told.values())
-        told["error"] += len(self.shared.all_errors())
+        counts = dict(self.shared.reported.counts)
+        counts["error"] += len(self.shared.all_errors())
         if self.run is not None:
-            told["undecided"] += len(self.judge.lost_cases())
-        return {outcome: told[outcome] for outcome in OUTCOMES}
+            counts["undecided"] += len(self.judge.lost_cases())
+        return counts
 
+    @pytest.hookimpl(tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
         if only_shows(session.config):
@@ -215,14 +213,19 @@ class GoldenPlugin:
             if self.shared.store is not None:
                 self.shared.store.report(self.shared.own_problems(), self.shared.own_errors())
             return
+        goldens = list(self.goldens.values())
+        self.shared.reported.complete(session, list_items(goldens), partial(explain_loss, self.shared))
         self.loosened += self._loosened_here(session.config)
         good = not self.loosened or may_loosen(session.config)
         if self.shared.all_errors():
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        if results := self.shared.results():
+        if results := complete_results(self.shared, goldens):
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
+        elif any(map(is_golden, self.shared.reported.selected or ())):
+            self.shared.problems.append("nothing was scored: every golden item was skipped")
+            good = False
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -277,7 +280,12 @@ class GoldenPlugin:
             told = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
-        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)
+        bad = (
+            self.counts["regressed"]
+            + self.counts["error"]
+            + self.counts["failed"]
+            - len(self.shared.reported.known)
+        )
         if bad and not session.exitstatus:
             self.shared.problems.append(
                 "red: verdicts that fail a build were excused by the repository itself"
@@ -309,8 +317,8 @@ class GoldenPlugin:
         wall_s = time.monotonic() - self.shared.started_s
         problems = [*self.shared.all_errors(), *self.shared.all_problems()]
         problems += describe_failed_calls(self.goldens.values(), run.results)
-        if self.known:
-            problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
+        if known := len(self.shared.reported.known):
+            problems.insert(0, f"{known} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.loosened)
         if self.loosened and not may_loosen(terminalreporter.config):
@@ -326,13 +334,6 @@ class GoldenPlugin:
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
         return () if None in results else self.judge_suite(golden, [each for each in results if each])
-
-
-def _holds_plain_tests(path: Path, golden: Iterable[Path]) -> bool:
-    """Whether a path given beside golden ones is pytest's own business; what is in the golden set is not."""
-    if path.suffix == ".py" or not path.is_dir():
-        return path.suffix == ".py"
-    return not any(path.glob("*.y*ml")) and not any(path.resolve().is_relative_to(each) for each in golden)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

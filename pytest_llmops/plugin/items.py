@@ -6,35 +6,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest import SkipTest
 
 import pytest
 
 # Doctest items get their fixtures the same way; there is no public one.
 from _pytest.fixtures import TopRequest
 
-from pytest_llmops.errors import AppError, LLMOpsError
+from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.longrepr import NotGoodError, Reason, traceback_style
+from pytest_llmops.plugin.reported import KNOWN, OUTCOME
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
 from pytest_llmops.runner.execution import NotBegunError
+from pytest_llmops.runner.process_end import describe, noting
 from pytest_llmops.runner.tracebacks import find_crash
 from pytest_llmops.runner.work import Work, plan
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
 
-OUTCOME = "llm_outcome"
-KNOWN = "llm_known"
 REFUSED = "llm_refused"
 _ESCAPED = 10  # characters at most of one that is escaped
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
 
 class GoldenWarning(pytest.PytestWarning):
-    """An undecided verdict, or a known failure, that the settings let pass."""
+    """An undecided verdict, a known failure that the settings let pass, a bound that no labels vouch for."""
 
 
 class GoldenFile(pytest.File):
@@ -79,7 +80,7 @@ class GoldenItem(pytest.Item):
         except LLMOpsError as error:
             self.user_properties.append((OUTCOME, "error"))
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        except Exception:
+        except BaseException:  # also what no `Exception` is, such as pytest's own way to fail
             self.user_properties.append((OUTCOME, "error"))
             raise
         self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
@@ -141,7 +142,18 @@ class GoldenItem(pytest.Item):
         self.funcargs: dict[str, object] = {}
         manager = self.session._fixturemanager  # noqa: SLF001 - see below
         self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        return TopRequest(self, _ispytest=True).getfixturevalue("llm_app")  # type: ignore[arg-type]
+        request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        with noting() as ended:
+            try:
+                app = request.getfixturevalue("llm_app")
+            except (pytest.skip.Exception, pytest.xfail.Exception, SkipTest, SystemExit) as raised:
+                raise AppError(
+                    f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
+                    "and never skipped: choose cases by -k or -m"
+                ) from None
+        if ended:
+            raise AppError(describe(ended))
+        return app
 
 
 class CaseItem(GoldenItem):

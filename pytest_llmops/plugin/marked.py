@@ -11,7 +11,7 @@ import pytest
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case, require_agreement
-from pytest_llmops.golden.thresholds import check_failing, check_reach, read_record_only
+from pytest_llmops.golden.thresholds import check_failing, check_reach, own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
@@ -20,6 +20,7 @@ from pytest_llmops.plugin.measured import make_metric
 from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.tested import Llm
+from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
@@ -69,6 +70,7 @@ class MarkedTests:
     def of(cls, items: Sequence[pytest.Item]) -> MarkedTests:
         """Read the markers of all tests; what is wrong is told where the test would run."""
         tests = cls()
+        seen: set[tuple[str, str]] = set()
         for item in items:
             takes_llm = "llm" in getattr(item, "fixturenames", ())
             for mark in item.iter_markers():
@@ -76,7 +78,8 @@ class MarkedTests:
                     continue  # without our fixture and our arguments it is a mark of somebody else's
                 try:
                     demand = read_marker(mark, item.config)
-                except (LLMOpsError, TypeError, pytest.UsageError) as error:
+                    warn_of_marker(item, demand.metric, seen)
+                except (LLMOpsError, TypeError, pytest.UsageError, GoldenWarning) as error:
                     path, line, _ = item.location
                     place = f"{path}:{(line or 0) + 1}"
                     tests.problems[item.nodeid] = f"{place}: @pytest.mark.{mark.name}: {error}"
@@ -175,7 +178,7 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
             check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=sign, threshold=float(limit))
     if given["min"] is None and given["max"] is None:
-        bound = metric.bound
+        bound = own_bound(metric, f"{side}=0.7")
         if not record_only:
             check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)

@@ -16,9 +16,11 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
+from pytest_llmops.plugin.reported import Reported
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
@@ -32,11 +34,13 @@ from pytest_llmops.runner.golden_run import (
     open_rival,
     tell_budget,
 )
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings, load_settings
 
@@ -56,6 +60,7 @@ class Session:
 
     Attributes:
         store: Where results are shared, under xdist.
+        reported: What became of the items; complete in the process that talks to the user.
         problems: Sentences about what could not be kept beside the cases.
         executions: By golden file, since each may name another app.
         rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
@@ -64,15 +69,17 @@ class Session:
     """
 
     settings: Settings
-    scorer: Scorer = field(default_factory=Scorer)
+    scorer: Scorer
     store: SharedStore | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
     rounds: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
     budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
+    reported: Reported = field(default_factory=Reported)
     problems: list[str] = field(default_factory=list)
     raised: dict[str, BaseException] = field(default_factory=dict)
     _debugs: bool = False
+    _strays: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
     _attribution: Attribution = field(default_factory=Attribution)
     _askers: dict[int, Asker] = field(default_factory=dict)
@@ -85,16 +92,18 @@ class Session:
         """The one session of a config, made on first use and closed with it."""
         if _STASH not in config.stash:
             try:
-                session = cls(settings=load_settings(config.rootpath, *written_settings(config)))
+                settings = load_settings(config.rootpath, *written_settings(config))
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
+            here = TimeLimit(settings.timeout_s)
+            session = cls(settings=settings, scorer=Scorer(here=here))
             golden = config.getoption("llm_golden")  # else each test scores where it runs
             store = None
             if is_joined(config):
-                store, scorer = join(config)
+                store, scorer = join(config, here)
                 session.scorer = scorer if golden else session.scorer
             elif is_controller(config) and (golden or session.settings.budget):
-                controller = Controller.of(config)
+                controller = Controller.of(config, session.reported, here)
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None
@@ -104,6 +113,7 @@ class Session:
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
             config.stash[_STASH] = session
+            process_end.install()
             config.add_cleanup(session.close)
         return config.stash[_STASH]
 
@@ -199,7 +209,8 @@ class Session:
 
     def own_errors(self) -> list[str]:
         """A sentence for each error of the suite, which is none of a case, in this process."""
-        return self._attribution.errors(self._recorder)
+        self._strays += process_end.take_strays()
+        return [*self._strays, *self._attribution.errors(self._recorder)]
 
     def all_errors(self) -> list[str]:
         """The same of every process of the session."""
@@ -236,6 +247,7 @@ class Session:
             self._recorder.uninstall()
         for lock in self._alive.values():
             lock.release()
+        process_end.uninstall()
 
     def open(self, golden: Golden, app: App | None) -> Execution:
         """
@@ -245,11 +257,15 @@ class Session:
             AppError: No app is named, or it or its rival cannot be imported.
         """
         if golden.path not in self.executions:
-            under_test: Any = named_app(golden, self.settings, otherwise=_OF_PYTEST) if app is None else app
+            with importing(golden, self.settings, self.store):
+                under_test: Any = (
+                    named_app(golden, self.settings, otherwise=_OF_PYTEST) if app is None else app
+                )
+                rival = open_rival(golden, self.settings, self.asker)
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,
-                rival=open_rival(golden, self.settings, self.asker),
+                rival=rival,
                 scorer=self.scorer,
                 store=self.store,
                 budget=self.budget,

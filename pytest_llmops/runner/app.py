@@ -17,6 +17,7 @@ from pytest_llmops.printable import printable, with_article
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
 from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.process_end import describe, noting
 from pytest_llmops.runner.tracebacks import describe_traceback, find_crash
 
 _ERROR = 1_200  # characters
@@ -41,12 +42,10 @@ def resolve_app(path: str, root: Path) -> App:
         raise AppError(f"the app {path!r} must be written module:attribute, such as shop.bot:answer")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    try:
-        app: Any = importlib.import_module(module_name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success
-        raise AppError(_tell_import(path, module_name, error, root)) from error
+    with noting() as ended:
+        app: Any = _import(path, module_name, root)
+    if ended:
+        raise AppError(f"the app {path!r} cannot be imported: {describe(ended)}")
     for name in attribute.split("."):
         if not hasattr(app, name):
             raise AppError(f"the app {path!r}: {module_name} has no {name!r}.{hint(name, dir(app))}")
@@ -55,6 +54,15 @@ def resolve_app(path: str, root: Path) -> App:
         raise AppError(f"the app {path!r} is {with_article(type(app).__name__)}, which cannot be called")
     found: App = app
     return found
+
+
+def _import(path: str, module_name: str, root: Path) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success
+        raise AppError(_tell_import(path, module_name, error, root)) from error
 
 
 def _tell_import(path: str, module_name: str, error: BaseException, root: Path) -> str:

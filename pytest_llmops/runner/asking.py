@@ -23,6 +23,7 @@ from pytest_llmops.runner.app import read_answer
 from pytest_llmops.runner.failed_calls import find_breaking, join_attempts, note_failed
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.prices import usage_of
+from pytest_llmops.runner.process_end import describe, noting
 from pytest_llmops.runner.tracebacks import describe_traceback
 from pytest_llmops.traces.capture import capture
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
@@ -105,15 +106,14 @@ class Asker:
         self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
     ) -> Asked:
         """Raises what says that an endpoint is busy, and a broken cassette's error."""
-        with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans:
+        with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             logs.append(log)
             started = time.perf_counter()
             answering = asyncio.ensure_future(self._call(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
-            if not answering.done():
-                answering.cancel()
-                return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)"), tuple(spans)
+            if unanswered := self._why_unanswered(case, repeat, answering, ended):
+                return unanswered, tuple(spans)
             try:
                 output = read_answer(answering.result())
             except AnswerError as error:
@@ -126,6 +126,22 @@ class Asker:
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)
+
+    def _why_unanswered(
+        self, case: str, repeat: int, answering: asyncio.Future[Any], ended: list[str]
+    ) -> Failure | None:
+        """Why there is nothing to read: the app is not done, or did what no answer excuses."""
+        if not answering.done():
+            answering.cancel()
+            return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
+        if answering.cancelled():
+            told = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
+            return _broken(repeat, told)
+        if not ended:
+            return None
+        error = answering.exception()
+        failure = self._raised(case, repeat, error) if error else _broken(repeat, "")
+        return replace(failure, error=describe(ended))
 
     def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
         """What the app raised, with its own part of the traceback."""
@@ -158,7 +174,8 @@ class Asker:
     async def _call(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            return await asyncio.wrap_future(self.app_loop.submit(self.app(question)))  # type: ignore[arg-type]
+            running = _awaited(self.app(question))  # type: ignore[arg-type]
+            return await asyncio.wrap_future(self.app_loop.submit(running))
         answer = await _on_thread(self.app, question)
         if inspect.isawaitable(answer):
             return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
@@ -166,7 +183,15 @@ class Asker:
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
-    return await answer
+    """What is no `Exception` ends whatever loop it meets, so it is carried as one; not our own cancelling."""
+    try:
+        return await answer
+    except BaseException as raised:
+        task = asyncio.current_task()
+        ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
+        if isinstance(raised, Exception) or ours:
+            raise
+        raise _EndedError(raised) from None
 
 
 async def _on_thread(app: App, question: Any) -> Any:

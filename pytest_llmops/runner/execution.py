@@ -19,6 +19,7 @@ from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.asking import Asked, Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.printed import collect
 from pytest_llmops.runner.rivals import (
     Rival,
@@ -33,12 +34,11 @@ from pytest_llmops.runner.rivals import (
 )
 from pytest_llmops.runner.scoring import Result, Scorer
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.work import Work, give_up
 
 _POLL_S = 0.02
-_MOST_TRIES = 3
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
-_ENDED = f"a worker that asked it beside the app ended the process {_MOST_TRIES - 1} times"
+_ENDED = f"a worker that asked it beside the app ended the process {MOST_TRIES - 1} times"
 
 
 class NotBegunError(LLMOpsError):
@@ -68,6 +68,7 @@ class Execution:
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
+    _narrowing: Narrowing = field(init=False)
     _asking: int = 0
     _learned: bool = False
     _stopped: bool = False
@@ -75,6 +76,7 @@ class Execution:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
         self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
+        self._narrowing = Narrowing(self.concurrency)
 
     def submit(self, work: Work) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
@@ -110,16 +112,23 @@ class Execution:
             async with self._leases:
                 with self.store.lease(work.key) as granted:
                     if granted and self.store.read(work.key) is None:
-                        tries = self.store.count_try(work.key)
-                        if tries > 1:
-                            await asyncio.sleep(_AFTER_DEATH_S)
-                        if tries > _MOST_TRIES:
-                            result = _deadly(work)
-                        else:  # the last time without the rival, which may be what ends the process
-                            result = await self._do(work, alone=tries == _MOST_TRIES)
+                        result = await self._try(work, self.store)
                         self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
+
+    async def _try(self, work: Work, store: SharedStore) -> CaseResult:
+        """Do a case, which may have ended the processes that began it; to be called with its lease."""
+        self._check_stopped()  # before it counts as begun
+        tries = store.count_tries(work.key) + 1
+        if tries > MOST_TRIES:
+            return _deadly(work)
+        async with self._narrowing.room(tries):
+            store.count_try(work.key)
+            if tries == MOST_TRIES:
+                await asyncio.sleep(_AFTER_DEATH_S)
+            # The last time without the rival, which may be what ends the process.
+            return await self._do(work, alone=tries == MOST_TRIES)
 
     async def _do(self, work: Work, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
@@ -162,8 +171,7 @@ class Execution:
 
     async def _ask(self, asker: Asker, case: str, repeat: int, work: Work) -> Asked:
         async with self._slots:
-            if self._stopped or (self.store is not None and self.store.is_stopped()):
-                raise NotBegunError("not called: the session stops after a failure (-x, --maxfail)")
+            self._check_stopped()
             while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._asking += 1
@@ -172,6 +180,10 @@ class Execution:
             finally:
                 self._asking -= 1
                 self._learned = True
+
+    def _check_stopped(self) -> None:
+        if self._stopped or (self.store is not None and self.store.is_stopped()):
+            raise NotBegunError("not called: the session stops after a failure (-x, --maxfail)")
 
     async def _score_both(
         self, work: Work, answers: Sequence[Asked], others: Sequence[Asked]
@@ -274,7 +286,5 @@ def _blank(work: Work) -> CaseResult:
 
 
 def _deadly(work: Work) -> CaseResult:
-    error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
-    begun = _begun(work)
-    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
-    return replace(begun, failures=(*begun.failures, failure))
+    error = f"a worker that ran it ended the process {MOST_TRIES} times; run this case alone to see why"
+    return give_up(work.id, work.case, error, work.begun)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,12 +16,14 @@ from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
 from pytest_llmops.runner.failed_calls import describe_failed_calls
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.masking import seal_result, stand_in
 from pytest_llmops.runner.readiness import check_ready, named_rival
 from pytest_llmops.runner.rivals import Rival
@@ -29,6 +31,7 @@ from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.usage import sum_outputs, sum_usage
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
@@ -68,19 +71,21 @@ def run_golden(  # noqa: PLR0913 - the public door
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
     errors: list[str] = []
-    run = _run(golden, app, asking, settings, budget, told, errors)
+    with _guarded(errors):
+        run = _run(golden, app, asking, settings, budget, told, errors)
     if problems is not None:
         problems.extend([*told, *errors, *tell_budget(budget)])
     return run
 
 
-def run_goldens(  # noqa: PLR0913 - what a run needs, and where it says what went wrong
+def run_goldens(  # noqa: PLR0913 - what the runs share, and what they leave
     goldens: Sequence[Golden],
     baseline: Run | None,
     settings: Settings,
     problems: list[str],
-    errors: list[str] | None = None,
     *,
+    errors: list[str] | None = None,
+    store: SharedStore | None = None,
     budget: Budget | None = None,
 ) -> list[Run]:
     """
@@ -89,16 +94,20 @@ def run_goldens(  # noqa: PLR0913 - what a run needs, and where it says what wen
     Args:
         problems: Gets sentences about what could not be kept beside the results.
         errors: Gets a sentence for each error of the suite, which is none of a case; `problems` when None.
+        store: Holds what earlier processes of the same run finished, where it goes on in a new one.
     """
     errors = problems if errors is None else errors
-    for golden in goldens:
-        named_app(golden, settings, otherwise=_OF_COMMAND)
-        check_ready(golden, plan(golden, settings.repeats, settings.max_repeats), settings)
-    budget = budget or open_budget(settings)
-    runs = []
-    for golden in goldens:
-        asking = open_asking(golden, goldens, baseline, settings)
-        runs.append(_run(golden, None, asking, settings, budget, problems, errors))
+    with _guarded(errors):
+        for golden in goldens:
+            asking = open_asking(golden, goldens, baseline, settings)
+            with importing(golden, settings, store):
+                named_app(golden, settings, otherwise=_OF_COMMAND)
+            check_ready(golden, _plan(golden, settings, asking), settings, store)
+        budget = budget or open_budget(settings, store.ledger if store else None)
+        runs = []
+        for golden in goldens:
+            asking = open_asking(golden, goldens, baseline, settings)
+            runs.append(_run(golden, None, asking, settings, budget, problems, errors, store))
     problems += tell_budget(budget)
     return runs
 
@@ -111,18 +120,18 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     budget: Budget | None,
     problems: list[str],
     errors: list[str],
+    store: SharedStore | None = None,
 ) -> Run:
     attribution = Attribution()
-    app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
-    works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
-    check_ready(golden, works, settings)
+    with importing(golden, settings, store):
+        app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
+    works = _plan(golden, settings, asking)
+    check_ready(golden, works, settings, store)
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
+    rival = open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings))
     execution = open_execution(
-        open_asker(app, recorder, settings, prompts),
-        settings,
-        rival=open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings)),
-        budget=budget,
+        open_asker(app, recorder, settings, prompts), settings, rival=rival, store=store, budget=budget
     )
 
     def fetch(works: Sequence[Work]) -> list[CaseResult]:
@@ -138,6 +147,21 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     problems.extend(describe_failed_calls([golden], results.values()))
     errors.extend(attribution.errors(recorder))
     return make_run([golden], results.values(), settings)
+
+
+@contextmanager
+def _guarded(errors: list[str]) -> Iterator[None]:
+    """Whoever would end the process is kept from it; what no case can be told of is an error of the suite."""
+    process_end.install()
+    try:
+        yield
+    finally:
+        errors.extend(process_end.take_strays())
+        process_end.uninstall()
+
+
+def _plan(golden: Golden, settings: Settings, asking: Asking) -> list[Work]:
+    return plan(golden, settings.repeats, settings.max_repeats, asking.base)
 
 
 def open_asking(
@@ -260,7 +284,7 @@ def open_execution(  # noqa: PLR0913 - what a process has of a session's
     return Execution(
         asker=asker,
         rival=rival,
-        scorer=scorer or Scorer(),
+        scorer=scorer or Scorer(here=TimeLimit(settings.timeout_s)),
         concurrency=settings.concurrency,
         seal=seal_result,
         store=store,

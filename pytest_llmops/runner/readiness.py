@@ -16,6 +16,8 @@ from pytest_llmops.recorder.cassette import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.app import resolve_app
+from pytest_llmops.runner.importing import importing
+from pytest_llmops.runner.store import SharedStore
 from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings
 
@@ -26,18 +28,24 @@ class NotReadyError(LLMOpsError):
     """A run lacks something that no case could do without."""
 
 
-def check_ready(golden: Golden, works: Iterable[Work], settings: Settings) -> None:
+def check_ready(
+    golden: Golden, works: Iterable[Work], settings: Settings, store: SharedStore | None = None
+) -> None:
     """
     Whether the rival can be imported, judges have their keys and models their weights.
 
     What a recording or the cache may answer is not asked for: a key is missed only by a case of which no
     answer of that judge is recorded, weights of an encoder only where nothing was ever cached.
 
+    Args:
+        store: Knows of processes of the same run that the rival's import ended.
+
     Raises:
         NotReadyError: The first thing that is missing, with the case that needs it and the remedy.
     """
     try:
-        named_rival(golden, settings)
+        with importing(golden, settings, store):
+            named_rival(golden, settings)
     except AppError as error:
         raise NotReadyError(f"{golden.path}: {error}") from error
     seen: set[tuple[JudgeModel | str, str]] = set()

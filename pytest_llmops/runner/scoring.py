@@ -33,9 +33,16 @@ _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
 class Scorer:
     """Collects what is to be scored and scores it on one thread of its own, metric by metric."""
 
-    def __init__(self, score_batch: ScoreBatch | None = None) -> None:
-        """`score_batch` does the scoring; by default the metric itself, in this process."""
-        self._score_batch = score_batch or score_here
+    def __init__(self, score_batch: ScoreBatch | None = None, here: ScoreBatch | None = None) -> None:
+        """
+        Take what does the scoring.
+
+        Args:
+            score_batch: Scores whatever computes; by default `here`.
+            here: Scores in this process; by default without a time limit.
+        """
+        self._here = here or score_here
+        self._score_batch = score_batch or self._here
         self._waiting: dict[Hashable, tuple[Metric, list[_Job]]] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -77,7 +84,7 @@ class Scorer:
         stand_aside()
         while (asked := self._asked.get()) is not None and not self._closed:
             metric, samples, job = asked
-            found = score_safely(score_here, metric, samples)
+            found = score_safely(self._here, metric, samples)
             if job.set_running_or_notify_cancel():
                 job.set_result(found)
 

@@ -68,6 +68,33 @@ class SharedStore:
             tries.write(b".")
             return tries.tell()
 
+    def count_tries(self, case: str) -> int:
+        """How often the case was begun so far."""
+        path = self._path(case, "tries")
+        return path.stat().st_size if path.exists() else 0
+
+    @contextlib.contextmanager
+    def survived(self, step: str) -> Iterator[int]:
+        """
+        Around a step that may end the process: how many processes have ended inside of it before.
+
+        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
+        """
+        ended = 0
+        for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
+            lock = FileLock(f"{mark}.lock", thread_local=False)
+            with contextlib.suppress(Timeout):
+                lock.acquire(blocking=False)
+                ended += mark.exists()
+                lock.release()
+        mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
+        with FileLock(f"{mark}.lock", thread_local=False):
+            mark.touch()
+            try:
+                yield ended
+            finally:
+                mark.unlink(missing_ok=True)
+
     def announce(self, golden: str) -> FileLock:
         """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
         lock = FileLock(self._alive(self.worker, golden), thread_local=False)

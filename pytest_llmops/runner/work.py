@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.gates.pairing import count_repeats
+from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
 from pytest_llmops.recorder import CallRules
-from pytest_llmops.records import Case, CaseResult, Golden
+from pytest_llmops.records import Case, CaseResult, Failure, Golden
 from pytest_llmops.registry import create_metric
 
 
@@ -66,6 +68,13 @@ def plan(
             )
         )
     return works
+
+
+def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:
+    """The result of a case that was not finished: what there is of it, and why there is no more."""
+    begun = begun or CaseResult(case=case_id, input_hash=input_hash(case), checks=case.checks)
+    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
+    return replace(begun, failures=(*begun.failures, failure))
 
 
 def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
