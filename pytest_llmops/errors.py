@@ -53,6 +53,16 @@ class UnknownMetricError(LLMOpsError):
         self.name = name
 
 
+class MetricNameError(LLMOpsError):
+    """Two metrics have one name, so that a check could mean either."""
+
+    def __init__(self, name: str, place: str, taken: str) -> None:
+        super().__init__(
+            f"{place}: the metric {name!r} has the name of another one, {taken}; give it a name of its own"
+        )
+        self.name = name
+
+
 class MetricOptionError(LLMOpsError):
     """A metric was given an option it does not have, or a value it cannot take."""
 

@@ -45,6 +45,7 @@ class Check:
         pass_rate: The share of repeats that must pass; None leaves it to the default.
         max_drop: The drop of the case's mean from the baseline that is tolerated, in the metric's own unit;
             None leaves it to the default.
+        record_only: The score is kept and shown, and fails no build whatever it is.
     """
 
     metric: str
@@ -54,6 +55,7 @@ class Check:
     min_kappa: float | None = None
     pass_rate: Bound | None = None
     max_drop: float | None = None
+    record_only: bool = False
 
 
 GAIN = "gain"
@@ -70,6 +72,7 @@ class SuiteCheck:
             its rival the app scores in the mean.
         comparison: None when only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
+        record_only: The statistic is shown, and fails no build whatever it is.
     """
 
     metric: str
@@ -78,6 +81,7 @@ class SuiteCheck:
     threshold: float | None
     max_drop: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    record_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

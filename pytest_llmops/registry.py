@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from pytest_llmops.errors import MetricOptionError, UnknownMetricError, describe_error, hint
+from pytest_llmops.errors import MetricNameError, MetricOptionError, UnknownMetricError, describe_error, hint
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import Metric
 
@@ -66,14 +66,56 @@ _proven: set[type] = set()
 
 def register_metric(name: str, factory: MetricFactory) -> None:
     """
-    Make a metric known under a name, for this process.
+    Make a metric known under a name, for this process. The same one may be registered again.
 
     Args:
         name: As golden files will write it; `family@k` where the factory takes `k`.
         factory: Called with the options of a check; returns the metric.
+
+    Raises:
+        MetricNameError: The name is that of a built-in or installed metric, or of another one of the project.
     """
+    place = _place_of(factory)
+    if taken := _find_built_in(name):
+        raise MetricNameError(name, place, taken)
+    if name in _registered and (other := _place_of(_registered[name])) != place:
+        raise MetricNameError(name, place, other)
     _registered[name] = factory
     _parameters.cache_clear()
+
+
+def registered_metrics() -> frozenset[str]:
+    """Names that were registered in this process so far."""
+    return frozenset(_registered)
+
+
+def forget_metrics(names: Iterable[str]) -> None:
+    """Take registered metrics back, where the session ends that knew them."""
+    for name in names:
+        _registered.pop(name, None)
+    _parameters.cache_clear()
+
+
+def _find_built_in(name: str) -> str:
+    """Where the metric is defined that checks mean by this name already; empty for none."""
+    family = matched["family"] if (matched := _LABELLED.match(name)) else name
+    if matched := _AT_K.match(name):
+        family = f"{matched['family']}@k"
+    family = _ALIASES.get(family, family)
+    if family in _BUILT_IN:
+        return f"{_BUILT_IN[family]}, which is built in"
+    return f"{_installed()[family]}, which is installed" if family in _installed() else ""
+
+
+def _place_of(factory: MetricFactory) -> str:
+    """`conftest.py:12` of what a project wrote; else its name."""
+    written = inspect.unwrap(getattr(factory, "written", factory))
+    try:
+        file = inspect.getsourcefile(written)
+        line = inspect.getsourcelines(written)[1]
+    except (OSError, TypeError):
+        return f"{getattr(written, '__module__', '')}:{getattr(written, '__qualname__', repr(written))}"
+    return f"{file}:{line}"
 
 
 def known_metrics() -> tuple[str, ...]:

@@ -22,6 +22,11 @@ REVISION = "git:"
 
 NO_BASELINE = "none"
 
+COMMAND_LINE = "command line"
+"""How the place of a setting begins that was given as a flag."""
+
+_NO_SETTINGS = {"root", "flagged"}
+
 MOST_REPEATS = 1000
 """Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
 
@@ -59,6 +64,7 @@ class Settings:
         prices: Model to US dollars for a million prompt and completion tokens.
         undecided: What an undecided verdict does to the build.
         known_failures: What a case that failed in the baseline too does to the build.
+        flagged: Names of the settings that the command line gave; not a setting itself.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -83,6 +89,7 @@ class Settings:
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     undecided: Leniency = "warn"
     known_failures: Leniency = "warn"
+    flagged: frozenset[str] = frozenset()
 
     def path(self, relative: str) -> Path:
         """A path from the settings, taken from the project's root."""
@@ -119,11 +126,13 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
         SettingsError: An unknown name or a value that cannot be, with the place it was written.
     """
     values: dict[str, Any] = {}
+    flagged = set()
     for origin, table in (("[tool.pytest-llmops]", _table(root)), *overrides):
         for name, value in table.items():
             if value is not None:
                 values[name] = _checked(name, value, origin)
-    return Settings(root=root, **values)
+                flagged |= {name} if origin.startswith(COMMAND_LINE) else set()
+    return Settings(root=root, flagged=frozenset(flagged), **values)
 
 
 INI_FILES = (
@@ -147,7 +156,7 @@ def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingsError: The file cannot be read.
     """
-    known = {each.name for each in fields(Settings)} - {"root"}
+    known = {each.name for each in fields(Settings)} - _NO_SETTINGS
     name, table = _find_pytest_table(root)
     ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
     if isinstance(ours.get("golden"), str):
@@ -228,7 +237,7 @@ def _read_sections(path: Path) -> Mapping[str, Any]:
 
 
 def _checked(name: str, value: Any, origin: str) -> Any:
-    known = [each.name for each in fields(Settings) if each.name != "root"]
+    known = [each.name for each in fields(Settings) if each.name not in _NO_SETTINGS]
     if name not in known:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, known)}")
     read: Callable[[Any, str], Any] = _READERS.get(name, _text)

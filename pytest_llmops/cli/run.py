@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,33 +11,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.flags import FLAGS, INI_KEYS
+
 if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
     from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
 
-_FLAGS = ("out", "app", "baseline", "record", "repeats", "budget", "concurrency")
+_MORE = tuple(
+    (name.replace("_", "-"), {"help": told}) for name, told in INI_KEYS if name not in {"golden", "collect"}
+)
 
 
 def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser("run", help="run golden files without pytest")
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
-    parser.add_argument("--out", metavar="RUN.json", help="write the run to this file")
-    parser.add_argument("--app", metavar="MODULE:ATTR", help="the app under test")
-    parser.add_argument(
-        "--baseline",
-        metavar="FILE|git:REF",
-        help="compare with this (default: golden/baseline.json, if there is one)",
-    )
-    parser.add_argument("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
-    parser.add_argument(
-        "--repeats", metavar="N|auto", help="ask each case N times, or again while a verdict is open"
-    )
-    parser.add_argument("--budget", metavar="USD", help="what model calls may cost: 2.50, or '500 calls'")
+    for name, words in (*FLAGS, *_MORE):
+        parser.add_argument(f"--{name}", default=None, **words)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
-    parser.add_argument("--concurrency", metavar="N", help="cases in work at once")
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -66,7 +60,20 @@ def run(
         store: Holds what earlier processes of the same run finished.
         finished: Gives the runs where no app is run any more.
     """
-    from pytest_llmops.gates.drops import watch_means
+    from pytest_llmops.golden.git import pin_environment
+
+    pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
+    try:
+        return _run(given, store, finished)
+    finally:
+        pin_environment(None)
+
+
+def _run(
+    given: argparse.Namespace,
+    store: SharedStore | None,
+    finished: Callable[[Sequence[Golden], Settings], list[Run]] | None,
+) -> int:
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
@@ -75,20 +82,23 @@ def run(
     from pytest_llmops.reports.rivals import render_rivals
     from pytest_llmops.reports.run_file import write_run
     from pytest_llmops.reports.terminal import render_summary
-    from pytest_llmops.runner.golden_run import merge_runs, run_goldens
-    from pytest_llmops.yardstick import accept_into_baseline, find_yardstick
+    from pytest_llmops.runner.golden_run import merge_runs, open_budget, run_goldens
+    from pytest_llmops.yardstick import accept_into_baseline, find_yardstick, list_undecided
 
     settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
-    goldens = [watch_means(golden, yardstick.base) for golden in goldens]
+    goldens = list(yardstick.goldens)
     problems = _doubts(goldens, yardstick)
     errors: list[str] = []
+    budget = open_budget(settings, store.ledger if store else None)
     if finished is None:
         with _kept_output():
-            runs = run_goldens(goldens, yardstick.base, settings, problems, errors=errors, store=store)
+            runs = run_goldens(
+                goldens, yardstick.base, settings, problems, errors=errors, store=store, budget=budget
+            )
     else:
         runs = finished(goldens, settings)
     merged = merge_runs(runs)
@@ -107,14 +117,21 @@ def run(
         problems.append(unscored)
         judged.deciding.append("error")
     problems += yardstick.describe(merged, settings)
-    problems += render_loosened(yardstick.loosened)
-    if yardstick.loosened and not given.allow_loosening:
+    undecided = list_undecided(budget, settings) if yardstick.revision is not None else []
+    loosened = render_loosened([*yardstick.loosened, *undecided])
+    problems += loosened
+    if loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
     print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
-    undecided = int(settings.undecided == "fail")
-    codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}
+    codes = {
+        "passed": 0,
+        "undecided": int(settings.undecided == "fail"),
+        "failed": 1,
+        "regressed": 1,
+        "error": 3,
+    }
     return codes[worst(judged.deciding)]
 
 
@@ -131,8 +148,9 @@ def _kept_output() -> Iterator[None]:
 def _settings(given: argparse.Namespace) -> Settings:
     from pytest_llmops.settings import find_root, load_settings, typed_path
 
-    flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "baseline"):
+    names = [name.replace("-", "_") for name, _ in (*FLAGS, *_MORE)]
+    flags = {name: getattr(given, name) for name in names}
+    for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 

@@ -50,7 +50,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     chance = chance or Chance([base])
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
-        beside = _compare(check, now, then, base, result)
+        beside = now if check.record_only else _compare(check, now, then, base, result)
         if beside.baseline is not None and beside.outcome != "error":
             old, new = values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
             reading = replace(read_check(base, result, check, chance, old, new), moved=moved)

@@ -61,9 +61,11 @@ def compare(
     readings = read_pairs(pairs, chance)
     moved = find_movement(each for of_case in readings.values() for each in of_case)
     readings = {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
-    verdicts += judge_single_cases(
+    recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
+    single = judge_single_cases(
         pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
+    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"

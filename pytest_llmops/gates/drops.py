@@ -101,7 +101,7 @@ def follow_suites(  # noqa: PLR0913 - what the channel is held to
         found = (
             beside.judge(check, level) if broken else beside.find(check)
             for check in checks
-            if check.statistic != GAIN
+            if check.statistic != GAIN and not check.record_only
         )
         watched = [each for each in found if isinstance(each, Found) and each.tolerated is not None]
         followed += zip(watched, follow(watched, beside.looks, share=share, level=level), strict=True)
@@ -119,7 +119,9 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
     if named or base is None or not results_of(golden.path, base.results):
         return golden
     scales = Scales()
-    metrics = dict.fromkeys(check.metric for case in golden.cases for check in case.checks)
+    metrics = dict.fromkeys(
+        check.metric for case in golden.cases for check in case.checks if not check.record_only
+    )
     watched = [metric for metric in metrics if (scale := scales[metric]) is not None and scale.bounded]
     return replace(
         golden,

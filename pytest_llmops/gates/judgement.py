@@ -124,7 +124,9 @@ class Judge:
             chance=self._chance,
             unchecked=True,
         )
-        return (*verdicts, *single)
+        recorded = {check.metric for check in golden.suite if check.record_only}
+        recorded -= {check.metric for check in golden.suite if not check.record_only}
+        return (*verdicts, *(verdict for verdict in single if verdict.metric not in recorded))
 
     def _beside(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""

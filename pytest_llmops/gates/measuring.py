@@ -49,6 +49,8 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
+    if check.record_only:
+        return None
     watched = scale.bounded and check.statistic != GAIN
     return 0.0 if check.max_drop is None and watched else check.max_drop
 
@@ -252,7 +254,9 @@ class Beside:
     def judge(self, check: SuiteCheck, level: float) -> Found | Verdict:
         """What can be compared, beside what the threshold alone says; or the verdict where nothing can."""
         absolute = judge_suite(check, self.results, level=level)
-        if absolute.outcome == "error" or check.statistic == GAIN:  # which is over a rival, not a baseline
+        if absolute.outcome == "error" or check.record_only:
+            return absolute
+        if check.statistic == GAIN:  # which is over a rival, not a baseline
             return absolute
         found = self.find(check, absolute)
         if isinstance(found, Verdict) or check.comparison is None:

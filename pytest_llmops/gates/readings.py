@@ -298,7 +298,11 @@ def find_movement(readings: Iterable[Reading]) -> Movement:
 
 def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
     """What is asked of each bounded metric, and of leaks, by a case's golden file or by the metric itself."""
-    written = [check for check in result.checks if (scale := scales[check.metric]) and scale.bounded]
+    written = [
+        check
+        for check in result.checks
+        if not check.record_only and (scale := scales[check.metric]) and scale.bounded
+    ]
     named = {check.metric for check in result.checks}
     scored = dict.fromkeys(score.metric for score in result.scores if score.metric not in named)
     own = [

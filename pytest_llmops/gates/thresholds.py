@@ -56,8 +56,10 @@ def holds(value: float, bound: Bound | Check) -> bool:
 
 
 def describe_check(check: Check | SuiteCheck) -> str:
-    """`keywords >= 1`, `recall@5 mean >= 0.9`; a suite check without a bound tells its `max_drop`."""
+    """`keywords >= 1`, `recall@5 mean >= 0.9`; what else a check has where no bound decides."""
     name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
+    if check.record_only:
+        return f"{name} (recorded only)"
     if check.comparison is not None:
         return f"{name} {check.comparison} {check.threshold:g}"
     if isinstance(check, SuiteCheck) and check.max_drop is not None:
@@ -97,7 +99,11 @@ def require_agreement(
     Args:
         calibrations: By the signature of scores.
     """
-    asking = {describe_check(check): check for check in case.checks if check.min_kappa is not None}
+    asking = {
+        describe_check(check): check
+        for check in case.checks
+        if check.min_kappa is not None and not check.record_only
+    }
     if not asking:
         return tuple(verdicts)
     return tuple(
@@ -147,7 +153,7 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
         return Verdict(check=name, outcome="error", metric=check.metric, cases=len(values), reason=reason)
     observed = statistic.calculate(check.statistic, values)
     passed = True
-    if check.comparison is not None and check.threshold is not None:
+    if check.comparison is not None and check.threshold is not None and not check.record_only:
         passed = holds(observed, Bound(comparison=check.comparison, threshold=check.threshold))
     outcome: Outcome = "passed" if passed else "failed"
     return Verdict(check=name, outcome=outcome, metric=check.metric, observed=observed, cases=len(values))
@@ -160,8 +166,11 @@ def count_tests(goldens: Sequence[Golden]) -> int:
     A case has its own checks, and one more for each metric of the suite that it does not check itself.
     """
     return sum(
-        len(case.checks)
-        + len({check.metric for check in golden.suite} - {check.metric for check in case.checks})
+        sum(not check.record_only for check in case.checks)
+        + len(
+            {check.metric for check in golden.suite if not check.record_only}
+            - {check.metric for check in case.checks}
+        )
         for golden in goldens
         for case in golden.cases
     )
@@ -266,7 +275,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     telling = worst(scores, key=lambda score: score.value)
     verdict = Verdict(
         check=name,
-        outcome="passed" if holds(observed, check) else "failed",
+        outcome="passed" if check.record_only or holds(observed, check) else "failed",
         metric=check.metric,
         case=result.case,
         observed=observed,

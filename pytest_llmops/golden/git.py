@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,7 +14,20 @@ from tempfile import TemporaryFile
 from pytest_llmops.errors import RevisionError
 from pytest_llmops.printable import printable
 
+_pinned: Mapping[str, str] | None = None
+
 _TRUSTING = re.compile(r"git config --global --add safe\.directory .+")
+
+
+def pin_environment(environment: Mapping[str, str] | None) -> None:
+    """
+    Run git in this environment from now on, whatever code of the project does to `os.environ` later.
+
+    Args:
+        environment: A copy; None for that of the process again.
+    """
+    global _pinned  # noqa: PLW0603 - one process has one environment
+    _pinned = environment
 
 
 def ask_git(arguments: Sequence[str], root: Path) -> str:
@@ -48,7 +61,8 @@ def start_git(
     """
     A running git with pipes to and from it, which ends with the block.
 
-    Variables such as `GIT_DIR` hold as for any git that the user starts.
+    Variables such as `GIT_DIR` hold as for any git that the user starts, if they were set before code of the
+    project could set them. Replacements (`git replace`) and grafts do not: they show other commits.
 
     Args:
         fails: Exit statuses beside 0 that are an answer.
@@ -57,15 +71,17 @@ def start_git(
         RevisionError: It cannot be started, or ended by a failure; in the place of an EOFError from the
             block too.
     """
-    program = shutil.which("git")
+    inherited = os.environ if _pinned is None else _pinned
+    program = shutil.which("git", path=inherited.get("PATH"))
     if program is None:
         raise RevisionError("a baseline named by git: needs git, which is not installed or not on the PATH")
     # In English, since the remedy is chosen by what is said; without a prompt, since nobody would answer.
-    environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**inherited, "LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
+    environment |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     with TemporaryFile() as complaints:
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell; see `ask_git` on arguments
-                [program, "-c", "core.quotepath=off", *arguments],
+                [program, "-c", "core.quotepath=off", "-c", "advice.graftFileDeprecated=false", *arguments],
                 cwd=root,
                 env=environment,
                 stdin=subprocess.PIPE,

@@ -47,7 +47,9 @@ Read = dict[str, tuple[tuple[Check, ...], Metric]]
 """Entries under one `checks`, by name as written."""
 
 
-def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = True) -> Golden:
+def load_golden(
+    path: str | Path, *, root: Path | None = None, stamps: bool = True, past: bool = False
+) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
 
@@ -58,6 +60,8 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
         path: A relative one starts at `root`.
         root: The project's folder, the current one by default; paths in the file start there too.
         stamps: Whether the prompts and data that the file names must be there.
+        past: It is of another revision: stamps need not be there, metrics are those that this process
+            knows, and a bound that cannot fail is read as it was.
 
     Raises:
         GoldenError: With everything that is wrong in the file, in the order of its lines.
@@ -65,7 +69,8 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
     """
     root = Path.cwd() if root is None else root
     settings = load_settings(root)
-    import_metrics(settings)
+    if not past:
+        import_metrics(settings)
     shown = shown_path(root / path, root)
     raw = read_golden_bytes(root / path, shown)
     try:
@@ -76,8 +81,9 @@ def load_golden(path: str | Path, *, root: Path | None = None, stamps: bool = Tr
         mistakes += find_structure_mistakes(document)
     reading = _Reading(
         document if isinstance(document, Table) else Table(),
-        root if stamps else None,
+        root if stamps and not past else None,
         judge=settings.judge,
+        past=past,
     )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
@@ -95,7 +101,10 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(self, document: Table, root: Path | None, *, judge: Mapping[str, Any]) -> None:
+    def __init__(
+        self, document: Table, root: Path | None, *, judge: Mapping[str, Any], past: bool = False
+    ) -> None:
+        self._past = past
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
         self._bound_lines: dict[str, int] = {}
@@ -191,7 +200,7 @@ class _Reading:
         read: Read = {}
         for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
             try:
-                read[name] = read_checks(name, value, models=self._models)
+                read[name] = read_checks(name, value, models=self._models, past=self._past)
                 self._keep_line(name, (*place, "checks", name))
             except LLMOpsError as error:
                 self._note((*place, "checks", name), _about(name, error))
@@ -209,6 +218,7 @@ class _Reading:
                     rival="rival" in self._document,
                     models=self._models,
                     checked=checked.get(name),
+                    past=self._past,
                 )
             except LLMOpsError as error:
                 self._note(("suite", name), _about(name, error))

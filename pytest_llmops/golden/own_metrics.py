@@ -7,10 +7,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from pytest_llmops.errors import SettingsError, describe_error
+from pytest_llmops.errors import MetricNameError, SettingsError, describe_error
+from pytest_llmops.registry import registered_metrics
 from pytest_llmops.settings import Settings
 
 _imported: set[str] = set()
+
+kept_metrics: set[str] = set()
+"""Names that these files registered: they stay for the life of the process, as their modules do."""
 
 
 def import_metrics(settings: Settings) -> None:
@@ -24,14 +28,18 @@ def import_metrics(settings: Settings) -> None:
         sys.path.insert(0, str(settings.root))  # as for the app, whose modules stand there too
     for name in settings.metrics:
         if name not in _imported:
+            known = registered_metrics()
             try:
                 _import(name, settings.path(name))
+            except MetricNameError:
+                raise
             except (Exception, SystemExit) as error:
                 told = (
                     f"the setting metrics names {name!r}, which cannot be imported: {describe_error(error)}"
                 )
                 raise SettingsError(told) from error
             _imported.add(name)
+            kept_metrics.update(registered_metrics() - known)
 
 
 def _import(name: str, path: Path) -> None:

@@ -13,10 +13,11 @@ out could hide what a change loosened.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
@@ -24,6 +25,11 @@ from pytest_llmops.errors import RevisionError, hint
 from pytest_llmops.golden.git import ask_git, find_by_git, start_git
 from pytest_llmops.printable import printable
 from pytest_llmops.settings import REVISION
+
+_PLACES = ("refs/remotes/{}", "refs/heads/{}", "refs/tags/{}", "refs/{}", "refs/remotes/{}/HEAD")
+_NO_NAMES = {"", "@", "HEAD", "FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD"}
+_NAME_AND_REST = re.compile(r"(.*?)((?:[~^:]|@\{).*)?", re.DOTALL)
+_WHOLE_HASH, _SHORT_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}"), re.compile("[0-9a-f]{4,63}")
 
 _LINK, _SUBMODULE = "120000", "160000"
 _REFS = 5_000  # among which the near miss is looked for
@@ -39,12 +45,18 @@ class Revision:
     Attributes:
         ref: As the user named it, `origin/main`.
         commit: The merge base of it and HEAD, in full.
+        target: The commit that `ref` names now; further than `commit` where it moved on since.
         root: The project's folder; it may lie below the top of the repository.
     """
 
     ref: str
     commit: str
+    target: str
     root: Path
+
+    def at_target(self) -> Revision:
+        """The same project where the change is to go."""
+        return replace(self, commit=self.target)
 
     def read(self, path: str) -> bytes | None:
         """
@@ -110,7 +122,7 @@ def open_revision(text: str, root: Path) -> Revision:
             f"{printable(text)} names no revision; write a branch, tag or commit, git:origin/main"
         )
     ask_git(["rev-parse", "--git-dir"], root)
-    head, commit = _resolve("HEAD", root), _resolve(ref, root)
+    head, commit = _resolve("HEAD", root), _resolve(_qualified(ref, root), root)
     if head is None:
         raise RevisionError(f"{text}: the repository at {root} has no commit yet; commit first")
     if commit is None:
@@ -124,7 +136,36 @@ def open_revision(text: str, root: Path) -> Revision:
         if ask_git(["rev-parse", "--is-shallow-repository"], root) == "true":
             why = f"the clone is shallow and lacks it; {_DEPTH}, elsewhere run: git fetch --unshallow"
         raise RevisionError(f"{text}: HEAD and {ref} have no common ancestor: {why}")
-    return Revision(ref=ref, commit=base, root=root)
+    return Revision(ref=ref, commit=base, target=commit, root=root)
+
+
+def _qualified(ref: str, root: Path) -> str:
+    """
+    The name in full, so that no tag or branch can stand in for the branch of a remote that is meant.
+
+    Git itself would prefer a tag, which may be anybody's to push.
+
+    Raises:
+        RevisionError: Several are so named, and they are different commits.
+    """
+    name, rest = _NAME_AND_REST.fullmatch(ref).groups()  # type: ignore[union-attr]  # it matches any text
+    if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
+        return ref
+    found = {
+        place: commit
+        for each in _PLACES
+        if (commit := _resolve(place := each.format(name), root)) is not None
+    }
+    if found and _SHORT_HASH.fullmatch(name):
+        objects = ask_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
+        found |= {f"the object {each}": each for each in objects}
+    if len(set(found.values())) > 1:
+        places = " and ".join(found)
+        raise RevisionError(
+            f"{REVISION}{ref} is ambiguous: {places} are different commits; write one of them in full, "
+            f"{REVISION}{next(iter(found))}{rest or ''}"
+        )
+    return f"{next(iter(found))}{rest or ''}" if found else ref
 
 
 def _resolve(ref: str, root: Path) -> str | None:

@@ -13,7 +13,15 @@ from typing import Any
 
 from pytest_llmops.errors import ComparisonError, MetricOptionError
 from pytest_llmops.golden.document import described, plain
-from pytest_llmops.golden.thresholds import check_reach, configure_metric, read_bound, read_drop
+from pytest_llmops.golden.thresholds import (
+    RECORD_ONLY,
+    check_failing,
+    check_reach,
+    configure_metric,
+    read_bound,
+    read_drop,
+    read_record_only,
+)
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
 
@@ -29,6 +37,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     rival: bool = False,
     models: Mapping[str, Any] | None = None,
     checked: Metric | None = None,
+    past: bool = False,
 ) -> tuple[tuple[SuiteCheck, ...], Metric]:
     """
     The suite checks that one entry under `suite` asks for, and the metric they are about.
@@ -41,6 +50,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         models: As in `read_checks`.
         checked: The metric as a case checks it. A metric that cannot be without options (`keywords`)
             may stand here without them when cases check it: the statistic is over those cases.
+        past: As in `read_checks`.
 
     Raises:
         UnknownMetricError, MetricOptionError, ComparisonError: As `read_checks`.
@@ -52,7 +62,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     options = {
         key: plain(written[key])
         for key in written
-        if key not in asked and key not in {"max_drop", "min_gain"}
+        if key not in asked and key not in {"max_drop", "min_gain", RECORD_ONLY}
     }
     try:
         metric, options = configure_metric(name, options, words=_OFFERED, models=models)
@@ -63,11 +73,15 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     gain = [_gain(name, written["min_gain"], metric, options, rival=rival)] if "min_gain" in written else []
     if not asked and "max_drop" not in written and not gain:
         raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
-    drop = read_drop(written["max_drop"], metric) if "max_drop" in written else None
+    record_only = read_record_only(written.get(RECORD_ONLY, False))
+    if record_only and ("max_drop" in written or gain):
+        raise ComparisonError(f"{RECORD_ONLY} fails no build, so max_drop and min_gain say nothing beside it")
+    drop = read_drop(written["max_drop"], metric, past=past) if "max_drop" in written else None
     if drop is not None and len(asked) > 1 and "mean" not in asked:
         raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
     bounds: dict[str, Bound | None] = {
-        statistic: _bound(statistic, value, metric, cases) for statistic, value in asked.items()
+        statistic: _bound(statistic, value, metric, cases, weak=record_only or past)
+        for statistic, value in asked.items()
     }
     watched: dict[str, Bound | None] = {} if gain and drop is None else {"mean": None}
     checks = [
@@ -78,17 +92,21 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
             threshold=bound.threshold if bound else None,
             max_drop=drop if statistic == "mean" or len(asked) == 1 else None,
             options=options,
+            record_only=record_only,
         )
         for statistic, bound in (bounds or watched).items()
     ]
     return (*checks, *gain), metric
 
 
-def _bound(statistic: str, value: Any, metric: Metric, cases: int) -> Bound:
+def _bound(statistic: str, value: Any, metric: Metric, cases: int, *, weak: bool) -> Bound:
     low, high = metric.range
     try:
         bound = read_bound(value, metric)
-        check_reach(bound, (low * cases, high * cases) if statistic == "sum" else (low, high))
+        reach = (low * cases, high * cases) if statistic == "sum" else (low, high)
+        check_reach(bound, reach)
+        if not weak:
+            check_failing(bound, reach)
     except ComparisonError as error:
         raise ComparisonError(f"{statistic}: {error}") from None
     return bound
@@ -105,6 +123,10 @@ def _gain(name: str, value: Any, metric: Metric, options: Mapping[str, Any], *, 
     if abs(value) > high - low:
         raise ComparisonError(
             f"min_gain {value:g} is more than two scores differ by; they go from {low:g} to {high:g}"
+        )
+    if value <= low - high:
+        raise ComparisonError(
+            f"min_gain {value:g} can never fail, since two scores differ by {high - low:g} at most"
         )
     return SuiteCheck(metric=name, statistic=GAIN, comparison=">=", threshold=float(value), options=options)
 

@@ -40,11 +40,12 @@ _SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
 _RATE = "pass_rate"
 _MAX_DROP = "max_drop"
-_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP)
+RECORD_ONLY = "record_only"
+_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP, RECORD_ONLY)
 
 
 def read_checks(
-    name: str, written: Any, *, models: Mapping[str, Any] | None = None
+    name: str, written: Any, *, models: Mapping[str, Any] | None = None, past: bool = False
 ) -> tuple[tuple[Check, ...], Metric]:
     """
     The checks that one entry under `checks` asks for, and the metric they are about.
@@ -54,16 +55,18 @@ def read_checks(
         written: What stands beside it. A list is the option `expected`, for a metric that has one.
         models: Encoder and judge of the file, for a metric that takes an option of that name, unless the
             entry has one of its own.
+        past: The file is of another revision, so that a bound that cannot fail is read as it was.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
         MetricOptionError: An option is unknown or its value cannot be.
-        ComparisonError: The comparison cannot be read, or could never hold.
+        ComparisonError: The comparison cannot be read, could never hold, or never fail.
     """
     options: dict[str, Any] = {}
     min_kappa: float | None = None
     pass_rate: Bound | None = None
     tolerated: list[Any] = []
+    record_only = False
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
@@ -74,6 +77,7 @@ def read_checks(
             pass_rate = _read_pass_rate(options.pop(_RATE))
         if _MAX_DROP in options:
             tolerated = [options.pop(_MAX_DROP)]
+        record_only = read_record_only(options.pop(RECORD_ONLY, False))
     elif isinstance(written, list):
         options = {"expected": plain(written)}
         if "expected" not in _options(name):
@@ -82,7 +86,9 @@ def read_checks(
     bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
     for bound in bounds:
         check_reach(bound, metric.range)
-    max_drop = read_drop(tolerated[0], metric) if tolerated else None
+        if not record_only and not past:
+            check_failing(bound, metric.range)
+    max_drop = read_drop(tolerated[0], metric, past=past) if tolerated else None
     return tuple(
         Check(
             metric=name,
@@ -92,6 +98,7 @@ def read_checks(
             min_kappa=min_kappa,
             pass_rate=pass_rate,
             max_drop=max_drop,
+            record_only=record_only,
         )
         for bound in bounds
     ), metric
@@ -142,7 +149,7 @@ def read_bound(written: Any, metric: Metric) -> Bound:
     raise ComparisonError(f"cannot read {excerpt(written)}; {_advice(written, usual)}")
 
 
-def read_drop(value: Any, metric: Metric) -> float:
+def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
     """
     A `max_drop`, in the metric's own unit.
 
@@ -154,7 +161,7 @@ def read_drop(value: Any, metric: Metric) -> float:
     if value < 0:
         raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
     low, high = metric.range
-    if value >= high - low:
+    if value > high - low or (value == high - low and not past):
         raise ComparisonError(
             f"max_drop {value:g} can never be exceeded: the metric goes from {high:g} to {low:g}"
         )
@@ -208,6 +215,45 @@ def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
         raise ComparisonError(f"{shown} is out of range; {span}")
     if (bound.comparison, bound.threshold) in {(">", high), ("<", low)}:
         raise ComparisonError(f"{shown} can never hold; {span}")
+
+
+def read_record_only(value: Any) -> bool:
+    """
+    Whether a check only records.
+
+    Raises:
+        ComparisonError: It is neither true nor false.
+    """
+    if not isinstance(value, bool):
+        raise ComparisonError(f"{RECORD_ONLY} must be true or false, not {described(value)}")
+    return value
+
+
+def check_failing(bound: Bound, reach: tuple[float, float]) -> None:
+    """
+    Refuse a bound that every score holds: it would look like a check, and ask for nothing.
+
+    Args:
+        reach: Lowest and highest value that can be compared with the bound.
+    """
+    if always_holds(bound, reach):
+        low, high = reach
+        span = f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
+        raise ComparisonError(
+            f'"{bound.comparison} {bound.threshold:g}" can never fail, since {span}; write a bound that can, '
+            f"or {{{RECORD_ONLY}: true}} to record the score alone"
+        )
+
+
+def always_holds(bound: Bound, reach: tuple[float, float]) -> bool:
+    """Whether no value within the reach could miss the bound, so that it asks for nothing."""
+    low, high = reach
+    return {
+        ">=": bound.threshold <= low,
+        ">": bound.threshold < low,
+        "<=": bound.threshold >= high,
+        "<": bound.threshold > high,
+    }[bound.comparison]
 
 
 def _agreement(name: str, value: Any) -> float:

@@ -137,6 +137,7 @@ def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
         return replace(made, options=tuple(sorted(given.items())))
 
     shown: Any = factory
+    shown.written = made.function  # where people will look for it
     shown.__signature__ = inspect.Signature(options)
     for told in ("higher_is_better", "range", "bound"):  # asked of what makes a metric, without any option
         setattr(shown, told, getattr(made, told))

@@ -1,17 +1,21 @@
 """
 The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
 
-This module is all that an idle plugin imports. `--llm-golden`, a marker or a fixture brings the rest.
+This module and the table of flags are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
+brings the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pytest_llmops.flags import FLAGS, INI_KEYS
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.measured import Measured
@@ -21,35 +25,6 @@ if TYPE_CHECKING:
 
 LOOSEN = "--llm-allow-loosening"
 _GROUP = "llm (golden sets and LLM assertions)"
-
-# flag, what argparse is told. The setting is the flag's name without `--llm-`.
-_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("app", {"metavar": "MODULE:ATTR", "help": "the app under test; overrides what golden files name"}),
-    (
-        "baseline",
-        {
-            "metavar": "FILE|git:REF",
-            "help": "compare with this (default: golden/baseline.json, if there is one)",
-        },
-    ),
-    ("out", {"metavar": "RUN.json", "help": "write the run to this file"}),
-    ("record", {"metavar": "MODE", "help": "cassettes: none, once, new (default) or all"}),
-    ("repeats", {"metavar": "N|auto", "help": "ask each case N times, or again while a verdict is open"}),
-    ("budget", {"metavar": "USD", "help": "what model calls may cost: 2.50, or '500 calls'"}),
-    ("concurrency", {"metavar": "N", "help": "cases in work at once, in each process (default 150)"}),
-    ("timeout-s", {"metavar": "S", "help": "time limit of one answer in seconds (default 120)"}),
-)
-
-_INI: tuple[tuple[str, str], ...] = (
-    ("golden", "golden files or folders (default: golden/)"),
-    ("collect", "true adds the golden files to whatever pytest collects, also without --llm-golden"),
-    ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
-    ("accepted", "the accepted baseline (default: golden/baseline.json)"),
-    ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
-    ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
-    ("max_repeats", "the most that repeats auto asks a case (default 64)"),
-    ("known_failures", "what a case that failed in the baseline too does: pass, warn (default) or fail"),
-)
 
 MARKERS: tuple[tuple[str, str], ...] = (
     ("lexical", "lexical(min, metric='rouge_l', reference=None): word overlap of each llm() answer"),
@@ -99,20 +74,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
     )
-    for name, told in _OPTIONS:
+    for name, told in FLAGS:
         group.addoption(f"--llm-{name}", default=None, **told)
         parser.addini(f"llm_{name.replace('-', '_')}", told["help"], default=None)
-    for name, told_ini in _INI:
+    for name, told_ini in INI_KEYS:
         if name == "golden":
             parser.addini("llm_golden", told_ini, type="args", default=None)
         else:
             parser.addini(f"llm_{name}", told_ini, default=None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files."""
+    """
+    What the pipeline says is read here, before any conftest of the project could change it.
+
+    A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files.
+    """
     known = early_config.known_args_namespace
-    if not known.file_or_dir and (known.llm_golden or _collects(early_config)):
+    early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
+    golden = known.llm_golden or _collects(early_config)
+    if golden:
+        from pytest_llmops.plugin.pipeline import read_pipeline
+
+        read_pipeline(early_config)
+    if golden and not known.file_or_dir:
         from pytest_llmops.errors import SettingsError
         from pytest_llmops.settings import load_settings
 
@@ -144,7 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", told)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
-    given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
+    given = [name for name, _ in FLAGS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import Session
 
@@ -196,17 +182,34 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def _register(name: str, factory: Callable[..., Metric]) -> None:
+    from pytest_llmops.errors import MetricNameError
     from pytest_llmops.registry import register_metric
 
-    register_metric(name, factory)
+    try:
+        register_metric(name, factory)
+    except MetricNameError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _registered_metrics() -> frozenset[str]:
+    registry = sys.modules.get("pytest_llmops.registry")
+    return registry.registered_metrics() if registry else frozenset()
+
+
+def _forget_metrics(before: frozenset[str]) -> None:
+    """Take back what conftest files of this session registered: another session may have other ones."""
+    if own := sys.modules.get("pytest_llmops.golden.own_metrics"):
+        before |= own.kept_metrics
+    if registry := sys.modules.get("pytest_llmops.registry"):
+        registry.forget_metrics(_registered_metrics() - before)
 
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
     """What ini keys and flags say, weakest first, with the place for an error to name."""
     from pytest_llmops.settings import typed_path
 
-    names = [name.replace("-", "_") for name, _ in _OPTIONS]
-    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in _INI))}
+    names = [name.replace("-", "_") for name, _ in FLAGS]
+    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in INI_KEYS))}
     flags = {name: config.getoption(f"llm_{name}") for name in names}
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)

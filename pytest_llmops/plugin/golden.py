@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,16 +12,17 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
-from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.thresholds import tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
 from pytest_llmops.plugin.collecting import Selection
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
+from pytest_llmops.plugin.pipeline import may_loosen, selects
+from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.reported import is_golden
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.uncalibrated import warn_of_bounds
@@ -39,7 +38,7 @@ from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
-from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
+from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick, list_undecided
 
 _NAMED = 5
 _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
@@ -55,6 +54,7 @@ class GoldenPlugin:
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
         alone: Ordinary tests are not collected, and nobody named paths.
+        loosened: What the change made easier to pass, by golden files and settings, then by what it did here.
         needed: By golden file, the work that the selected items need, by item id.
         refused: Why nothing can be run at all.
     """
@@ -67,6 +67,7 @@ class GoldenPlugin:
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
+    loosened: list[Loosening] = field(default_factory=list)
     refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     _started: set[str] = field(default_factory=set)
@@ -97,11 +98,12 @@ class GoldenPlugin:
                 list(goldens.values()),
                 named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
+                selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
-        warn_of_bounds(config, goldens.values(), yardstick.calibrations)
-        goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
+        warn_of_bounds(config, yardstick.goldens, yardstick.calibrations)
+        goldens = {session.settings.path(golden.path).resolve(): golden for golden in yardstick.goldens}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
         return cls(
@@ -109,6 +111,7 @@ class GoldenPlugin:
             goldens=goldens,
             judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
+            loosened=list(yardstick.loosened),
             alone=selection.alone,
         )
 
@@ -124,6 +127,15 @@ class GoldenPlugin:
         file = GoldenFile.of(parent, path=file_path, plugin=self, golden=golden)
         self.files.append(file)
         return file
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Golden files that only the target of the change has, so that no folder here holds them."""
+        for path, golden in self.goldens.items():
+            if golden.path in self.yardstick.carried and not path.exists():
+                file = GoldenFile.of(session, path=path, plugin=self, golden=golden)
+                self.files.append(file)
+                items.extend(file.collect())
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
@@ -203,7 +215,8 @@ class GoldenPlugin:
             return
         goldens = list(self.goldens.values())
         self.shared.reported.complete(session, list_items(goldens), partial(explain_loss, self.shared))
-        good = not self.yardstick.loosened or _may_loosen(session.config)
+        self.loosened += self._loosened_here(session.config)
+        good = not self.loosened or may_loosen(session.config)
         if self.shared.all_errors():
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if results := complete_results(self.shared, goldens):
@@ -215,6 +228,15 @@ class GoldenPlugin:
             good = False
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _loosened_here(self, config: pytest.Config) -> list[Loosening]:
+        """Against a revision: what the run itself shows of the change."""
+        revision = self.yardstick.revision
+        if revision is None:
+            return []
+        paths = [golden.path for golden in self.goldens.values()]
+        budget = self.shared.budget
+        return [*list_replacing(config, revision, paths), *list_undecided(budget, self.shared.settings)]
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was asked: a fixture where one took the place of the named one."""
@@ -247,13 +269,13 @@ class GoldenPlugin:
 
     def _is_whole(self, run: Run, session: pytest.Session) -> bool:
         """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
-        if not is_revision(self.shared.settings.baseline or ""):
+        if self.yardstick.revision is None:
             return True
         ran = {result.case for result in run.results}
         cases = [f"{golden.path}::{case.id}" for golden in self.goldens.values() for case in golden.cases]
         left_out = [case for case in cases if case not in ran]
         whole = True
-        if left_out and not _selects(session.config):
+        if left_out and not selects(session.config):
             named = ", ".join(left_out[:_NAMED])
             told = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
             self.shared.problems.append(told)
@@ -298,8 +320,8 @@ class GoldenPlugin:
         if known := len(self.shared.reported.known):
             problems.insert(0, f"{known} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
-        problems += render_loosened(self.yardstick.loosened)
-        if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
+        problems += render_loosened(self.loosened)
+        if self.loosened and not may_loosen(terminalreporter.config):
             problems.append(f"that is red, unless whoever runs the pipeline gives {LOOSEN}")
         terminalreporter.write_sep("=", "golden set")
         for line in render_summary(run, self.counts, problems, suite=suite, wall_s=wall_s):
@@ -312,19 +334,6 @@ class GoldenPlugin:
         finished = {} if self.run is None else {result.case: result for result in self.run.results}
         results = [finished.get(f"{golden.path}::{case.id}") for case in golden.cases]
         return () if None in results else self.judge_suite(golden, [each for each in results if each])
-
-
-def _may_loosen(config: pytest.Config) -> bool:
-    """Whether the pipeline allows it: a flag in the repository's own settings does not count."""
-    by_pipeline = (*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")))
-    return LOOSEN in map(str, by_pipeline)
-
-
-def _selects(config: pytest.Config) -> bool:
-    """Whether whoever runs the pipeline chose among the cases."""
-    given = [str(each) for each in config.invocation_params.args]
-    chosen = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
-    return any("::" in each or each.startswith(chosen) for each in given)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

@@ -11,7 +11,7 @@ import pytest
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case, require_agreement
-from pytest_llmops.golden.thresholds import own_bound
+from pytest_llmops.golden.thresholds import check_failing, check_reach, own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
@@ -22,14 +22,16 @@ from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
+from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.masking import seal_result
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
 _TEXTS = ("reference", "relevant", "contexts", "other")
-_OURS = frozenset({"min", "max", "threshold", "min_kappa", "metric", "k", "expected", "rubric", *_TEXTS})
+_OURS = frozenset(
+    {"min", "max", "threshold", "min_kappa", "record_only", "metric", "k", "expected", "rubric", *_TEXTS}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,9 @@ class MarkedTests:
                     demand = read_marker(mark, item.config)
                     warn_of_marker(item, demand.metric, seen)
                 except (LLMOpsError, TypeError, pytest.UsageError, GoldenWarning) as error:
-                    tests.problems[item.nodeid] = f"@pytest.mark.{mark.name}: {error}"
+                    path, line, _ = item.location
+                    place = f"{path}:{(line or 0) + 1}"
+                    tests.problems[item.nodeid] = f"{place}: @pytest.mark.{mark.name}: {error}"
                     continue
                 tests.demands.setdefault(item.nodeid, []).append(demand)
                 if not takes_llm:
@@ -125,6 +129,7 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     given = dict(mark.kwargs)
     limits = {side: given.pop(side, None) for side in ("min", "max", "threshold")}
     min_kappa = given.pop("min_kappa", None)
+    record_only = read_record_only(given.pop("record_only", False))
     texts = {name: given.pop(name, None) for name in _TEXTS}
     if mark.name == "tool_calls" and "expected" in given:
         given["expected"] = write_expected(given["expected"], given.get("metric"))
@@ -134,7 +139,8 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     return Demand(
         metric=metric,
         checks=tuple(
-            replace(check, min_kappa=_read_kappa(min_kappa, metric)) for check in _read_limits(limits, metric)
+            replace(check, min_kappa=_read_kappa(min_kappa, metric), record_only=record_only)
+            for check in _read_limits(limits, metric, record_only=record_only)
         ),
         reference=texts["reference"],
         relevant=(relevant,) if isinstance(relevant, str) else tuple(relevant),
@@ -154,7 +160,7 @@ def _read_kappa(written: Any, metric: Metric) -> float | None:
     return float(written)
 
 
-def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
+def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool) -> Iterator[Check]:
     """`threshold` is the side that is good; with no limit at all the metric's own bound counts."""
     side = "min" if metric.higher_is_better else "max"
     if limits["threshold"] is not None and limits[side] is not None:
@@ -166,9 +172,15 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
             continue
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise TypeError(f"a threshold is a number, not {limit!r}")
+        bound = Bound(comparison=sign, threshold=float(limit))
+        if not record_only:
+            check_reach(bound, metric.range)
+            check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=sign, threshold=float(limit))
     if given["min"] is None and given["max"] is None:
         bound = own_bound(metric, f"{side}=0.7")
+        if not record_only:
+            check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
 
 
@@ -208,6 +220,8 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             else (),
         )
     )
+    if isinstance(scored, Score) and any(check.record_only for check in demand.checks):
+        item.user_properties.append((f"llm_{scored.metric}[{number}]", scored.value))
     verdicts = require_agreement(judge_case(case, result), case, result, _calibrations(item, demand))
     if open_ := [verdict for verdict in verdicts if verdict.outcome == "undecided"]:
         undecided = Session.of(item.config).settings.undecided

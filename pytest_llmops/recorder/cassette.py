@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -85,14 +86,24 @@ def load_calls(path: Path) -> Calls:
     Raises:
         CassetteError: It is not a cassette of this version, with the line and the remedy.
     """
-    import yaml
-
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise _broken(path, 1, f"cannot be read ({error})") from None
+    return parse_calls(path, text)
+
+
+def parse_calls(path: Path, text: str) -> Calls:
+    """
+    The calls in a cassette's text.
+
+    Raises:
+        CassetteError: As `load_calls`.
+    """
+    import yaml
+
     try:
         document = yaml.load(text, Loader=yaml_loader())  # noqa: S506  # the loader is a safe one
     except yaml.MarkedYAMLError as error:
@@ -107,6 +118,19 @@ def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
     """A cassette's text; the calls stand by repeat, and within one in the order given."""
     entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
     return to_yaml({"version": VERSION}) + to_yaml({"case": case}) + to_yaml({"calls": entries})
+
+
+def digest(call: Recorded) -> str:
+    """
+    SHA-256 of a recorded call: of its place, its times and the response, as they are in the file.
+
+    It shows an edit by hand. Whoever means to deceive writes another digest: what a change edited is seen by
+    comparing with git.
+    """
+    times = [round(call.offset_s, 6), round(call.duration_s, 6)]
+    known = [call.key, call.repeat, call.nth, times, call.content_type, call.body]
+    canonical = json.dumps(known, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return sha256(canonical.encode("ascii")).hexdigest()
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -148,7 +172,7 @@ def _hashed(readable: str, whole: str) -> str:
 
 
 def _entry(call: Recorded) -> dict[str, Any]:
-    response = {"content_type": call.content_type, "body": call.body, "status": 200}
+    response = {"content_type": call.content_type, "body": call.body, "status": 200, "sha256": digest(call)}
     names = ("provider", "path", "request", "key", "repeat", "nth")
     entry = {name: getattr(call, name) for name in names}
     times = {"offset_s": round(call.offset_s, 6), "duration_s": round(call.duration_s, 6)}
@@ -177,6 +201,10 @@ def _checked(path: Path, text: str, document: Any) -> Calls:
         response = entry["response"]
         named = {field.name: entry[field.name] for field in fields(Recorded) if field.name in _SHAPE}
         call = Recorded(**named, content_type=response["content_type"], body=response["body"])
+        if response.get("sha256", "") not in {"", digest(call)}:
+            raise _broken(
+                path, _line(text, "calls", number), f"call {number + 1}: was edited after it was recorded"
+            )
         calls[call.place] = call
     return calls
 

@@ -193,6 +193,7 @@ _CHECK = record(
         "min_kappa": optional(read_number),
         "pass_rate": optional(_BOUND),
         "max_drop": optional(read_number),
+        "record_only": read_flag,
     },
 )
 _RIVAL = record(

@@ -71,6 +71,8 @@ def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
         shared: dict[str, Any] = {**check.options}
         if check.max_drop is not None:
             shared["max_drop"] = check.max_drop
+        if check.record_only:
+            shared["record_only"] = True
         dumped.setdefault(check.metric, {}).update({check.statistic: bound, **shared})
     return dumped
 
@@ -93,7 +95,7 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
                 raise ValueError(
                     f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
                 )
-        own = {*statistics, "max_drop", "min_gain"}
+        own = {*statistics, "max_drop", "min_gain", "record_only"}
         options = {key: told[key] for key in told if key not in own}
         alone = len(statistics) < 2  # noqa: PLR2004 - the mean stands for none
         if max_drop is not None and not alone and "mean" not in statistics:
@@ -113,6 +115,7 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
                     threshold=threshold,
                     max_drop=float(max_drop) if max_drop is not None and (alone or name == "mean") else None,
                     options=options,
+                    record_only=told.get("record_only") is True,
                 )
             )
         checks += gains

@@ -86,9 +86,10 @@ def run_goldens(  # noqa: PLR0913 - what the runs share, and what they leave
     *,
     errors: list[str] | None = None,
     store: SharedStore | None = None,
+    budget: Budget | None = None,
 ) -> list[Run]:
     """
-    A run of each file, by the app that it names, on one budget.
+    A run of each file, by the app that it names, on one budget: the settings', unless one is given.
 
     Args:
         problems: Gets sentences about what could not be kept beside the results.
@@ -102,7 +103,7 @@ def run_goldens(  # noqa: PLR0913 - what the runs share, and what they leave
             with importing(golden, settings, store):
                 named_app(golden, settings, otherwise=_OF_COMMAND)
             check_ready(golden, _plan(golden, settings, asking), settings, store)
-        budget = open_budget(settings, store.ledger if store else None)
+        budget = budget or open_budget(settings, store.ledger if store else None)
         runs = []
         for golden in goldens:
             asking = open_asking(golden, goldens, baseline, settings)

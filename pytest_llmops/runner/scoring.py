@@ -18,6 +18,7 @@ from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
+from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.recorder.interception import stand_aside
@@ -153,5 +154,5 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
         if not low - NOISE <= result.value <= high + NOISE:
             error = f"{metric.name} gave {result.value!r}, which is outside its range, {low:g} to {high:g}"
             return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
-        result = replace(result, value=float(result.value))
+        result = sign_source(metric, replace(result, value=float(result.value)))
     return replace(result, metric=metric.name, repeat=repeat)

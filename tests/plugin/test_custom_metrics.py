@@ -82,3 +82,62 @@ def test_the_page_works_in_its_order(tmp_path):
         elif block.language == "console":
             wrong += run_console(block, tmp_path, environment)
     assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("conftest", [HOOK, DECORATED])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_conftest_cannot_shadow_a_built_in_metric(project, conftest, workers):
+    project.write("conftest.py", conftest.replace('"shout"', '"keywords"'))
+    result = project.run(*workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*conftest.py:*: the metric 'keywords' has the name of another one, *lexical.keywords*"]
+    )
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_two_metrics_of_one_name_are_both_named(project):
+    project.write("conftest.py", DECORATED)
+    project.write("golden/conftest.py", "\n\n" + DECORATED)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*golden/conftest.py:*'shout'*another one, *conftest.py:*"])
+
+
+def test_a_metrics_file_cannot_shadow_a_built_in_metric(project):
+    project.write("own.py", DECORATED.replace('"shout"', '"semantic"'))
+    project.write("pyproject.toml", "[tool.pytest-llmops]\nmetrics = ['own.py']\n[tool.pytest.ini_options]\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*own.py:*: the metric 'semantic' has the name of another one*"])
+
+
+@pytest.mark.parametrize(
+    "marker", ["semantic(min=-1)", "lexical(min=0)", "lexical(max=1)", "pii_leak(min=0)"]
+)
+def test_a_marker_that_can_never_fail(project, marker):
+    text = "import pytest\n\n@pytest.mark.{}\ndef test_it(llm):\n"
+    text += "    llm('capital of France?', reference='Paris')\n"
+    project.write("pytest.ini", "[pytest]\nllm_app = capitals:answer\n")
+    path = project.write("tests/test_it.py", text.format(marker))
+    result = project.pytester.runpytest_subprocess("tests")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"tests/test_it.py:3: @pytest.mark.{marker.split('(')[0]}: * can never fail*record_only*"]
+    )
+    assert not project.asked()
+    if marker.startswith("semantic"):  # which needs weights
+        return
+    path.write_text(text.format(marker.replace(")", ", record_only=True)")))
+    project.pytester.runpytest_subprocess("tests").assert_outcomes(passed=1)
+
+
+def test_what_only_records_fails_no_build(project):
+    text = GOLDEN.replace("{keywords: {all: [Paris]}}", "{keywords: {all: [Rome], record_only: true}}")
+    project.golden(text.replace("cases:", "suite: {keywords: {mean: '>= 1', record_only: true}}\n    cases:"))
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["keywords mean (recorded only)*0.5*"])
+    assert project.run("--llm-accept").ret == 0
+    project.app("def answer(question): return 'Madrid' if 'Spain' in question else 'nowhere'\n")
+    assert project.run("--llm-record", "all").ret == 0

@@ -9,9 +9,15 @@ from typing import Any, ClassVar
 import pytest
 
 from pytest_llmops import registry
-from pytest_llmops.errors import MetricOptionError, UnknownMetricError
+from pytest_llmops.errors import MetricNameError, MetricOptionError, UnknownMetricError
 from pytest_llmops.records import Bound
-from pytest_llmops.registry import create_metric, known_metrics, metric_options, register_metric
+from pytest_llmops.registry import (
+    create_metric,
+    forget_metrics,
+    known_metrics,
+    metric_options,
+    register_metric,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +89,10 @@ def test_a_factory_with_open_options_takes_any() -> None:
     assert create_metric("anything", {"x": 1, "y": 2}) == Length(words=("x", "y"))
 
 
-def test_a_later_registration_replaces_an_earlier_one_and_its_options() -> None:
+def test_a_metric_that_was_taken_back_may_be_another_one_with_other_options() -> None:
     assert metric_options("length") == ("unit", "words")
 
+    forget_metrics(["length"])
     register_metric("length", lambda: Length(words=()))
 
     assert metric_options("length") == ()
@@ -169,3 +176,29 @@ def test_every_built_in_is_a_metric_of_its_name(name: str) -> None:
 def test_lexical_is_rouge_l() -> None:
     assert create_metric("lexical") == create_metric("rouge_l")
     assert {"lexical", "rouge_l", "recall@k"} <= set(known_metrics())
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("keywords", "pytest_llmops.metrics.lexical.keywords:Keywords, which is built in"),
+        ("lexical", "pytest_llmops.metrics.lexical.rouge:RougeL, which is built in"),
+        ("recall@5", "pytest_llmops.metrics.retrieval:RecallAtK, which is built in"),
+        ("deepeval:polite", "pytest_llmops.metrics.deepeval:DeepEval, which is built in"),
+    ],
+)
+def test_a_built_in_metric_cannot_be_shadowed(name: str, taken: str) -> None:
+    """A conftest that did so would decide every check of that name."""
+    with pytest.raises(MetricNameError, match=rf"test_registry.py:\d+: the metric '{name}' .* {taken}"):
+        register_metric(name, TopK)
+    assert not isinstance(create_metric("keywords", {"all": ["x"]}), TopK)
+
+
+def test_two_metrics_cannot_have_one_name() -> None:
+    register_metric("length", Length)  # the same again
+
+    with pytest.raises(
+        MetricNameError, match=r"test_registry.py:\d+: .*'length'.* \S+test_registry.py:\d+; give"
+    ):
+        register_metric("length", Nothing)
+    assert isinstance(create_metric("length", {"words": []}), Length)

@@ -68,7 +68,7 @@ def value_of(yardstick: Yardstick) -> float | None:
 
 
 def test_nothing_was_accepted_yet(root):
-    assert find(root) == Yardstick()
+    assert replace(find(root), goldens=()) == Yardstick()
 
 
 def test_the_accepted_baseline_is_the_yardstick_unless_another_is_named(root):
@@ -223,7 +223,7 @@ def test_a_named_baseline_of_other_cases_is_no_yardstick(root):
 
 
 def test_a_baseline_that_is_named_and_still_to_be_made(root):
-    assert find(root, "new.json", accept=True) == Yardstick()
+    assert replace(find(root, "new.json", accept=True), goldens=()) == Yardstick()
     with pytest.raises(RunFileError, match=r"Make it: pytest --llm-golden --llm-repeats auto --llm-accept"):
         find(root, "new.json")
 
@@ -303,7 +303,11 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     write_baseline(run_of(0.0), root / "quality/base.json")
     yardstick = find(root, "git:main")
     assert value_of(yardstick) == 1.0
-    assert [each.place for each in yardstick.loosened] == ["quality/base.json", "quality/log.jsonl"]
+    assert [(each.place, each.what) for each in yardstick.loosened][:2] == [
+        ("pyproject.toml", "the setting accepted names another place"),
+        ("pyproject.toml", "the setting reviews names another place"),
+    ]
+    assert [each.place for each in yardstick.loosened][2:] == ["quality/base.json", "quality/log.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +320,7 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
             "pyproject.toml",
             "[tool.pytest-llmops]\nmax_repeats = 48\ntimeout_s = 9\nbudget = '2'\n",
             "[tool.pytest-llmops]\nmax_repeats = 8\ntimeout_s = 1\nbudget = '1'\n",
-            ["pyproject.toml"],
+            ["pyproject.toml", "pyproject.toml"],
         ),
         ("pytest.ini", "[pytest]\n", "[pytest]\nllm_app = shop:answer\n", ["pytest.ini"]),
     ],

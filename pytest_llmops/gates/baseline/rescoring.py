@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.pairing import ask_the_same, signatures
+from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric
 
@@ -64,7 +65,7 @@ def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Ca
     if len(results) != len(samples) or not all(isinstance(result, Score) for result in results):
         return base
     scores = [
-        replace(result, metric=check.metric, repeat=sample.output.repeat)
+        sign_source(metric, replace(result, metric=check.metric, repeat=sample.output.repeat))
         for sample, result in zip(samples, results, strict=True)
         if isinstance(result, Score)
     ]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.merge_base.bounds import SIDES, is_bound_as_strict
+from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.metrics.lexical.exact_match import ExactMatch
 from pytest_llmops.metrics.lexical.keywords import Keywords
 from pytest_llmops.metrics.words import fold
@@ -18,7 +20,7 @@ from pytest_llmops.records import Bound, Check
 from pytest_llmops.registry import create_metric
 from pytest_llmops.traces.pii_leak import PiiLeak
 
-SIDES = {">=": "low", ">": "low", "<=": "high", "<": "high"}
+_COMPARED = {"metric", "comparison", "threshold", "options", "min_kappa"}
 
 
 def is_as_strict(new: Check, old: Check) -> bool:
@@ -29,6 +31,8 @@ def is_as_strict(new: Check, old: Check) -> bool:
     further word, `exact_match` to the letter, a `pii_leak` that allows less or looks for more kinds.
     """
     if new.metric != old.metric or (new.min_kappa or 0) < (old.min_kappa or 0):
+        return False
+    if any(looser_fields(old, new, _COMPARED)):
         return False
     if has_same_options(new.metric, new.options, old.options):
         return is_bound_as_strict(bound_of(new), bound_of(old))
@@ -46,15 +50,6 @@ def has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]
         return True
     made = _create(metric, new)
     return made is not None and made == _create(metric, old)
-
-
-def is_bound_as_strict(new: Bound, old: Bound) -> bool:
-    """Whether no score holds the new bound and misses the old one."""
-    if SIDES[new.comparison] != SIDES[old.comparison]:
-        return False
-    if new.threshold == old.threshold:
-        return old.comparison in {">=", "<="} or new.comparison in {">", "<"}
-    return (new.threshold > old.threshold) == (SIDES[old.comparison] == "low")
 
 
 def bound_of(check: Check) -> Bound:

@@ -127,6 +127,7 @@ def metric_of(
         "higher_is_better": higher_is_better,
         "bound": Bound(comparison=comparison, threshold=float(threshold)),  # type: ignore[arg-type]
         "score": score,
+        "__module__": "builtins",  # of no file, so that its signature is what is written here
     }
     return type(name.title(), (), said)
 

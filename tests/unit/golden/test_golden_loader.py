@@ -194,7 +194,7 @@ cases: [{id: a, input: hi, reference: ho, checks: {lexical: ">= 0.4"}}]
             '{p50: ">= 0.5", mean: ">= 0.4", max_drop: 0.1}',
             [("p50", ">=", 0.5, None), ("mean", ">=", 0.4, 0.1)],
         ),
-        ('{sum: "<= 2"}', [("sum", "<=", 2.0, None)]),
+        ('{sum: "<= 1"}', [("sum", "<=", 1.0, None)]),
         ("{mean: true}", [("mean", ">=", 1.0, None)]),
         ("{sum: none}", [("sum", "<=", 0.0, None)]),
     ],
@@ -220,7 +220,7 @@ cases: [{id: a, input: x, checks: {keywords: {all: [y]}}}, {id: b, input: x}]
     ("written", "expected"),
     [
         ("{min_gain: 0.1}", [("gain", ">=", 0.1, None)]),
-        ("{min_gain: -1, max_drop: 0.2}", [("mean", None, None, 0.2), ("gain", ">=", -1.0, None)]),
+        ("{min_gain: -0.5, max_drop: 0.2}", [("mean", None, None, 0.2), ("gain", ">=", -0.5, None)]),
         ("{sum: '>= 1', min_gain: 0}", [("sum", ">=", 1.0, None), ("gain", ">=", 0.0, None)]),
     ],
 )

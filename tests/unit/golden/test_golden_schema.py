@@ -98,7 +98,7 @@ def test_what_the_schema_refuses_of_a_suite_check_is_refused(value: Any) -> None
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("check", [">= 0.8", "<1", "> .5", "none", True, False, {"min": 0.1, "max": 1}, {"encoder": "x"}]),
+        ("check", [">= 0.8", "<1", "> .5", "none", True, False, {"min": 0.1, "max": 0.9}, {"encoder": "x"}]),
         (
             "suite_check",
             [

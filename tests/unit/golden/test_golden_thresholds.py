@@ -61,12 +61,12 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         ("quality", "  <=  -.5 ", [("<=", -0.5)]),
         ("quality", "< +1.", [("<", 1.0)]),
         ("quality", ">= 1e-3", [(">=", 0.001)]),
-        ("quality", ">= -1", [(">=", -1.0)]),
+        ("quality", "> -1", [(">", -1.0)]),
         ("quality", True, [(">", 0.5)]),
         ("quality", False, [("<=", 0.5)]),
         ("quality", "none", [("<=", -1.0)]),
         ("quality", {"min": 0.2}, [(">=", 0.2)]),
-        ("quality", {"max": 1}, [("<=", 1.0)]),
+        ("quality", {"max": 0.5}, [("<=", 0.5)]),
         ("quality", {"max": 0.9, "min": 0.2}, [(">=", 0.2), ("<=", 0.9)]),
         ("quality", {"min": 0.2, "max": 0.2}, [(">=", 0.2), ("<=", 0.2)]),
         ("quality", {"encoder": "e"}, [(">", 0.5)]),
@@ -87,8 +87,8 @@ def test_what_is_written_becomes_bounds(name: str, written: Any, bounds: list[tu
 
 
 def test_options_and_the_encoder_of_the_file_reach_the_metric() -> None:
-    given = read_checks("quality", {"min": 0, "expected": ["a"]}, models={"encoder": "small"})
-    own = read_checks("quality", {"min": 0, "encoder": "large"}, models={"encoder": "small"})
+    given = read_checks("quality", {"min": 0.1, "expected": ["a"]}, models={"encoder": "small"})
+    own = read_checks("quality", {"min": 0.1, "encoder": "large"}, models={"encoder": "small"})
     listed = read_checks("quality", [{"name": "x"}])
     without = read_checks("leaks", "none", models={"encoder": "small"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops import registry
 from pytest_llmops.cli import main
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.golden import load_golden, own_metrics
@@ -22,6 +23,7 @@ def loud(output):
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(own_metrics, "_imported", set())
+    monkeypatch.setattr(registry, "_registered", {})
 
     def write(settings, check="loud_here", metric=METRIC):
         (tmp_path / "pyproject.toml").write_text(f"[tool.pytest-llmops]\nmetrics = {settings}\n")

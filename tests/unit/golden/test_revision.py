@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import RevisionError
+from pytest_llmops.golden import git as git_module
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
 from tests.git_settings import forget_git_settings
 
@@ -85,7 +86,7 @@ def test_the_merge_base_is_where_the_change_began(git, root):
 
     revision = open_revision("git:main", root)
 
-    assert revision == Revision(ref="main", commit=began, root=root)
+    assert revision == Revision(ref="main", commit=began, target=later, root=root)
     assert revision.read("golden/shop.yaml") == b"old shop"
     assert open_revision(f"git:{later}", root).commit == began
     assert open_revision("git:change", root).commit == own
@@ -426,3 +427,75 @@ def test_git_is_asked_in_english_and_without_prompts(tmp_path, monkeypatch):
 
     with pytest.raises(RevisionError, match=r"^git failed in .*: in C, prompt 0$"):
         open_revision("git:main", tmp_path)
+
+
+@pytest.fixture
+def moved(git, root):
+    """The repository with a commit on `change`, which is checked out."""
+    began = git("rev-parse", "HEAD")
+    git("checkout", "--quiet", "-b", "change")
+    write(root, "golden/shop.yaml", "of the change")
+    commit(git)
+    return began
+
+
+@pytest.mark.parametrize("place", ["refs/tags/main", "refs/heads/origin/main", "refs/tags/origin/main"])
+def test_a_name_that_means_two_commits_is_an_error(git, root, moved, place):
+    """Git alone would take the tag, so that whoever may push one chooses what a change is compared with."""
+    git("update-ref", "refs/remotes/origin/main", moved)
+    ref = place.removeprefix("refs/").partition("/")[2]
+    assert open_revision(f"git:{ref}", root).commit == moved
+    git("update-ref", place, "HEAD")
+
+    with pytest.raises(RevisionError, match=rf"git:{ref} is ambiguous: .* and {place} are different commits"):
+        open_revision(f"git:{ref}", root)
+    assert open_revision("git:refs/remotes/origin/main", root).commit == moved
+    git("update-ref", place, moved)
+    assert open_revision(f"git:{ref}", root).commit == moved
+
+
+def test_a_name_with_steps_back_is_resolved_in_full_too(git, root, moved):
+    git("update-ref", "refs/heads/target", "HEAD")
+
+    assert open_revision("git:target~1", root).commit == moved
+    git("tag", "target", moved)
+    with pytest.raises(RevisionError, match="write one of them in full, git:refs/heads/target~1"):
+        open_revision("git:target~1", root)
+
+
+def test_a_tag_named_as_a_short_hash_is_an_error(git, root, moved):
+    assert open_revision(f"git:{moved[:10]}", root).commit == moved
+    git("tag", moved[:10], "HEAD")
+
+    with pytest.raises(RevisionError, match=f"is ambiguous: refs/tags/{moved[:10]} and the object {moved}"):
+        open_revision(f"git:{moved[:10]}", root)
+    assert open_revision(f"git:{moved}", root).commit == moved
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_replaced_object_shows_what_it_was(git, root):
+    git("replace", "main", "HEAD")
+    assert git("show", "main:golden/shop.yaml") == "of the change"
+
+    assert open_revision("git:main", root).read("golden/shop.yaml") == b"old shop"
+
+
+def test_a_graft_moves_no_merge_base(git, root, moved):
+    head = git("rev-parse", "HEAD")
+    git("checkout", "--quiet", "main")
+    write(root, "golden/shop.yaml", "of main, later")
+    later = commit(git)
+    git("checkout", "--quiet", "change")
+    (root / ".git/info").mkdir(exist_ok=True)
+    (root / ".git/info/grafts").write_text(f"{later} {head}\n")
+
+    assert open_revision("git:main", root).commit == moved
+
+
+def test_the_environment_of_the_start_counts(root, moved, tmp_path, monkeypatch):
+    """Code of the project may set another; `PATH` could name another git."""
+    monkeypatch.setattr(git_module, "_pinned", dict(os.environ))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", "")
+
+    assert open_revision("git:main", root).commit == moved

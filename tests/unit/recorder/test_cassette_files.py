@@ -79,8 +79,8 @@ def test_files_are_named_after_their_case(case, path):
         ("case: x\nversion: 7\ncalls: []\n", 2, "has version 7, this release reads 1"),
         ("calls: []\n", 1, "has version None"),
         ("version: 1\ncase: x\ncalls: many\n", 3, "calls must be a list"),
-        (SOUND.replace("nth: 1\n", "nth: one\n"), 18, "call 2: nth has a wrong type"),
-        (SOUND.replace("  nth: 1\n", ""), 18, "call 2: nth is missing"),
+        (SOUND.replace("nth: 1\n", "nth: one\n"), 19, "call 2: nth has a wrong type"),
+        (SOUND.replace("  nth: 1\n", ""), 19, "call 2: nth is missing"),
         (SOUND.replace("status: 200", "status: 500"), 4, "call 1: response needs status 200"),
         (
             "version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n",

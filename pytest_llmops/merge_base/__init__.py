@@ -1,0 +1,1 @@
+"""The gate as it was where a change began, read from git."""

@@ -1,0 +1,50 @@
+"""`llmops run` takes every setting that pytest takes: it is the door for changes that nobody trusts."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+import pytest
+
+from pytest_llmops.cli import run
+from pytest_llmops.flags import FLAGS, INI_KEYS
+from pytest_llmops.settings import Settings
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    run.add_verb(parser.add_subparsers())
+    return parser.parse_args(["run", *arguments])
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name.replace("-", "_") for name, _ in (*FLAGS, *INI_KEYS)} - {"collect"})
+)
+def test_each_setting_of_pytest_has_a_flag(name):
+    """But for what pytest collects beside golden files."""
+    assert name in {each.name for each in fields(Settings)}
+    assert hasattr(parsed(), name)
+
+
+def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.pytest-llmops]\nundecided = 'pass'\nknown_failures = 'pass'\nrepeats = 1\nbaseline = 'none'\n"
+    )
+    given = parsed(
+        *("--undecided", "fail", "--known-failures", "fail", "--max-repeats", "7", "--timeout-s", "5"),
+        *("--repeats", "auto", "--baseline", "git:main", "--concurrency", "2", "--record", "none"),
+        *("--budget", "5 calls", "--app", "shop:answer", "--out", "run.json", "--home", "work"),
+        *("--cassettes", "kept", "--allow-loosening", "--accept"),
+    )
+    settings = run._settings(given)
+    assert (settings.undecided, settings.known_failures, settings.repeats) == ("fail", "fail", "auto")
+    assert (settings.max_repeats, settings.timeout_s, settings.concurrency) == (7, 5.0, 2)
+    assert (settings.record, settings.budget, settings.app) == ("none", "5 calls", "shop:answer")
+    assert settings.baseline == "git:main"
+    assert settings.path(settings.home) == tmp_path / "work"
+    assert settings.path(settings.cassettes) == tmp_path / "kept"
+    assert {"undecided", "repeats", "baseline"} <= settings.flagged
+    assert given.allow_loosening
+    assert given.accept
