@@ -175,9 +175,12 @@ class Reading:
         return max(rates.p_value, outlier_p_value(rates, self.moved) if self.moved else 0.0)
 
     def dropped_at_all(self, *, level: float, tests: int) -> bool:
-        """Whether its scores dropped beyond chance by any size."""
+        """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
         bound = CASE_SHARE * (1 - level) / max(1, tests)
-        return self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
+        seldom = self.by_rate and self.rates.p_value <= bound
+        return seldom or (
+            self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
+        )
 
     def _called_at(self, level: float, tests: int) -> int:
         bound = CASE_SHARE * (1 - level) / max(1, tests)
