@@ -129,7 +129,7 @@ class Reading:
             )
         dead = self.rates.held == 0 and self.rates.held_before >= _HALF * self.rates.repeats_before
         if state == "suspect" or (dead and not self.fact and done < min(_DEAD, self.most)):
-            return next(stage for stage in (*_STAGES, self.most) if stage > done)
+            return min(self.most, next((stage for stage in _STAGES if stage > done), self.most))
         return 0
 
     def improved(self) -> bool:
@@ -139,7 +139,7 @@ class Reading:
     @property
     def is_dead(self) -> bool:
         """Whether it held mostly and never does any more, whatever a test can make of it."""
-        enough = _DEAD if self.most else 1
+        enough = min(_DEAD, self.most) if self.most else 1
         held = self.rates.held_before >= _HALF * self.rates.repeats_before
         return held and self.rates.held == 0 and self.rates.repeats >= enough
 
