@@ -155,18 +155,18 @@ class Reading:
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
         """
         How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
-        is judged by its rate, as low by more than `size` of scores; the smaller of both, twice, where both
+        is judged by its rate or says no more, as low by more than `size` of scores; the smaller of both, twice, where both
         can be read. In (0, 1].
         """
         stop = len(self.after) if stop is None else stop
         found = []
-        if self.by_rate:
+        if self._is_counted:
             found.append(self._rate_p_value(self._rates(start, stop)))
         if self._is_measured:
             after = self.after[start:stop]
             counts = self._counts(statistic.calculate("mean", after))
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
-        return min(1.0, len(found) * min(found, default=1.0))
+        return min(1.0, len(found) * min(found))
 
     def _rate_p_value(self, rates: PassRates) -> float:
         """By chance and, where other cases moved too, as one of them."""
@@ -177,7 +177,7 @@ class Reading:
     def dropped_at_all(self, *, level: float, tests: int) -> bool:
         """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
         bound = CASE_SHARE * (1 - level) / max(1, tests)
-        seldom = self.by_rate and self.rates.p_value <= bound
+        seldom = self._is_counted and self.rates.p_value <= bound
         return seldom or (
             self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
         )
@@ -188,7 +188,7 @@ class Reading:
 
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
-        if self.by_rate and not self._is_measured and not self.rates.at(most).collapsed:
+        if not self._is_measured and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most])
@@ -199,6 +199,11 @@ class Reading:
             return True
         (before, *_), (after, *_) = self._turned(self.after)
         return self._is_measured and self._counts(self.mean_after) and before - after > self.size + NOISE
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether what counts is how many repeats hold it: where it is judged so, or scores say no more."""
+        return self.by_rate or not self._is_measured
 
     @cached_property
     def _is_measured(self) -> bool:
