@@ -76,7 +76,7 @@ def test_rate_in_words(change, last):
         ({"broken_case": None}, "no number of repeats that is allowed names a single case that breaks"),
         (
             {"cases": Recorded(varying=(), steady=("h",), single=())},
-            "no repeat differs: one new repeat tells that a case no longer holds its check",
+            "no repeat differs: three alike new repeats tell that a case no longer holds its check",
         ),
     ],
 )
@@ -143,7 +143,7 @@ ONCE = result_of("once", exact_match=1.0)
         ),
         pytest.param(
             run_of(STEADY),
-            "baseline: 60 cases, none varies; one new repeat tells that a case no longer holds its check, "
+            "baseline: 60 cases, none varies; three alike new repeats tell that a case no longer holds its check, "
             "and that is a fact",
             id="none varies",
         ),
