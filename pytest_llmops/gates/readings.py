@@ -155,8 +155,8 @@ class Reading:
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
         """
         How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
-        is judged by its rate or says no more, as low by more than `size` of scores; the smaller of both, twice, where both
-        can be read. In (0, 1].
+        is judged by its rate or says no more, as low by more than `size` of scores; the smaller of both,
+        twice, where both can be read. In (0, 1].
         """
         stop = len(self.after) if stop is None else stop
         found = []
@@ -178,9 +178,7 @@ class Reading:
         """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
         bound = CASE_SHARE * (1 - level) / max(1, tests)
         seldom = self._is_counted and self.rates.p_value <= bound
-        return seldom or (
-            self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
-        )
+        return seldom or (self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound)
 
     def _called_at(self, level: float, tests: int) -> int:
         bound = CASE_SHARE * (1 - level) / max(1, tests)

@@ -23,7 +23,8 @@ def score_drop_p_value(before: Sequence[float], after: Sequence[float], size: fl
         size: In the unit of the scores, 0 or more.
 
     Source: Welch (1947), The generalization of Student's problem when several different population variances
-    are involved, Biometrika 34; scipy's `ttest_ind_from_stats`. Good (2005), ch. 3, for the number of exchanges.
+    are involved, Biometrika 34; scipy's `ttest_ind_from_stats`. Good (2005), ch. 3, for the number
+    of exchanges.
     """
     shifted = [value - size for value in before]
     drop = math.fsum(shifted) / len(shifted) - math.fsum(after) / len(after)

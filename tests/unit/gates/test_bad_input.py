@@ -63,7 +63,11 @@ def test_what_is_no_number_to_judge(value, repeats):
             results_of(ONES), [result_of("case-0000")], "error", "nothing was scored", id="nothing was scored"
         ),
         pytest.param(
-            results_of([1.0]), results_of([0.0]), "undecided", "dropped by 1; 1 case is too few", id="one case that fell"
+            results_of([1.0]),
+            results_of([0.0]),
+            "undecided",
+            "dropped by 1; 1 case is too few",
+            id="one case that fell",
         ),
         pytest.param(results_of([1.0]), results_of([1.0]), "passed", "", id="one case that held"),
         pytest.param(

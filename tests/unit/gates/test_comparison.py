@@ -106,8 +106,7 @@ def test_suite_can_be_given():
 
     assert compare(run_of(results_of(ONES)), run_of(results_of(HALF), WATCHED)).outcome == "regressed"
     assert (
-        compare(run_of(results_of(ONES)), run_of(results_of(HALF), WATCHED), suite=suite).outcome
-        == "passed"
+        compare(run_of(results_of(ONES)), run_of(results_of(HALF), WATCHED), suite=suite).outcome == "passed"
     )
 
 

@@ -21,11 +21,22 @@ def run(values: Sequence[float], auto: int = 64, **others: Sequence[float]) -> l
     return [result_of(name, auto=auto, exact_match=list(others.get(name, values))) for name in NAMES]
 
 
-def course_of(results: list[CaseResult], check: SuiteCheck = WATCHED, base: list[CaseResult] | None = None, **options: object) -> Course:
+def course_of(
+    results: list[CaseResult],
+    check: SuiteCheck = WATCHED,
+    base: list[CaseResult] | None = None,
+    **options: object,
+) -> Course:
     return courses_of(results, check, base=base, **options)[0]
 
 
-def courses_of(results: list[CaseResult], *checks: SuiteCheck, base: list[CaseResult] | None = None, share: float = 0.7, level: float = 0.95) -> list[Course]:
+def courses_of(
+    results: list[CaseResult],
+    *checks: SuiteCheck,
+    base: list[CaseResult] | None = None,
+    share: float = 0.7,
+    level: float = 0.95,
+) -> list[Course]:
     base = base or BASE
     beside = Beside.of(results, base, Chance(base))
     found = [beside.find(check) for check in checks]
@@ -36,9 +47,19 @@ def courses_of(results: list[CaseResult], *checks: SuiteCheck, base: list[CaseRe
     ("results", "state", "look", "wants"),
     [
         pytest.param(run([1.0]), "cleared", 1, 0, id="no drop at all"),
-        pytest.param(run([1.0], c00=[0.0], c01=[0.0], c02=[0.0], c03=[0.0]), "open", 1, 2, id="one repeat clears no drop"),
         pytest.param(
-            run([1.0] * 2, c00=[0.0, 1.0], c01=[0.0, 1.0], c02=[0.0] * 2, c03=[0.0] * 2), "cleared", 2, 0, id="two clear a tolerated one"
+            run([1.0], c00=[0.0], c01=[0.0], c02=[0.0], c03=[0.0]),
+            "open",
+            1,
+            2,
+            id="one repeat clears no drop",
+        ),
+        pytest.param(
+            run([1.0] * 2, c00=[0.0, 1.0], c01=[0.0, 1.0], c02=[0.0] * 2, c03=[0.0] * 2),
+            "cleared",
+            2,
+            0,
+            id="two clear a tolerated one",
         ),
         pytest.param(run([0.0]), "open", 1, 2, id="no call at the first look"),
         pytest.param(run([0.0] * 3), "open", 3, 4, id="nor at the third"),
@@ -76,7 +97,10 @@ def test_fixed_repeats_have_one_look_and_are_not_confirmed():
 
 
 def test_p_value_counts_each_look_by_its_part_of_the_budget():
-    four, fixed = run([0.0, 0.0, 1.0, 1.0]), [result_of(name, exact_match=[0.0, 0.0, 1.0, 1.0]) for name in NAMES]
+    four, fixed = (
+        run([0.0, 0.0, 1.0, 1.0]),
+        [result_of(name, exact_match=[0.0, 0.0, 1.0, 1.0]) for name in NAMES],
+    )
 
     look, one = course_of(four), course_of(fixed)
 

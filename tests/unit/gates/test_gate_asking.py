@@ -133,7 +133,7 @@ def test_open_verdict_is_looked_at_again_at_the_next_look(lost, repeats, step):
 
 def test_one_repeat_clears_a_mean_that_did_not_drop_at_all_and_two_one_that_drops_by_what_is_tolerated():
     less = dict.fromkeys(NAMES[:4], MISSES)  # 26 of 30 hold, 0.033 less than 27
-    again = dict.fromkeys(NAMES[:4], [0.0, 1.0])
+    again = {name: [0.0, 1.0] for name in NAMES[:4]}
 
     alone = wanted(asking(tests=10**9), run(HOLDS, c00=MISSES, c01=MISSES))
     assert alone == {"c00": 2, "c01": 2}  # not for the suite: each of them may be dead
@@ -264,7 +264,10 @@ def test_nobody_is_asked_more_often_than_is_allowed(most):
     """A verdict that stays open, and a case that would go on to be a suspect."""
     for done in range(1, most + 1):
         open_ = lost_by(5, MISSES + [1.0, 0.0] * most)
-        results = [asked(name, [each.value for each in one.scores][:done], most) for name, one in zip(NAMES, open_, strict=True)]
+        results = [
+            asked(name, [each.value for each in one.scores][:done], most)
+            for name, one in zip(NAMES, open_, strict=True)
+        ]
         results[-1] = asked(NAMES[-1], MISSES * done, most)
         steps = wanted(asking(most=most, tests=1), results).values()
         assert all(done < step <= most for step in steps)

@@ -73,7 +73,9 @@ ALL = Bound(comparison=">=", threshold=1.0)
         pytest.param(check_of("keywords", ">= 0.6"), [0.0] * 2, "failed", id="none passes"),
         pytest.param(check_of("keywords", ">= 0.6"), [0.7, 0.7, 0.5], "passed", id="scores: by mean"),
         pytest.param(check_of("keywords", ">= 0.6"), [0.7, 0.6, 0.4], "failed", id="scores below by mean"),
-        pytest.param(check_of("keywords"), [1.0] * 9 + [0.5], "passed", id="the best score is asked: by rate"),
+        pytest.param(
+            check_of("keywords"), [1.0] * 9 + [0.5], "passed", id="the best score is asked: by rate"
+        ),
         pytest.param(check_of("keywords"), [1.0], "passed", id="one repeat"),
         pytest.param(check_of("keywords"), [0.0], "failed", id="one repeat that misses"),
         pytest.param(
@@ -83,10 +85,17 @@ ALL = Bound(comparison=">=", threshold=1.0)
             replace(check_of("keywords", ">= 0.6"), pass_rate=ALL), [0.7, 0.7, 0.5], "failed", id="pass^k"
         ),
         pytest.param(
-            replace(check_of("keywords", ">= 0.6"), pass_rate=RATE), [0.9, 0.5, 0.5], "undecided", id="of scores"
+            replace(check_of("keywords", ">= 0.6"), pass_rate=RATE),
+            [0.9, 0.5, 0.5],
+            "undecided",
+            id="of scores",
         ),
-        pytest.param(check_of("pii_leak", "<= 0"), [0.0] * 99 + [1.0], "failed", id="a leak is excused never"),
-        pytest.param(check_of("latency_s", "<= 0"), [0.0] * 9 + [1.0], "failed", id="nor what counts bad things"),
+        pytest.param(
+            check_of("pii_leak", "<= 0"), [0.0] * 99 + [1.0], "failed", id="a leak is excused never"
+        ),
+        pytest.param(
+            check_of("latency_s", "<= 0"), [0.0] * 9 + [1.0], "failed", id="nor what counts bad things"
+        ),
     ],
 )
 def test_several_repeats_are_judged_by_how_many_pass_or_by_their_mean(check, values, outcome):

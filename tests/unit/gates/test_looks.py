@@ -63,7 +63,12 @@ def test_next_look_is_the_first_that_is_later():
 def test_fixed_repeats_have_one_look_at_all_there_is():
     looks = Looks()
 
-    assert (looks.is_fixed, looks.taken, looks.part(None), looks.is_tested(None)) == (True, (None,), 1.0, True)
+    assert (looks.is_fixed, looks.taken, looks.part(None), looks.is_tested(None)) == (
+        True,
+        (None,),
+        1.0,
+        True,
+    )
     assert not plan_looks(8).is_fixed
 
 

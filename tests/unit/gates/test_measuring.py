@@ -32,13 +32,17 @@ def measure(results: list[CaseResult], base: list[CaseResult], **check: object) 
     return Measured.of(found, found.at(None), level=0.95, seed=0)
 
 
-def p_value(results: list[CaseResult], base: list[CaseResult], look: int | None = None, **check: object) -> float:
+def p_value(
+    results: list[CaseResult], base: list[CaseResult], look: int | None = None, **check: object
+) -> float:
     found = found_of(results, base, **check)
     return found.p_value(found.at(look), seed=0)
 
 
 def exchanged(found: Found) -> float:
-    return exchange_p_value(*([list(each) for each in side] for side in zip(*found.values.values(), strict=True)))
+    return exchange_p_value(
+        *([list(each) for each in side] for side in zip(*found.values.values(), strict=True))
+    )
 
 
 def case_repeats(case: str, *values: float, most: int = 8, **options: object) -> CaseResult:
@@ -129,7 +133,9 @@ def test_cases_of_one_group_are_one_unit():
     generator = np.random.default_rng(3)
     base = [replace(result_of(f"c{at:02}", rouge_l=0.6), group=f"q{at // 5}") for at in range(30)]
     moved = generator.normal(-0.02, 0.05, 6)
-    new = [replace(result_of(f"c{at:02}", rouge_l=0.6 + moved[at // 5]), group=f"q{at // 5}") for at in range(30)]
+    new = [
+        replace(result_of(f"c{at:02}", rouge_l=0.6 + moved[at // 5]), group=f"q{at // 5}") for at in range(30)
+    ]
     alone = [replace(each, group="") for each in new]
 
     grouped, single = (found_of(each, base, metric="rouge_l") for each in (new, alone))
@@ -164,7 +170,9 @@ def test_runs_of_the_baseline_widen_the_p_value_of_a_mean():
     assert p_value(new, base, metric="rouge_l") > 0.1
 
 
-@pytest.mark.parametrize(("dropped", "repeats", "fact"), [(1, 1, False), (1, 2, False), (1, 3, True), (5, 1, True)])
+@pytest.mark.parametrize(
+    ("dropped", "repeats", "fact"), [(1, 1, False), (1, 2, False), (1, 3, True), (5, 1, True)]
+)
 def test_drops_of_steady_cases_are_facts_after_three_repeats_or_where_they_are_many(dropped, repeats, fact):
     base = [steady(f"c{at:02}", exact_match=1.0) for at in range(30)]
     new = [steady(f"c{at:02}", 1, exact_match=1.0) for at in range(dropped, 30)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pytest_llmops.gates.movement import estimate_movement
+from pytest_llmops.gates.pairing import Scale
 from pytest_llmops.gates.readings import Reading
 from pytest_llmops.records import Check
-from pytest_llmops.gates.pairing import Scale
 
 
 def readings(moved: float, *, cases: int = 200, shared: float = 0.0, seed: int = 0) -> list[Reading]:

@@ -20,7 +20,9 @@ VARIES = Chance([result_of("other", exact_match=VARYING)])
 STEADY = Chance([steady("other", exact_match=1.0)])
 
 
-def reading_of(check: Check, before: Sequence[float], now: Sequence[float], *, auto: int = 0, **options: object) -> Reading:
+def reading_of(
+    check: Check, before: Sequence[float], now: Sequence[float], *, auto: int = 0, **options: object
+) -> Reading:
     base = result_of("a", **{check.metric: list(before)})
     new = result_of("a", auto=auto, checks=[check], **{check.metric: list(now)})
     (reading,) = read_case(base, new, VARIES)
@@ -31,8 +33,12 @@ def still(metric: str, value: float, count: int) -> CaseResult:
     return steady("a", count, **{metric: value})
 
 
-def judge(check: Check, base: CaseResult, new: CaseResult, chance: Chance = STEADY, tests: int = 1) -> tuple[str, bool]:
-    (verdict,) = judge_against(Case(id="a", input="?", checks=(check,)), new, base, chance=chance, tests=tests)
+def judge(
+    check: Check, base: CaseResult, new: CaseResult, chance: Chance = STEADY, tests: int = 1
+) -> tuple[str, bool]:
+    (verdict,) = judge_against(
+        Case(id="a", input="?", checks=(check,)), new, base, chance=chance, tests=tests
+    )
     return verdict.outcome, verdict.known
 
 
@@ -75,7 +81,9 @@ def test_size_of_a_metric_that_should_be_low_goes_up():
         pytest.param(SCORED, 0.05, "passed", id="still holds"),
         pytest.param(replace(SCORED, max_drop=0.1), 0.15, "regressed", id="by more than its own size"),
         pytest.param(replace(SCORED, max_drop=0.2), 0.15, "undecided", id="by less than its own size"),
-        pytest.param(replace(check_of("semantic", ">= 0.3"), max_drop=0.1), 0.3, "regressed", id="own size, holds"),
+        pytest.param(
+            replace(check_of("semantic", ">= 0.3"), max_drop=0.1), 0.3, "regressed", id="own size, holds"
+        ),
         pytest.param(check_of("semantic", ">= 0.3"), 0.3, "passed", id="no size, holds"),
     ],
 )
@@ -92,7 +100,10 @@ def test_score_that_varies_is_held_against_a_size_and_not_against_its_bound(chec
         pytest.param(HELD, [0.67] * 10, [0.0] * 10, id="keywords .67 to 0"),
         pytest.param(check_of("semantic", ">= 0.9"), [0.84] * 10, [0.07] * 10, id="semantic .84 to .07"),
         pytest.param(
-            replace(HELD, pass_rate=Bound(comparison=">=", threshold=0.9)), [1.0] * 8 + [0.0] * 2, [0.0] * 10, id="8 of 10 to 0 of 10"
+            replace(HELD, pass_rate=Bound(comparison=">=", threshold=0.9)),
+            [1.0] * 8 + [0.0] * 2,
+            [0.0] * 10,
+            id="8 of 10 to 0 of 10",
         ),
     ],
 )
@@ -114,7 +125,9 @@ def test_a_case_that_holds_nine_times_in_ten_is_no_known_failure_that_hides_a_co
     assert judge(HELD, base, result_of("a", keywords=[0.0] * 8), VARIES, tests=30) == ("regressed", False)
 
 
-@pytest.mark.parametrize(("repeats", "outcome"), [(1, "failed"), (2, "failed"), (3, "regressed"), (8, "regressed")])
+@pytest.mark.parametrize(
+    ("repeats", "outcome"), [(1, "failed"), (2, "failed"), (3, "regressed"), (8, "regressed")]
+)
 def test_miss_of_a_steady_app_is_failed_until_three_repeats_show_it(repeats, outcome):
     assert judge(HELD, still("keywords", 1.0, 2), still("keywords", 0.0, repeats)) == (outcome, False)
 

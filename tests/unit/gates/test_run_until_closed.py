@@ -44,7 +44,9 @@ class Gate:
         )
         repeats = dict.fromkeys(names, 1)
         while True:
-            results = [self._result(name, [draw(name, nth) for nth in range(repeats[name])]) for name in names]
+            results = [
+                self._result(name, [draw(name, nth) for nth in range(repeats[name])]) for name in names
+            ]
             wanted = {case.rpartition("::")[2]: step for case, step in asking.next_repeats(results).items()}
             if not wanted:
                 return results, compare(run_of(self.base), run_of(results), suite={FILE: self.suite})
@@ -70,7 +72,9 @@ NAMES = [f"c{at:02}" for at in range(30)]
 def test_scores_of_a_steady_app_that_drop_in_all_of_five_cases_are_regressed(max_drop, checks):
     """semantic .98 to .55: too few for sign patterns, and no chance where no repeat differs."""
     base = [steady(name, semantic=0.98) for name in NAMES[:5]]
-    gate = Gate(base=base, metric="semantic", suite=(suite_check("semantic", max_drop=max_drop),), checks=checks)
+    gate = Gate(
+        base=base, metric="semantic", suite=(suite_check("semantic", max_drop=max_drop),), checks=checks
+    )
 
     results, comparison = gate.run(lambda *_: ("another answer", 0.55))
 
@@ -116,7 +120,9 @@ def test_rare_deviations_beside_a_steady_baseline_are_seldom_red(rate):
         base = [steady(name, exact_match=1.0) for name in NAMES]
         gate = Gate(base=base, suite=(suite_check(max_drop=0.05),), checks=(check_of(),))
         _, comparison = gate.run(
-            lambda name, nth, drawn=drawn: (f"odd {nth}", 0.0) if drawn[int(name[1:]), nth] else ("60 days", 1.0)
+            lambda name, nth, drawn=drawn: (
+                (f"odd {nth}", 0.0) if drawn[int(name[1:]), nth] else ("60 days", 1.0)
+            )
         )
         found.append(comparison.outcome)
 
@@ -139,7 +145,9 @@ def test_red_is_confirmed_on_fresh_repeats_and_an_unchanged_app_is_hardly_ever_u
         rates = generator.beta(8, 2, 30)
         now = generator.random((30, 70)) < (rates - drop).clip(0, 1)[:, None]
         gate = Gate(base=varying_base(rates, generator), suite=(suite_check(max_drop=0.05),))
-        results, comparison = gate.run(lambda name, nth, now=now: (f"{name} {nth}", float(now[int(name[1:]), nth])))
+        results, comparison = gate.run(
+            lambda name, nth, now=now: (f"{name} {nth}", float(now[int(name[1:]), nth]))
+        )
         suite = comparison.verdicts[0]
         outcomes.append(suite.outcome)
         if suite.outcome == "regressed":
@@ -162,24 +170,22 @@ def test_undecided_has_an_observed_drop_and_passed_may_have_none_beyond_max_drop
     assert (cases.outcome, cases.cases) == ("regressed", 5)
 
 
-@pytest.mark.parametrize("grouped", [True, False])
-def test_neutral_edit_of_paraphrases_is_told_by_their_groups(grouped):
+@pytest.mark.parametrize(("grouped", "outcome"), [(True, "passed"), (False, "regressed")])
+def test_neutral_edit_of_paraphrases_is_told_by_their_groups(grouped, outcome):
     """Six questions in five ways each; the edit moves a question up or down with all of its ways."""
-    reds = 0
-    for seed in range(30):
-        generator = np.random.default_rng([seed, 1])
-        moved = generator.normal(0, 0.05, 6)
-        base = [replace(result_of(name, rouge_l=[0.6, 0.6, 0.61, 0.59]), group="") for name in NAMES]
-        new = [
-            replace(
-                result_of(name, rouge_l=[0.6 + moved[at // 5], 0.61 + moved[at // 5]]),
-                group=f"q{at // 5}" if grouped else "",
-            )
-            for at, name in enumerate(NAMES)
-        ]
-        reds += "rouge_l mean" in red(compare(run_of(base), run_of(new, suite_check("rouge_l"))))
+    moved = [-0.09, -0.08, -0.05, 0.01, 0.03, 0.0]
+    base = [result_of(name, rouge_l=[0.6, 0.6, 0.61, 0.59]) for name in NAMES]
+    new = [
+        replace(
+            result_of(name, rouge_l=[0.6 + moved[at // 5], 0.61 + moved[at // 5]]),
+            group=f"q{at // 5}" if grouped else "",
+        )
+        for at, name in enumerate(NAMES)
+    ]
 
-    assert reds <= 3 if grouped else reds >= 8
+    compared = compare(run_of(base), run_of(new, suite_check("rouge_l")))
+
+    assert compared.verdicts[0].outcome == outcome
 
 
 def test_more_collapses_than_chance_explains_are_regressed_where_repeats_are_fixed():
@@ -216,7 +222,9 @@ def gates(draw: st.DrawFn) -> tuple[Gate, np.ndarray]:
         for name, kind in zip(NAMES, kinds, strict=False)
     ]
     chances = draw(st.lists(st.sampled_from([0.0, 0.3, 0.8, 1.0]), min_size=cases, max_size=cases))
-    suite = draw(st.sampled_from([(), (suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),)]))
+    suite = draw(
+        st.sampled_from([(), (suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),)])
+    )
     most = draw(st.sampled_from([1, 2, 3, 5, 8, 20, 64]))
     checks = draw(st.sampled_from([(), (check_of(),)]))
     now = generator.random((cases, 70)) < np.array(chances)[:, None]
@@ -244,9 +252,10 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(drawn):
         enough = len(reading.after) == gate.most
         assert enough or reading.state(level=0.95, tests=tests) not in {"suspect", "called"}
     steps = follow_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
-    for found, course in steps:
+    asked = any(chance.may_explain(base, new) for base, new in pairs.shared)
+    for _, course in steps:
         assert course.state != "called"
-        assert course.state != "open" or not course.wants or found.fact or gate.most == 1
+        assert not course.wants or not asked
     for verdict in comparison.verdicts:
         if verdict.outcome == "undecided" and not verdict.check.endswith("case by case"):
             (course,) = [course for found, course in steps if found.check == gate.suite[0]]

@@ -45,7 +45,7 @@ def test_noise_is_red_no_oftener_than_the_gate_promises():
 
 
 def test_rate_is_that_of_the_real_gate():
-    """Three repeats that hold and three that miss: one split in twenty has those that hold as the baseline."""
+    """Three repeats hold and three miss: one split in twenty has those that hold as the baseline."""
     alarms = check(run_of([*STEADY_CASES, SPLIT]), runs=300, seed=1).false_alarms
 
     assert 0 < alarms.low < 1 / 20 < alarms.high < 0.1

@@ -24,9 +24,7 @@ def divisions(each: PassRates) -> list[tuple[float, PassRates]]:
         before = held - now
         if 0 <= before <= each.repeats_before:
             ways = comb(each.repeats, now) * comb(each.repeats_before, before)
-            found.append(
-                (ways / comb(asked, held), rates(before, each.repeats_before, now, each.repeats))
-            )
+            found.append((ways / comb(asked, held), rates(before, each.repeats_before, now, each.repeats)))
     return found
 
 

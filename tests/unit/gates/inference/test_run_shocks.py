@@ -16,7 +16,10 @@ def drawn(shock: float, *, runs: int = 5, cases: int = 60, repeats: int = 4, see
     generator = np.random.default_rng(seed)
     shocks = generator.normal(0, shock, runs) if shock else np.zeros(runs)
     return [
-        ((repeats,) * runs, np.concatenate([rate + each + generator.normal(0, 0.3, repeats) for each in shocks]).tolist())
+        (
+            (repeats,) * runs,
+            np.concatenate([rate + each + generator.normal(0, 0.3, repeats) for each in shocks]).tolist(),
+        )
         for rate in generator.uniform(0.3, 0.9, cases)
     ]
 
@@ -36,7 +39,9 @@ def test_variance_is_that_of_run_means_less_what_repeats_explain():
     within = [(0.5 + 0.125 + 0) / 3, (0 + 0.125 + 0) / 3]
     explained = sum(each / 2 / 4 for each in within)
 
-    assert RunMeans.of(cases) == RunMeans(runs=3, between=pytest.approx(np.var([0.5, 0.75, 1], ddof=1) - explained))
+    assert RunMeans.of(cases) == RunMeans(
+        runs=3, between=pytest.approx(np.var([0.5, 0.75, 1], ddof=1) - explained)
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,9 +99,7 @@ def test_runs_with_shocks_of_their_own_are_seldom_called():
     for seed in range(300):
         generator = np.random.default_rng([7, seed])
         days = generator.normal(0, 0.1, 5)
-        base = [
-            np.concatenate([day + generator.normal(0, 0.3, 3) for day in days[:4]]) for _ in range(30)
-        ]
+        base = [np.concatenate([day + generator.normal(0, 0.3, 3) for day in days[:4]]) for _ in range(30)]
         now = [days[4] + generator.normal(0, 0.3, 3) for _ in range(30)]
         moved = [float(new.mean() - old.mean()) for old, new in zip(base, now, strict=True)]
         p_value = float(norm.cdf(np.mean(moved) / (np.std(moved, ddof=1) / np.sqrt(30))))

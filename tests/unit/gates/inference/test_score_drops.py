@@ -67,7 +67,9 @@ def test_floor_is_the_exact_exchange_test_of_scores_that_are_all_lower(before):
 
 
 @settings(max_examples=60)
-@given(st.lists(scores, min_size=2, max_size=6), st.lists(scores, min_size=2, max_size=6), st.floats(0.01, 0.5))
+@given(
+    st.lists(scores, min_size=2, max_size=6), st.lists(scores, min_size=2, max_size=6), st.floats(0.01, 0.5)
+)
 def test_lower_scores_and_a_smaller_size_are_never_less_evidence(before, now, by):
     p_value = score_drop_p_value(before, now, 0.1)
 
@@ -87,9 +89,12 @@ def test_unit_decides_nothing_and_nothing_is_warned_of(unit):
 def test_nothing_changed_is_called_no_oftener_than_it_says():
     generator = np.random.default_rng(4)
 
-    red = np.mean([
-        score_drop_p_value(generator.beta(8, 2, 10).tolist(), generator.beta(8, 2, 6).tolist(), 0.0) <= 0.05
-        for _ in range(1_000)
-    ])
+    red = np.mean(
+        [
+            score_drop_p_value(generator.beta(8, 2, 10).tolist(), generator.beta(8, 2, 6).tolist(), 0.0)
+            <= 0.05
+            for _ in range(1_000)
+        ]
+    )
 
     assert red <= 0.075
