@@ -85,7 +85,7 @@ class GoldenError(LLMOpsError):
         self.problems = tuple(problems)
         lines = [str(problem) for problem in self.problems[: self.shown]]
         if (left := len(self.problems) - len(lines)) > 0:
-            lines.append(f"and {left:,} more problems")
+            lines.append(f"and {left:,} more problem{'s' if left > 1 else ''}")
         super().__init__("\n".join(lines))
 
 

@@ -21,10 +21,27 @@ def printable(value: Any, limit: int = 400) -> str:
     for index, character in enumerate(text):
         piece = _escape(character)
         if length + len(piece) > limit:
-            return f"{''.join(shown)}… ({len(text) - index:,} more characters)"
+            return f"{''.join(shown)}… ({counted(len(text) - index, 'more character')})"
         shown.append(piece)
         length += len(piece)
     return "".join(shown)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """
+    `1 model call`, `2,000 model calls`.
+
+    Args:
+        plural: Where it is not the noun with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def with_article(noun: str) -> str:
+    """`an int`, `a float`: by how the name of a type sounds."""
+    heard = noun.lower().lstrip("_")
+    as_you = heard.startswith(("uni", "use", "usa", "uui", "uri", "url", "ut", "eu", "one"))
+    return f"{'an' if heard[:1] in {*'aeiou'} and not as_you else 'a'} {noun}"
 
 
 def name_some(names: Sequence[str], most: int) -> str:
@@ -45,4 +62,4 @@ def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):
-        return f"a {type(value).__name__}"
+        return with_article(type(value).__name__)

@@ -30,10 +30,14 @@ class Metric(Protocol):
         version: Raised whenever equal inputs may score otherwise.
         needs: What a case or an output must carry; told at collection where it can be.
         range: Lowest and highest score.
-        bound: What `true`, `false`, `none` or options without a comparison mean.
+        bound: What `true`, `false`, `none` or options without a comparison mean; None where no number is
+            right for all kinds of text, so that a check has to write its own.
 
     One that waits on an endpoint rather than computing may say so by an attribute `waits` that is true:
     it is then asked on many threads at once, sample by sample, where others get full batches on one.
+
+    One that loads packaged weights may name them by an attribute `weights`, and one that asks chat models its
+    `judges`: that they are there is checked before the app is called.
 
     One whose score is of an answer beside its rival may say so by an attribute `compares` that is true: it is
     then given pairs alone, and what it says of the app is turned round for the rival.
@@ -50,7 +54,7 @@ class Metric(Protocol):
     @property
     def higher_is_better(self) -> bool: ...
     @property
-    def bound(self) -> Bound: ...
+    def bound(self) -> Bound | None: ...
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         """One result for each sample, in order. May raise: the runner makes failures of it."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 Sign = Literal[">=", ">", "<=", "<"]
 Stage = Literal["app", "score", "rival"]
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
+ModelErrors = Literal["allow", "warn", "fail"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
 
 
@@ -89,6 +90,7 @@ class Case:
         input: What the app is called with; a string, or any JSON value.
         relevant: Ids of the passages that hold the answer.
         repeats: How often the app is asked, `auto` while a verdict is open; None leaves it to the settings.
+        live: Its model calls are made in every run and never replayed.
         group: Cases of one question have one group; empty where the case stands for itself.
     """
 
@@ -99,6 +101,7 @@ class Case:
     checks: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
     repeats: int | Literal["auto"] | None = None
+    live: bool = False
     group: str = ""
     source: Source | None = None
 
@@ -115,7 +118,11 @@ class Golden:
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
+        never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
+        model_errors: What a failed model call does to its case; None leaves it to the status.
         sha256: Of the file's bytes.
+        bound_lines: Metric to the line of the first bound on it; empty where it was not read from a file.
+        suite_lines: Metric of the suite to the line on which it is written, from 1.
     """
 
     path: str
@@ -127,7 +134,11 @@ class Golden:
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    never_record: tuple[str, ...] = ()
+    model_errors: ModelErrors | None = None
     sha256: str = ""
+    bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,17 +164,21 @@ class Usage:
     What the model calls of one output, or of a run, took.
 
     Attributes:
-        calls: Model calls seen, replayed ones included.
+        calls: Model calls seen, whatever became of them; each attempt of a client that retries is one.
         replayed: Of these, answered from a cassette.
+        failed: Of these, made without a whole answer: refused, cut off, out of time.
         prompt_tokens: None when a provider did not report its usage.
         cost_usd: None when a model's price is not known.
+        stated: The app counted for itself, so that a zero is a count and no call that was not seen.
     """
 
     calls: int = 0
     replayed: int = 0
+    failed: int = 0
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +221,25 @@ class ModelCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCall:
+    """
+    A model call that was made and brought no whole answer.
+
+    Attributes:
+        provider: The host, as the recorder names it.
+        status: Of HTTP; None where no answer came.
+        error: Why, in one line, without secrets.
+        retried: Whether an equal call was answered afterwards, so that nothing was lost.
+    """
+
+    provider: str
+    model: str | None = None
+    status: int | None = None
+    error: str = ""
+    retried: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
     What the app answered to one repeat of a case.
@@ -214,6 +248,7 @@ class Output:
         latency_s: Wall time of the call; a replayed model call counts with the time it once took.
         model: The model that the provider reported, the last one when several were asked.
         model_calls: The answered model calls in the order they began.
+        failed_calls: The others.
     """
 
     text: str
@@ -225,6 +260,7 @@ class Output:
     model: str | None = None
     trace_id: str | None = None
     model_calls: tuple[ModelCall, ...] = ()
+    failed_calls: tuple[FailedCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,12 +310,17 @@ class Failure:
     Attributes:
         metric: Empty when the app itself broke.
         stage: `rival` where a metric of pairs had no second answer, which is no fault of the app.
+        usage: What the model calls of a repeat took in which the app broke; `failed_calls` are among them.
+        traceback: Of an app that raised: its own frames as text, masked; empty where it has none.
     """
 
     metric: str
     stage: Stage
     error: str
     repeat: int = 0
+    usage: Usage = field(default_factory=Usage)
+    failed_calls: tuple[FailedCall, ...] = ()
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +337,8 @@ class CaseResult:
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
         runs: How many of the repeats each run gave, in a baseline that was merged from several.
         rival: What the app's rival produced for the same case; None where there is none.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, as it wrote them; for the item's report,
+            and in no file.
     """
 
     case: str
@@ -309,6 +352,7 @@ class CaseResult:
     group: str = ""
     runs: tuple[int, ...] = ()
     rival: CaseResult | None = None
+    printed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

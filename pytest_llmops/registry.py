@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from pytest_llmops.errors import MetricOptionError, UnknownMetricError, describe_error, hint
+from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import Metric
 
 MetricFactory = Callable[..., Metric]
@@ -126,7 +127,7 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
     if type(metric) not in _proven:  # asking costs more than all else here, and files have many checks
         if not isinstance(metric, Metric):
             kind = type(metric).__name__
-            raise MetricOptionError(f"{name}: what its factory gives, a {kind}, is no metric.")
+            raise MetricOptionError(f"{name}: what its factory gives, {with_article(kind)}, is no metric.")
         _proven.add(type(metric))
     return metric
 

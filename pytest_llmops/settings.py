@@ -11,6 +11,7 @@ import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +21,9 @@ REVISION = "git:"
 """A baseline that begins so is one of a git revision."""
 
 NO_BASELINE = "none"
+
+MOST_REPEATS = 1000
+"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
 
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
@@ -33,6 +37,7 @@ class Settings:
     Attributes:
         root: The project's folder; every relative path below starts here.
         golden: Files or folders with golden files.
+        collect: Whether pytest adds them to what it collects anyway.
         app: `module:attribute`; overrides what golden files say.
         concurrency: Cases that may be in work at once, in each process.
         timeout_s: Time limit of one repeat of a case, in seconds.
@@ -58,6 +63,7 @@ class Settings:
 
     root: Path = field(default_factory=Path.cwd)
     golden: tuple[str, ...] = ("golden/",)
+    collect: bool = False
     metrics: tuple[str, ...] = ()
     app: str | None = None
     concurrency: int = 150
@@ -106,7 +112,8 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
 
     Args:
         root: Folder whose `pyproject.toml` may hold `[tool.pytest-llmops]`.
-        overrides: (where it was written, name → value), weakest first; None values are skipped.
+        overrides: (where it was written, name → value), weakest first; None values are skipped. A place that
+            ends in `--llm-…` is how names are written there.
 
     Raises:
         SettingsError: An unknown name or a value that cannot be, with the place it was written.
@@ -224,54 +231,77 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     known = [each.name for each in fields(Settings) if each.name != "root"]
     if name not in known:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, known)}")
-    read: Callable[[str, Any, str], Any] = _READERS.get(name, _text)
-    return read(name, value, origin)
+    read: Callable[[Any, str], Any] = _READERS.get(name, _text)
+    return read(value, _place(name, origin))
 
 
-def _text(name: str, value: Any, origin: str) -> str:
+def _place(name: str, origin: str) -> str:
+    """A setting as it is written there: `--llm-record`, `llm_record`, `pytest.ini: record`."""
+    before, dots, _ = origin.rpartition("…")
+    if not dots:
+        return f"{origin}: {name}"
+    prefix = before.rpartition(" ")[2]
+    return f"{prefix}{name.replace('_', '-') if prefix.startswith('--') else name}"
+
+
+def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        raise SettingsError(f"{origin}: {name} must be text, not {value!r}")
+        raise SettingsError(f"{place} must be text, not {value!r}")
     return value
 
 
-def _choice(name: str, value: Any, origin: str) -> Any:
-    allowed = get_args({"record": RecordMode}.get(name, Leniency))
+def _choice(kind: Any, value: Any, place: str) -> Any:
+    allowed = get_args(kind)
     if value not in allowed:
         near = hint(str(value), allowed)
-        raise SettingsError(f"{origin}: {name} is one of {', '.join(allowed)}, not {value!r}.{near}")
+        raise SettingsError(f"{place} must be one of {', '.join(allowed)}, not {value!r}.{near}")
     return value
 
 
-def _repeats(name: str, value: Any, origin: str) -> Any:
-    return value if value == "auto" else _count(name, value, origin)
+def _switch(value: Any, place: str) -> bool:
+    known = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise SettingsError(f"{place} must be true or false, not {value!r}")
+    return known[value]
 
 
-def _budget(name: str, value: Any, origin: str) -> str:
-    return str(value) if type(value) in {int, float} else _text(name, value, origin)
+def _repeats(value: Any, place: str) -> Any:
+    return value if value == "auto" else _repeat_count(value, place)
 
 
-def _paths(name: str, value: Any, origin: str) -> tuple[str, ...]:
+def _repeat_count(value: Any, place: str) -> int:
+    count = _count(value, place)
+    if count > MOST_REPEATS:
+        raise SettingsError(f"{place} must be {MOST_REPEATS} or less, not {value!r}")
+    return count
+
+
+def _budget(value: Any, place: str) -> str:
+    return str(value) if type(value) in {int, float} else _text(value, place)
+
+
+def _paths(value: Any, place: str) -> tuple[str, ...]:
     paths = [value] if isinstance(value, str) else value
     if (
         not isinstance(paths, list | tuple)
         or not paths
         or not all(isinstance(path, str) and path for path in paths)
     ):
-        raise SettingsError(f"{origin}: {name} must be a path or a list of paths, not {value!r}")
+        raise SettingsError(f"{place} must be a path or a list of paths, not {value!r}")
     return tuple(paths)
 
 
-def _count(name: str, value: Any, origin: str) -> int:
+def _count(value: Any, place: str) -> int:
     number = _positive(int, value)
     if number is None or (isinstance(value, float) and number != value):
-        raise SettingsError(f"{origin}: {name} must be a whole number above 0, not {value!r}")
+        raise SettingsError(f"{place} must be a whole number above 0, not {value!r}")
     return int(number)
 
 
-def _seconds(name: str, value: Any, origin: str) -> float:
+def _seconds(value: Any, place: str) -> float:
     number = _positive(float, value)
     if number is None:
-        raise SettingsError(f"{origin}: {name} must be a number of seconds above 0, not {value!r}")
+        raise SettingsError(f"{place} must be a number of seconds above 0, not {value!r}")
     return number
 
 
@@ -283,22 +313,22 @@ def _positive(kind: Callable[[Any], float], value: Any) -> float | None:
     return number if 0 < number < math.inf and not isinstance(value, bool) else None
 
 
-def _judge(name: str, value: Any, origin: str) -> Mapping[str, Any]:
+def _judge(value: Any, place: str) -> Mapping[str, Any]:
     judge = {"model": value} if isinstance(value, str) else value
     if not isinstance(judge, Mapping) or not isinstance(judge.get("model"), str) or not judge["model"]:
         raise SettingsError(
-            f'{origin}: {name} must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}'
+            f'{place} must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}'
         )
     return dict(judge)
 
 
-def _prices(name: str, value: Any, origin: str) -> Mapping[str, tuple[float, float]]:
+def _prices(value: Any, place: str) -> Mapping[str, tuple[float, float]]:
     if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
         return {
             str(model): (float(prompt), float(completion)) for model, (prompt, completion) in value.items()
         }
     raise SettingsError(
-        f"{origin}: {name} must map a model to [prompt, completion] in US dollars for a million tokens, "
+        f"{place} must map a model to [prompt, completion] in US dollars for a million tokens, "
         f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
     )
 
@@ -309,17 +339,18 @@ def _is_pair(value: Any) -> bool:
     ] == [True, True]
 
 
-_READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
+_READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "golden": _paths,
     "metrics": _paths,
+    "collect": _switch,
     "concurrency": _count,
     "timeout_s": _seconds,
-    "record": _choice,
+    "record": partial(_choice, RecordMode),
     "repeats": _repeats,
-    "max_repeats": _count,
+    "max_repeats": _repeat_count,
     "budget": _budget,
     "judge": _judge,
     "prices": _prices,
-    "undecided": _choice,
-    "known_failures": _choice,
+    "undecided": partial(_choice, Leniency),
+    "known_failures": partial(_choice, Leniency),
 }

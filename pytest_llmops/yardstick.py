@@ -20,10 +20,10 @@ from pytest_llmops.gates.foresight.selfcheck import plan_repeats
 from pytest_llmops.gates.merge_base.loosening import SETTINGS, Loosening, list_loosened
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.golden import find_golden_files, load_golden
-from pytest_llmops.golden.files import shown_path
+from pytest_llmops.golden.files import find_in_folder, shown_path
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
@@ -71,7 +71,7 @@ class Yardstick:
         changes = describe_changes(self.base.signature, run.signature)
         told = [*kin, seen, *(f"since the baseline: {line}" for line in changes)]
         if new := pair_cases(self.base.results, run.results).new:
-            cases = f"{len(new)} case{'s' if len(new) > 1 else ''}"
+            cases = counted(len(new), "case")
             told.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
         return told
 
@@ -239,13 +239,8 @@ def _all_now(settings: Settings, goldens: Sequence[Golden]) -> list[Golden]:
 
 def _find_files(paths: Iterable[str], root: Path) -> list[Path]:
     """The golden files of those paths that have any; a folder may hold none yet, or none any more."""
-    there = [path for path in paths if (root / path).is_file() or _holds_any(root / path)]
+    there = [path for path in paths if (root / path).is_file() or find_in_folder(root / path)]
     return find_golden_files(there, root) if there else []
-
-
-def _holds_any(folder: Path) -> bool:
-    names = [path.name.lower() for path in folder.iterdir()] if folder.is_dir() else []
-    return any(name.endswith((".yaml", ".yml")) and name[0] != "." for name in names)
 
 
 def _written_settings(root: Path) -> tuple[str, Settings]:
@@ -285,7 +280,7 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     except OSError as error:
         return f"nothing was accepted: {error.filename}: {error.strerror}", False
     taken = len(done.added) + len(done.edited)
-    cases = f"{taken} case{'' if taken == 1 else 's'}"
+    cases = counted(taken, "case")
     told = f"{shown_path(path, settings.root)}: {cases} accepted, {len(done.kept)} kept"
     if missed := tell_missed(len(done.missed)):
         told += f"; {missed}"

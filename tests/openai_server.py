@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-Fault = Literal["401", "429", "500", "cut", "cut_stream", "error_stream", "malformed"]
+Fault = Literal["401", "404", "429", "500", "cut", "cut_stream", "error_stream", "malformed"]
 
 _DIMENSIONS = 8
 _STREAM_HEAD = (
@@ -132,10 +132,11 @@ class OpenAIServer:
             return False
         if fault == "malformed":
             _send(writer, 200, '{"choices": [')
-        elif fault in {"401", "429", "500"}:
+        elif fault in {"401", "404", "429", "500"}:
             extra = f"Retry-After: {self.retry_after_s}\r\n" if fault == "429" else ""
             message = {
                 "401": "Incorrect API key provided: sk-invalid0000000000.",
+                "404": "The model does not exist.",
                 "429": "Slow down.",
                 "500": "Something broke.",
             }

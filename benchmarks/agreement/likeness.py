@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.agreement.labels import read
 from benchmarks.agreement.tables import Column
@@ -11,21 +12,23 @@ from pytest_llmops.records import Output, Sample, Score
 from pytest_llmops.registry import create_metric
 
 OVERLAP = "token overlap (F)"
-NAMES = (OVERLAP, "rouge_l", "bleu", "chrf", "semantic", "bertscore")
+NAMES = (OVERLAP, "keyword_overlap", "rouge_l", "bleu", "chrf", "semantic", "bertscore")
 
 
 def likeness_columns() -> list[Column]:
-    """STS-B's similarity, SummEval's relevance, MTRAG's completeness, RAGChecker's preference."""
-    stsb = read("stsb")
+    """STS-B's similarity by genre, SummEval's relevance, MTRAG's completeness, RAGChecker's preference."""
     summeval = read("summeval")
     mtrag = [row for row in read("mtrag") if row["system"] != "reference"]
     return [
-        _column(
-            "STS-B",
-            [row["output"] for row in stsb],
-            [row["reference"] for row in stsb],
-            [row["label"] for row in stsb],
-            [row["reference"] for row in stsb],
+        *(
+            _column(
+                f"STS-B {genre}",
+                [row["output"] for row in rows],
+                [row["reference"] for row in rows],
+                [row["label"] for row in rows],
+                [row["reference"] for row in rows],
+            )
+            for genre, rows in genres().items()
         ),
         _column(
             "SummEval relevance",
@@ -43,6 +46,15 @@ def likeness_columns() -> list[Column]:
         ),
         _preferences(),
     ]
+
+
+def genres() -> dict[str, list[dict[str, Any]]]:
+    """STS-B's rows by genre, as `STSbenchmark main-captions/images (...)` names it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in read("stsb"):
+        genre = row["source"].split()[1].partition("/")[0].removeprefix("main-")
+        found.setdefault(genre, []).append(row)
+    return found
 
 
 def _column(

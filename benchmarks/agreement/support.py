@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from benchmarks.agreement.labels import Labelled
-from benchmarks.agreement.tables import Column
-from benchmarks.agreement.training import Described, fit_contradiction, fit_scale, fit_support, rate
+from benchmarks.agreement.tables import FEW, Column, show
+from benchmarks.agreement.training import GOOD, Described, fit_contradiction, fit_scale, fit_support, rate
+from pytest_llmops.calibration.resampling import bound_share, measure_with_intervals
 from pytest_llmops.metrics.faithfulness.claims import split_claims, split_contexts
 from pytest_llmops.metrics.faithfulness.features import FEATURES
 from pytest_llmops.metrics.faithfulness.model import load_model
@@ -19,7 +21,8 @@ from pytest_llmops.models.vectors import embed
 OVERLAP, COSINE, ALIGNED = "token overlap", "MiniLM cosine, best sentence", "token alignment, untrained"
 HELD_OUT = "**faithfulness**, trained without this set"
 PACKAGED = "faithfulness as packaged, which saw these labels"
-NAMES = (OVERLAP, COSINE, ALIGNED, HELD_OUT, PACKAGED)
+BASELINES = (OVERLAP, COSINE, ALIGNED)
+NAMES = (*BASELINES, HELD_OUT, PACKAGED)
 _CONSISTENT = 0.9  # of SummEval's label: all but one expert call it fully consistent
 _FOLDS = 5
 
@@ -48,6 +51,48 @@ def faithfulness_columns(items: Sequence[Described]) -> list[Column]:
             )
         )
     return columns
+
+
+KINDS = {
+    "BEGIN": "dialogue answers",
+    "MTRAG": "answers of a RAG system",
+    "SciFact": "scientific claims",
+    "CLAPNQ": "people's answers, and passages without their support",
+    "SummEval": "summaries beside other summaries",
+}
+"""Set to the kind of its texts."""
+
+BOUNDS = (0.3, 0.5, 0.7, 0.9)
+
+
+def pass_rates(items: Sequence[Described]) -> list[str]:
+    """
+    Of each set the shares of bad and of good outputs that pass a bound, scored by a model and a scale that
+    were trained without it; rows of a Markdown table.
+    """
+    lines = []
+    for source, kind in KINDS.items():
+        own = [each for each in items if each.source == source and _is_measured(each.labelled)]
+        rest = [each for each in items if each.source != source]
+        support = fit_support(rest)
+        scale = fit_scale(support, rest)
+        scores = np.array([scale.read(rate(support, each)) for each in own])
+        limit = _CONSISTENT if source == "SummEval" else GOOD
+        good = np.array([each.labelled.label > limit for each in own])
+        groups = np.array([each.labelled.group for each in own])
+        for name, chosen in (("bad", ~good), ("good", good)):
+            shares = [_share(scores[chosen] >= bound, groups[chosen]) for bound in BOUNDS]
+            lines.append(f"| {kind} ({source}) | {name}, {chosen.sum()} | {' | '.join(shares)} |")
+    return lines
+
+
+def _share(passed: np.ndarray[Any, Any], groups: np.ndarray[Any, Any]) -> str:
+    def measure(weights: np.ndarray[Any, Any]) -> list[float]:
+        return [float(weights @ passed / weights.sum())]
+
+    (found,) = measure_with_intervals(measure, groups.tolist())
+    found = bound_share(found, len(set(groups.tolist())))
+    return show(found, few=len(passed) < FEW)
 
 
 def tell_apart(items: Sequence[Described]) -> tuple[list[list[int]], list[str]]:

@@ -90,7 +90,8 @@ def fit_support(items: Sequence[Described]) -> packaged.Regression:
 
 def fit_scale(support: packaged.Regression, items: Sequence[Described]) -> packaged.Scale:
     """
-    What turns ratings of outputs into a scale where 0.5 parts good from bad; it changes no order.
+    What turns ratings of outputs into a scale with 0.5 between good and bad over all sets together, though of
+    no set by itself; it changes no order.
 
     Of each source the good and the bad ones count half each, since how many there are of either says
     nothing of an app. Source: Platt (1999), with balanced classes.

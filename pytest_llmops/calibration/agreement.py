@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_llmops.calibration.errors_by_threshold import ErrorRow, find_errors
 from pytest_llmops.calibration.labels import Labels
+from pytest_llmops.calibration.measures import build_measure
 from pytest_llmops.calibration.prediction_powered import estimate_rate
 from pytest_llmops.calibration.probability import CalibrationError, measure_calibration
 from pytest_llmops.calibration.readings import (
@@ -21,19 +22,12 @@ from pytest_llmops.calibration.readings import (
     read_levels,
 )
 from pytest_llmops.calibration.resampling import Measure, bound_kappa, bound_share, measure_with_intervals
-from pytest_llmops.calibration.statistics import (
-    chance_cost,
-    measure_accuracy,
-    measure_auc,
-    measure_kappa,
-    measure_spearman,
-    rank_codes,
-)
+from pytest_llmops.calibration.statistics import chance_cost, rank_codes
 from pytest_llmops.calibration.thresholds import ErrorThreshold, count_right, find_error_threshold
 from pytest_llmops.records import Bound
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.calibration.statistics import Floats
     from pytest_llmops.protocols import Metric
 
 _BOTH = 2
@@ -84,6 +78,7 @@ class Agreement:
         kappa: Over `levels`, quadratic with the square of the distance as weight; without levels that of
             `cut`.
         cuts: All that were looked at, for the record.
+        errors: For rates of either error the threshold that keeps it; of rows that are good or bad.
         notes: What could not be measured, and why.
     """
 
@@ -100,6 +95,7 @@ class Agreement:
     levels: tuple[float, ...] = ()
     calibration: CalibrationError | None = None
     error_threshold: ErrorThreshold | None = None
+    errors: tuple[ErrorRow, ...] = ()
     rate: Rate | None = None
     notes: tuple[str, ...] = ()
 
@@ -127,33 +123,13 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     import numpy as np
 
     rows = pair_readings(scores, labels, metric, groups or range(len(scores)), threshold)
-    good, codes = read_good(rows), rank_codes(rows.oriented)
+    good = read_good(rows)
     binary = None if rows.kind == "pair" else good
-    ranks = (rank_codes(rows.score), rank_codes(rows.ranked_label))
     levels = find_levels(rows)
     placed = read_levels(rows, levels) if levels else None
     halves = [(bound, *read_halves(rows, bound)) for bound in list_bounds(rows)]
 
-    def measure(weights: Floats) -> list[float]:
-        found = [
-            math.nan if good is None else measure_auc(codes, good, weights),
-            measure_spearman(*ranks, weights),
-            math.nan if binary is None else count_right(codes, binary, weights).max() / weights.sum(),
-        ]
-        if placed is not None:
-            found += [
-                measure_accuracy(placed[0] == placed[1], weights),
-                measure_kappa(*placed, weights, levels=len(levels), quadratic=False),
-                measure_kappa(*placed, weights, levels=len(levels), quadratic=True),
-            ]
-        for _, judged, people in halves:
-            found += [
-                measure_accuracy(judged == people, weights),
-                measure_kappa(judged, people, weights, levels=2, quadratic=False),
-            ]
-        return found
-
-    found = iter(measure_with_intervals(measure, rows.groups))
+    found = iter(measure_with_intervals(build_measure(rows, good, (levels, placed), halves), rows.groups))
     auc, spearman, best = next(found), next(found), next(found)
     count = rows.group_count
     if good is not None:
@@ -193,19 +169,21 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
         kappa=kappa,
         quadratic_kappa=quadratic,
         cut=cut,
-        best=None if binary is None else (_best_bound(rows, codes, binary), bound_share(best, count)),
+        best=None if binary is None else (_best_bound(rows, binary), bound_share(best, count)),
         cuts=cuts,
         levels=levels,
         calibration=None if binary is None or kinds < _BOTH else _measure_calibration(rows, binary),
         error_threshold=None if binary is None or max_error is None else _keep_error(rows, binary, max_error),
+        errors=() if binary is None else find_errors(rows.oriented, binary, rows.groups, sign=rows.sign),
         rate=_estimate_rate(rows, good),
         notes=tuple(_note(rows, good, kinds, max_error)),
     )
 
 
-def _best_bound(rows: Readings, codes: Codes, good: Floats) -> Bound:
+def _best_bound(rows: Readings, good: Floats) -> Bound:
     import numpy as np
 
+    codes = rank_codes(rows.oriented)
     right = count_right(codes, good, np.ones(len(codes)))
     best = float(np.unique(rows.oriented)[int(right.argmax())])
     return Bound(comparison=">=" if rows.sign > 0 else "<=", threshold=rows.sign * best)

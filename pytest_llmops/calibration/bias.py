@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_llmops.printable import counted
+
 if TYPE_CHECKING:
     from pytest_llmops.calibration.statistics import Floats
 
@@ -134,7 +136,7 @@ def measure_position(orders: Sequence[tuple[float, float]]) -> Finding:
     second = sum(ahead < behind for ahead, behind in orders)
     flips = first + second
     places = f"{first} to the first place, {second} to the second"
-    told = f"{flips} of {len(orders)} pairs turn with the order, {places}"
+    told = f"{flips} of {counted(len(orders), 'pair')} turned with the order, {places}"
     return Finding(
         name="position",
         pairs=len(orders),
@@ -175,7 +177,7 @@ def measure_lean(
     what = "the longer" if side == "length_difference" else "its own family's"
     told = (
         f"where people prefer the other, it errs towards {what} by {towards.mean():.3f} "
-        f"({len(towards)} pairs); away from it by {away.mean():.3f} ({len(away)} pairs)"
+        f"({counted(len(towards), 'pair')}); away from it by {away.mean():.3f} ({counted(len(away), 'pair')})"
     )
     return Finding(
         name=name,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Score
 
 
@@ -28,7 +28,7 @@ def warn_of_kin(results: Iterable[CaseResult]) -> list[str]:
                 if model and family_of(model) == family:
                     counts[score.metric, name, family, model] += 1
     return [
-        f"{printable(metric)}: the judge {printable(name, 80)} judged {_answers(count)} of "
+        f"{printable(metric)}: the judge {printable(name, 80)} judged {counted(count, 'answer')} of "
         f"{printable(model, 80)}, of its own family ({printable(family, 40)}), which judges tend to favour: "
         "take a judge of another family, or see by labelled pairs how far it does: "
         "llmops calibrate pairwise PAIRS.jsonl --label FIELD"
@@ -45,7 +45,3 @@ def judges_of(score: Score) -> list[tuple[str, str]]:
         for each in members
         if each.get("family")
     ]
-
-
-def _answers(count: int) -> str:
-    return f"{count} answer{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,9 +66,13 @@ def read_labels(
         positive: The text labels that mean good, separated by commas; or `>= 4` for numbers.
 
     Raises:
-        LabelError: No row has the field, or labels cannot be told apart; with the remedy.
+        LabelError: No row has the field, a label is no finite number, or labels cannot be told apart; with
+            the remedy.
     """
     written = find_field(rows, name)
+    if problems := [*_find_not_finite(written, places, name), *_find_mixed(written, places, name)]:
+        left = len(problems) - _SHOWN
+        raise LabelError("\n".join([*problems[:_SHOWN], *([f"and {left} more"] if left > 0 else [])]))
     if nested := next((each for each in written if isinstance(each, Mapping)), None):
         inner = ", ".join(f"{name}.{printable(key, 40)}" for key in nested)
         raise LabelError(f"{name} holds several labels; take one of them: {inner}")
@@ -113,11 +117,41 @@ def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 def _plain(label: Any) -> float | str | None:
     """A number, a text, or None where there is no label; a nested value as its JSON text."""
-    if label is None or (isinstance(label, float) and math.isnan(label)):
+    if label is None:
         return None
     if isinstance(label, bool | int | float):
         return float(label)
     return label.strip() if isinstance(label, str) else printable(label)
+
+
+def _find_not_finite(written: Sequence[Any], places: Sequence[str], name: str) -> Iterator[str]:
+    """Labels such as NaN, 1e400 or the text `nan`, which would count as bad, or as better than all others."""
+    for label, place in zip(written, places, strict=True):
+        if isinstance(label, int | float | str) and not _is_finite(label):
+            shown = printable(label, 40)
+            remedy = "write null where nobody labelled the row"
+            yield f"{place}: {name} is {shown}, which is not a finite number; {remedy}"
+
+
+def _is_finite(label: float | str) -> bool:
+    """Whether it is a number that can be compared, or a text that names none."""
+    try:
+        return math.isfinite(float(label))
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+    except ValueError:
+        return True
+
+
+def _find_mixed(written: Sequence[Any], places: Sequence[str], name: str) -> Iterator[str]:
+    """Where true and false stand beside numbers nobody can say whether 1 is good, or the worst of 1 to 5."""
+    number = next((at for at, label in enumerate(written) if type(label) in {int, float}), None)
+    if number is None:
+        return
+    for label, place in zip(written, places, strict=True):
+        if isinstance(label, bool):
+            other = f"{places[number]} has the number {printable(written[number], 40)}"
+            yield f"{place}: {name} is {str(label).lower()}, and {other}; use one kind of label"
 
 
 def _read_positive(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.calibration.labels import SIGNS, Kind, LabelError, Labels
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Sign
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def pair_readings(
     both = [at for at in places if scores[at] is not None and labels.values[at] is not None]
     alone = [at for at in places if scores[at] is not None and labels.values[at] is None]
     if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be told
-        raise LabelError(f"{len(both)} of {len(scores)} rows have a label and a score; two are the least")
+        raise LabelError(
+            f"{len(both)} of {counted(len(scores), 'row')} with a label and a score; at least two are needed"
+        )
     label = np.array([labels.values[at] for at in both], float)
     return Readings(
         kind=labels.kind,
@@ -97,12 +100,16 @@ def pair_readings(
 
 
 def read_bound(metric: Metric, threshold: float | None) -> Bound:
-    """What passes: the metric's own bound, or the threshold, in the metric's direction."""
+    """
+    What passes: the threshold, or the metric's own bound, in the metric's direction; of a metric that has
+    none the middle of its range.
+    """
     side = ">" if metric.higher_is_better else "<"
-    strict = threshold is None and metric.bound.comparison == side
+    own = metric.bound or Bound(comparison=f"{side}=", threshold=sum(metric.range) / 2)  # type: ignore[arg-type]  # one of the four signs
+    strict = threshold is None and own.comparison == side
     return Bound(
         comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
-        threshold=metric.bound.threshold if threshold is None else threshold,
+        threshold=own.threshold if threshold is None else threshold,
     )
 
 

@@ -19,6 +19,7 @@ from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden
+from pytest_llmops.registry import metric_factory
 from pytest_llmops.whole_file import write_whole
 
 VERSION = 1
@@ -143,9 +144,17 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
 
 
 def ask_for_agreement(goldens: Iterable[Golden]) -> bool:
-    """Whether some check has a `min_kappa`."""
+    """Whether some check has a `min_kappa`, or a bound on a metric that has none of its own."""
+    goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
-    return any(check.min_kappa is not None for check in checks)
+    return any(check.min_kappa is not None for check in checks) or any(
+        has_no_bound(name) for golden in goldens for name in golden.bound_lines
+    )
+
+
+def has_no_bound(metric: str) -> bool:
+    """Whether the metric of that name leaves it to labels what is good enough."""
+    return getattr(metric_factory(metric), "bound", True) is None
 
 
 def save_calibration(path: Path, signature: str, calibration: Calibration) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound
 
 
@@ -32,14 +33,14 @@ class Turning:
     @property
     def told(self) -> str:
         """All of it in a sentence."""
-        told = f"asked {self.asked} times, the score of a row is the mean: "
+        told = f"asked {counted(self.asked, 'time')}, the score of a row is the mean: "
         if self.differing is None or self.crossing is None:
             told += "no row has two scores, so nothing can be said of how often they turn"
         else:
             bound = f"{self.bound.comparison} {self.bound.threshold:.4g}"
-            told += f"{self.differing:.1%} of {self.rows} rows got scores that differ, "
+            told += f"{self.differing:.1%} of {counted(self.rows, 'row')} got scores that differ, "
             told += f"{self.crossing:.1%} on both sides of {bound}"
-        return told + (f"; {self.failed} answers gave no score" if self.failed else "")
+        return told + (f"; {counted(self.failed, 'answer')} gave no score" if self.failed else "")
 
 
 def measure_turning(

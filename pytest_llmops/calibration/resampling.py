@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 RESAMPLES = 1_999
+MOST_DRAWN = 5_000
+"""Of more groups than these, bundles are drawn; the work would else grow with the square of their number."""
+BUNDLES = 1_000
+_RESAMPLES_OF_BUNDLES = 999
 _SEED = 0
 _CELLS = 2_000_000  # numbers in one batch of resamples
 _MOST_UNDEFINED = 0.05
@@ -50,6 +54,11 @@ def measure_with_intervals(
     """
     Several measures with the bias-corrected and accelerated bootstrap of each, of the same resamples.
 
+    Up to `MOST_DRAWN` groups are drawn one by one, `RESAMPLES` times. Of more, each goes at random into one
+    of `BUNDLES` bundles of one size, and bundles are drawn and left out as wholes, 999 times. Bundles are as
+    independent of each other as groups are, so the interval is the same but for its own chance: its
+    width then differs from that of another seed by some 5 %, instead of 3 %.
+
     Args:
         measure: From how often each row counts, shape (rows,), to the measures; NaN is not defined.
         groups: Of each row the document, question or row that is drawn as a whole; shape (rows,).
@@ -63,12 +72,17 @@ def measure_with_intervals(
     places: dict[Hashable, int] = {}
     group_of = np.array([places.setdefault(group, len(places)) for group in groups], dtype=np.intp)
     count = len(places)
+    resamples = RESAMPLES
+    if count > MOST_DRAWN:
+        resamples = _RESAMPLES_OF_BUNDLES
+        group_of = (np.random.default_rng(seed).permutation(count) % BUNDLES)[group_of]
+        count = BUNDLES
     values = [float(value) for value in measure(np.ones(len(group_of)))]
     if count < 2:  # noqa: PLR2004 - one group has no spread
         return [Measure(value=_finite(value), level=level) for value in values]
 
     def measure_drawn(drawn: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
-        return np.asarray(measure(np.bincount(drawn, minlength=count)[group_of].astype(float)))
+        return np.asarray(measure(np.bincount(drawn, minlength=count).astype(float).take(group_of)))
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of a correction that is not defined, which is looked for below
@@ -78,7 +92,7 @@ def measure_with_intervals(
             vectorized=False,
             method="BCa",
             confidence_level=level,
-            n_resamples=RESAMPLES,
+            n_resamples=resamples,
             batch=max(1, _CELLS // count),
             random_state=np.random.default_rng(seed),
         )

@@ -17,12 +17,34 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
 
 
-def rank_codes(values: Floats) -> Codes:
+def rank_codes(values: Floats | Codes) -> Codes:
     """Each value's place among the distinct ones, from 0: all that ranks need to know of them."""
     import numpy as np
 
     codes: Codes = np.unique(values, return_inverse=True)[1].reshape(-1)
     return codes
+
+
+def find_kinds(*columns: Codes) -> tuple[Codes, Codes]:
+    """
+    Rows that are alike in all columns are of one kind: a row of each kind, and the kind of each row.
+
+    Kinds count up in the order of the first column, then of the second, and so on.
+    """
+    import numpy as np
+
+    kinds = np.zeros(len(columns[0]), dtype=np.intp)
+    for column in columns:
+        kinds = rank_codes(kinds * (column.max(initial=0) + 1) + column)
+    return np.unique(kinds, return_index=True)[1], kinds
+
+
+def sum_weights(codes: Codes, weights: Floats, size: int) -> Floats:
+    """What the rows of each code weigh together, for the codes 0 … size - 1."""
+    import numpy as np
+
+    sums: Any = np.bincount(codes, weights, minlength=size)  # numpy's stubs say integers
+    return sums  # type: ignore[no-any-return]  # as above
 
 
 def measure_auc(codes: Codes, good: Floats, weights: Floats) -> float:
@@ -35,13 +57,22 @@ def measure_auc(codes: Codes, good: Floats, weights: Floats) -> float:
 
     Source: Mann and Whitney (1947); the same as scipy's `mannwhitneyu` statistic over all pairs.
     """
+    return read_auc(*count_good(codes, good, weights))
+
+
+def count_good(codes: Codes, good: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of each distinct score, from the lowest: good rows, bad rows, and bad rows with a lower one."""
     import numpy as np
 
     size = int(codes.max(initial=0)) + 1
-    goods = np.bincount(codes, weights * (good == 1), minlength=size)
-    bads = np.bincount(codes, weights * (good == 0), minlength=size)
+    goods = sum_weights(codes, weights * (good == 1), size)
+    bads = sum_weights(codes, weights * (good == 0), size)
+    return goods, bads, np.cumsum(bads) - bads
+
+
+def read_auc(goods: Floats, bads: Floats, below: Floats) -> float:
+    """The area under the curve of rows that `count_good` counted."""
     pairs = goods.sum() * bads.sum()
-    below = np.cumsum(bads) - bads
     return float((goods * (below + bads / 2)).sum() / pairs) if pairs else float("nan")
 
 
@@ -100,13 +131,14 @@ def measure_spearman(first: Codes, second: Codes, weights: Floats) -> float:
     if not total:
         return float("nan")
     x, y = x - (weights * x).sum() / total, y - (weights * y).sum() / total
-    spread = (weights * x * x).sum() * (weights * y * y).sum()
-    return float((weights * x * y).sum() / np.sqrt(spread)) if spread > 0 else float("nan")
+    weighted = weights * x
+    spread = (weighted * x).sum() * (weights * y * y).sum()
+    return float((weighted * y).sum() / np.sqrt(spread)) if spread > 0 else float("nan")
 
 
 def _middle_ranks(codes: Codes, weights: Floats) -> Floats:
     import numpy as np
 
     counts = np.bincount(codes, weights)
-    ranks: Floats = (np.cumsum(counts) - counts / 2)[codes]
+    ranks: Floats = (np.cumsum(counts) - counts / 2).take(codes)
     return ranks

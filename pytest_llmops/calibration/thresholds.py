@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.resampling import LEVEL
+from pytest_llmops.calibration.statistics import count_good
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.statistics import Codes, Floats
@@ -44,12 +45,15 @@ def count_right(codes: Codes, good: Floats, weights: Floats) -> Floats:
         codes: Of scores where higher is better; a row passes from the cut upwards.
         good: 1, 0, or NaN for a row that does not count.
     """
+    goods, _, below = count_good(codes, good, weights)
+    return read_right(goods, below)
+
+
+def read_right(goods: Floats, below: Floats) -> Floats:
+    """`count_right` of rows that `count_good` counted."""
     import numpy as np
 
-    size = int(codes.max(initial=0)) + 1
-    goods = np.bincount(codes, weights * (good == 1), minlength=size)
-    bads = np.bincount(codes, weights * (good == 0), minlength=size)
-    right: Floats = goods.sum() - (np.cumsum(goods) - goods) + (np.cumsum(bads) - bads)
+    right: Floats = goods.sum() - (np.cumsum(goods) - goods) + below
     return right
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from pytest_llmops.cli import (
     selfcheck,
 )
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.streams import outlive_readers
 
 USAGE_ERROR = 4
 INTERRUPTED = 2
@@ -44,15 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         review,
     ):
         module.add_verb(verbs)
-    given = parser.parse_args(arguments)
+    with outlive_readers() as lost:
+        given = parser.parse_args(arguments)
+        code = carry_out(given)
+    # A verdict stands, whatever became of its report; data that were lost are no success.
+    return USAGE_ERROR if lost.error and not code and getattr(given, "prints_data", False) else code
+
+
+def carry_out(given: argparse.Namespace) -> int:
+    """Do what the verb does; whatever a user can mend is one message."""
     try:
         code: int = given.do(given)
     except LLMOpsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return USAGE_ERROR
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
         return USAGE_ERROR

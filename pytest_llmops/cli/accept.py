@@ -22,6 +22,11 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("run", metavar="RUN.json")
     parser.add_argument("--all", action="store_true", help="take the run's scores of known cases, too")
     parser.add_argument(
+        "--merge",
+        action="store_true",
+        help="add the run's repeats to those of known cases: runs of three days show how far a day is off",
+    )
+    parser.add_argument(
         "--prune", action="store_true", help="take out cases that no golden file has any more"
     )
     parser.add_argument(
@@ -34,16 +39,25 @@ def add_verb(verbs: Any) -> None:
 
 
 def _accept(given: argparse.Namespace) -> int:
-    from pytest_llmops.errors import AcceptanceError
+    from pytest_llmops.errors import AcceptanceError, SettingsError
     from pytest_llmops.reports.baseline_file import update_baseline
     from pytest_llmops.reports.run_file import load_run
     from pytest_llmops.settings import find_root, load_settings
 
+    if given.all and given.merge:
+        raise SettingsError(
+            "--all takes the run's scores instead of the baseline's, --merge adds them; take one"
+        )
     path = _find_path(given.baseline, load_settings(find_root(Path.cwd())))
     run = load_run(given.run)
     try:
         acceptance = update_baseline(
-            path, run, replace=given.all, prune=given.prune, with_outputs=given.with_outputs
+            path,
+            run,
+            replace=given.all,
+            prune=given.prune,
+            with_outputs=given.with_outputs,
+            merge=given.merge,
         )
     except AcceptanceError as error:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user

@@ -52,7 +52,9 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument(
         "--positive", metavar="NAMES", help="labels that mean good: Yes,Mostly; or '>= 4' for numbers"
     )
-    parser.add_argument("--threshold", metavar="X", help="what passes; default: the metric's own bound")
+    parser.add_argument(
+        "--threshold", metavar="X", help="what passes; default: the metric's own bound, or mid-range"
+    )
     parser.add_argument(
         "--max-error", metavar="X", help="find the threshold that lets through at most this share of bad rows"
     )
@@ -67,7 +69,7 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     parser.add_argument("--out", metavar="FILE", help="write the report here; default: to the terminal")
     add_metric_options(parser)
-    parser.set_defaults(do=_calibrate)
+    parser.set_defaults(do=_calibrate, prints_data=True)
 
 
 def _calibrate(given: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ def _calibrate(given: argparse.Namespace) -> int:
 
     threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
-    metric, settings = open_metric(given)
+    metric, settings = open_metric(given, stored=bool(given.scores))
     _check_threshold(metric, threshold)
     repeats = _repeats(given, metric)
     data = read_input(given.file)
@@ -182,7 +184,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]
-    values = [mean(found) if found else None for found in looks]
+    values = [(mean(found) if len(found) > 1 else found[0]) if found else None for found in looks]
     agreement = measure_agreement(
         values, labels, metric, groups=groups, threshold=limits[0], max_error=limits[1]
     )

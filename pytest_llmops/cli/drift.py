@@ -1,4 +1,4 @@
-"""`llmops drift BASE.json NEW.json`: 0 nothing drifted, 1 with a shown cause, 2 cause open, 3 broken."""
+"""`llmops drift BASE.json NEW.json`: 0 nothing drifted, 1 a shown cause, 2 open or cannot tell, 3 broken."""
 
 from __future__ import annotations
 

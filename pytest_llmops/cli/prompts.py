@@ -110,7 +110,9 @@ def _diff(given: argparse.Namespace) -> int:
             new = (root / path).read_bytes() if path in now else b""
             for line in _diff_lines(texts.get(path, b""), new):
                 print(line)  # noqa: T201 - as above
-    print(f"{len(changed):,} of {len(before.keys() | now.keys()):,} prompts changed")  # noqa: T201 - as above
+    from pytest_llmops.printable import counted
+
+    print(f"{len(changed):,} of {counted(len(before.keys() | now.keys()), 'prompt')} changed")  # noqa: T201 - as above
     return 0
 
 

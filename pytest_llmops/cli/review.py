@@ -46,7 +46,7 @@ def _review(given: argparse.Namespace) -> int:
     if given.format == "json" and not given.list:
         raise ReviewError("--format json is for the list; add --list")
     baseline = typed_path("baseline", given.baseline, Path.cwd())
-    settings = load_settings(find_root(Path.cwd()), ("command line", {"baseline": baseline}))
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"baseline": baseline}))
     log = Path.cwd() / given.reviews if given.reviews else settings.path(settings.reviews)
     run = load_run(given.run)
     base = find_yardstick(settings, _goldens(run, settings.root)).base
@@ -150,10 +150,10 @@ def _hold_dialogue(
         )
         append_reviews(log, [review], lock=settings.path(settings.home) / "reviews.lock")
         taken += 1
-        _say(f"{verdict}, taken down for {printable(who, 60)}; {len(questions) - taken} left")
+        _say(f"recorded as {verdict} by {printable(who, 60)}; {len(questions) - taken} left")
     left = len(questions) - taken
     again = f": llmops review {shown}" if left else ""
-    _say(f"{taken} taken down in {shown_path(log, Path.cwd())}, {left} left{again}")
+    _say(f"{taken} recorded in {shown_path(log, Path.cwd())}, {left} left{again}")
 
 
 class _Answers:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
+    from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
     from pytest_llmops.yardstick import Yardstick
 
@@ -34,10 +37,35 @@ def add_verb(verbs: Any) -> None:
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
     parser.add_argument("--concurrency", metavar="N", help="cases in work at once")
-    parser.set_defaults(do=_run)
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="run the app in a process of its own, so that a crash is an error of one case",
+    )
+    parser.set_defaults(do=_start)
 
 
-def _run(given: argparse.Namespace) -> int:
+def _start(given: argparse.Namespace) -> int:
+    if not given.isolate:
+        return run(given)
+    from pytest_llmops.cli.isolation import run_isolated
+
+    return run_isolated(given)
+
+
+def run(
+    given: argparse.Namespace,
+    store: SharedStore | None = None,
+    *,
+    finished: Callable[[Sequence[Golden], Settings], list[Run]] | None = None,
+) -> int:
+    """
+    Run the golden files and say what came of it.
+
+    Args:
+        store: Holds what earlier processes of the same run finished.
+        finished: Gives the runs where no app is run any more.
+    """
     from pytest_llmops.gates.drops import watch_means
     from pytest_llmops.gates.outcomes import count, worst
     from pytest_llmops.gates.thresholds import tell_unscored
@@ -56,13 +84,19 @@ def _run(given: argparse.Namespace) -> int:
     named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
     yardstick = find_yardstick(settings, goldens, named=named, accept=given.accept)
     goldens = [watch_means(golden, yardstick.base) for golden in goldens]
-    problems: list[str] = []
-    runs = run_goldens(goldens, yardstick.base, settings, problems)
-    judged = _Judged(known_fail=settings.known_failures == "fail")
-    judged.judge(goldens, runs, yardstick)
+    problems = _doubts(goldens, yardstick)
+    errors: list[str] = []
+    if finished is None:
+        with _kept_output():
+            runs = run_goldens(goldens, yardstick.base, settings, problems, errors=errors, store=store)
+    else:
+        runs = finished(goldens, settings)
     merged = merge_runs(runs)
     if settings.out:
         write_run(merged, settings.path(settings.out))
+    judged = _Judged(known_fail=settings.known_failures == "fail")
+    judged.judge(goldens, runs, yardstick)
+    judged.take_errors(errors)
     problems += judged.problems
     if given.accept:
         told, done = accept_into_baseline(merged, settings)
@@ -78,11 +112,20 @@ def _run(given: argparse.Namespace) -> int:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
-    lines += render_rivals(merged)
-    print("\n".join(lines))  # noqa: T201 - a command talks to its user
+    print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
     undecided = int(settings.undecided == "fail")
     codes = {"passed": 0, "undecided": undecided, "failed": 1, "regressed": 1, "error": 3}
     return codes[worst(judged.deciding)]
+
+
+@contextmanager
+def _kept_output() -> Iterator[None]:
+    """What an app puts in the place of standard output goes with it."""
+    output = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = output
 
 
 def _settings(given: argparse.Namespace) -> Settings:
@@ -91,7 +134,19 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    return load_settings(find_root(Path.cwd()), ("command line", flags))
+    return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _doubts(goldens: Sequence[Golden], yardstick: Yardstick) -> list[str]:
+    """What golden files ask that says little, a sentence each."""
+    from pytest_llmops.calibration.uncalibrated import find_uncalibrated
+    from pytest_llmops.gates.foresight.blind import describe_blind
+
+    return [
+        doubt
+        for golden in goldens
+        for doubt in (*find_uncalibrated(golden, yardstick.calibrations), *describe_blind(golden))
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +184,12 @@ class _Judged:
             self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
             self.outcomes.append("undecided")
             self.deciding.append("undecided")
+
+    def take_errors(self, errors: Sequence[str]) -> None:
+        """Count errors of the suite that are none of a case, and show them first."""
+        self.problems[:0] = errors
+        self.outcomes += ["error"] * len(errors)
+        self.deciding += ["error"] * len(errors)
 
     def _take(self, verdicts: Sequence[Verdict], shown: str) -> None:
         from pytest_llmops.gates.outcomes import worst

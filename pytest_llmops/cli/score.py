@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _UNSCORED = 3
 _TOLD = 3
+_NOBODY = "none"  # a judge that is named and never called
 
 
 def add_verb(verbs: Any) -> None:
@@ -27,8 +28,11 @@ def add_verb(verbs: Any) -> None:
         "file", metavar="FILE.jsonl", help="id, input, output, reference, contexts …; - reads stdin"
     )
     parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
+    parser.add_argument(
+        "--repeats", action="store_true", help="rows of one id are repeats of a case; else an id stands once"
+    )
     add_metric_options(parser)
-    parser.set_defaults(do=_score)
+    parser.set_defaults(do=_score, prints_data=True)
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:
@@ -44,21 +48,27 @@ def add_metric_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", metavar="MODE", help="model calls: none, once, new (default) or all")
 
 
-def open_metric(given: argparse.Namespace) -> tuple[Metric, Settings]:
+def open_metric(given: argparse.Namespace, *, stored: bool = False) -> tuple[Metric, Settings]:
     """
     The metric that the command line names, and the settings.
+
+    Args:
+        stored: The scores are there already, so that no judge is called, and none has to be named.
 
     Raises:
         LLMOpsError: There is none, or an option cannot be.
     """
+    from pytest_llmops.registry import metric_options
     from pytest_llmops.runner.rows import make_metric
     from pytest_llmops.settings import find_root, load_settings
 
-    settings = load_settings(find_root(Path.cwd()), ("command line", {"record": given.record}))
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
     options = read_options(given.option)
     if given.judge is not None:
         named = options.get("judge", settings.judge)
         options["judge"] = {**(named if isinstance(named, dict) else {}), "model": given.judge}
+    if stored and not settings.judge and not {"judge", "panel"} & options.keys():
+        options |= {"judge": {"model": _NOBODY}} if "judge" in metric_options(given.metric) else {}
     return make_metric(given.metric, options, settings), settings
 
 
@@ -127,39 +137,60 @@ def rows_of(data: bytes, path: str) -> list[Row]:
 def _score(given: argparse.Namespace) -> int:
     from pytest_llmops.records import Score
     from pytest_llmops.reports.json_file import dump_json
-    from pytest_llmops.runner.rows import score_rows, stem_of
+    from pytest_llmops.runner.rows import check_rows, number_repeats, score_rows, stem_of
     from pytest_llmops.whole_file import write_whole
 
     refuse_overwriting(given.out, given.file)
     metric, settings = open_metric(given)
     rows = rows_of(read_input(given.file), given.file)
+    numbers = number_repeats(rows) if given.repeats else None
+    if numbers is None:
+        check_rows(rows, "give it another, or pass --repeats where rows of one id are repeats of a case")
     problems: list[str] = []
-    results = score_rows(metric, rows, stem_of(given.file), settings, problems=problems)
-    lines = [dump_json(_line(row, result, metric.name)) for row, result in zip(rows, results, strict=True)]
+    results = score_rows(metric, rows, stem_of(given.file), settings, numbers=numbers, problems=problems)
+    lines = [
+        dump_json(_line(row, result, metric.name, numbers[at] if numbers else None))
+        for at, (row, result) in enumerate(zip(rows, results, strict=True))
+    ]
     text = "".join(f"{line}\n" for line in lines)
     if given.out:
         write_whole(Path(given.out), text.encode())
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
+    from pytest_llmops.printable import counted
+
     values = [result.value for result in results if isinstance(result, Score)]
-    told = [f"{len(values)} of {len(rows)} rows scored by {metric.name}"]
+    told = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
     if values:
         told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
     if values and metric.name == "pairwise":
         from pytest_llmops.judges.pairwise import win_rate
 
-        rate, low, high = win_rate(values)
+        rate, low, high = win_rate(_means(rows, results))
         told.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
     print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
     tell_unscored(rows, results, problems)
     return 0 if len(values) == len(rows) else _UNSCORED
 
 
+def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[float]:
+    """A value a case, since repeats of one case are not independent of each other."""
+    from statistics import fmean
+
+    from pytest_llmops.records import Score
+
+    values: dict[str, list[float]] = {}
+    for row, result in zip(rows, results, strict=True):
+        if isinstance(result, Score):
+            values.setdefault(row.id, []).append(result.value)
+    return [fmean(each) for each in values.values()]
+
+
 def tell_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""
-    from pytest_llmops.printable import printable
+    from pytest_llmops.printable import counted, printable
     from pytest_llmops.records import Failure
     from pytest_llmops.runner.masking import hide
 
@@ -167,20 +198,21 @@ def tell_unscored(
     for row, failure in broken[:_TOLD]:
         print(f"{row.place}: not scored: {printable(hide(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
     if len(broken) > _TOLD:
-        print(f"and {len(broken) - _TOLD} more rows that were not scored", file=sys.stderr)  # noqa: T201 - as above
+        print(f"and {counted(len(broken) - _TOLD, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
     for problem in problems:
         print(printable(problem), file=sys.stderr)  # noqa: T201 - as above
 
 
-def _line(row: Row, result: Score | Failure, metric: str) -> dict[str, Any]:
+def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) -> dict[str, Any]:
     from pytest_llmops.records import Failure
     from pytest_llmops.runner.masking import hide, hide_secrets
 
+    case: dict[str, Any] = {"id": row.id} if repeat is None else {"id": row.id, "repeat": repeat}
     if isinstance(result, Failure):
-        return {"id": row.id, "metric": metric, "error": hide(result.error)}
+        return {**case, "metric": metric, "error": hide(result.error)}
     told = {"reason": result.reason, "evidence": list(result.evidence)}
     return {
-        "id": row.id,
+        **case,
         "metric": metric,
         "value": result.value,
         **{name: hide_secrets(each) for name, each in told.items()},

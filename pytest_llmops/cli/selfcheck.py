@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Golden, Run
 
 _UNKNOWN = 3
+_NAMED = 5
 
 
 def add_verb(verbs: Any) -> None:
@@ -41,9 +43,10 @@ def _selfcheck(given: argparse.Namespace) -> int:
     path = settings.path(settings.accepted) if given.baseline is None else Path(given.baseline)
     try:
         base = load_base(path)
+        goldens = _load_goldens(base, settings.root)
         check = check_itself(
             base,
-            _load_goldens(base, settings.root),
+            goldens,
             repeats=plan_repeats(settings),
             most=settings.max_repeats,
             runs=runs,
@@ -54,8 +57,29 @@ def _selfcheck(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
     else:
-        print("\n".join(render_selfcheck(check)))  # noqa: T201 - as above
+        print("\n".join([*render_selfcheck(check), *_near_duplicates(goldens)]))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
+
+
+def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
+    """A line for each question that several cases ask without a group; none where no encoder is at hand."""
+    from pytest_llmops.errors import LLMOpsError
+    from pytest_llmops.gates.foresight.duplicates import find_near_duplicates
+    from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
+    from pytest_llmops.printable import name_some, printable
+
+    lines = []
+    try:
+        encoder = load_encoder(read_encoder(DEFAULT, "selfcheck"))
+        for golden in goldens:
+            for ids in find_near_duplicates(golden, encoder.encode):
+                named = name_some([printable(each) for each in ids], _NAMED)
+                lines.append(
+                    f"{printable(golden.path)}: nearly one question: {named}; give them one `group:`"
+                )
+    except LLMOpsError as error:
+        return [f"near-duplicate questions: not searched for: {printable(str(error))}"]
+    return lines
 
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:

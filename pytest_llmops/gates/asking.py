@@ -17,9 +17,8 @@ from pytest_llmops.gates.drops import follow_suites
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.measuring import Found
-from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats
-from pytest_llmops.gates.readings import read_case
+from pytest_llmops.gates.readings import find_movement, read_case
 from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
@@ -125,7 +124,7 @@ class Asking:
     def _single_cases(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
         readings = {each.case: list(read_case(self.base[each.case], each, chance)) for each in varying}
-        moved = estimate_movement(each for of_case in readings.values() for each in of_case)
+        moved = find_movement(each for of_case in readings.values() for each in of_case)
         wanted = {}
         for result in varying:
             step = max(

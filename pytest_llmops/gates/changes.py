@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pytest_llmops.gates.indexed import values_by_metric
 from pytest_llmops.gates.inference.resampling import NOISE
+from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
 from pytest_llmops.gates.readings import Reading, State, read_check, read_pairs
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case, meets_pass_rate
@@ -21,7 +22,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     level: float = 0.95,
     tests: int = 1,
     chance: Chance | None = None,
-    moved: float = 0.0,
+    moved: Movement | None = None,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
@@ -40,7 +41,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         level: One minus the chance of any false alarm, between 0 and 1.
         tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
         chance: What the whole baseline says of the app; by default what this case says.
-        moved: How far other cases moved, as in `Reading`.
+        moved: What the other cases say, as in `Reading`.
     """
     verdicts = judge_case(case, result)
     if base is None or not ask_the_same(base, result):

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
-from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
-from pytest_llmops.gates.readings import read_pairs
+from pytest_llmops.gates.readings import find_movement, read_pairs
 from pytest_llmops.gates.single_cases import judge_single_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
@@ -60,7 +59,7 @@ def compare(
         for verdict in of_file
     ]
     readings = read_pairs(pairs, chance)
-    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
+    moved = find_movement(each for of_case in readings.values() for each in of_case)
     readings = {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
     verdicts += judge_single_cases(
         pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings

@@ -17,7 +17,7 @@ from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.gates.measuring import Beside, Found, Measured, results_of
 from pytest_llmops.gates.pairing import Chance, Scales
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
@@ -212,11 +212,11 @@ def _seen(found: Found, each: Measured, tests: float, level: float) -> str:
         repeats = _MORE * each.repeats
         saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
         fewer = smallest * math.sqrt(max(each.spread.error**2 - saved, 0.0)) / each.spread.error
-        advice += f"; {repeats} repeats would see {fewer:.2g}"
+        advice += f"; {counted(repeats, 'repeat')} would see {fewer:.2g}"
     if smallest > _FAR * tolerated:
         return advice
     cases = math.ceil(each.cases * (smallest / tolerated) ** 2)
-    return f"{advice}; about {cases:,} cases would see one of {tolerated:g}"
+    return f"{advice}; about {counted(cases, 'case')} would see one of {tolerated:g}"
 
 
 def smallest_drop(error: float, *, tests: float, level: float) -> float:

@@ -15,7 +15,7 @@ from pytest_llmops.gates.inference.resampling import NOISE, paired_interval, pai
 from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.gates.pairing import Scale, find_scale, signatures
 from pytest_llmops.gates.thresholds import case_means, describe_check, lacks_rival, scoring_breakage
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck, Verdict
 
 LEVEL = 0.95
@@ -146,7 +146,7 @@ def judge_gain(check: SuiteCheck, results: Sequence[CaseResult], *, level: float
     found = measure_gain(check.metric, results, options=check.options, level=level)
     if found.broken or not found.cases:
         why = next(iter(found.broken.values()), f"nothing was scored by {check.metric}")
-        cases = f"{len(found.broken)} case{'' if len(found.broken) == 1 else 's'}"
+        cases = counted(len(found.broken), "case")
         where = f" in {cases} ({name_some(list(found.broken), _NAMED)})" if found.broken else ""
         return Verdict(
             check=name,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import TypeVar
 
+from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.records import CaseResult, Score
 
 LARGEST = 1e100
@@ -95,3 +96,9 @@ def like_metrics(base: CaseResult, new: CaseResult) -> frozenset[str]:
     before, after = signatures_by_metric(base), signatures_by_metric(new)
     both = whole_metrics(base) & whole_metrics(new)
     return frozenset(metric for metric in both if before[metric] == after[metric])
+
+
+@once_a_result
+def means_by_metric(result: CaseResult) -> Mapping[str, float]:
+    """Metric to the mean of its finite scores, rounded once."""
+    return {metric: calculate("mean", values) for metric, values in values_by_metric(result).items()}

@@ -17,6 +17,7 @@ from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Ver
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
+    from pytest_llmops.gates.movement import Movement
     from pytest_llmops.gates.pairing import Chance
     from pytest_llmops.golden.reviews import Review
 
@@ -44,7 +45,7 @@ class Judge:
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _tests: int = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
-    _moved: dict[str, float] = field(init=False, default_factory=dict)
+    _moved: dict[str, Movement] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
@@ -70,20 +71,19 @@ class Judge:
         from pytest_llmops.gates.changes import judge_against
 
         base = self._beside(case, result)
-        moved = self._moved.get(result.case.split("::")[0], 0.0)
+        moved = self._moved.get(result.case.split("::")[0])
         return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
 
     def note_movement(self, golden: Golden, results: Iterable[CaseResult]) -> None:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
         if self._chance is None or golden.path in self._moved:
             return
-        from pytest_llmops.gates.movement import estimate_movement
         from pytest_llmops.gates.pairing import pair_cases
-        from pytest_llmops.gates.readings import read_pairs
+        from pytest_llmops.gates.readings import find_movement, read_pairs
 
         pairs = pair_cases(self._before.values(), results)
         readings = read_pairs(pairs, self._chance).values()
-        self._moved[golden.path] = estimate_movement(each for of_case in readings for each in of_case)
+        self._moved[golden.path] = find_movement(each for of_case in readings for each in of_case)
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from pytest_llmops.records import OUTCOMES, Outcome
 
-_WORST_FIRST: tuple[Outcome, ...] = ("error", "regressed", "failed", "undecided", "passed")
+WORST_FIRST: tuple[Outcome, ...] = ("error", "regressed", "failed", "undecided", "passed")
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """The outcome that decides; `passed` when there is none."""
-    return min(outcomes, key=_WORST_FIRST.index, default="passed")
+    return min(outcomes, key=WORST_FIRST.index, default="passed")
 
 
 def count(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:

@@ -18,6 +18,7 @@ from pytest_llmops.gates.inference.pass_rates import PassRates, outlier_p_value
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.score_drops import score_drop_p_value
 from pytest_llmops.gates.inference.spending import CASE_SHARE
+from pytest_llmops.gates.movement import Movement, estimate_movement
 from pytest_llmops.gates.pairing import (
     CONFIRMED,
     Chance,
@@ -49,8 +50,7 @@ class Reading:
         fact: Neither side varies, so that a difference is no chance.
         most: The most repeats that may be asked for; 0 where their number was fixed.
         by_rate: What counts is how many repeats hold the check, and not their mean.
-        moved: The variance of true pass rates between both runs, over all cases (`movement`); 0 where the
-            others did not move.
+        moved: What the other cases say of this one; None where nobody knows them.
     """
 
     case: str
@@ -61,7 +61,7 @@ class Reading:
     fact: bool
     most: int = 0
     by_rate: bool = True
-    moved: float = 0.0
+    moved: Movement | None = None
 
     @cached_property
     def mean_before(self) -> float:
@@ -89,13 +89,22 @@ class Reading:
         worst = worst if self.scale.higher_is_better else high
         return _HALF * abs(self.mean_before - worst)
 
-    def state(self, *, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
+    def state(self, *, level: float, tests: int) -> State:
         """
         Whether it got worse beyond chance, corrected for the number of tests (Bonferroni).
 
         Where repeats may be asked for, a call at one of the stages is confirmed on fresh repeats, and a
         reading that would be called if it went on as it is, is `suspect`.
         """
+        if (level, tests) not in self._states:
+            self._states[level, tests] = self._find_state(level, tests)
+        return self._states[level, tests]
+
+    @cached_property
+    def _states(self) -> dict[tuple[float, int], State]:
+        return {}
+
+    def _find_state(self, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
         if self.fact:
             if not self._has_dropped():
                 return "clear"
@@ -127,8 +136,7 @@ class Reading:
                 if self.fact
                 else min(self.most, self._called_at(level, tests) + fresh)
             )
-        dead = self.rates.held == 0 and self.rates.held_before >= _HALF * self.rates.repeats_before
-        if state == "suspect" or (dead and not self.fact and done < min(_DEAD, self.most)):
+        if state == "suspect" or (self._seems_dead and not self.fact and done < min(_DEAD, self.most)):
             return min(self.most, next((stage for stage in _STAGES if stage > done), self.most))
         return 0
 
@@ -140,8 +148,12 @@ class Reading:
     def is_dead(self) -> bool:
         """Whether it held mostly and never does any more, whatever a test can make of it."""
         enough = min(_DEAD, self.most) if self.most else 1
+        return self._seems_dead and self.rates.repeats >= enough
+
+    @property
+    def _seems_dead(self) -> bool:
         held = self.rates.held_before >= _HALF * self.rates.repeats_before
-        return held and self.rates.held == 0 and self.rates.repeats >= enough
+        return self._is_counted and held and self.rates.held == 0
 
     @property
     def why(self) -> str:
@@ -163,8 +175,9 @@ class Reading:
         if self._is_counted:
             found.append(self._rate_p_value(self._rates(start, stop)))
         if self._is_measured:
+            whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
-            counts = self._counts(statistic.calculate("mean", after))
+            counts = self._counts(self.mean_after if whole else statistic.calculate("mean", after))
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
         return min(1.0, len(found) * min(found))
 
@@ -172,7 +185,10 @@ class Reading:
         """By chance and, where other cases moved too, as one of them."""
         if not rates.collapsed:
             return 1.0
-        return max(rates.p_value, outlier_p_value(rates, self.moved) if self.moved else 0.0)
+        if self.moved is None:
+            return rates.p_value
+        prior = self.moved.priors.get(self.check.metric, (0.0, 0.0))
+        return max(rates.p_value, outlier_p_value(rates, self.moved.variance, prior))
 
     def dropped_at_all(self, *, level: float, tests: int) -> bool:
         """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
@@ -208,7 +224,8 @@ class Reading:
         """Whether scores say more than how many hold, and a lower one is what the check does not want."""
         wants_more = self.check.comparison in {">=", ">"}
         more_than_two = not {*self.before, *self.after} <= {0.0, 1.0}
-        return self.scale.bounded and wants_more == self.scale.higher_is_better and more_than_two
+        says_more = more_than_two or self.check.max_drop is not None
+        return self.scale.bounded and wants_more == self.scale.higher_is_better and says_more
 
     def _counts(self, mean: float) -> bool:
         """A drop counts where the check is missed after it, or where the check names the drop itself."""
@@ -269,7 +286,7 @@ def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is k
         after=after,
         fact=scale.bounded and not chance.may_explain(base, new),
         most=new.auto,
-        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), scale.range),
+        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), lambda: scale.range[1]),
     )
 
 
@@ -277,6 +294,13 @@ def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Rea
     """Case to its readings; `chance` is what these pairs say of the app, where nothing more is known."""
     chance = chance or Chance([base for base, _ in pairs.shared])
     return {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+
+
+def find_movement(readings: Iterable[Reading]) -> Movement:
+    """What the readings of a run say together of each one."""
+    return estimate_movement(
+        (each.check.metric, each.rates) for each in readings if each.by_rate and not each.fact
+    )
 
 
 def checks_of(result: CaseResult, scales: Scales) -> list[Check]:

@@ -9,9 +9,8 @@ from typing import Any
 from pytest_llmops.gates.changes import judge_against
 from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.inference.spending import COUNT_SHARE
-from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import Chance, Pairs
-from pytest_llmops.gates.readings import Reading, read_pairs
+from pytest_llmops.gates.readings import Reading, find_movement, read_pairs
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, Outcome, Verdict
@@ -46,7 +45,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
-    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
+    moved = find_movement(each for of_case in readings.values() for each in of_case)
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.labels import SIGNS
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.indexed import LARGEST, scores_by_metric, whole_metrics
+from pytest_llmops.gates.indexed import LARGEST, means_by_metric, scores_by_metric, whole_metrics
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
-from pytest_llmops.printable import name_some
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
     Bound,
@@ -30,6 +31,7 @@ from pytest_llmops.records import (
     SuiteCheck,
     Verdict,
 )
+from pytest_llmops.registry import metric_factory
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
@@ -39,7 +41,9 @@ PASS_RATE = Bound(comparison=">=", threshold=0.8)
 
 _RARE = 0.05
 
-_OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+"""What is true of a score where a comparison is not."""
+
 _NAMED = 5
 
 NEVER_EXCUSED = "pii_leak"
@@ -69,7 +73,7 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
     few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
     scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
-    a pair lacks the rival's answer. With several repeats the evidence holds each one's value.
+    a pair lacks the rival's answer. With several repeats that do not pass the evidence holds each value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -183,12 +187,8 @@ def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
 
 def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
     """Case to the mean of its finite scores by a metric, for the cases that have one; sorted by case."""
-    means: dict[str, float] = {}
-    for result in sorted(results, key=lambda each: each.case):
-        values = [score.value for score in case_scores(metric, result) if math.isfinite(score.value)]
-        if values:
-            means[result.case] = statistic.calculate("mean", values)
-    return means
+    means = {result.case: means_by_metric(result).get(metric) for result in results}
+    return {case: mean for case, mean in sorted(means.items()) if mean is not None}
 
 
 def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
@@ -233,7 +233,7 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 -
     return ""
 
 
-def is_judged_by_rate(check: Check, values: Iterable[float], ends: tuple[float, float]) -> bool:
+def is_judged_by_rate(check: Check, values: Iterable[float], best: Callable[[], float]) -> bool:
     """
     Whether several repeats are judged by how many pass, rather than by their mean.
 
@@ -245,7 +245,7 @@ def is_judged_by_rate(check: Check, values: Iterable[float], ends: tuple[float, 
     wants_more = check.comparison in {">=", ">"}
     if check.metric == NEVER_EXCUSED or not wants_more:
         return False
-    return check.threshold == ends[1] or set(values) <= {0.0, 1.0}
+    return set(values) <= {0.0, 1.0} or check.threshold == best()
 
 
 def meets_pass_rate(check: Check, held: int, repeats: int) -> bool:
@@ -260,10 +260,10 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores = case_scores(check.metric, result)
     values = [score.value for score in scores]
-    observed = statistic.calculate("mean", values)
+    observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
-    ascending = sorted(scores, key=lambda score: score.value)
-    telling = ascending[0] if check.comparison in {">=", ">"} else ascending[-1]
+    worst = min if check.comparison in {">=", ">"} else max
+    telling = worst(scores, key=lambda score: score.value)
     verdict = Verdict(
         check=name,
         outcome="passed" if holds(observed, check) else "failed",
@@ -271,11 +271,13 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         case=result.case,
         observed=observed,
         reason=telling.reason,
-        evidence=telling.evidence if len(scores) == 1 else tuple(_repeat(score) for score in scores),
+        evidence=telling.evidence if len(scores) == 1 else (),
     )
-    if len(scores) > 1 and is_judged_by_rate(check, values, _ends(check.metric)):
-        return _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
-    return verdict
+    if len(scores) > 1 and is_judged_by_rate(check, values, lambda: _best(check.metric)):
+        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    if len(scores) == 1 or verdict.outcome == "passed":
+        return verdict
+    return replace(verdict, evidence=tuple(_repeat(score) for score in scores))
 
 
 def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:
@@ -298,14 +300,20 @@ def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
     return float(binom.cdf(held, repeats, rate))
 
 
-def _ends(metric: str) -> tuple[float, float]:
-    """Lowest and highest score of a metric; nowhere where nobody knows it."""
+def _best(metric: str) -> float:
+    """The highest score of a metric; none can be reached where nobody knows it."""
+    try:
+        return _best_of(metric, metric_factory(metric))
+    except LLMOpsError:
+        return math.inf
+
+
+@lru_cache(maxsize=256)
+def _best_of(metric: str, _: object) -> float:
+    """By the class, too, since a name may be registered anew."""
     from pytest_llmops.gates.pairing import find_scale
 
-    try:
-        return find_scale(metric).range
-    except LLMOpsError:
-        return (-math.inf, math.inf)
+    return find_scale(metric).range[1]
 
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:
@@ -321,7 +329,7 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
                 else "no labels are recorded"
             )
             return f"{asked}: {told}; run: {_calibrate(check)}"
-        side = {check.comparison, _OTHER_SIDE[check.comparison]}
+        side = {check.comparison, OTHER_SIDE[check.comparison]}
         cuts = [
             cut
             for cut in known.cuts
@@ -333,8 +341,8 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
             return f"{asked}: {told}; run: {_calibrate(check)} --threshold {bound}"
         if cuts[0].low < (check.min_kappa or 0):
             kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
-            told = f"kappa with people is {kappa}, on {known.rows} labels ({known.label})"
-            return f"{asked}: {told}; mend the judge, or label more: {_calibrate(check)}"
+            told = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
+            return f"{asked}: {told}; improve the judge, or label more: {_calibrate(check)}"
     return ""
 
 
@@ -365,4 +373,4 @@ def _told(failure: Failure, result: CaseResult) -> str:
 
 
 def _counted(cases: Mapping[str, str]) -> str:
-    return f"{len(cases)} case{'s' if len(cases) > 1 else ''} ({name_some(list(cases), _NAMED)})"
+    return f"{counted(len(cases), 'case')} ({name_some(list(cases), _NAMED)})"

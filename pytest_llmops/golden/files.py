@@ -1,10 +1,11 @@
 """Which files are golden files, and their bytes."""
 
-# ruff: noqa: PTH110, PTH112, PTH113, PTH208  # os.path says no, where Path raises, of a name no system takes
+# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH208  # os.path says no, where Path raises, of a name no system takes
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,14 +14,17 @@ from pytest_llmops.errors import GoldenError, Problem, hint
 MAX_BYTES = 16 * 2**20
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
 _IN_FOLDERS = (".yaml", ".yml")
+_NOT_GOLDEN = {"cassettes", "rubrics"}
+_CASSETTE = re.compile(rb"version: \d+\r?\ncase: ")
+_BEGINNING = 64  # bytes
 
 
 def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     """
     The golden files that the paths name, absolute, each once, in the order named.
 
-    A folder stands for the `.yaml` and `.yml` files directly in it, by name. JSON files are golden files
-    only where named themselves, since baselines, reviews and cassettes lie in the same folder.
+    A folder stands for the `.yaml` and `.yml` files in it and below it, as `find_in_folder` says. JSON files
+    are golden files only where named themselves, since baselines, reviews and schemas lie in the same folder.
 
     Args:
         paths: Files or folders; relative ones start at `root`.
@@ -32,10 +36,10 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     problems = []
     for written in paths:
         path = Path(os.path.normpath(root.absolute() / written))
-        inside = _in_folder(path) if os.path.isdir(path) else [path]
+        inside = find_in_folder(path) if os.path.isdir(path) else [path]
         wrong = find_missing_path(written, root)
         if not wrong and not inside:
-            wrong = "the folder holds no .yaml or .yml file; name a .json or .jsonl file itself"
+            wrong = "there is no .yaml or .yml file in it or below it; name a .json or .jsonl file itself"
         elif not wrong and inside == [path]:
             wrong = _wrong_suffix(path)
         if wrong:
@@ -89,9 +93,35 @@ def shown_path(path: Path, root: Path) -> str:
         return path.as_posix()
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    names = [name for name in _names(folder) if name.lower().endswith(_IN_FOLDERS) and name[0] != "."]
-    return [folder / name for name in names if not os.path.isdir(folder / name)]
+def find_in_folder(folder: Path) -> list[Path]:
+    """
+    The golden files in a folder and below it: its own first, then those of each folder, by name.
+
+    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is passed over in silence, but:
+    cassettes, wherever they lie; what begins with a dot; and of the folders below those named `cassettes`,
+    `rubrics` or with an underscore in front. Links to folders are not followed.
+    """
+    found: list[Path] = []
+    folders = []
+    for name in _names(folder):
+        path = folder / name
+        if name[0] == ".":
+            continue
+        if not os.path.isdir(path):
+            if name.lower().endswith(_IN_FOLDERS) and not _is_cassette(path):
+                found.append(path)
+        elif name[0] != "_" and name not in _NOT_GOLDEN and not os.path.islink(path):
+            folders.append(path)
+    return [*found, *(path for below in folders for path in find_in_folder(below))]
+
+
+def _is_cassette(path: Path) -> bool:
+    """By its beginning, which no golden file can have: where cassettes lie is a setting."""
+    try:
+        with path.open("rb") as file:
+            return _CASSETTE.match(file.read(_BEGINNING)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _names(folder: Path) -> list[str]:

@@ -98,6 +98,8 @@ class _Reading:
     def __init__(self, document: Table, root: Path | None, *, judge: Mapping[str, Any]) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._bound_lines: dict[str, int] = {}
+        self._suite_lines: dict[str, int] = {}
         self._document = document
         self._entries: Row = _kept(document.get("cases"), Row) or Row()
         named = {
@@ -126,7 +128,11 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
+            never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
+            model_errors=self._document.get("model_errors"),
             sha256=digest,
+            bound_lines=self._bound_lines,
+            suite_lines=self._suite_lines,
         )
 
     def _case(self, path: str, at: int, entry: Table) -> Case:
@@ -139,6 +145,7 @@ class _Reading:
             checks=tuple(check for checks, _ in applied.values() for check in checks),
             tags=tuple(entry.get("tags", ())),
             repeats=_repeats(entry.get("repeats")),
+            live=entry.get("live", False),
             group=entry.get("group", ""),
             source=Source(path=path, line=self._entries.lines[at]),
         )
@@ -185,6 +192,7 @@ class _Reading:
         for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
             try:
                 read[name] = read_checks(name, value, models=self._models)
+                self._keep_line(name, (*place, "checks", name))
             except LLMOpsError as error:
                 self._note((*place, "checks", name), _about(name, error))
         return read
@@ -206,9 +214,17 @@ class _Reading:
                 self._note(("suite", name), _about(name, error))
             else:
                 checks += read
+                if any(check.comparison for check in read):
+                    self._keep_line(name, ("suite", name))
+                line = line_of(self._document, ("suite", name))
+                self._suite_lines.update((check.metric, line) for check in read)
                 if lacking := self._needs.lacking_everywhere(metric):
                     self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
         return tuple(checks)
+
+    def _keep_line(self, metric: str, place: Place) -> None:
+        line = line_of(self._document, place)
+        self._bound_lines[metric] = min(line, self._bound_lines.get(metric, line))
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_llmops.errors import hint
 from pytest_llmops.golden.document import Mistake, Place, described, excerpt, line_of
+from pytest_llmops.printable import counted
 
 _SMALLEST = "the smallest is cases: [{id: hello, input: Hi there}]"
 _KINDS = {
@@ -63,7 +65,7 @@ def _translated(document: Any, error: Any, place: Place) -> Iterator[Mistake]:
     if error.validator == "required":
         for key in asked:
             if key not in value:
-                yield Mistake(line=line, message=_missing(key), place=place)
+                yield Mistake(line=line, message=_missing(key, place), place=place)
         return
     say = _SAYINGS.get(error.validator)
     message = say(_name(place), value, asked) if say else f"{_name(place)} cannot be {described(value)}"
@@ -85,10 +87,12 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key {excerpt(key)}.{hint(shown, known)} Known keys: {', '.join(known)}."
 
 
-def _missing(key: str) -> str:
+def _missing(key: str, place: Place) -> str:
     if key == "cases":
         return f"the file has no cases; {_SMALLEST}"
-    return f"{key} is missing; every case needs one"
+    if place[:1] == ("cases",):
+        return f"{key} is missing; every case needs one"
+    return f"{_name(place)}: {key} is missing"
 
 
 def _type(name: str, value: Any, asked: Any) -> str:
@@ -112,7 +116,7 @@ _REPEATS = "repeats must be a whole number or auto, not "
 
 
 def _too_long(name: str, value: Any, asked: Any) -> str:
-    return f"{name} has {len(value)} characters; at most {asked} fit"
+    return f"{name} has {counted(len(value), 'character')}; at most {asked} fit"
 
 
 def _empty(name: str, _value: Any, _asked: Any) -> str:
@@ -132,13 +136,28 @@ def _minimum(name: str, value: Any, asked: Any) -> str:
     return f"{name} must be {asked} or more, not {described(value)}"
 
 
+def _maximum(name: str, value: Any, asked: Any) -> str:
+    return f"{name} must be {asked} or less, not {described(value)}"
+
+
 def _version(name: str, value: Any, asked: Any) -> str:
     return f"{name} must be {asked}, the one that this release reads, not {described(value)}"
+
+
+def _choice(name: str, value: Any, asked: Any) -> str:
+    near = hint(value, asked) if isinstance(value, str) else ""
+    return f"{name} must be one of {', '.join(asked)}, not {described(value)}.{near}".removesuffix(".")
 
 
 def _pattern(name: str, value: Any, _asked: Any) -> str:
     if name == "repeats":
         return _REPEATS + described(value)
+    if name.endswith(" of never"):
+        host = urlsplit(value).netloc.rpartition("@")[2]
+        near = f" Did you mean {excerpt(host)}?" if host else ""
+        return (
+            f"{name} must be a host such as api.shop.example or localhost:8000, not {excerpt(value)}.{near}"
+        )
     if name not in {"app", "rival"}:
         return f"{name} holds a space, a colon or a parenthesis: {excerpt(value)}"
     return f"{name} must be module:attribute, such as shop.bot:answer, not {excerpt(value)}"
@@ -151,7 +170,9 @@ _SAYINGS: dict[str, Callable[[str, Any, Any], str]] = {
     "minItems": _empty,
     "uniqueItems": _twice,
     "minimum": _minimum,
+    "maximum": _maximum,
     "const": _version,
+    "enum": _choice,
     "pattern": _pattern,
     "not": _pattern,
 }

@@ -173,6 +173,27 @@ def _read_pass_rate(value: Any) -> Bound:
     return bound
 
 
+def own_bound(metric: Metric, example: str = "") -> Bound:
+    """
+    The metric's own bound.
+
+    Args:
+        example: How a bound is written instead, where it is not written as in a golden file.
+
+    Raises:
+        ComparisonError: It has none, since no number is right for all kinds of text; with the remedy.
+    """
+    if metric.bound is None:
+        usual = ">=" if metric.higher_is_better else "<="
+        written = example or f'"{usual} 0.7"'
+        raise ComparisonError(
+            "has no default bound, for what passes differs between kinds of text. Write one such as "
+            f"{written}; labels of your own show which: llmops calibrate {metric.name} LABELS.jsonl "
+            "--label FIELD"
+        )
+    return metric.bound
+
+
 def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
     """
     Refuse a bound beyond all scores, or on the edge of them where it could never hold.
@@ -212,7 +233,7 @@ def _limits(written: Any, metric: Metric) -> list[Bound]:
     ]
     if len(bounds) == len(_SIDES) and bounds[0].threshold > bounds[1].threshold:
         raise ComparisonError(f"min {bounds[0].threshold:g} is above max {bounds[1].threshold:g}")
-    return bounds or [metric.bound]
+    return bounds or [own_bound(metric)]
 
 
 def _limit(side: str, value: Any) -> float:
@@ -223,16 +244,16 @@ def _limit(side: str, value: Any) -> float:
 
 
 def _word(word: bool | str, metric: Metric) -> Bound:  # noqa: FBT001  # what is written is a word or a bool
-    own = metric.bound
+    if word == "none" and metric.higher_is_better:
+        return Bound(comparison="<=", threshold=metric.range[0])
+    own = own_bound(metric)
     if not metric.higher_is_better:
         if word is True:
             raise ComparisonError('true could mean two things here; write none, or a limit such as "<= 2"')
         return own
     if word is True:
         return own
-    if word is False:
-        return Bound(comparison=_OPPOSITE[own.comparison], threshold=own.threshold)
-    return Bound(comparison="<=", threshold=metric.range[0])
+    return Bound(comparison=_OPPOSITE[own.comparison], threshold=own.threshold)
 
 
 def _advice(written: str, usual: str) -> str:

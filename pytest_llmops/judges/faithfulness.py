@@ -20,7 +20,7 @@ from pytest_llmops.metrics.faithfulness.claims import (
 from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.needs import fail, find_missing
-from pytest_llmops.metrics.words import fold, quote
+from pytest_llmops.metrics.words import find_blank, fold, quote
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Faithfulness:
     """
     How far the contexts support the answer: the middle between the mean of its claims and the worst one.
 
+    No bound is right for dialogue, scientific claims and summaries alike: labels of one's own show which is.
+
     Attributes:
         by: `embedded`, the small model of this package; `judge`, a chat model; else a folder or hub name
             of a CrossEncoder, one that rates pairs or an entailment (NLI) model.
@@ -49,11 +51,11 @@ class Faithfulness:
     judge: JudgeModel | None = None
 
     name: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"passages"})
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+    bound: ClassVar[Bound | None] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.by, str) or not self.by.strip():
@@ -73,16 +75,37 @@ class Faithfulness:
     def waits(self) -> bool:
         return self.by == JUDGE
 
+    @property
+    def judges(self) -> tuple[JudgeModel, ...]:
+        """All that are asked."""
+        return (self.judge,) if self.judge is not None else ()
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",) if self.by == EMBEDDED else ()
+
+    def is_scored_alike(self, signature: str) -> bool:
+        """Whether scores of that signature are made as by this metric; weights are not read for it."""
+        if self.judge is not None:
+            return signature == self._sign(self._identity())
+        return signature.startswith(
+            self._sign(f"{load_model().identity}|" if self.by == EMBEDDED else "entailment-")
+        )
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         results: dict[int, Score | Failure] = {
             at: failure for at, sample in enumerate(batch) if (failure := _find_unfit(self, sample))
         }
         fit = [at for at in range(len(batch)) if at not in results]
-        signature = f"faithfulness|v{self.version}|{self._identity()}"
+        signature = self._sign(self._identity())
         rated = self._rate([batch[at] for at in fit]) if fit else []
         for at, found in zip(fit, rated, strict=True):
             results[at] = found if isinstance(found, Failure) else _sum_up(batch[at], found, signature)
         return [results[at] for at in range(len(batch))]
+
+    def _sign(self, identity: str) -> str:
+        return f"faithfulness|v{self.version}|{identity}"
 
     def _identity(self) -> str:
         if self.judge is not None:
@@ -121,7 +144,7 @@ def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
     passages = sample.output.passages or ()
     if passages and (not split_contexts(passages) or all(map(_is_bare, passages))):
         error = "the passages are ids, or hold no words; return Passage(id=…, text=…), or trace the texts"
-    elif not (claims := split_claims(sample.output.text)):
+    elif find_blank(sample.output.text) or not (claims := split_claims(sample.output.text)):
         error = "the output says nothing, so there is no claim to check"
     elif len(claims) > _CLAIMS_AT_MOST:
         error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"

@@ -16,6 +16,7 @@ from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Sample
 
@@ -61,6 +62,16 @@ class Pairwise(JudgedMetric):
         if _rival(sample) is None:
             return "there is no other answer to compare with; add `reference:` to the case"
         return ""
+
+    def settle(self, sample: Sample) -> Opinion | None:
+        """An answer that says nothing loses to one that says something, and ties with its like."""
+        rival = _rival(sample) or ""
+        output, other = find_blank(sample.output.text, rival), find_blank(rival, sample.output.text)
+        if not output and not other:
+            return None
+        if output and other:
+            return Opinion(value=TIE, reason="both answers are empty or contain no word")
+        return Opinion(value=LOSS, reason=output) if output else Opinion(value=WIN)
 
     async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
         output, rival = sample.output.text, _rival(sample) or ""

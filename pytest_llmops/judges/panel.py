@@ -22,6 +22,7 @@ from pytest_llmops.judges.asking.client import require_client
 from pytest_llmops.judges.asking.quotation import hide
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
 from pytest_llmops.recorder import CallLog, recording_of
@@ -72,7 +73,7 @@ class JudgedMetric:
     quorum: int | None = None
 
     name: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset()
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
@@ -147,6 +148,11 @@ class JudgedMetric:
         missing = find_missing(self, sample)
         return missing.error if missing else ""
 
+    def settle(self, sample: Sample) -> Opinion | None:
+        """What needs no judge: an output that says nothing is the worst there is. Else None."""
+        blank = find_blank(sample.output.text, sample.reference)
+        return Opinion(value=self.range[0], reason=blank) if blank else None
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         if not batch:
             return []
@@ -156,6 +162,8 @@ class JudgedMetric:
     def _score(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
         if problem := self.find_problem(sample):
             return fail(self, sample, problem)
+        if settled := self.settle(sample):
+            return self._made(sample, settled.value, settled.reason, ())
         try:
             with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat) as log:
                 found = run(_ask_all(self, judges, sample))

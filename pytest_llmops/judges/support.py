@@ -16,6 +16,7 @@ from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
 from pytest_llmops.metrics.faithfulness.model import Label
 from pytest_llmops.metrics.words import fold
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Failure, Sample
 
@@ -85,7 +86,7 @@ def _check(judge: JudgeModel, sample: Sample, claims: Sequence[str]) -> list[Sup
         return _failure(sample, tell_problem(error, judge, log))
     given = sorted(answer.values["claims"], key=lambda each: int(each["claim"]))
     if [each["claim"] for each in given] != list(range(1, len(claims) + 1)):
-        return _failure(sample, f"{judge.model} did not label each of {len(claims)} claims once")
+        return _failure(sample, f"{judge.model} did not label each of {counted(len(claims), 'claim')} once")
     texts = [fold(each.text) for each in sample.output.passages]
     return [_believed(each, texts) for each in given]
 

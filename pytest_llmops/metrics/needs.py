@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pytest_llmops.protocols import Metric, Need
     from pytest_llmops.records import Sample
 
-_REMEDIES: dict[Need, str] = {
+REMEDIES: dict[Need, str] = {
     "reference": "the case has no reference; add `reference:` with the answer you expect",
     "relevant": "the case names no relevant passages; add `relevant:` with the ids that hold the answer",
     "passages": "the app reported no passages; return Output(passages=…), or trace the retriever's documents",
@@ -26,7 +26,7 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
         "passages": sample.output.passages is not None,
         "spans": bool(sample.spans),
     }
-    missing = [_REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
+    missing = [REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
     if not missing:
         return None
     return fail(metric, sample, "; ".join(missing))

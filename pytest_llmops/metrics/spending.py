@@ -84,8 +84,10 @@ class Tokens(_Spending):
 
 def _tokens(output: Output) -> float | str:
     usage = output.usage
-    if usage.calls == 0:
+    if usage.calls == 0 and not usage.stated:
         return "no model call was seen; the app must reach its model over HTTP in the same process"
+    if usage.calls == usage.failed and usage.failed:
+        return f"no model call was answered: {usage.failed} failed"
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return "the provider reported no usage; ask it to, or take this check out"
     return float(usage.prompt_tokens + usage.completion_tokens)

@@ -45,6 +45,9 @@ FUNCTION_WORDS = frozenset(
     )
 )
 _QUOTED_AT_MOST = 5
+# A sign may be an answer (an emoji); marks, brackets and operators alone are what is left of one. Letters
+# that nobody sees (the Hangul filler) and the blank Braille pattern are neither.
+_SAYS = regex.compile(r"[[\p{L}\p{N}\p{So}]--[\p{Default_Ignorable_Code_Point}\u2800]]", regex.VERSION1)
 
 _shortened = Repr()
 _shortened.maxstring = 80
@@ -77,6 +80,26 @@ def content_words(text: str) -> list[str]:
     """The words that are no English function words; all of them where nothing else is left."""
     words = split_words(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
+
+
+def find_blank(text: str, expected: str | None = None) -> str:
+    """
+    Why an output says nothing: it is empty, or holds white space, punctuation and invisible characters
+    alone. Empty where it says something.
+
+    Encoders and judges rate such a text as they do any other, and not at the bottom of their scale.
+
+    Args:
+        expected: A text that the output may equal, so that the answer `-` can be right.
+    """
+    if _SAYS.search(text):
+        return ""
+    folded = fold(text)
+    if not folded:
+        return "the output is empty"
+    if expected is not None and fold(expected) == folded:
+        return ""
+    return f"the output contains no word: {quote([text])}"
 
 
 def quote(texts: Iterable[str]) -> str:

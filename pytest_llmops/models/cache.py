@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,17 @@ def read(kind: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
             _give_up(str(error))
             return {}
     return found
+
+
+def holds_any(folder: Path, kinds: Sequence[str]) -> bool:
+    """Whether something of these kinds is kept in a folder, whichever cache is in use."""
+    marks = ",".join("?" * len(kinds))
+    query = f"SELECT 1 FROM entries WHERE kind IN ({marks}) LIMIT 1"  # noqa: S608  marks only
+    try:
+        with closing(sqlite3.connect(f"{(folder / FILE).as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, tuple(kinds)).fetchone() is not None
+    except (OSError, ValueError, sqlite3.Error):  # there is none
+        return False
 
 
 def write(kind: str, entries: Mapping[bytes, bytes]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.encoders.hub import identify_model, load_model
 from pytest_llmops.models.memory import Memory, key_of
+from pytest_llmops.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,8 +85,8 @@ def _rate(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
     logits, _ = read_logits(model, pairs)
     if getattr(logits, "ndim", 1) != 1:
         raise WeightsError(
-            f"cross-encoder {model!r} gives {logits.shape[1]} numbers for a pair, so it is a classifier "
-            "(of entailment, it may be); name a model that gives one"
+            f"cross-encoder {model!r} gives {counted(logits.shape[1], 'number')} for a pair, so it is a "
+            "classifier (of entailment, it may be); name a model that gives one"
         )
     return [_sigmoid(float(logit)) for logit in logits]
 

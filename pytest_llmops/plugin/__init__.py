@@ -7,7 +7,7 @@ This module is all that an idle plugin imports. `--llm-golden`, a marker or a fi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,9 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 _INI: tuple[tuple[str, str], ...] = (
     ("golden", "golden files or folders (default: golden/)"),
+    ("collect", "true adds the golden files to whatever pytest collects, also without --llm-golden"),
     ("home", "folder for runs, cache and local cassettes (default: .llmops)"),
+    ("accepted", "the accepted baseline (default: golden/baseline.json)"),
     ("cassettes", "folder for committed cassettes (default: golden/cassettes)"),
     ("undecided", "what an undecided verdict does to the build: pass, warn (default) or fail"),
     ("max_repeats", "the most that repeats auto asks a case (default 64)"),
@@ -82,10 +84,17 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llm", _GROUP)
     group.addoption(
-        "--llm-golden", action="store_true", help="run golden sets: the paths given, or ini llm_golden"
+        "--llm-golden",
+        action="store_true",
+        help="run golden sets alone, or the paths given; see ini llm_collect",
     )
     group.addoption(
         "--llm-accept", action="store_true", help="take new cases of this run into golden/baseline.json"
+    )
+    group.addoption(
+        "--llm-isolate",
+        action="store_true",
+        help="run the app in a process of its own, so that a crash is an error of one case (needs xdist)",
     )
     group.addoption(
         LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
@@ -103,7 +112,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files."""
     known = early_config.known_args_namespace
-    if known.llm_golden and not known.file_or_dir:
+    if not known.file_or_dir and (known.llm_golden or _collects(early_config)):
         from pytest_llmops.errors import SettingsError
         from pytest_llmops.settings import load_settings
 
@@ -115,10 +124,26 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             known.file_or_dir = [*usual, *(str(settings.path(path)) for path in settings.golden)]
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
+    if config.getoption("llm_isolate"):
+        from pytest_llmops.plugin.isolation import isolate
+
+        isolate(config)
+    if not (config.getoption("llm_golden") or _collects(config)):
+        return (yield)
+    from pytest_llmops.streams import outlive_readers
+
+    with outlive_readers():
+        return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for _, told in MARKERS:
         config.addinivalue_line("markers", told)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
+    config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
     given = [name for name, _ in _OPTIONS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import Session
@@ -129,9 +154,28 @@ def pytest_configure(config: pytest.Config) -> None:
         told = " and ".join(f"--llm-{name}" for name in useless)
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
-        from pytest_llmops.plugin.golden import GoldenPlugin
+        from pytest_llmops.plugin.collecting import open_golden_run
 
-        config.pluginmanager.register(GoldenPlugin.of(config), "llmops-golden")
+        open_golden_run(config)
+
+
+def _collects(config: pytest.Config) -> bool:
+    """Whether the settings ask for golden items; whoever does not use them pays for one look into a file."""
+    written = config.getini("llm_collect") or None
+    if written is None:
+        try:
+            text = (config.rootpath / "pyproject.toml").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return False
+        if "pytest-llmops" not in text or "collect" not in text:
+            return False
+    from pytest_llmops.errors import SettingsError
+    from pytest_llmops.settings import load_settings
+
+    try:
+        return load_settings(config.rootpath, ("ini file, keys llm_…", {"collect": written})).collect
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.families import check_arguments
 from pytest_llmops.plugin.measured import Bench, Measured, NotScoredError
 from pytest_llmops.plugin.tested import Llm
+from pytest_llmops.printable import with_article
 from pytest_llmops.records import Output, Passage, Sample, Span, ToolCall
 
 # What these arguments are called elsewhere, DeepEval's names first.
@@ -243,4 +244,4 @@ def _list(place: str, given: Any) -> Sequence[Any]:
 
 
 def _named(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else with_article(type(value).__name__)

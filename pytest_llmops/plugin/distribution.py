@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_llmops.plugin.reported import Reported, is_golden, make_error
+from pytest_llmops.protocols import ScoreBatch
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.service import RemoteScorer, ScoringService
 from pytest_llmops.runner.store import SharedStore
@@ -37,13 +40,13 @@ def is_joined(config: pytest.Config) -> bool:
     return _INPUT in getattr(config, "workerinput", ())
 
 
-def join(config: pytest.Config) -> tuple[SharedStore, Scorer]:
+def join(config: pytest.Config, here: ScoreBatch) -> tuple[SharedStore, Scorer]:
     """A worker's store and scorer, from what its controller told it."""
     given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
     told = given[_INPUT]
     worker = int(given["workerid"].removeprefix("gw"))
     store = SharedStore(folder=Path(told["folder"]), worker=worker, workers=told["workers"])
-    return store, Scorer(RemoteScorer(address=told["address"], key=told["key"]))
+    return store, Scorer(RemoteScorer(told["address"], told["key"], here), here)
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +55,13 @@ class Controller:
 
     folder: Path
     service: ScoringService
-    reported: set[str] = field(default_factory=set)
+    reported: Reported
 
     @classmethod
-    def of(cls, config: pytest.Config) -> Controller:
+    def of(cls, config: pytest.Config, reported: Reported, here: ScoreBatch) -> Controller:
         """Registers nothing by itself; the folder is of this user alone and goes with the config."""
-        controller = cls(folder=Path(tempfile.mkdtemp(prefix="llmops-")), service=ScoringService())
+        folder = Path(tempfile.mkdtemp(prefix="llmops-"))
+        controller = cls(folder=folder, service=ScoringService(here), reported=reported)
         config.add_cleanup(controller.close)
         return controller
 
@@ -74,10 +78,7 @@ class Controller:
             "key": self.service.key,
             "workers": node.workerinput["workercount"],
         }
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or (report.when == "setup" and not report.passed):
-            self.reported.add(report.nodeid)
+        node.send_runtest_some = partial(_send, node.send_runtest_some)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
@@ -85,13 +86,27 @@ class Controller:
         The golden item that a dead worker was reporting is reported by another one, unless its outcome
         came before the end: cases run ahead of their items, so a worker may die between the two.
         """
-        path = crashitem.split("::", 1)[0]
-        if path.endswith((".yaml", ".yml", ".json", ".jsonl")):
-            report.outcome = "rerun"  # type: ignore[assignment]  # xdist's own word for it
-            if crashitem not in self.reported:
+        if not is_golden(crashitem):
+            return
+        self.reported.crashed.add(crashitem)
+        try:
+            if not self.reported.is_done(crashitem):
                 sched.mark_test_pending(crashitem)
+        except NotImplementedError:  # the scheduler hands out files or groups, and takes no item back
+            make_error(report, f"{report.longrepr}; run it alone to see why")
+        else:
+            report.outcome = "rerun"  # type: ignore[assignment]  # xdist's own word for it
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.service.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _send(send: Callable[[Any], None], indices: Any) -> None:
+    """
+    Hand items to a worker. One that died a moment ago cannot be reached, which would be an internal error of
+    xdist; its items are handed to others as soon as xdist meets its end.
+    """
+    with contextlib.suppress(OSError):
+        send(indices)

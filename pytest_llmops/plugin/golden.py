@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import time
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,22 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.revision import is_revision
 from pytest_llmops.plugin import LOOSEN, MARKERS
+from pytest_llmops.plugin.collecting import Selection
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.items import KNOWN, OUTCOME, CaseItem, GoldenFile, SuiteItem, overrides_app
+from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
+from pytest_llmops.plugin.reported import is_golden
 from pytest_llmops.plugin.session import Session
-from pytest_llmops.printable import name_some
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.plugin.uncalibrated import warn_of_bounds
+from pytest_llmops.plugin.unfinished import complete_results, explain_loss, list_items
+from pytest_llmops.printable import counted, name_some
+from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Verdict
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.golden_run import make_run, open_asking
-from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.work import Work
 from pytest_llmops.yardstick import Yardstick, accept_into_baseline, find_yardstick
@@ -50,36 +54,34 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is told at once.
-        told: Node id to outcome of the items reported so far; complete in the process that talks to the user.
-        known: Node ids of failures among them that the baseline had too.
+        alone: Ordinary tests are not collected, and nobody named paths.
         needed: By golden file, the work that the selected items need, by item id.
+        refused: Why nothing can be run at all.
     """
 
     shared: Session
     goldens: Mapping[Path, Golden]
     judge: Judge
     yardstick: Yardstick
-    told: dict[str, Outcome] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
+    alone: bool = False
     needed: dict[str, dict[str, Work]] = field(default_factory=dict)
     files: list[GoldenFile] = field(default_factory=list)
     run: Run | None = None
+    refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, config: pytest.Config) -> GoldenPlugin:
+    def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
         """Everything that can be wrong with the files is wrong here, before any model is called."""
         session = Session.of(config)
         settings = session.settings
-        if config.args_source is not pytest.Config.ArgsSource.ARGS:
-            config.args = [str(settings.path(path)) for path in settings.golden]
+        config.args = list(selection.arguments)
         folder = config.invocation_params.dir
-        paths = [arg.split("::", 1)[0] for arg in config.args]
-        paths = [path for path in paths if not _holds_plain_tests(folder / path)] or paths
         try:
             goldens: dict[Path, Golden] = {}
             problems: list[Problem] = []
-            for path in find_golden_files(paths, folder):
+            for path in find_golden_files(selection.golden, folder):
                 try:
                     goldens[path.resolve()] = load_golden(path, root=config.rootpath)
                 except GoldenError as error:
@@ -93,11 +95,12 @@ class GoldenPlugin:
             yardstick = find_yardstick(
                 settings,
                 list(goldens.values()),
-                named=[shown_path(folder / path, config.rootpath) for path in paths],
+                named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
             )
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
+        warn_of_bounds(config, goldens.values(), yardstick.calibrations)
         goldens = {path: watch_means(golden, yardstick.base) for path, golden in goldens.items()}
         for tag in sorted({tag for golden in goldens.values() for case in golden.cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
@@ -106,7 +109,13 @@ class GoldenPlugin:
             goldens=goldens,
             judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
             yardstick=yardstick,
+            alone=selection.alone,
         )
+
+    def pytest_report_header(self) -> str | None:
+        if not self.alone:
+            return None
+        return "golden set: ordinary tests are not collected; name paths, or set collect = true, to run both"
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
         golden = self.goldens.get(file_path.resolve())
@@ -123,22 +132,47 @@ class GoldenPlugin:
                 works = (item.work,) if isinstance(item, CaseItem) else item.parent.works.values()
                 needed = self.needed.setdefault(item.parent.golden.path, {})
                 needed.update((work.id, work) for work in works)
+        if not is_controller(session.config):
+            self.shared.reported.select(item.nodeid for item in session.items)
+            collected = {file.golden.path for file in self.files}
+            left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
+            self.shared.problems += [f"{path}: not collected (norecursedirs, --ignore)" for path in left_out]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.shared.reported.select(ids)
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
-        if session.config.getoption("collectonly") or is_controller(session.config):
+        """
+        Begin before the first item, wherever the app is named by path; a fixture waits for its item.
+
+        What no case could do without is looked at first, for all files: then it is one message and no call.
+        """
+        if only_shows(session.config) or is_controller(session.config):
             return
-        for file in self.files:
-            if file.golden.path in self.needed and not overrides_app(file):
-                with contextlib.suppress(LLMOpsError):  # told by each item
-                    self.start(file, None)
+        files = [file for file in self.files if file.golden.path in self.needed]
+        named = [file for file in files if not overrides_app(file)]
+        try:
+            for file in files:
+                works = self.needed[file.golden.path].values()
+                check_ready(file.golden, works, self.shared.settings, self.shared.store)
+            for file in named:
+                self.shared.open(file.golden, None)
+        except LLMOpsError as error:
+            self.refused = str(error)
+            if is_worker(session.config):
+                return  # each item says so, and the first of them ends the session
+            raise pytest.UsageError(self.refused) from None
+        for file in named:
+            self.start(file, None)
 
     def start(self, file: GoldenFile, app: Any) -> None:
         """Put the file's cases in work, once."""
-        if file.golden.path not in self.shared.executions:
+        if file.golden.path not in self._started:
             goldens = list(self.goldens.values())
             asking = open_asking(file.golden, goldens, self.yardstick.base, self.shared.settings)
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
+            self._started.add(file.golden.path)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
@@ -146,43 +180,39 @@ class GoldenPlugin:
             self._suites[golden.path] = self.judge.judge_suite(golden, results)
         return self._suites[golden.path]
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What an app prints is no answer, but it is shown, so it is masked as one."""
-        report = yield
-        if isinstance(item, CaseItem | SuiteItem):
-            report.sections = [(name, hide(text)) for name, text in report.sections]
-        return report
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """An item that is run again, as where a worker died, counts once."""
-        given = dict(report.user_properties)
-        if report.when == "call" and KNOWN in given:
-            self.known.add(report.nodeid)
-        if given.get(OUTCOME) in OUTCOMES:
-            self.told[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        self.shared.reported.take(report)
 
     @property
     def counts(self) -> dict[Outcome, int]:
         """Outcomes of the items reported so far, zeros included, and of what the golden files lost."""
-        told = Counter(self.told.values())
+        counts = dict(self.shared.reported.counts)
+        counts["error"] += len(self.shared.all_errors())
         if self.run is not None:
-            told["undecided"] += len(self.judge.lost_cases())
-        return {outcome: told[outcome] for outcome in OUTCOMES}
+            counts["undecided"] += len(self.judge.lost_cases())
+        return counts
 
+    @pytest.hookimpl(tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was finished; a file that was asked for and cannot be had is no success."""
-        if session.config.getoption("collectonly"):
+        if only_shows(session.config):
             return
         if is_worker(session.config):
             if self.shared.store is not None:
-                self.shared.store.report(self.shared.own_problems())
+                self.shared.store.report(self.shared.own_problems(), self.shared.own_errors())
             return
+        goldens = list(self.goldens.values())
+        self.shared.reported.complete(session, list_items(goldens), partial(explain_loss, self.shared))
         good = not self.yardstick.loosened or _may_loosen(session.config)
-        if results := self.shared.results():
+        if self.shared.all_errors():
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if results := complete_results(self.shared, goldens):
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
             good = self._is_whole(self.run, session) and good
+        elif any(map(is_golden, self.shared.reported.selected or ())):
+            self.shared.problems.append("nothing was scored: every golden item was skipped")
+            good = False
         if not good:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -225,10 +255,15 @@ class GoldenPlugin:
         whole = True
         if left_out and not _selects(session.config):
             named = ", ".join(left_out[:_NAMED])
-            told = f"red: {len(left_out)} cases were left out, and not by the command line: {named}"
+            told = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
             self.shared.problems.append(told)
             whole = False
-        bad = self.counts["regressed"] + self.counts["error"] + self.counts["failed"] - len(self.known)
+        bad = (
+            self.counts["regressed"]
+            + self.counts["error"]
+            + self.counts["failed"]
+            - len(self.shared.reported.known)
+        )
         if bad and not session.exitstatus:
             self.shared.problems.append(
                 "red: verdicts that fail a build were excused by the repository itself"
@@ -248,7 +283,7 @@ class GoldenPlugin:
         return False
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if terminalreporter.config.getoption("collectonly"):
+        if only_shows(terminalreporter.config) or self.refused:
             return
         run = self.run or Run(signature={}, results=())
         several = len(self.goldens) > 1
@@ -258,9 +293,10 @@ class GoldenPlugin:
             for verdict in self._suite_verdicts(golden)
         ]
         wall_s = time.monotonic() - self.shared.started_s
-        problems = self.shared.all_problems()
-        if self.known:
-            problems.insert(0, f"{len(self.known)} of the failures were in the baseline too (known_failures)")
+        problems = [*self.shared.all_errors(), *self.shared.all_problems()]
+        problems += describe_failed_calls(self.goldens.values(), run.results)
+        if known := len(self.shared.reported.known):
+            problems.insert(0, f"{known} of the failures were in the baseline too (known_failures)")
         problems += self.yardstick.describe(run, self.shared.settings)
         problems += render_loosened(self.yardstick.loosened)
         if self.yardstick.loosened and not _may_loosen(terminalreporter.config):
@@ -289,11 +325,6 @@ def _selects(config: pytest.Config) -> bool:
     given = [str(each) for each in config.invocation_params.args]
     chosen = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
     return any("::" in each or each.startswith(chosen) for each in given)
-
-
-def _holds_plain_tests(path: Path) -> bool:
-    """Whether a path given beside golden ones is pytest's own business."""
-    return path.suffix == ".py" or (path.is_dir() and not any(path.glob("*.y*ml")))
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

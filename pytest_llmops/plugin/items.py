@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+from unittest import SkipTest
 
 import pytest
 
 # Doctest items get their fixtures the same way; there is no public one.
 from _pytest.fixtures import TopRequest
 
-from pytest_llmops.errors import AppError, LLMOpsError
+from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.plugin.longrepr import NotGoodError, Reason, traceback_style
+from pytest_llmops.plugin.reported import KNOWN, OUTCOME
 from pytest_llmops.plugin.session import Session
+from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Verdict
-from pytest_llmops.reports.terminal import render_case, render_suite
+from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
+from pytest_llmops.runner.execution import NotBegunError
+from pytest_llmops.runner.process_end import describe, noting
+from pytest_llmops.runner.tracebacks import find_crash
 from pytest_llmops.runner.work import Work, plan
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.golden import GoldenPlugin
 
-OUTCOME = "llm_outcome"
-KNOWN = "llm_known"
+REFUSED = "llm_refused"
+_ESCAPED = 10  # characters at most of one that is escaped
+_SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
 
 class GoldenWarning(pytest.PytestWarning):
-    """An undecided verdict, or a known failure, that the settings let pass."""
+    """An undecided verdict, a known failure that the settings let pass, a bound that no labels vouch for."""
 
 
 class GoldenFile(pytest.File):
@@ -58,18 +67,25 @@ class GoldenItem(pytest.Item):
 
     def setup(self) -> None:
         file = self.parent
+        if only_shows(self.config):
+            return
+        if file.plugin.refused:
+            self.user_properties.append((REFUSED, file.plugin.refused))
+            raise pytest.fail.Exception(file.plugin.refused, pytrace=False)
         try:
             file.plugin.start(file, self._app())
             self.verdicts = self.judge(file.plugin.shared)
+        except NotBegunError as error:
+            pytest.skip(str(error))
         except LLMOpsError as error:
             self.user_properties.append((OUTCOME, "error"))
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        except Exception:
+        except BaseException:  # also what no `Exception` is, such as pytest's own way to fail
             self.user_properties.append((OUTCOME, "error"))
             raise
         self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
         if any(verdict.outcome == "error" for verdict in self.verdicts):
-            pytest.fail(self.render(), pytrace=False)
+            self.fail()
 
     def runtest(self) -> None:
         settings = self.parent.plugin.shared.settings
@@ -77,22 +93,41 @@ class GoldenItem(pytest.Item):
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
         known = [each for each in self.verdicts if each.known]
         if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
-            pytest.fail(self.render(), pytrace=False)
+            self.fail()
         if open_ and settings.undecided == "warn":
             told = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             try:
                 self.warn(GoldenWarning(f"undecided: {told}"))
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
-                pytest.fail(self.render(), pytrace=False)
+                self.fail()
         if known and settings.known_failures == "warn":
             self.user_properties.append((KNOWN, True))
             pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
+
+    def fail(self) -> NoReturn:
+        """End the item with the reason; in a debugger where the app raised."""
+        raised = self.raised()
+        raise NotGoodError(self.reason()).with_traceback(raised.__traceback__ if raised else None)
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         raise NotImplementedError
 
     def render(self) -> str:
         raise NotImplementedError
+
+    def reason(self) -> Reason:
+        """Why it is not good, in full and on one line."""
+        path, line, _ = self.location
+        return Reason(
+            text=self.render(),
+            summary=summarize(self.verdicts),
+            path=path,
+            line=1 if line is None else line + 1,
+        )
+
+    def raised(self) -> BaseException | None:
+        """What the app raised, where a debugger is to look at it."""
+        return None
 
     def _app(self) -> Any:
         """The value of the fixture `llm_app`, where somebody overrides it."""
@@ -107,7 +142,18 @@ class GoldenItem(pytest.Item):
         self.funcargs: dict[str, object] = {}
         manager = self.session._fixturemanager  # noqa: SLF001 - see below
         self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        return TopRequest(self, _ispytest=True).getfixturevalue("llm_app")  # type: ignore[arg-type]
+        request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        with noting() as ended:
+            try:
+                app = request.getfixturevalue("llm_app")
+            except (pytest.skip.Exception, pytest.xfail.Exception, SkipTest, SystemExit) as raised:
+                raise AppError(
+                    f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
+                    "and never skipped: choose cases by -k or -m"
+                ) from None
+        if ended:
+            raise AppError(describe(ended))
+        return app
 
 
 class CaseItem(GoldenItem):
@@ -124,6 +170,8 @@ class CaseItem(GoldenItem):
 
     def judge(self, session: Session) -> tuple[Verdict, ...]:
         self.result = session.wait(self.parent.golden, self.work)
+        for channel, text in self.result.printed:
+            self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
@@ -133,7 +181,21 @@ class CaseItem(GoldenItem):
         return judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:
-        return "" if self.result is None else render_case(self.work.case, self.result, self.verdicts)
+        if self.result is None:
+            return ""
+        style = traceback_style(self.config)
+        return render_case(self.work.case, self.result, self.verdicts, traceback=style)
+
+    def reason(self) -> Reason:
+        reason = GoldenItem.reason(self)
+        crash = find_crash(find_traceback(self.result)) if self.result else None
+        if crash is None:
+            return reason
+        path, line = crash
+        return replace(reason, summary=f"{reason.summary} ({path}:{line})", path=path, line=line)
+
+    def raised(self) -> BaseException | None:
+        return self.parent.plugin.shared.raised.get(self.work.id)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         source = self.work.case.source
@@ -161,13 +223,24 @@ class SuiteItem(GoldenItem):
         return render_suite(self.verdicts)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, self.name
+        return self.path, self.parent.golden.suite_lines.get(self.metric, 1) - 1, self.name
+
+
+def _escape_lines(text: str) -> str:
+    """What an app prints may hold what a model said."""
+    lines = text.expandtabs().split("\n")
+    return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
 
 
 def _plan(golden: Golden, plugin: GoldenPlugin) -> list[Work]:
     settings, base = plugin.shared.settings, plugin.yardstick.base
     known = {result.case for result in base.results} if base else ()
     return plan(golden, settings.repeats, settings.max_repeats, known)
+
+
+def only_shows(config: pytest.Config) -> bool:
+    """Whether pytest is asked what it would run, and not to run it: then no app and no model is called."""
+    return any(config.getoption(name, None) for name in _SHOWING)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:

@@ -11,14 +11,16 @@ import pytest
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case, require_agreement
+from pytest_llmops.golden.thresholds import own_bound
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
 from pytest_llmops.plugin.items import GoldenWarning
 from pytest_llmops.plugin.measured import make_metric
-from pytest_llmops.plugin.parts import tell_contexts, tell_parts
+from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.plugin.tested import Llm
+from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
@@ -66,6 +68,7 @@ class MarkedTests:
     def of(cls, items: Sequence[pytest.Item]) -> MarkedTests:
         """Read the markers of all tests; what is wrong is told where the test would run."""
         tests = cls()
+        seen: set[tuple[str, str]] = set()
         for item in items:
             takes_llm = "llm" in getattr(item, "fixturenames", ())
             for mark in item.iter_markers():
@@ -73,7 +76,8 @@ class MarkedTests:
                     continue  # without our fixture and our arguments it is a mark of somebody else's
                 try:
                     demand = read_marker(mark, item.config)
-                except (LLMOpsError, TypeError, pytest.UsageError) as error:
+                    warn_of_marker(item, demand.metric, seen)
+                except (LLMOpsError, TypeError, pytest.UsageError, GoldenWarning) as error:
                     tests.problems[item.nodeid] = f"@pytest.mark.{mark.name}: {error}"
                     continue
                 tests.demands.setdefault(item.nodeid, []).append(demand)
@@ -164,7 +168,7 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric) -> Iterator[Check]:
             raise TypeError(f"a threshold is a number, not {limit!r}")
         yield Check(metric=metric.name, comparison=sign, threshold=float(limit))
     if given["min"] is None and given["max"] is None:
-        bound = metric.bound
+        bound = own_bound(metric, f"{side}=0.7")
         yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
 
 
@@ -199,7 +203,9 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             input_hash="",
             outputs=(replace(sample.output, repeat=0),),
             scores=(replace(scored, repeat=0),) if isinstance(scored, Score) else (),
-            failures=(replace(scored, repeat=0),) if isinstance(scored, Failure) else (),
+            failures=(replace(scored, repeat=0, error=say_in_test(scored.error)),)
+            if isinstance(scored, Failure)
+            else (),
         )
     )
     verdicts = require_agreement(judge_case(case, result), case, result, _calibrations(item, demand))

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.families import find_metric
-from pytest_llmops.plugin.parts import tell_contexts, tell_parts
+from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
@@ -65,7 +65,7 @@ class Bench:
         except (LLMOpsError, pytest.UsageError) as error:
             raise NotScoredError(str(error)) from None
         if isinstance(result, Failure):
-            raise NotScoredError(f"{metric.name}: {hide(result.error)}")
+            raise NotScoredError(f"{metric.name}: {hide(say_in_test(result.error))}")
         measured = Measured(result.value)
         measured.metric, measured.reason = result.metric, result.reason
         measured.told = (*tell_parts(result.evidence, result.reason), *_tell_texts(metric, sample))

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.printable import printable
-from pytest_llmops.protocols import Metric
+from pytest_llmops.metrics.needs import REMEDIES
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import Metric, Need
 from pytest_llmops.records import Output
 
 _TEXT = 300
 _CONTEXTS = 3
+_OF_TEST: dict[Need, str] = {
+    "reference": "there is no reference; pass reference= to llm(), or to the marker",
+    "relevant": "no relevant passages are named; pass relevant= to llm(), or to the marker",
+}
 
 
 def tell_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:
@@ -24,6 +29,13 @@ def tell_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:
     return [f"  {label}: {printable(text, _TEXT)}" for label, text in told if text and text not in reason]
 
 
+def say_in_test(error: str) -> str:
+    """What a metric says that it lacks, with the remedy of a test instead of a golden file's."""
+    for need, remedy in _OF_TEST.items():
+        error = error.replace(REMEDIES[need], remedy)
+    return error
+
+
 def tell_contexts(metric: Metric, output: Output) -> list[str]:
     """Lines with the first few contexts, escaped and cut, of a metric that reads their texts."""
     reads = "passages" in metric.needs or getattr(metric, "waits", False)
@@ -33,7 +45,10 @@ def tell_contexts(metric: Metric, output: Output) -> list[str]:
     lines = [
         f"  context {at}: {printable(text, _TEXT)}" for at, text in enumerate(texts[:_CONTEXTS], start=1)
     ]
-    return [*lines, *([f"  and {len(texts) - _CONTEXTS} more contexts"] if len(texts) > _CONTEXTS else [])]
+    return [
+        *lines,
+        *([f"  and {counted(len(texts) - _CONTEXTS, 'more context')}"] if len(texts) > _CONTEXTS else []),
+    ]
 
 
 def _tell(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -16,10 +16,13 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
+from pytest_llmops.plugin.reported import Reported
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution, latest
 from pytest_llmops.runner.golden_run import (
@@ -31,23 +34,21 @@ from pytest_llmops.runner.golden_run import (
     open_rival,
     tell_budget,
 )
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.work import Work
 from pytest_llmops.settings import Settings, load_settings
-from pytest_llmops.traces import capture
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOOK_S = 0.02
-_STRAY = (
-    "began on threads that know of no case, while several were in work: no check saw them (start threads "
-    "with contextvars.copy_context().run, or run with --llm-concurrency 1)"
-)
+_OF_PYTEST = "pass --llm-app, or define the fixture llm_app in a conftest.py"
 Answer = TypeVar("Answer")
 _STASH = pytest.StashKey["Session"]()
 
@@ -59,21 +60,28 @@ class Session:
 
     Attributes:
         store: Where results are shared, under xdist.
+        reported: What became of the items; complete in the process that talks to the user.
         problems: Sentences about what could not be kept beside the cases.
         executions: By golden file, since each may name another app.
         rounds: By golden file, the results of one whose cases are asked again while a verdict is open.
         started_s: Monotonic clock, for the summary.
+        raised: Case to what the app raised, where a debugger will want it.
     """
 
     settings: Settings
-    scorer: Scorer = field(default_factory=Scorer)
+    scorer: Scorer
     store: SharedStore | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
     rounds: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
     budget: Budget | None = None
     started_s: float = field(default_factory=time.monotonic)
+    reported: Reported = field(default_factory=Reported)
     problems: list[str] = field(default_factory=list)
+    raised: dict[str, BaseException] = field(default_factory=dict)
+    _debugs: bool = False
+    _strays: list[str] = field(default_factory=list)
     _recorder: Recorder | None = None
+    _attribution: Attribution = field(default_factory=Attribution)
     _askers: dict[int, Asker] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
     _closed: bool = False
@@ -84,24 +92,28 @@ class Session:
         """The one session of a config, made on first use and closed with it."""
         if _STASH not in config.stash:
             try:
-                session = cls(settings=load_settings(config.rootpath, *written_settings(config)))
+                settings = load_settings(config.rootpath, *written_settings(config))
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
+            here = TimeLimit(settings.timeout_s)
+            session = cls(settings=settings, scorer=Scorer(here=here))
             golden = config.getoption("llm_golden")  # else each test scores where it runs
             store = None
             if is_joined(config):
-                store, scorer = join(config)
+                store, scorer = join(config, here)
                 session.scorer = scorer if golden else session.scorer
             elif is_controller(config) and (golden or session.settings.budget):
-                controller = Controller.of(config)
+                controller = Controller.of(config, session.reported, here)
                 config.pluginmanager.register(controller, "llmops-controller")
                 store = controller.store
             session.store = store if golden else None
+            session._debugs = bool(config.getoption("usepdb"))
             try:
                 session.budget = open_budget(session.settings, store.ledger if store else None)
             except LLMOpsError as error:
                 raise pytest.UsageError(str(error)) from None
             config.stash[_STASH] = session
+            process_end.install()
             config.add_cleanup(session.close)
         return config.stash[_STASH]
 
@@ -115,7 +127,8 @@ class Session:
         """What asks an app; one for each app, so that an async one keeps its loop."""
         if id(app) not in self._askers:  # which keeps it alive, so that no other app gets its id
             prompts = prompt_versions([golden] if golden else [], self.settings.root)
-            self._askers[id(app)] = open_asker(app, self.recorder, self.settings, prompts)
+            asker = open_asker(app, self.recorder, self.settings, prompts)
+            self._askers[id(app)] = replace(asker, raised=self.raised) if self._debugs else asker
         return self._askers[id(app)]
 
     def start(self, golden: Golden, works: Iterable[Work], app: App | None, asking: Asking) -> None:
@@ -125,7 +138,7 @@ class Session:
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        self._execution(golden, app)
+        self.open(golden, app)
         works = list(works)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
@@ -186,15 +199,22 @@ class Session:
 
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
-        strays = capture.count_strays()
-        told = [f"{strays} spans {_STRAY}"] if strays else []
         kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
-        return [*self.problems, *kept, *told]
+        return [*self.problems, *kept, *self._attribution.warnings()]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""
         told = [*self.own_problems(), *(self.store.read_problems() if self.store else ())]
         return [*told, *tell_budget(self.budget)]
+
+    def own_errors(self) -> list[str]:
+        """A sentence for each error of the suite, which is none of a case, in this process."""
+        self._strays += process_end.take_strays()
+        return [*self._strays, *self._attribution.errors(self._recorder)]
+
+    def all_errors(self) -> list[str]:
+        """The same of every process of the session."""
+        return [*self.own_errors(), *(self.store.read_errors() if self.store else ())]
 
     def results(self) -> Mapping[str, CaseResult]:
         """What this process, or every process of the session, has finished, by item id."""
@@ -205,6 +225,13 @@ class Session:
             for execution in self.executions.values()
             for case, result in execution.finished().items()
         }
+
+    def stop(self) -> None:
+        """Let no case begin any more, in this process and in those that share with it."""
+        if self.store is not None:
+            self.store.stop()
+        for execution in self.executions.values():
+            execution.stop()
 
     def close(self) -> None:
         self._closed = True
@@ -220,14 +247,25 @@ class Session:
             self._recorder.uninstall()
         for lock in self._alive.values():
             lock.release()
+        process_end.uninstall()
 
-    def _execution(self, golden: Golden, app: App | None) -> Execution:
+    def open(self, golden: Golden, app: App | None) -> Execution:
+        """
+        What runs the cases of a golden file; nothing is called yet.
+
+        Raises:
+            AppError: No app is named, or it or its rival cannot be imported.
+        """
         if golden.path not in self.executions:
-            under_test: Any = named_app(golden, self.settings) if app is None else app
+            with importing(golden, self.settings, self.store):
+                under_test: Any = (
+                    named_app(golden, self.settings, otherwise=_OF_PYTEST) if app is None else app
+                )
+                rival = open_rival(golden, self.settings, self.asker)
             self.executions[golden.path] = open_execution(
                 self.asker(under_test, golden),
                 self.settings,
-                rival=open_rival(golden, self.settings, self.asker),
+                rival=rival,
                 scorer=self.scorer,
                 store=self.store,
                 budget=self.budget,

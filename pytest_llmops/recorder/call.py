@@ -6,8 +6,34 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.identity import is_host
+from pytest_llmops.records import ModelErrors
 
-CallOutcome = Literal["replayed", "made", "failed"]
+CallOutcome = Literal["replayed", "made", "failed", "refused"]
+"""A failed call was made and brought no whole answer; a refused one was not made: no cassette holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRules:
+    """
+    What a golden file says of the model calls of one of its cases.
+
+    Attributes:
+        live: No call of the case is ever replayed.
+        never: Hosts, with a port or without, whose calls are neither recorded nor replayed.
+        errors: What a failed call does to the case; None leaves it to its status.
+    """
+
+    live: bool = False
+    never: tuple[str, ...] = ()
+    errors: ModelErrors | None = None
+
+    def why_live(self, host: str, port: int | None) -> str:
+        """Why a call is made whatever the cassettes hold; empty where they decide."""
+        if self.live:
+            return "the golden file says live: true of the case"
+        named = next((each for each in self.never if is_host(each, host, port)), None)
+        return f"the golden file says record: {{never: [{named}]}}" if named else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +81,11 @@ class Call:
     duration_s: float = 0.0
     waited_s: float = 0.0
 
+    @property
+    def answered(self) -> bool:
+        """Whether the whole answer came, from the model or from a cassette."""
+        return self.outcome in {"made", "replayed"}
+
 
 class Purse(Protocol):
     """What pays for the calls that are made; asked before each one."""
@@ -74,7 +105,7 @@ class CallLog:
     Attributes:
         error: The first call that a cassette should have held and did not. The app may have swallowed
             or wrapped the exception, so who runs it looks here.
-        is_whole: False once a call was made that may belong to this case or to another.
+        is_whole: False once an unattributed call was made, which may be this case's or another's.
     """
 
     case: str
@@ -82,3 +113,8 @@ class CallLog:
     calls: list[Call] = field(default_factory=list)
     error: CassetteError | None = None
     is_whole: bool = True
+
+
+def count_calls(made: int, replayed: int, failed: int) -> str:
+    """`1 model call made, 90 replayed, 2 failed`: of those that were seen, each stands in one place."""
+    return f"{made:,} model call{'' if made == 1 else 's'} made, {replayed:,} replayed, {failed:,} failed"

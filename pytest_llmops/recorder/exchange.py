@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.call import Call, CallLog, CallOutcome, Purse
+from pytest_llmops.recorder.call import Call, CallLog, CallOutcome, CallRules, Purse
 from pytest_llmops.recorder.cassette import Recorded
 from pytest_llmops.recorder.differences import differences, nearest_call
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
@@ -21,10 +21,7 @@ from pytest_llmops.settings import RecordMode
 
 _OK = 200
 _EXCERPT = 300
-_STRAY = (
-    "a model was called on a thread that knows of no case, while several were in work (start threads with "
-    "contextvars.copy_context().run, or run with --llm-concurrency 1)"
-)
+_RECORD = "Record it with --llm-record new."
 
 
 class Recording:
@@ -34,6 +31,7 @@ class Recording:
     Attributes:
         lines: What `llmops explain` will tell of each call.
         began: Of the monotonic clock; a call's offset counts from here.
+        ended: The repeat is over; what its threads and tasks still ask reaches no check.
     """
 
     def __init__(  # noqa: PLR0913 - what the recorder knows, taken apart
@@ -46,8 +44,11 @@ class Recording:
         redaction: Redaction,
         report: Callable[[str], None],
         purse: Purse | None = None,
+        rules: CallRules | None = None,
     ) -> None:
         self.log, self.mode, self.redaction, self.purse = log, mode, redaction, purse
+        self.rules = rules or CallRules()
+        self.ended = False
         self.lines: list[dict[str, Any]] = []
         self.open: dict[int, Exchange] = {}
         self._local, self._committed, self._report = local, committed, report
@@ -64,24 +65,21 @@ class Recording:
         """
         identity = identify(host, port, path, content)
         shelf = self._local if identity.provider == LOOPBACK else self._committed
-        exchange = Exchange(self, shelf, identity, self._number(identity.key))
+        if self.ended:
+            self._report(
+                f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
+                "let the app wait for its background work"
+            )
+        number = self._number(identity.key)
+        exchange = Exchange(self, shelf, identity, number, live=self.rules.why_live(host, port))
         self.open[id(exchange)] = exchange
         exchange.look_up()
         return exchange
 
-    def meet_stray(self) -> None:
-        """
-        Speak of a model call whose case cannot be told.
-
-        Raises:
-            CassetteError: No call may be made.
-        """
-        if self.mode == "none" or self.purse is not None:
-            why = "--llm-record none makes no calls" if self.mode == "none" else "a budget counts each call"
-            self.log.error = self.log.error or CassetteError(f"{_STRAY}, and {why}")
-            raise self.log.error
+    def meet_unattributed(self, error: CassetteError | None) -> None:
+        """Note a call that may be this case's or another's; with an error where it is not made."""
         self.log.is_whole = False
-        self._report(f"{_STRAY}; it was made, and neither recorded nor counted")
+        self.log.error = self.log.error or error
 
     def rule(self) -> str:
         """Why a call may not be made, where it may not."""
@@ -91,6 +89,7 @@ class Recording:
 
     def end(self) -> None:
         """Close what is still open; a call that outlives its case is not kept."""
+        self.ended = True
         for exchange in list(self.open.values()):
             if exchange.leave is not None:
                 exchange.leave()
@@ -119,12 +118,18 @@ class Exchange:
         leave: What ends a stream that is still being read when the recording does.
     """
 
-    def __init__(self, recording: Recording, shelf: Shelf, identity: Identity, nth: int) -> None:
+    def __init__(
+        self, recording: Recording, shelf: Shelf, identity: Identity, nth: int, *, live: str = ""
+    ) -> None:
+        """
+        Args:
+            live: Why the call is made whatever the cassettes hold; empty where they decide.
+        """
         self.replay: tuple[str, bytes] | None = None
         self.leave: Callable[[], None] | None = None
         self.duration_s = 0.0
         self._recording, self._shelf, self._identity, self._nth = recording, shelf, identity, nth
-        self._reason = ""
+        self._live, self._reason = live, live
         self._purse: Purse | None = None  # of a call that it permitted
         self._differences: list[str] = []
         self._started = time.time()
@@ -134,16 +139,17 @@ class Exchange:
     def look_up(self) -> None:
         """Find the recorded answer, or find out why there is none and whether the call may be made."""
         place = (self._identity.key, self._recording.log.repeat, self._nth)
-        if found := self._shelf.calls.get(place):
+        found = None if self._live else self._shelf.calls.get(place)
+        if found is not None:
             self._offset_s, self.duration_s = found.offset_s, found.duration_s
             self.replay = (found.content_type, encode_body(found.body))
             self._close("replayed", found.body, read_reply(found.body), _OK)
             return
-        self._reason = self._why_missing()
-        if self._shelf.sealed:
+        self._reason = self._live or self._why_missing()
+        if self._recording.mode == "none" if self._live else self._shelf.sealed:
             error = self._refusal()
             self._recording.log.error = self._recording.log.error or error
-            self.fail(f"it is not recorded, and {self._recording.rule()}: {self._reason}")
+            self._fail("refused", f"it {self._missing()}, and {self._recording.rule()}: {self._reason}")
             raise error
         if self._recording.purse is not None:
             self._pay(self._recording.purse)
@@ -168,7 +174,9 @@ class Exchange:
         if reply.error is not None:
             self.fail(f"the provider broke off: {reply.error}", status=status)
         elif reply.ended:
-            self._shelf.made.append((self._clock, self._recorded(self._identity.body, content_type, body)))
+            if not self._live:
+                recorded = self._recorded(self._identity.body, content_type, body)
+                self._shelf.made.append((self._clock, recorded))
             self._close("made", body, reply, status)
         elif whole:
             self.fail("the stream ended before its end mark", status=status)
@@ -177,6 +185,9 @@ class Exchange:
 
     def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
         """Log a call that brought no answer; what is asked again is the same call."""
+        self._fail("failed", error, status)
+
+    def _fail(self, outcome: CallOutcome, error: BaseException | str, status: int | None = None) -> None:
         if id(self) not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
@@ -187,14 +198,14 @@ class Exchange:
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
             self._reason = f"of something that cannot be told: redacting it raised {type(failure).__name__}"
         self._recording.release(self._identity.key, self._nth)
-        self._close("failed", None, Reply(), status)
+        self._close(outcome, None, Reply(), status)
 
     def _pay(self, purse: Purse) -> None:
         try:
             purse.permit(self._identity.provider, self._identity.model)
         except CassetteError as error:
             self._recording.log.error = self._recording.log.error or error
-            self.fail(str(error))
+            self._fail("refused", str(error))
             raise
         self._purse = purse
 
@@ -232,13 +243,17 @@ class Exchange:
         self._differences = differences(nearest, wanted)
         return f"the nearest call in {shelf.name} differs in"
 
+    def _missing(self) -> str:
+        return "is never replayed" if self._live else "is not recorded"
+
     def _refusal(self) -> CassetteError:
         identity = self._identity
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
+        remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
             f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
-            f"{identity.provider}{identity.path} is not recorded, and {self._recording.rule()}: {detail}. "
-            "Record it with --llm-record new."
+            f"{identity.provider}{identity.path} {self._missing()}, and {self._recording.rule()}: {detail}. "
+            f"{remedy}"
         )
 
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:

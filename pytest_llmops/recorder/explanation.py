@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, hint
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 _KEPT = 20
 
@@ -96,8 +96,9 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
     outcomes = [call["outcome"] for entry in entries for call in entry["calls"]]
-    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed")]
-    lines = [f"{case}: {len(outcomes)} model calls, {', '.join(counts)}"]
+    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed", "refused")]
+    counts = [*counts[:-1], *(counts[-1:] if "refused" in outcomes else ())]  # of a run that may make none
+    lines = [f"{case}: {counted(len(outcomes), 'model call')}, {', '.join(counts)}"]
     for entry in sorted(entries, key=lambda entry: entry["repeat"]):
         lines.append(f"  repeat {entry['repeat']}, --llm-record {entry['mode']}")
         if entry.get("error"):

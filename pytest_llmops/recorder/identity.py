@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
@@ -18,6 +19,16 @@ _KINDS = {
     "/messages": "messages",
 }
 _ENDS = tuple(_KINDS)
+_AZURE = "/deployments/"  # the path names the model there
+# What a request of each kind must hold: an app's own service may end in `/messages`, too.
+_MARKS: Mapping[str, tuple[str, ...]] = {
+    "chat": (),
+    "completions": ("model", "prompt"),
+    "responses": ("model", "prompt", "previous_response_id"),
+    "embeddings": ("input",),
+    "messages": ("model",),
+}
+_USUAL_PORTS = frozenset({80, 443})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +54,38 @@ class Identity:
         return model if isinstance(model, str) else None
 
 
-def asks_model(method: str, path: str) -> bool:
-    """Whether a request is a model call, by its method and the end of its path."""
+def may_ask_model(method: str, path: str) -> bool:
+    """Whether a request can be a model call, by its method and the end of its path; `asks_model` decides."""
     return method == "POST" and path.endswith(_ENDS)
+
+
+def asks_model(method: str, path: str, content: bytes) -> bool:
+    """Whether a request is a model call: an app's backend may have a path such as `/tickets/7/messages`."""
+    if not may_ask_model(method, path):
+        return False
+    marks = _MARKS[kind_of(path)]
+    if not marks or _AZURE in path:
+        return True
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and any(mark in body for mark in marks)
+
+
+def is_host(written: str, host: str, port: int | None) -> bool:
+    """
+    Whether a request goes to a host as a golden file names it, `api.shop.example` or `localhost:8000`.
+
+    Without a port any port is meant. All names of this machine are the same host.
+    """
+    name, _, number = written.rpartition(":")
+    if not number.isdecimal() or (
+        ":" in name.strip("[]") and not name.startswith("[")
+    ):  # of IPv6 without a port
+        name, number = written, ""
+    alike = _bare(name) == _bare(host) or (is_loopback(name) and is_loopback(host))
+    return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
 
 
 def identify(host: str, port: int | None, path: str, content: bytes) -> Identity:
@@ -75,10 +115,14 @@ def kind_of(path: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, where a call costs nothing."""
-    host = host.lower().rstrip(".").strip("[]")
+    host = _bare(host)
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _bare(host: str) -> str:
+    return host.lower().rstrip(".").strip("[]")

@@ -10,58 +10,21 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.call import CallLog
-from pytest_llmops.recorder.identity import asks_model
+from pytest_llmops.recorder.identity import asks_model, may_ask_model
+from pytest_llmops.recorder.listening import Exchange, Interceptor, Listener
+from pytest_llmops.recorder.threads import is_inherited
 
 _LIBRARIES = ("httpx", "httpx2")
 _OK = 200
-
-
-class Exchange(Protocol):
-    """One model call under way; exactly one of `answer` and `fail` counts, the first."""
-
-    @property
-    def replay(self) -> tuple[str, bytes] | None:
-        """Content type and bytes of the recorded answer, when there is one."""
-
-    @property
-    def duration_s(self) -> float: ...
-
-    leave: Callable[[], None] | None
-    """What ends a stream that is still being read when the recording does."""
-
-    def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None: ...
-    def fail(self, error: BaseException | str, *, status: int | None = None) -> None: ...
-
-
-class Interceptor(Protocol):
-    """What a recording does with a model call; raises CassetteError when it may not be made."""
-
-    def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange: ...
-
-    def meet_stray(self) -> None:
-        """Told of a call that may belong to any of several open recordings; may raise CassetteError."""
-
-
-class Listener(Protocol):
-    """A recorder that listens in this process."""
-
-    def recording(
-        self, case: str, repeat: int, *, shared: bool = True
-    ) -> AbstractContextManager[CallLog]: ...
-
-    def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
-        """Raises CassetteError where a call that stands aside, and is kept nowhere, may not be made."""
 
 
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
@@ -130,10 +93,11 @@ def _change(module: ModuleType) -> None:
 def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        recording = _recording_of(request)
+        content = request.read() if _may_be_seen(request) else b""
+        recording = _recording_of(request, content)
         if recording is None:
             return original(self, request, stream=stream, **options)
-        exchange, ready = _begin(recording, request, request.read(), module, stream=stream)
+        exchange, ready = _begin(recording, request, content, module, stream=stream)
         if ready is not None:
             return ready
         try:
@@ -149,10 +113,11 @@ def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: An
 def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        recording = _recording_of(request)
+        content = await request.aread() if _may_be_seen(request) else b""
+        recording = _recording_of(request, content)
         if recording is None:
             return await original(self, request, stream=stream, **options)
-        exchange, ready = _begin(recording, request, await request.aread(), module, stream=stream)
+        exchange, ready = _begin(recording, request, content, module, stream=stream)
         if ready is not None:
             return ready
         try:
@@ -165,25 +130,44 @@ def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: A
     return send
 
 
-def _recording_of(request: Any) -> Interceptor | None:
+def _may_be_seen(request: Any) -> bool:
+    """Whether anybody listens here to what may be a model call."""
+    listening = bool(open_recordings) or current.get() is not None or _aside.get()
+    return listening and may_ask_model(request.method, request.url.path)
+
+
+def _recording_of(request: Any, content: bytes) -> Interceptor | None:
     """Whose call it is: this context's, or of the only case in work. None for what is no model call."""
-    recording = current.get()
-    aside = _aside.get() and recording is None
-    if not (recording or open_recordings or aside) or not asks_model(request.method, request.url.path):
+    url = request.url
+    if not _may_be_seen(request) or not asks_model(request.method, url.path, content):
         return None
-    if recording is not None:
+    recording = current.get()
+    if recording is not None and not (recording.ended and is_inherited.get()):
         return recording
-    if aside:
-        url = request.url
+    if recording is None and _aside.get():
         for listener in listeners[-1:]:
-            listener.let_out(url.host, url.port, url.path, request.read())
+            listener.let_out(url.host, url.port, url.path, content)
         return None
     candidates = open_recordings[:2]
     if len(candidates) == 1:
         return candidates[0]
-    for candidate in open_recordings[:]:
-        candidate.meet_stray()
+    if candidates:
+        _meet_unattributed()
     return None
+
+
+def _meet_unattributed() -> None:
+    """
+    Count a call that nobody can give to a case.
+
+    Raises:
+        CassetteError: It may not be made.
+    """
+    error = listeners[-1].rule_unattributed() if listeners else None
+    for candidate in open_recordings[:]:
+        candidate.meet_unattributed(error)
+    if error is not None:
+        raise error
 
 
 def _begin(

@@ -18,7 +18,7 @@ _VOLATILE = frozenset({"id", "created", "created_at", "usage", "timings", "syste
 
 def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
     """The answered ones, in the order they began."""
-    answered = (call for call in calls if call.outcome != "failed")
+    answered = (call for call in calls if call.answered)
     return tuple(
         ModelCall(
             key=call.key,

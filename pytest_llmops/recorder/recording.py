@@ -11,14 +11,17 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import interception
-from pytest_llmops.recorder.call import CallLog, Purse
+from pytest_llmops.recorder.call import CallLog, CallRules, Purse, count_calls
 from pytest_llmops.recorder.cassette import cassette_path
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.identity import LOOPBACK, identify
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.shelf import Shelves
+from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.settings import RecordMode
+
+_UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"
 
 
 @contextmanager
@@ -45,6 +48,7 @@ class Recorder:
 
     Attributes:
         problems: What could not be kept, and why; the answers themselves reached the app.
+        unattributed: How many model calls may have been of any of several cases.
     """
 
     def __init__(  # noqa: PLR0913 - what a recorder needs to know
@@ -68,6 +72,7 @@ class Recorder:
             explanations: Folder of the logs that `explain` reads; `explain` beside `local` when None.
         """
         self.problems: list[str] = []
+        self.unattributed = 0
         self._beside: Counter[str] = Counter()
         self._committed, self._local, self._mode, self._purse = committed, local, mode, purse
         self._redaction = Redaction(redact)
@@ -89,8 +94,18 @@ class Recorder:
 
     def tell_beside(self) -> list[str]:
         """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
-        made, replayed = self._beside["made"] + self._beside["failed"], self._beside["replayed"]
-        return [f"judges: {made:,} model calls made, {replayed:,} replayed"] if made or replayed else []
+        made, replayed, failed = (self._beside[name] for name in ("made", "replayed", "failed"))
+        return [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
+
+    def rule_unattributed(self) -> CassetteError | None:
+        """Count a call that may belong to any of several cases; the error where it may not be made."""
+        with self._lock:
+            self.unattributed += 1
+        if self._mode == "none":
+            return CassetteError(f"{_UNATTRIBUTED}, and --llm-record none makes no calls")
+        if self._purse is not None:
+            return CassetteError(f"{_UNATTRIBUTED}, and a budget counts each call")
+        return None
 
     def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
         """
@@ -109,7 +124,9 @@ class Recorder:
             self._purse.permit(identity.provider, identity.model)
 
     @contextmanager
-    def recording(self, case: str, repeat: int, *, shared: bool = True) -> Iterator[CallLog]:
+    def recording(
+        self, case: str, repeat: int, *, shared: bool = True, rules: CallRules | None = None
+    ) -> Iterator[CallLog]:
         """
         Record or replay what this context, and those copied from it, ask a model.
 
@@ -117,6 +134,7 @@ class Recorder:
             case: The item id, `golden/support.yaml::returns-window`.
             repeat: Counts from 0.
             shared: Calls of threads that know of no case may be its own, where it is the only one open.
+            rules: What the golden file says of the case's calls.
 
         Raises:
             CassetteError: On entering, when a cassette of the case is broken.
@@ -137,13 +155,15 @@ class Recorder:
             redaction=self._redaction,
             report=self._report,
             purse=self._purse,
+            rules=rules,
         )
         interception.change_late()
         token = interception.current.set(recording)
         if shared:
             interception.open_recordings.append(recording)
         try:
-            yield log
+            with carry_context():
+                yield log
         finally:
             if shared:
                 interception.open_recordings.remove(recording)

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.calibration.agreement import Agreement, Rate
-from pytest_llmops.calibration.bias import LEVEL, Bias, Finding
+from pytest_llmops.calibration.agreement import Agreement, Cut, Rate
+from pytest_llmops.calibration.bias import Bias
 from pytest_llmops.calibration.labels import Labels
 from pytest_llmops.calibration.probability import CalibrationError
 from pytest_llmops.calibration.repeats import Turning
 from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.calibration.thresholds import ErrorThreshold
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
+from pytest_llmops.reports.bias import bias_json, render_bias
+from pytest_llmops.reports.errors_by_threshold import errors_json, errors_table
 from pytest_llmops.reports.terminal import align
 
 VERSION = 1
@@ -81,9 +83,10 @@ def agreement_json(report: Report) -> dict[str, Any]:
         if found.calibration is None
         else {"value": found.calibration.value, "mapping": found.calibration.mapping},
         "error_threshold": _error_threshold_json(found.error_threshold),
+        "errors": errors_json(found.errors, _sign(found.cut)),
         "pass_rate": _rate_json(found.rate),
         "repeats": _turning_json(report.turning),
-        "bias": _bias_json(report.bias, report.families),
+        "bias": bias_json(report.bias, report.families),
         "notes": [*found.notes, *report.notes],
     }
 
@@ -92,6 +95,8 @@ def render_agreement(report: Report) -> list[str]:
     """A row a measure, then the thresholds, the rate and what was found of bias."""
     lines = [f"{printable(report.metric)} against {printable(report.label)}: {printable(report.labels.told)}"]
     lines += [_counts(report), "", *(f"  {line}" for line in align(_table(report)))]
+    if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
+        lines += ["", *(f"  {line}" for line in align(errors))]
     told = [
         *_told(report),
         *(f"note: {printable(each)}" for each in (*report.agreement.notes, *report.notes)),
@@ -101,21 +106,31 @@ def render_agreement(report: Report) -> list[str]:
 
 def agreement_markdown(report: Report) -> list[str]:
     """The same with a table that Markdown shows."""
-    head, *body = [[_escape(cell) for cell in row] for row in _table(report)]
     lines = [
         f"**{_escape(report.metric)}** against `{_escape(report.label)}`: {_escape(report.labels.told)}",
         "",
     ]
-    lines += [_escape(_counts(report)), ""]
-    lines += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+    lines += [_escape(_counts(report)), "", *_markdown_table(_table(report))]
+    if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
+        lines += ["", *_markdown_table(errors)]
     told = [*_told(report), *report.agreement.notes, *report.notes]
     return [*lines, *(["", *(f"- {_escape(line.strip())}" for line in told)] if told else [])]
 
 
+def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = [[_escape(cell) for cell in row] for row in table]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+
+
+def _sign(cut: Cut | None) -> str:
+    """Of a bound that a row passes at: `>=`, or `<=` where lower is better."""
+    return ">=" if cut is None else f"{cut.bound.comparison[0]}="
+
+
 def _counts(report: Report) -> str:
     found = report.agreement
-    told = f"{found.rows} rows with a label and a score"
-    told += f" in {found.groups} groups" if found.groups != found.rows else ""
+    told = f"{counted(found.rows, 'row')} with a label and a score"
+    told += f" in {counted(found.groups, 'group')}" if found.groups != found.rows else ""
     told += f", {report.unlabelled} without a label, {len(report.unscored)} not scored"
     if report.unscored:
         named = name_some([printable(entry, 60) for entry, _ in report.unscored], _NAMED)
@@ -155,11 +170,11 @@ def _told(report: Report) -> list[str]:
     if report.turning is not None:
         lines.append(report.turning.told)
     if report.bias is not None:
-        lines += _tell_bias(report.bias, report.families)
+        lines += render_bias(report.bias, report.families)
     return lines
 
 
-def _tell_threshold(found: ErrorThreshold, cut: Any) -> str:
+def _tell_threshold(found: ErrorThreshold, cut: Cut | None) -> str:
     stated = f"{found.max_error:.3g}"
     if found.threshold is None:
         return (
@@ -167,9 +182,8 @@ def _tell_threshold(found: ErrorThreshold, cut: Any) -> str:
             f"{round(found.false_pass * found.bad)} of {found.bad} pass and the bound is {found.upper:.3g}; "
             f"it takes about {3 / found.max_error:.0f} bad rows at least to show it"
         )
-    sign = cut.bound.comparison[0] + "=" if cut is not None else ">="
     return (
-        f"threshold for at most {stated} of bad rows passing: {sign} {found.threshold:.4g}; "
+        f"threshold for at most {stated} of bad rows passing: {_sign(cut)} {found.threshold:.4g}; "
         f"{round(found.false_pass * found.bad)} of {found.bad} bad rows pass (bound {found.upper:.3g}) "
         f"and {found.passing:.3g} of the good ones"
     )
@@ -177,31 +191,11 @@ def _tell_threshold(found: ErrorThreshold, cut: Any) -> str:
 
 def _tell_rate(rate: Rate, *, pairs: bool) -> list[str]:
     what = "wins of the first" if pairs else "pass rate"
-    told = [f"{what}: {rate.judged:.3f} by the scores of {rate.rows} rows"]
+    told = [f"{what}: {rate.judged:.3f} by the scores of {counted(rate.rows, 'row')}"]
     told.append(f"{_number(rate.labelled)}{_after(rate.labelled)} by labels alone")
     if rate.powered is not None:
         told.append(f"{_number(rate.powered)}{_after(rate.powered)} by both (prediction-powered)")
     return ["; ".join(told)]
-
-
-def _tell_bias(bias: Bias, families: Sequence[str]) -> list[str]:
-    whose = f" (judge of the family {printable(', '.join(families), 60)})" if families else ""
-    lines = [f"bias{whose}, accused at p ≤ {LEVEL:g} after Holm's correction:"]
-    lines += [f"  {_finding(finding)}" for finding in bias.findings]
-    if bias.length_correlation is not None:
-        judged, people = bias.length_correlation
-        lines.append(f"  rank correlation with length: judge {judged:.2f}, people {people:.2f}")
-    if bias.order_flips is not None:
-        lines.append(f"  {bias.order_flips:.1%} of pairs turn with the order")
-    if bias.repeat_flips is not None:
-        lines.append(f"  {bias.repeat_flips:.1%} of answers turn when asked again")
-    return [*lines, *(f"  not tested: {printable(each)}" for each in bias.untested)]
-
-
-def _finding(finding: Finding) -> str:
-    name = finding.name.replace("_", "-")
-    shown = "BIASED" if finding.accused else "not shown"
-    return f"{name}: {shown} (p = {finding.p_adjusted:.3g}); {finding.told}"
 
 
 def _turning_json(found: Turning | None) -> dict[str, Any] | None:
@@ -209,34 +203,6 @@ def _turning_json(found: Turning | None) -> dict[str, Any] | None:
         return None
     counts = {"asked": found.asked, "rows": found.rows, "failed": found.failed}
     return {**counts, "differing": found.differing, "crossing": found.crossing, **_bound(found.bound)}
-
-
-def _bias_json(bias: Bias | None, families: Sequence[str]) -> dict[str, Any] | None:
-    if bias is None:
-        return None
-    return {
-        "families": list(families),
-        "level": LEVEL,
-        "accused": [finding.name for finding in bias.findings if finding.accused],
-        "findings": [
-            {
-                "name": finding.name,
-                "accused": finding.accused,
-                "effect": finding.effect,
-                "p_value": finding.p_value,
-                "p_adjusted": finding.p_adjusted,
-                "pairs": finding.pairs,
-                "told": finding.told,
-            }
-            for finding in bias.findings
-        ],
-        "order_flips": bias.order_flips,
-        "repeat_flips": bias.repeat_flips,
-        "length_correlation": None
-        if bias.length_correlation is None
-        else {"judge": bias.length_correlation[0], "people": bias.length_correlation[1]},
-        "untested": list(bias.untested),
-    }
 
 
 def _error_threshold_json(found: ErrorThreshold | None) -> dict[str, Any] | None:

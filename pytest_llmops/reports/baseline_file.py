@@ -70,14 +70,20 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) ->
     write_whole(path, text.encode())
 
 
-def update_baseline(
-    path: str | Path, run: Run, *, replace: bool = False, prune: bool = False, with_outputs: bool = False
+def update_baseline(  # noqa: PLR0913 - as `accept`
+    path: str | Path,
+    run: Run,
+    *,
+    replace: bool = False,
+    prune: bool = False,
+    with_outputs: bool = False,
+    merge: bool = False,
 ) -> Acceptance:
     """
     Accept a run into a baseline file; one that would stay the same is not touched.
 
     Args:
-        replace: As for `accept`, and so are `prune` and `with_outputs`.
+        replace: As for `accept`, and so are `prune`, `with_outputs` and `merge`.
 
     Raises:
         RunFileError: The file that is there is broken; it stays as it is.
@@ -85,7 +91,7 @@ def update_baseline(
     """
     path = Path(path)
     baseline = load_baseline(path) if path.exists() else None
-    acceptance = accept(baseline, run, replace=replace, prune=prune, with_outputs=with_outputs)
+    acceptance = accept(baseline, run, replace=replace, prune=prune, with_outputs=with_outputs, merge=merge)
     if acceptance.changed:
         write_baseline(acceptance.baseline, path, with_outputs=True)
     return acceptance
@@ -114,9 +120,13 @@ def load_base(path: str | Path) -> Run:
     Raises:
         RunFileError: It is neither, or broken.
     """
+    from pytest_llmops.reports.run_pieces import read_pieces
+
     path = Path(path)
     if path.suffix == ".jsonl":
         return load_run(path)
+    if (run := read_pieces(path)) is not None:
+        return run
     data = read_file(path, _EITHER)
     if _HEAD.match(data):
         return parse_baseline(data, str(path))

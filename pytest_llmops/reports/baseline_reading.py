@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pytest_llmops.errors import hint
 from pytest_llmops.gates.answers import answer_digests
+from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.json_readers import (
     BrokenValueError,
@@ -101,7 +102,8 @@ def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
 def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:
     """An item for each repeat."""
     if len(items) not in {1, repeats}:
-        raise BrokenValueError(f"must hold 1 or {repeats} items, a repeat each, not {len(items)}")
+        allowed = counted(repeats, "item") if repeats == 1 else f"1 or {repeats} items"
+        raise BrokenValueError(f"must contain {allowed}, one for each repeat, not {len(items)}")
     return items if len(items) == repeats else tuple(items) * repeats
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_llmops.gates.outcomes import count
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Change, Comparison, Verdict
 from pytest_llmops.reports.terminal import align, render_counts, render_table, render_verdict, table_rows
 
@@ -63,7 +63,7 @@ def render_comparison(comparison: Comparison) -> list[str]:
         lines += [f"  {line}" for line in align(rows)]
         lines += [f"  and {len(confirmed) - _LISTED} more"] if len(confirmed) > _LISTED else []
     if unclear := len(comparison.changed) - len(confirmed):
-        lines += ["", f"readings that changed and may be chance: {unclear}"]
+        lines += ["", f"{counted(unclear, 'score')} changed, possibly by chance"]
     counts = count(verdict.outcome for verdict in comparison.verdicts)
     return [*lines, "", f"{comparison.outcome}: {render_counts(counts)} (level {comparison.level:g})"]
 

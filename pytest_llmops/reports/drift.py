@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pytest_llmops.gates.drift import CaseDrift, Cause, Change, Drift
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 VERSION = 1
 _LISTED = 10
@@ -19,6 +19,7 @@ def drift_json(drift: Drift) -> dict[str, Any]:
     return {
         "version": VERSION,
         "outcome": drift.outcome,
+        "comparable": drift.comparable,
         "causes": [
             {
                 "kind": cause.kind,
@@ -40,8 +41,8 @@ def render_drift(drift: Drift) -> list[str]:
     lines: list[str] = []
     for cause in drift.causes:
         lines += [*_render_cause(cause), ""]
-    if open_cases := [case for case in drift.cases if case.is_open]:
-        lines.append(f"cause open: {len(open_cases)} of {len(drift.cases)} cases")
+    if drift.comparable and (open_cases := [case for case in drift.cases if case.is_open]):
+        lines.append(f"cause open: {len(open_cases)} of {counted(len(drift.cases), 'case')}")
         lines += _cut([f"  {printable(case.case)}: {_explain(case)}" for case in open_cases])
         lines.append("")
     lines += [f"advice: {printable(each, _LINE)}" for each in drift.advice]
@@ -53,6 +54,8 @@ def render_drift(drift: Drift) -> list[str]:
 def _conclude(drift: Drift) -> str:
     if drift.outcome == "none":
         return "no drift"
+    if not drift.comparable and drift.outcome == "open":
+        return "cannot tell: every answer is unique, so that nothing can be compared"
     if drift.outcome == "drift":
         return f"drift: {', '.join(dict.fromkeys(cause.kind for cause in drift.causes if cause.shown))}"
     if any(case.is_open for case in drift.cases):

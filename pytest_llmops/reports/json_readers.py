@@ -55,11 +55,16 @@ def record(cls: Callable[..., Any], required: tuple[str, ...], readers: Mapping[
 
 def read_fields(value: dict[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
     """The fields that are there, each by its reader."""
+    if unknown := [name for name in value if name not in readers]:
+        raise BrokenValueError(f"unknown key {show(unknown[0])}.{hint(unknown[0], readers)}")
     fields = {}
-    for name, each in value.items():
-        if name not in readers:
-            raise BrokenValueError(f"unknown key {show(name)}.{hint(name, readers)}")
-        fields[name] = within(f".{name}", readers[name], each)
+    name = ""
+    try:
+        for name, each in value.items():
+            fields[name] = readers[name](each)
+    except BrokenValueError as error:
+        error.place.insert(0, f".{name}")
+        raise
     return fields
 
 
@@ -76,7 +81,14 @@ def list_of(reader: Reader) -> Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise BrokenValueError(f"must be a list, not {show(value)}")
-        return tuple(within(f"[{index}]", reader, each) for index, each in enumerate(value))
+        found: list[Any] = []
+        try:
+            for each in value:
+                found.append(reader(each))  # noqa: PERF401 - how many were read is the place of the error
+        except BrokenValueError as error:
+            error.place.insert(0, f"[{len(found)}]")
+            raise
+        return tuple(found)
 
     return read
 
@@ -85,7 +97,15 @@ def mapping_of(reader: Reader) -> Reader:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise BrokenValueError(f"must be an object, not {show(value)}")
-        return {name: within(_key(name), reader, each) for name, each in value.items()}
+        found = {}
+        name = ""
+        try:
+            for name, each in value.items():
+                found[name] = reader(each)
+        except BrokenValueError as error:
+            error.place.insert(0, _key(name))
+            raise
+        return found
 
     return read
 
@@ -110,6 +130,8 @@ def read_text(value: Any) -> str:
 
 
 def read_number(value: Any) -> float:
+    if type(value) is float and -math.inf < value < math.inf:
+        return value
     try:
         number = float(value) if type(value) in {int, float} else math.nan
     except OverflowError:
@@ -125,8 +147,14 @@ def read_count(value: Any) -> int:
     return value
 
 
+def read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BrokenValueError(f"must be true or false, not {show(value)}")
+    return value
+
+
 def read_object(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = mapping_of(read_any)(value)
+    found: dict[str, Any] = _read_members(value)
     return found
 
 
@@ -135,11 +163,9 @@ def read_any(value: Any) -> Any:
     if isinstance(value, float):
         return read_number(value)
     if isinstance(value, dict):
-        for name, each in value.items():
-            within(_key(name), read_any, each)
+        _read_members(value)
     elif isinstance(value, list):
-        for index, each in enumerate(value):
-            within(f"[{index}]", read_any, each)
+        _read_items(value)
     return value
 
 
@@ -154,3 +180,6 @@ def show(value: Any) -> str:
 def _key(name: str) -> str:
     """The place of a key that anybody may have chosen."""
     return f".{printable(name, _SHOWN)}"
+
+
+_read_members, _read_items = mapping_of(read_any), list_of(read_any)

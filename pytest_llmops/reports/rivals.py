@@ -9,7 +9,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.gains import LEVEL, Gain, measure_gain
 from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.gates.measuring import results_of
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Run
 from pytest_llmops.reports.comparison import escape
 from pytest_llmops.reports.terminal import align
@@ -89,7 +89,7 @@ def _tell_broken(rival: str, gains: Sequence[Gain]) -> list[str]:
             key = (tuple(gain.broken), next(iter(gain.broken.values())))
             metrics.setdefault(key, []).append(gain.metric)
     return [
-        f"{rival} has no {', '.join(missed)} in {len(cases)} case{'s' if len(cases) > 1 else ''} "
+        f"{rival} has no {', '.join(missed)} in {counted(len(cases), 'case')} "
         f"({name_some(cases, _NAMED)}): {why}"
         for (cases, why), missed in metrics.items()
     ]

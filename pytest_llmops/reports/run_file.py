@@ -51,7 +51,11 @@ def load_run(path: str | Path) -> Run:
         RunFileError: It is missing, cut off, of another version, or holds something that a run cannot:
             the message names the file, the place in it, and what to do.
     """
+    from pytest_llmops.reports.run_pieces import read_pieces
+
     path = Path(path)
+    if path.suffix != ".jsonl" and (run := read_pieces(path)) is not None:
+        return run
     kind = _kind(path)
     read = _parse_lines if path.suffix == ".jsonl" else partial(_parse, path)
     return read_content(read_file(path, kind), str(path), kind, read)
@@ -125,6 +129,7 @@ def _encode(run: Run, path: Path) -> bytes:
 def _plain_result(result: CaseResult) -> dict[str, Any]:
     """The result as JSON values; of a rival what it produced, for what it was asked stands beside it."""
     dumped: dict[str, Any] = plain(result)
+    del dumped["printed"]
     rival = dumped.pop("rival")
     if rival is not None:
         dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}

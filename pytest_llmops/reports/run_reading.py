@@ -9,6 +9,7 @@ from pytest_llmops.records import (
     Bound,
     CaseResult,
     Check,
+    FailedCall,
     Failure,
     ModelCall,
     Output,
@@ -27,6 +28,7 @@ from pytest_llmops.reports.json_readers import (
     read_any,
     read_count,
     read_fields,
+    read_flag,
     read_number,
     read_object,
     read_text,
@@ -42,7 +44,8 @@ VERSION = 1
 
 def read_run(value: Any) -> Run:
     """A run from the whole content of a JSON run file."""
-    fields = read_head(value)
+    value = read_version(value, VERSION, "run file")
+    fields = read_head({name: each for name, each in value.items() if name != "results"})
     if not isinstance(value.get("results"), list):
         raise BrokenValueError("results: must be a list; the file holds no results")
     results = within(".results", list_of(read_result), value["results"])
@@ -96,6 +99,8 @@ _USAGE = record(
     {
         "calls": read_count,
         "replayed": read_count,
+        "failed": read_count,
+        "stated": read_flag,
         "prompt_tokens": optional(read_count),
         "completion_tokens": optional(read_count),
         "cost_usd": optional(read_number),
@@ -120,7 +125,18 @@ _MODEL_CALL = record(
         "answer": read_text,
     },
 )
-_OUTPUT = record(
+_FAILED_CALL = record(
+    FailedCall,
+    ("provider",),
+    {
+        "provider": read_text,
+        "model": optional(read_text),
+        "status": optional(read_count),
+        "error": read_text,
+        "retried": read_flag,
+    },
+)
+OUTPUT = record(
     Output,
     ("text",),
     {
@@ -133,6 +149,7 @@ _OUTPUT = record(
         "model": optional(read_text),
         "trace_id": optional(read_text),
         "model_calls": list_of(_MODEL_CALL),
+        "failed_calls": list_of(_FAILED_CALL),
     },
 )
 _SCORE = record(
@@ -150,7 +167,15 @@ _SCORE = record(
 _FAILURE = record(
     Failure,
     ("metric", "stage", "error"),
-    {"metric": read_text, "stage": one_of("app", "score", "rival"), "error": read_text, "repeat": read_count},
+    {
+        "metric": read_text,
+        "stage": one_of("app", "score", "rival"),
+        "error": read_text,
+        "repeat": read_count,
+        "usage": _USAGE,
+        "failed_calls": list_of(_FAILED_CALL),
+        "traceback": read_text,
+    },
 )
 _BOUND = record(
     Bound,
@@ -173,7 +198,7 @@ _CHECK = record(
 _RIVAL = record(
     dict,
     (),
-    {"outputs": list_of(_OUTPUT), "scores": list_of(_SCORE), "failures": list_of(_FAILURE)},
+    {"outputs": list_of(OUTPUT), "scores": list_of(_SCORE), "failures": list_of(_FAILURE)},
 )
 
 
@@ -190,7 +215,7 @@ _RESULT = record(
     {
         "case": read_text,
         "input_hash": read_text,
-        "outputs": list_of(_OUTPUT),
+        "outputs": list_of(OUTPUT),
         "scores": list_of(_SCORE),
         "failures": list_of(_FAILURE),
         "checks": list_of(_CHECK),

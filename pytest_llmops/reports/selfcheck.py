@@ -8,7 +8,7 @@ from typing import Any
 from pytest_llmops.gates.foresight.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
 from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
 from pytest_llmops.gates.pairing import Chance
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
 from pytest_llmops.reports.terminal import align, count_named
 
@@ -36,6 +36,9 @@ def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
             "varying": list(check.cases.varying),
             "steady": list(check.cases.steady),
             "single": list(check.cases.single),
+            "deviations": None
+            if (found := check.cases.deviations) is None
+            else {"deviating": found.deviating, "repeats": found.repeats, "high": found.high},
             "unscored": list(check.unscored),
         },
         "broken_case": check.broken_case,
@@ -46,7 +49,7 @@ def render_selfcheck(check: SelfCheck) -> list[str]:
     """A row a check with the drop it sees, then what the cases' repeats say, then the false alarms."""
     lines = []
     if check.checks:
-        head = ("check", f"sees a drop of, with {_count(check.repeats, 'new repeat')}", "advice")
+        head = ("check", f"sees a drop of, with {counted(check.repeats, 'new repeat')}", "advice")
         lines = [*align([head, *map(_row, check.checks)]), "", _CAPTION]
     return [*lines, *_cases(check), _alarms(check)]
 
@@ -66,7 +69,7 @@ def selfcheck_line(
         return f"baseline: no case was scored; {RECORD}"
     chance = Chance(results)
     cases = sort_cases(results, chance)
-    told = f"baseline: {_count(cases.count, 'case')}, {_vary(cases)}"
+    told = f"baseline: {counted(cases.count, 'case')}, {_vary(cases)}"
     if len(cases.single) == cases.count:
         return f"{told}; {RECORD}"
     if cases.app_is_steady:
@@ -75,7 +78,7 @@ def selfcheck_line(
     found = foresee_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
     seen = [each for each in found if each.smallest_drop is not None]
     unseen = next((each.advice for each in found if each.smallest_drop is None), "nothing is watched")
-    with_repeats = f"with {_count(repeats, 'new repeat')} this gate sees"
+    with_repeats = f"with {counted(repeats, 'new repeat')} this gate sees"
     if not seen:
         return f"{told}; {with_repeats} no drop: {printable(unseen)}"
     named = name_some([f"{_drop(each)} in {_name(each, found)}" for each in seen], _IN_LINE)
@@ -99,20 +102,27 @@ def _name(sight: Sight, among: Sequence[Sight]) -> str:
 
 def _cases(check: SelfCheck) -> list[str]:
     cases = check.cases
-    lines = [f"{_count(cases.count, 'case')}: {count_named(cases.varying, 'vary')}"]
+    lines = [f"{counted(cases.count, 'case')}: {count_named(cases.varying, 'vary')}"]
     if cases.steady:
         lines.append(f"  {len(cases.steady)} gave the same in all repeats")
     if cases.single:
-        lines.append(f"  {count_named(cases.single, 'with one repeat')}; nobody knows if they vary: {RECORD}")
+        lines.append(
+            f"  {count_named(cases.single, 'with one repeat')}; whether they vary is unknown: {RECORD}"
+        )
     if check.unscored:
         lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")
+    if (found := cases.deviations) is not None:
+        lines.append(
+            f"{found.deviating} of {counted(found.repeats, 'further repeat')} deviate from what most of the "
+            f"case's repeats answer: at most {_percent(found.high)} of all calls do"
+        )
     if cases.app_is_steady:
         lines.append(f"no repeat differs: {_FACT}")
     elif check.broken_case is None:
-        lines.append("no number of repeats that is allowed names a single case that breaks")
+        lines.append("no allowed number of repeats can single out one broken case")
     else:
         lines.append(
-            f"a single case that breaks is named after {_count(check.broken_case, 'new repeat')} of it; "
+            f"a single case that breaks is named after {counted(check.broken_case, 'new repeat')} of it; "
             "--llm-repeats auto asks that of suspects alone"
         )
     return lines
@@ -126,7 +136,7 @@ def _alarms(check: SelfCheck) -> str:
     if not alarms.runs:
         return "false alarms: none among these repeats, since no half differs from another"
     told = (
-        f"false alarms: {round(alarms.rate * alarms.runs)} of {alarms.runs} pairs of halves, "
+        f"false alarms: {round(alarms.rate * alarms.runs)} of {counted(alarms.runs, 'pair')} of halves, "
         f"{_percent(alarms.rate)} ({_percent(alarms.low)} … {_percent(alarms.high)}); "
         f"the gate allows itself {_percent(allowed)}"
     )
@@ -138,10 +148,6 @@ def _vary(cases: Recorded) -> str:
     if not cases.varying and cases.single:
         return f"{len(cases.single)} with one repeat"
     return told + (f", {len(cases.single)} with one repeat" if cases.single else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(share: float) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, cast
 
-from pytest_llmops.printable import printable
-from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.gates.outcomes import WORST_FIRST
+from pytest_llmops.gates.thresholds import OTHER_SIDE
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.recorder.call import count_calls
+from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Sign, Usage, Verdict
+from pytest_llmops.runner.tracebacks import shorten
 
+TracebackStyle = Literal["long", "short", "no"]
+
+_BOUND = re.compile(r"(?P<name>.+) (?P<sign>>=|<=|>|<) (?P<threshold>\S+)")
+_SUMMARY = 200
 _TEXT = 400
 _REASON = 300
 _ERROR = 1_200  # what to do stands at its end
@@ -17,9 +26,12 @@ _PLACES = 10
 _NAMED = 5
 
 
-def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> str:
+def render_case(
+    case: Case, result: CaseResult, verdicts: Sequence[Verdict], *, traceback: TracebackStyle = "long"
+) -> str:
     """
-    Why a case is not good: where it is written, what was asked and answered, a line a verdict.
+    Why a case is not good: where it is written, what was asked and answered, a line a verdict, and the
+    traceback of an app that raised.
 
     Passed checks are left out, unless all are. Every text is escaped and cut.
     """
@@ -31,7 +43,40 @@ def render_case(case: Case, result: CaseResult, verdicts: Sequence[Verdict]) -> 
     told = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
     for verdict in _merged(told):
         lines += render_verdict(verdict)
+    if (traced := find_traceback(result)) and traceback != "no":
+        lines += ["", traced if traceback == "long" else shorten(traced)]
     return "\n".join(lines)
+
+
+def find_traceback(result: CaseResult) -> str:
+    """Of the first time that the app raised; empty where it never did."""
+    return next((each.traceback for each in result.failures if each.traceback), "")
+
+
+def summarize(verdicts: Sequence[Verdict]) -> str:
+    """`keywords 0 < 1: missing 'five years'`: why an item is not good, on one short line."""
+    told = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
+    if not told:
+        return ""
+    first = min(told, key=lambda verdict: (verdict.known, WORST_FIRST.index(verdict.outcome)))
+    numbers = _against_bound(first)
+    if not numbers:
+        head = f"{first.outcome} {printable(first.check)}" if first.outcome != "error" else ""
+        numbers = ": ".join(filter(None, (head, ", ".join(_numbers(first)))))
+    reason = printable(first.reason or first.advice, _SUMMARY)
+    if first.outcome != "error":
+        reason = reason.replace(": '", " '")  # a colon stands before it already
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return ": ".join(filter(None, (numbers, reason))) + more
+
+
+def _against_bound(verdict: Verdict) -> str:
+    """`keywords 0 < 1`, of a check that misses its bound; empty for another."""
+    matched = _BOUND.fullmatch(verdict.check)
+    if verdict.outcome != "failed" or verdict.observed is None or not matched:
+        return ""
+    sign = OTHER_SIDE[cast("Sign", matched["sign"])]
+    return f"{printable(matched['name'])} {_number(verdict.observed)} {sign} {matched['threshold']}"
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
@@ -52,15 +97,16 @@ def render_suite(verdicts: Sequence[Verdict]) -> str:
 def render_verdict(verdict: Verdict) -> list[str]:
     """One verdict: outcome, check, numbers and reason; evidence and advice below it."""
     outcome = "known" if verdict.known else verdict.outcome
-    numbers = ", ".join(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
+    numbers = ", ".join(_numbers(verdict))
     head = f"  {outcome:<10} {printable(verdict.check)}"
     head += f": {numbers}" if numbers else ""
     limit = _ERROR if verdict.outcome == "error" else _REASON
     head += f"; {printable(verdict.reason, limit)}" if verdict.reason else ""
     lines = [head]
-    lines += [f"             {_evidence(evidence)}" for evidence in verdict.evidence[:_PLACES]]
-    if len(verdict.evidence) > _PLACES:
-        lines.append(f"             and {len(verdict.evidence) - _PLACES} more")
+    places = [each for each in verdict.evidence if not _repeats(each, verdict.reason)]
+    lines += [f"             {_evidence(evidence)}" for evidence in places[:_PLACES]]
+    if len(places) > _PLACES:
+        lines.append(f"             and {len(places) - _PLACES} more")
     if verdict.advice:
         lines.append(f"             {printable(verdict.advice, _REASON)}")
     return lines
@@ -94,14 +140,16 @@ def render_counts(counts: Mapping[Outcome, int]) -> str:
 
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:
-    """Model calls, how many were replayed, tokens, cost and time; what is not known says so."""
-    made = usage.calls - usage.replayed
+    """Model calls by what became of them, tokens, cost and time; what is not known says so."""
+    took = () if wall_s is None else (f"{wall_s:.1f} s",)
+    if not usage.calls:
+        return ", ".join(("no model call seen", *took))
     tokens = "tokens unknown"
     if usage.prompt_tokens is not None and usage.completion_tokens is not None:
         tokens = f"{usage.prompt_tokens:,} prompt and {usage.completion_tokens:,} completion tokens"
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:,.4f}"
-    calls = f"{made:,} model calls made, {usage.replayed:,} replayed"
-    return ", ".join((calls, tokens, cost, *(() if wall_s is None else (f"{wall_s:.1f} s",))))
+    calls = count_calls(usage.calls - usage.replayed - usage.failed, usage.replayed, usage.failed)
+    return ", ".join((calls, tokens, cost, *took))
 
 
 def render_table(verdicts: Sequence[Verdict]) -> list[str]:
@@ -149,7 +197,7 @@ def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
             _number(verdict.baseline),
             difference,
             low_high,
-            "" if p_value is None else f"{p_value:.3g}",
+            "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # of no test that could say anything
         ]
     return (*cells, "known" if verdict.known else verdict.outcome)
 
@@ -159,7 +207,11 @@ def _answers(result: CaseResult) -> Iterable[str]:
     for text in texts[:_ANSWERS]:
         yield f"  answer     {printable(text, _TEXT)}"
     if len(texts) > _ANSWERS:
-        yield f"             and {len(texts) - _ANSWERS} other answers"
+        yield f"             and {counted(len(texts) - _ANSWERS, 'other answer')}"
+
+
+def _numbers(verdict: Verdict) -> list[str]:
+    return list(filter(None, (_number(verdict.observed), _against_baseline(verdict))))
 
 
 def _number(value: float | None) -> str:
@@ -177,10 +229,24 @@ def _against_baseline(verdict: Verdict) -> str:
     return told
 
 
+def _repeats(evidence: Any, reason: str) -> bool:
+    """Whether the line above says all that would stand there: lists of texts, each quoted in the reason."""
+    if not isinstance(evidence, Mapping) or not evidence:
+        return False
+    lists = list(evidence.values())
+    return all(
+        isinstance(each, list | tuple)
+        and all(isinstance(text, str) and printable(repr(text)) in printable(reason) for text in each)
+        for each in lists
+    )
+
+
 def _evidence(evidence: Any) -> str:
     """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
     if isinstance(evidence, Mapping) and evidence:
-        return ", ".join(
-            f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in evidence.items()
-        )
+        told = dict(evidence)
+        if isinstance(rests_on := told.get("evidence"), list):  # of one repeat, beside its reason
+            told["evidence"] = [each for each in rests_on if not _repeats(each, str(told.get("reason", "")))]
+        told = {key: value for key, value in told.items() if value not in ([], (), {}, None)} or told
+        return ", ".join(f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in told.items())
     return printable(evidence, 200)

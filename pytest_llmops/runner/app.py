@@ -8,13 +8,20 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import AnswerError, AppError, describe_error, hint
+from pytest_llmops.printable import printable, with_article
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
+from pytest_llmops.runner.masking import hide
+from pytest_llmops.runner.process_end import describe, noting
+from pytest_llmops.runner.tracebacks import describe_traceback, find_crash
 
+_ERROR = 1_200  # characters
+_KEY = 60
 _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
 
@@ -26,30 +33,49 @@ def resolve_app(path: str, root: Path) -> App:
         AppError: The module cannot be imported, has no such attribute, or it cannot be called.
     """
     module_name, colon, attribute = path.partition(":")
+    if "://" in path:
+        raise AppError(
+            f"the app {path!r}: a URL is not a module:attribute; write a function that calls it "
+            "and name that, such as shop.bot:answer"
+        )
     if not colon or not module_name or not attribute:
         raise AppError(f"the app {path!r} must be written module:attribute, such as shop.bot:answer")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    try:
-        app: Any = importlib.import_module(module_name)
-    except SystemExit as error:  # else a module that ends the process would end it as a success
-        raise AppError(f"the app {path!r} cannot be imported: its module ends the process") from error
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and module_name.startswith(error.name or "\0")
-        reason = (
-            f"no module is named {error.name!r} in {root} or the environment"  # type: ignore[attr-defined]
-            if missing
-            else f"importing it raised {describe_error(error)}"
-        )
-        raise AppError(f"the app {path!r} cannot be imported: {reason}") from error
+    with noting() as ended:
+        app: Any = _import(path, module_name, root)
+    if ended:
+        raise AppError(f"the app {path!r} cannot be imported: {describe(ended)}")
     for name in attribute.split("."):
         if not hasattr(app, name):
             raise AppError(f"the app {path!r}: {module_name} has no {name!r}.{hint(name, dir(app))}")
         app = getattr(app, name)
     if not callable(app):
-        raise AppError(f"the app {path!r} is a {type(app).__name__}, which cannot be called")
+        raise AppError(f"the app {path!r} is {with_article(type(app).__name__)}, which cannot be called")
     found: App = app
     return found
+
+
+def _import(path: str, module_name: str, root: Path) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success
+        raise AppError(_tell_import(path, module_name, error, root)) from error
+
+
+def _tell_import(path: str, module_name: str, error: BaseException, root: Path) -> str:
+    """Why the module cannot be imported: in a sentence with file and line, then the app's own traceback."""
+    said = f"the app {path!r} cannot be imported"
+    if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+        return f"{said}: no module is named {error.name!r} in {root} or the environment"
+    traceback = describe_traceback(error)
+    crash = find_crash(traceback)
+    place = f" at {crash[0]}:{crash[1]}" if crash else ""
+    why = "its module ends the process:" if isinstance(error, SystemExit) else "importing it raised"
+    raised = printable(hide(describe_error(error)), _ERROR)
+    return f"{said}: {why} {raised}{place}" + (f"\n{traceback}" if traceback else "")
 
 
 def read_answer(answer: Any) -> Output:
@@ -69,7 +95,7 @@ def read_answer(answer: Any) -> Output:
         )
     text = answer.get("text")
     if not isinstance(text, str):
-        raise AnswerError(f"the app returned a mapping whose 'text' is {_named(text)}, not a string")
+        raise AnswerError(_tell_text(answer, text))
     for key in answer:
         if key not in _ANSWER_KEYS:
             raise AnswerError(
@@ -90,6 +116,21 @@ def read_answer(answer: Any) -> Output:
             trace_id=answer.get("trace_id"),
         )
     )
+
+
+def _tell_text(answer: Mapping[Any, Any], text: Any) -> str:
+    """What is wrong with an answer whose `text` is no string."""
+    if "text" in answer:
+        return f"the app returned a mapping whose 'text' is {_named(text)}, not a string"
+    return _tell_missing("the output", "text", answer)
+
+
+def _tell_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
+    """`the tool call has no 'name'; did you mean it for 'nme'?`, or the keys that it has."""
+    keys = [printable(str(key), _KEY) for key in given]
+    if near := get_close_matches(name, keys, n=1):
+        return f"{what} has no {name!r}; did you mean it for {near[0]!r}?"
+    return f"{what} has no {name!r}; it has: {', '.join(keys) or 'nothing'}"
 
 
 def _checked(output: Output) -> Output:
@@ -116,13 +157,14 @@ def _usage(given: Any) -> Usage:
         return given
     if not isinstance(given, Mapping):
         raise AnswerError(f"the app returned a usage that is {_named(given)}, not a mapping")
-    known = {each.name for each in fields(Usage)}
+    known = {each.name for each in fields(Usage)} - {"stated"}
     for name, value in given.items():
         if name not in known:
             raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise AnswerError(f"the app returned a usage whose {name!r} is {value!r}, not a count")
-    return Usage(**{"calls": 1, **given})
+    calls = int(any(given.values()))  # nothing used is no call
+    return Usage(**{"calls": calls, **given}, stated=True)
 
 
 def _passage(given: Any) -> Passage:
@@ -153,8 +195,12 @@ def _score(given: Any) -> float | None:
 def _tool_call(given: Any) -> ToolCall:
     if isinstance(given, ToolCall):
         return given
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+    if not isinstance(given, Mapping):
         raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
+    if "name" not in given:
+        raise AnswerError(_tell_missing("the tool call", "name", given))
+    if not isinstance(given["name"], str):
+        raise AnswerError(f"the 'name' of a tool call must be a string, not {_named(given['name'])}")
     return ToolCall(
         name=given["name"],
         arguments=dict(given.get("arguments") or {}),
@@ -170,4 +216,4 @@ def _list(name: str, value: Any) -> Sequence[Any]:
 
 
 def _named(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else with_article(type(value).__name__)

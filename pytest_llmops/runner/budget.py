@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_llmops.errors import BudgetError, SettingsError
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
 from pytest_llmops.runner.prices import cost_usd
@@ -173,7 +173,7 @@ class Budget:
         return f"the budget of {self._told()} is spent"
 
     def _told(self) -> str:
-        return f"{self.calls} calls" if self.calls is not None else f"${self.usd:g}"
+        return counted(self.calls, "call") if self.calls is not None else f"${self.usd:g}"
 
     def _used(self, ledger: _Ledger) -> str:
         begun = ledger.calls + ledger.under_way

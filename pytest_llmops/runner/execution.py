@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
@@ -19,6 +19,8 @@ from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.asking import Asked, Asker
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.narrowing import MOST_TRIES, Narrowing
+from pytest_llmops.runner.printed import collect
 from pytest_llmops.runner.rivals import (
     Rival,
     is_of_pairs,
@@ -32,12 +34,15 @@ from pytest_llmops.runner.rivals import (
 )
 from pytest_llmops.runner.scoring import Result, Scorer
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.work import Work, give_up
 
 _POLL_S = 0.02
-_MOST_TRIES = 3
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
-_ENDED = f"a worker that asked it beside the app ended the process {_MOST_TRIES - 1} times"
+_ENDED = f"a worker that asked it beside the app ended the process {MOST_TRIES - 1} times"
+
+
+class NotBegunError(LLMOpsError):
+    """A case was not asked, since the session is to stop."""
 
 
 @dataclass(slots=True)
@@ -63,12 +68,15 @@ class Execution:
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
+    _narrowing: Narrowing = field(init=False)
     _asking: int = 0
     _learned: bool = False
+    _stopped: bool = False
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
         self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
+        self._narrowing = Narrowing(self.concurrency)
 
     def submit(self, work: Work) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
@@ -81,12 +89,16 @@ class Execution:
         done = [each for each in list(self._futures.values()) if each.done() and not each.cancelled()]
         return latest(future.result() for future in done if future.exception() is None)
 
+    def stop(self) -> None:
+        """Begin no further question; what is under way goes on. Whoever waits gets a NotBegunError."""
+        self._stopped = True
+
     def close(self) -> None:
         """Stop within moments: what is not finished is given up, threads of the app are left behind."""
         self.scorer.close()
         self._loop.close()
         self.asker.app_loop.close()
-        if self.rival is not None and self.rival.asker is not None:
+        if self.rival is not None:
             self.rival.asker.app_loop.close()
 
     async def _do_once(self, work: Work) -> CaseResult:
@@ -100,29 +112,37 @@ class Execution:
             async with self._leases:
                 with self.store.lease(work.key) as granted:
                     if granted and self.store.read(work.key) is None:
-                        tries = self.store.count_try(work.key)
-                        if tries > 1:
-                            await asyncio.sleep(_AFTER_DEATH_S)
-                        if tries > _MOST_TRIES:
-                            result = _deadly(work)
-                        else:  # the last time without the rival, which may be what ends the process
-                            result = await self._do(work, alone=tries == _MOST_TRIES)
+                        result = await self._try(work, self.store)
                         self.store.write(work.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
+
+    async def _try(self, work: Work, store: SharedStore) -> CaseResult:
+        """Do a case, which may have ended the processes that began it; to be called with its lease."""
+        self._check_stopped()  # before it counts as begun
+        tries = store.count_tries(work.key) + 1
+        if tries > MOST_TRIES:
+            return _deadly(work)
+        async with self._narrowing.room(tries):
+            store.count_try(work.key)
+            if tries == MOST_TRIES:
+                await asyncio.sleep(_AFTER_DEATH_S)
+            # The last time without the rival, which may be what ends the process.
+            return await self._do(work, alone=tries == MOST_TRIES)
 
     async def _do(self, work: Work, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
         begun = _begun(work)
         asked = range(count_repeats(begun), work.repeats)
-        answers, others = await self._ask_both(work, asked, alone=alone)
+        with collect() as printed:
+            answers, others = await self._ask_both(work, asked, alone=alone)
         if work.begun and self.budget:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(work, answers, others)
         rival = None
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(work), others, rival_results)
-        grown = _grown(begun, answers, results)
+        grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
         case = work.case
         return self.seal(replace(grown, checks=case.checks, auto=work.most, group=case.group, rival=rival))
 
@@ -139,26 +159,31 @@ class Execution:
         return answers, others
 
     async def _ask_all(self, asker: Asker, case: str, work: Work, repeats: Iterable[int]) -> Sequence[Asked]:
-        return await asyncio.gather(*(self._ask(asker, case, repeat, work.case.input) for repeat in repeats))
+        return await asyncio.gather(*(self._ask(asker, case, repeat, work) for repeat in repeats))
 
     async def _ask_rival(self, work: Work, repeats: Iterable[int], *, alone: bool) -> Sequence[Asked]:
         if self.rival is None:
             return []
-        if alone or self.rival.asker is None:
-            return refuse(repeats, self.rival.missing or _ENDED)
+        if alone:
+            return refuse(repeats, _ENDED)
         answers = await self._ask_all(self.rival.asker, rival_id(work.id), work, repeats)
         return [(told_of_rival(answer), spans) for answer, spans in answers]
 
-    async def _ask(self, asker: Asker, case: str, repeat: int, question: Any) -> Asked:
+    async def _ask(self, asker: Asker, case: str, repeat: int, work: Work) -> Asked:
         async with self._slots:
+            self._check_stopped()
             while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._asking += 1
             try:
-                return await asker.ask(case, repeat, question)
+                return await asker.ask(case, repeat, work.case.input, work.rules)
             finally:
                 self._asking -= 1
                 self._learned = True
+
+    def _check_stopped(self) -> None:
+        if self._stopped or (self.store is not None and self.store.is_stopped()):
+            raise NotBegunError("not called: the session stops after a failure (-x, --maxfail)")
 
     async def _score_both(
         self, work: Work, answers: Sequence[Asked], others: Sequence[Asked]
@@ -261,7 +286,5 @@ def _blank(work: Work) -> CaseResult:
 
 
 def _deadly(work: Work) -> CaseResult:
-    error = f"a worker that ran it ended the process {_MOST_TRIES} times; run this case alone to see why"
-    begun = _begun(work)
-    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
-    return replace(begun, failures=(*begun.failures, failure))
+    error = f"a worker that ran it ended the process {MOST_TRIES} times; run this case alone to see why"
+    return give_up(work.id, work.case, error, work.begun)

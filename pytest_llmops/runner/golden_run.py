@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,20 +16,29 @@ from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.failed_calls import describe_failed_calls
+from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.masking import seal_result, stand_in
+from pytest_llmops.runner.readiness import check_ready, named_rival
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.runner.usage import sum_outputs, sum_usage
 from pytest_llmops.runner.work import Work, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
+
+_OF_COMMAND = "pass --app"
+_OF_CALL = "give run_golden an app"
 
 
 def run_golden(  # noqa: PLR0913 - the public door
@@ -61,21 +70,43 @@ def run_golden(  # noqa: PLR0913 - the public door
     budget = open_budget(settings)
     told: list[str] = []
     asking = open_asking(golden, [golden], baseline, settings)
-    run = _run(golden, app, asking, settings, budget, told)
+    errors: list[str] = []
+    with _guarded(errors):
+        run = _run(golden, app, asking, settings, budget, told, errors)
     if problems is not None:
-        problems.extend([*told, *tell_budget(budget)])
+        problems.extend([*told, *errors, *tell_budget(budget)])
     return run
 
 
-def run_goldens(
-    goldens: Sequence[Golden], baseline: Run | None, settings: Settings, problems: list[str]
+def run_goldens(  # noqa: PLR0913 - what the runs share, and what they leave
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    problems: list[str],
+    *,
+    errors: list[str] | None = None,
+    store: SharedStore | None = None,
 ) -> list[Run]:
-    """A run of each file, by the app that it names, on one budget."""
-    budget = open_budget(settings)
-    runs = [
-        _run(golden, None, open_asking(golden, goldens, baseline, settings), settings, budget, problems)
-        for golden in goldens
-    ]
+    """
+    A run of each file, by the app that it names, on one budget.
+
+    Args:
+        problems: Gets sentences about what could not be kept beside the results.
+        errors: Gets a sentence for each error of the suite, which is none of a case; `problems` when None.
+        store: Holds what earlier processes of the same run finished, where it goes on in a new one.
+    """
+    errors = problems if errors is None else errors
+    with _guarded(errors):
+        for golden in goldens:
+            asking = open_asking(golden, goldens, baseline, settings)
+            with importing(golden, settings, store):
+                named_app(golden, settings, otherwise=_OF_COMMAND)
+            check_ready(golden, _plan(golden, settings, asking), settings, store)
+        budget = open_budget(settings, store.ledger if store else None)
+        runs = []
+        for golden in goldens:
+            asking = open_asking(golden, goldens, baseline, settings)
+            runs.append(_run(golden, None, asking, settings, budget, problems, errors, store))
     problems += tell_budget(budget)
     return runs
 
@@ -87,15 +118,19 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
     settings: Settings,
     budget: Budget | None,
     problems: list[str],
+    errors: list[str],
+    store: SharedStore | None = None,
 ) -> Run:
-    app = named_app(golden, settings) if app is None else app
+    attribution = Attribution()
+    with importing(golden, settings, store):
+        app = named_app(golden, settings, otherwise=_OF_CALL) if app is None else app
+    works = _plan(golden, settings, asking)
+    check_ready(golden, works, settings, store)
     prompts = prompt_versions([golden], settings.root)
     recorder = open_recorder(settings, budget)
+    rival = open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings))
     execution = open_execution(
-        open_asker(app, recorder, settings, prompts),
-        settings,
-        rival=open_rival(golden, settings, lambda rival: open_asker(rival, recorder, settings)),
-        budget=budget,
+        open_asker(app, recorder, settings, prompts), settings, rival=rival, store=store, budget=budget
     )
 
     def fetch(works: Sequence[Work]) -> list[CaseResult]:
@@ -103,13 +138,29 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run needs, opened
         return [future.result() for future in futures]
 
     try:
-        works = plan(golden, settings.repeats, settings.max_repeats, asking.base)
         results = ask_in_rounds(works, fetch, asking, lambda: budget is None or budget.may_go_on())
     finally:
         execution.close()
         recorder.uninstall()
-    problems.extend([*recorder.problems, *recorder.tell_beside()])
+    problems.extend([*recorder.problems, *recorder.tell_beside(), *attribution.warnings()])
+    problems.extend(describe_failed_calls([golden], results.values()))
+    errors.extend(attribution.errors(recorder))
     return make_run([golden], results.values(), settings)
+
+
+@contextmanager
+def _guarded(errors: list[str]) -> Iterator[None]:
+    """Whoever would end the process is kept from it; what no case can be told of is an error of the suite."""
+    process_end.install()
+    try:
+        yield
+    finally:
+        errors.extend(process_end.take_strays())
+        process_end.uninstall()
+
+
+def _plan(golden: Golden, settings: Settings, asking: Asking) -> list[Work]:
+    return plan(golden, settings.repeats, settings.max_repeats, asking.base)
 
 
 def open_asking(
@@ -147,13 +198,23 @@ def tell_budget(budget: Budget | None) -> list[str]:
     return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]
 
 
-def named_app(golden: Golden, settings: Settings) -> App:
-    """The app by its import path: the settings' weighs more than the golden file's."""
+def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
+    """
+    The app by its import path: the settings' weighs more than the golden file's.
+
+    Args:
+        otherwise: How else an app is named where the run was begun, for the message of one that is not.
+
+    Raises:
+        AppError: None is named, or it cannot be imported.
+    """
     path = settings.app or golden.app
     if path is None:
         raise AppError(
-            f"{golden.path} names no app. Write `app: module:attribute` into it, pass --llm-app, "
-            "or define the fixture llm_app in a conftest.py"
+            f"{golden.path} names no app"
+            + (", and a .jsonl file cannot" if golden.path.endswith(".jsonl") else "")
+            + f"; {otherwise}"
+            + ("" if golden.path.endswith(".jsonl") else ", or write `app: module:attribute` into it")
         )
     return resolve_app(path, settings.root)
 
@@ -164,13 +225,12 @@ def open_rival(golden: Golden, settings: Settings, ask: Callable[[App], Asker]) 
 
     Args:
         ask: Makes what asks it.
+
+    Raises:
+        AppError: It cannot be imported.
     """
-    if golden.rival is None:
-        return None
-    try:
-        return Rival(path=golden.rival, asker=ask(resolve_app(golden.rival, settings.root)))
-    except AppError as error:
-        return Rival(path=golden.rival, missing=str(error))
+    rival = named_rival(golden, settings)
+    return None if rival is None or golden.rival is None else Rival(path=golden.rival, asker=ask(rival))
 
 
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
@@ -223,7 +283,7 @@ def open_execution(  # noqa: PLR0913 - what a process has of a session's
     return Execution(
         asker=asker,
         rival=rival,
-        scorer=scorer or Scorer(),
+        scorer=scorer or Scorer(here=TimeLimit(settings.timeout_s)),
         concurrency=settings.concurrency,
         seal=seal_result,
         store=store,

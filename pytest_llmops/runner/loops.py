@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from pytest_llmops.errors import describe_error
+from pytest_llmops.recorder.threads import start_outside
 
 Result = TypeVar("Result")
 
@@ -22,6 +26,7 @@ class LoopThread:
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _closed: bool = False
+    _open: set[Future[Any]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
@@ -38,10 +43,13 @@ class LoopThread:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name=self.name, daemon=True
+                    target=self._serve, args=(self._loop,), name=self.name, daemon=True
                 )
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+                start_outside(self._thread)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return future
 
     def close(self) -> None:
         """Cancel what runs and end within a second, whatever the coroutines do."""
@@ -51,6 +59,24 @@ class LoopThread:
             asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
             self._thread.join(2 * _WIND_DOWN_S)
 
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the loop until it is closed here; what a coroutine of an app stops, or ends, goes on."""
+        asyncio.set_event_loop(loop)
+        try:
+            while True:
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):  # raised by a task of an app's own
+                    loop.run_forever()
+                if self._closed:
+                    return
+        except Exception as error:  # noqa: BLE001 - an app may close the files that its loop rests on
+            lost = RuntimeError(f"the event loop {self.name} broke: {describe_error(error)}")
+            for future in list(self._open):  # or whoever waits for them would wait for ever
+                if not future.done():
+                    future.set_exception(lost)
+        finally:
+            with contextlib.suppress(Exception):  # as above
+                loop.close()
+
 
 async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -59,11 +85,3 @@ async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
     loop.call_soon(loop.stop)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()

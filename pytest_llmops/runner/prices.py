@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import Usage
@@ -12,17 +13,20 @@ _MILLION = 1_000_000
 
 
 def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
-    """Sums over the answered calls; not known where a call may be missing."""
-    answered = [call for call in log.calls if call.outcome != "failed"]
-    if not log.is_whole:
-        return Usage(calls=len(answered), prompt_tokens=None, completion_tokens=None, cost_usd=None)
-    return Usage(
-        calls=len(answered),
+    """Calls by what became of them, and sums over the answered ones, unknown where one may be missing."""
+    answered = [call for call in log.calls if call.answered]
+    failed = sum(call.outcome == "failed" for call in log.calls)
+    usage = Usage(
+        calls=len(answered) + failed,
         replayed=sum(call.outcome == "replayed" for call in answered),
+        failed=failed,
         prompt_tokens=sum_known(call.prompt_tokens for call in answered),
         completion_tokens=sum_known(_completion_tokens(call) for call in answered),
         cost_usd=sum_known(cost_usd(call, prices) for call in answered),
     )
+    if log.is_whole:
+        return usage
+    return replace(usage, prompt_tokens=None, completion_tokens=None, cost_usd=None)
 
 
 def _completion_tokens(call: Call) -> int | None:

@@ -21,12 +21,10 @@ class Rival:
 
     Attributes:
         path: Its import path; scores of pairs are signed by it.
-        asker: None where it cannot be found, which `missing` tells. That costs no case of the app.
     """
 
     path: str
-    asker: Asker | None = None
-    missing: str = ""
+    asker: Asker
 
 
 def rival_id(case: str) -> str:

@@ -18,8 +18,10 @@ from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.gates.inference.resampling import NOISE
+from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.recorder.interception import stand_aside
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
 
 Result = Score | Failure
@@ -30,9 +32,16 @@ _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
 class Scorer:
     """Collects what is to be scored and scores it on one thread of its own, metric by metric."""
 
-    def __init__(self, score_batch: ScoreBatch | None = None) -> None:
-        """`score_batch` does the scoring; by default the metric itself, in this process."""
-        self._score_batch = score_batch or score_here
+    def __init__(self, score_batch: ScoreBatch | None = None, here: ScoreBatch | None = None) -> None:
+        """
+        Take what does the scoring.
+
+        Args:
+            score_batch: Scores whatever computes; by default `here`.
+            here: Scores in this process; by default without a time limit.
+        """
+        self._here = here or score_here
+        self._score_batch = score_batch or self._here
         self._waiting: dict[Hashable, tuple[Metric, list[_Job]]] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -50,7 +59,7 @@ class Scorer:
             self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
-                self._thread.start()
+                start_outside(self._thread)
             self._changed.notify()
         return job
 
@@ -67,14 +76,14 @@ class Scorer:
         self._asked.put((metric, samples, job))
         if self._asked.qsize() and self._askers < _ASKED_AT_ONCE:  # else one that is idle has it already
             self._askers += 1
-            threading.Thread(target=self._answer, name="llmops-judge", daemon=True).start()
+            start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
 
     def _answer(self) -> None:
         """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
         stand_aside()
         while (asked := self._asked.get()) is not None and not self._closed:
             metric, samples, job = asked
-            found = score_safely(score_here, metric, samples)
+            found = score_safely(self._here, metric, samples)
             if job.set_running_or_notify_cancel():
                 job.set_result(found)
 
@@ -118,7 +127,8 @@ def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample
     try:
         results = list(score_batch(metric, batch))
         if len(results) != len(batch):
-            raise ValueError(f"{metric.name} gave {len(results)} results for {len(batch)} outputs")  # noqa: TRY301
+            gave = f"{counted(len(results), 'result')} for {counted(len(batch), 'output')}"
+            raise ValueError(f"{metric.name} gave {gave}")  # noqa: TRY301
         return [_checked(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
     except BaseException as error:  # noqa: BLE001 - a metric is anybody's code; even its exit is a result
         if len(batch) > 1 and not isinstance(error, LLMOpsError):
@@ -134,7 +144,7 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
     repeat = sample.output.repeat
     if not isinstance(result, Score | Failure):
-        raise TypeError(f"{metric.name} gave a {type(result).__name__}, not a Score or a Failure")
+        raise TypeError(f"{metric.name} gave {with_article(type(result).__name__)}, not a Score or a Failure")
     if isinstance(result, Score):
         if not isinstance(result.value, Real) or not math.isfinite(result.value):
             error = f"{metric.name} gave {result.value!r}, which is no score"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.runner.scoring import Scorer, score_here
 
@@ -23,10 +23,10 @@ from pytest_llmops.runner.scoring import Scorer, score_here
 class ScoringService:
     """Listens until closed. `address` and `key` are what a worker needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: ScoreBatch | None = None) -> None:
         self.key = secrets.token_hex(32)
         self._listener = Listener(authkey=self.key.encode())
-        self._scorer = Scorer()
+        self._scorer = Scorer(here=here)
         threading.Thread(target=self._accept, name="llmops-service", daemon=True).start()
 
     @property
@@ -74,18 +74,19 @@ class RemoteScorer:
     """
     Scores by the session's service; with a metric that only this process knows, right here.
 
-    One connection, used by the worker's scorer thread alone.
+    `here` scores in this process. One connection, used by the worker's scorer thread alone.
     """
 
     address: Any
     key: str
+    here: ScoreBatch = score_here
     _connection: Connection | None = field(default=None, repr=False)
 
     def __call__(self, metric: Metric, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         try:
             request = pickle.dumps((metric, batch))
         except Exception:  # noqa: BLE001 - whatever cannot be pickled cannot travel
-            return score_here(metric, batch)
+            return self.here(metric, batch)
         try:
             if self._connection is None:
                 self._connection = Client(self.address, authkey=self.key.encode())
@@ -95,4 +96,4 @@ class RemoteScorer:
             self._connection = None
             raise
         results: Sequence[Score | Failure] | None = pickle.loads(answer)  # noqa: S301 - from the session's service
-        return score_here(metric, batch) if results is None else results
+        return self.here(metric, batch) if results is None else results

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from pytest_llmops.printable import counted
 from pytest_llmops.prompts.files import Prompt, find_prompts
 from pytest_llmops.records import CaseResult, Golden
 
@@ -52,7 +53,7 @@ def sign_run(
         signature[f"prompt:{prompt.path}"] = f"{prompt.name} {prompt.version or '-'} {prompt.sha256}"
     cases = sum(len(golden.cases) for golden in goldens)
     if len(results) < cases:
-        signature["partial"] = f"{len(results)} of {cases} cases"
+        signature["partial"] = f"{len(results)} of {counted(cases, 'case')}"
     return dict(sorted({**signature, **_sign_results(results)}.items()))
 
 

@@ -19,6 +19,8 @@ from filelock import FileLock, Timeout
 
 from pytest_llmops.records import CaseResult
 
+_STOP = "stop"
+
 
 @dataclass(frozen=True, slots=True)
 class SharedStore:
@@ -66,6 +68,33 @@ class SharedStore:
             tries.write(b".")
             return tries.tell()
 
+    def count_tries(self, case: str) -> int:
+        """How often the case was begun so far."""
+        path = self._path(case, "tries")
+        return path.stat().st_size if path.exists() else 0
+
+    @contextlib.contextmanager
+    def survived(self, step: str) -> Iterator[int]:
+        """
+        Around a step that may end the process: how many processes have ended inside of it before.
+
+        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
+        """
+        ended = 0
+        for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
+            lock = FileLock(f"{mark}.lock", thread_local=False)
+            with contextlib.suppress(Timeout):
+                lock.acquire(blocking=False)
+                ended += mark.exists()
+                lock.release()
+        mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
+        with FileLock(f"{mark}.lock", thread_local=False):
+            mark.touch()
+            try:
+                yield ended
+            finally:
+                mark.unlink(missing_ok=True)
+
     def announce(self, golden: str) -> FileLock:
         """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
         lock = FileLock(self._alive(self.worker, golden), thread_local=False)
@@ -87,6 +116,13 @@ class SharedStore:
         lock.release()
         return False
 
+    def stop(self) -> None:
+        """Have no process of the session begin a case any more."""
+        (self.folder / _STOP).touch()
+
+    def is_stopped(self) -> bool:
+        return (self.folder / _STOP).exists()
+
     def write(self, work: str, result: CaseResult) -> None:
         path = self._path(work, "result")
         draft = path.with_suffix(f".{os.getpid()}.draft")
@@ -102,14 +138,22 @@ class SharedStore:
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return [result for result in loaded if result is not None]
 
-    def report(self, problems: Sequence[str]) -> None:
-        """Hand sentences for the summary to the controller."""
-        path = self.folder / f"worker-{self.worker}.problems"
-        path.write_text("".join(f"{problem}\n" for problem in problems), encoding="utf-8")
+    def report(self, problems: Sequence[str], errors: Sequence[str] = ()) -> None:
+        """Hand sentences for the summary, and errors of the suite, to the controller."""
+        for kind, sentences in (("problems", problems), ("errors", errors)):
+            path = self.folder / f"worker-{self.worker}.{kind}"
+            path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
 
     def read_problems(self) -> list[str]:
         """What all workers reported, each sentence once."""
-        texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob("*.problems"))]
+        return self._read_reported("problems")
+
+    def read_errors(self) -> list[str]:
+        """The errors of the suite that workers reported, each sentence once."""
+        return self._read_reported("errors")
+
+    def _read_reported(self, kind: str) -> list[str]:
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob(f"*.{kind}"))]
         return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
 
     def _alive(self, worker: int, golden: str) -> Path:

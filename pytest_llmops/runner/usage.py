@@ -16,14 +16,14 @@ def sum_known(values: Iterable[Any]) -> Any:
 
 
 def sum_usage(usages: Iterable[Usage]) -> Usage:
-    """Field by field, over outputs or runs."""
+    """Field by field, over outputs or runs; who stated the parts is said of none."""
     usages = list(usages)
-    return Usage(
-        **{each.name: sum_known(getattr(usage, each.name) for usage in usages) for each in fields(Usage)}
-    )
+    counts = [each.name for each in fields(Usage) if each.name != "stated"]
+    return Usage(**{name: sum_known(getattr(usage, name) for usage in usages) for name in counts})
 
 
 def sum_outputs(results: Iterable[CaseResult]) -> Usage:
-    """Over the outputs of results, their rivals' with them: all of it is paid."""
+    """Over the outputs of results and the repeats that broke, their rivals' with them: all of it is paid."""
     sides = [side for result in results for side in (result, result.rival) if side is not None]
-    return sum_usage(output.usage for side in sides for output in side.outputs)
+    outputs = [output.usage for side in sides for output in side.outputs]
+    return sum_usage([*outputs, *(failure.usage for side in sides for failure in side.failures)])

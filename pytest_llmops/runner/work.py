@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.gates.pairing import count_repeats
+from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Case, CaseResult, Golden
+from pytest_llmops.recorder import CallRules
+from pytest_llmops.records import Case, CaseResult, Failure, Golden
 from pytest_llmops.registry import create_metric
 
 
@@ -23,6 +26,7 @@ class Work:
         repeats: How often the app has been asked when it is done.
         most: The most repeats that looks may ask for; 0 where the number is fixed.
         begun: What the first repeats gave, for a case that is asked again.
+        rules: What the golden file says of the case's model calls.
     """
 
     id: str
@@ -31,6 +35,7 @@ class Work:
     metrics: tuple[tuple[str, Metric], ...]
     most: int = 0
     begun: CaseResult | None = None
+    rules: CallRules = field(default_factory=CallRules)
 
     @property
     def key(self) -> str:
@@ -59,9 +64,17 @@ def plan(
                 repeats=1 if asked == "auto" else asked,
                 metrics=tuple(_metrics(golden, case).items()),
                 most=most if asked == "auto" else 0,
+                rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
             )
         )
     return works
+
+
+def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:
+    """The result of a case that was not finished: what there is of it, and why there is no more."""
+    begun = begun or CaseResult(case=case_id, input_hash=input_hash(case), checks=case.checks)
+    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
+    return replace(begun, failures=(*begun.failures, failure))
 
 
 def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:

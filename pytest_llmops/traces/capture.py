@@ -8,12 +8,15 @@ this process. Which case a span belongs to follows the context, as OpenTelemetry
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.recorder.threads import carry_context, is_inherited
 from pytest_llmops.records import Span
 
 if TYPE_CHECKING:
@@ -21,31 +24,62 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace import Span as SdkSpan
 
-_current: ContextVar[list[Span] | None] = ContextVar("pytest_llmops_spans", default=None)
-_open: list[list[Span]] = []
+_NANOSECONDS = 1e9
+
+
+class CaseSpans(list[Span]):
+    """
+    The spans of one repeat of a case, in the order they ended.
+
+    Attributes:
+        closed: The repeat is over; what comes later reaches no check.
+    """
+
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """
+    Spans of this process that reached no check.
+
+    Attributes:
+        unattributed: Begun on threads that know of no case, while several ran.
+        late: Of a case, and not ended when it was over.
+    """
+
+    unattributed: int = 0
+    late: int = 0
+
+    def since(self, before: Missed) -> Missed:
+        return Missed(unattributed=self.unattributed - before.unattributed, late=self.late - before.late)
+
+
+_current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", default=None)
+_open: list[CaseSpans] = []
 _installing = Lock()
 _installed = False
-_strays = 0
-
-_NANOSECONDS = 1e9
+_missed: Counter[str] = Counter()
 
 
 @contextlib.contextmanager
 def capture() -> Iterator[list[Span]]:
     """Collect the spans that this context starts; the list grows as they end, children first."""
-    spans: list[Span] = []
+    spans = CaseSpans()
     token = _current.set(spans)
     _open.append(spans)
     try:
-        yield spans
+        with carry_context():
+            yield spans
     finally:
+        spans.closed = True
         _open[:] = [each for each in _open if each is not spans]
         _current.reset(token)
 
 
-def count_strays() -> int:
-    """Spans that this process could give to no case: begun on a bare thread while several were in work."""
-    return _strays
+def count_missed() -> Missed:
+    """How many spans of this process have reached no check so far."""
+    return Missed(**_missed)
 
 
 def install() -> None:
@@ -77,11 +111,11 @@ def _collector() -> Any:
         """Remembers at a span's start whose it is, since it may end in another context."""
 
         def __init__(self) -> None:
-            self.owners: dict[tuple[int, int], list[Span]] = {}
+            self.owners: dict[tuple[int, int], CaseSpans] = {}
 
         def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002
             owner = _current.get()
-            if owner is None:
+            if owner is None or (owner.closed and is_inherited.get()):
                 owner = _only_open()
             if owner is not None:
                 self.owners[_place(span)] = owner
@@ -89,18 +123,18 @@ def _collector() -> Any:
         def on_end(self, span: ReadableSpan) -> None:
             owner = self.owners.pop(_place(span), None)  # a copy of the span that was started
             if owner is not None:
+                _missed["late"] += owner.closed
                 owner.append(read_otel_span(span))
 
     return Collector()
 
 
-def _only_open() -> list[Span] | None:
-    """The spans of the only case in work: a thread that was started without a context belongs to it."""
-    global _strays  # noqa: PLW0603 - told at the end of the session
+def _only_open() -> CaseSpans | None:
+    """The spans of the only case in work: a thread that knows of no case belongs to it."""
     candidates = _open[:2]
     if len(candidates) == 1:
         return candidates[0]
-    _strays += bool(candidates)
+    _missed["unattributed"] += bool(candidates)
     return None
 
 

@@ -109,6 +109,68 @@ def test_stored_scores_give_the_same_and_score_nothing(capsys):
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("name", ["pairwise", "judge", "reference_grade", "faithfulness"])
+def test_stored_scores_need_no_judge(capsys, name):
+    """Nobody is asked: the scores may come from another tool, and there may be no judge at all."""
+    answers = {"outputs": ["a", "b"]} if name == "pairwise" else {"output": "a"}
+    write("labels.jsonl", [{"id": str(at), **answers, "right": at % 2} for at in range(30)])
+    write(
+        "scores.jsonl",
+        [{"id": str(at), "value": 1.0 if at % 3 else 0.5 + (name == "judge")} for at in range(30)],
+    )
+
+    options = ["--option", "by=judge"] if name == "faithfulness" else []
+    code, told, error = calibrate(
+        capsys, name, "labels.jsonl", "--label", "right", "--scores", "scores.jsonl", *options
+    )
+
+    assert (code, error) == (0, "")
+    assert told["n"] == 30
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("labels", "place"),
+    [
+        (["1", "NaN"], "labels.jsonl:2: is no JSON: NaN is no JSON number"),
+        (["1", "1e400"], "labels.jsonl:2: right is Infinity, which is not a finite number"),
+        (["1", '"nan"'], "labels.jsonl:2: right is nan, which is not a finite number"),
+        (["1", "-Infinity"], "labels.jsonl:2: is no JSON: -Infinity is no JSON number"),
+        (["1", "9" * 400], "labels.jsonl:2: right is 999"),
+        (["3", "true"], "labels.jsonl:2: right is true, and labels.jsonl:1 has the number 3"),
+    ],
+)
+def test_labels_that_are_no_finite_numbers_are_refused(capsys, labels, place):
+    rows = [f'{{"output": "a", "reference": "a", "right": {label}}}' for label in [*labels, *"10" * 5]]
+    Path("labels.jsonl").write_text("\n".join(rows))
+
+    assert main(["calibrate", *LABELLED]) == 4
+
+    assert place in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_the_threshold_of_each_error_is_shown_with_its_interval(capsys):
+    write("labels.jsonl", labelled())
+
+    _, told, _ = calibrate(capsys, *LABELLED)
+    assert main(["calibrate", *LABELLED]) == 0
+    shown = capsys.readouterr().out
+    assert main(["calibrate", *LABELLED, "--format", "markdown"]) == 0
+    table = capsys.readouterr().out
+
+    assert [(each["error"], each["at_most"]) for each in told["errors"]] == [
+        (error, rate) for error in ("bad_passed", "good_refused") for rate in (0.01, 0.05, 0.1, 0.2, 0.3)
+    ]
+    first = told["errors"][-1]
+    low, high = first["interval"]
+    assert low <= first["threshold"] <= high
+    assert first["bad_passed"]["interval"][0] <= first["bad_passed"]["value"]
+    assert f"0.3 of good refused       >= {first['threshold']:.4g}" in shown
+    assert "| error kept on these rows | threshold |" in table
+
+
+@pytest.mark.usefixtures("project")
 def test_rows_that_got_no_score_are_counted_and_told(capsys):
     rows = labelled()
     write("labels.jsonl", [*rows[:-2], {**rows[-2], "reference": None}, {**rows[-1], "reference": None}])

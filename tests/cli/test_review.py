@@ -90,7 +90,7 @@ def test_answers_are_read_from_lines(answer):
     assert (shaky.verdict, shaky.who, shaky.note) == ("bad", "Ann", "wrong city, ask <EMAIL_ADDRESS>")
     assert (dose.verdict, dose.answer, dose.note) == ("good", digest(HOSTILE), "")
     assert dose.input_hash == load_run("run.json").results[0].input_hash
-    assert out.splitlines()[-1] == "2 taken down in golden/reviews.jsonl, 1 left: llmops review run.json"
+    assert out.splitlines()[-1] == "2 recorded in golden/reviews.jsonl, 1 left: llmops review run.json"
 
 
 @pytest.mark.usefixtures("project")
@@ -142,7 +142,7 @@ def test_the_end_of_the_lines_is_quit(answer, lines):
     code, out, _ = answer(lines, "--who", "Ann")
 
     assert code == 0
-    assert out.splitlines()[-1].startswith("0 taken down in golden/reviews.jsonl, 3 left")
+    assert out.splitlines()[-1].startswith("0 recorded in golden/reviews.jsonl, 3 left")
     assert not LOG.exists()
 
 
@@ -363,10 +363,10 @@ def test_dialogue_in_a_terminal_loses_nothing_to_an_interrupt(monkeypatch):
     terminal.type("what\r")
     terminal.wait_for("wrong city`: ")  # it asks again
     terminal.type("b naïve\r")
-    assert "bad, taken down for Zoë; 2 left" in terminal.wait_for("wrong city`: ")
+    assert "recorded as bad by Zoë; 2 left" in terminal.wait_for("wrong city`: ")
     assert [(each.verdict, each.who, each.note) for each in load_reviews(LOG)] == [("bad", "Zoë", "naïve")]
     terminal.type("g\r")
-    assert "good, taken down for Zoë; 1 left" in terminal.wait_for("wrong city`: ")
+    assert "recorded as good by Zoë; 1 left" in terminal.wait_for("wrong city`: ")
     terminal.type("g half a no")
     terminal.interrupt()
     assert "Traceback" not in terminal.wait_for("")
@@ -376,5 +376,5 @@ def test_dialogue_in_a_terminal_loses_nothing_to_an_interrupt(monkeypatch):
     terminal = Terminal("--who", "Zoë")
     assert "1 of 1" in terminal.wait_for("wrong city`: ")
     terminal.type("\x04")
-    assert "0 taken down in golden/reviews.jsonl, 1 left" in terminal.wait_for("")
+    assert "0 recorded in golden/reviews.jsonl, 1 left" in terminal.wait_for("")
     assert terminal.close() == 0

@@ -47,6 +47,43 @@ def test_out_is_written_whole_and_the_terminal_stays_free(capsys):
     assert [each.name for each in Path("deep").iterdir()] == ["scores.jsonl"]
 
 
+def test_an_id_that_stands_twice_is_refused(capsys):
+    write("rows.jsonl", [ROWS[0], ROWS[1], {**ROWS[0], "output": "never"}])
+
+    assert main(["score", "exact_match", "rows.jsonl", "--out", "scores.jsonl"]) == 4
+
+    assert capsys.readouterr().err == (
+        "rows.jsonl:3: has the id 'a' as rows.jsonl:1 has; give it another, or pass --repeats where rows of "
+        "one id are repeats of a case\n"
+    )
+    assert not Path("scores.jsonl").exists()
+
+
+def test_rows_of_one_id_may_be_repeats_of_a_case(capsys):
+    write("rows.jsonl", [ROWS[0], {"id": "b", **ROWS[1]}, {**ROWS[0], "output": "never"}])
+
+    assert main(["score", "exact_match", "rows.jsonl", "--repeats"]) == 0
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["id"], each["repeat"], each["value"]) for each in lines] == [
+        ("a", 0, 1.0),
+        ("b", 0, 0.0),
+        ("a", 1, 0.0),
+    ]
+
+
+@pytest.mark.parametrize("field", ["input", "reference", "references", "relevant"])
+def test_rows_of_one_id_that_ask_something_else_are_no_repeats(capsys, field):
+    value = {"input": "another", "reference": "another", "references": ["another"], "relevant": ["z"]}[field]
+    write("rows.jsonl", [ROWS[0], {**ROWS[0], field: value}])
+
+    assert main(["score", "exact_match", "rows.jsonl", "--repeats"]) == 4
+
+    assert f"rows.jsonl:2: has the id 'a' as rows.jsonl:1 has, and another {field}; repeats" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("out", ["rows.jsonl", "deep/../rows.jsonl", "link.jsonl"])
 def test_the_file_that_is_read_is_never_written(capsys, out):
     Path("deep").mkdir()
@@ -70,7 +107,7 @@ def test_a_row_without_a_score_is_told_and_exits_3(capsys):
     assert "has no reference" in last["error"]
     assert "2 of 6 rows scored" in shown.err
     assert "rows.jsonl:3: not scored: the case has no reference" in shown.err
-    assert "and 1 more rows that were not scored" in shown.err
+    assert "and 1 more row not scored" in shown.err
 
 
 def test_rows_may_come_from_the_standard_input(capsys, monkeypatch):
@@ -110,7 +147,7 @@ def test_broken_rows_stop_all_and_leave_an_old_file(capsys):
         (["exact_match", "row.jsonl"], "there is no such file. Did you mean 'rows.jsonl'?"),
         (["exact_match", "latin.jsonl"], "latin.jsonl: byte 12 is no UTF-8"),
         (["exact_match", "empty.jsonl"], "empty.jsonl: holds no row"),
-        (["exact_match", "rows.jsonl", "--record", "never"], "record is one of none, once, new, all"),
+        (["exact_match", "rows.jsonl", "--record", "never"], "--record must be one of none, once, new, all"),
         (["exact_match", "."], "Is a directory"),
         (["exact_match", "twice.jsonl"], "twice.jsonl:1: holds 'output' twice; keep one"),
         (["exact_match", "borrowed.jsonl"], "borrowed.jsonl:2: has no id, and its number is the id of"),

@@ -6,7 +6,9 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-import openai  # noqa: F401 - here and below: what is loaded already is not loaded by each `run_here`
+import httpcore2  # noqa: F401 - here and below: what is loaded already is not loaded by each `run_here`
+import openai  # noqa: F401
+import opentelemetry.sdk.trace  # noqa: F401
 import pytest
 import scipy.stats  # noqa: F401
 import yaml  # noqa: F401

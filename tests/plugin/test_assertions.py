@@ -196,7 +196,7 @@ def test_tests_that_ask_run_under_workers_too(project):
     ("arguments", "message"),
     [
         (("--llm-out", "run.json"), "*--llm-out belongs to a golden run: add --llm-golden*"),
-        (("--llm-record", "nwe"), "*record is one of*Did you mean 'new'?*"),
+        (("--llm-record", "nwe"), "*--llm-record must be one of*Did you mean 'new'?*"),
     ],
 )
 def test_a_flag_that_does_nothing_or_is_wrong_is_a_usage_error(pytester, arguments, message):

@@ -145,17 +145,6 @@ def test_a_rival_that_raises_reddens_no_case(shop, suite, errors):
         )
 
 
-def test_a_rival_that_is_not_there_is_told(shop):
-    shop.golden(golden_text(rival="rival: capitals:bose\n"))
-
-    result = shop.run_here()
-
-    assert outcomes_of(result)["passed"] == 12
-    *_, note = table(result)[:4]
-    assert "in 12 cases" in note
-    assert "the rival 'capitals:bose': capitals has no 'bose'. Did you mean 'base'?" in note
-
-
 def test_a_gain_without_a_rival_stops_before_anything_is_asked(shop):
     shop.golden(golden_text("{exact_match: {min_gain: 0.1}}", rival=""))
 

@@ -59,7 +59,7 @@ def test_a_worker_that_dies_takes_no_case_with_it(project):
                     Path("died").touch(exist_ok=False)
                 except FileExistsError:
                     return "an answer"
-                os._exit(9)
+                os.kill(os.getpid(), 9)
             return "an answer"
     """)
     project.golden(MANY)
@@ -75,13 +75,31 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
         import os
         def answer(question):
             if question == "question 5":
-                os._exit(9)
+                os.kill(os.getpid(), 9)
             return "an answer"
     """)
     project.golden(MANY.replace("suite: {keywords: {mean: '>= 0.9'}}\n", ""))
     result = project.run("-n", "2", "--llm-concurrency", "1")
     result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
     result.stdout.fnmatch_lines(["*ended the process*"])
+
+
+def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project):
+    """With repeats auto all cases are done at once, so that innocent ones are cut off with the deadly one."""
+    project.app("""
+        import os, time
+        def answer(question):
+            if question == "question 5":
+                time.sleep(0.2)
+                os.kill(os.getpid(), 9)
+            time.sleep(0.5)
+            return "an answer"
+    """)
+    project.golden(MANY)
+    result = project.run("-n", "2", "--llm-repeats", "auto", "--llm-out", "run.json")
+    result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
+    run = json.loads((project.path / "run.json").read_text())
+    assert [each["case"] for each in run["results"] if each["failures"]] == ["golden/capitals.yaml::case-5"]
 
 
 @pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
@@ -100,7 +118,7 @@ def test_a_worker_that_dies_after_an_outcome_counts_it_once(project, phase):
             def pytest_runtest_logreport(self, report):
                 if report.when == "{phase}" and "case-5" in report.nodeid and not Path("died").exists():
                     Path("died").touch()
-                    os._exit(9)
+                    os.kill(os.getpid(), 9)
 
         def pytest_configure(config):
             if hasattr(config, "workerinput"):

@@ -34,7 +34,7 @@ def test_long_text_is_cut_and_the_rest_counted():
 
 
 def test_no_escape_is_cut_in_two():
-    assert printable("abc\x1b", 5) == "abc… (1 more characters)"
+    assert printable("abc\x1b", 5) == "abc… (1 more character)"
 
 
 def test_what_json_cannot_hold_is_named():

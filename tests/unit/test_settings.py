@@ -67,7 +67,7 @@ def test_values_are_read(tmp_path: Path, name: str, value: Any, expected: Any) -
         (
             "record",
             "noone",
-            "flags: record is one of none, once, new, all, not 'noone'. Did you mean 'none'?",
+            "flags: record must be one of none, once, new, all, not 'noone'. Did you mean 'none'?",
         ),
         ("concurrency", 0, "flags: concurrency must be a whole number above 0, not 0"),
         ("concurrency", 2.5, "flags: concurrency must be a whole number above 0, not 2.5"),

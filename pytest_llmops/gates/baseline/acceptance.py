@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.indexed import LARGEST
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
 from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case
-from pytest_llmops.printable import printable
-from pytest_llmops.records import Case, CaseResult, Output, Run
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import Case, CaseResult, Output, Run, Score
 
 _NAMED = 5
+Repeated = TypeVar("Repeated", Output, Score)
 _OF_FILES = ("golden:", "app:")
 
 
@@ -53,8 +55,14 @@ class Acceptance:
     refused: tuple[tuple[str, str], ...]
 
 
-def accept(
-    baseline: Run | None, run: Run, *, replace: bool, prune: bool, with_outputs: bool = False
+def accept(  # noqa: PLR0913 - what is taken, and how
+    baseline: Run | None,
+    run: Run,
+    *,
+    replace: bool,
+    prune: bool,
+    with_outputs: bool = False,
+    merge: bool = False,
 ) -> Acceptance:
     """
     Take the cases of a run into a baseline.
@@ -64,6 +72,8 @@ def accept(
         prune: Take out cases that are in no golden file any more. A run tells that only of the files
             that it covers wholly.
         with_outputs: Keep the outputs of the cases that are taken.
+        merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
+            three runs the gate knows how far a run as a whole may be off (`run_shocks`).
 
     Raises:
         AcceptanceError: The run has no result, no score, or no case that could be taken.
@@ -79,6 +89,12 @@ def accept(
             refused.append((result.case, reason))
             continue
         entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
+        if merge and before is not None and ask_the_same(before, entry):
+            if reason := _find_unmergeable(before, entry):
+                refused.append((result.case, reason))
+            else:
+                taken[entry.case] = merge_entries(before, entry)
+            continue
         if before is None or not ask_the_same(before, entry) or (replace and entry != before):
             taken[entry.case] = entry
         elif _ways(entry) - _ways(before):
@@ -182,13 +198,42 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
     )
 
 
+def merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
+    """Both runs' repeats as one entry, those of the baseline first, that says how many each run gave."""
+    shift = len(before.answers)
+    both_kept = bool(before.outputs and entry.outputs)
+    return dataclasses.replace(
+        before,
+        outputs=(*before.outputs, *_shifted(entry.outputs, shift)) if both_kept else (),
+        scores=tuple(
+            sorted(
+                (*before.scores, *_shifted(entry.scores, shift)),
+                key=lambda score: (score.metric, score.repeat),
+            )
+        ),
+        answers=(*before.answers, *entry.answers),
+        runs=(*(before.runs or (shift,)), len(entry.answers)),
+    )
+
+
+def _shifted(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
+    return tuple(dataclasses.replace(record, repeat=record.repeat + by) for record in records)
+
+
+def _find_unmergeable(before: CaseResult, entry: CaseResult) -> str:
+    """Why repeats cannot stand beside older ones; empty where they can."""
+    if _ways(before) != _ways(entry):
+        return "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
+    return ""
+
+
 def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
     scores = [score for score in result.scores if score.metric == metric]
     scored = sorted(score.repeat for score in scores)
     if missing := [repeat for repeat in repeats if repeat not in scored]:
         return f"{metric} gave no score in repeat {missing[0]}"
     if scored != list(repeats):
-        return f"{metric} gave {len(scores)} scores for {len(repeats)} repeats"
+        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
     for score in scores:
         if not abs(score.value) <= LARGEST:  # true of NaN, too
             return f"{metric} gave {score.value}, which is no finite number that can be judged"
@@ -208,7 +253,7 @@ def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
         told = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
         more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
         raise AcceptanceError(
-            "\n".join(("no case of the run can be accepted; mend these and run again:", *told, *more))
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *told, *more))
         )
     if not any(result.scores for result in run.results):
         raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")

@@ -90,6 +90,8 @@ class Drift:
         cases: Every case with answers in both runs, by id.
         advice: Which run would tell where a cause is open.
         notes: What moved without effect, and what could not be compared.
+        comparable: False where no answer, and no model's answer to a request, occurs twice in both runs: then
+            each answer is new anyway, other answers say nothing, and what moved is a candidate at most.
     """
 
     outcome: Literal["none", "drift", "open"]
@@ -97,3 +99,4 @@ class Drift:
     cases: tuple[CaseDrift, ...]
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    comparable: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.errors import DriftError
@@ -18,6 +18,11 @@ from pytest_llmops.records import CaseResult, Run
 
 _COMMIT = "COMMIT_OF_THE_BASE"
 _THERE = "there: llmops run --record all --out crossed.json; then: llmops drift BASE.json crossed.json"
+_UNIQUE = (
+    "Every answer is unique: none comes twice, within a run or in both, and no model answered a request "
+    "twice in one way. Take what differs each time (a date, an id, a random number) out of the answers, set "
+    "temperature to 0, and run both with --repeats 2"
+)
 _ALONE: Mapping[Kind, str] = {
     "model": (
         "Each request was asked once a run, so that the answers may only vary. Send again what was recorded: "
@@ -47,16 +52,47 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
             "golden file"
         )
     moved = find_moved(base, new, answered)
+    comparable = _repeats_an_answer(answered) or _repeats_a_models_answer(moved)
     cases = tuple(_find_case(*pair, moved, reviews) for pair in answered)
+    if not comparable:
+        cases = tuple(replace(case, shown=_keep_concept(case.shown)) for case in cases)
     causes = tuple(_gather(cases, moved))
-    is_open = any(case.is_open for case in cases)
+    if not comparable:
+        causes = tuple(replace(each, shown=each.shown and each.kind == "concept") for each in causes)
+    is_open = not comparable or any(case.is_open for case in cases)
     return Drift(
         outcome="drift" if any(cause.shown for cause in causes) else "open" if is_open else "none",
         causes=causes,
         cases=cases,
-        advice=tuple(_advise(cases, moved)),
+        advice=(*(() if comparable else (_UNIQUE,)), *_advise(cases, moved)),
         notes=(*_note_left(pairs, cases), *_note_idle(causes, moved)),
+        comparable=comparable,
     )
+
+
+def _repeats_an_answer(pairs: Iterable[tuple[CaseResult, CaseResult]]) -> bool:
+    """Whether some case has one answer twice, in one run or in both."""
+    return any(
+        len(set(answers)) < len(answers)
+        for base, new in pairs
+        for answers in [(*answer_digests(base), *answer_digests(new))]
+    )
+
+
+def _repeats_a_models_answer(moved: Moved) -> bool:
+    """Whether a model answered some request twice in one way, in one run or in both."""
+    answers = [
+        (key, answer)
+        for seen in (moved.base, moved.new)
+        for key, counts in seen.answers.items()
+        for answer in counts.elements()
+    ]
+    return len(set(answers)) < len(answers)
+
+
+def _keep_concept(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    """What a person said of an answer holds, whether or not the answer comes again."""
+    return tuple(kind for kind in kinds if kind == "concept")
 
 
 def _pair(base: Run, new: Run) -> Pairs:

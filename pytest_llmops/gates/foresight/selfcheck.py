@@ -8,6 +8,7 @@ than the other, that is a false alarm.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
@@ -30,6 +31,20 @@ _COVERAGE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deviations:
+    """
+    Answers that differ from their case's most frequent one, of all repeats but one of each case.
+
+    Attributes:
+        high: The upper end of the 95 % interval of the rate, in [0, 1], exact (Clopper and Pearson 1934).
+    """
+
+    deviating: int
+    repeats: int
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """
     The scored cases of a baseline by what their repeats say; ids, sorted.
@@ -37,12 +52,14 @@ class Recorded:
     Attributes:
         varying: Two repeats differ in the answer or in a score.
         steady: Two repeats or more, all alike.
-        single: One repeat: nobody knows how the next would be.
+        single: One repeat: whether it varies is unknown.
+        deviations: How often an answer differs from what its case mostly answers; None without repeats.
     """
 
     varying: tuple[str, ...]
     steady: tuple[str, ...]
     single: tuple[str, ...]
+    deviations: Deviations | None = None
 
     @property
     def count(self) -> int:
@@ -140,7 +157,7 @@ def plan_repeats(settings: Settings) -> int:
     return plan_looks(settings.max_repeats).planned[-1]
 
 
-def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
+def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
     """
     Args:
         results: Sorted by case.
@@ -154,7 +171,24 @@ def sort_cases(results: Iterable[CaseResult], chance: Chance) -> Recorded:
             varying.append(result.case)
         else:
             (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)
-    return Recorded(varying=tuple(varying), steady=tuple(steady), single=tuple(single))
+    return Recorded(
+        varying=tuple(varying),
+        steady=tuple(steady),
+        single=tuple(single),
+        deviations=_count_deviations(results),
+    )
+
+
+def _count_deviations(results: Iterable[CaseResult]) -> Deviations | None:
+    answers = [digests for result in results if len(digests := answer_digests(result)) > 1]
+    repeats = sum(len(digests) - 1 for digests in answers)
+    if not repeats:
+        return None
+    from scipy.stats import binomtest
+
+    deviating = sum(len(digests) - Counter(digests).most_common(1)[0][1] for digests in answers)
+    high = binomtest(deviating, repeats).proportion_ci(_COVERAGE, method="exact").high
+    return Deviations(deviating=deviating, repeats=repeats, high=float(high))
 
 
 def find_suite(

@@ -16,6 +16,10 @@ _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
 
 
+Prior = tuple[float, float]
+"""A beta distribution of pass rates, by its two counts; none where both are 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassRates:
     """How many of a case's repeats hold a check, in the baseline and now."""
@@ -66,19 +70,18 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
     return float(min(1.0, max(tail, 5e-324)))
 
 
-def outlier_p_value(rates: PassRates, moved: float) -> float:
+def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:
     """
     How often a case drops as far by chance and by what moves other cases; one-sided, in (0, 1].
 
     Args:
-        moved: The variance between true rates, above 0.
+        moved: The variance between true rates of both runs, above 0.
+        prior: Where the baseline's rates of other cases lie.
     """
-    before, after = _rate(rates.held_before, rates.repeats_before), _rate(rates.held, rates.repeats)
-    drop = rates.held_before / rates.repeats_before - rates.held / rates.repeats
-    variance = before * (1 - before) / rates.repeats_before + after * (1 - after) / rates.repeats + moved
+    good, bad = prior
+    repeats = rates.repeats_before + good + bad
+    before = (rates.held_before + good) / repeats
+    after = (rates.held + 1) / (rates.repeats + 2)  # keeps a rate from 0 and 1 (Agresti and Coull 1998)
+    drop = before - rates.held / rates.repeats
+    variance = before * (1 - before) / (repeats + 1) + after * (1 - after) / rates.repeats + moved
     return NormalDist().cdf(-drop / math.sqrt(variance))
-
-
-def _rate(held: int, repeats: int) -> float:
-    """One more that holds and one more that does not keep a rate from 0 and 1 (Agresti and Coull 1998)."""
-    return (held + 1) / (repeats + 2)

@@ -22,7 +22,7 @@ from pytest_llmops.gates.merge_base.strictness import (
 )
 from pytest_llmops.gates.pairing import find_scale
 from pytest_llmops.golden.identity import input_hash
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import GAIN, Bound, Case, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
@@ -163,7 +163,7 @@ def _compare_files(
     for was in old:
         now = files.get(was.path)
         if now is None:
-            cases = f"{len(was.cases)} case{'' if len(was.cases) == 1 else 's'}"
+            cases = counted(len(was.cases), "case")
             yield Loosening(place=was.path, what="the golden file was removed", before=cases)
             continue
         named = (

@@ -11,7 +11,7 @@ from pytest_llmops.gates.indexed import values_by_metric
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.pairing import ask_the_same, find_scale, signatures
 from pytest_llmops.golden.identity import input_hash
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run
 
 
@@ -100,5 +100,5 @@ def _reaching(values: Sequence[float], bound: float, sign: int) -> int:
 def _told(values: Sequence[float]) -> str:
     if not values:
         return ""
-    repeats = f"{len(values)} repeat{'s' if len(values) > 1 else ''}"
+    repeats = counted(len(values), "repeat")
     return f"{statistic.calculate('mean', values):.4g} over {repeats}"

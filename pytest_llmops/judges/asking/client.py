@@ -33,6 +33,7 @@ from pytest_llmops.judges.asking.failures import JudgeError, RefusedError
 from pytest_llmops.judges.asking.loop import at_close
 from pytest_llmops.judges.asking.quotation import quote
 from pytest_llmops.judges.model import JudgeModel
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder.identity import is_loopback
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
                 async with endpoint.slots:
                     return await _attempt(endpoint, judge, request)
     except _OwedError as error:
-        times = f"after {judge.attempts} attempts" if judge.attempts > 1 else "at the only attempt"
-        raise JudgeError(f"no answer of {judge.model} {times}: {error}") from None
+        tried = counted(judge.attempts, "attempt")
+        raise JudgeError(f"no answer of {judge.model} after {tried}: {error}") from None
     raise AssertionError  # the loop above returns or raises
 
 

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pytest_llmops.recorder.threads import start_outside
+
 Result = TypeVar("Result")
 
 _WIND_DOWN_S = 2.0
@@ -51,7 +53,7 @@ def _submit(work: Coroutine[Any, Any, Result]) -> Future[Result]:
         if not _running:
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
-            thread.start()
+            start_outside(thread)
             _running.append((loop, thread))
             atexit.register(close)
         return asyncio.run_coroutine_threadsafe(work, _running[0][0])

@@ -25,8 +25,10 @@ from pytest_llmops.metrics.deepeval.library import (
     make_case,
     open_model,
     read_options,
+    reads_answer,
 )
 from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import Need
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -40,7 +42,8 @@ _AT_ONCE = 16  # samples at one endpoint, where the judge says nothing else
 @dataclass(frozen=True, slots=True, init=False, eq=True)
 class DeepEval:
     """
-    A DeepEval metric's score, 0 to 1 and higher is better, as in its version 4.
+    A DeepEval metric's score, 0 to 1 and higher is better, as in its version 4; 0 where the metric reads the
+    answer and the output says nothing.
 
     Attributes:
         metric: Its class, `GEval`, or `module:Class` for one of your own; by default the label.
@@ -57,8 +60,9 @@ class DeepEval:
     expected_tools: str
     needs: frozenset[Need]
     bound: Bound
+    reads_answer: bool
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
     waits: ClassVar[bool] = True
@@ -89,6 +93,7 @@ class DeepEval:
             "options": _write(options),
             "expected_tools": _write(list(expected_tools)),
             "needs": find_needs(found, read_options(options)),
+            "reads_answer": reads_answer(found, read_options(options)),
             "bound": Bound(comparison=">=", threshold=float(threshold)),
         }
         for name, value in values.items():
@@ -102,10 +107,16 @@ class DeepEval:
         return [find_missing(self, sample) or self._measure(sample) for sample in batch]
 
     def _measure(self, sample: Sample) -> Score | Failure:
+        blank = find_blank(sample.output.text, sample.reference) if self.reads_answer else ""
         try:
-            measured = self._ask(sample)
+            measured = self._name_model() if blank else self._ask(sample)
         except Exception as error:  # noqa: BLE001 - a metric is anybody's code
             return fail(self, sample, _tell(error))
+        if blank:
+            signature = self._sign(getattr(measured, "evaluation_model", None))
+            return Score(
+                metric=self.name, value=0.0, repeat=sample.output.repeat, reason=blank, signature=signature
+            )
         if measured.error:
             return fail(self, sample, str(measured.error))
         value = measured.score
@@ -136,6 +147,11 @@ class DeepEval:
                 if log is not None and log.error is not None:
                     raise log.error  # rather than what the metric made of a call that was not replayed
         return measured
+
+    def _name_model(self) -> Any:
+        """The metric as it is made, with nothing measured: the signature of a score names its model."""
+        with self._open() as measured:
+            return measured
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

@@ -135,9 +135,13 @@ def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def find_needs(found: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
     """What a sample must have, by what the class or its `evaluation_params` asks of a test case."""
-    asked = options.get("evaluation_params") or getattr(found, "_required_params", None)
-    names = [str(getattr(each, "value", each)) for each in asked] if isinstance(asked, list | tuple) else []
-    return frozenset(_NEEDS[name] for name in names if name in _NEEDS)
+    return frozenset(_NEEDS[name] for name in _parameters_of(found, options) if name in _NEEDS)
+
+
+def reads_answer(found: type[Any], options: Mapping[str, Any]) -> bool:
+    """Whether the class looks at the answer's text, and not at tool calls, which may be all there is."""
+    asked = _parameters_of(found, options)
+    return "actual_output" in asked and not any("tools" in name for name in asked)
 
 
 def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
@@ -183,6 +187,12 @@ def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
             yield models.LocalModel(base_url=judge["base_url"], http_client=client, **options)
         else:
             yield models.OpenAIModel(http_client=client, **options)
+
+
+def _parameters_of(found: type[Any], options: Mapping[str, Any]) -> list[str]:
+    """The fields of a test case that the class, or its `evaluation_params`, asks for."""
+    asked = options.get("evaluation_params") or getattr(found, "_required_params", None)
+    return [str(getattr(each, "value", each)) for each in asked] if isinstance(asked, list | tuple) else []
 
 
 def _part(name: str) -> Any:

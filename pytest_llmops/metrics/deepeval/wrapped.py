@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.metrics.deepeval.library import import_deepeval
+from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Output, Passage, Sample, ToolCall
 from pytest_llmops.registry import create_metric, metric_options
 from pytest_llmops.settings import find_root, load_settings
@@ -46,7 +47,7 @@ def _wrapper() -> type[Any]:
         ) -> None:
             self.metric, self.options = metric, dict(options or {})
             self.ours = create_metric(metric, self.options)
-            self.threshold = self.ours.bound.threshold if threshold is None else threshold
+            self.threshold = _own_threshold(self.ours) if threshold is None else threshold
             self.async_mode = False
             self.evaluation_model = None
             self.include_reason = True
@@ -85,6 +86,15 @@ def _wrapper() -> type[Any]:
             return str(self.ours.name)
 
     return LLMOpsMetric
+
+
+def _own_threshold(metric: Metric) -> float:
+    if metric.bound is None:
+        raise MetricOptionError(
+            f"{metric.name} has no default threshold; write as_deepeval({metric.name!r}, threshold=…). "
+            f"Labels of your own show which: llmops calibrate {metric.name} LABELS.jsonl --label FIELD"
+        )
+    return metric.bound.threshold
 
 
 def _read_case(case: Any) -> Sample:

@@ -41,7 +41,10 @@ class Regression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Turns ratings into scores on which 0.5 parts good from bad; it keeps their order."""
+    """
+    Turns ratings into scores, and keeps their order. Its middle, 0.5, was fitted over all sets of labels
+    together; of one kind of text it parts little, see `docs/metrics/faithfulness.md`.
+    """
 
     slope: float
     shift: float

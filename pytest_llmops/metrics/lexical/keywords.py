@@ -64,7 +64,7 @@ class Keywords:
         reasons = (
             ("missing: ", missing),
             ("none of: ", lacking),
-            ("must not hold: ", found),
+            ("must not contain: ", found),
         )
         return Score(
             metric=self.name,

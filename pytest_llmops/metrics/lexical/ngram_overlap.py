@@ -10,6 +10,7 @@ from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
 from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import quote, split_words
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class NgramOverlap:
     def _compare(self, sample: Sample) -> Score | Failure:
         words, repeat = split_words(sample.reference or ""), sample.output.repeat
         if len(words) < self.n:
-            error = f"the reference has {len(words)} words and no run of {self.n}; ask for a smaller n"
+            error = (
+                f"the reference has {counted(len(words), 'word')} and no run of {self.n}; ask for a smaller n"
+            )
             return fail(self, sample, error)
         wanted = Counter(count_ngrams(words, self.n))
         got = Counter(count_ngrams(split_words(sample.output.text), self.n))
@@ -67,7 +70,7 @@ class NgramOverlap:
             metric=self.name,
             value=value,
             repeat=repeat,
-            reason="" if value == 1.0 else told or f"the output has no run of {self.n} words",
+            reason="" if value == 1.0 else told or f"the output has no run of {counted(self.n, 'word')}",
             evidence=({"precision": overlap.precision, "recall": overlap.recall},),
             signature=f"ngram_overlap|v{self.version}|n:{self.n}|of:{self.of}",
         )

@@ -12,6 +12,7 @@ from pytest_llmops.errors import MetricOptionError, MissingExtraError
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
 from pytest_llmops.metrics.needs import find_missing
 from pytest_llmops.metrics.words import quote
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class _RougeN(_Rouge):
         runs, found = (Counter(count_ngrams(words, self.n)) for words in (wanted, got))
         overlap = Overlap(common=(runs & found).total(), got=found.total(), wanted=runs.total())
         if not runs:
-            return overlap, f"the reference has fewer than {self.n} words"
+            return overlap, f"the reference has fewer than {counted(self.n, 'word')}"
         missing = [" ".join(run) for run in runs - found]
         return overlap, f"missing: {quote(missing)}" if missing else _count_extra(got, wanted)
 
@@ -141,7 +142,7 @@ class RougeL(_Rouge):
 
 def _count_extra(got: Sequence[str], wanted: Sequence[str]) -> str:
     extra = len(got) - len(wanted)
-    return f"{extra} words more than the reference" if extra > 0 else ""
+    return f"{counted(extra, 'word')} more than the reference" if extra > 0 else ""
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.semantic.matching import Match, match_texts
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.minilm import LAYERS
 from pytest_llmops.printable import printable
@@ -64,10 +65,11 @@ class BertScore:
     corpus: tuple[str, ...] = field(init=False, repr=False, default=())
 
     name: ClassVar[str] = "bertscore"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
     higher_is_better: ClassVar[bool] = True
     bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+    weights: ClassVar[tuple[str, ...]] = ("minilm",)
 
     def __post_init__(self) -> None:
         if self.of not in get_args(Part):
@@ -91,7 +93,8 @@ class BertScore:
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         missing = [find_missing(self, sample) for sample in batch]
-        pairs = [(each.output.text, each.reference or "") for each in batch]
+        # An output that says nothing matches as an empty one does: not at all.
+        pairs = [("" if _blank(each) else each.output.text, each.reference or "") for each in batch]
         whole = [pair for pair, lacks in zip(pairs, missing, strict=True) if not lacks]
         found = iter(match_texts(whole, self.layer, self.corpus) if whole else ())
         signature = self._sign()
@@ -143,9 +146,13 @@ class BertScore:
         return "|".join(parts)
 
 
+def _blank(sample: Sample) -> str:
+    return find_blank(sample.output.text, sample.reference)
+
+
 def _explain(sample: Sample, parts: Mapping[str, float], match: Match) -> str:
-    if not sample.output.text.strip():
-        return "the output is empty"
+    if blank := _blank(sample):
+        return blank
     if not (sample.reference or "").strip():
         return "the reference is empty"
     numbers = f"precision {parts['precision']:.3f}, recall {parts['recall']:.3f}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
@@ -26,8 +27,8 @@ _DIGITS = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Semantic:
     """
-    Cosine of output and reference. Related texts score high even where a fact is wrong: watch facts
-    with `keywords` too.
+    Cosine of output and reference; 0 for an output that says nothing. Related texts score high even where
+    a fact is wrong: watch facts with `keywords` too.
 
     Attributes:
         encoder: `default`, a folder, a Hugging Face name (extra sentence-transformers), `openai:MODEL`
@@ -39,7 +40,7 @@ class Semantic:
     pair: Pair = "reference"
 
     name: ClassVar[str] = "semantic"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     higher_is_better: ClassVar[bool] = True
     bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
@@ -52,11 +53,18 @@ class Semantic:
     def needs(self) -> frozenset[Need]:
         return needs_of(self.pair)
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",) if self._choice.model == DEFAULT else ()
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         results: dict[int, Score | Failure] = {}
         for at, sample in enumerate(batch):
             if missing := find_missing(self, sample):
                 results[at] = missing
+            elif blank := find_blank(sample.output.text, partner(sample, self.pair)):
+                results[at] = self._made(sample, 0.0, blank)
         whole = [at for at in range(len(batch)) if at not in results]
         try:
             cosines = self._compare([batch[at] for at in whole])
@@ -93,17 +101,17 @@ class Semantic:
             return fail(self, sample, error)
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
-        if not sample.output.text.strip():
-            reason = "the output is empty"
-        else:
-            reason = "" if value == 1.0 else f"cosine {value:.3f} to the {self.pair}"
+        reason = "" if value == 1.0 else f"cosine {value:.3f} to the {self.pair}"
+        return self._made(sample, value, reason, {"cosine": value})
+
+    def _made(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
         pair = "" if self.pair == "reference" else f"|{self.pair}"
         return Score(
             metric=self.name,
             value=value,
             repeat=sample.output.repeat,
             reason=reason,
-            evidence=({"cosine": value},),
+            evidence=evidence,
             signature=f"semantic|v{self.version}{pair}|{load_encoder(self._choice).identity}",
         )
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.errors import LLMOpsError, MissingExtraError, describe_error
 from pytest_llmops.models.credentials import find_credentials
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -172,7 +172,7 @@ class EndpointEncoder:
 
         if sorted(index for index, _ in entries if isinstance(index, int)) != list(range(count)):
             raise EncodingError(
-                f"{self._named} answered {len(entries)} of {count} texts, or not each of them once"
+                f"{self._named} answered {len(entries)} of {counted(count, 'text')}, or not each of them once"
             )
         rows: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * count
         for index, written in entries:

@@ -7,7 +7,7 @@ it holds, such as labels, is left alone.
 
 from __future__ import annotations
 
-from pytest_llmops.runner.rows.reading import Row, RowError, check_rows, read_rows
+from pytest_llmops.runner.rows.reading import Row, RowError, check_rows, number_repeats, read_rows
 from pytest_llmops.runner.rows.scoring import make_metric, metric_of, score, score_rows, stem_of
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_rows",
     "make_metric",
     "metric_of",
+    "number_repeats",
     "read_rows",
     "score",
     "score_rows",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.errors import AnswerError
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Output, Passage
 from pytest_llmops.runner.app import read_answer
 
@@ -75,7 +75,8 @@ def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ..
         if not texts:
             return ranked
         raise BrokenRowError(
-            f"has {len(held)} contexts and {len(ranked)} retrieved; give contexts ids to join them by"
+            f"has {counted(len(held), 'context')} and {len(ranked)} retrieved; "
+            "give contexts ids to join them by"
         )
     return tuple(
         replace(passage, text=passage.text or (by_id.get(passage.id, "") if named else held[at].text))
@@ -119,5 +120,5 @@ def read_relevant(written: Any) -> tuple[str, ...]:
         raise BrokenRowError(f"relevant must be a list of ids, not {printable(written, 60)}")
     for each in written:
         if not isinstance(each, str) and type(each) is not int:
-            raise BrokenRowError(f"relevant must hold ids, not {printable(each, 60)}")
+            raise BrokenRowError(f"relevant must contain ids, not {printable(each, 60)}")
     return tuple(map(str, written))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 
 _SHOWN = 200
+_OF_A_CASE = ("input", "reference", "references", "relevant")
 
 
 class RowError(LLMOpsError):
@@ -18,7 +20,7 @@ class RowError(LLMOpsError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         left = len(problems) - _SHOWN
-        more = [f"and {left:,} more problems"] if left > 0 else []
+        more = [f"and {counted(left, 'more problem')}"] if left > 0 else []
         super().__init__("\n".join([*problems[:_SHOWN], *more]))
         self.problems = tuple(problems)
 
@@ -84,9 +86,12 @@ def list_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     )
 
 
-def check_rows(rows: Sequence[Row]) -> None:
+def check_rows(rows: Sequence[Row], remedy: str = "each row is one label") -> None:
     """
     Refuse rows of which each is to count once.
+
+    Args:
+        remedy: What to do about an id that stands twice, or why it cannot.
 
     Raises:
         RowError: Some are none, or an id stands twice; all of them.
@@ -98,9 +103,37 @@ def check_rows(rows: Sequence[Row]) -> None:
             problems.append(f"{row.place}: {row.problem}")
         elif (first := places.setdefault(row.id, row.place)) != row.place:
             shown = printable(row.id, 60)
-            problems.append(f"{row.place}: has the id {shown!r} as {first} has; each row is one label")
+            problems.append(f"{row.place}: has the id {shown!r} as {first} has; {remedy}")
     if problems:
         raise RowError(problems)
+
+
+def number_repeats(rows: Sequence[Row]) -> list[int]:
+    """
+    Which repeat of its case each row is, where the rows of one id are repeats of one case.
+
+    Raises:
+        RowError: Some are none, or rows of one id differ in what they ask or expect; all of them.
+    """
+    problems, numbers = [], []
+    firsts: dict[str, Row] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        first = firsts.setdefault(row.id, row)
+        numbers.append(counts[row.id])
+        counts[row.id] += 1
+        other = next((each for each in _OF_A_CASE if row.fields.get(each) != first.fields.get(each)), None)
+        if row.problem:
+            problems.append(f"{row.place}: {row.problem}")
+        elif other and not first.problem:
+            shown = printable(row.id, 60)
+            problems.append(
+                f"{row.place}: has the id {shown!r} as {first.place} has, and another {other}; repeats of a "
+                "case differ in their outputs alone"
+            )
+    if problems:
+        raise RowError(problems)
+    return numbers
 
 
 def _read_row(row: Any, number: int, place: str) -> Row:

@@ -99,6 +99,7 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
     settings: Settings | None,
     *,
     repeats: int = 1,
+    numbers: Sequence[int] | None = None,
     problems: list[str] | None = None,
 ) -> list[Score | Failure]:
     """
@@ -107,6 +108,8 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
     Args:
         name: Under which model calls are kept, of a file its stem.
         repeats: How often a judge is asked of each row.
+        numbers: Of each row which repeat of its case it is, so that equal requests of two repeats are two
+            calls; each row is a case of its own by default.
         problems: Gets sentences about model calls that could not be kept.
 
     Raises:
@@ -123,9 +126,9 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
     if broken:
         raise RowError(broken)
     repeated = [
-        (metric_of(metric, row), replace(sample, output=replace(sample.output, repeat=repeat)))
+        (metric_of(metric, row), replace(sample, output=replace(sample.output, repeat=number + repeat)))
         for repeat in range(repeats)
-        for row, sample in zip(rows, samples, strict=True)
+        for row, sample, number in zip(rows, samples, numbers or [0] * len(rows), strict=True)
     ]
     with nullcontext() if settings is None else _kept(settings, problems):
         if getattr(metric, "waits", False):

@@ -21,7 +21,7 @@ PAIR = {"outputs": ["a", "b"]}
         ([True, False, None], {}, "good", (1, 0, None), "1 good, 1 bad"),
         ([1, 0, 1], {}, "good", (1, 0, 1), "2 good, 1 bad"),
         ([1, 1], {}, "good", (1, 1), "2 good, 0 bad"),
-        ([1, 4, 5, float("nan")], {}, "rating", (1, 4, 5, None), "3 ratings from 1 to 5, higher is better"),
+        ([1, 4, 5, None], {}, "rating", (1, 4, 5, None), "3 ratings from 1 to 5, higher is better"),
         ([0.5, 0.25], {}, "rating", (0.5, 0.25), "2 ratings from 0.25 to 0.5, higher is better"),
         (["yes", " no "], {"positive": "yes"}, "good", (1, 0), "1 good (yes), 1 bad"),
         (["A", "B", "C", None], {"positive": "A, B"}, "good", (1, 1, 0, None), "2 good (A, B), 1 bad"),
@@ -67,6 +67,39 @@ def test_what_cannot_be_read_is_told_with_the_remedy(labels, options, message):
     with pytest.raises(LabelError) as error:
         read(labels, **options)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [float("nan"), float("inf"), float("-inf"), 10**400, "nan", " NaN ", "-inf", "1e400", "Infinity"],
+)
+@pytest.mark.parametrize("options", [{}, {"positive": "yes"}, {"positive": ">= 4"}, PAIR])
+def test_a_label_that_is_not_finite_is_refused_with_its_place(label, options):
+    """It would count as bad, as better than every other label, or as no label at all."""
+    with pytest.raises(LabelError) as error:
+        read([1, label, 2, 0], **options)
+
+    assert str(error.value).startswith("l.jsonl:2: label is ")
+    assert "which is not a finite number; write null where nobody labelled the row" in str(error.value)
+
+
+@pytest.mark.parametrize("labels", [[1, True, 5], [0, 1, True], [0.5, True, 1]])
+@pytest.mark.parametrize("options", [{}, {"positive": ">= 1"}, {"positive": "1"}, PAIR])
+def test_true_and_false_beside_numbers_are_refused(labels, options):
+    with pytest.raises(LabelError) as error:
+        read(labels, **options)
+
+    at = [each is True for each in labels].index(True) + 1
+    assert f"l.jsonl:{at}: label is true, and l.jsonl:1 has the number {labels[0]}" in str(error.value)
+
+
+def test_of_many_labels_that_cannot_be_the_first_are_named():
+    with pytest.raises(LabelError) as error:
+        read([float("nan")] * 20)
+
+    lines = str(error.value).splitlines()
+    assert len(lines) == 9
+    assert (lines[0][:10], lines[-1]) == ("l.jsonl:1:", "and 12 more")
 
 
 def test_hostile_labels_are_shown_escaped():

@@ -10,6 +10,7 @@ from scipy.stats import mannwhitneyu, spearmanr
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from pytest_llmops.calibration.statistics import (
+    find_kinds,
     measure_accuracy,
     measure_auc,
     measure_kappa,
@@ -104,3 +105,13 @@ def test_a_weight_is_a_row_that_is_there_so_often(rows):
 
 def test_codes_keep_the_order_and_the_ties():
     assert rank_codes(np.array([0.5, -1.0, 0.5, 7.0])).tolist() == [1, 0, 1, 2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1))
+def test_rows_alike_in_all_columns_are_of_one_kind(rows):
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+
+    one, kind = find_kinds(*columns)
+
+    assert [rows[at] for at in one] == sorted(set(rows))
+    assert [rows[one[each]] for each in kind] == rows

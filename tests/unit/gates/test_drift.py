@@ -27,6 +27,7 @@ from pytest_llmops.records import (
     Score,
     ToolCall,
 )
+from pytest_llmops.reports.drift import render_drift
 from tests.unit.gates.drift_records import FILE, PROMPT, Conditions, kinds_of, run_under
 
 WAS = Conditions()
@@ -100,7 +101,7 @@ UNSTAMPED = {"stamps": ("prompt", "model", "tools")}
         pytest.param(
             {"noise": 10**9, "repeats": 1, "cases": 40},
             {"noise": 10**9, "seed": 1, "repeats": 3, "cases": 40},
-            "none",
+            "open",
             set(),
             id="varying app that never says a thing twice",
         ),
@@ -140,6 +141,49 @@ def test_each_cause(before, now, outcome, kinds):
     drift = find_drift(run_under(Conditions(**before)), run_under(Conditions(**now)))
 
     assert (drift.outcome, kinds_of(drift)) == (outcome, kinds)
+
+
+UNIQUE = Conditions(noise=10**9, repeats=3, cases=8)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize(
+    ("now", "candidate"),
+    [
+        ({}, set()),
+        ({"prompt": "2"}, {("prompt", False)}),
+        ({"document": "30 days"}, {("data", False)}),
+        ({"reported": "small-2", "fingerprint": "fp_2"}, {("model", False)}),
+    ],
+)
+def test_where_every_answer_is_unique_no_cause_is_shown_and_no_run_is_free_of_drift(
+    now, candidate, repeats, seen
+):
+    """Answers that are new each time look the same whether or not something moved."""
+    base = run_under(replace(UNIQUE, repeats=repeats, seen=seen))
+    new = run_under(replace(UNIQUE, repeats=repeats, seen=seen, seed=1, **now))
+
+    drift = find_drift(base, new)
+
+    assert (drift.outcome, drift.comparable) == ("open", False)
+    asked_once = {("model", False)} if seen and repeats == 1 else set()
+    assert kinds_of(drift) <= candidate | asked_once
+    assert not any(case.shown for case in drift.cases)
+    assert drift.advice[0].startswith("Every answer is unique: none comes twice")
+    assert render_drift(drift)[-1].startswith("cannot tell: every answer is unique")
+
+
+def test_one_answer_that_comes_again_is_enough_to_compare_by():
+    base, new = run_under(UNIQUE), run_under(replace(UNIQUE, seed=1, prompt="2"))
+    steady = _result()
+
+    drift = find_drift(
+        replace(base, results=(*base.results, steady)), replace(new, results=(*new.results, steady))
+    )
+
+    assert drift.comparable
+    assert render_drift(drift)[-1].startswith("no drift (cases: 1 same, 8 varying")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +252,8 @@ def test_advice_names_the_run_that_would_tell():
         "4 cases: prompt or data. Run the old prompts (prompts/answerer.yaml answerer"
     )
     assert "checkout COMMIT_OF_THE_BASE -- prompts/answerer.yaml;" in old_prompts
-    assert "--canary" in once.advice[0]
+    assert once.advice[0].startswith("Every answer is unique")
+    assert "--canary" in once.advice[1]
     assert app.advice[0].startswith("4 cases: nothing that is seen has moved. The app's code")
     assert {case.hint for case in app.cases} == {"app"}
     assert both.advice[0].startswith("4 cases: data or tool output. Run the base's code today")
@@ -367,7 +412,7 @@ def test_embeddings_that_moved_are_data_drift_where_other_passages_come_up(befor
         embedded = replace(_CALL, key="q", kind="embeddings", model="mini", reported=None)
         output = _way(text, (text, "x"), passages=(Passage(id=retrieved, text=retrieved),))
         output = replace(output, model_calls=(replace(embedded, **vectors), *output.model_calls))
-        return replace(_run(_result(output)), signature={"data:k": "1"})
+        return replace(_run(_result(output, replace(output, repeat=1))), signature={"data:k": "1"})
 
     drift = find_drift(run(before, "one", "a"), run(now, "two", "b"))
 
@@ -398,7 +443,7 @@ def test_a_retriever_that_moved_over_equal_documents_is_the_apps_doing():
 def test_passages_and_their_texts(before, now, kinds):
     def run(text: str, passage: str, stamp: str) -> Run:
         output = _way(text, (text, "x"), passages=(Passage(id="a", text=passage),))
-        return replace(_run(_result(output)), signature={"data:k": stamp})
+        return replace(_run(_result(output, replace(output, repeat=1))), signature={"data:k": stamp})
 
     assert kinds_of(find_drift(run("one", before, "1"), run("two", now, "2"))) == kinds
 
@@ -456,7 +501,7 @@ def test_marks_that_have_something_in_common_have_not_moved(before, now, kinds):
 )
 def test_an_unseen_app_is_crossed_by_all_of_its_stamps(before, now, kinds):
     rest = {"prompt:p": "p 1 x", "data:k": "1"}
-    base = replace(_run(_result(Output(text="one"))), signature=rest | before)
+    base = replace(_run(_result(Output(text="one"), Output(text="one", repeat=1))), signature=rest | before)
     new = replace(_run(_result(Output(text="two"))), signature=rest | now)
 
     assert kinds_of(find_drift(base, new)) == kinds

@@ -39,6 +39,25 @@ def test_folders_stand_for_their_yaml_files(project: Path, paths: list[str], fou
     assert find_golden_files(paths, project) == [project / each for each in found]
 
 
+def test_golden_files_are_found_in_subfolders(project: Path) -> None:
+    golden = project / "golden"
+    for name in (
+        "shop/returns.yaml", "shop/deep/er/x.yml", "shop/plan.json", "shop/reviews.jsonl", "rubrics/r.yaml",
+        "cassettes/shop/c.yaml", "shop/cassettes/c.yaml", "_prompts/p.yaml", ".git/g.yaml", "shop/.hid.yaml",
+    ):  # fmt: skip
+        (golden / name).parent.mkdir(parents=True, exist_ok=True)
+        (golden / name).write_text("cases: []\n", encoding="utf-8")
+    (golden / "tapes").mkdir()
+    (golden / "tapes" / "t.yaml").write_text("version: 1\ncase: golden/b.yaml::x\ncalls: []\n")
+    (golden / "loop").symlink_to(golden)
+
+    found = find_golden_files(["golden"], project)
+
+    assert [path.relative_to(golden).as_posix() for path in found] == [
+        "a.yml", "b.yaml", "shop/returns.yaml", "shop/deep/er/x.yml",
+    ]  # fmt: skip
+
+
 def test_absolute_paths_and_a_relative_root(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.parent)
 
@@ -55,7 +74,10 @@ def test_absolute_paths_and_a_relative_root(project: Path, monkeypatch: pytest.M
         ("zzz/x.yaml", "zzz/x.yaml: no such file or folder"),
         ("a\0b", "a\0b: no such file or folder"),
         ("x" * 5000, "x" * 5000 + ": no such file or folder"),
-        ("empty", "empty: the folder holds no .yaml or .yml file; name a .json or .jsonl file itself"),
+        (
+            "empty",
+            "empty: there is no .yaml or .yml file in it or below it; name a .json or .jsonl file itself",
+        ),
         (
             "golden/README.md",
             "golden/README.md: not a golden file: its name ends in '.md', not in .yaml, .yml, .json, .jsonl",

@@ -14,6 +14,7 @@ from pytest_llmops.golden import load_golden
 from pytest_llmops.registry import known_metrics
 
 # What cannot stand in a text file.
+CASE_KEYS = "id, input, reference, relevant, tags, live, repeats, group, checks"
 BYTES = [
     pytest.param(
         ".yaml",
@@ -48,7 +49,7 @@ BYTES = [
     pytest.param(
         ".yaml",
         b'cases:\r- id: a\r\n  input: "\xe2\x80\xa8 \xc2\x85 \xf0\x9f\x98\x80"\n  x: 1\n',
-        ["4: a: unknown key 'x'. Known keys: id, input, reference, relevant, tags, repeats, checks."],
+        [f"4: a: unknown key 'x'. Known keys: {CASE_KEYS}."],
         id="yaml, lines as editors count them",
     ),
     pytest.param(

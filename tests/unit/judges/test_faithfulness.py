@@ -47,7 +47,7 @@ def test_claims_stand_in_the_evidence_worst_first() -> None:
     }
     assert "of 2 claims the least supported" in result.reason
     assert "'The shop sells old bicycles.'" in result.reason
-    assert result.signature.startswith("faithfulness|v1|")
+    assert result.signature.startswith("faithfulness|v2|")
     json.dumps(result.evidence)
 
 
@@ -64,6 +64,7 @@ def test_no_passage_supports_nothing() -> None:
     [
         (Sample(output=Output(text="Yes.")), "the app reported no passages"),
         (sample(" \n ", POLICY), "the output says nothing"),
+        (sample("___", POLICY), "the output says nothing"),
         (
             Sample(output=Output(text="Yes.", passages=(Passage(id="a"),))),
             "the passages are ids, or hold no words",

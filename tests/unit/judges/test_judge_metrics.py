@@ -48,6 +48,30 @@ def test_judge_is_the_weighted_mean_of_its_criteria(server, judge, sample):
     json.dumps(score.evidence)
 
 
+@pytest.mark.parametrize("text", ["", " \n", "...", "\u200b"])
+@pytest.mark.parametrize("name", ["judge", "reference_grade", "pairwise"])
+def test_an_output_that_says_nothing_is_the_worst_and_no_judge_is_asked(server, judge, sample, name, text):
+    """Whatever the judge would say of it: here the best."""
+    server.verdict = lambda _: by_default(5, 5, 5)
+
+    for options in ({"judge": judge()}, {"panel": (judge(), judge(model="other"))}):
+        (score,) = create_metric(name, options).score([sample(text, reference="You have 60 days.")])
+
+        assert isinstance(score, Score)
+        assert score.value == (1.0 if name == "judge" else 0.0)
+        assert score.reason.startswith("the output ")
+    assert server.requests == []
+
+
+def test_of_a_pair_the_answer_that_says_something_is_better(server, judge, sample):
+    won, tied = Pairwise(judge=judge()).score(
+        [sample("You have 60 days.", rival="..."), sample("", rival="...")]
+    )
+
+    assert (won.value, tied.value) == (1.0, 0.5)
+    assert server.requests == []
+
+
 def test_only_the_chosen_criterion_is_asked_for(server, judge, sample):
     (score,) = Judge(judge=judge(), criteria="completeness").score([sample()])
 

@@ -132,6 +132,24 @@ def test_the_sample_fills_the_test_case():
     assert [each.name for each in case.expected_tools] == ["find", "send"]
 
 
+@pytest.mark.parametrize("text", ["", " \n", "..."])
+def test_an_output_that_says_nothing_scores_zero_and_no_model_is_asked(server, judge, text):
+    """DeepEval finds no fault in an answer that says nothing: of its statements none is irrelevant."""
+    metric = create_metric("deepeval", {**GEVAL, "judge": judge})
+    blank = score(metric, sample(text))
+    assert (blank.value, blank.reason[:10]) == (0.0, "the output")
+    assert server.requests == []
+    assert blank.signature == score(metric, sample()).signature
+
+
+def test_a_metric_of_tool_calls_needs_no_text():
+    options = {"metric": "ToolCorrectnessMetric", "expected_tools": ["find"]}
+    found = score(
+        create_metric("deepeval", options), sample("", tool_calls=(ToolCall(name="find", arguments={}),))
+    )
+    assert "the output is empty" not in getattr(found, "reason", "")
+
+
 def test_metrics_without_a_model():
     exact = create_metric("deepeval", {"metric": "ExactMatchMetric"})
     assert exact.needs == {"reference"}

@@ -62,6 +62,12 @@ def test_ours_is_a_metric_of_deepeval():
     assert as_deepeval("keywords", 0.5, all=["60 days", "refund"]).measure(case) == 0.5
 
 
+def test_a_metric_without_a_bound_needs_a_threshold():
+    with pytest.raises(LLMOpsError, match=r"has no default threshold; write .*threshold=…"):
+        as_deepeval("faithfulness")
+    assert as_deepeval("faithfulness", 0.7).threshold == 0.7
+
+
 def test_deepeval_runs_ours():
     from deepeval import assert_test, evaluate
     from deepeval.evaluate.configs import AsyncConfig, CacheConfig, DisplayConfig

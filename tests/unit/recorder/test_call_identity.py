@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.recorder.identity import asks_model, identify, is_loopback, key_of
+from pytest_llmops.recorder.identity import asks_model, identify, is_host, is_loopback, key_of
 from tests.unit.recorder.json_values import json_objects, json_values
 
 
@@ -89,7 +89,39 @@ def test_hosts_of_this_machine(host, loopback):
     ],
 )  # fmt: skip
 def test_requests_that_ask_a_model(method, path, asks):
-    assert asks_model(method, path) is asks
+    body = b'{"model": "small", "input": "hi", "messages": []}'
+    assert asks_model(method, path, body) is asks
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "asks"),
+    [
+        ("/tickets/7/messages", b'{"text": "hi"}', False), ("/tickets/7/messages", b"text=hi", False),
+        ("/survey/responses", b'{"answers": [1]}', False), ("/courses/7/completions", b'{"user": 1}', False),
+        ("/v1/completions", b'{"prompt": "hi"}', True), ("/v1/embeddings", b'{"input": "hi"}', True),
+        ("/openai/deployments/x/embeddings", b"{}", True),
+        ("/v1/responses", b'{"prompt": {"id": "p"}}', True),
+        ("/v1/messages", b"[1]", False), ("/v1/chat/completions", b"not JSON", True),
+    ],
+)  # fmt: skip
+def test_a_backend_of_the_apps_own_is_no_model(path, body, asks):
+    assert asks_model("POST", path, body) is asks
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port", "same"),
+    [
+        ("api.shop.example", "API.shop.example.", 8443, True),
+        ("api.shop.example", "shop.example", None, False),
+        ("api.shop.example:443", "api.shop.example", None, True), ("localhost:8000", "127.0.0.1", 8000, True),
+        ("localhost:8000", "127.0.0.1", 8001, False), ("127.0.0.1", "localhost", 8001, True),
+        ("::1", "localhost", 8001, True), ("[::1]:8000", "::1", 8000, True),
+        ("[::1]:8000", "::1", 9000, False),
+        ("api.shop.example:8000", "api.shop.example", None, False),
+    ],
+)  # fmt: skip
+def test_hosts_as_golden_files_name_them(written, host, port, same):
+    assert is_host(written, host, port) is same
 
 
 def test_a_body_that_is_not_json_is_its_text():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.recorder.interception import stand_aside
+from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
 
 CLIENTS = (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
@@ -89,9 +89,7 @@ def test_a_judge_beside_an_app_takes_no_call_of_the_apps_threads(recorder, serve
 
     with run.recording("golden/a.yaml::app", 0) as log:
         with recording_of("golden/a.yaml::judged", 0) as judged:
-            thread = threading.Thread(target=ask)
-            thread.start()
-            thread.join()
+            run_bare(ask)
 
         assert judged is not None
         assert (len(judged.calls), len(log.calls), log.is_whole) == (0, 1, True)
@@ -113,9 +111,7 @@ def test_calls_aside_are_kept_nowhere_and_under_none_not_made(
                 told.append(str(error))
 
     with recording_of("golden/a.yaml::app", 0):
-        thread = threading.Thread(target=embed)
-        thread.start()
-        thread.join()
+        run_bare(embed)
 
     assert server.calls["/v1/embeddings"] == calls
     assert [("encoder-x" in text, "record none" in text) for text in told] == [(True, True)] * (1 - calls)
@@ -130,4 +126,4 @@ def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAISe
         with recording_of("golden/a.yaml::judged", 0), httpx.Client() as client:
             client.post(f"{server.url}/chat/completions", json=body)
 
-    assert run.tell_beside() == ["judges: 1 model calls made, 1 replayed"]
+    assert run.tell_beside() == ["judges: 1 model call made, 1 replayed, 0 failed"]

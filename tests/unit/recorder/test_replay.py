@@ -247,7 +247,7 @@ def test_none_refuses_what_is_not_recorded_and_names_what_differs(
         ask(far_client, temperature=0.7)
 
     assert server.calls.total() == 1
-    assert [call.outcome for call in log.calls] == ["failed"]  # asked once, though the client has retries
+    assert [call.outcome for call in log.calls] == ["refused"]  # asked once, though the client has retries
     assert "temperature: 0.0 -> 0.7" in str(log.error)
 
 

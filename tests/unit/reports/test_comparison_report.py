@@ -102,7 +102,7 @@ def test_text_has_rows_reasons_cases_and_counts():
         "  case                 metric    before  after",
         "  golden/a.yaml::fell  recall@5  1       0",
         "",
-        "readings that changed and may be chance: 1",
+        "1 score changed, possibly by chance",
         "",
         "regressed: 1 passed, 0 failed, 1 regressed, 0 undecided, 1 error (level 0.95)",
     ]

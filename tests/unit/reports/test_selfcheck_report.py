@@ -42,7 +42,7 @@ def test_text_has_a_row_a_check_and_names_the_cases():
         "a drop here is one that all cases share, seen in four of five runs",
         "10 cases: 7 vary: a, b, c, d, e, and 2 more",
         "  2 gave the same in all repeats",
-        f"  1 with one repeat: j; nobody knows if they vary: {RECORD}",
+        f"  1 with one repeat: j; whether they vary is unknown: {RECORD}",
         "  1 not scored and left out: k",
         f"a single case that breaks is named after 8 new repeats of it; {SUSPECTS}",
         "false alarms: 3 of 200 pairs of halves, 1.5 % (0.31 % … 4.3 %); the gate allows itself 5 %",
@@ -73,7 +73,7 @@ def test_rate_in_words(change, last):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"broken_case": None}, "no number of repeats that is allowed names a single case that breaks"),
+        ({"broken_case": None}, "no allowed number of repeats can single out one broken case"),
         (
             {"cases": Recorded(varying=(), steady=("h",), single=())},
             "no repeat differs: three alike new repeats tell that a case no longer holds its check",

@@ -93,7 +93,7 @@ def test_repeats_are_shown_each_with_its_value():
         "  answer     answer 0",
         "  answer     answer 1",
         "  answer     answer 2",
-        "             and 1 other answers",
+        "             and 1 other answer",
     ]
     assert "             repeat: 1, value: 1" in lines
     assert lines[-1] == "             and 2 more"
@@ -171,10 +171,10 @@ def test_usage_says_what_is_not_known():
     whole = Usage(calls=96, replayed=90, prompt_tokens=12345, completion_tokens=678, cost_usd=0.0123)
 
     assert render_usage(whole, 12.34) == (
-        "6 model calls made, 90 replayed, 12,345 prompt and 678 completion tokens, $0.0123, 12.3 s"
+        "6 model calls made, 90 replayed, 0 failed, 12,345 prompt and 678 completion tokens, $0.0123, 12.3 s"
     )
     assert render_usage(Usage(calls=1, prompt_tokens=None, cost_usd=None)) == (
-        "1 model calls made, 0 replayed, tokens unknown, cost unknown"
+        "1 model call made, 0 replayed, 0 failed, tokens unknown, cost unknown"
     )
 
 
@@ -186,6 +186,6 @@ def test_summary_holds_table_counts_usage_and_problems():
     assert lines[0].startswith("check")
     assert lines[2:] == [
         "2 passed, 0 failed, 0 regressed, 0 undecided, 0 error",
-        "0 model calls made, 0 replayed, 0 prompt and 0 completion tokens, $0.0000, 1.0 s",
+        "no model call seen, 1.0 s",
         "cassette\\x1b is read-only",
     ]

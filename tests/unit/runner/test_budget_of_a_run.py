@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import ModuleType
 
@@ -15,6 +14,7 @@ from pytest_llmops import load_golden, run_golden
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.runner.golden_run import run_goldens
 from pytest_llmops.settings import Settings
+from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer, last_user_text
 
 PRICES = {"small": (1_000.0, 10_000.0)}
@@ -166,19 +166,17 @@ def test_a_model_without_a_price_is_told_and_never_called(golden, settings, clie
 
 
 def test_a_call_of_nobody_is_not_made_on_a_budget(golden, settings, server, app):
-    pool = ThreadPoolExecutor(2)
     both = threading.Barrier(2, timeout=10)
     ask = app()
 
     def elsewhere(question: str) -> str:
         both.wait()  # so that both cases are in work
-        answer = pool.submit(ask, question)
-        answer.exception()
-        both.wait()  # and stay so until both were refused
-        return answer.result()
+        try:
+            return run_bare(lambda: ask(question))
+        finally:
+            both.wait()  # and stay so until both were refused
 
-    with pool:
-        found = failures(run_golden(golden(2), elsewhere, settings=settings("5 calls")))
+    found = failures(run_golden(golden(2), elsewhere, settings=settings("5 calls")))
     assert server.requests == []
     assert any("on a thread that knows of no case" in error for error in found)
     assert any("a budget counts each call" in error for error in found)

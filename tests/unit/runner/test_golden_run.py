@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import openai
 import pytest
 
 from pytest_llmops import Output, Run, load_golden, run_golden
 from pytest_llmops.records import Failure
+from pytest_llmops.reports.terminal import render_usage
 from pytest_llmops.settings import Settings
+from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
 
 GOLDEN = """
@@ -122,7 +124,11 @@ def test_what_cannot_succeed_is_not_asked_again(golden, settings):
 
     (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
     assert len(tries) == 1
-    assert result.failures[0] == Failure(metric="", stage="app", error="the app raised ValueError: hello")
+    (failure,) = result.failures
+    assert failure.traceback.endswith("raise ValueError(question)\nValueError: hello")
+    assert replace(failure, traceback="") == Failure(
+        metric="", stage="app", error="the app raised ValueError: hello"
+    )
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -200,7 +206,8 @@ def test_a_busy_answer_makes_no_earlier_call_again(golden, settings, server):
     (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
     assert result.outputs[0].text == "Echo: Echo: hello"
     assert len(server.requests) == 4
-    assert result.outputs[0].usage.calls == 2
+    usage = result.outputs[0].usage
+    assert (usage.calls, usage.failed, usage.replayed) == (4, 2, 0)
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
@@ -244,11 +251,7 @@ def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, ser
     client = client_of(server)
 
     def app(question):
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(ask(client, question)))
-        thread.start()
-        thread.join()
-        return answers[0]
+        return run_bare(lambda: ask(client, question))
 
     file = golden("{id: a, input: hello}")
     runs = [run_golden(file, app, settings=settings(concurrency=1)) for _ in range(2)]
@@ -257,19 +260,17 @@ def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, ser
 
 def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, server):
     client = client_of(server)
-    pool = ThreadPoolExecutor(2)
 
     def app(question):
         time.sleep(0.1)  # so that both cases are in work
-        return pool.submit(ask, client, question).result()
+        return run_bare(lambda: ask(client, question))
 
     file = golden("{id: a, input: x}", "{id: b, input: y}")
-    with pool:
-        problems: list[str] = []
-        run_golden(file, app, settings=settings(), problems=problems)
-        assert ["on a thread that knows of no case" in problem for problem in problems] == [True]
-        made = len(server.requests)
-        results = run_golden(file, app, settings=settings(record="none")).results
+    problems: list[str] = []
+    run_golden(file, app, settings=settings(), problems=problems)
+    assert [problem.partition(": begun")[0] for problem in problems] == ["error: 2 unattributed calls"]
+    made = len(server.requests)
+    results = run_golden(file, app, settings=settings(record="none")).results
     assert len(server.requests) == made
     assert any("--llm-record none" in failure.error for result in results for failure in result.failures)
 
@@ -281,7 +282,7 @@ def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, se
             {"text": "x", "tool_calls": [{"name": "look", "result": object()}]},
             "'look' that JSON cannot hold",
         ),
-        ({"text": "x", "model": 5}, "an Output whose 'model' is a int"),
+        ({"text": "x", "model": 5}, "an Output whose 'model' is an int"),
         (Output(text=None), "an Output whose 'text' is None"),
         ({"text": "x", "usage": {"promt_tokens": 3}}, "Did you mean 'prompt_tokens'?"),
     ],
@@ -296,6 +297,30 @@ def test_an_app_may_count_its_own_tokens(golden, settings):
     answer = {"text": "x", "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
     (result,) = run_golden(file, lambda _: answer, settings=settings()).results
     assert [(score.metric, score.value) for score in result.scores] == [("tokens", 7)]
+
+
+def test_an_app_that_says_that_it_used_nothing_made_no_call(golden, settings, server):
+    """Such as one whose guard answers: else a replayed run would tell of one call that was made anew."""
+    client = client_of(server)
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
+
+    def app(question):
+        return {"text": "No.", "usage": nothing} if question == "guarded" else ask(client, question)
+
+    cases = [f"{{id: {each}, input: {each}, checks: {{tokens: '<= 10'}}}}" for each in ("guarded", "asked")]
+    file = golden(*cases, head="version: 1\ncases:\n")
+    first, second = (run_golden(file, app, settings=settings()) for _ in range(2))
+    assert [(run.usage.calls, run.usage.replayed) for run in (first, second)] == [(1, 0), (1, 1)]
+    assert render_usage(second.usage).startswith("0 model calls made, 1 replayed, 0 failed")
+    scores = {result.case.rpartition(":")[2]: result.scores[0].value for result in second.results}
+    assert scores["guarded"] == 0
+    assert scores["asked"] > 0
+
+
+def test_an_app_that_says_nothing_of_its_tokens_has_none_to_check(golden, settings):
+    file = golden("{id: a, input: hello, checks: {tokens: '<= 10'}}", head="version: 1\ncases:\n")
+    (result,) = run_golden(file, str.upper, settings=settings()).results
+    assert "no model call was seen" in result.failures[0].error
 
 
 def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, server, tmp_path, monkeypatch):
@@ -329,15 +354,14 @@ def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, se
 
 def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):
     client = client_of(server)
-    with ThreadPoolExecutor(2) as pool:
 
-        def app(question):
-            time.sleep(0.1)
-            pool.submit(ask, client, question).result()
-            return ask(client, question)
+    def app(question):
+        time.sleep(0.1)
+        run_bare(lambda: ask(client, question))
+        return ask(client, question)
 
-        file = golden("{id: a, input: x}", "{id: b, input: y}")
-        results = run_golden(file, app, settings=settings()).results
+    file = golden("{id: a, input: x}", "{id: b, input: y}")
+    results = run_golden(file, app, settings=settings()).results
     assert {failure.metric for result in results for failure in result.failures} == {"tokens", "cost_usd"}
 
 

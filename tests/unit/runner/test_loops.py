@@ -58,3 +58,18 @@ def test_work_that_comes_after_the_end_is_refused_and_left_unbegun(used):
         assert work.cr_frame is None  # closed, so that nothing is said of a coroutine that was never awaited
     loop.close()
     assert "llmops-late" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_loop_that_breaks_leaves_nobody_waiting():
+    """As where an app closes the files that it rests on."""
+    loop = LoopThread(name="test")
+
+    async def break_it() -> None:
+        def fail() -> None:
+            raise OSError("Bad file descriptor")
+
+        asyncio.get_running_loop()._run_once = fail  # type: ignore[attr-defined]
+        await asyncio.sleep(60)
+
+    with pytest.raises(RuntimeError, match="the event loop test broke: OSError: Bad file descriptor"):
+        loop.submit(break_it()).result(timeout=10)

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 from pytest_llmops import load_golden, run_golden
+from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.judges import asking
 from pytest_llmops.records import Score, Usage
 from pytest_llmops.runner.golden_run import run_goldens
@@ -95,10 +96,8 @@ def test_without_a_rival_there_is_none(run):
     ("base", "error"),
     [
         ("def base(question): raise ValueError(question)", "the rival raised ValueError: one"),
-        ("def base(question): return 3", "the rival returned a int, not"),
+        ("def base(question): return 3", "the rival returned an int, not"),
         ("def base(question): import sys; sys.exit(3)", "the rival raised SystemExit"),
-        ("bose = answer", "the rival 'two_shops:base': two_shops has no 'base'. Did you mean"),
-        ("base = 3", "the rival 'two_shops:base' is a int, which cannot be called"),
     ],
 )
 def test_a_rival_that_breaks_costs_the_app_nothing(run, base, error):
@@ -109,6 +108,20 @@ def test_a_rival_that_breaks_costs_the_app_nothing(run, base, error):
     told = [failure.error for failure in found.results[0].rival.failures]
     assert told[0].startswith(error.partition(", not")[0])
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "error"),
+    [
+        ("bose = answer", "the rival 'two_shops:base': two_shops has no 'base'. Did you mean 'bose'"),
+        ("base = 3", "the rival 'two_shops:base' is an int, which cannot be called"),
+    ],
+)
+def test_a_rival_that_cannot_be_had_is_told_before_the_app_is_called(run, tmp_path, base, error):
+    app = "def answer(question): open('asked', 'w').close()"
+    with pytest.raises(LLMOpsError, match=error):
+        run(app=f"{app}\n{base}\n")
+    assert not (tmp_path / "asked").exists()
 
 
 def test_the_two_share_no_recorded_answer(run, endpoint, tmp_path):

@@ -134,8 +134,8 @@ def test_contexts_and_retrieved_are_passages(fields, passages):
 
 MISTAKES = [
     ({"input": "hi"}, "has no output; write the text to score, or a pair as outputs"),
-    ({"output": 3}, "output cannot be read: a int"),
-    ({"output": {"txt": "a"}}, "output cannot be read: a mapping whose 'text' is None"),
+    ({"output": 3}, "output cannot be read: an int"),
+    ({"output": {"txt": "a"}}, "output cannot be read: the output has no 'text'; did you mean it for 'txt'?"),
     ({"outputs": ["a"]}, "outputs must be a list of two, not"),
     ({"outputs": "ab"}, "outputs must be a list of two, not ab"),
     ({"output": "a", "outputs": ["a", "b"]}, "has both output and outputs"),
@@ -149,7 +149,7 @@ MISTAKES = [
     ({"output": "a", "contexts": [{"id": "p", "text": None}]}, "contexts[0] must be a text"),
     ({"output": "a", "retrieved": [{"text": "x"}]}, "retrieved[0] must be an id"),
     ({"output": "a", "relevant": "p"}, "relevant must be a list of ids, not p"),
-    ({"output": "a", "relevant": [True]}, "relevant must hold ids, not true"),
+    ({"output": "a", "relevant": [True]}, "relevant must contain ids, not true"),
     ({"output": "a", "relevant": {"p": "high"}}, "relevant must map each id to a number"),
     ({"output": "a", "id": [1]}, "id must be a text or a whole number, not [1]"),
 ]

@@ -11,6 +11,7 @@ import pytest
 from opentelemetry import trace
 
 from pytest_llmops.traces import capture
+from tests.bare_thread import run_bare
 
 capture.install()
 TRACER = trace.get_tracer("tests")
@@ -96,14 +97,10 @@ def test_outside_a_case_nothing_is_kept():
 
 def test_a_thread_without_context_belongs_to_the_only_case_or_is_counted():
     with capture.capture() as spans:
-        thread = threading.Thread(target=leave_spans, args=("bare", 1))
-        thread.start()
-        thread.join()
+        run_bare(lambda: leave_spans("bare", 1))
     assert len(spans) == 2
-    before = capture.count_strays()
+    before = capture.count_missed()
     with capture.capture() as first, capture.capture() as second:
-        thread = threading.Thread(target=leave_spans, args=("bare", 1))
-        thread.start()
-        thread.join()
+        run_bare(lambda: leave_spans("bare", 1))
     assert first == second == []
-    assert capture.count_strays() == before + 2
+    assert capture.count_missed().since(before) == capture.Missed(unattributed=2)

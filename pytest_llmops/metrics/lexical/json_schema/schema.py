@@ -64,7 +64,7 @@ def read_schema(given: object) -> str:
     except (NoJsonError, TooLargeError) as error:
         raise MetricOptionError(f"json_schema: {shown} is no JSON that can be used: {error}") from None
     if not isinstance(schema, dict):
-        raise MetricOptionError(f"json_schema: {shown} must hold an object, not {printable(schema, 80)}")
+        raise MetricOptionError(f"json_schema: {shown} must contain an object, not {printable(schema, 80)}")
     _check(schema, shown)
     return json.dumps(schema, sort_keys=True, ensure_ascii=False)
 

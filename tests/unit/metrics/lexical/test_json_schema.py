@@ -209,7 +209,7 @@ def test_a_schema_may_be_a_file(tmp_path, monkeypatch):
         ("absent.json", "cannot read the schema absent.json: No such file"),
         ("binary.json", "no UTF-8 text"),
         ("broken.json", "broken.json is no JSON that can be used: line 1, column 2"),
-        ("list.json", "must hold an object"),
+        ("list.json", "must contain an object"),
         (True, "a mapping or the path"),
         ("", "a mapping or the path"),
         ({"type": "objekt"}, "is no schema: $.type: 'objekt' is not valid"),

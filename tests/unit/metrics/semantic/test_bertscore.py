@@ -128,6 +128,8 @@ def test_the_reason_names_the_words_that_found_no_near_one():
         ("", "Open.", "the output is empty"),
         ("Open.", "", "the reference is empty"),
         (" ", "", "the output is empty"),
+        ("?", "Yes", "the output contains no word: '?'"),
+        ("...", "Open.", "the output contains no word: '...'"),
     ],
 )
 def test_an_empty_text_scores_zero(output, reference, reason):
@@ -135,6 +137,12 @@ def test_an_empty_text_scores_zero(output, reference, reason):
 
     assert isinstance(result, Score)
     assert (result.value, result.reason) == (0.0, reason)
+
+
+def test_punctuation_may_be_the_answer_that_is_expected():
+    (result,) = BertScore().score([sample("-", "-")])
+
+    assert result.value == 1.0
 
 
 def test_one_result_a_sample_in_order():

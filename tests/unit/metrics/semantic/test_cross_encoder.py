@@ -32,13 +32,14 @@ def test_one_result_a_sample_in_order(asked):
         [sample("good"), sample("x", None, repeat=1), sample("broken", repeat=2), sample(" ", repeat=3)]
     )
 
-    assert asked == [("a reference", "good"), ("a reference", "broken"), ("a reference", " ")]
+    assert asked == [("a reference", "good"), ("a reference", "broken")]
     assert scored.value == 0.25
-    assert scored.signature == "cross_encoder|v1|reference|cross-sentence-transformers/a/model"
+    assert scored.signature == "cross_encoder|v2|reference|cross-sentence-transformers/a/model"
     assert isinstance(lacking, Failure)
     assert isinstance(broken, Failure)
     assert "weights are broken" in broken.error
-    assert empty.reason == "the output is empty"
+    assert (empty.value, empty.reason) == (0.0, "the output is empty")
+    assert empty.signature == scored.signature
     assert [each.repeat for each in (scored, lacking, broken, empty)] == [0, 1, 2, 3]
 
 
@@ -50,6 +51,15 @@ def test_a_pair_with_the_input_needs_no_reference(asked):
     assert metric.needs == frozenset()
     assert asked == [('{"a": 1, "question": "é"}', "good")]
     assert "|input|" in scored.signature
+
+
+@pytest.mark.parametrize("pair", ["reference", "input"])
+def test_an_output_without_a_word_is_not_rated(asked, pair):
+    blank, same = CrossEncoder(model="a/model", pair=pair).score([sample("..."), sample("?", "?", "?")])
+
+    assert (blank.value, blank.reason) == (0.0, "the output contains no word: '...'")
+    assert same.value == 0.25
+    assert asked == [("?", "?")]
 
 
 def test_a_batch_that_lacks_everything_needs_no_model():

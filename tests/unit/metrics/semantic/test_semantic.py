@@ -119,6 +119,74 @@ def test_only_the_input_is_a_query(monkeypatch):
     assert sorted(asked) == [(("answer",), False), (("answer", "reference"), False), (("question",), True)]
 
 
+BLANK = [
+    "",
+    "  \n",
+    "\u200b",
+    "\x00",
+    "\u3164",
+    "\u2800",
+    "...",
+    "\u2014",
+    "?",
+    "```\n```",
+    "|---|---|",
+    "___",
+]
+
+
+@pytest.mark.parametrize("text", BLANK)
+@pytest.mark.parametrize("reference", ["Yes", "no", "Open.", "Most items can be sent back within 60 days."])
+def test_an_output_that_says_nothing_scores_zero(text, reference):
+    """To a short reference an empty text has a cosine of up to .5, which many bounds let pass."""
+    (result,) = Semantic().score([sample(text, reference)])
+
+    assert isinstance(result, Score)
+    assert result.value == 0.0
+    assert result.reason.startswith(("the output is empty", "the output contains no word: "))
+
+
+def test_an_output_that_says_nothing_is_nothing_to_the_input_too():
+    (result,) = Semantic(pair="input").score([Sample(output=Output(text="..."), input="Is it open?")])
+
+    assert (result.value, result.reason) == (0.0, "the output contains no word: '...'")
+
+
+def test_an_output_that_says_nothing_is_not_encoded(monkeypatch):
+    """Endpoints refuse empty texts, and one must not cost the others of its batch a second call."""
+    import numpy as np
+
+    from pytest_llmops.metrics.semantic import cosine
+
+    asked = []
+
+    def embed(_encoder, texts):
+        asked.extend(texts)
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+    monkeypatch.setattr(cosine, "embed", embed)
+
+    first, second = Semantic().score([sample("", "b", 0), sample("a", "b", 1)])
+
+    assert asked == ["a", "b"]
+    assert first.signature == second.signature
+    assert (first.value, second.value) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("text", "reference"), [("-", "-"), ("+", " + "), ("\u2026", "...")])
+def test_punctuation_may_be_the_answer_that_is_expected(text, reference):
+    (result,) = Semantic().score([sample(text, reference)])
+
+    assert result.value > 0.6
+
+
+@pytest.mark.parametrize("text", ["\U0001f44d", "\u4f60", "7", "\u0e44"])
+def test_a_sign_a_digit_or_a_letter_of_any_script_says_something(text):
+    (result,) = Semantic().score([sample(text, "Yes")])
+
+    assert result.reason.startswith("cosine")
+
+
 def test_a_text_that_an_endpoint_refuses_costs_no_other_its_score(monkeypatch):
     import numpy as np
 
@@ -154,7 +222,7 @@ def test_an_endpoint_may_be_the_encoder(monkeypatch):
         assert [request["input"] for request in server.requests] == [["one", "two"]]
     assert same.value == 1.0
     assert other.value < 1.0
-    assert same.signature.startswith("semantic|v2|openai:small|127.0.0.1:")
+    assert same.signature.startswith("semantic|v3|openai:small|127.0.0.1:")
     assert hash(metric) == hash(create_metric("semantic", {"encoder": dict(encoder)}))
 
 

@@ -1,0 +1,141 @@
+"""For errors that one could live with, the threshold that makes no more of them, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pytest_llmops.calibration.resampling import LEVEL, Measure, bound_share
+from pytest_llmops.calibration.statistics import rank_codes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pytest_llmops.calibration.statistics import Codes, Floats
+
+Kind = Literal["bad passed", "good refused"]
+RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
+_RESAMPLES = 999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRow:
+    """
+    One error rate and the threshold that keeps it on these rows; an estimate, and no promise.
+
+    Attributes:
+        kind: The error that is kept: the share of bad rows that pass, or of good rows that are refused.
+        at_most: Its rate.
+        threshold: Of bad rows the loosest that keeps it, of good rows the strictest; in the metric's unit.
+            None where even the strictest lets more pass.
+        low: With `high` where the threshold would fall on another draw of rows, `low` the looser; None at
+            an end where no threshold keeps the rate.
+        other: The other error at that threshold.
+    """
+
+    kind: Kind
+    at_most: float
+    threshold: float | None
+    low: float | None
+    high: float | None
+    other: Measure
+
+
+def find_errors(
+    oriented: Floats, good: Floats, groups: Sequence[Hashable], *, sign: float = 1.0, seed: int = 0
+) -> tuple[ErrorRow, ...]:
+    """
+    Both errors at each of `RATES`; none where no row is bad, or none is good.
+
+    Args:
+        oriented: Scores where higher is better, shape (rows,); a row passes from the threshold upwards.
+        good: 1 or 0.
+        groups: Of each row what it is drawn with.
+        sign: -1 turns thresholds back into the unit of a metric where lower is better.
+
+    Source: percentile bootstrap of whole groups, Davison and Hinkley (1997), ch. 2.4 and 3.8; a quantile has
+    no jackknife, and so no BCa interval.
+    """
+    import numpy as np
+
+    if not (good == 0).any() or not (good == 1).any():
+        return ()
+    cuts, codes = np.unique(oriented), rank_codes(oriented)
+    passed, refused = _shares(codes, good, np.ones(len(codes)), len(cuts))
+    drawn = list(_draw(codes, good, groups, len(cuts), seed))
+    count = len(set(groups))
+    found = []
+    for kind, own, other, side in (("bad passed", passed, refused, 0), ("good refused", refused, passed, 1)):
+        for rate in RATES:
+            at = _place(own, rate, kind)
+            places = np.sort([_place(shares[side], rate, kind) for shares in drawn])
+            costs = np.array([shares[1 - side][at] for shares in drawn])
+            low, high = _ends(places) if len(places) else (None, None)
+            found.append(
+                ErrorRow(
+                    kind=kind,  # type: ignore[arg-type]  # one of the two
+                    at_most=rate,
+                    threshold=_cut(cuts, at, sign),
+                    low=None if low is None else _cut(cuts, low, sign),
+                    high=None if high is None else _cut(cuts, high, sign),
+                    other=_share(float(other[at]), costs, min(count, int((good == (side == 0)).sum()))),
+                )
+            )
+    return tuple(found)
+
+
+def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Floats, Floats]:
+    """At a cut at each distinct score and at one above all: shares of bad that pass, of good that do not."""
+    import numpy as np
+
+    bads = np.bincount(codes, weights * (good == 0), minlength=size)
+    goods = np.bincount(codes, weights * (good == 1), minlength=size)
+    below = np.concatenate([[0.0], np.cumsum(goods)])
+    from_here = np.concatenate([np.cumsum(bads[::-1])[::-1], [0.0]])
+    return from_here / from_here[0], below / below[-1]
+
+
+def _draw(
+    codes: Codes, good: Floats, groups: Sequence[Hashable], size: int, seed: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """The shares of resamples; one that holds rows of one kind alone says nothing."""
+    import numpy as np
+
+    places: dict[Hashable, int] = {}
+    group_of = np.array([places.setdefault(group, len(places)) for group in groups], dtype=np.intp)
+    random = np.random.default_rng(seed)
+    for _ in range(_RESAMPLES if len(places) > 1 else 0):
+        counts = np.bincount(random.integers(len(places), size=len(places)), minlength=len(places))
+        weights = counts[group_of].astype(float)
+        if weights @ (good == 0) and weights @ (good == 1):
+            yield _shares(codes, good, weights, size)
+
+
+def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
+    """Of shares that fall, the first cut that keeps the rate; of shares that rise, the last."""
+    import numpy as np
+
+    kept = shares <= rate + 1e-12
+    if kind == "bad passed":
+        return int(np.argmax(kept))
+    return int(len(kept) - 1 - np.argmax(kept[::-1]))
+
+
+def _cut(cuts: Floats, at: int, sign: float) -> float | None:
+    return sign * float(cuts[at]) if at < len(cuts) else None
+
+
+def _ends(places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[int, int]:
+    tail = round((1 - LEVEL) / 2 * (len(places) - 1))
+    return int(places[tail]), int(places[-1 - tail])
+
+
+def _share(value: float, drawn: Floats, count: int) -> Measure:
+    import numpy as np
+
+    if not len(drawn) or np.ptp(drawn) == 0:
+        return bound_share(Measure(value=value), count)
+    tail = 50 * (1 - LEVEL)
+    low, high = (float(each) for each in np.percentile(drawn, [tail, 100 - tail]))
+    return Measure(value=value, low=low, high=high, method="percentile")

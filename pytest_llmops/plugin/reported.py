@@ -1,0 +1,123 @@
+"""
+What became of every selected item, in the process that talks to the user.
+
+A worker, or the session, may end before an item was reported. xdist counts such an item nowhere, so this
+list is kept here, and what has no outcome at the end is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_llmops.golden.files import SUFFIXES
+from pytest_llmops.records import OUTCOMES, Outcome
+from pytest_llmops.runner.masking import hide
+
+OUTCOME = "llm_outcome"
+KNOWN = "llm_known"
+_STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+
+
+def is_golden(node_id: str) -> bool:
+    return node_id.split("::", 1)[0].endswith(SUFFIXES)
+
+
+@dataclass(slots=True, eq=False)
+class Reported:
+    """
+    Attributes:
+        selected: Node ids that the session is to run; None until a process has finished its collection.
+        outcomes: Of the golden items reported so far.
+        known: Node ids of failures among them that the baseline had too.
+        reasons: Why a golden item is an error, by node id.
+        crashed: The items during whose report a worker died.
+        lost: The items that were given an error at the end, since nobody reported them.
+    """
+
+    selected: Sequence[str] | None = None
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
+    crashed: set[str] = field(default_factory=set)
+    lost: list[str] = field(default_factory=list)
+    _done: set[str] = field(default_factory=set)
+
+    def select(self, node_ids: Iterable[str]) -> None:
+        """What one process collected; workers collect the same, and the first one counts."""
+        self.selected = list(dict.fromkeys(node_ids)) if self.selected is None else self.selected
+
+    def is_done(self, node_id: str) -> bool:
+        """Whether the item has an outcome that pytest counts."""
+        return node_id in self._done
+
+    def take(self, report: pytest.TestReport) -> None:
+        """An item that is run again, as where a worker died, counts once."""
+        given = dict(report.user_properties)
+        if report.when == "call" and KNOWN in given:
+            self.known.add(report.nodeid)
+        if given.get(OUTCOME) in OUTCOMES:
+            self.outcomes[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        if given.get(OUTCOME) == "error" and report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.reasons[report.nodeid] = hide(str(getattr(crash, "message", report.longrepr)))
+        if report.outcome in {"passed", "failed", "skipped"} and (
+            report.when == "call" or (report.when != "teardown" and not report.passed)
+        ):
+            self._done.add(report.nodeid)
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """Outcomes of the golden items reported so far, zeros included."""
+        counted = Counter(self.outcomes.values())
+        return {outcome: counted[outcome] for outcome in OUTCOMES}
+
+    def complete(self, session: pytest.Session, expected: Iterable[str], reason: Any) -> None:
+        """
+        Report an error for each selected item without an outcome, unless somebody stopped the session.
+
+        Args:
+            expected: The items to be taken for selected where no process finished its collection.
+            reason: Node id to why the item was not reported.
+        """
+        stopped = session.exitstatus in _STOPPED or session.shouldfail
+        if stopped or session.config.getoption("setuponly", default=False):
+            return
+        selected = self.selected
+        if selected is None:
+            selected = [] if session.testsfailed else list(expected)
+        self.lost = [node_id for node_id in selected if node_id not in self._done]
+        for node_id in self.lost:
+            for report in _reports(node_id, reason(node_id)):
+                session.config.hook.pytest_runtest_logreport(report=report)
+        if self.lost and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def make_error(report: pytest.TestReport, reason: str) -> None:
+    """Turn the report of a crash into that of an item which could not be set up: pytest's word is error."""
+    report.when, report.outcome, report.longrepr = "setup", "failed", reason
+    if is_golden(report.nodeid):
+        report.user_properties = [*report.user_properties, (OUTCOME, "error")]
+
+
+def _reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestReport]:
+    """Of the setup, which is in error, and of the teardown, at which JUnit files close a test."""
+    path, _, name = node_id.partition("::")
+    setup, teardown = (
+        pytest.TestReport(
+            nodeid=node_id,
+            location=(path, None, name),
+            keywords={},
+            outcome="passed",
+            longrepr=None,
+            when=when,
+        )
+        for when in ("setup", "teardown")
+    )
+    make_error(setup, reason)
+    return setup, teardown

@@ -1,0 +1,99 @@
+"""
+Output to a reader that may leave early.
+
+An exit code is a verdict, so a stream that cannot be written (`| head -1`, `>&-`, a full disk) must not end
+the run: its file would be missing, and a failed check would look like a passed one.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_READER_LEFT = (errno.EPIPE, errno.EBADF, errno.EINVAL)  # Windows says EINVAL of a pipe without a reader
+
+
+@dataclass(slots=True)
+class Lost:
+    """
+    What became of stdout.
+
+    Attributes:
+        error: Why output was lost; None while none was, or where its reader closed the stream.
+    """
+
+    error: OSError | None = None
+
+
+@contextmanager
+def outlive_readers() -> Iterator[Lost]:
+    """
+    Print to stdout and stderr as before, and on without a word once nothing can be written there any more.
+
+    Streams that are not the process's own, such as those that pytest captures, stay as they are.
+    """
+    lost, given = Lost(), (sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = _guard(sys.stdout, 1, lost), _guard(sys.stderr, 2, Lost())
+    try:
+        yield lost
+    finally:
+        sys.stdout.flush()
+        if lost.error:
+            print(f"stdout: {lost.error.strerror}; what was printed is not complete", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = given
+
+
+def _guard(stream: TextIO | None, descriptor: int, lost: Lost) -> TextIO:
+    if stream is None:  # closed, and the next file that is opened would take its place
+        return open(_null(descriptor), "w", encoding="utf-8", closefd=False)
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    unbuffered = isinstance(stream.buffer, io.FileIO)  # PYTHONUNBUFFERED
+    raw = stream.buffer if unbuffered else getattr(stream.buffer, "raw", None)
+    if type(raw) is not io.FileIO or raw.fileno() != descriptor:
+        return stream
+    stream.flush()
+    guarded = _Guarded(descriptor, lost)
+    return io.TextIOWrapper(
+        guarded if unbuffered else io.BufferedWriter(guarded),  # as Python does
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _null(descriptor: int) -> int:
+    """The null device in a descriptor's place, so that C code and children write there too."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    if null != descriptor:
+        os.dup2(null, descriptor)
+        os.close(null)
+    return descriptor
+
+
+class _Guarded(io.FileIO):
+    """A stream that is exchanged for the null device when it cannot be written."""
+
+    def __init__(self, descriptor: int, lost: Lost) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._lost = lost
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _READER_LEFT:
+                self._lost.error = error
+            _null(self.fileno())
+            return memoryview(data).nbytes

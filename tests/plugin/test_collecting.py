@@ -1,0 +1,177 @@
+"""What is collected is one rule: paths are exactly what is run; the settings add golden items to the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+UNIT = "def test_unit(): pass\n"
+FAILING = "def test_unit(): assert 1 == 2\n"
+CASES = ["golden/capitals.yaml::france", "golden/capitals.yaml::spain"]
+TEST = "tests/test_unit.py::test_unit"
+SETTING = "[tool.pytest-llmops]\ncollect = true\n"
+INI = {
+    "addopts": ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "--llm-golden"\n'),
+    "setting": ("pyproject.toml", SETTING),
+    "inline": ("pyproject.toml", "[tool]\npytest-llmops = {collect = true}\n"),
+    "ini key": ("pytest.ini", "[pytest]\nllm_collect = true\n"),
+    "testpaths": ("pyproject.toml", f'[tool.pytest.ini_options]\ntestpaths = ["tests"]\n{SETTING}'),
+}
+added = pytest.mark.parametrize("ini", INI)
+
+
+def start(project, ini: str | None = None, unit: str = UNIT) -> None:
+    project.write("tests/test_unit.py", unit)
+    if ini:
+        project.write(*INI[ini])
+
+
+def collected(project, *arguments: str) -> list[str]:
+    """The item tree as editors read it."""
+    result = project.pytester.runpytest_inprocess(
+        "--collect-only", "-q", "-p", "no:cacheprovider", *arguments
+    )
+    assert result.ret == 0
+    return [line for line in result.outlines if "::" in line]
+
+
+@added
+def test_the_settings_add_golden_items_to_what_pytest_collects(project, ini):
+    start(project, ini)
+    assert sorted(collected(project)) == [*CASES, TEST]
+
+
+@added
+@pytest.mark.parametrize(
+    ("paths", "items"),
+    [
+        (["tests/test_unit.py"], [TEST]),
+        (["tests"], [TEST]),
+        ([TEST], [TEST]),
+        (["golden"], CASES),
+        (["golden/capitals.yaml"], CASES),
+        (["golden/capitals.yaml::spain"], CASES[1:]),
+        (["golden/capitals.yaml::spain", TEST], [CASES[1], TEST]),
+        (["."], [*CASES, TEST]),
+    ],
+    ids=str,
+)
+def test_paths_are_exactly_what_is_run(project, ini, paths, items):
+    start(project, ini)
+    assert sorted(collected(project, *paths)) == items
+
+
+@pytest.mark.parametrize(
+    ("paths", "items"),
+    [
+        ([], CASES),
+        (["golden", "tests"], [*CASES, TEST]),
+        (["golden/capitals.yaml", TEST], [*CASES, TEST]),
+        (["."], [*CASES, TEST]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_flag_on_the_command_line(project, paths, items):
+    start(project)
+    assert sorted(collected(project, "--llm-golden", *paths)) == items
+
+
+def test_the_flag_alone_says_that_ordinary_tests_are_not_collected(project):
+    start(project, unit=FAILING)
+    result = project.run_here()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["golden set: ordinary tests are not collected*collect = true*"])
+    result = project.run_here("golden", "tests")
+    result.stdout.no_fnmatch_line("*not collected*")
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("ini", ["addopts", "setting"])
+def test_a_failing_unit_test_beside_a_good_golden_set_is_red(project, ini, workers):
+    start(project, ini, FAILING)
+    result = project.pytester.runpytest_subprocess(*workers)
+    result.assert_outcomes(passed=2, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+
+
+@added
+def test_ordinary_tests_alone_have_no_golden_summary_and_call_no_app(project, ini):
+    start(project, ini)
+    result = project.pytester.runpytest_inprocess("tests/test_unit.py")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*golden set*")
+    assert project.asked() == []
+    assert not (project.path / ".llmops").exists()
+
+
+def test_flags_of_a_golden_run_in_addopts_do_not_hinder_ordinary_tests(project):
+    start(project)
+    project.write("pytest.ini", "[pytest]\naddopts = --llm-golden --llm-out run.json --llm-accept\n")
+    project.pytester.runpytest_inprocess("tests/test_unit.py").assert_outcomes(passed=1)
+
+
+def test_a_broken_golden_file_hinders_only_those_who_run_it(project):
+    start(project, "setting")
+    project.golden("cases: [{id: a}]\n")
+    assert project.pytester.runpytest_inprocess("tests/test_unit.py").ret == 0
+    assert project.pytester.runpytest_inprocess().ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_other_yaml_files_are_no_golden_files(project):
+    start(project, "setting")
+    project.write("mkdocs.yml", "site_name: docs\n")
+    project.write("tests/data.yaml", "a: 1\n")
+    for paths in ([], ["."], ["tests", "golden"]):
+        assert sorted(collected(project, *paths)) == [*CASES, TEST]
+    assert sorted(collected(project, "--llm-golden", ".")) == [*CASES, TEST]
+
+
+@pytest.mark.parametrize("arguments", [(), ("golden",), ("golden/missing.yaml",)])
+def test_a_golden_set_that_is_not_there_is_a_usage_error(project, arguments):
+    start(project, "setting")
+    (project.path / "golden" / "capitals.yaml").unlink()
+    (project.path / "golden").rmdir()
+    result = project.pytester.runpytest_inprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_golden_set_elsewhere_is_collected_once(project):
+    start(project)
+    (project.path / "golden" / "capitals.yaml").rename(project.path / "tests" / "moved.yaml")
+    project.write("pyproject.toml", '[tool.pytest-llmops]\ncollect = true\ngolden = ["tests/moved.yaml"]\n')
+    assert sorted(collected(project)) == ["tests/moved.yaml::france", "tests/moved.yaml::spain", TEST]
+    assert sorted(collected(project, "tests")) == [
+        "tests/moved.yaml::france",
+        "tests/moved.yaml::spain",
+        TEST,
+    ]
+
+
+def test_a_wrong_value_is_a_usage_error(project):
+    project.write("pyproject.toml", "[tool.pytest-llmops]\ncollect = 'maybe'\n")
+    result = project.pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*collect must be true or false, not 'maybe'*"])
+
+
+def test_collect_false_in_the_settings_collects_nothing_more(project):
+    start(project)
+    project.write("pyproject.toml", "[tool.pytest-llmops]\ncollect = false\n")
+    assert collected(project) == [TEST]
+
+
+def test_metrics_of_a_conftest_in_the_golden_folder_are_known(project):
+    start(project, "testpaths")
+    project.write(
+        "golden/conftest.py",
+        """
+        from pytest_llmops import metric
+
+        @metric("shouts")
+        def shouts(output):
+            return float(output.text.isupper())
+    """,
+    )
+    golden = "version: 1\napp: capitals:answer\nchecks: {shouts: false}\n"
+    project.golden(f"{golden}cases: [{{id: france, input: 'capital of France?'}}]\n")
+    project.pytester.runpytest_subprocess().assert_outcomes(passed=2)

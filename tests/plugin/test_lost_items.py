@@ -1,0 +1,196 @@
+"""Every selected golden item has an outcome at the end of a session, or is an error; whatever died."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+ANSWER = "def answer(question): return 'an answer'\n"
+DEADLY = """
+    import os, signal
+
+    def answer(question):
+        if question == "question 3":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "an answer"
+"""
+MORTAL = """
+    import os, signal
+    import pytest
+
+    class Mortal:
+        @pytest.hookimpl(trylast=True)
+        def pytest_runtest_logreport(self, report):
+            if report.when == "{phase}" and "case-3" in report.nodeid:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def pytest_configure(config):
+        if hasattr(config, "workerinput"):
+            config.pluginmanager.register(Mortal())
+"""
+
+
+def cases(count: int) -> str:
+    lines = [
+        f"  - {{id: case-{number}, input: question {number}, checks: {{keywords: {{all: [answer]}}}}}}\n"
+        for number in range(count)
+    ]
+    return "version: 1\napp: capitals:answer\ncases:\n" + "".join(lines)
+
+
+def counted(result: pytest.RunResult) -> dict[str, int]:
+    (line,) = [each for each in result.outlines if each.endswith(" error") and " passed, " in each]
+    return {name: int(number) for number, name in (part.split() for part in line.split(", "))}
+
+
+def failures(project) -> dict[str, list[str]]:
+    run = json.loads((project.path / "run.json").read_text())
+    return {
+        each["case"].split("::")[1]: [failure["error"] for failure in each["failures"]]
+        for each in run["results"]
+    }
+
+
+@pytest.mark.parametrize("restarts", ["0", "1"])
+def test_no_item_is_lost_when_no_worker_may_be_replaced(project, restarts):
+    project.app(DEADLY)
+    project.golden(cases(12))
+    result = project.run(
+        "-n", "2", "--max-worker-restart", restarts, "--llm-out", "run.json", "--junitxml", "junit.xml"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    counts = counted(result)
+    assert counts["error"] >= 1
+    assert sum(counts.values()) == 12
+    broken = {case: errors for case, errors in failures(project).items() if errors}
+    assert len(failures(project)) == 12
+    assert len(broken) == counts["error"]
+    assert "ended" in broken["case-3"][0]
+    suites = ET.parse(project.path / "junit.xml").getroot()  # noqa: S314 - our own
+    in_error = [each.get("name") for each in suites.iter("testcase") if each.find("error") is not None]
+    assert "case-3" in in_error
+    assert len(in_error) == counts["error"]
+
+
+@pytest.mark.parametrize("restarts", ["0", "8"])
+@pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
+def test_a_worker_killed_at_any_phase_loses_no_item(project, phase, restarts):
+    """Where the outcome was reported before the end, it counts; else the item is an error."""
+    project.app(ANSWER)
+    project.golden(cases(6))
+    project.write("conftest.py", MORTAL.format(phase=phase))
+    result = project.run("-n", "1", "--max-worker-restart", restarts, "--llm-out", "run.json")
+    counts = counted(result)
+    assert sum(counts.values()) == 6
+    assert result.ret == (pytest.ExitCode.TESTS_FAILED if counts["error"] else 0)
+    if restarts == "0" or phase == "setup":  # a setup that always ends the process has no outcome ever
+        assert counts["error"] >= 1
+    else:
+        assert counts["passed"] == 6
+    assert sum(map(bool, failures(project).values())) == counts["error"]
+
+
+@pytest.mark.parametrize(
+    "deed", ["os.kill(os.getpid(), signal.SIGSEGV)", "ctypes.CDLL(None)._exit(0)", "os._exit(0)"]
+)
+def test_an_app_whose_import_ends_the_process_is_an_error_of_every_case(project, deed):
+    project.app(f"import ctypes, os, signal\n{deed}\n{ANSWER}")
+    project.golden(cases(3) + "suite: {keywords: {mean: '>= 0.5'}}\n")
+    result = project.run("-n", "2", "--llm-out", "run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert counted(result) == {"passed": 0, "failed": 0, "regressed": 0, "undecided": 0, "error": 4}
+    assert all("import" in errors[0] for errors in failures(project).values())
+    assert "rerun" not in result.outlines[-1] or "8 rerun" not in result.outlines[-1]
+
+
+def test_workers_that_die_while_they_collect_are_no_success(project):
+    project.write(
+        "conftest.py",
+        """
+        import os
+
+        def pytest_collection(session):
+            if hasattr(session.config, "workerinput"):
+                os._exit(0)
+    """,
+    )
+    result = project.run("-n", "2", "--llm-out", "run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert counted(result)["error"] == 2
+    assert len(failures(project)) == 2
+
+
+def test_a_crash_under_loadfile_is_an_error(project):
+    """This scheduler cannot take an item back."""
+    project.app(DEADLY)
+    project.golden(cases(6))
+    result = project.run("-n", "2", "--dist", "loadfile", "--llm-out", "run.json")
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert sum(counted(result).values()) == 6
+    assert failures(project)["case-3"]
+
+
+def test_ordinary_tests_that_no_worker_was_left_to_run_are_errors_too(project):
+    project.app(DEADLY)
+    project.golden(cases(6))
+    project.write(
+        "tests/test_it.py", "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n): pass\n"
+    )
+    result = project.run("golden", "tests", "-n", "1", "--max-worker-restart", "0")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    outcomes = result.parseoutcomes()
+    assert outcomes["errors"] + outcomes.get("passed", 0) == 15
+
+
+def test_a_session_that_is_ended_as_a_success_is_none(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_runtest_setup(item):
+            if item.name == "spain":
+                pytest.exit("enough", returncode=0)
+    """,
+    )
+    result = project.run("--llm-out", "run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert counted(result) == {"passed": 1, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
+    assert failures(project)["spain"]
+
+
+@pytest.mark.parametrize(("flag", "code"), [("-x", 1), ("--stepwise", 2)])
+def test_a_stop_at_the_first_failure_invents_no_errors(project, flag, code):
+    project.app("def answer(question): return 'nothing'\n")
+    result = project.pytester.runpytest_subprocess("--llm-golden", flag)
+    assert result.ret == code
+    assert counted(result) == {"passed": 0, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_nothing_selected_is_pytests_own_code(project, workers):
+    assert project.run("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_golden_set_of_which_everything_was_skipped_is_no_success(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason="later"))
+    """,
+    )
+    result = project.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["nothing was scored*"])
+
+
+def test_setup_only_makes_no_errors_of_items_that_are_not_called(project):
+    result = project.run("--setup-only")
+    assert "error" not in result.outlines[-1]
