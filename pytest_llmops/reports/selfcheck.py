@@ -15,7 +15,7 @@ from pytest_llmops.reports.terminal import align, count_named
 VERSION = 1
 _IN_LINE = 4
 _CAPTION = "a drop here is one that all cases share, seen in four of five runs"
-_FACT = "one new repeat tells that a case no longer holds its check, and that is a fact"
+_FACT = "three alike new repeats tell that a case no longer holds its check, and that is a fact"
 
 
 def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
