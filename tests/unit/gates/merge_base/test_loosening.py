@@ -272,7 +272,7 @@ def test_settings(name, old, new, loosened):
         (
             {},
             {"max_repeats": 8},
-            ("the setting max_repeats asks for less", "max_repeats 48", "max_repeats 8"),
+            ("the setting max_repeats asks for less", "max_repeats 64", "max_repeats 8"),
         ),
         ({"max_repeats": 8}, {}, None),
         (
