@@ -114,6 +114,7 @@ def test_json_has_every_number_and_null_for_what_is_not_known():
         "steady": ["h", "i"],
         "single": ["j"],
         "unscored": ["k"],
+        "deviations": None,
     }
     assert selfcheck_json(replace(CHECK, false_alarms=None))["false_alarms"] is None
 
