@@ -142,6 +142,8 @@ def _call_varying(  # noqa: PLR0913 - as above
         return replace(verdict, outcome="undecided", reason=reason, advice=f"chance may explain it{more}")
     if held and reading.dropped_at_all(level=level, tests=tests):
         advice = f"dropped by less than {reading.size:.3g}, the drop of a case that counts; see max_drop"
+        if reading.by_rate:
+            advice = "holds less often, beyond chance, and still too often for a case that broke"
         return replace(verdict, outcome="undecided", advice=advice)
     both = (rates.held_before + rates.held, rates.repeats_before + rates.repeats)
     if reading.by_rate and held and meets_pass_rate(reading.check, *both):

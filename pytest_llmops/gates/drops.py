@@ -172,7 +172,8 @@ def _judge(found: Found, course: Course | None, tests: float, level: float, seed
     if found.lost:
         return replace(verdict, outcome="undecided", reason=_lost(found.lost), evidence=(), advice=_ACCEPT)
     if check.max_drop is not None and course is not None and _is_open(found, course):
-        reason = f"dropped by {drop:.3g}; {each.cases} cases are too few to prove it"
+        few = "1 case is" if each.cases == 1 else f"{each.cases} cases are"
+        reason = f"dropped by {drop:.3g}; {few} too few to prove it"
         if course.state == "refuted":
             reason = f"dropped by {drop:.3g}, which fresh repeats did not confirm"
         reason += "; the threshold is missed, as in the baseline" if failed else ""

@@ -117,7 +117,12 @@ def measure_gain(
         low=spread.low,
         high=spread.high,
         p_value=paired_p_value(
-            "mean", [sign * b for b in theirs], [sign * a for a in mine], worse="greater", seed=seed
+            "mean",
+            [sign * b for b in theirs],
+            [sign * a for a in mine],
+            worse="greater",
+            seed=seed,
+            exact=True,
         ),
         wins=won.count(WIN),
         ties=won.count(TIE),

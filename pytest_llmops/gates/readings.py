@@ -137,7 +137,7 @@ class Reading:
                 else min(self.most, self._called_at(level, tests) + fresh)
             )
         if state == "suspect" or (self._seems_dead and not self.fact and done < min(_DEAD, self.most)):
-            return next(stage for stage in (*_STAGES, self.most) if stage > done)
+            return min(self.most, next((stage for stage in _STAGES if stage > done), self.most))
         return 0
 
     def improved(self) -> bool:
@@ -147,12 +147,13 @@ class Reading:
     @property
     def is_dead(self) -> bool:
         """Whether it held mostly and never does any more, whatever a test can make of it."""
-        return self._seems_dead and self.rates.repeats >= (_DEAD if self.most else 1)
+        enough = min(_DEAD, self.most) if self.most else 1
+        return self._seems_dead and self.rates.repeats >= enough
 
     @property
     def _seems_dead(self) -> bool:
         held = self.rates.held_before >= _HALF * self.rates.repeats_before
-        return self.by_rate and held and self.rates.held == 0
+        return self._is_counted and held and self.rates.held == 0
 
     @property
     def why(self) -> str:
@@ -166,19 +167,19 @@ class Reading:
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
         """
         How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
-        is judged by its rate, as low by more than `size` of scores; the smaller of both, twice, where both
-        can be read. In (0, 1].
+        is judged by its rate or says no more, as low by more than `size` of scores; the smaller of both,
+        twice, where both can be read. In (0, 1].
         """
         stop = len(self.after) if stop is None else stop
         found = []
-        if self.by_rate:
+        if self._is_counted:
             found.append(self._rate_p_value(self._rates(start, stop)))
         if self._is_measured:
             whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
             counts = self._counts(self.mean_after if whole else statistic.calculate("mean", after))
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
-        return min(1.0, len(found) * min(found, default=1.0))
+        return min(1.0, len(found) * min(found))
 
     def _rate_p_value(self, rates: PassRates) -> float:
         """By chance and, where other cases moved too, as one of them."""
@@ -190,9 +191,10 @@ class Reading:
         return max(rates.p_value, outlier_p_value(rates, self.moved.variance, prior))
 
     def dropped_at_all(self, *, level: float, tests: int) -> bool:
-        """Whether its scores dropped beyond chance by any size."""
+        """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
         bound = CASE_SHARE * (1 - level) / max(1, tests)
-        return self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound
+        seldom = self._is_counted and self.rates.p_value <= bound
+        return seldom or (self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound)
 
     def _called_at(self, level: float, tests: int) -> int:
         bound = CASE_SHARE * (1 - level) / max(1, tests)
@@ -200,7 +202,7 @@ class Reading:
 
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
-        if self.by_rate and not self._is_measured and not self.rates.at(most).collapsed:
+        if not self._is_measured and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most])
@@ -211,6 +213,11 @@ class Reading:
             return True
         (before, *_), (after, *_) = self._turned(self.after)
         return self._is_measured and self._counts(self.mean_after) and before - after > self.size + NOISE
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether what counts is how many repeats hold it: where it is judged so, or scores say no more."""
+        return self.by_rate or not self._is_measured
 
     @cached_property
     def _is_measured(self) -> bool:

@@ -61,16 +61,17 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
-    joined: dict[tuple[str, ...], Verdict] = {
-        key: _join(verdicts) for key, verdicts in worse.items() if key[:2] not in counted
-    }
-    joined |= counted
-    return tuple(verdict for _, verdict in sorted(joined.items(), key=lambda item: item[0]))
+    for (metric, check), collapsed in counted.items():
+        named = {each.case for each in collapsed}
+        for key in [key for key in worse if key[:2] == (metric, check) and key[2] != "error"]:
+            worse[key] = [each for each in worse[key] if each.case not in named]
+        worse.setdefault((metric, check, "regressed"), []).extend(collapsed)
+    return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
 
 
-def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[str, ...], Verdict]:
-    """A verdict for each check by which too many cases collapsed, by metric and check."""
-    by_check: dict[tuple[str, ...], list[Reading]] = {}
+def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[str, str], list[Verdict]]:
+    """By metric and check, the cases that collapsed where they are more than chance explains."""
+    by_check: dict[tuple[str, str], list[Reading]] = {}
     for each in readings:
         if not each.most and not each.fact and each.by_rate:
             by_check.setdefault((each.check.metric, describe_check(each.check)), []).append(each)
@@ -81,7 +82,7 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
         if p_adjusted > 1 - level:
             continue
         collapsed = [each for each in of_check if has_collapsed(each.rates)]
-        verdicts = [
+        found[key] = [
             Verdict(
                 check=key[1],
                 outcome="regressed",
@@ -95,7 +96,6 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
             )
             for each in collapsed
         ]
-        found[key] = _join(verdicts)
     return found
 
 

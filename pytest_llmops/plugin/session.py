@@ -79,7 +79,7 @@ class Session:
     problems: list[str] = field(default_factory=list)
     raised: dict[str, BaseException] = field(default_factory=dict)
     _debugs: bool = False
-    _strays: list[str] = field(default_factory=list)
+    _strays: dict[str, None] = field(default_factory=dict)
     _recorder: Recorder | None = None
     _attribution: Attribution = field(default_factory=Attribution)
     _askers: dict[int, Asker] = field(default_factory=dict)
@@ -209,7 +209,7 @@ class Session:
 
     def own_errors(self) -> list[str]:
         """A sentence for each error of the suite, which is none of a case, in this process."""
-        self._strays += process_end.take_strays()
+        self._strays.update(dict.fromkeys(process_end.take_strays()))
         return [*self._strays, *self._attribution.errors(self._recorder)]
 
     def all_errors(self) -> list[str]:

@@ -21,7 +21,9 @@ _GUARDED = ("_exit", "abort", "execv", "execve")
 _CODED = "_exit"
 
 _STRAY = "error: a thread that knows of no case would have ended the process by "
-_REMEDY = "start threads with contextvars.copy_context().run, and the case is named"
+_REMEDY = (
+    "start threads by threading.Thread or a ThreadPoolExecutor while the case runs, and the case is named"
+)
 
 _notes: ContextVar[list[str] | None] = ContextVar("pytest_llmops_process_end", default=None)
 _lock = Lock()

@@ -65,7 +65,7 @@ def test_accepted_baseline_is_checked_beside_its_golden_file(capsys):
     assert [each["check"] for each in told["checks"]] == ["rouge_l mean, max_drop 0.1"]
     assert told["checks"][0]["smallest_drop"] > 0.1
     assert len(told["cases"]["varying"]) == 8
-    assert told["repeats"] == 1
+    assert told["repeats"] == 20  # the last look of auto, which is the default
 
 
 def test_runs_are_200_unless_told_otherwise(capsys):
@@ -102,7 +102,7 @@ def test_settings_say_where_the_baseline_is_and_how_often_cases_are_asked(capsys
 
     code, told = selfcheck_json(capsys, "--runs", "5")
 
-    assert (code, told["repeats"]) == (0, 8)
+    assert (code, told["repeats"]) == (0, 20)
 
 
 def test_steady_cases_are_told_without_a_run(capsys):

@@ -130,19 +130,36 @@ def test_a_thread_of_no_case_that_would_end_the_process_is_red(project, workers)
     """)
     result = project.run(*workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*would have ended the process by os._exit(0)*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*",
+            "*would have ended the process by os._exit(0)*",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
     "deed", ["os._exit(0)", "raise SystemExit(0)", "pytest.skip('no key', allow_module_level=True)"]
 )
-def test_an_app_module_that_ends_the_run_is_an_error_of_each_case(project, deed):
+def test_an_app_module_that_ends_the_run_is_one_message(project, deed):
     project.app(f"import os, pytest\n{deed}\ndef answer(question): return 'Paris'\n")
-    result = project.run("--llm-out", "run.json")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(errors=2)
-    assert all("cannot be imported" in each[0] for each in errors(project).values())
-    assert len(errors(project)) == 2
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the app 'capitals:answer' cannot be imported: *capitals.py:2"])
+
+
+def test_an_app_module_that_swallows_its_end_is_one_message(project):
+    project.app("""
+        import os
+        try:
+            os._exit(0)
+        except BaseException:
+            pass
+        def answer(question): return 'Paris'
+    """)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *cannot be imported: the app called os._exit(0), which ends*"])
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "worker"])
@@ -183,12 +200,17 @@ def test_isolated_what_python_cannot_guard_is_an_error_of_one_case(project, deed
     check_one_error(project, result, "end")
 
 
-def test_isolated_an_import_that_ends_every_process_is_an_error_of_each_case(project):
-    project.app("import ctypes\nctypes.CDLL(None)._exit(0)\n")
-    result = project.run("--llm-isolate", "--llm-out", "run.json")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(errors=2)
-    assert all("ended the process 2 times" in each[0] for each in errors(project).values())
+@pytest.mark.parametrize("side", ["app", "rival"])
+def test_isolated_an_import_that_ends_every_process_is_one_message(project, side):
+    project.write("deadly.py", "import ctypes\nctypes.CDLL(None)._exit(0)\n")
+    if side == "app":
+        project.app("from deadly import answer\n")
+    else:
+        golden = (project.path / "golden" / "capitals.yaml").read_text()
+        project.golden(golden.replace("cases:", "rival: deadly:answer\ncases:"))
+    result = project.run("--llm-isolate")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *importing capitals:answer* ended the process 2 times*"])
 
 
 def test_isolated_without_xdist_says_what_to_install(project):

@@ -16,6 +16,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.asking import BASELINE_REPEATS
 from pytest_llmops.gates.drops import POWER, smallest_drop
 from pytest_llmops.gates.indexed import LARGEST, values_by_metric
+from pytest_llmops.gates.inference.sign_flips import FEWEST
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import LOOKS
 from pytest_llmops.gates.measuring import results_of, tolerated_drop, variance_of
@@ -28,6 +29,7 @@ RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
 _SURE = NormalDist().inv_cdf(POWER)
 """Standard errors between what is called half of the time and what is called four times in five."""
 
+_FEWEST_CASES = 2  # of one alone nobody knows how others moved
 _WORTH = 0.95  # of a drop: advice that does not get below it is none
 
 
@@ -174,7 +176,8 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     """
     How many standard errors a mean has to fall to be called; None where so few cases call nothing.
 
-    That of `smallest_drop`, but that the test compares with the root of the mean square, which the drop is
+    Fewer than `FEWEST` cases are held against Student's t. For more it is that of `smallest_drop`, but that
+    the test compares with the root of the mean square, which the drop is
     part of: with few cases that counts. A statistic t of differences about 0, `mean / sqrt(mean square /
     cases)`, that has to reach `called` asks for a mean of `called / sqrt(1 - called**2 / cases)` standard
     errors about the mean.
@@ -183,16 +186,16 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     and Wang (2008), Sample Size Calculations in Clinical Research, section 3.1; the step from a sum of
     squares about 0 to one about the mean is algebra: mean square = variance + mean**2.
     """
+    if cases < _FEWEST_CASES:
+        return None
+    if cases < FEWEST:
+        from scipy.stats import t
+
+        return float(t.isf((1 - level) / tests, cases - 1)) + _SURE
     called = smallest_drop(1.0, tests=tests, level=level) - _SURE
-    if cases < _fewest(tests, level):
+    if cases <= called**2:
         return None
     return called / math.sqrt(1 - called**2 / cases) + _SURE
-
-
-def _fewest(tests: float, level: float) -> int:
-    """The fewest cases whose test, with a p-value of 1 in 2 to the power of them at best, can call a drop."""
-    called = smallest_drop(1.0, tests=tests, level=level) - _SURE
-    return max(math.ceil(math.log2(tests / (1 - level))), math.floor(called**2) + 1)
 
 
 def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, list[list[float]]]:
@@ -271,7 +274,6 @@ def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
     seen = f"would see {', '.join(worth)}" if worth else ""
     if now is not None:
         return seen or (f"its max_drop lets {noise.tolerated * noise.unit:g} pass" if noise.tolerated else "")
-    fewest = _fewest(tests, level)
-    if noise.cases < fewest:
-        return f"too few cases to call any drop: {noise.cases}, where {fewest} are needed"
+    if noise.cases < _FEWEST_CASES:
+        return f"too few cases to call any drop: {noise.cases}, where {_FEWEST_CASES} are needed"
     return f"no drop is large enough to be seen{f'; {seen}' if seen else ''}"

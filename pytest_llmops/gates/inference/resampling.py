@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.sign_flips import mean_p_value
+from pytest_llmops.gates.inference.sign_flips import mean_p_value, sign_flip_p_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,8 @@ Units = Sequence[str]
 RESAMPLES = 4_999
 """Of a permutation test, which is exact where it has no more arrangements than that."""
 
-_DRAWS = 999  # of a bootstrap, whose interval is shown and decides nothing
+DRAWS = 999
+"""Of a bootstrap."""
 
 _CELLS = 500_000  # numbers in one batch of resamples; more no longer fit the cache and run slower
 LINEAR = frozenset({"mean", "sum"})
@@ -54,6 +55,7 @@ def paired_p_value(  # noqa: PLR0913 - both sides, and what is independent of wh
     worse: Worse,
     seed: int,
     units: Units | None = None,
+    exact: bool = False,
 ) -> float:
     """
     How often chance alone makes new values as much worse: one-sided, in (0, 1].
@@ -65,6 +67,7 @@ def paired_p_value(  # noqa: PLR0913 - both sides, and what is independent of wh
     Args:
         base: One value a case, shape (cases,); `new` alike, in the same order.
         units: The unit of each case; by default each is its own.
+        exact: Of a mean, sign patterns however few there are, where no other test stands beside this one.
 
     Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.
     """
@@ -78,7 +81,7 @@ def paired_p_value(  # noqa: PLR0913 - both sides, and what is independent of wh
     members = _members(units or list(map(str, range(len(base)))))
     if statistic in LINEAR or len(differences) == 1:
         summed = np.array([differences[rows].sum() for rows in members])
-        return mean_p_value(summed if worse == "less" else -summed)
+        return (sign_flip_p_value if exact else mean_p_value)(summed if worse == "less" else -summed)
     if len(members) < len(differences):
         return _turn_units((before, after), members, _difference_of(statistic), worse, seed)
     from scipy.stats import permutation_test
@@ -225,7 +228,7 @@ def _bootstrap(
             vectorized=True,
             method=method,
             confidence_level=level,
-            n_resamples=_DRAWS,
+            n_resamples=DRAWS,
             batch=max(1, _CELLS // len(data[0])),
             random_state=np.random.default_rng(seed),
         )

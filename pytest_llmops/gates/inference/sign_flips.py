@@ -29,8 +29,8 @@ def mean_p_value(differences: NDArray[np.float64]) -> float:
     How often chance alone makes the mean of independent differences as low; one-sided, in (0, 1].
 
     Sign patterns from `FEWEST` differences on. Fewer are held against Student's t: six questions have 64
-    sign patterns, so that no drop of theirs could ever be called. Alike differences leave no spread, and
-    sign patterns are what is left.
+    sign patterns, so that no drop of theirs could ever be called. Alike differences leave no spread, so that
+    their sign alone is told: the caller has to hold their repeats against chance as well.
 
     Args:
         differences: One a case or a group of cases, worse ones negative, shape (units,).

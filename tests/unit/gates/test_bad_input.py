@@ -63,12 +63,16 @@ def test_what_is_no_number_to_judge(value, repeats):
             results_of(ONES), [result_of("case-0000")], "error", "nothing was scored", id="nothing was scored"
         ),
         pytest.param(
-            results_of([1.0]), results_of([0.0]), "undecided", "a drop of 1", id="one case that fell"
+            results_of([1.0]),
+            results_of([0.0]),
+            "undecided",
+            "dropped by 1; 1 case is too few",
+            id="one case that fell",
         ),
         pytest.param(results_of([1.0]), results_of([1.0]), "passed", "", id="one case that held"),
         pytest.param(
             [steady("a", exact_match=1.0)],
-            [steady("a", exact_match=0.0)],
+            [steady("a", 3, exact_match=0.0)],
             "regressed",
             "the app changed here",
             id="one case, a fact",
@@ -81,7 +85,7 @@ def test_what_is_no_number_to_judge(value, repeats):
             results_of([0.5] * 4),
             results_of([0.25] * 4),
             "undecided",
-            "a drop of 0.25 cannot be ruled out",
+            "dropped by 0.25; 4 cases are too few to prove it",
             id="few drops without variance",
         ),
         pytest.param(
@@ -130,7 +134,7 @@ def test_what_is_no_number_to_judge(value, repeats):
             [replace(each, input_hash="of another app") for each in results_of(ONES)],
             results_of(ONES),
             "error",
-            "no case was scored by exact_match in both",
+            "the runs share no case",
             id="baseline of an app that is asked otherwise",
         ),
         pytest.param(

@@ -28,11 +28,11 @@ def still(value: float, count: int = 2) -> CaseResult:
         pytest.param(still(1), still(1), "passed", False, "", id="holds still"),
         pytest.param(still(0), still(1), "passed", False, "fixed", id="fixed"),
         pytest.param(still(0), still(0), "failed", True, "failed in the baseline too", id="known"),
-        pytest.param(still(1), still(0), "regressed", False, "no repeat differs", id="a fact"),
-        pytest.param(
-            still(1), still(0, 1), "regressed", False, "no repeat differs", id="a fact, one new repeat"
-        ),
-        pytest.param(still(0.9), still(0.7), "regressed", False, "no repeat differs", id="below the bound"),
+        pytest.param(still(1), still(0, 3), "regressed", False, "no repeat differs", id="a fact"),
+        pytest.param(still(1), still(0, 2), "failed", False, "seen once", id="two alike are too few"),
+        pytest.param(still(1), still(0, 1), "failed", False, "seen once, --llm-repeats auto", id="seen once"),
+        pytest.param(still(0.9), still(0.4, 3), "regressed", False, "no repeat differs", id="by its size"),
+        pytest.param(still(0.9), still(0.7, 3), "regressed", False, "no repeat", id="below the bound"),
         pytest.param(still(1, 1), still(0), "failed", False, "held in the", id="one repeat is no fact"),
         pytest.param(still(1), repeats(0, 0), "failed", False, "held in the", id="unequal texts now"),
         pytest.param(repeats(1, 1), still(0), "undecided", False, "chance may", id="unequal texts before"),
@@ -47,14 +47,22 @@ def still(value: float, count: int = 2) -> CaseResult:
             repeats(*VARYING), repeats(0, 0), "undecided", False, "chance may", id="too few new ones"
         ),
         pytest.param(
-            repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "undecided", False, "chance", id="flaky now"
+            repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "passed", False, "flaky: 5 of 8", id="flaky now"
+        ),
+        pytest.param(
+            repeats(*VARYING),
+            repeats(*[1] * 5, *[0] * 4),
+            "failed",
+            True,
+            "not worse than the baseline beyond chance",
+            id="both sides together hold it too seldom",
         ),
         pytest.param(
             repeats(*[1] * 40),
             repeats(*[1] * 10, *[0] * 30),
             "undecided",
             False,
-            "chance may explain",
+            "holds less often, beyond chance",
             id="no collapse, however sure",
         ),
         pytest.param(
@@ -76,7 +84,7 @@ def still(value: float, count: int = 2) -> CaseResult:
             id="other input",
         ),
         pytest.param(
-            replace(still(1), input_hash=""), still(0), "regressed", False, "differs", id="unknown input"
+            replace(still(1), input_hash=""), still(0, 3), "regressed", False, "differs", id="unknown input"
         ),
         pytest.param(
             result_of("a", failures=[FAILURE]), still(0), "failed", False, "no score: boom", id="broke then"
@@ -96,10 +104,10 @@ def test_case_against_its_baseline(base, now, outcome, known, advice):
 def test_flaky_case_tells_both_rates():
     (verdict,) = judge_against(CASE, repeats(1, 0, 0, 1), repeats(*VARYING))
 
-    assert verdict.reason == "flaky: 2 of 4 repeats hold it, 9 of 10 in the baseline"
+    assert verdict.reason == "2 of 4 repeats hold it, 9 of 10 in the baseline"
     assert (verdict.observed, verdict.baseline) == (0.5, 0.9)
     assert verdict.difference == pytest.approx(-0.4)
-    assert 0.05 < verdict.p_value < verdict.p_adjusted <= 1
+    assert (verdict.p_value, verdict.p_adjusted) == (1.0, 1.0)  # nothing collapsed
 
 
 def test_fact_has_no_p_value():
@@ -110,22 +118,21 @@ def test_fact_has_no_p_value():
 
 
 def test_more_checks_ask_for_more_evidence():
-    """Four against four have p = 1/70; half of the budget of 5 % is the case channel's."""
-    base, now = repeats(*[1] * 4), repeats(*[0] * 4)
+    """Five against five have p = 1/252; a fifth of the budget of 5 % is that of single cases."""
+    base, now = repeats(*[1] * 5), repeats(*[0] * 5)
 
     (alone,) = judge_against(CASE, now, base)
-    (among,) = judge_against(CASE, now, base, tests=2)
+    (among,) = judge_against(CASE, now, base, tests=3)
 
-    assert (alone.outcome, alone.p_value) == ("regressed", pytest.approx(1 / 70))
-    assert (alone.p_adjusted, among.p_adjusted) == pytest.approx((2 / 70, 4 / 70))
+    assert (alone.outcome, alone.p_value) == ("regressed", pytest.approx(1 / 252))
+    assert (alone.p_adjusted, among.p_adjusted) == pytest.approx((5 / 252, 15 / 252))
     assert (among.outcome, among.reason) == (
         "undecided",
-        "may be chance: 0 of 4 repeats hold it, 4 of 4 in the baseline",
+        "may be chance: 0 of 5 repeats hold it, 5 of 5 in the baseline",
     )
-    assert judge_against(CASE, now, base, level=0.9, tests=2)[0].outcome == "regressed"
-    assert (
-        judge_against(CASE, still(0), still(1), tests=10_000)[0].outcome == "regressed"
-    )  # a fact is no test
+    assert judge_against(CASE, now, base, level=0.9, tests=3)[0].outcome == "regressed"
+    fact = judge_against(CASE, still(0, 3), still(1), tests=10_000)[0]
+    assert fact.outcome == "regressed"  # a fact is no test
 
 
 def test_unlike_signatures_are_told_and_not_compared():
@@ -147,7 +154,7 @@ def test_a_case_is_no_fact_in_an_app_that_varies_elsewhere():
 
     assert (verdict.outcome, verdict.known) == ("undecided", False)
     assert verdict.reason == "may be chance: 0 of 2 repeats hold it, 2 of 2 in the baseline"
-    assert judge_against(CASE, still(0), still(1), chance=Chance([still(1)]))[0].outcome == "regressed"
+    assert judge_against(CASE, still(0, 3), still(1), chance=Chance([still(1)]))[0].outcome == "regressed"
 
 
 def test_one_repeat_on_each_side_has_no_rate_to_tell():
@@ -164,12 +171,12 @@ def test_one_repeat_on_each_side_has_no_rate_to_tell():
 @pytest.mark.parametrize(
     ("auto", "advice"),
     [
-        (0, "chance may explain it; ask again while it may: --llm-repeats auto"),
-        (48, "chance may explain it"),
+        (0, "chance may explain it; run it again while it may: --llm-repeats auto"),
+        (64, "chance may explain it"),
     ],
 )
-def test_who_was_asked_while_chance_may_explain_is_not_told_to_ask_so(auto, advice):
-    (verdict,) = judge_against(CASE, replace(repeats(1, 0, 0), auto=auto), repeats(*VARYING))
+def test_who_runs_it_again_while_chance_may_explain_is_not_told_to(auto, advice):
+    (verdict,) = judge_against(CASE, replace(repeats(0, 0), auto=auto), repeats(*VARYING))
 
     assert (verdict.outcome, verdict.advice) == ("undecided", advice)
 
@@ -180,7 +187,7 @@ def test_seconds_are_never_a_fact():
     (verdict,) = judge_against(case, steady("a", latency_s=3.0), steady("a", latency_s=0.5))
 
     assert verdict.outcome == "failed"
-    assert (verdict.p_value, verdict.p_adjusted) == pytest.approx((1 / 6, 2 / 6))
+    assert (verdict.p_value, verdict.p_adjusted) == pytest.approx((1 / 6, 5 / 6))
 
 
 LEAK = Case(id="a", input="How?", checks=(check_of("pii_leak", "<= 0"),))
@@ -213,7 +220,7 @@ def test_each_of_two_bounds_has_its_own_verdict():
     )
     base = steady("a", exact_match=0.6, bleu=30.0)
 
-    verdicts = judge_against(case, steady("a", exact_match=0.9, bleu=30.0), base)
+    verdicts = judge_against(case, steady("a", 3, exact_match=0.9, bleu=30.0), base)
 
     assert [(each.check, each.outcome) for each in verdicts] == [
         ("exact_match >= 0.5", "passed"),

@@ -20,7 +20,7 @@ def test_undecided_tells_what_would_decide():
 
     verdict = judge_suite_against(WATCHED, results_of(after), results_of(ONES))
 
-    assert verdict.reason.startswith("a drop of 0.3")
+    assert verdict.reason.startswith("dropped by 0.15; 20 cases are too few")
     assert verdict.advice.startswith("this run could see a drop of 0.2")
     assert "repeats" not in verdict.advice  # one repeat tells nothing of what more of them would
     (seen,) = map(float, re.findall(r"a drop of (0\.\d+)", verdict.advice))

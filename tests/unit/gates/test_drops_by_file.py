@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.drops import judge_suites_against, look_at_suites, tolerated_drops, watch_means
+from pytest_llmops.gates.drops import follow_suites, judge_suites_against, tolerated_drops, watch_means
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.pairing import Chance, first_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
@@ -26,7 +26,7 @@ WATCHED = suite_check(max_drop=0.05)
 
 
 def test_files_share_the_budget_and_holm_runs_within_each():
-    """Six equal drops have p = 1/64: enough for half of the budget, too little for half of that."""
+    """Six equal drops: enough for the suite's part of the budget, too little for half of that."""
     many = {
         "a.yaml": (WATCHED,),
         "b.yaml": (suite_check(max_drop=0.05), suite_check("rouge_l", max_drop=0.05)),
@@ -41,9 +41,14 @@ def test_files_share_the_budget_and_holm_runs_within_each():
     alone = judge_suites_against({"a.yaml": (WATCHED,)}, results(0.8), results(1.0))
     together = judge_suites_against(many, results(0.8), results(1.0))
 
-    assert (alone["a.yaml"][0].outcome, alone["a.yaml"][0].p_adjusted) == ("regressed", 2 / 64)
-    assert (together["a.yaml"][0].outcome, together["a.yaml"][0].p_adjusted) == ("undecided", 4 / 64)
-    assert [(each.cases, each.p_adjusted) for each in together["b.yaml"]] == [(6, 8 / 64), (6, 1.0)]
+    (one,) = alone["a.yaml"]
+    assert (one.outcome, one.p_adjusted) == ("regressed", pytest.approx(one.p_value / SUITE_SHARE))
+    (half,) = together["a.yaml"]
+    assert (half.outcome, half.p_adjusted) == ("undecided", pytest.approx(2 * one.p_adjusted))
+    assert [(each.cases, each.p_adjusted) for each in together["b.yaml"]] == [
+        (6, pytest.approx(4 * one.p_adjusted)),
+        (6, 1.0),
+    ]
     assert together["empty.yaml"] == ()
 
 
@@ -52,42 +57,47 @@ def test_share_of_the_budget_weighs_each_p_value():
 
     halved = judge_suite_against(WATCHED, results, base, share=SUITE_SHARE / 2)
 
-    assert (halved.outcome, halved.p_adjusted) == ("undecided", 4 / 64)
+    whole = judge_suite_against(WATCHED, results, base)
+    assert (halved.outcome, halved.p_adjusted) == ("undecided", pytest.approx(2 * whole.p_adjusted))
+    assert whole.outcome == "regressed"
 
 
-def test_looks_are_those_of_the_verdict():
-    """What decides on further repeats reads the same numbers that the verdict will be made of."""
+def test_courses_are_those_of_the_verdict():
+    """What decides on further repeats follows the same numbers that the verdict will be made of."""
     base = [result_of(f"c{index:02}", exact_match=VARYING, rouge_l=VARYING) for index in range(12)]
     results = [
-        result_of(f"c{index:02}", exact_match=[0.0] * 4, rouge_l=[0.0] * 3 + [1.0], auto=8)
+        result_of(f"c{index:02}", exact_match=[0.0] * 10, rouge_l=[0.0] * 3 + [1.0] * 7, auto=64)
         for index in range(12)
     ]
     suite = {"": (suite_check(max_drop=0.1), suite_check("rouge_l"), suite_check("bleu"))}
     chance = Chance(base)
 
-    seen = look_at_suites(suite, results, base, share=0.25, chance=chance)
+    (one, called), (other, refuted) = follow_suites(suite, results, base, share=0.25, chance=chance)
 
     judged = judge_suites_against(suite, results, base, share=0.25, chance=chance)[""]
-    assert [each.outcome for each in judged] == ["regressed", "regressed", "error"]
-    assert [each.p_adjusted for each in judged[:2]] == [p_adjusted for _, p_adjusted in seen]
-    assert [p_value for p_value, _ in seen] == [2.0**-12] * 2  # of the last look, which has four repeats
-    assert judged[0].p_value == pytest.approx(2.0**-12 * 512 / 56)  # as one of the looks at 1, 2, 4 and 8
-    assert judged[0].p_adjusted == pytest.approx(min(1.0, 2 * judged[0].p_value / 0.25))
+    assert [each.check for each in (one, other)] == list(suite[""][:2])
+    assert (called.state, refuted.state) == ("regressed", "refuted")
+    assert [each.outcome for each in judged] == ["regressed", "passed", "error"]
+    assert [each.p_adjusted for each in judged[:2]] == [called.p_adjusted, refuted.p_adjusted]
+    assert [each.p_value for each in judged[:2]] == [called.p_value, refuted.p_value]
+    assert called.last == 2.0**-12  # of the test at four repeats, which has a fifth of the budget
+    assert called.p_value == pytest.approx(5 * called.last)
+    assert called.p_adjusted == pytest.approx(2 * called.p_value / 0.25)
 
 
 def test_looks_are_taken_by_golden_file():
     """A file whose cases are behind holds up no other one."""
-    base = [result_of(f"c{index:02}", exact_match=VARYING) for index in range(8)]
+    base = [result_of(f"c{index:02}", exact_match=VARYING) for index in range(12)]
     behind = [replace(each, case=each.case.replace(FILE, OTHER)) for each in base]
-    four = [result_of(f"c{index:02}", exact_match=[0.0] * 4, auto=8) for index in range(8)]
-    two = [replace(first_repeats(each, 2), case=each.case.replace(FILE, OTHER)) for each in four]
+    ten = [result_of(f"c{index:02}", exact_match=[0.0] * 10, auto=64) for index in range(12)]
+    two = [replace(first_repeats(each, 2), case=each.case.replace(FILE, OTHER)) for each in ten]
     suite = {FILE: (suite_check(),), OTHER: (suite_check(),)}
 
-    judged = judge_suites_against(suite, [*four, *two], [*base, *behind])
+    judged = judge_suites_against(suite, [*ten, *two], [*base, *behind])
 
-    least = 2.0**-8
-    assert judged[FILE][0].p_value == pytest.approx(least * 512 / 56)
-    assert judged[OTHER][0].p_value >= least * 512 / 7
+    assert judged[FILE][0].p_value == pytest.approx(5 * 2.0**-12)
+    assert judged[FILE][0].outcome == "regressed"
+    assert judged[OTHER][0].p_value == 1.0  # no test before the fourth repeat
 
 
 def test_tolerated_drop_of_single_cases_is_that_of_the_mean():

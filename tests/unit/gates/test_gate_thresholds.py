@@ -42,20 +42,23 @@ def test_bound_is_held_exactly(comparison, value, outcome):
 
 
 def test_mean_of_the_repeats_decides_and_each_is_evidence():
-    result = result_of("returns", keywords=[1.0, 0.0, 1.0])
+    result = result_of("returns", keywords=[1.0, 0.5, 1.0])
     result = replace(
         result,
         scores=(result.scores[2], replace(result.scores[1], reason="missing: 60 days"), result.scores[0]),
     )
 
-    (verdict,) = judge_case(case_of(Check(metric="keywords", comparison=">=", threshold=0.6)), result)
+    verdict, held = (
+        judge_case(case_of(Check(metric="keywords", comparison=">=", threshold=bound)), result)[0]
+        for bound in (0.9, 0.8)
+    )
 
-    assert verdict.outcome == "passed"
-    assert verdict.observed == pytest.approx(2 / 3)
+    assert (verdict.outcome, held.outcome, held.evidence) == ("failed", "passed", ())
+    assert verdict.observed == held.observed == pytest.approx(2.5 / 3)
     assert [each["repeat"] for each in verdict.evidence] == [0, 1, 2]
     assert verdict.evidence[:2] == (
         {"repeat": 0, "value": 1.0},
-        {"repeat": 1, "value": 0.0, "reason": "missing: 60 days"},
+        {"repeat": 1, "value": 0.5, "reason": "missing: 60 days"},
     )
     assert verdict.reason == "missing: 60 days"
 

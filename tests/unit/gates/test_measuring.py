@@ -3,11 +3,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from pytest_llmops.gates.inference.exchange import exchange_p_value
-from pytest_llmops.gates.inference.spending import sequential_p_value
-from pytest_llmops.gates.looks import Looks, find_varying, looks_taken, plan_looks
+from pytest_llmops.gates.looks import find_varying
 from pytest_llmops.gates.measuring import Beside, Found, Measured, tolerated_drop, variance_of
 from pytest_llmops.gates.pairing import Chance, Scale
 from pytest_llmops.records import CaseResult, Failure, Verdict
@@ -20,26 +21,32 @@ def find(results: list[CaseResult], base: list[CaseResult], **check: object) -> 
     return Beside.of(results, base, Chance(base)).find(suite_check(**check))
 
 
+def found_of(results: list[CaseResult], base: list[CaseResult], **check: object) -> Found:
+    found = find(results, base, **check)
+    assert isinstance(found, Found), found
+    return found
+
+
 def measure(results: list[CaseResult], base: list[CaseResult], **check: object) -> Measured:
-    measured = Beside.of(results, base, Chance(base)).measure(suite_check(**check), level=0.95, seed=0)
-    assert isinstance(measured, Measured), measured
-    return measured
+    found = found_of(results, base, **check)
+    return Measured.of(found, found.at(None), level=0.95, seed=0)
+
+
+def p_value(
+    results: list[CaseResult], base: list[CaseResult], look: int | None = None, **check: object
+) -> float:
+    found = found_of(results, base, **check)
+    return found.p_value(found.at(look), seed=0)
+
+
+def exchanged(found: Found) -> float:
+    return exchange_p_value(
+        *([list(each) for each in side] for side in zip(*found.values.values(), strict=True))
+    )
 
 
 def case_repeats(case: str, *values: float, most: int = 8, **options: object) -> CaseResult:
     return result_of(case, exact_match=list(values), auto=most, **options)
-
-
-@pytest.mark.parametrize(
-    ("looks", "times"),
-    [
-        (Looks(), (1.0,)),
-        (Looks(repeats=(1, 2, 4), planned=8), (1 / 8, 2 / 8, 4 / 8)),
-        (Looks(repeats=(1, 2, 4, 6), planned=6), (1 / 6, 2 / 6, 4 / 6, 1.0)),
-    ],
-)
-def test_times_are_shares_of_what_was_planned(looks, times):
-    assert looks.times == times
 
 
 @pytest.mark.parametrize(
@@ -50,41 +57,6 @@ def test_what_is_tolerated(max_drop, bounded, tolerated):
     scale = Scale(higher_is_better=True, bounded=bounded)
 
     assert tolerated_drop(suite_check(max_drop=max_drop), scale) == tolerated
-
-
-@pytest.mark.parametrize(
-    ("most", "looks"),
-    [
-        (1, (1,)),
-        (2, (1, 2)),
-        (3, (1, 2, 3)),
-        (4, (1, 2, 4)),
-        (6, (1, 2, 4, 6)),
-        (8, (1, 2, 4, 8)),
-        (48, (1, 2, 4, 8)),
-    ],
-)
-def test_looks_end_at_8_or_where_the_repeats_do_and_spend_all_of_the_budget(most, looks):
-    base = [result_of(case, exact_match=VARYING) for case in "ab"]
-    done = [case_repeats(case, *[1.0] * most, most=most) for case in "ab"]
-
-    taken = looks_taken(done, base, Chance(base))
-
-    assert plan_looks(most) == taken.repeats == looks
-    assert taken.times[-1] == 1.0
-
-
-def test_fewest_repeats_tell_which_looks_were_taken():
-    base = [result_of(case, exact_match=VARYING) for case in "abc"]
-    chance = Chance(base)
-    two = [case_repeats("a", 1, 1, 1, 1), case_repeats("b", 1, 1, 1), case_repeats("new", 1)]
-
-    assert looks_taken(two, base, chance) == Looks(repeats=(1, 2), planned=8)
-    assert looks_taken([two[0]], base, chance) == Looks(repeats=(1, 2, 4), planned=8)
-    broke = case_repeats("c", 1, failures=[BROKE])
-    assert looks_taken([two[0], broke], base, chance) == Looks(repeats=(1, 2, 4), planned=8)
-    assert looks_taken([replace(two[0], auto=0)], base, chance) == Looks()
-    assert looks_taken(two, [], Chance([])) == Looks()
 
 
 def test_single_repeats_of_an_app_that_does_not_vary_are_asked_twice_at_most():
@@ -106,21 +78,17 @@ def test_single_repeats_of_an_app_that_does_not_vary_are_asked_twice_at_most():
 
 def test_each_look_has_the_repeats_that_were_there_at_the_time():
     base = [result_of(case, exact_match=VARYING) for case in "ab"]
-    results = [case_repeats("a", *[1] * 4, *[0] * 4), case_repeats("b", *[0] * 8)]
+    results = [case_repeats("a", *[1] * 4, *[0] * 4), case_repeats("b", *[0] * 8), case_repeats("new", 1)]
+    fixed = result_of("c", exact_match=[0.0, 1.0])
 
-    found = find(results, base)
+    found = found_of([*results, fixed], [*base, result_of("c", exact_match=VARYING)])
 
-    assert isinstance(found, Found)
-    assert [[len(new) for _, new in look.values()] for look in found.looks] == [
-        [1, 1],
-        [2, 2],
-        [4, 4],
-        [8, 8],
-    ]
-    assert list(found.after.values()) == [0.5, 0.0]
-    assert list(found.before.values()) == [0.9, 0.9]
-    paired = [2 / 4, 2 / 4, 2 / 4, 1 / 4]
-    assert all(p >= least for p, least in zip(found.p_values(seed=0), paired, strict=True))
+    after = {case.rpartition(":")[2]: new for case, (_, new) in found.at(2).items()}
+    assert after == {"a": [1, 1], "b": [0, 0], "c": [0, 1]}  # of a fixed number all
+    fresh = {case.rpartition(":")[2]: new for case, (_, new) in found.at(6, 2).items()}
+    assert fresh == {"a": [1, 1, 0, 0], "b": [0] * 4, "c": [0, 1]}
+    assert {len(old) for old, _ in found.at(2).values()} == {10}
+    assert found.drop(found.at(2)) == pytest.approx(0.9 - 1.5 / 3)
 
 
 def test_unlike_numbers_of_repeats_are_tested_both_ways_and_the_larger_p_value_counts():
@@ -129,30 +97,91 @@ def test_unlike_numbers_of_repeats_are_tested_both_ways_and_the_larger_p_value_c
     ten = [result_of(f"c{index:02}", exact_match=[0.0] + [1.0] * 9) for index in range(30)]
     one = [result_of(f"c{index:02}", exact_match=[0.9]) for index in range(30)]
 
-    assert measure(ten, base).p_value == 2.0**-30
-    found = find(one, base)
-    assert isinstance(found, Found)
-    sides = [[list(each) for each in side] for side in zip(*found.looks[0].values(), strict=True)]
-    assert found.p_values(seed=0) == [max(2.0**-30, exchange_p_value(*sides))]
+    assert p_value(ten, base) == 2.0**-30
+    assert p_value(one, base) == max(2.0**-30, exchanged(found_of(one, base)))
     askew = [result_of(f"c{index:02}", exact_match=[0.0] if index < 5 else [1.0]) for index in range(30)]
     varied = [result_of(f"c{index:02}", exact_match=VARYING) for index in range(30)]
-    found = find(askew, varied)
-    assert isinstance(found, Found)
-    assert found.p_values(seed=0)[0] > 0.1
+    assert p_value(askew, varied) > 0.1
 
 
 def test_one_case_of_unlike_numbers_is_enough_to_test_both_ways():
-    base = [result_of(f"c{index}", exact_match=[1.0, 0.0] * 5) for index in range(6)]
-    new = [result_of(f"c{index}", exact_match=[1.0] * 4 + [0.0] * 6) for index in range(5)]
-    new.append(result_of("c5", exact_match=[0.0]))
+    base = [result_of(f"c{index:02}", exact_match=[1.0, 0.0] * 5) for index in range(12)]
+    new = [result_of(f"c{index:02}", exact_match=[1.0] * 4 + [0.0] * 6) for index in range(11)]
+    alike = result_of("c11", exact_match=[1.0] * 4 + [0.0] * 6)
+    new.append(result_of("c11", exact_match=[0.0]))
 
-    found = find(new, base)
-
-    assert isinstance(found, Found)
-    sides = [[list(each) for each in side] for side in zip(*found.looks[0].values(), strict=True)]
-    assert found.p_values(seed=0) == [exchange_p_value(*sides)]
-    assert exchange_p_value(*sides) > 0.05 > 2.0**-6
+    exchange = exchanged(found_of(new, base))
+    assert p_value([*new[:-1], alike], base) == 2.0**-12 < exchange == p_value(new, base)
     assert measure(new, base).repeats == 1
+
+
+@pytest.mark.parametrize("cases", [2, 5, 9])
+def test_few_cases_are_held_against_students_t_and_against_the_exchange_of_repeats(cases):
+    """Alike differences alone would have no p-value to speak of."""
+    base = [result_of(f"c{index}", exact_match=[0.9, 0.8, 0.7]) for index in range(cases)]
+    alike = [result_of(f"c{index}", exact_match=[0.8, 0.7, 0.6]) for index in range(cases)]
+    unlike = [result_of(f"c{index}", exact_match=[0.8 - index / 20, 0.3]) for index in range(cases)]
+    differences = np.array([0.55 - index / 40 - 0.8 for index in range(cases)])
+
+    assert p_value(alike, base) == exchanged(found_of(alike, base)) > 1e-6
+    student = ttest_1samp(differences, 0, alternative="less").pvalue
+    assert p_value(unlike, base) == pytest.approx(max(student, exchanged(found_of(unlike, base))))
+
+
+def test_cases_of_one_group_are_one_unit():
+    """Six questions, each asked in five ways: what moves a question moves its paraphrases with it."""
+    generator = np.random.default_rng(3)
+    base = [replace(result_of(f"c{at:02}", rouge_l=0.6), group=f"q{at // 5}") for at in range(30)]
+    moved = generator.normal(-0.02, 0.05, 6)
+    new = [
+        replace(result_of(f"c{at:02}", rouge_l=0.6 + moved[at // 5]), group=f"q{at // 5}") for at in range(30)
+    ]
+    alone = [replace(each, group="") for each in new]
+
+    grouped, single = (found_of(each, base, metric="rouge_l") for each in (new, alone))
+
+    assert len(set(grouped.units)) == 6
+    assert len(set(single.units)) == 30
+    assert grouped.p_value(grouped.at(None), seed=0) > 0.1 > single.p_value(single.at(None), seed=0)
+    wide, narrow = (measure(each, base, metric="rouge_l").spread for each in (new, alone))
+    assert wide.error > 1.5 * narrow.error
+
+
+def test_a_group_is_no_case_of_that_name():
+    base = [result_of(name, exact_match=1.0) for name in "ab"]
+    new = [replace(base[0], group="x"), replace(base[1], group="")]
+
+    assert found_of(new, base).units == ("x", f"::{FILE}::b")
+
+
+def test_runs_of_the_baseline_widen_the_p_value_of_a_mean():
+    """Three days whose means differ as much as the new one from them: no drop that counts."""
+    days = (0.9, 0.7, 0.5)
+    base = [
+        replace(result_of(f"c{at:02}", rouge_l=[day for day in days for _ in range(2)]), runs=(2, 2, 2))
+        for at in range(20)
+    ]
+    new = [result_of(f"c{at:02}", rouge_l=[0.5, 0.52]) for at in range(20)]
+    plain = [replace(each, runs=()) for each in base]
+
+    assert found_of(new, base, metric="rouge_l").shocks is not None
+    assert found_of(new, plain, metric="rouge_l").shocks is None
+    assert p_value(new, plain, metric="rouge_l") < 0.001
+    assert p_value(new, base, metric="rouge_l") > 0.1
+
+
+@pytest.mark.parametrize(
+    ("dropped", "repeats", "fact"), [(1, 1, False), (1, 2, False), (1, 3, True), (5, 1, True)]
+)
+def test_drops_of_steady_cases_are_facts_after_three_repeats_or_where_they_are_many(dropped, repeats, fact):
+    base = [steady(f"c{at:02}", exact_match=1.0) for at in range(30)]
+    new = [steady(f"c{at:02}", 1, exact_match=1.0) for at in range(dropped, 30)]
+    new += [steady(f"c{at:02}", repeats, exact_match=0.0) for at in range(dropped)]
+
+    found = found_of(new, base)
+
+    assert found.fact == fact
+    assert len(found.dropped) == dropped
 
 
 def test_case_that_does_not_vary_counts_whole():
@@ -160,6 +189,7 @@ def test_case_that_does_not_vary_counts_whole():
 
     measured = measure([replace(steady("a", 3, exact_match=0.0), auto=8)], base)
 
+    assert found_of([replace(steady("a", 3, exact_match=0.0), auto=8)], base).fact
     assert (measured.difference, measured.repeats) == (-1.0, 3)
 
 
@@ -167,8 +197,8 @@ def test_direction_is_turned_for_both_tests():
     base = [result_of(f"c{index}", latency_s=[1.0, 1.2, 1.1]) for index in range(9)]
     slower = [result_of(f"c{index}", latency_s=[3.0, 3.1]) for index in range(9)]
 
-    assert measure(slower, base, metric="latency_s").p_value < 0.01
-    assert measure(base, slower, metric="latency_s").p_value > 0.99
+    assert p_value(slower, base, metric="latency_s") < 0.01
+    assert p_value(base, slower, metric="latency_s") > 0.99
 
 
 def test_percentile_is_of_as_many_repeats_on_both_sides():
@@ -178,32 +208,19 @@ def test_percentile_is_of_as_many_repeats_on_both_sides():
 
     measured = measure(new, base, statistic="p10")
 
-    assert (measured.baseline, measured.difference, measured.p_value) == (1.0, 0.0, 1.0)
+    assert (measured.baseline, measured.difference) == (1.0, 0.0)
+    assert p_value(new, base, statistic="p10") == 1.0
     assert measure(new, base, statistic="mean").baseline == 0.5
 
 
-def test_p_value_is_that_of_the_looks_and_one_look_has_its_own():
-    base = [result_of(f"c{index:02}", exact_match=[1.0, 0.5] * 4) for index in range(12)]
-    results = [case_repeats(f"c{index:02}", *[0.0] * 8) for index in range(12)]
-
-    alone = measure([replace(each, auto=0) for each in results], base)
-    looked = measure(results, base)
-
-    assert alone.p_value == 2.0**-12
-    found = find(results, base)
-    assert isinstance(found, Found)
-    assert looked.p_value == sequential_p_value(found.p_values(seed=0), (1 / 8, 2 / 8, 4 / 8, 1.0))
-    assert looked.p_value > alone.p_value
-
-
 def test_a_suspects_further_repeats_do_not_move_the_suite():
-    """It was asked on because it looked bad: to count what came then would be to look for bad news."""
+    """It was run on because it looked bad: to count what came then would be to look for bad news."""
     base = [result_of(f"c{index}", exact_match=VARYING) for index in range(6)]
-    results = [case_repeats(f"c{index}", *VARYING[2:], most=48) for index in range(5)]
+    results = [case_repeats(f"c{index}", *VARYING[2:], most=64) for index in range(5)]
     first = [1, 1, 1, 1, 0, 0, 0, 0]
-    suspect = case_repeats("c5", *first, *[0] * 40, most=48)
+    suspect = case_repeats("c5", *first, *[0] * 40, most=64)
 
-    eight = measure([*results, case_repeats("c5", *first, most=48)], base)
+    eight = measure([*results, case_repeats("c5", *first, most=64)], base)
 
     assert measure([*results, suspect], base) == eight
     assert eight.repeats == 8
@@ -213,11 +230,11 @@ def test_a_suspects_further_repeats_do_not_move_the_suite():
 
 def test_what_broke_beyond_the_last_look_is_an_error_all_the_same():
     base = [result_of(case, exact_match=VARYING) for case in "ab"]
-    whole = case_repeats("a", *[1] * 8, most=48)
+    whole = case_repeats("a", *[1] * 8, most=64)
 
     for repeat in (7, 12):
-        broke = case_repeats("b", *[1] * repeat, most=48, failures=[replace(BROKE, repeat=repeat)])
-        found = find([whole, broke], base)
+        broke = case_repeats("b", *[1] * repeat, most=64, failures=[replace(BROKE, repeat=repeat)])
+        found = Beside.of([whole, broke], base, Chance(base)).judge(suite_check(), level=0.95)
         assert isinstance(found, Verdict)
         assert (found.outcome, found.evidence) == ("error", (f"{FILE}::b",))
 
@@ -230,28 +247,28 @@ def test_repeats_are_averaged_within_a_case_first():
 
     assert measured.baseline == 0.75
     assert measured.difference == pytest.approx((1 / 3 + 1) / 2 - 0.75)
-    assert measured.p_value >= 1 / 2
+    assert p_value(results, base) > 0.4
 
 
-def test_fallen_cases_are_named_worst_first():
+def test_dropped_cases_are_named_worst_first():
     measured = measure(results_of([0.5, 0.9, 0.0, 1.0]), results_of([0.6, 0.8, 1.0, 1.0]))
 
-    assert measured.fell == (
+    assert measured.dropped == (
         {"case": f"{FILE}::case-0002", "before": 1.0, "after": 0.0},
         {"case": f"{FILE}::case-0000", "before": 0.6, "after": 0.5},
     )
-    assert measured.drop == -measured.difference == pytest.approx(0.25)
-    assert measured.largest_drop == -measured.spread.low
+    found = found_of(results_of([0.5, 0.9, 0.0, 1.0]), results_of([0.6, 0.8, 1.0, 1.0]))
+    assert found.drop(found.at(None)) == -measured.difference == pytest.approx(0.25)
 
 
 def test_lower_is_better_reads_the_other_way():
-    measured = measure(
-        results_of([2.0, 4.0], "latency_s"), results_of([3.0, 1.0], "latency_s"), metric="latency_s"
-    )
+    slower, before = results_of([2.0, 4.0], "latency_s"), results_of([3.0, 1.0], "latency_s")
 
-    assert [each["before"] for each in measured.fell] == [1.0]
-    assert measured.drop == measured.difference == 1.0
-    assert measured.largest_drop == measured.spread.high
+    measured, found = (each(slower, before, metric="latency_s") for each in (measure, found_of))
+
+    assert [each["before"] for each in measured.dropped] == [1.0]
+    assert found.drop(found.at(None)) == measured.difference == 1.0
+    assert found.dropped == {f"{FILE}::case-0001"}
 
 
 def test_noise_is_the_variance_between_repeats():
@@ -280,4 +297,4 @@ def test_noise_is_the_variance_between_repeats():
     ],
 )
 def test_what_the_baseline_had_and_cannot_be_paired_is_lost(base, lost):
-    assert measure(results_of([1.0] * 2), base).lost == tuple(f"{FILE}::{case}" for case in lost)
+    assert found_of(results_of([1.0] * 2), base).lost == tuple(f"{FILE}::{case}" for case in lost)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.foresight.selfcheck import FalseAlarms, Recorded, SelfCheck
+from pytest_llmops.gates.foresight.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
 from pytest_llmops.gates.foresight.sight import Sight
 from pytest_llmops.records import Run
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
@@ -76,12 +76,21 @@ def test_rate_in_words(change, last):
         ({"broken_case": None}, "no allowed number of repeats can single out one broken case"),
         (
             {"cases": Recorded(varying=(), steady=("h",), single=())},
-            "no repeat differs: one new repeat tells that a case no longer holds its check",
+            "no repeat differs: three alike new repeats tell that a case no longer holds its check",
         ),
     ],
 )
 def test_single_cases_in_words(change, words):
     assert render_selfcheck(replace(CHECK, **change))[-2].startswith(words)
+
+
+def test_deviations_in_words():
+    found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
+
+    told = render_selfcheck(replace(CHECK, cases=found))
+
+    said = "2 of 300 further repeats deviate from their case's most frequent answer"
+    assert f"{said}: at most 2.4 % of all calls do" in told
 
 
 def test_text_from_a_file_cannot_act_on_the_terminal():
@@ -113,7 +122,14 @@ def test_json_has_every_number_and_null_for_what_is_not_known():
         "varying": list("abcdefg"),
         "steady": ["h", "i"],
         "single": ["j"],
+        "deviations": None,
         "unscored": ["k"],
+    }
+    found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
+    assert selfcheck_json(replace(CHECK, cases=found))["cases"]["deviations"] == {
+        "deviating": 2,
+        "repeats": 300,
+        "high": 0.024,
     }
     assert selfcheck_json(replace(CHECK, false_alarms=None))["false_alarms"] is None
 
@@ -133,30 +149,30 @@ ONCE = result_of("once", exact_match=1.0)
     [
         pytest.param(
             run_of([*STEADY, split("a"), split("b"), split("c")]),
-            "baseline: 63 cases, 3 vary; with 1 new repeat this gate sees a drop of 0.12 in exact_match",
+            "baseline: 63 cases, 3 vary; with 1 new repeat this gate sees a drop of 0.11 in exact_match",
             id="some vary",
         ),
         pytest.param(
             run_of([*STEADY, split("a")]),
-            "baseline: 61 cases, 1 varies; with 1 new repeat this gate sees a drop of 0.12 in exact_match",
+            "baseline: 61 cases, 1 varies; with 1 new repeat this gate sees a drop of 0.11 in exact_match",
             id="one varies",
         ),
         pytest.param(
             run_of(STEADY),
-            "baseline: 60 cases, none varies; one new repeat tells that a case no longer holds its check, "
-            "and that is a fact",
+            "baseline: 60 cases, none varies; three alike new repeats tell that a case no longer "
+            "holds its check, and that is a fact",
             id="none varies",
         ),
         pytest.param(run_of([ONCE]), f"baseline: 1 case, 1 with one repeat; {RECORD}", id="one repeat"),
         pytest.param(
             run_of([*STEADY, ONCE]),
-            f"baseline: 61 cases, 1 with one repeat; {SEES} 0.12 in exact_match",
+            f"baseline: 61 cases, 1 with one repeat; {SEES} 0.11 in exact_match",
             id="one repeat of one case",
         ),
         pytest.param(
             run_of([split("a")]),
             "baseline: 1 case, 1 varies; with 1 new repeat this gate sees no drop: too few cases to call any "
-            "drop: 1, where 6 are needed",
+            "drop: 1, where 2 are needed",
             id="one case",
         ),
         pytest.param(run_of([]), f"baseline: no case was scored; {RECORD}", id="empty"),

@@ -16,7 +16,7 @@ from pytest_llmops import load_golden, run_golden
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.pairing import count_repeats
-from pytest_llmops.records import CaseResult, Output
+from pytest_llmops.records import Case, CaseResult, Golden, Output
 from pytest_llmops.runner.golden_run import open_asking, run_goldens
 from pytest_llmops.runner.rounds import ask_in_rounds
 from pytest_llmops.runner.work import Work, plan
@@ -95,6 +95,39 @@ def outcomes(golden, base, run) -> dict[str, str]:
     }
 
 
+def test_by_default_cases_of_the_baseline_are_run_while_their_verdict_is_open_and_others_once(
+    golden, settings, varying
+):
+    default = replace(settings, repeats=None)
+    app = App(broken=(5,))
+    run = run_golden(golden(CASES + 1), app, baseline=varying, settings=default)
+    assert (app.asked[5], app.asked[CASES]) == (16, 1)
+    assert {result.case.rpartition("-")[2] for result in run.results if not result.auto} == {str(CASES)}
+    alone = App()
+    assert {result.auto for result in run_golden(golden(), alone, settings=default).results} == {0}
+    assert set(alone.asked.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("own", "repeats", "asked"),
+    [
+        (None, None, [("a", 1, 64), ("new", 1, 0)]),
+        (None, "auto", [("a", 1, 64), ("new", 1, 64)]),
+        (None, 3, [("a", 3, 0), ("new", 3, 0)]),
+        (2, None, [("a", 2, 0), ("new", 2, 0)]),
+        (1, "auto", [("a", 1, 0), ("new", 1, 0)]),
+        ("auto", 3, [("a", 1, 64), ("new", 1, 64)]),
+    ],
+)
+def test_repeats_are_those_of_the_case_then_of_the_settings_then_auto_where_the_baseline_has_it(
+    own, repeats, asked
+):
+    cases = tuple(Case(id=name, input="How?", repeats=own) for name in ("a", "new"))
+    works = plan(Golden(path="shop.yaml", cases=cases), repeats, 64, {"shop.yaml::a"})
+
+    assert [(work.case.id, work.repeats, work.most) for work in works] == asked
+
+
 def test_without_a_baseline_a_steady_app_is_asked_twice(steady):
     assert {count_repeats(result) for result in steady.results} == {2}
     assert {result.auto for result in steady.results} == {16}
@@ -111,11 +144,11 @@ def test_without_a_baseline_one_case_that_varies_gives_all_of_them_ten(golden, s
     assert len(app.asked) == CASES
 
 
-def test_a_steady_app_with_a_baseline_is_asked_once_even_where_it_fell(golden, settings, steady):
+def test_a_steady_app_with_a_baseline_is_run_once_and_twice_again_where_it_dropped(golden, settings, steady):
     for broken in ((), (3, 5)):
         app = App(varies=False, broken=broken)
         run = run_golden(golden(), app, baseline=steady, settings=settings)
-        assert set(app.asked.values()) == {1}
+        assert app.asked == {**dict.fromkeys(range(CASES), 1), **dict.fromkeys(broken, 3)}
         fell = {case for case, outcome in outcomes(golden(), steady, run).items() if outcome == "regressed"}
         assert fell == {f"case-{number}" for number in broken}
 
@@ -123,16 +156,17 @@ def test_a_steady_app_with_a_baseline_is_asked_once_even_where_it_fell(golden, s
 def test_a_varying_app_is_asked_look_by_look_and_no_further(golden, settings, varying):
     app = App()
     run = run_golden(golden(), app, baseline=varying, settings=settings)
-    assert set(app.asked.values()) == {4}
+    assert app.asked == {**dict.fromkeys(range(CASES), 1), 3: 2}  # which missed its first answer
     assert "regressed" not in outcomes(golden(), varying, run).values()
 
 
-def test_a_suite_that_fell_ends_the_looks_early(golden, settings, varying):
+def test_a_suite_that_dropped_is_confirmed_and_each_of_its_cases_named(golden, settings, varying):
     app = App(broken=tuple(range(CASES)))
     run = run_golden(golden(), app, baseline=varying, settings=settings)
-    assert set(app.asked.values()) == {2}
+    assert set(app.asked.values()) == {16}  # 4 and 6 fresh ones for the suite, 8 and 8 for a case
     (verdict,) = Judge([golden()], varying).judge_suite(golden(), run.results)
     assert verdict.outcome == "regressed"
+    assert set(outcomes(golden(), varying, run).values()) == {"regressed"}
 
 
 def test_one_broken_case_alone_is_asked_to_the_end_and_named(golden, settings, varying):
@@ -140,7 +174,7 @@ def test_one_broken_case_alone_is_asked_to_the_end_and_named(golden, settings, v
     run = run_golden(golden(), app, baseline=varying, settings=settings)
     others = {repeats for number, repeats in app.asked.items() if number != 5}
     assert app.asked[5] == 16
-    assert max(others) <= 8
+    assert max(others) <= 10
     found = outcomes(golden(), varying, run)
     assert [case for case, outcome in found.items() if outcome == "regressed"] == ["case-5"]
 
@@ -179,7 +213,7 @@ def test_a_number_of_repeats_is_kept_to(golden, settings, varying):
 
 
 def test_a_case_that_breaks_in_a_later_round_is_an_error_and_asked_no_more(golden, settings, varying):
-    app = App(raises=(4,))
+    app = App(raises=(4,), broken=(4,))
     run = run_golden(golden(), app, baseline=varying, settings=settings)
     assert app.asked[4] == 2
     assert outcomes(golden(), varying, run)["case-4"] == "error"
@@ -214,17 +248,16 @@ def test_further_work_of_one_case_is_no_other_case(settings):
 def test_several_files_share_one_error_budget(golden, settings, varying, monkeypatch):
     """A case that could be named among few checks is no suspect among many."""
     few, many = golden(), golden(600, name="many")
-    five = replace(settings, max_repeats=5)
     alone = App(broken=(5,))
-    run_golden(few, alone, baseline=varying, settings=five)
-    assert alone.asked[5] == 5
+    run_golden(few, alone, baseline=varying, settings=settings)
+    assert alone.asked[5] == 16
 
     apps = {"shop": App(broken=(5,)), "many": App(varies=False)}
     module = ModuleType("apps_of_two_files")
     module.answer = lambda question: apps[question.split()[0]](question)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    run_goldens([few, many], varying, replace(five, app="apps_of_two_files:answer"), [])
-    assert apps["shop"].asked[5] == 4
+    run_goldens([few, many], varying, replace(settings, app="apps_of_two_files:answer"), [])
+    assert apps["shop"].asked[5] == 10  # with the others, for the suite
 
 
 def test_where_asking_may_not_go_on_results_stay_as_they_are(golden, settings):
@@ -289,7 +322,7 @@ def test_a_baseline_that_was_scored_otherwise_is_scored_again_once_and_held_agai
     monkeypatch.setattr("pytest_llmops.gates.asking.rescore_all", count)
     app = App(broken=tuple(range(CASES)))
     run_golden(golden(), app, baseline=base, settings=settings)
-    assert set(app.asked.values()) == {2}  # as soon as the suite has fallen
+    assert set(app.asked.values()) == {16}
     assert len(rescored) == 1
     assert "of old" not in {
         score.signature

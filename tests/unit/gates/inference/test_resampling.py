@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.resampling import NOISE, RESAMPLES, paired_interval, paired_p_value
-from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+from pytest_llmops.gates.inference.resampling import DRAWS, NOISE, RESAMPLES, paired_interval, paired_p_value
+from pytest_llmops.gates.inference.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
 
+CALLED = 0.05
 STATISTICS = ["mean", "sum", "min", "max", "p50", "p95"]
 TOLD_BY_NUMPY = {
     "min": np.min,
@@ -77,7 +79,7 @@ def test_interval_of_a_mean_is_scipys_with_that_seed(seed, level):
         np.mean,
         method="BCa",
         confidence_level=level,
-        n_resamples=RESAMPLES,
+        n_resamples=DRAWS,
         rng=np.random.default_rng(seed),
     )
 
@@ -99,7 +101,7 @@ def test_interval_of_another_statistic_is_scipys_with_that_seed(statistic):
         paired=True,
         method="percentile",
         confidence_level=0.9,
-        n_resamples=RESAMPLES,
+        n_resamples=DRAWS,
         rng=np.random.default_rng(4),
     )
 
@@ -107,6 +109,85 @@ def test_interval_of_another_statistic_is_scipys_with_that_seed(statistic):
 
     ends = (*expected.confidence_interval, expected.standard_error)
     assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
+
+
+GROUPED = ["a", "a", "b", "c", "c", "c", "d", "e", "e", "f"]
+
+
+def members_of(units: list[str]) -> list[list[int]]:
+    return [[row for row, unit in enumerate(units) if unit == each] for each in dict.fromkeys(units)]
+
+
+@pytest.mark.parametrize("statistic", ["mean", "sum"])
+@pytest.mark.parametrize("worse", ["less", "greater"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_cases_of_one_unit_turn_together(statistic, worse, exact):
+    """The sums of the units are what is tested."""
+    base, new = drawn(10, 5, shift=0.05)
+    summed = np.array([sum(new[row] - base[row] for row in rows) for rows in members_of(GROUPED)])
+    turned = summed if worse == "less" else -summed
+
+    p_value = paired_p_value(statistic, base, new, worse=worse, seed=0, units=GROUPED, exact=exact)
+
+    assert p_value == pytest.approx((sign_flip_p_value if exact else mean_p_value)(turned))
+
+
+@pytest.mark.parametrize("statistic", ["mean", "p50"])
+def test_a_unit_a_case_is_no_unit_and_names_do_not_matter(statistic):
+    base, new = drawn(12, 5, shift=0.05)
+    alone = paired_p_value(statistic, base, new, worse="less", seed=0)
+
+    assert paired_p_value(statistic, base, new, worse="less", seed=0, units=list("abcdefghijkl")) == alone
+    grouped = paired_p_value(statistic, base, new, worse="less", seed=0, units=list("aabbccddeeff"))
+    assert grouped == paired_p_value(statistic, base, new, worse="less", seed=0, units=list("zzyyxxwwvvuu"))
+    assert grouped != alone
+
+
+@pytest.mark.parametrize("statistic", ["min", "p50", "max"])
+@pytest.mark.parametrize("worse", ["less", "greater"])
+def test_few_units_have_every_arrangement_of_another_statistic(statistic, worse):
+    base, new = drawn(10, 6, shift=0.02)
+    measure, members = TOLD_BY_NUMPY[statistic], members_of(GROUPED)
+    found = []
+    for turned in product([False, True], repeat=len(members)):
+        old, now = np.array(base), np.array(new)
+        for rows in (rows for rows, turn in zip(members, turned, strict=True) if turn):
+            old[rows], now[rows] = now[rows], old[rows].copy()
+        found.append(measure(now, axis=0) - measure(old, axis=0))
+    observed = found[0]
+    as_bad = [each <= observed + 1e-12 if worse == "less" else each >= observed - 1e-12 for each in found]
+
+    p_value = paired_p_value(statistic, base, new, worse=worse, seed=0, units=GROUPED)
+
+    assert p_value == np.mean(as_bad)
+
+
+def test_many_units_are_drawn_and_near_every_arrangement():
+    base, new = drawn(28, 8, shift=0.03)
+    units = [str(at // 2) for at in range(28)]
+
+    p_values = {paired_p_value("p50", base, new, worse="less", seed=seed, units=units) for seed in range(3)}
+
+    assert len(p_values) > 1
+    assert max(p_values) - min(p_values) < 0.03
+    assert all(0 < each <= 1 for each in p_values)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "sum", "p50"])
+def test_duplicated_cases_of_one_unit_make_no_interval_narrower(statistic):
+    """Four copies of twelve questions know as much as the twelve, and say they know more without units."""
+    base, new = drawn(12, 9, shift=0.05)
+    copied, units = (base * 4, new * 4), [str(at) for at in range(12)] * 4
+
+    once = paired_interval(statistic, base, new, level=0.9, seed=1)
+    grouped = paired_interval(statistic, *copied, level=0.9, seed=1, units=units)
+    plain = paired_interval(statistic, *copied, level=0.9, seed=1)
+
+    times = 4 if statistic == "sum" else 1
+    assert grouped.error == pytest.approx(times * once.error, rel=0.2)
+    if statistic != "p50":  # a median of so few values moves by whole gaps
+        assert grouped.error > 1.5 * plain.error
+        assert grouped.low < plain.low < plain.high < grouped.high
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
@@ -181,14 +262,18 @@ def test_flipping_the_direction_flips_the_test(values, statistic):
 @settings(max_examples=50, deadline=None)
 @given(pairs, st.lists(scores, max_size=8))
 def test_equal_pairs_never_strengthen(values, equal):
+    """Sign patterns do not know them; of few cases a drop that may be called is weaker beside them."""
     base, new = sides(values)
-    alone = paired_p_value("mean", base, new, worse="less", seed=0)
-
-    among = paired_p_value("mean", base + equal, new + equal, worse="less", seed=0)
-
+    alone, among = (
+        paired_p_value("mean", base + more, new + more, worse="less", seed=0, exact=True)
+        for more in ([], equal)
+    )
     assert among >= alone
     if all(one == other or abs(one - other) > NOISE for one, other in values):  # larger values, more noise
         assert among == alone
+    few = paired_p_value("mean", base, new, worse="less", seed=0)
+    if len(values) + len(equal) < FEWEST and few <= CALLED:
+        assert paired_p_value("mean", base + equal, new + equal, worse="less", seed=0) >= few
 
 
 @pytest.mark.parametrize("unit", [1e-7, 1.0, 1e7])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+from pytest_llmops.gates.inference.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
 
 Draw = np.ndarray
 
@@ -156,3 +156,49 @@ def test_both_directions_share_what_is_tied_with_the_observed_sum(counted):
 
     assert less + greater > 1 - 1e-12
     assert (less <= greater) == (sum(counted) <= 0)
+
+
+@pytest.mark.parametrize("units", range(2, 14))
+def test_few_differences_are_held_against_students_t_and_more_against_sign_patterns(units):
+    for seed in range(5):
+        differences = np.random.default_rng([units, seed]).normal(-0.1, 0.2, units)
+        student = stats.ttest_1samp(differences, 0.0, alternative="less").pvalue
+
+        p_value = mean_p_value(differences)
+
+        assert p_value == pytest.approx(student if units < FEWEST else sign_flip_p_value(differences))
+    assert FEWEST == 10
+
+
+@pytest.mark.parametrize("units", [2, 5, 9])
+def test_alike_differences_leave_their_sign_alone(units):
+    assert mean_p_value(np.full(units, -0.1)) < 1e-300
+    assert mean_p_value(np.full(units, 0.1)) == 1.0
+    assert mean_p_value(np.zeros(units)) == 1.0
+    many = np.full(FEWEST, -0.1)
+    assert mean_p_value(many) == sign_flip_p_value(many) == 2.0**-FEWEST
+
+
+@pytest.mark.parametrize("difference", [-1.0, 1.0])
+def test_one_difference_is_a_coin_toss_at_best(difference):
+    assert mean_p_value(np.array([difference])) == (0.5 if difference < 0 else 1.0)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(-8, 8), min_size=2, max_size=12))
+def test_order_unit_and_direction_of_a_mean(counted):
+    differences = np.array(counted, float)
+
+    p_value = mean_p_value(differences)
+
+    assert 0 < p_value <= 1
+    assert mean_p_value(differences[::-1] * 1e-7) == pytest.approx(p_value)
+    if len(counted) < FEWEST and len(set(counted)) > 1:
+        assert p_value + mean_p_value(-differences) == pytest.approx(1)
+
+
+def test_few_cases_can_be_called_and_seldom_are_where_nothing_changed():
+    """Four questions have sixteen sign patterns, of which none is below 5 %."""
+    assert mean_p_value(np.array([-0.4, -0.35, -0.42, -0.38])) < 0.001
+    drawn = np.random.default_rng(3).normal(0, 1, (2_000, 5))
+    assert np.mean([mean_p_value(each) <= 0.05 for each in drawn]) == pytest.approx(0.05, abs=0.015)
