@@ -75,7 +75,7 @@ def test_what_arrives_while_a_metric_is_busy_is_its_next_batch():
     [
         ("raise", "RuntimeError: broken weights"),
         ("user", "say it plainly"),
-        ("short", "ValueError: length gave 0 results for 1 outputs"),
+        ("short", "ValueError: length gave 0 results for 1 output"),
         ("nan", "length gave nan, which is no score"),
         ("none", "length gave None, which is no score"),
         ("odd", "TypeError: length gave a float, not a Score or a Failure"),
