@@ -21,7 +21,7 @@ State = Literal["open", "cleared", "called", "refuted", "regressed"]
 CONFIRM = 0.05
 """What the p-value of fresh repeats must not exceed to confirm a drop that was called before."""
 
-BEYOND = 0.01
+BEYOND = 0.02
 """What the p-value of a drop beyond `max_drop` must not exceed: a smaller true one is no regression."""
 
 _FAIR_CHANCE = 0.3

@@ -61,11 +61,11 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
-    for (metric, check), regressed in counted.items():
-        collapsed = {each.case for each in regressed}
+    for (metric, check), collapsed in counted.items():
+        named = {each.case for each in collapsed}
         for key in [key for key in worse if key[:2] == (metric, check) and key[2] != "error"]:
-            worse[key] = [each for each in worse[key] if each.case not in collapsed]
-        worse.setdefault((metric, check, "regressed"), []).extend(regressed)
+            worse[key] = [each for each in worse[key] if each.case not in named]
+        worse.setdefault((metric, check, "regressed"), []).extend(collapsed)
     return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
 
 

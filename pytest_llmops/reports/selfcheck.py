@@ -113,8 +113,8 @@ def _cases(check: SelfCheck) -> list[str]:
         lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")
     if (found := cases.deviations) is not None:
         lines.append(
-            f"{found.deviating} of {counted(found.repeats, 'further repeat')} deviate from what most of the "
-            f"case's repeats answer: at most {_percent(found.high)} of all calls do"
+            f"{found.deviating} of {counted(found.repeats, 'further repeat')} deviate from their case's most "
+            f"frequent answer: at most {_percent(found.high)} of all calls do"
         )
     if cases.app_is_steady:
         lines.append(f"no repeat differs: {_FACT}")

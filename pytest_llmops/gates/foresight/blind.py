@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_llmops.gates.inference.resampling import LINEAR
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.thresholds import describe_check
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Golden
 
 _BUDGET = 0.05
@@ -26,10 +27,10 @@ def describe_blind(golden: Golden) -> list[str]:
         linear = check.statistic in LINEAR
         if units >= _ALONE if linear else 2.0**-units <= bound:
             continue
-        of_groups = "" if units == len(golden.cases) else " groups of"
+        of_what = "case" if units == len(golden.cases) else "group"
         sentence = (
-            f"{describe_check(check)}: {units}{of_groups} case{'s' if units > 1 else ''} prove no drop of an "
-            f"app that varies, so that max_drop {check.max_drop:g} would never turn red; add cases"
+            f"{describe_check(check)}: {counted(units, of_what)} cannot prove a drop of an app that "
+            f"varies, so that max_drop {check.max_drop:g} would never turn red; add cases"
         )
         found.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
     return found

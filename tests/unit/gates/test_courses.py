@@ -138,7 +138,7 @@ def test_drop_beyond_max_drop_has_to_be_no_chance_itself(held, outcome):
 
     assert course_of(fixed, suite_check("rouge_l"), base=base).state == "regressed"
     assert judge_suite_against(check, fixed, base).outcome == outcome
-    assert BEYOND == 0.01
+    assert BEYOND == 0.02
 
 
 @pytest.mark.parametrize("lost", [0, 8])
@@ -174,3 +174,14 @@ def test_confirmation_needs_less_than_a_call():
     few = run([0.0] * 4 + [1.0, 1.0, 0.0, 1.0, 1.0, 0.0])  # a drop of .23 on the fresh ones, of each case
 
     assert course_of(few).state == "regressed"
+
+
+def test_check_that_was_cleared_stays_so_while_others_are_looked_at_again():
+    """What came later was asked for by another check: to judge by it would be to look until it is bad."""
+    results = run([1.0, 1.0, 0.0, 1.0])  # a drop of .15, of which the first look saw none
+
+    assert course_of(results).state == "cleared"
+    verdict = judge_suite_against(WATCHED, results, BASE)
+    assert (verdict.outcome, verdict.difference) == ("passed", pytest.approx(-0.15))
+    late = run([0.0, 1.0, 1.0, 1.0], **dict.fromkeys(NAMES[:10], [1.0] * 4))
+    assert course_of(late).state != "cleared"

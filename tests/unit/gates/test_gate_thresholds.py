@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.gates.thresholds import describe_check, judge_case, judge_suite, tell_unscored
-from pytest_llmops.records import Bound, Case, Check, Failure, Output, Run, Score
-from tests.unit.gates.gate_records import check_of, result_of, results_of, suite_check
+from pytest_llmops.records import Case, Check, Failure, Output, Run, Score
+from tests.unit.gates.gate_records import result_of, results_of, suite_check
 
 BOOM = Failure(metric="keywords", stage="score", error="boom")
 KEYWORDS = Check(metric="keywords", comparison=">=", threshold=0.5)
@@ -48,66 +48,19 @@ def test_mean_of_the_repeats_decides_and_each_is_evidence():
         scores=(result.scores[2], replace(result.scores[1], reason="missing: 60 days"), result.scores[0]),
     )
 
-    (verdict,) = judge_case(case_of(Check(metric="keywords", comparison=">=", threshold=0.6)), result)
+    verdict, held = (
+        judge_case(case_of(Check(metric="keywords", comparison=">=", threshold=bound)), result)[0]
+        for bound in (0.9, 0.8)
+    )
 
-    assert verdict.outcome == "passed"
-    assert verdict.observed == pytest.approx(2.5 / 3)
+    assert (verdict.outcome, held.outcome, held.evidence) == ("failed", "passed", ())
+    assert verdict.observed == held.observed == pytest.approx(2.5 / 3)
     assert [each["repeat"] for each in verdict.evidence] == [0, 1, 2]
     assert verdict.evidence[:2] == (
         {"repeat": 0, "value": 1.0},
         {"repeat": 1, "value": 0.5, "reason": "missing: 60 days"},
     )
     assert verdict.reason == "missing: 60 days"
-
-
-RATE = Bound(comparison=">=", threshold=0.5)
-ALL = Bound(comparison=">=", threshold=1.0)
-
-
-@pytest.mark.parametrize(
-    ("check", "values", "outcome"),
-    [
-        pytest.param(check_of("keywords", ">= 0.6"), [1.0] * 8 + [0.0] * 2, "passed", id="0 or 1: by rate"),
-        pytest.param(check_of("keywords", ">= 0.6"), [1.0] * 3 + [0.0] * 1, "undecided", id="too few pass"),
-        pytest.param(check_of("keywords", ">= 0.6"), [1.0] * 6 + [0.0] * 14, "failed", id="beyond chance"),
-        pytest.param(check_of("keywords", ">= 0.6"), [0.0] * 2, "failed", id="none passes"),
-        pytest.param(check_of("keywords", ">= 0.6"), [0.7, 0.7, 0.5], "passed", id="scores: by mean"),
-        pytest.param(check_of("keywords", ">= 0.6"), [0.7, 0.6, 0.4], "failed", id="scores below by mean"),
-        pytest.param(
-            check_of("keywords"), [1.0] * 9 + [0.5], "passed", id="the best score is asked: by rate"
-        ),
-        pytest.param(check_of("keywords"), [1.0], "passed", id="one repeat"),
-        pytest.param(check_of("keywords"), [0.0], "failed", id="one repeat that misses"),
-        pytest.param(
-            replace(check_of("keywords"), pass_rate=RATE), [1.0] * 5 + [0.0] * 5, "passed", id="pass_rate"
-        ),
-        pytest.param(
-            replace(check_of("keywords", ">= 0.6"), pass_rate=ALL), [0.7, 0.7, 0.5], "failed", id="pass^k"
-        ),
-        pytest.param(
-            replace(check_of("keywords", ">= 0.6"), pass_rate=RATE),
-            [0.9, 0.5, 0.5],
-            "undecided",
-            id="of scores",
-        ),
-        pytest.param(
-            check_of("pii_leak", "<= 0"), [0.0] * 99 + [1.0], "failed", id="a leak is excused never"
-        ),
-        pytest.param(
-            check_of("latency_s", "<= 0"), [0.0] * 9 + [1.0], "failed", id="nor what counts bad things"
-        ),
-    ],
-)
-def test_several_repeats_are_judged_by_how_many_pass_or_by_their_mean(check, values, outcome):
-    (verdict,) = judge_case(case_of(check), result_of("returns", **{check.metric: values}))
-
-    assert verdict.outcome == outcome, verdict
-
-
-def test_a_case_that_passes_nine_times_in_ten_is_flaky_and_told_so():
-    (verdict,) = judge_case(case_of(check_of("keywords")), result_of("returns", keywords=[1.0] * 9 + [0.0]))
-
-    assert (verdict.outcome, verdict.advice) == ("passed", "flaky: 9 of 10 repeats pass, pass_rate >= 0.8")
 
 
 @pytest.mark.parametrize(

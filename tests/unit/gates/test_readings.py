@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.changes import judge_against
+from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance
 from pytest_llmops.gates.readings import FRESH, Reading, read_case
 from pytest_llmops.records import Bound, Case, CaseResult, Check
@@ -197,4 +198,4 @@ def test_movement_of_other_cases_makes_a_drop_less_of_an_outlier():
     reading = reading_of(HELD, [1.0] * 6 + [0.0] * 4, [0.0] * 10)
 
     assert reading.p_value() == pytest.approx(reading.rates.p_value) == pytest.approx(0.0054, rel=0.01)
-    assert replace(reading, moved=0.15).p_value() > 0.05
+    assert replace(reading, moved=Movement(variance=0.15)).p_value() > 0.05

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from pytest_llmops.gates.asking import Asking
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.drops import follow_suites
-from pytest_llmops.gates.movement import estimate_movement
 from pytest_llmops.gates.pairing import Chance, count_repeats, pair_cases
-from pytest_llmops.gates.readings import read_pairs
+from pytest_llmops.gates.readings import find_movement, read_pairs
 from pytest_llmops.records import CaseResult, Check, Comparison, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, check_of, result_of, run_of, steady, suite_check
 
@@ -32,7 +31,7 @@ class Gate:
     suite: tuple[SuiteCheck, ...] = ()
     checks: tuple[Check, ...] = ()
     most: int = 64
-    groups: Mapping[str, str] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
 
     def run(self, draw: Draw) -> tuple[list[CaseResult], Comparison]:
         names = [each.case.rpartition("::")[2] for each in self.base]
@@ -42,7 +41,7 @@ class Gate:
             most=self.most,
             tests=len(names) * max(1, len(self.checks)),
         )
-        repeats = dict.fromkeys(names, 1)
+        repeats = {name: 3 if name in self.fixed else 1 for name in names}
         while True:
             results = [
                 self._result(name, [draw(name, nth) for nth in range(repeats[name])]) for name in names
@@ -55,9 +54,8 @@ class Gate:
 
     def _result(self, name: str, drawn: list[tuple[str, float]]) -> CaseResult:
         texts, values = ([each[part] for each in drawn] for part in (0, 1))
-        options = {"texts": texts, "checks": self.checks, "auto": self.most}
-        result = result_of(name, **options, **{self.metric: values})
-        return replace(result, group=self.groups.get(name, ""))
+        options = {"texts": texts, "checks": self.checks, "auto": 0 if name in self.fixed else self.most}
+        return result_of(name, **options, **{self.metric: values})
 
 
 def red(comparison: Comparison) -> list[str]:
@@ -208,33 +206,55 @@ def test_more_collapses_than_chance_explains_are_regressed_where_repeats_are_fix
     assert "regressed" not in {each.outcome for each in verdicts}  # where they are not, each is run again
 
 
-@st.composite
-def gates(draw: st.DrawFn) -> tuple[Gate, np.ndarray]:
-    """A baseline that is steady, varies, or does so in some cases, and the chances of the new run."""
-    cases = draw(st.integers(2, 8))
-    seed = draw(st.integers(0, 10_000))
-    generator = np.random.default_rng(seed)
-    kinds = draw(st.lists(st.sampled_from(["steady", "varies"]), min_size=cases, max_size=cases))
-    base = [
-        steady(name, 4, exact_match=1.0)
-        if kind == "steady"
-        else result_of(name, exact_match=generator.binomial(1, 0.8, 8).astype(float).tolist())
-        for name, kind in zip(NAMES, kinds, strict=False)
-    ]
-    chances = draw(st.lists(st.sampled_from([0.0, 0.3, 0.8, 1.0]), min_size=cases, max_size=cases))
-    suite = draw(
-        st.sampled_from([(), (suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),)])
-    )
-    most = draw(st.sampled_from([1, 2, 3, 5, 8, 20, 64]))
-    checks = draw(st.sampled_from([(), (check_of(),)]))
-    now = generator.random((cases, 70)) < np.array(chances)[:, None]
-    return Gate(base=base, suite=suite, checks=checks, most=most), now
+SUITES = ((), (suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """
+    A run to be drawn.
+
+    Attributes:
+        cases: Whether each varies in the baseline, and its chance to hold now.
+        fixed: Cases whose number of repeats was fixed.
+    """
+
+    seed: int
+    cases: list[tuple[bool, float]]
+    suite: tuple[SuiteCheck, ...]
+    most: int
+    checked: bool
+    fixed: frozenset[str]
+
+    def make(self) -> tuple[Gate, np.ndarray]:
+        generator = np.random.default_rng(self.seed)
+        base = [
+            result_of(name, exact_match=generator.binomial(1, 0.8, 8).astype(float).tolist())
+            if varies
+            else steady(name, 4, exact_match=1.0)
+            for name, (varies, _) in zip(NAMES, self.cases, strict=False)
+        ]
+        checks = (check_of(),) if self.checked else ()
+        gate = Gate(base=base, suite=self.suite, checks=checks, most=self.most, fixed=self.fixed)
+        chances = np.array([chance for _, chance in self.cases])
+        return gate, generator.random((len(base), 70)) < chances[:, None]
+
+
+plans = st.builds(
+    Plan,
+    seed=st.integers(0, 10_000),
+    cases=st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.3, 0.8, 1.0])), min_size=2, max_size=12),
+    suite=st.sampled_from(SUITES),
+    most=st.sampled_from([1, 2, 3, 5, 8, 20, 64]),
+    checked=st.booleans(),
+    fixed=st.frozensets(st.sampled_from(NAMES[:6]), max_size=3),
+)
 
 
 @settings(max_examples=40)
-@given(gates())
-def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(drawn):
-    gate, now = drawn
+@given(plans)
+def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
+    gate, now = plan.make()
     varies = {each.case for each in gate.base if len({score.value for score in each.scores}) > 1}
 
     def draw(name: str, nth: int) -> tuple[str, float]:
@@ -246,10 +266,10 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(drawn):
     chance = Chance(gate.base)
     pairs = pair_cases(gate.base, results)
     readings = read_pairs(pairs, chance)
-    moved = estimate_movement(each for of_case in readings.values() for each in of_case)
+    moved = find_movement(each for of_case in readings.values() for each in of_case)
     tests = len(gate.base)
     for reading in (replace(each, moved=moved) for of_case in readings.values() for each in of_case):
-        enough = len(reading.after) == gate.most
+        enough = not reading.most or len(reading.after) == reading.most
         assert enough or reading.state(level=0.95, tests=tests) not in {"suspect", "called"}
     steps = follow_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
     asked = any(chance.may_explain(base, new) for base, new in pairs.shared)

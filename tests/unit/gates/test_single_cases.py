@@ -173,20 +173,20 @@ def test_checks_of_the_golden_file_have_the_outcomes_of_pytest_joined_by_outcome
 
     base = cases(fell=WHOLE, too=WHOLE, flaky=[1.0, 1.0], once=[1.0], held=WHOLE, known=GONE)
     new = cases(fell=GONE, too=GONE, flaky=[0.0, 0.0], once=[0.0], held=WHOLE, known=GONE)
-    broke = Failure(metric="exact_match", stage="score", error="boom", repeat=2)
+    broke = Failure(metric="exact_match", stage="score", error="boom", repeat=3)
     base += cases(broke=WHOLE)
-    new.append(result_of("broke", checks=[check], exact_match=[1.0, 1.0], failures=[broke]))
+    new.append(result_of("broke", checks=[check], exact_match=[0.0] * 3, failures=[broke]))
     verdicts = judge_single_cases(pair_cases(base, new))
 
     assert {each.check for each in verdicts} == {"exact_match >= 0.8, case by case"}
     assert {each.outcome: each.reason for each in verdicts} == {
-        "error": f"repeat 2: boom: {FILE}::broke",
-        "regressed": f"held in the baseline, missed now: {FILE}::fell, {FILE}::too",
+        "error": f"repeat 3: boom: {FILE}::broke",
+        "regressed": f"held in the baseline, missed now: {FILE}::broke, {FILE}::fell, {FILE}::too",
         "undecided": f"missed now, which chance may explain: {FILE}::flaky, {FILE}::once",
     }
-    assert [each.cases for each in verdicts] == [1, 2, 2]
+    assert [each.cases for each in verdicts] == [1, 3, 2]
     assert verdicts[1].evidence == tuple(
-        {"case": f"{FILE}::{name}", "before": 1.0, "after": 0.0} for name in ("fell", "too")
+        {"case": f"{FILE}::{name}", "before": 1.0, "after": 0.0} for name in ("broke", "fell", "too")
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.foresight.selfcheck import FalseAlarms, Recorded, SelfCheck
+from pytest_llmops.gates.foresight.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
 from pytest_llmops.gates.foresight.sight import Sight
 from pytest_llmops.records import Run
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
@@ -84,6 +84,15 @@ def test_single_cases_in_words(change, words):
     assert render_selfcheck(replace(CHECK, **change))[-2].startswith(words)
 
 
+def test_deviations_in_words():
+    found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
+
+    told = render_selfcheck(replace(CHECK, cases=found))
+
+    said = "2 of 300 further repeats deviate from their case's most frequent answer"
+    assert f"{said}: at most 2.4 % of all calls do" in told
+
+
 def test_text_from_a_file_cannot_act_on_the_terminal():
     hostile = replace(
         CHECK,
@@ -113,7 +122,14 @@ def test_json_has_every_number_and_null_for_what_is_not_known():
         "varying": list("abcdefg"),
         "steady": ["h", "i"],
         "single": ["j"],
+        "deviations": None,
         "unscored": ["k"],
+    }
+    found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
+    assert selfcheck_json(replace(CHECK, cases=found))["cases"]["deviations"] == {
+        "deviating": 2,
+        "repeats": 300,
+        "high": 0.024,
     }
     assert selfcheck_json(replace(CHECK, false_alarms=None))["false_alarms"] is None
 

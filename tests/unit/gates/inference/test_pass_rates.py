@@ -98,21 +98,34 @@ def test_rates_that_go_on_as_they_are():
     assert rates(9, 10, 0, 0).at(8).held == 0
 
 
-def test_outlier_is_as_far_off_as_its_rates_and_the_movement_of_others_let_it():
-    """Of 10 of 10 and 0 of 8, with one more that holds and one that does not on each side."""
-    variance = 11 / 12 * 1 / 12 / 10 + 1 / 10 * 9 / 10 / 8 + 0.04
+NO_PRIOR = (0.0, 0.0)
 
-    assert outlier_p_value(rates(10, 10, 0, 8), 0.04) == pytest.approx(norm.sf(1 / variance**0.5))
+
+def test_outlier_is_as_far_off_as_its_rates_and_the_movement_of_others_let_it():
+    """Of 9 of 10 and 0 of 8, of which one more that holds and one that does not tell the spread."""
+    variance = 0.9 * 0.1 / 11 + 1 / 10 * 9 / 10 / 8 + 0.04
+
+    assert outlier_p_value(rates(9, 10, 0, 8), 0.04, NO_PRIOR) == pytest.approx(norm.sf(0.9 / variance**0.5))
+
+
+def test_rate_of_the_baseline_is_drawn_to_those_of_other_cases():
+    """All of four held it, where others hold half: six of eight, had it four more repeats like theirs."""
+    variance = 0.75 * 0.25 / 9 + 1 / 10 * 9 / 10 / 8 + 0.04
+
+    drawn = outlier_p_value(rates(4, 4, 0, 8), 0.04, (2.0, 2.0))
+
+    assert drawn == pytest.approx(norm.sf(0.75 / variance**0.5))
+    assert drawn > outlier_p_value(rates(4, 4, 0, 8), 0.04, NO_PRIOR)
 
 
 @given(st.integers(0, 10), st.integers(0, 8), st.floats(0.001, 0.2), st.floats(0.001, 0.2))
 def test_the_farther_others_moved_the_less_a_drop_is_an_outlier(held_before, held, one, other):
     each, (low, high) = rates(held_before, 10, held, 8), sorted((one, other))
-    dropped = held_before / 10 > held / 8
 
-    narrow, wide = outlier_p_value(each, low), outlier_p_value(each, high)
+    narrow, wide = outlier_p_value(each, low, NO_PRIOR), outlier_p_value(each, high, NO_PRIOR)
 
     assert 0 < narrow < 1
-    assert (narrow <= wide + 1e-12 and wide <= 0.5) if dropped else (narrow >= 0.5 - 1e-12)
-    if held:
-        assert outlier_p_value(rates(held_before, 10, held - 1, 8), low) <= narrow + 0.02
+    if held_before / 10 > held / 8:
+        assert narrow <= wide + 1e-12 <= 0.5 + 1e-12
+    else:
+        assert narrow >= 0.5 - 1e-12
