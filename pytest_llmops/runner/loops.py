@@ -26,6 +26,7 @@ class LoopThread:
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _closed: bool = False
+    _lost: Exception | None = None
     _open: set[Future[Any]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -34,20 +35,23 @@ class LoopThread:
         Run a coroutine there, in a copy of the caller's context.
 
         Raises:
-            RuntimeError: It was closed, so that whoever goes on is late.
+            RuntimeError: It was closed, so that whoever goes on is late, or it broke.
         """
         with self._lock:
             if self._closed:
                 work.close()
                 raise RuntimeError(f"the loop {self.name} was closed")
+            if self._lost is not None:
+                work.close()
+                raise RuntimeError(str(self._lost))
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
                     target=self._serve, args=(self._loop,), name=self.name, daemon=True
                 )
                 start_outside(self._thread)
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._open.add(future)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._open.add(future)  # under the lock, or a loop that breaks now would not know of it
         future.add_done_callback(self._open.discard)
         return future
 
@@ -55,7 +59,7 @@ class LoopThread:
         """Cancel what runs and end within a second, whatever the coroutines do."""
         with self._lock:
             loop, self._loop, self._closed = self._loop, None, True
-        if loop is not None and self._thread is not None:
+        if loop is not None and self._thread is not None and self._lost is None:
             asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
             self._thread.join(2 * _WIND_DOWN_S)
 
@@ -70,7 +74,9 @@ class LoopThread:
                     return
         except Exception as error:  # noqa: BLE001 - an app may close the files that its loop rests on
             lost = RuntimeError(f"the event loop {self.name} broke: {describe_error(error)}")
-            for future in list(self._open):  # or whoever waits for them would wait for ever
+            with self._lock:
+                self._lost, waited_for = lost, list(self._open)
+            for future in waited_for:  # or whoever waits for them would wait for ever
                 if not future.done():
                     future.set_exception(lost)
         finally:

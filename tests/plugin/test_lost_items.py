@@ -95,31 +95,33 @@ def test_a_worker_killed_at_any_phase_loses_no_item(project, phase, restarts):
 @pytest.mark.parametrize(
     "deed", ["os.kill(os.getpid(), signal.SIGSEGV)", "ctypes.CDLL(None)._exit(0)", "os._exit(0)"]
 )
-def test_an_app_whose_import_ends_the_process_is_an_error_of_every_case(project, deed):
+def test_an_app_whose_import_ends_the_process_is_one_message(project, deed):
     project.app(f"import ctypes, os, signal\n{deed}\n{ANSWER}")
     project.golden(cases(3) + "suite: {keywords: {mean: '>= 0.5'}}\n")
-    result = project.run("-n", "2", "--llm-out", "run.json")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert counted(result) == {"passed": 0, "failed": 0, "regressed": 0, "undecided": 0, "error": 4}
-    assert all("import" in errors[0] for errors in failures(project).values())
-    assert "rerun" not in result.outlines[-1] or "8 rerun" not in result.outlines[-1]
+    result = project.run("-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "cannot be imported: *" if deed == "os._exit(0)" else "import*ended the process 2 times; *"
+    result.stderr.fnmatch_lines([f"ERROR: *{told}"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
-def test_workers_that_die_while_they_collect_are_no_success(project):
-    project.write(
-        "conftest.py",
-        """
+@pytest.mark.parametrize(("deed", "errors"), [("os.kill(os.getpid(), 9)", 2), ("os._exit(0)", None)])
+def test_workers_that_die_while_they_collect_are_no_success(project, deed, errors):
+    """A conftest that would end them by Python's own means is pytest's internal error, with its place."""
+    project.write("conftest.py", f"""
         import os
 
         def pytest_collection(session):
             if hasattr(session.config, "workerinput"):
-                os._exit(0)
-    """,
-    )
+                {deed}
+    """)  # fmt: skip
     result = project.run("-n", "2", "--llm-out", "run.json")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert counted(result)["error"] == 2
-    assert len(failures(project)) == 2
+    if errors is None:
+        assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+        result.stdout.fnmatch_lines(["*conftest.py*line 6, in pytest_collection*"])
+    else:
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        assert counted(result)["error"] == len(failures(project)) == errors
 
 
 def test_a_crash_under_loadfile_is_an_error(project):

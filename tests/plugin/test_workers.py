@@ -205,9 +205,7 @@ def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
             bound = Bound(comparison=">=", threshold=1.0)
 
             def score(self, batch):
-                if threading.current_thread().name == "llmops-scorer":
-                    return [Score(metric="odd", value=1, evidence=(threading.Lock(),)) for _ in batch]
-                return [Score(metric="odd", value=1) for _ in batch]
+                return [Score(metric="odd", value=1, evidence=(threading.Lock(),)) for _ in batch]
     """,
     )
     project.write(

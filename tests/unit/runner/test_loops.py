@@ -73,3 +73,8 @@ def test_a_loop_that_breaks_leaves_nobody_waiting():
 
     with pytest.raises(RuntimeError, match="the event loop test broke: OSError: Bad file descriptor"):
         loop.submit(break_it()).result(timeout=10)
+    late = tell()
+    with pytest.raises(RuntimeError, match="the event loop test broke"):
+        loop.submit(late)
+    assert late.cr_frame is None
+    loop.close()
