@@ -504,7 +504,7 @@ def test_a_new_case_brings_its_cassette_unlisted(recorded):
 
 def test_a_folder_that_becomes_the_root_of_the_project(repository):
     """Settings and baseline would be looked for below it, where there are none."""
-    repository.varying.project.write("golden/pytest.ini", "[pytest]\npythonpath = ..\n")
+    repository.varying.project.write("golden/pytest.ini", "[pytest]\npythonpath = ..\nllm_golden = .\n")
     repository.commit("a root of my own")
     result = repository.ask("golden")
     told = "pytest.ini: this file makes its folder the project's root, which was that of pyproject.toml"

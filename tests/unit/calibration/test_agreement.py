@@ -182,7 +182,7 @@ def test_metrics_without_an_end_and_with_a_strict_bound(monkeypatch):
 
 @pytest.mark.parametrize("labels", [[None, None, 1], [None, 1, 0]])
 def test_fewer_than_two_rows_are_an_error(labels):
-    with pytest.raises(LabelError, match="1 of 3 rows have a label and a score; two are the least"):
+    with pytest.raises(LabelError, match="1 of 3 rows with a label and a score; at least two are needed"):
         measure_agreement([0.5, None, 0.3], labels_of(labels), Scale())
 
 

@@ -261,9 +261,14 @@ def test_a_thread_without_context_belongs_to_the_only_case(golden, settings, ser
 def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, server):
     client = client_of(server)
 
+    both_in_work = threading.Barrier(2)
+
     def app(question):
-        time.sleep(0.1)  # so that both cases are in work
-        return run_bare(lambda: ask(client, question))
+        both_in_work.wait(10)
+        try:
+            return run_bare(lambda: ask(client, question))
+        finally:
+            both_in_work.wait(10)
 
     file = golden("{id: a, input: x}", "{id: b, input: y}")
     problems: list[str] = []

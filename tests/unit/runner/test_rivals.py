@@ -212,9 +212,7 @@ LEAKING = f"""
 
 
 def test_a_leak_of_the_rival_is_not_the_apps_and_is_not_stored(run):
-    golden = GOLDEN.replace(
-        "{exact_match: true}", "{rouge_l: '>= 0', pii_leak: {allow: [help@shop.example]}}"
-    )
+    golden = GOLDEN.replace("{exact_match: true}", "{rouge_l: '< 1', pii_leak: {allow: [help@shop.example]}}")
 
     found = run(golden, LEAKING)
 
@@ -290,7 +288,7 @@ def test_both_see_the_other_answer_of_the_same_repeat(run, monkeypatch):
 
     seen = []
     metric = metric_of(
-        "nosy", ">= 0", measure=lambda sample: seen.append((sample.output.text, sample.rival)) or 0
+        "nosy", ">= 1", measure=lambda sample: seen.append((sample.output.text, sample.rival)) or 1
     )
     monkeypatch.setattr(registry, "_registered", {"nosy": metric})
 
