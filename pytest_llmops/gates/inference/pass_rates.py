@@ -85,4 +85,4 @@ def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:
     variance = before * (1 - before) / (repeats + 1) + after * (1 - after) / rates.repeats + moved
     return (
         math.erfc(drop / math.sqrt(2 * variance)) / 2
-    )  # the normal tail, which a difference from 1 would lose
+    )  # a normal tail of any length
