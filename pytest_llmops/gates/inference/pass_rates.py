@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
@@ -84,4 +83,6 @@ def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:
     after = (rates.held + 1) / (rates.repeats + 2)  # keeps a rate from 0 and 1 (Agresti and Coull 1998)
     drop = before - rates.held / rates.repeats
     variance = before * (1 - before) / (repeats + 1) + after * (1 - after) / rates.repeats + moved
-    return NormalDist().cdf(-drop / math.sqrt(variance))
+    return (
+        math.erfc(drop / math.sqrt(2 * variance)) / 2
+    )  # a normal tail of any length
