@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_READER_LEFT = (errno.EPIPE, errno.EBADF, errno.EINVAL)  # Windows says EINVAL of a pipe without a reader
+_READER_LEFT = (errno.EPIPE, errno.EINVAL)  # Windows says EINVAL of a pipe without a reader
 
 
 @dataclass(slots=True)
