@@ -82,7 +82,7 @@ def test_a_run_whose_every_process_ends_is_an_error_of_what_is_left(tmp_path):
 @pytest.mark.parametrize("deed", ["sys.stdout = None", "sys.stdout.close()", "os.close(1)"])
 def test_an_app_that_closes_its_output_is_no_success_without_a_word(tmp_path, deed):
     done = run(tmp_path, deed)
-    assert done.stdout or done.returncode
+    assert done.stdout or done.returncode or "what was printed is not complete" in done.stderr
     assert len(errors(tmp_path)) == 3
 
 
