@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_READER_LEFT = (errno.EPIPE, errno.EINVAL)  # Windows says EINVAL of a pipe without a reader
+# Windows says EINVAL of a pipe without a reader. A stream that is closed from the start is none to Python, so
+# one that turns out closed later was closed by the app, and that is told.
+_READER_LEFT = (errno.EPIPE, errno.EINVAL)
 
 
 @dataclass(slots=True)

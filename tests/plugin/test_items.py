@@ -106,16 +106,16 @@ def test_without_the_flag_golden_files_are_no_tests(project):
     assert project.asked() == []
 
 
-def test_repeats_ask_again_and_the_mean_is_judged(project):
+def test_repeats_run_again_and_the_pass_rate_is_judged(project):
     project.app("""
         import itertools
         COUNT = itertools.count()
         def answer(question):
             return "Paris Madrid" if next(COUNT) % 2 else "London"
     """)
-    result = project.run("--llm-repeats", "4", "--llm-concurrency", "1")
+    result = project.run("--llm-repeats", "12", "--llm-concurrency", "1")
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*keywords >= 1: 0.5*"])
+    result.stdout.fnmatch_lines(["*keywords >= 1: 0.5; 6 of 12 repeats pass, pass_rate >= 0.8*"])
 
 
 def test_an_async_app_and_one_that_returns_a_mapping(project):

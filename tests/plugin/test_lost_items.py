@@ -173,6 +173,18 @@ def test_a_stop_at_the_first_failure_invents_no_errors(project, flag, code):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_cases_that_a_stop_leaves_waiting_are_no_errors(project, workers):
+    project.app("import time\n\ndef answer(question):\n    time.sleep(0.1)\n    return 'nothing'\n")
+    project.golden(cases(30))
+    result = project.run("-x", "--llm-concurrency", "1", "--llm-out", "run.json", *workers)
+    assert result.ret == (pytest.ExitCode.INTERRUPTED if workers else pytest.ExitCode.TESTS_FAILED)
+    assert counted(result)["failed"] >= 1
+    assert counted(result)["error"] == 0
+    assert not any(failures(project).values())
+    assert len(failures(project)) < 30
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_nothing_selected_is_pytests_own_code(project, workers):
     assert project.run("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
 

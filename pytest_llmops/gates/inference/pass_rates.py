@@ -83,6 +83,4 @@ def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:
     after = (rates.held + 1) / (rates.repeats + 2)  # keeps a rate from 0 and 1 (Agresti and Coull 1998)
     drop = before - rates.held / rates.repeats
     variance = before * (1 - before) / (repeats + 1) + after * (1 - after) / rates.repeats + moved
-    return (
-        math.erfc(drop / math.sqrt(2 * variance)) / 2
-    )  # a normal tail of any length
+    return math.erfc(drop / math.sqrt(2 * variance)) / 2  # a normal tail of any length
