@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-# Windows says EINVAL of a pipe without a reader. A stream that is closed from the start is none to Python, so
-# one that turns out closed later was closed by the app, and that is told.
-_READER_LEFT = (errno.EPIPE, errno.EINVAL)
+_READER_LEFT = (errno.EPIPE, errno.EINVAL)  # Windows says EINVAL of a pipe without a reader
 
 
 @dataclass(slots=True)

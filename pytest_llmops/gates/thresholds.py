@@ -280,13 +280,14 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         case=result.case,
         observed=observed,
         reason=telling.reason,
-        evidence=telling.evidence if len(scores) == 1 else (),
+        evidence=telling.evidence,
     )
-    if len(scores) > 1 and is_judged_by_rate(check, values, lambda: _best(check.metric)):
-        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
-    if len(scores) == 1 or verdict.outcome == "passed":
+    if len({(score.value, score.reason) for score in scores}) == 1:
         return verdict
-    return replace(verdict, evidence=tuple(_repeat(score) for score in scores))
+    if is_judged_by_rate(check, values, lambda: _best(check.metric)):
+        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    passed = verdict.outcome == "passed"
+    return replace(verdict, evidence=() if passed else tuple(_repeat(score) for score in scores))
 
 
 def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:

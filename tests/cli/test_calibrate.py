@@ -191,7 +191,7 @@ def test_a_file_of_which_nothing_could_be_scored_tells_why(capsys):
 
     assert (code, told) == (3, {})
     assert "labels.jsonl:1: not scored: the case has no reference" in error
-    assert "0 of 6 rows have a label and a score" in error
+    assert "0 of 6 rows with a label and a score" in error
 
 
 @pytest.mark.usefixtures("project")

@@ -151,7 +151,7 @@ def test_diff_in_a_folder_of_a_repository_and_of_one_file(project, monkeypatch, 
     assert main(["prompts", "diff", "p/planner.yaml"]) == 0
     told = capsys.readouterr().out
     assert "p/planner.yaml: planner 1.0.0 → 2.0.0" in told
-    assert "1 of 1 prompts changed" in told
+    assert "1 of 1 prompt changed" in told
 
 
 @pytest.mark.parametrize("without", ["git", "repository", "commit"])

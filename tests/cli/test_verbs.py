@@ -82,7 +82,7 @@ def test_compare_exit_codes(project, capsys):
     main(["run", "--out", "base.json", "--repeats", "3"])
     assert main(["compare", "base.json", "base.json"]) == 0
     project.answer = lambda _: "nothing of it"
-    main(["run", "--out", "worse.json", "--record", "all"])
+    main(["run", "--out", "worse.json", "--record", "all", "--repeats", "3"])
     capsys.readouterr()
     code = main(["compare", "base.json", "worse.json", "--format", "json"])
     told = json.loads(capsys.readouterr().out)
