@@ -55,7 +55,7 @@ def test_an_exit_of_the_app_is_an_error_of_its_case(tmp_path, arguments):
     assert "os._exit(0)" in errors(tmp_path)["b"][0]
 
 
-@pytest.mark.parametrize("deed", ["ctypes.CDLL(None)._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)"])
+@pytest.mark.parametrize("deed", ["ctypes.CDLL(None)._exit(0)", "signal.raise_signal(signal.SIGSEGV)"])
 def test_what_python_cannot_guard_is_one_error_in_a_process_of_its_own(tmp_path, deed):
     done = run(tmp_path, deed, "--isolate")
     assert done.returncode == 3, done.stderr
@@ -87,6 +87,6 @@ def test_an_app_that_closes_its_output_is_no_success_without_a_word(tmp_path, de
 
 
 def test_an_app_that_moves_away_and_removes_our_folder_changes_nothing(tmp_path):
-    done = run(tmp_path, "import shutil; shutil.rmtree('.llmops'); os.chdir('/')")
+    done = run(tmp_path, "import shutil; shutil.rmtree('.llmops', ignore_errors=True); os.chdir('/')")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(errors(tmp_path)) == 3

@@ -93,7 +93,7 @@ def test_a_worker_killed_at_any_phase_loses_no_item(project, phase, restarts):
 
 
 @pytest.mark.parametrize(
-    "deed", ["os.kill(os.getpid(), signal.SIGSEGV)", "ctypes.CDLL(None)._exit(0)", "os._exit(0)"]
+    "deed", ["signal.raise_signal(signal.SIGSEGV)", "ctypes.CDLL(None)._exit(0)", "os._exit(0)"]
 )
 def test_an_app_whose_import_ends_the_process_is_one_message(project, deed):
     project.app(f"import ctypes, os, signal\n{deed}\n{ANSWER}")

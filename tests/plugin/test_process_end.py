@@ -192,7 +192,7 @@ def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, worker
 
 
 @pytest.mark.parametrize(
-    "deed", ["ctypes.CDLL(None)._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)", "os._exit(0)"]
+    "deed", ["ctypes.CDLL(None)._exit(0)", "signal.raise_signal(signal.SIGSEGV)", "os._exit(0)"]
 )
 def test_isolated_what_python_cannot_guard_is_an_error_of_one_case(project, deed):
     project.app(ENDS.format(before="import ctypes, signal", deed=deed))
