@@ -10,8 +10,10 @@ from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
 from pytest_llmops.gates.readings import Reading, State, read_check, read_pairs
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case, meets_pass_rate
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, judge_case, needed_rate
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+
+_AGAIN = "chance may explain it; run it again while it may: --llm-repeats auto"
 
 
 def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are held to
@@ -136,17 +138,18 @@ def _call_varying(  # noqa: PLR0913 - as above
     rates = reading.rates
     held = then.outcome == "passed"
     if state in {"suspect", "called"} or (held and reading.is_dead):
-        more = "" if reading.most else "; run it again while it may: --llm-repeats auto"
         what = "flaky" if rates.varies else "may be chance"
-        reason = f"{what}: {verdict.reason}"
-        return replace(verdict, outcome="undecided", reason=reason, advice=f"chance may explain it{more}")
+        advice = "chance may explain it" if reading.most else _AGAIN
+        return replace(verdict, outcome="undecided", reason=f"{what}: {verdict.reason}", advice=advice)
     if held and reading.dropped_at_all(level=level, tests=tests):
         advice = f"dropped by less than {reading.size:.3g}, the drop of a case that counts; see max_drop"
         if reading.by_rate:
             advice = "holds less often, beyond chance, and still too often for a case that broke"
         return replace(verdict, outcome="undecided", advice=advice)
-    both = (rates.held_before + rates.held, rates.repeats_before + rates.repeats)
-    if reading.by_rate and held and meets_pass_rate(reading.check, *both):
+    if held and not reading.most:  # nobody ran it again while that might tell
+        return replace(verdict, outcome="undecided", reason=f"flaky: {verdict.reason}", advice=_AGAIN)
+    both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
+    if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
         return replace(verdict, outcome="passed", advice=f"flaky: {verdict.reason}")
     advice = "not worse than the baseline beyond chance" if held else "failed in the baseline too"
     return replace(verdict, known=True, advice=advice)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.inference.resampling import NOISE, paired_interval, paired_p_value
+from pytest_llmops.gates.inference.resampling import NOISE, RESAMPLES, paired_interval, paired_p_value
 from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.gates.pairing import Scale, find_scale, signatures
 from pytest_llmops.gates.thresholds import case_means, describe_check, lacks_rival, scoring_breakage
@@ -101,7 +101,7 @@ def measure_gain(
 
     mine, theirs = list(app.values()), [rival[case] for case in app]
     sign = _sign(scale)
-    spread = paired_interval("mean", theirs, mine, level=level, seed=seed)
+    spread = paired_interval("mean", theirs, mine, level=level, seed=seed, draws=RESAMPLES)
     won = [
         TIE if abs(a - b) <= NOISE * max(abs(a), abs(b)) else WIN if sign * (a - b) > 0 else LOSS
         for a, b in zip(mine, theirs, strict=True)

@@ -26,7 +26,7 @@ from pytest_llmops.gates.pairing import (
     Scale,
     Scales,
 )
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, is_judged_by_rate
+from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, is_about_passing, is_judged_by_rate
 from pytest_llmops.records import CaseResult, Check
 
 State = Literal["clear", "suspect", "called", "refuted", "regressed"]
@@ -286,7 +286,11 @@ def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is k
         after=after,
         fact=scale.bounded and not chance.may_explain(base, new),
         most=new.auto,
-        by_rate=not scale.bounded or is_judged_by_rate(check, (*before, *after), lambda: scale.range[1]),
+        by_rate=(
+            not scale.bounded
+            or is_judged_by_rate(check, lambda: scale.range[1])
+            or (is_about_passing(check) and {*before, *after} <= {0.0, 1.0})
+        ),
     )
 
 

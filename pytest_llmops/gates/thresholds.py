@@ -71,11 +71,11 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
     One verdict for each check of the case; for a case without checks, whether the app answered.
 
-    A check of one repeat looks at its score. Of several, a check that asks for the best score, or whose
-    scores are all 0 or 1, asks how many of them pass (`pass_rate`); any other looks at their mean. Where too
-    few pass and chance may explain it, the check is `undecided`. It is an `error`, whatever the other repeats
-    scored, when the app broke in one, or when one has no score or one that is not finite; `undecided` where
-    a pair lacks the rival's answer. With several repeats that do not pass the evidence holds each value.
+    A check of one repeat looks at its score. Of several, a check that asks for the best score asks how many
+    of them pass (`pass_rate`); any other looks at their mean. Where too few pass and chance may explain it,
+    the check is `undecided`. It is an `error`, whatever the other repeats scored, when the app broke in one,
+    or when one has no score or one that is not finite; `undecided` where a pair lacks the rival's answer.
+    With several repeats that do not pass the evidence holds each value.
     """
     if broken := _app_breakage(result):
         return tuple(
@@ -242,24 +242,32 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 -
     return ""
 
 
-def is_judged_by_rate(check: Check, values: Iterable[float], best: Callable[[], float]) -> bool:
+def is_judged_by_rate(check: Check, best: Callable[[], float]) -> bool:
     """
     Whether several repeats are judged by how many pass, rather than by their mean.
 
     A mean meets the best score only if every repeat does, so that a case which passes nine times in ten would
     fail for ever. What counts bad things, leaks among them, is excused in no repeat.
+
+    Args:
+        best: The highest score of the metric, looked up where it is needed.
     """
-    if check.pass_rate is not None:
-        return True
-    wants_more = check.comparison in {">=", ">"}
-    if check.metric == NEVER_EXCUSED or not wants_more:
-        return False
-    return set(values) <= {0.0, 1.0} or check.threshold == best()
+    return check.pass_rate is not None or (is_about_passing(check) and check.threshold == best())
 
 
-def meets_pass_rate(check: Check, held: int, repeats: int) -> bool:
-    """Whether so many of the repeats are enough."""
-    return holds(held / repeats, check.pass_rate or PASS_RATE)
+def is_about_passing(check: Check) -> bool:
+    """Whether a repeat that misses the check may be excused by others that pass."""
+    return check.metric != NEVER_EXCUSED and check.comparison in {">=", ">"}
+
+
+def needed_rate(check: Check, best: float) -> Bound:
+    """
+    The share of repeats that must pass: the check's own, else `PASS_RATE` where every repeat would have to
+    reach the best score. Of scores that are 0 or 1 a bound below is that share itself.
+    """
+    if check.pass_rate is not None or check.threshold == best:
+        return check.pass_rate or PASS_RATE
+    return Bound(comparison=check.comparison, threshold=check.threshold)
 
 
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
@@ -284,17 +292,17 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     )
     if len({(score.value, score.reason) for score in scores}) == 1:
         return verdict
-    if is_judged_by_rate(check, values, lambda: _best(check.metric)):
-        verdict = _judge_rate(verdict, check, sum(holds(value, check) for value in values), len(values))
+    if is_judged_by_rate(check, lambda: _best(check.metric)):
+        needed = needed_rate(check, _best(check.metric))
+        verdict = _judge_rate(verdict, needed, sum(holds(value, check) for value in values), len(values))
     passed = verdict.outcome == "passed"
     return replace(verdict, evidence=() if passed else tuple(_repeat(score) for score in scores))
 
 
-def _judge_rate(verdict: Verdict, check: Check, held: int, repeats: int) -> Verdict:
+def _judge_rate(verdict: Verdict, needed: Bound, held: int, repeats: int) -> Verdict:
     """The verdict by how many repeats pass; mixed ones that chance may explain are `undecided`."""
-    needed = check.pass_rate or PASS_RATE
     counts = f"{held} of {repeats} repeats pass, pass_rate {needed.comparison} {needed.threshold:g}"
-    if meets_pass_rate(check, held, repeats):
+    if holds(held / repeats, needed):
         return replace(verdict, outcome="passed", advice="" if held == repeats else f"flaky: {counts}")
     reason = f"{counts}; {verdict.reason}".rstrip("; ")
     if held and _chance_of_fewer(held, repeats, needed.threshold) > _RARE:

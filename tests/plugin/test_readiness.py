@@ -86,7 +86,7 @@ def test_a_judge_on_this_machine_needs_no_key(keyless):
     [
         ("{semantic: true}", "minilm"),
         ("{bertscore: true}", "minilm"),
-        ("{faithfulness: true}", "minilm"),
+        ('{faithfulness: ">= 0.5"}', "minilm"),
         ("{judge: {judge: embedded, rubric: support}}", "smollm2"),
     ],
 )

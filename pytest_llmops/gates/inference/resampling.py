@@ -26,7 +26,7 @@ RESAMPLES = 4_999
 """Of a permutation test, which is exact where it has no more arrangements than that."""
 
 DRAWS = 999
-"""Of a bootstrap."""
+"""Of a bootstrap whose interval is shown and decides nothing."""
 
 _CELLS = 500_000  # numbers in one batch of resamples; more no longer fit the cache and run slower
 LINEAR = frozenset({"mean", "sum"})
@@ -107,6 +107,7 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     level: float,
     seed: int,
     units: Units | None = None,
+    draws: int = DRAWS,
 ) -> Spread:
     """
     Where the difference would fall on another draw of cases.
@@ -131,14 +132,14 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     if statistic not in LINEAR:
         measure = _difference_of(statistic)
         if not grouped:
-            return _bootstrap((after, before), measure, "percentile", level, seed)
+            return _bootstrap((after, before), measure, "percentile", level, seed, draws)
 
         def drawn(sample: Any, axis: int) -> Any:  # noqa: ARG001 - as scipy calls it
             draws = (np.concatenate([members[unit] for unit in row]) for row in np.atleast_2d(sample))
             found = np.array([measure(after[rows], before[rows], axis=0) for rows in draws])
             return found if sample.ndim > 1 else found[0]
 
-        return _bootstrap((np.arange(len(members)),), drawn, "percentile", level, seed)
+        return _bootstrap((np.arange(len(members)),), drawn, "percentile", level, seed, draws)
 
     def mean(sample: Any, axis: int) -> Any:
         return sample.mean(axis=axis)
@@ -151,9 +152,9 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     if grouped:
         data = (np.array([differences[rows].sum() for rows in members]), np.array(list(map(len, members))))
         measured = mean_of_units
-    spread = _bootstrap(data, measured, "BCa", level, seed)
+    spread = _bootstrap(data, measured, "BCa", level, seed, draws)
     if not np.isfinite([spread.low, spread.high]).all():
-        spread = _bootstrap(data, measured, "percentile", level, seed)
+        spread = _bootstrap(data, measured, "percentile", level, seed, draws)
     if statistic == "mean":
         return spread
     cases = len(differences)
@@ -209,12 +210,13 @@ def _difference_of(statistic: str) -> Callable[..., Any]:
     return lambda new, base, axis: extreme(new, axis=axis) - extreme(base, axis=axis)
 
 
-def _bootstrap(
+def _bootstrap(  # noqa: PLR0913, PLR0917 - as scipy wants it
     data: tuple[NDArray[Any], ...],
     measure: Callable[..., Any],
     method: Literal["BCa", "percentile"],
     level: float,
     seed: int,
+    draws: int,
 ) -> Spread:
     import numpy as np
     from scipy.stats import bootstrap
@@ -228,7 +230,7 @@ def _bootstrap(
             vectorized=True,
             method=method,
             confidence_level=level,
-            n_resamples=DRAWS,
+            n_resamples=draws,
             batch=max(1, _CELLS // len(data[0])),
             random_state=np.random.default_rng(seed),
         )

@@ -47,11 +47,19 @@ def still(value: float, count: int = 2) -> CaseResult:
             repeats(*VARYING), repeats(0, 0), "undecided", False, "chance may", id="too few new ones"
         ),
         pytest.param(
-            repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "passed", False, "flaky: 5 of 8", id="flaky now"
+            repeats(*[1] * 8), repeats(*[1] * 5, *[0] * 3), "undecided", False, "run it again", id="flaky now"
+        ),
+        pytest.param(
+            repeats(*[1] * 8),
+            replace(repeats(*[1] * 5, *[0] * 3), auto=64),
+            "passed",
+            False,
+            "flaky: 5 of 8",
+            id="flaky, and run again for long enough",
         ),
         pytest.param(
             repeats(*VARYING),
-            repeats(*[1] * 5, *[0] * 4),
+            replace(repeats(*[1] * 5, *[0] * 4), auto=64),
             "failed",
             True,
             "not worse than the baseline beyond chance",
@@ -104,7 +112,7 @@ def test_case_against_its_baseline(base, now, outcome, known, advice):
 def test_flaky_case_tells_both_rates():
     (verdict,) = judge_against(CASE, repeats(1, 0, 0, 1), repeats(*VARYING))
 
-    assert verdict.reason == "2 of 4 repeats hold it, 9 of 10 in the baseline"
+    assert verdict.reason == "flaky: 2 of 4 repeats hold it, 9 of 10 in the baseline"
     assert (verdict.observed, verdict.baseline) == (0.5, 0.9)
     assert verdict.difference == pytest.approx(-0.4)
     assert (verdict.p_value, verdict.p_adjusted) == (1.0, 1.0)  # nothing collapsed
