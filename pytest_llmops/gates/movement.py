@@ -15,8 +15,8 @@ from types import MappingProxyType
 from pytest_llmops.gates.inference.pass_rates import PassRates, Prior
 
 _FEWEST = 8  # cases of a metric from which a prior is estimated
-_LEAST = 0.015
-"""Variance of the true rates that every edit is taken to have, for few cases say little: 12 points."""
+_LEAST = 0.012
+"""Variance of the true rates that every edit is taken to have, for few cases say little: 11 points."""
 _STRONGEST = 10.0  # repeats that a prior counts for, at most
 _BROKEN = 0.001  # the p-value of a case that is left out, since it is what is looked for
 _NOWHERE: Mapping[str, Prior] = MappingProxyType({})

@@ -6,7 +6,7 @@ import pytest
 from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.movement import Movement, estimate_movement
 
-LEAST = 0.015
+LEAST = 0.012
 Readings = list[tuple[str, PassRates]]
 
 
