@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden test bench metrics faithfulness adapter finetune-openai interop lock clean
+.PHONY: golden test coverage bench metrics faithfulness adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -15,8 +15,12 @@ test: .venv/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/llmops prompts check
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+coverage: .venv/test.stamp # the tests once more, counting lines and branches, which takes half as long again
+	@$(BIN)/llmops models pull
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
