@@ -36,10 +36,11 @@ def source_files(metric: Metric) -> tuple[Path, ...]:
 
 
 def sign_source(metric: Metric, score: Score) -> Score:
-    """The score, with a digest of its metric's own source in its signature."""
-    if not (digest := _digest_of(_start(metric))):
+    """The score, with a digest of its metric's own source in its signature; what has one stays as it is."""
+    mark = f"source:{_digest_of(_start(metric))}"
+    if mark == "source:" or score.signature.endswith(mark):
         return score
-    return replace(score, signature="|".join(filter(None, (score.signature, f"source:{digest}"))))
+    return replace(score, signature="|".join(filter(None, (score.signature, mark))))
 
 
 def _start(metric: Metric) -> object:
