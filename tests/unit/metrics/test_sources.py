@@ -15,7 +15,7 @@ class Short:
 
 
 def test_a_score_is_signed_once_however_often(tmp_path, monkeypatch):
-    """A run scores within a time limit, which scores, and both see to it that a score says how it was made."""
+    """A run scores within a time limit, and both see to it that a score says how it was made."""
     (tmp_path / "own_short.py").write_text(METRIC)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_short", raising=False)
