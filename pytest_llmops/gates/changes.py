@@ -120,9 +120,10 @@ def _call(  # noqa: PLR0913 - both sides of a check, and what they are held to
         return replace(verdict, advice=f"{held}; {reading.why}")
     if verdict.outcome == "passed":
         return verdict
+    if reading.check.metric == NEVER_EXCUSED:  # whose reason says where it is
+        advice = "" if then.outcome == "failed" else "held in the baseline"
+        return replace(verdict, outcome="failed", advice=advice)
     verdict = replace(_counted(verdict, reading, tests), outcome="failed")
-    if reading.check.metric == NEVER_EXCUSED:
-        return replace(verdict, advice="" if then.outcome == "failed" else "held in the baseline")
     if reading.fact or not (chance.app_varies or reading.rates.varies):
         if then.outcome == "failed":
             return replace(verdict, known=True, advice="failed in the baseline too")
