@@ -109,7 +109,7 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
     )
 
 
-def _call(  # noqa: PLR0913 - both sides of a check, and what they are held to
+def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check, and what they are held to
     verdict: Verdict, then: Verdict, reading: Reading, chance: Chance, *, level: float, tests: int
 ) -> Verdict:
     """What a check means in the light of its baseline."""
@@ -119,7 +119,10 @@ def _call(  # noqa: PLR0913 - both sides of a check, and what they are held to
         verdict = replace(_counted(verdict, reading, tests), outcome="regressed")
         return replace(verdict, advice=f"{held}; {reading.why}")
     if verdict.outcome == "passed":
-        return verdict
+        if reading.check.max_drop is None or state not in {"suspect", "called"}:
+            return verdict
+        reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
+        return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
     if reading.check.metric == NEVER_EXCUSED:  # whose reason says where it is
         advice = "" if then.outcome == "failed" else "held in the baseline"
         return replace(verdict, outcome="failed", advice=advice)

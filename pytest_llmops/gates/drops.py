@@ -171,11 +171,13 @@ def _judge(found: Found, course: Course | None, tests: float, level: float, seed
         return replace(verdict, reason=f"the baseline {then}", evidence=each.dropped[:_NAMED])
     if found.lost:
         return replace(verdict, outcome="undecided", reason=_lost(found.lost), evidence=(), advice=_ACCEPT)
-    if check.max_drop is not None and course is not None and _is_open(found, course):
+    if course is not None and _is_open(found, course):
         few = "1 case is" if each.cases == 1 else f"{each.cases} cases are"
         reason = f"dropped by {drop:.3g}; {few} too few to prove it"
         if course.state == "refuted":
             reason = f"dropped by {drop:.3g}, which fresh repeats did not confirm"
+        elif course.state == "called":
+            reason = f"dropped by {drop:.3g}, not confirmed: the repeats for it were not made"
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(
             verdict, outcome="undecided", reason=reason, evidence=each.dropped[:_NAMED], advice=seen
@@ -187,8 +189,12 @@ def _judge(found: Found, course: Course | None, tests: float, level: float, seed
 
 
 def _is_open(found: Found, course: Course) -> bool:
-    """Whether the observed drop is more than what is tolerated, and nothing says that it is chance."""
-    return course.state != "cleared" and not found.is_tolerated(found.at(None))
+    """
+    Whether the observed drop is more than what is tolerated, and nothing says that it is chance. Without a
+    `max_drop` any drop is more, and counts where a test called it.
+    """
+    doubted = found.check.max_drop is not None or course.state == "called"
+    return doubted and course.state != "cleared" and not found.is_tolerated(found.at(None))
 
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
