@@ -124,7 +124,7 @@ class Asking:
     def _single_cases(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
         readings = {each.case: list(read_case(self.base[each.case], each, chance)) for each in varying}
-        moved = find_movement(each for of_case in readings.values() for each in of_case)
+        moved = find_movement(readings)
         wanted = {}
         for result in varying:
             step = max(

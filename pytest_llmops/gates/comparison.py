@@ -11,7 +11,7 @@ from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
-from pytest_llmops.gates.readings import find_movement, read_pairs
+from pytest_llmops.gates.readings import read_pairs
 from pytest_llmops.gates.single_cases import judge_single_cases
 from pytest_llmops.gates.thresholds import unscored_cases
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
@@ -59,8 +59,6 @@ def compare(
         for verdict in of_file
     ]
     readings = read_pairs(pairs, chance)
-    moved = find_movement(each for of_case in readings.values() for each in of_case)
-    readings = {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     single = judge_single_cases(
         pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings

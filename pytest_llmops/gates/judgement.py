@@ -82,8 +82,7 @@ class Judge:
         from pytest_llmops.gates.readings import find_movement, read_pairs
 
         pairs = pair_cases(self._before.values(), results)
-        readings = read_pairs(pairs, self._chance).values()
-        self._moved[golden.path] = find_movement(each for of_case in readings for each in of_case)
+        self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer."""

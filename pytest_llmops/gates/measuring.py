@@ -87,6 +87,15 @@ class Found:
         """The drop that passes, in the metric's unit; None when no drop is watched for."""
         return tolerated_drop(self.check, self.scale)
 
+    @property
+    def sign(self) -> float:
+        """What turns a score so that higher is better."""
+        return 1.0 if self.scale.higher_is_better else -1.0
+
+    @property
+    def _worse(self) -> Literal["less", "greater"]:
+        return "less" if self.scale.higher_is_better else "greater"
+
     @cached_property
     def units(self) -> Units:
         """The group of each case, in the order of the values: what the tests take for independent."""
@@ -117,14 +126,12 @@ class Found:
 
     def drop(self, values: Values) -> float:
         """How much worse the new values are; negative when better."""
-        difference = self.difference(values)
-        return -difference if self.scale.higher_is_better else difference
+        return -self.sign * self.difference(values)
 
     def is_tolerated(self, values: Values) -> bool:
         """Whether the observed drop passes; rounding is no drop, and dollars are small."""
         before, after = self._calculate(values, 0), self._calculate(values, 1)
-        drop = before - after if self.scale.higher_is_better else after - before
-        return drop <= (self.tolerated or 0.0) + NOISE * max(abs(before), abs(after))
+        return self.sign * (before - after) <= (self.tolerated or 0.0) + NOISE * max(abs(before), abs(after))
 
     def p_value(self, values: Values, *, seed: int) -> float:
         """
@@ -135,18 +142,16 @@ class Found:
         is exact. The larger p-value counts, so that neither the skew of unlike numbers of repeats nor a
         harmless move of single cases makes a regression.
         """
-        sign = 1.0 if self.scale.higher_is_better else -1.0
-        worse: Literal["less", "greater"] = "less" if self.scale.higher_is_better else "greater"
         old, new = [before for before, _ in values.values()], [after for _, after in values.values()]
         before, after = [_mean(each) for each in old], [_mean(each) for each in new]
         p_value = paired_p_value(
-            self.check.statistic, before, after, worse=worse, seed=seed, units=self.units
+            self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
         )
         if not self.is_linear:
             return p_value
         few = len(set(self.units)) < FEWEST
         if few or any(len(one) != len(other) for one, other in values.values()):
-            turned = ([[sign * value for value in each] for each in side] for side in (old, new))
+            turned = ([[self.sign * value for value in each] for each in side] for side in (old, new))
             p_value = max(p_value, exchange_p_value(*turned))
         if self.shocks is not None:
             differences = [now - then for then, now in zip(before, after, strict=True)]
@@ -155,12 +160,12 @@ class Found:
 
     def excess_p_value(self, values: Values, *, seed: int) -> float:
         """How often chance alone makes the new values as much worse, were the true drop `max_drop`."""
-        sign = 1.0 if self.scale.higher_is_better else -1.0
-        worse: Literal["less", "greater"] = "less" if self.scale.higher_is_better else "greater"
-        shift = sign * (self.tolerated or 0.0) / (len(values) if self.check.statistic == "sum" else 1)
+        shift = self.sign * (self.tolerated or 0.0) / (len(values) if self.check.statistic == "sum" else 1)
         before = [_mean(old) for old, _ in values.values()]
         after = [_mean(new) + shift for _, new in values.values()]
-        return paired_p_value(self.check.statistic, before, after, worse=worse, seed=seed, units=self.units)
+        return paired_p_value(
+            self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
+        )
 
     @property
     def is_linear(self) -> bool:
@@ -197,8 +202,7 @@ class Measured:
     def of(cls, found: Found, values: Values, *, level: float, seed: int) -> Measured:
         before = {case: _mean(old) for case, (old, _) in values.items()}
         after = {case: _mean(new) for case, (_, new) in values.items()}
-        sign = 1.0 if found.scale.higher_is_better else -1.0
-        worst = sorted((sign * (after[case] - before[case]), case) for case in before)
+        worst = sorted((found.sign * (after[case] - before[case]), case) for case in before)
         base = list(before.values())
         return cls(
             baseline=statistics.calculate(found.check.statistic, base),

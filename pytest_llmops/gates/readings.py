@@ -6,7 +6,7 @@ Definitions, and what they cost, are in docs/decisions/0019-what-a-red-run-guara
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -295,15 +295,23 @@ def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is k
 
 
 def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Reading]]:
-    """Case to its readings; `chance` is what these pairs say of the app, where nothing more is known."""
+    """
+    Case to its readings, each knowing what the others say of it; `chance` is what these pairs say of the app,
+    where nothing more is known.
+    """
     chance = chance or Chance([base for base, _ in pairs.shared])
-    return {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+    readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
+    moved = find_movement(readings)
+    return {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
 
 
-def find_movement(readings: Iterable[Reading]) -> Movement:
+def find_movement(readings: Mapping[str, Iterable[Reading]]) -> Movement:
     """What the readings of a run say together of each one."""
     return estimate_movement(
-        (each.check.metric, each.rates) for each in readings if each.by_rate and not each.fact
+        (each.check.metric, each.rates)
+        for of_case in readings.values()
+        for each in of_case
+        if each.by_rate and not each.fact
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.gates.changes import judge_against
@@ -45,7 +44,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
-    moved = find_movement(each for of_case in readings.values() for each in of_case)
+    moved = find_movement(readings)
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
@@ -53,7 +52,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
         found = judge_against(case, new, base, **held_to) if case.checks else ()
         own = {check.metric for check in new.checks}
         told = [
-            _tell(replace(each, moved=moved), level, tests, tolerated or {})
+            _tell(each, level, tests, tolerated or {})
             for each in readings[new.case]
             if each.check.metric not in own
         ]

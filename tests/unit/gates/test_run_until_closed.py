@@ -266,7 +266,7 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
     chance = Chance(gate.base)
     pairs = pair_cases(gate.base, results)
     readings = read_pairs(pairs, chance)
-    moved = find_movement(each for of_case in readings.values() for each in of_case)
+    moved = find_movement(readings)
     tests = len(gate.base)
     for reading in (replace(each, moved=moved) for of_case in readings.values() for each in of_case):
         enough = not reading.most or len(reading.after) == reading.most
