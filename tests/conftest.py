@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Modules that a test wrote are not those of the next one, though half of the apps here are named `shop`."""
+    known = set(sys.modules)
+    yield
+    written = tmp_path_factory.getbasetemp()
+    for name in sys.modules.keys() - known:
+        if written in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
+            del sys.modules[name]
+
 
 with suppress(ModuleNotFoundError):  # a golden run loads this too, where only the app is installed
     from hypothesis import HealthCheck, settings

@@ -17,8 +17,8 @@ from pytest_llmops.gates.drops import follow_suites
 from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.measuring import Found
-from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats
-from pytest_llmops.gates.readings import find_movement, read_case
+from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
+from pytest_llmops.gates.readings import read_case, read_pairs
 from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
@@ -78,7 +78,7 @@ class Asking:
             further = {each.case: step for each in varying if count_repeats(each) < step}
             if further:
                 return wanted | further
-        return wanted | self._single_cases(varying, chance)
+        return wanted | self._single_cases(varying, results, chance)
 
     def _first_repeats(self, unknown: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
         """
@@ -121,19 +121,15 @@ class Asking:
             if each.case in doubted and count_repeats(each) < confirmed
         }
 
-    def _single_cases(self, varying: Sequence[CaseResult], chance: Chance) -> dict[str, int]:
+    def _single_cases(
+        self, varying: Sequence[CaseResult], results: Sequence[CaseResult], chance: Chance
+    ) -> dict[str, int]:
         """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
-        readings = {each.case: list(read_case(self.base[each.case], each, chance)) for each in varying}
-        moved = find_movement(readings)
+        readings = read_pairs(pair_cases(self.base.values(), results), chance) if varying else {}
         wanted = {}
         for result in varying:
-            step = max(
-                (
-                    replace(each, moved=moved).wants(level=self.level, tests=self.tests)
-                    for each in readings[result.case]
-                ),
-                default=0,
-            )
+            steps = (each.wants(level=self.level, tests=self.tests) for each in readings[result.case])
+            step = max(steps, default=0)
             if count_repeats(result) < step <= self.most:
                 wanted[result.case] = step
         return wanted

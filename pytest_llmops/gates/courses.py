@@ -25,6 +25,7 @@ BEYOND = 0.02
 """What the p-value of a drop beyond `max_drop` must not exceed: a smaller true one is no regression."""
 
 _FAIR_CHANCE = 0.3
+_TESTED = frozenset({"open", "cleared"})
 
 
 @dataclass(slots=True)
@@ -33,7 +34,8 @@ class Course:
     Where a check stands.
 
     Attributes:
-        state: `called` is not confirmed yet, `refuted` was not confirmed by fresh repeats.
+        state: `cleared` asks for no repeats, but is called if those that others asked for prove a drop;
+            `called` is not confirmed yet, `refuted` was not confirmed by fresh repeats.
         look: The new repeats at which it was cleared or called; None for all there are.
         p_value: The smallest error budget with which one of the looks would have called it, were it alone.
         last: The p-value at the last look alone.
@@ -65,7 +67,7 @@ def follow(
         if looks.is_tested(look):
             _test(both, looks, look, share=share, seed=seed)
         for course, found in both:
-            if course.state == "open":
+            if course.state in _TESTED:
                 final = share * (1 - level) / len(watched)
                 _decide(course, found, looks, look, level=level, final=final, seed=seed)
     for course, found in both:
@@ -86,26 +88,28 @@ def _begin(found: Found) -> Course:
 def _test(
     both: Sequence[tuple[Course, Found]], looks: Looks, look: int | None, *, share: float, seed: int
 ) -> None:
-    """Hold the open checks against their baselines, and all against each other (Holm)."""
+    """Hold the checks not called yet against their baselines, and all against each other (Holm)."""
     for course, found in both:
-        if course.state == "open":
+        if course.state in _TESTED:
             course.last = found.p_value(found.at(look), seed=seed)
             course.p_value = min(course.p_value, course.last / looks.part(look))
     adjusted = adjust_holm([course.p_value for course, _ in both])
     for (course, _), p_value in zip(both, adjusted, strict=True):
-        if course.state == "open":
+        if course.state in _TESTED:
             course.p_adjusted = min(1.0, p_value / share)
 
 
 def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
     course: Course, found: Found, looks: Looks, look: int | None, *, level: float, final: float, seed: int
 ) -> None:
-    course.look = look
     values = found.at(look)
     if looks.is_tested(look) and course.p_adjusted <= 1 - level and _is_beyond(found, values, seed):
         course.state = "regressed" if looks.is_fixed else "called"
+    elif course.state == "cleared":
+        return
     elif look is not None and _is_cleared(course, found, looks, look, final):
         course.state = "cleared"
+    course.look = look
 
 
 def _is_beyond(found: Found, values: Values, seed: int) -> bool:

@@ -137,35 +137,49 @@ class Found:
         """
         How often chance alone makes the new values as much worse; one-sided, in (0, 1].
 
-        A mean or sum is tested both ways: as differences of cases that chance might have turned round, and
-        as repeats that might have been of the other run, unless both runs have as many and the first test
-        is exact. The larger p-value counts, so that neither the skew of unlike numbers of repeats nor a
-        harmless move of single cases makes a regression.
+        A mean or sum with a `max_drop` is tested as repeats that might have been of the other run: whether
+        anything changed. That an edit moves single cases is for `excess_p_value` to weigh. Without one that
+        is tested here as well, by the differences of cases that chance might have turned round, and the larger
+        p-value counts: neither a harmless move of single cases makes a regression, nor the skew of unlike
+        numbers of repeats.
         """
-        old, new = [before for before, _ in values.values()], [after for _, after in values.values()]
-        before, after = [_mean(each) for each in old], [_mean(each) for each in new]
-        p_value = paired_p_value(
-            self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
-        )
+        if self.is_linear and self.check.max_drop:
+            return self._widen(self._exchange(values), values)
+        p_value = self._turn(values, seed=seed)
         if not self.is_linear:
             return p_value
         few = len(set(self.units)) < FEWEST
         if few or any(len(one) != len(other) for one, other in values.values()):
-            turned = ([[self.sign * value for value in each] for each in side] for side in (old, new))
-            p_value = max(p_value, exchange_p_value(*turned))
-        if self.shocks is not None:
-            differences = [now - then for then, now in zip(before, after, strict=True)]
-            p_value = widen_p_value(p_value, differences, self.shocks)
-        return p_value
+            p_value = max(p_value, self._exchange(values))
+        return self._widen(p_value, values)
 
     def excess_p_value(self, values: Values, *, seed: int) -> float:
         """How often chance alone makes the new values as much worse, were the true drop `max_drop`."""
         shift = self.sign * (self.tolerated or 0.0) / (len(values) if self.check.statistic == "sum" else 1)
+        p_value = self._turn(values, shift, seed=seed)
+        return self._widen(p_value, values, shift) if self.is_linear else p_value
+
+    def _turn(self, values: Values, shift: float = 0.0, *, seed: int) -> float:
+        """Of cases that chance might have turned round; `shift` is added to each new mean."""
         before = [_mean(old) for old, _ in values.values()]
         after = [_mean(new) + shift for _, new in values.values()]
         return paired_p_value(
             self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
         )
+
+    def _exchange(self, values: Values) -> float:
+        """Of repeats that might have been of the other run."""
+        old, new = (
+            [[self.sign * value for value in each[side]] for each in values.values()] for side in (0, 1)
+        )
+        return exchange_p_value(old, new)
+
+    def _widen(self, p_value: float, values: Values, shift: float = 0.0) -> float:
+        """By the variance between runs, where it is known."""
+        if self.shocks is None:
+            return p_value
+        differences = [_mean(new) + shift - _mean(old) for old, new in values.values()]
+        return widen_p_value(p_value, differences, self.shocks)
 
     @property
     def is_linear(self) -> bool:

@@ -6,6 +6,8 @@ import math
 import sys
 from collections.abc import Sequence
 
+from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+
 _FEWEST = 3  # repeats of both runs together that have a skew
 
 
@@ -14,9 +16,9 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     How often chance leaves the mean of the new repeats as far below the old ones'; one-sided, in (0, 1].
 
     A permutation test of repeats within each case. Its distribution is that of a sum over many cases, so it
-    is taken by its first three moments, which are known exactly, as a Pearson type III. Where a case has
-    as many new repeats as old ones the sign-flip test is exact; where it has fewer, the mean of ten old
-    repeats and one new one differ askew, and this test knows it.
+    is taken by its first three moments, which are known exactly, as a Pearson type III: the mean of ten old
+    repeats and one new one differ askew. Of single repeats on both sides the exact distribution is that of
+    sign patterns.
 
     Args:
         base: The scores of each case, one a repeat, lower ones worse; `new` alike, in the same order.
@@ -24,8 +26,11 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     Source: Cochran (1977), Sampling Techniques, ch. 2, for the moments of the mean of a sample without
     replacement; Mielke and Berry (2007), Permutation Methods, ch. 2, for the approximation.
     """
+    import numpy as np
     from scipy.stats import pearson3
 
+    if all(len(before) == len(after) == 1 for before, after in zip(base, new, strict=True)):
+        return sign_flip_p_value(np.array([now - then for (then,), (now,) in zip(base, new, strict=True)]))
     moving = [pair for pair in zip(base, new, strict=True) if len({*pair[0], *pair[1]}) > 1]
     if not moving:
         return 1.0

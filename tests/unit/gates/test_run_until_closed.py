@@ -24,11 +24,11 @@ Draw = Callable[[str, int], tuple[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """A baseline and what its golden file asks of each case and of the suite."""
+    """A baseline and what its golden file asks of each case and of the suite, or by default of its metric."""
 
     base: list[CaseResult]
     metric: str = "exact_match"
-    suite: tuple[SuiteCheck, ...] = ()
+    suite: tuple[SuiteCheck, ...] = (suite_check(),)
     checks: tuple[Check, ...] = ()
     most: int = 64
     fixed: frozenset[str] = frozenset()
@@ -206,7 +206,7 @@ def test_more_collapses_than_chance_explains_are_regressed_where_repeats_are_fix
     assert "regressed" not in {each.outcome for each in verdicts}  # where they are not, each is run again
 
 
-SUITES = ((), (suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),))
+SUITES = ((suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),))
 
 
 @dataclass(frozen=True, kw_only=True)
