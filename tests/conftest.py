@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True)
 def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Modules that a test wrote are not those of the next one, though half of the apps here are named `shop`."""
+    """Modules that a test wrote are not the next one's, though half of the apps here are named `shop`."""
     known = set(sys.modules)
     yield
     written = tmp_path_factory.getbasetemp()

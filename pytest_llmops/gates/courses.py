@@ -24,6 +24,9 @@ CONFIRM = 0.05
 BEYOND = 0.02
 """What the p-value of a drop beyond `max_drop` must not exceed: a smaller true one is no regression."""
 
+CONFIRM_BEYOND = 0.2
+"""The same of the fresh repeats alone, which are few."""
+
 _FAIR_CHANCE = 0.3
 _TESTED = frozenset({"open", "cleared"})
 
@@ -90,13 +93,18 @@ def _test(
 ) -> None:
     """Hold the checks not called yet against their baselines, and all against each other (Holm)."""
     for course, found in both:
-        if course.state in _TESTED:
+        if course.state in _TESTED and not _can_clear(found, look):
             course.last = found.p_value(found.at(look), seed=seed)
             course.p_value = min(course.p_value, course.last / looks.part(look))
     adjusted = adjust_holm([course.p_value for course, _ in both])
     for (course, _), p_value in zip(both, adjusted, strict=True):
         if course.state in _TESTED:
             course.p_adjusted = min(1.0, p_value / share)
+
+
+def _can_clear(found: Found, look: int | None) -> bool:
+    """Whether the observed drop is tolerated at a look after which more could come, so that no call is due."""
+    return bool(look and found.check.max_drop) and found.is_tolerated(found.at(look))
 
 
 def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
@@ -112,20 +120,19 @@ def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
     course.look = look
 
 
-def _is_beyond(found: Found, values: Values, seed: int) -> bool:
+def _is_beyond(found: Found, values: Values, seed: int, most: float = BEYOND) -> bool:
     """Whether the drop is larger than what is tolerated, and not by chance."""
     if found.is_tolerated(values):
         return False
-    return not found.check.max_drop or found.excess_p_value(values, seed=seed) <= BEYOND
+    return not found.check.max_drop or found.excess_p_value(values, seed=seed) <= most
 
 
 def _is_cleared(course: Course, found: Found, looks: Looks, look: int, final: float) -> bool:
     if found.check.max_drop is None:
         return _is_futile(course, looks, look, final)
-    values = found.at(look)
     if look == 1:  # one repeat clears half of what did not change, and hardly anything that did
-        return found.drop(values) <= 0
-    return found.is_tolerated(values)
+        return found.drop(found.at(look)) <= 0
+    return found.is_tolerated(found.at(look))
 
 
 def _is_futile(course: Course, looks: Looks, look: int, final: float) -> bool:
@@ -144,5 +151,7 @@ def _confirm(course: Course, found: Found, looks: Looks, seed: int) -> None:
         course.wants = start + looks.fresh
         return
     fresh = found.at(start + looks.fresh, start)
-    again = not looks.fresh or (found.p_value(fresh, seed=seed) <= CONFIRM and not found.is_tolerated(fresh))
+    again = not looks.fresh or (
+        found.p_value(fresh, seed=seed) <= CONFIRM and _is_beyond(found, fresh, seed, CONFIRM_BEYOND)
+    )
     course.state = "regressed" if again else "refuted"

@@ -109,6 +109,15 @@ class Found:
         A percentile of means of many repeats is not that of means of few, whose spread is wider: there
         both sides have as many.
         """
+        if (look, start) not in self._looks:
+            self._looks[look, start] = self._choose(look, start)
+        return self._looks[look, start]
+
+    @cached_property
+    def _looks(self) -> dict[tuple[int | None, int], Values]:
+        return {}
+
+    def _choose(self, look: int | None, start: int) -> Values:
         auto = {new.case for _, new in self.pairs if new.auto}
         chosen: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
         for case, (old, new) in self.values.items():
@@ -138,10 +147,10 @@ class Found:
         How often chance alone makes the new values as much worse; one-sided, in (0, 1].
 
         A mean or sum with a `max_drop` is tested as repeats that might have been of the other run: whether
-        anything changed. That an edit moves single cases is for `excess_p_value` to weigh. Without one that
-        is tested here as well, by the differences of cases that chance might have turned round, and the larger
-        p-value counts: neither a harmless move of single cases makes a regression, nor the skew of unlike
-        numbers of repeats.
+        anything changed. That an edit moves single cases is for `excess_p_value` to weigh. Without a
+        `max_drop` it is tested here as well, by the differences of cases that chance might have turned
+        round, and the larger p-value counts: neither a harmless move of single cases makes a regression,
+        nor the skew of unlike numbers of repeats.
         """
         if self.is_linear and self.check.max_drop:
             return self._widen(self._exchange(values), values)

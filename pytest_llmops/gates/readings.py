@@ -14,7 +14,7 @@ from typing import Literal
 
 from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.inference.pass_rates import PassRates, outlier_p_value
+from pytest_llmops.gates.inference.pass_rates import PassRates, have_collapsed, outlier_p_value
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.score_drops import score_drop_p_value
 from pytest_llmops.gates.inference.spending import CASE_SHARE
@@ -173,7 +173,7 @@ class Reading:
         stop = len(self.after) if stop is None else stop
         found = []
         if self._is_counted:
-            found.append(self._rate_p_value(self._rates(start, stop)))
+            found.append(self._rate_p_value(start, stop))
         if self._is_measured:
             whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
@@ -181,10 +181,12 @@ class Reading:
             found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
         return min(1.0, len(found) * min(found))
 
-    def _rate_p_value(self, rates: PassRates) -> float:
+    def _rate_p_value(self, start: int, stop: int) -> float:
         """By chance and, where other cases moved too, as one of them."""
-        if not rates.collapsed:
+        before, held = self._held
+        if not have_collapsed(before, len(self.before), held[stop] - held[start], stop - start):
             return 1.0
+        rates = self._rates(start, stop)
         if self.moved is None:
             return rates.p_value
         prior = self.moved.priors.get(self.check.metric, (0.0, 0.0))

@@ -31,10 +31,7 @@ class PassRates:
     @property
     def collapsed(self) -> bool:
         """Held by half of the repeats at least, and now by one in five at most."""
-        return (
-            self.held_before >= _HELD_MOSTLY * self.repeats_before
-            and self.held <= _HOLDS_SELDOM * self.repeats
-        )
+        return have_collapsed(self.held_before, self.repeats_before, self.held, self.repeats)
 
     @property
     def varies(self) -> bool:
@@ -54,6 +51,11 @@ class PassRates:
             held=self.held * repeats // max(self.repeats, 1),
             repeats=repeats,
         )
+
+
+def have_collapsed(held_before: int, repeats_before: int, held: int, repeats: int) -> bool:
+    """Pass rates by their counts, as `PassRates.collapsed`, which is asked of each repeat of each check."""
+    return held_before >= _HELD_MOSTLY * repeats_before and held <= _HOLDS_SELDOM * repeats
 
 
 @lru_cache(maxsize=65_536)

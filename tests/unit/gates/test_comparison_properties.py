@@ -163,9 +163,8 @@ def test_run_has_not_regressed_from_itself(drawn, asked):
         assert not comparison.changed
         assert all(verdict.difference == 0 for verdict in comparison.verdicts)
         fixed = replace(run, results=tuple(replace(each, auto=0) for each in run.results))
-        assert all(
-            verdict.p_value in {1, None} for verdict in compare(run, fixed).verdicts
-        )  # one look at all
+        p_values = [verdict.p_value for verdict in compare(run, fixed).verdicts]  # of one look at all
+        assert all(p_value is None or p_value >= 0.5 for p_value in p_values)
 
 
 @settings(max_examples=80, deadline=None)

@@ -188,7 +188,7 @@ def test_check_that_was_cleared_is_called_by_the_repeats_that_others_asked_for()
 
 
 def test_check_that_was_cleared_stays_so_while_chance_explains_what_others_saw_of_it():
-    few = dict.fromkeys(NAMES[:3], [1.0, 0.0, 0.0, 0.0])
+    few = {name: [1.0, 0.0, 0.0, 0.0] for name in NAMES[:3]}
     results = run([1.0, 1.0, 1.0, 0.5], **few)
 
     course = course_of(results)
