@@ -103,7 +103,7 @@ def _test(
 
 
 def _can_clear(found: Found, look: int | None) -> bool:
-    """Whether the observed drop is tolerated at a look after which more could come, so that no call is due."""
+    """Whether the observed drop is tolerated at one of several looks, so that no call is due."""
     return bool(look and found.check.max_drop) and found.is_tolerated(found.at(look))
 
 
