@@ -264,7 +264,7 @@ def test_every_answer_carries_the_headers_that_keep_it_to_itself(client):
 
 def test_the_model_stops_when_the_client_hangs_up(client, app):
     with client.stream("POST", "/v1/ask", json={"question": "endless"}, headers=EVENTS) as reply:
-        next(reply.iter_lines())
+        assert "event: piece" in reply.iter_lines()  # read until the model writes: before, nothing need stop
 
     assert app.hung_up.wait(60)
     assert app.pieces < 1_000_000
@@ -282,7 +282,8 @@ def test_the_model_waits_for_a_slow_reader_and_stops_when_it_goes(client, app):
 
 
 def test_a_question_in_work_keeps_nobody_waiting(client, app):
-    with client.stream("POST", "/v1/ask", json={"question": "endless"}, headers=EVENTS):
+    with client.stream("POST", "/v1/ask", json={"question": "endless"}, headers=EVENTS) as reply:
+        assert "event: piece" in reply.iter_lines()
         assert client.get("/health").json() == {"status": "ok"}
         assert client.post("/v1/ask", json=ASK).status_code == 200
     assert app.hung_up.wait(60)
