@@ -216,11 +216,16 @@ def _factory(family: str) -> MetricFactory:
     if name in _registered:
         return _registered[name]
     path = _BUILT_IN.get(name) or _installed()[name]
-    module, _, attribute = path.partition(":")
     try:
-        return cast("MetricFactory", getattr(import_module(module), attribute))
+        return _load(path)
     except (ImportError, AttributeError) as error:
         raise MetricOptionError(f"{family} cannot be loaded from {path}: {error}") from None
+
+
+@lru_cache(maxsize=256)
+def _load(path: str) -> MetricFactory:
+    module, _, attribute = path.partition(":")
+    return cast("MetricFactory", getattr(import_module(module), attribute))
 
 
 @lru_cache(maxsize=1)

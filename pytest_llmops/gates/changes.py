@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.indexed import values_by_metric
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
@@ -25,6 +24,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     tests: int = 1,
     chance: Chance | None = None,
     moved: Movement | None = None,
+    readings: Sequence[Reading] = (),
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
@@ -44,18 +44,19 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
         chance: What the whole baseline says of the app; by default what this case says.
         moved: What the other cases say, as in `Reading`.
+        readings: Those of these checks, where they were read before.
     """
     verdicts = judge_case(case, result)
     if base is None or not ask_the_same(base, result):
         return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
     before = judge_case(case, base)
     chance = chance or Chance([base])
+    known = {id(reading.check): reading for reading in readings}
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
         beside = now if check.record_only else _compare(check, now, then, base, result)
         if beside.baseline is not None and beside.outcome != "error":
-            old, new = values_by_metric(base)[check.metric], values_by_metric(result)[check.metric]
-            reading = replace(read_check(base, result, check, chance, old, new), moved=moved)
+            reading = known.get(id(check)) or replace(read_check(base, result, check, chance), moved=moved)
             beside = _call(beside, then, reading, chance, level=level, tests=tests)
         compared.append(beside)
     return tuple(compared) or verdicts

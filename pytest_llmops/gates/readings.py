@@ -204,17 +204,23 @@ class Reading:
 
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
-        if not self._is_measured and not self.rates.at(most).collapsed:
+        fell = self._is_measured and self._counts(self.mean_after) and self._drop > self.size
+        if not fell and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most])
         return "suspect" if ahead.p_value() <= bound else "clear"
 
+    @property
+    def _drop(self) -> float:
+        """How much worse the mean is."""
+        drop = self.mean_before - self.mean_after
+        return drop if self.scale.higher_is_better else -drop
+
     def _has_dropped(self) -> bool:
         if self.rates.held_before == self.rates.repeats_before and self.rates.held == 0:
             return True
-        (before, *_), (after, *_) = self._turned(self.after)
-        return self._is_measured and self._counts(self.mean_after) and before - after > self.size + NOISE
+        return self._is_measured and self._counts(self.mean_after) and self._drop > self.size + NOISE
 
     @property
     def _is_counted(self) -> bool:
@@ -266,17 +272,12 @@ def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Rea
     for check in checks_of(new, chance.scales):
         metric = check.metric
         if metric in before and metric in after and made[metric] == was[metric]:
-            yield read_check(base, new, check, chance, before[metric], after[metric])
+            yield read_check(base, new, check, chance)
 
 
-def read_check(  # noqa: PLR0913, PLR0917 - both sides of a check, and what is known of the app
-    base: CaseResult,
-    new: CaseResult,
-    check: Check,
-    chance: Chance,
-    before: Sequence[float],
-    after: Sequence[float],
-) -> Reading:
+def read_check(base: CaseResult, new: CaseResult, check: Check, chance: Chance) -> Reading:
+    """One check of a case that both sides have scores for."""
+    before, after = values_by_metric(base)[check.metric], values_by_metric(new)[check.metric]
     scale = chance.scales[check.metric] or Scale(
         higher_is_better=check.comparison in {">=", ">"}, bounded=False
     )

@@ -48,14 +48,11 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
+        read = readings[new.case]
         held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
-        found = judge_against(case, new, base, **held_to) if case.checks else ()
+        found = judge_against(case, new, base, **held_to, readings=read) if case.checks else ()
         own = {check.metric for check in new.checks}
-        told = [
-            _tell(each, level, tests, tolerated or {})
-            for each in readings[new.case]
-            if each.check.metric not in own
-        ]
+        told = [_tell(each, level, tests, tolerated or {}) for each in read if each.check.metric not in own]
         for verdict in (*found, *filter(None, told)):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)

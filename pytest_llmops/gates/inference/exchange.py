@@ -29,11 +29,11 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     import numpy as np
     from scipy.stats import pearson3
 
-    if all(len(before) == len(after) == 1 for before, after in zip(base, new, strict=True)):
-        return sign_flip_p_value(np.array([now - then for (then,), (now,) in zip(base, new, strict=True)]))
     moving = [pair for pair in zip(base, new, strict=True) if len({*pair[0], *pair[1]}) > 1]
     if not moving:
         return 1.0
+    if all(len(before) == len(after) == 1 for before, after in moving):
+        return sign_flip_p_value(np.array([now - then for (then,), (now,) in moving]))
     largest = max(abs(value) for pair in moving for side in pair for value in side)
     difference = spread = skew = 0.0
     for before, after in moving:
