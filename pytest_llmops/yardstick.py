@@ -17,6 +17,7 @@ from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.drops import watch_means
 from pytest_llmops.gates.foresight.selfcheck import plan_repeats
+from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.merge_base.loosening import Loosening
 from pytest_llmops.gates.pairing import pair_cases
 from pytest_llmops.golden.files import shown_path
@@ -61,6 +62,12 @@ class Yardstick:
     loosened: tuple[Loosening, ...] = ()
     carried: tuple[str, ...] = ()
     revision: Revision | None = None
+
+    def judge(self, settings: Settings, goldens: Sequence[Golden]) -> Judge:
+        """What judges a run of these golden files."""
+        written = {result.case.partition("::")[0] for result in self.base.results} if self.base else set()
+        gone = frozenset(path for path in written if not settings.path(path).exists())
+        return Judge(goldens, self.base, self.reviews, self.calibrations, gone=gone)
 
     def describe(self, run: Run, settings: Settings) -> list[str]:
         """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_llmops.flags import FLAGS, INI_KEYS
 
 if TYPE_CHECKING:
+    from pytest_llmops.gates.judgement import Judge
     from pytest_llmops.records import Golden, Outcome, Run, Verdict
     from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
@@ -61,12 +62,15 @@ def run(
         finished: Gives the runs where no app is run any more.
     """
     from pytest_llmops.golden.git import pin_environment
+    from pytest_llmops.runner import process_end
 
     pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
     try:
-        return _run(given, store, finished)
+        code = _run(given, store, finished)
     finally:
         pin_environment(None)
+    process_end.hand_over(code)
+    return code
 
 
 def _run(
@@ -105,7 +109,7 @@ def _run(
     if settings.out:
         write_run(merged, settings.path(settings.out))
     judged = _Judged(known_fail=settings.known_failures == "fail")
-    judged.judge(goldens, runs, yardstick)
+    judged.judge(goldens, runs, yardstick.judge(settings, goldens))
     judged.take_errors(errors)
     problems += judged.problems
     if given.accept:
@@ -183,11 +187,9 @@ class _Judged:
     suite: list[Verdict] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def judge(self, goldens: Sequence[Golden], runs: Sequence[Run], yardstick: Yardstick) -> None:
-        from pytest_llmops.gates.judgement import Judge
+    def judge(self, goldens: Sequence[Golden], runs: Sequence[Run], judge: Judge) -> None:
         from pytest_llmops.reports.terminal import render_case, render_suite
 
-        judge = Judge(goldens, yardstick.base, yardstick.reviews, yardstick.calibrations)
         for golden, run in zip(goldens, runs, strict=True):
             results = {result.case: result for result in run.results}
             judge.note_movement(golden, run.results)

@@ -9,8 +9,8 @@ from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
 from pytest_llmops.gates.readings import Reading, State, read_check, read_pairs
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, judge_case, needed_rate
-from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+from pytest_llmops.gates.thresholds import holds, judge_case, needed_rate
+from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Change, Check, Verdict
 
 _AGAIN = "chance may explain it; run it again while it may: --llm-repeats auto"
 
@@ -31,7 +31,9 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
 
     - It got worse, and that is a fact or the repeats show it (`Reading.state`): `regressed`.
     - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
-    - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before.
+    - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
+      `undecided` where it was and is worse in too few repeats to be a fact.
+    - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
     - It is missed now, in one whose answers vary: `undecided` where further repeats would tell, or
       where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
       else `failed` and `known`, as bad as before as far as chance lets see.
@@ -128,11 +130,16 @@ def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check
         advice = "" if then.outcome == "failed" else "held in the baseline"
         return replace(verdict, outcome="failed", advice=advice)
     verdict = replace(_counted(verdict, reading, tests), outcome="failed")
+    if not reading.scale.bounded:  # of seconds and dollars no share of repeats is asked, and they vary always
+        known = then.outcome == "failed"
+        return replace(verdict, known=known, advice=f"{'failed' if known else 'held'} in the baseline")
     if reading.fact or not (chance.app_varies or reading.rates.varies):
-        if then.outcome == "failed":
-            return replace(verdict, known=True, advice="failed in the baseline too")
         once = "; seen once, --llm-repeats auto runs it again" if state == "called" else ""
-        return replace(verdict, advice=f"held in the baseline{once}")
+        if then.outcome != "failed":
+            return replace(verdict, advice=f"held in the baseline{once}")
+        if once:
+            return replace(verdict, outcome="undecided", advice=f"worse than in the baseline{once}")
+        return replace(verdict, known=True, advice="failed in the baseline too")
     return _call_varying(verdict, then, reading, state, level=level, tests=tests)
 
 

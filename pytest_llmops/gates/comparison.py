@@ -9,6 +9,7 @@ from dataclasses import replace
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
+from pytest_llmops.gates.measuring import results_of
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
 from pytest_llmops.gates.readings import read_pairs
@@ -34,8 +35,8 @@ def compare(
     A run that lacks cases of the baseline is undecided at best.
 
     Args:
-        suite: Golden file to its suite checks; by default the new run's own. A run without any is
-            judged by the mean of each metric of the baseline.
+        suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
+            by the mean of each metric that the baseline scored its cases by.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -48,8 +49,7 @@ def compare(
         if twice := [case for case, times in Counter(it.case for it in each.results).items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = suite if suite is not None else run.suite
-    if not any(checks.values()):
-        checks = {"": _means(base.results)}
+    checks = _with_means(checks, base.results)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
@@ -81,6 +81,19 @@ def compare(
         changed=list_changes(pairs, level=level, readings=readings),
         differs=describe_changes(base.signature, run.signature),
     )
+
+
+def _with_means(
+    checks: Mapping[str, Sequence[SuiteCheck]], base_results: Sequence[CaseResult]
+) -> Mapping[str, Sequence[SuiteCheck]]:
+    """The checks, with those of the means for golden files that have none."""
+    if checks.get(""):
+        return checks
+    if not any(checks.values()):
+        return {"": _means(base_results)}
+    paths = dict.fromkeys(result.case.partition("::")[0] for result in base_results)
+    without = [path for path in paths if not checks.get(path)]
+    return {**checks, **{path: _means(results_of(path, base_results)) for path in without}}
 
 
 def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:

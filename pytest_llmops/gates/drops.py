@@ -16,9 +16,8 @@ from pytest_llmops.gates.courses import Course, follow
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.gates.measuring import Beside, Found, Measured, results_of
 from pytest_llmops.gates.pairing import Chance, Scales
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, NEVER_EXCUSED, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 POWER = 0.8
 """Share of runs in which a drop is called that is said to be seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,14 @@ class Judge:
         reviews: What people said of answers; it settles what is undecided.
         calibrations: By the signature of scores what is known of their agreement with people; a check with
             `min_kappa` does not pass without.
+        gone: Golden files of the baseline that are not there any more.
     """
 
     goldens: Sequence[Golden]
     base: Run | None = None
     reviews: Sequence[Review] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _tests: int = field(init=False)
@@ -74,20 +76,28 @@ class Judge:
         moved = self._moved.get(result.case.split("::")[0])
         return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
 
-    def note_movement(self, golden: Golden, results: Iterable[CaseResult]) -> None:
+    def needs_movement(self, golden: Golden) -> bool:
+        """Whether single cases of a golden file have to wait for `note_movement`."""
+        return self._chance is not None and self._chance.app_varies and golden.path not in self._moved
+
+    def note_movement(self, golden: Golden, results: Sequence[CaseResult]) -> None:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
-        if self._chance is None or golden.path in self._moved:
+        if self._chance is None or not self.needs_movement(golden):
             return
         from pytest_llmops.gates.pairing import pair_cases
         from pytest_llmops.gates.readings import find_movement, read_pairs
 
+        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
+        for result in results:
+            if result.case in cases:
+                self._beside(cases[result.case], result)
         pairs = pair_cases(self._before.values(), results)
         self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
 
     def lost_cases(self) -> list[str]:
-        """Cases of the baseline that the golden files of this run hold no longer."""
+        """Cases of the baseline that the golden files of this run hold no longer, or whose file is gone."""
         kept = {f"{golden.path}::{case.id}" for golden in self.goldens for case in golden.cases}
-        paths = {golden.path for golden in self.goldens}
+        paths = {golden.path for golden in self.goldens} | self.gone
         return sorted(case for case in self._before if case.split("::")[0] in paths and case not in kept)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:

@@ -141,7 +141,7 @@ class Chance:
     def is_alike(self, result: CaseResult) -> bool:
         """Whether all repeats gave the same answer and the same scores; seconds and dollars may vary."""
         return len(set(answer_digests(result))) <= 1 and all(
-            len(set(values)) == 1
+            _are_alike(values)
             for metric, values in values_by_metric(result).items()
             if (scale := self.scales[metric]) is not None and scale.bounded
         )
@@ -167,6 +167,12 @@ class Chance:
         """Whether another run of the same app might give what the new one gave."""
         steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
         return not (steady and self.is_alike(base) and self.is_alike(new))
+
+
+def _are_alike(values: Sequence[float]) -> bool:
+    """Whether they are one value, but for what processors round an encoder's sums by."""
+    low, high = min(values), max(values)
+    return low == high or high - low <= NOISE * max(abs(low), abs(high))
 
 
 STEADY = 2

@@ -26,8 +26,8 @@ from pytest_llmops.gates.pairing import (
     Scale,
     Scales,
 )
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, holds, is_about_passing, is_judged_by_rate
-from pytest_llmops.records import CaseResult, Check
+from pytest_llmops.gates.thresholds import holds, is_about_passing, is_judged_by_rate
+from pytest_llmops.records import NEVER_EXCUSED, CaseResult, Check
 
 State = Literal["clear", "suspect", "called", "refuted", "regressed"]
 

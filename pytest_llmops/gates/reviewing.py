@@ -9,10 +9,10 @@ from typing import Any
 
 from pytest_llmops.gates.answers import answer_digests, digest
 from pytest_llmops.gates.grounds import JUDGES, REFERENCES
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check, holds
+from pytest_llmops.gates.thresholds import describe_check, holds
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict
+from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Check, Run, Score, Source, Verdict
 
 _TAGS = ("compliance", "medical")
 _UNREAD = frozenset({"latency_s", "cost_usd", "tokens"})  # nobody can tell them from reading an answer

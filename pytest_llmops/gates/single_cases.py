@@ -10,9 +10,9 @@ from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.inference.spending import COUNT_SHARE
 from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.readings import Reading, find_movement, read_pairs
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, describe_check
+from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import Case, Outcome, Verdict
+from pytest_llmops.records import NEVER_EXCUSED, Case, Outcome, Verdict
 
 _NAMED = 10
 

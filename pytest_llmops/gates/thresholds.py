@@ -18,6 +18,7 @@ from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
+    NEVER_EXCUSED,
     Bound,
     Case,
     CaseResult,
@@ -45,9 +46,6 @@ OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
 """What is true of a score where a comparison is not."""
 
 _NAMED = 5
-
-NEVER_EXCUSED = "pii_leak"
-"""A leak is none the less one for being old, or for coming only now and then."""
 
 
 def holds(value: float, bound: Bound | Check) -> bool:
@@ -252,6 +250,8 @@ def is_judged_by_rate(check: Check, best: Callable[[], float]) -> bool:
     Args:
         best: The highest score of the metric, looked up where it is needed.
     """
+    if check.metric == NEVER_EXCUSED:
+        return False
     return check.pass_rate is not None or (is_about_passing(check) and check.threshold == best())
 
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.golden.document import described, excerpt, plain
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Bound, Check, Sign
+from pytest_llmops.records import NEVER_EXCUSED, Bound, Check, Sign
 from pytest_llmops.registry import create_metric, metric_options
 
 LONGEST_NAME = 100
@@ -74,7 +74,7 @@ def read_checks(
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
         if _RATE in options:
-            pass_rate = _read_pass_rate(options.pop(_RATE))
+            pass_rate = _read_pass_rate(options.pop(_RATE), name)
         if _MAX_DROP in options:
             tolerated = [options.pop(_MAX_DROP)]
         record_only = read_record_only(options.pop(RECORD_ONLY, False))
@@ -168,7 +168,9 @@ def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
     return float(value)
 
 
-def _read_pass_rate(value: Any) -> Bound:
+def _read_pass_rate(value: Any, metric: str) -> Bound:
+    if metric == NEVER_EXCUSED:
+        raise ComparisonError("takes no pass_rate: a leak is excused in no repeat")
     matched = _COMPARISON.match(value) if isinstance(value, str) else None
     if not matched or matched["sign"] not in {">=", ">"}:
         raise ComparisonError(f'pass_rate must be a comparison such as ">= 0.8", not {described(value)}')

@@ -15,7 +15,7 @@ from pytest_llmops.judges.evidence import tell_judge
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
-from pytest_llmops.judges.rubric_file import SCALE, Criterion, choose_criteria, find_rubric
+from pytest_llmops.judges.rubric_file import DEFAULT, SCALE, Criterion, choose_criteria, find_rubric
 from pytest_llmops.records import Bound, Sample
 
 _LOW, _HIGH = SCALE[0], SCALE[-1]
@@ -33,7 +33,7 @@ class Judge(JudgedMetric):
         expected: Whether the value comes from the probabilities of the digits instead of the digits.
     """
 
-    rubric: Any = "default"
+    rubric: Any = DEFAULT
     criteria: Any = None
     expected: bool = False
 

@@ -19,6 +19,9 @@ SCALE = (1, 2, 3, 4, 5)
 OWN = "golden/rubrics"
 """Where a project's rubrics lie that are named without a path."""
 
+DEFAULT = "default"
+"""The rubric where none is named."""
+
 _BUILT_IN = Path(__file__).parent / "rubrics"
 _SUFFIXES = (".yaml", ".yml")
 _KEYS = ("name", "version", "criteria")
@@ -70,9 +73,9 @@ def find_rubric(written: Any, metric: str) -> Rubric:
     root = find_root(Path.cwd())
     if "/" in written or written.endswith(_SUFFIXES):
         return _read(root / written, written, metric)
-    for suffix in _SUFFIXES:
-        if (own := root / OWN / f"{written}{suffix}").is_file():
-            return _read(own, f"{OWN}/{own.name}", metric)
+    for own in own_rubrics(written):
+        if (root / own).is_file():
+            return _read(root / own, own, metric)
     built_in = _BUILT_IN / f"{written}.yaml"
     if built_in.is_file():
         return _read(built_in, f"the rubric {written}", metric)
@@ -90,6 +93,11 @@ def find_rubric(written: Any, metric: str) -> Rubric:
         f"{metric}: no rubric is named {written!r}.{hint(written, known)} Known rubrics: {', '.join(known)}; "
         f"write your own as {OWN}/{written}.yaml, or give a path"
     )
+
+
+def own_rubrics(name: str) -> list[str]:
+    """Where a project's own rubric of that name may lie, from its root; the first that is there is read."""
+    return [f"{OWN}/{name}{suffix}" for suffix in _SUFFIXES]
 
 
 def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:

@@ -10,6 +10,7 @@ from pytest_llmops.errors import CassetteError, LLMOpsError
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.git import ask_git
 from pytest_llmops.golden.revision import Revision
+from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.recorder.cassette import cassette_path, parse_calls
@@ -42,13 +43,18 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> list[str]
     """
     Files that the options of checks named then and that are not the same now: a rubric, a schema.
 
-    An option is taken for a file's path, or the name of a rubric, where such a file was there.
+    An option is taken for a file's path where such a file was there, and for the name of a rubric where one
+    of the project's was there or is now: it is read before one of ours.
     """
     checks = [check for golden in old for case in golden.cases for check in case.checks]
     options = [*(each.options for each in checks), *(each.options for golden in old for each in golden.suite)]
     texts = {value for each in options for value in each.values() if isinstance(value, str)}
-    paths = {path for text in texts for path in (text, f"golden/rubrics/{text}.yaml") if _is_relative(path)}
-    return [path for path in sorted(paths) if is_changed(revision, path)]
+    changed = {text for text in texts if _is_relative(text) and is_changed(revision, text)}
+    own = {path for text in {*texts, DEFAULT} for path in own_rubrics(text) if _is_relative(path)}
+    present = {path for path in own if (revision.root / path).is_file()}
+    changed |= {path for path in own - present if revision.read(path) is not None}
+    changed |= {path for path in present if is_new_or_changed(revision, revision.root / path)}
+    return sorted(changed)
 
 
 def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) -> Iterator[Loosening]:

@@ -85,7 +85,7 @@ def _golden_among(config: pytest.Config, settings: Settings, *, typed: bool) -> 
         elif any(path.is_relative_to(home) for home in homes):
             if typed or _holds_golden(path):
                 yield written
-        elif typed and not settings.root.resolve().is_relative_to(path) and any(path.glob("*.y*ml")):
+        elif typed and not settings.root.resolve().is_relative_to(path) and _holds_golden(path):
             yield written
         else:
             yield from (str(each) for each in configured if each.is_relative_to(path))

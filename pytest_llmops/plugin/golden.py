@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.runner import process_end
 from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.golden_run import make_run, open_asking
 from pytest_llmops.runner.readiness import check_ready
@@ -109,7 +110,7 @@ class GoldenPlugin:
         return cls(
             shared=session,
             goldens=goldens,
-            judge=Judge(tuple(goldens.values()), yardstick.base, yardstick.reviews, yardstick.calibrations),
+            judge=yardstick.judge(settings, tuple(goldens.values())),
             yardstick=yardstick,
             loosened=list(yardstick.loosened),
             alone=selection.alone,
@@ -186,6 +187,12 @@ class GoldenPlugin:
             self.shared.start(file.golden, self.needed[file.golden.path].values(), app, asking)
             self._started.add(file.golden.path)
 
+    def wait_for_all(self, golden: Golden, session: Session) -> list[CaseResult]:
+        """All results of a file that this run makes."""
+        if rounds := session.rounds.get(golden.path):
+            return list(rounds.result().values())
+        return [session.wait(golden, work) for work in self.needed[golden.path].values()]
+
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         if golden.path not in self._suites:
@@ -202,11 +209,19 @@ class GoldenPlugin:
         counts["error"] += len(self.shared.all_errors())
         if self.run is not None:
             counts["undecided"] += len(self.judge.lost_cases())
+            for _, verdict in self._unowned():
+                counts[verdict.outcome] += 1
         return counts
 
-    @pytest.hookimpl(tryfirst=True)  # before files on items, such as JUnit's, are written
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write what was finished; a file that was asked for and cannot be had is no success."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write what was finished, and hold on to the exit code, whatever the app does on its way out."""
+        self._end(session)
+        yield
+        process_end.hand_over(int(session.exitstatus))
+
+    def _end(self, session: pytest.Session) -> None:
+        """A file that was asked for and cannot be had is no success."""
         if only_shows(session.config):
             return
         if is_worker(session.config):
@@ -222,6 +237,8 @@ class GoldenPlugin:
         if results := complete_results(self.shared, goldens):
             self.run = self._make_run(results.values())
             good = self._finish(self.run, accept=session.config.getoption("llm_accept")) and good
+            if not self._judge_together():
+                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             good = self._is_whole(self.run, session) and good
         elif any(map(is_golden, self.shared.reported.selected or ())):
             self.shared.problems.append("nothing was scored: every golden item was skipped")
@@ -266,6 +283,25 @@ class GoldenPlugin:
             problems.append(unscored)
             good = False
         return good
+
+    def _unowned(self) -> list[tuple[Golden, Verdict]]:
+        """Verdicts on cases together that are no item's: of metrics that no suite check of the file is on."""
+        return [
+            (golden, verdict)
+            for golden in self.goldens.values()
+            for verdict in self._suite_verdicts(golden)
+            if verdict.outcome != "passed" and verdict.metric not in {each.metric for each in golden.suite}
+        ]
+
+    def _judge_together(self) -> bool:
+        """Tell what no item told; false where that fails the build."""
+        told = self._unowned()
+        for golden, verdict in told:
+            why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
+            self.shared.problems.append(f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}")
+        red = {"failed", "regressed", "error"}
+        red |= {"undecided"} if self.shared.settings.undecided == "fail" else set()
+        return not red & {verdict.outcome for _, verdict in told}
 
     def _is_whole(self, run: Run, session: pytest.Session) -> bool:
         """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""

@@ -102,7 +102,7 @@ class GoldenItem(pytest.Item):
                 self.fail()
         if known and settings.known_failures == "warn":
             self.user_properties.append((KNOWN, True))
-            pytest.xfail(f"known: {', '.join(each.check for each in known)} failed in the baseline too")
+            pytest.xfail("known: " + "; ".join(f"{each.check}: {each.advice}" for each in known))
 
     def fail(self) -> NoReturn:
         """End the item with the reason; in a debugger where the app raised."""
@@ -176,8 +176,8 @@ class CaseItem(GoldenItem):
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
         golden, judge = self.parent.golden, self.parent.plugin.judge
-        if rounds := session.rounds.get(golden.path):
-            judge.note_movement(golden, rounds.result().values())
+        if judge.needs_movement(golden):
+            judge.note_movement(golden, self.parent.plugin.wait_for_all(golden, session))
         return judge.judge_case(self.work.case, self.result)
 
     def render(self) -> str:

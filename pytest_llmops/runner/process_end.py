@@ -20,7 +20,7 @@ from typing import Any
 _GUARDED = ("_exit", "abort", "execv", "execve")
 _CODED = "_exit"
 
-_STRAY = "error: a thread that knows of no case would have ended the process by "
+_STRAY = "error: a thread of no case, or of one that had ended, would have ended the process by "
 _REMEDY = (
     "start threads by threading.Thread or a ThreadPoolExecutor while the case runs, and the case is named"
 )
@@ -29,9 +29,11 @@ _notes: ContextVar[list[str] | None] = ContextVar("pytest_llmops_process_end", d
 _lock = Lock()
 _active = 0
 _pid = 0
+_ending = 0
 _seen: set[str] = set()
 _stand_ins: dict[int, Callable[..., Any]] = {}  # by the id of the function that each stands for
 _strays: list[str] = []
+_read: dict[int, list[str]] = {}  # by their id the notes of what has not ended yet, which are read then
 
 
 class ProcessEndError(SystemExit):
@@ -40,9 +42,10 @@ class ProcessEndError(SystemExit):
 
 def install() -> None:
     """Guard this process; counted, so that several runs of one process share it."""
-    global _active, _pid  # noqa: PLW0603 - the functions that are changed are global too
+    global _active, _pid, _ending  # noqa: PLW0603 - the functions that are changed are global too
     with _lock:
         _active += 1
+        _ending = 0
         _pid = os.getpid()
         if not _stand_ins:
             for name in _GUARDED:
@@ -52,8 +55,17 @@ def install() -> None:
             _change(sys.modules.get(module))
 
 
+def hand_over(code: int) -> None:
+    """
+    The exit code of a run that is over: what still ends the process by 0 after it, an `atexit` function or a
+    thread of the app, ends it by this one.
+    """
+    global _ending  # noqa: PLW0603 - as above
+    _ending = code
+
+
 def uninstall() -> None:
-    """Let go. The names stay changed, and do what they always did."""
+    """Let go. The names stay changed, and do what they always did but for `hand_over`."""
     global _active  # noqa: PLW0603 - as above
     with _lock:
         _active -= 1
@@ -64,15 +76,17 @@ def noting() -> Iterator[list[str]]:
     """Collects what this context, and those copied from it, would have ended the process by."""
     notes: list[str] = []
     token = _notes.set(notes)
+    _read[id(notes)] = notes
     try:
         yield notes
     finally:
+        del _read[id(notes)]
         _notes.reset(token)
 
 
 def take_strays() -> list[str]:
     """
-    Sentences on what would have ended the process, from threads of no known case; each is said once.
+    Sentences on what would have ended the process, from threads of no case in work; each is said once.
 
     No case carries them, so each is an error of the suite.
     """
@@ -100,10 +114,12 @@ def _stand_in(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         code = (*arguments, *named.values())[:1]
         # Outside a case a bad end stays one: tools that watch over a run (a time limit, execnet) end it so.
         harmless = notes is None and (name == "abort" or (name == _CODED and code != (0,)))
+        if not _active and os.getpid() == _pid and name == _CODED and code == (0,):
+            return real(_ending)
         if not _active or os.getpid() != _pid or harmless:
             return real(*arguments, **named)
         call = f"os.{name}({', '.join(map(repr, code))})"
-        (_strays if notes is None else notes).append(call)
+        _read.get(id(notes), _strays).append(call)
         raise ProcessEndError(call)
 
     end.__name__ = end.__qualname__ = name

@@ -11,9 +11,9 @@ from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.indexed import LARGEST
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
-from pytest_llmops.gates.thresholds import NEVER_EXCUSED, judge_case
+from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import Case, CaseResult, Output, Run, Score
+from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Output, Run, Score
 
 _NAMED = 5
 Repeated = TypeVar("Repeated", Output, Score)

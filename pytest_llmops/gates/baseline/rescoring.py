@@ -18,8 +18,8 @@ def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[Suite
     The baseline's result of a case, comparable with the new one as far as its outputs allow.
 
     What it scored in another way than the new run is scored again. It stays as it is where no outputs
-    were kept, where a metric looks at traces, which never are, and where scoring breaks: the gate then
-    says what differs.
+    were kept, where a metric looks at traces, which never are, or asks a judge, and where scoring breaks:
+    the gate then says what differs.
     """
     if not base.outputs or not ask_the_same(base, new):
         return base
@@ -52,7 +52,8 @@ def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Ca
     except LLMOpsError:  # it needs an option that only other cases give
         return base
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
-    if measured or "spans" in metric.needs:
+    asks = getattr(metric, "waits", False)  # a judge: who compares two runs pays for no call
+    if measured or asks or "spans" in metric.needs:
         return base
     samples = [
         Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)

@@ -66,7 +66,8 @@ def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans
     """
     if not shocks.between or not 0 < p_value < 1:
         return p_value
-    sampled = math.fsum(difference**2 for difference in differences) / len(differences) ** 2
+    # About their own mean, which the shocks that are to be told from it have moved.
+    sampled = variance(differences) / len(differences) if len(differences) > 1 else differences[0] ** 2
     shared = shocks.between * (1 + 1 / shocks.runs)
     normal = NormalDist()
     reach = -normal.inv_cdf(p_value) * math.sqrt(sampled / (sampled + shared)) if sampled else 0.0

@@ -198,6 +198,41 @@ def test_seconds_are_never_a_fact():
     assert (verdict.p_value, verdict.p_adjusted) == pytest.approx((1 / 6, 5 / 6))
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "outcome", "known"),
+    [
+        pytest.param([1.0] * 10, [20.0] * 4, "failed", False, id="held before"),
+        pytest.param([1.0] * 10, [9.0] * 6 + [1.5] * 6, "failed", False, id="half of the repeats hold it"),
+        pytest.param([1.0] * 10, [1.5] * 11 + [2.5], "passed", False, id="the mean holds it"),
+        pytest.param([3.0] * 10, [20.0] * 4, "failed", True, id="missed before"),
+    ],
+)
+@pytest.mark.parametrize("auto", [0, 64])
+def test_missed_seconds_of_a_varying_app_are_a_failure(before, now, outcome, known, auto):
+    """No more repeats are asked for them, so that nothing may be left to chance."""
+    case = Case(id="a", input="How?", checks=(check_of("latency_s", "<= 2"),))
+    chance = Chance([result_of("b", exact_match=VARYING)])
+
+    (verdict,) = judge_against(
+        case,
+        result_of("a", latency_s=now, auto=auto),
+        result_of("a", latency_s=before),
+        tests=30,
+        chance=chance,
+    )
+
+    assert (verdict.outcome, verdict.known) == (outcome, known)
+
+
+@pytest.mark.parametrize(("repeats", "outcome"), [(1, "undecided"), (2, "undecided"), (3, "regressed")])
+def test_known_failure_of_a_steady_app_that_gets_worse_is_never_known(repeats, outcome):
+    case = Case(id="a", input="How?", checks=(check_of("semantic", ">= 0.8"),))
+
+    (verdict,) = judge_against(case, steady("a", repeats, semantic=0.0), steady("a", 10, semantic=0.67))
+
+    assert (verdict.outcome, verdict.known) == (outcome, False)
+
+
 LEAK = Case(id="a", input="How?", checks=(check_of("pii_leak", "<= 0"),))
 
 

@@ -303,3 +303,23 @@ def test_worst_outcome_and_counts():
         "undecided": 0,
         "error": 1,
     }
+
+
+def test_golden_file_without_a_suite_is_watched_beside_one_that_has_one():
+    names = [f"c{at:02}" for at in range(30)]
+    with_suite = [result_of(name, exact_match=[1.0] * 4) for name in names]
+    without = [
+        replace(result_of(name, rouge_l=[0.8, 0.81]), case=f"golden/other.yaml::{name}") for name in names
+    ]
+    fell = [
+        replace(each, scores=tuple(replace(it, value=it.value - 0.3) for it in each.scores))
+        for each in without
+    ]
+    base, new = run_of([*with_suite, *without]), run_of([*with_suite, *fell])
+
+    compared = compare(base, new, suite={FILE: (suite_check(),), "golden/other.yaml": ()})
+
+    assert compared.outcome == "regressed"
+    assert "golden/other.yaml: rouge_l mean" in {
+        each.check for each in compared.verdicts if each.outcome == "regressed"
+    }
