@@ -175,3 +175,19 @@ def test_metrics_of_a_conftest_in_the_golden_folder_are_known(project):
     golden = "version: 1\napp: capitals:answer\nchecks: {shouts: false}\n"
     project.golden(f"{golden}cases: [{{id: france, input: 'capital of France?'}}]\n")
     project.pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_golden_files_further_down_in_a_folder_that_was_named_are_run(project):
+    project.write("more/sub/bad.yaml", BAD)
+
+    result = project.run_here("golden", "more")
+
+    result.assert_outcomes(passed=2, failed=1)
+
+
+BAD = """
+    version: 1
+    app: capitals:answer
+    cases:
+      - {id: bad, input: capital of France?, reference: Rome, checks: {exact_match: true}}
+"""

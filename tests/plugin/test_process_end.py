@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -235,3 +236,36 @@ def test_isolated_many_deadly_cases_are_errors_and_no_other_is(project):
     result = project.run("--llm-isolate", "--llm-out", "run.json")
     result.stdout.fnmatch_lines(["*6 passed, 0 failed, 0 regressed, 0 undecided, 3 error*"])
     assert [case for case, each in errors(project).items() if each] == ["c1", "c4", "c6"]
+
+
+LATE = [
+    "import atexit, os\natexit.register(os._exit, 0)",
+    "import os, threading\nthreading.Timer(0.5, os._exit, (0,)).start()",
+]
+
+
+@pytest.mark.parametrize("door", ["pytest", "llmops"])
+@pytest.mark.parametrize("late", LATE, ids=["atexit", "timer"])
+def test_an_app_that_ends_the_process_after_the_run_does_not_end_it_well(project, late, door):
+    project.app(f"{late}\ndef answer(question):\n    return 'Rome'\n")
+    if door == "pytest":
+        result = project.run()
+    else:
+        result = project.pytester.run(sys.executable, "-m", "pytest_llmops.cli", "run")
+    assert result.ret == 1
+
+
+def test_a_thread_that_ends_the_process_after_its_case_is_an_error_of_the_suite(project):
+    project.app("""
+        import os, threading, time
+
+        def answer(question):
+            if question == "capital of France?":
+                threading.Timer(0.2, os._exit, (0,)).start()
+            else:
+                time.sleep(0.6)
+            return "Paris Madrid"
+    """)
+    result = project.run("--llm-concurrency", "2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*", "*os._exit(0)*"])

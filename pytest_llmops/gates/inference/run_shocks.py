@@ -15,6 +15,8 @@ from statistics import NormalDist, variance
 FEWEST_RUNS = 3
 """Runs in a baseline from which on the variance between them is estimated."""
 
+_EVEN = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunMeans:
@@ -58,20 +60,19 @@ def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans
     """
     The p-value of a mean difference whose runs have a shock each, in (0, 1].
 
-    The difference is as many standard errors off as before, each of them longer by the new run's shock and
-    by what is left of it in the baseline's mean.
+    The p-value says how many standard errors the difference is off; each of them is longer by the new run's
+    shock and by what is left of it in the baseline's mean.
 
     Args:
         differences: One a case, in the metric's unit.
     """
-    if not shocks.between or not 0 < p_value < 1:
+    if not shocks.between or not 0 < p_value < _EVEN:
         return p_value
-    # About their own mean, which the shocks that are to be told from it have moved.
-    sampled = variance(differences) / len(differences) if len(differences) > 1 else differences[0] ** 2
-    shared = shocks.between * (1 + 1 / shocks.runs)
     normal = NormalDist()
-    reach = -normal.inv_cdf(p_value) * math.sqrt(sampled / (sampled + shared)) if sampled else 0.0
-    return max(normal.cdf(-reach), p_value)
+    apart = abs(math.fsum(differences)) / len(differences)
+    error = apart / -normal.inv_cdf(p_value)
+    shared = shocks.between * (1 + 1 / shocks.runs)
+    return max(normal.cdf(-apart / math.sqrt(error**2 + shared)), p_value)
 
 
 def _variance_within(repeats: Sequence[int], scores: Sequence[float]) -> float:

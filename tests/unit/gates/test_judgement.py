@@ -267,3 +267,10 @@ def test_what_a_person_said_settles_a_flaky_case():
     settled = Judge([golden], base, said).judge_case(golden.cases[0], flaky)
 
     assert [each.outcome for each in (*alone, *settled)] == ["undecided", "passed"]
+
+
+def test_cases_of_a_golden_file_that_is_gone_are_lost():
+    base = run_of([*run_steady(exact_match=1.0), replace(steady("x", exact_match=1.0), case=f"{OTHER}::x")])
+
+    assert Judge([golden_of()], base).lost_cases() == []
+    assert Judge([golden_of()], base, gone=frozenset({OTHER})).lost_cases() == [f"{OTHER}::x"]

@@ -201,3 +201,10 @@ def test_first_repeats_are_the_result_as_it_was():
 )
 def test_repeats_are_counted_with_those_that_broke(result, repeats):
     assert count_repeats(result) == repeats
+
+
+@pytest.mark.parametrize(("apart", "varies"), [(0.0, False), (1e-8, False), (1e-4, True)])
+def test_what_an_encoder_is_rounded_by_makes_no_app_vary(apart, varies):
+    chance = Chance([result_of("a", texts=["same", "same"], semantic=[0.9, 0.9 + apart])])
+
+    assert chance.app_varies is varies

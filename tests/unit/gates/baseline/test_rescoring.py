@@ -151,3 +151,10 @@ def test_of_a_whole_baseline_the_cases_are_scored_again_that_were_asked_and_are_
         "unasked": "words|v1",
         "unwritten": "words|v1",
     }
+
+
+def test_no_judge_is_asked_for_a_baseline():
+    metric = metric_of("words", ">= 0.5", measure=words_of)
+    metric.waits = True
+    with registered(metric):
+        assert rescore(CASE, BASE, NEW) is BASE

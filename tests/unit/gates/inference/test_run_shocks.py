@@ -85,12 +85,12 @@ def test_more_variance_between_runs_never_makes_more_evidence(p_value, moved, on
 
 def test_widened_is_the_normal_tail_with_the_shocks_in_the_error():
     moved = [-0.2] * 16
-    sampled, shared = 0.04 / 16, 0.01 * (1 + 1 / 4)
+    error, shared = 0.2 / 2.5, 0.01 * (1 + 1 / 4)
     p_value = float(norm.cdf(-2.5))
 
     widened = widen_p_value(p_value, moved, RunMeans(runs=4, between=0.01))
 
-    assert widened == pytest.approx(norm.cdf(-2.5 * np.sqrt(sampled / (sampled + shared))))
+    assert widened == pytest.approx(norm.cdf(-0.2 / np.sqrt(error**2 + shared)))
 
 
 def test_runs_with_shocks_of_their_own_are_seldom_called():
@@ -110,3 +110,16 @@ def test_runs_with_shocks_of_their_own_are_seldom_called():
 
     assert plain > 60  # a day is taken for a drop in more than a fifth of runs
     assert red < plain / 2
+
+
+def test_shock_that_all_cases_share_is_not_taken_for_their_spread():
+    """A drop of three hundredths that a shock of the size explains, of cases that agree to a hundredth."""
+    generator = np.random.default_rng(0)
+    shocks = RunMeans(runs=3, between=0.03**2)
+    found = []
+    for _ in range(2_000):
+        shared = generator.normal(0, 0.03 * (1 + 1 / 3) ** 0.5)
+        moved = shared + generator.normal(0, 0.01 * 30**0.5, 30)
+        found.append(widen_p_value(float(norm.cdf(moved.mean() / 0.01)), moved.tolist(), shocks))
+
+    assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * (0.05 / 2_000) ** 0.5

@@ -1,0 +1,93 @@
+"""Verdicts on cases together: each is told, decides the exit code, and is one at both doors."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_llmops.cli import main
+from tests.plugin.varying import Varying, outcomes_of
+
+GOLDEN = """
+version: 1
+app: capitals:answer
+suite: {rouge_l: {mean: ">= 0", record_only: true}}
+cases:
+"""
+CASE = "  - {{id: c{at}, input: question {at}, reference: good, checks: {{keywords: {{all: [good]}}}}}}\n"
+
+
+@pytest.fixture
+def varying(project):
+    project.app(APP)
+    project.golden(GOLDEN + "".join(CASE.format(at=at) for at in range(30)))
+    found = Varying(project, 30)
+    found.ask("--llm-repeats", "10", "--llm-accept")
+    return found
+
+
+APP = """
+    import os
+    from pathlib import Path
+
+    def answer(question):
+        number = int(question.split()[1])
+        log = Path("asked") / str(number)
+        log.parent.mkdir(exist_ok=True)
+        with log.open("ab") as asked:
+            asked.write(b".")
+            nth = asked.tell() - 1
+        if Path(f"broken-{number}").exists():
+            return f"bad {nth}"
+        return "bad" if (number + nth) % 10 == 3 else "good"
+"""
+
+
+@pytest.fixture
+def both_doors(varying, capsys, monkeypatch):
+    """The counts and the exit codes of pytest and of `llmops run`."""
+
+    def ask(repeats: int):
+        result = varying.ask("--llm-repeats", str(repeats))
+        varying.start_over()
+        monkeypatch.chdir(varying.path)
+        capsys.readouterr()
+        code = main(["run", "--concurrency", "1", "--repeats", str(repeats)])
+        lines = capsys.readouterr().out.splitlines()
+        counts = [outcomes_of(SimpleNamespace(outlines=each)) for each in (result.outlines, lines)]
+        return result, counts, [result.ret, code]
+
+    return ask
+
+
+def test_a_count_of_collapses_that_no_suite_check_is_on_is_red_at_both_doors(varying, both_doors):
+    varying.break_case(*range(8))
+
+    result, counts, codes = both_doors(4)
+
+    result.stdout.fnmatch_lines(
+        ["regressed: golden/capitals.yaml: keywords >= 1, case by case: *8 of 30 cases collapsed*"]
+    )
+    assert [each["regressed"] for each in counts] == [1, 1]
+    assert codes == [1, 1]
+
+
+@pytest.mark.parametrize("repeats", [1, 8])
+def test_cases_with_fixed_repeats_are_judged_alike_at_both_doors(varying, both_doors, repeats):
+    varying.break_case(3)
+
+    _, counts, codes = both_doors(repeats)
+
+    assert counts[0] == counts[1]
+    assert codes[0] == codes[1]
+
+
+def test_a_golden_file_that_is_gone_is_no_silence(varying):
+    golden = varying.path / "golden"
+    golden.joinpath("capitals.yaml").rename(golden / "renamed.yaml")
+
+    result = varying.ask("--llm-repeats", "1")
+
+    result.stdout.fnmatch_lines(["undecided: in the baseline, and in no golden file any more: *"])
+    assert outcomes_of(result)["undecided"] >= 30
