@@ -117,7 +117,7 @@ def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, fl
 
 
 _WORSE: Mapping[Outcome, str] = {
-    "regressed": "held in the baseline, missed now",
+    "regressed": "worse than in the baseline",
     "failed": "missed now",
     "undecided": "missed now, which chance may explain",
 }

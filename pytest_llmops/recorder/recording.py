@@ -51,14 +51,13 @@ class Recorder:
         unattributed: How many model calls may have been of any of several cases.
     """
 
-    def __init__(  # noqa: PLR0913 - what a recorder needs to know
+    def __init__(
         self,
         *,
         committed: Path,
         local: Path,
         mode: RecordMode,
         redact: Callable[[str], str] | None = None,
-        explanations: Path | None = None,
         purse: Purse | None = None,
     ) -> None:
         """
@@ -69,7 +68,6 @@ class Recorder:
             local: Folder of those of this machine's own models, which cost nothing; never committed.
             redact: Text to text without secrets, for everything that is written; None masks API keys.
             purse: Asked before a call is made, and told what became of it.
-            explanations: Folder of the logs that `explain` reads; `explain` beside `local` when None.
         """
         self.problems: list[str] = []
         self.unattributed = 0
@@ -78,7 +76,7 @@ class Recorder:
         self._redaction = Redaction(redact)
         self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
-        self._run_log = RunLog(explanations or local.parent / "explain")
+        self._run_log = RunLog(local.parent / "explain")
 
     def install(self) -> None:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""

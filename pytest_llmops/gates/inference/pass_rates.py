@@ -1,8 +1,7 @@
 """
 The case channel's test: do the repeats of one case hold a check less often than they did?
 
-The unit is the repeat. What counts is whether it holds the check, not by how much: a reading that moves
-and still holds is the suite channel's business.
+The unit is the repeat. What counts is whether it holds the check, not by how much: that is for `score_drops`.
 """
 
 from __future__ import annotations

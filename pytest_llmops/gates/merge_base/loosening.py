@@ -36,7 +36,6 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     baseline_path: str = "golden/baseline.json",
     settings_path: str = "pyproject.toml",
     reviews_path: str = "golden/reviews.jsonl",
-    lock_path: str = "prompts.lock",
     pytest_path: str = "pytest.ini",
 ) -> tuple[Loosening, ...]:
     """
@@ -63,7 +62,7 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
             selects_by=selects_by,
         ),
         *compare_settings(before, after, settings_path),
-        *(Loosening(place=lock_path, what=printable(sentence)) for sentence in lock_loosened),
+        *(Loosening(place="prompts.lock", what=printable(sentence)) for sentence in lock_loosened),
         *(
             Loosening(place=path, what="checks rest on this file, and it is not what it was")
             for path in files_changed

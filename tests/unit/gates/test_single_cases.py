@@ -181,7 +181,7 @@ def test_checks_of_the_golden_file_have_the_outcomes_of_pytest_joined_by_outcome
     assert {each.check for each in verdicts} == {"exact_match >= 0.8, case by case"}
     assert {each.outcome: each.reason for each in verdicts} == {
         "error": f"repeat 3: boom: {FILE}::broke",
-        "regressed": f"held in the baseline, missed now: {FILE}::broke, {FILE}::fell, {FILE}::too",
+        "regressed": f"worse than in the baseline: {FILE}::broke, {FILE}::fell, {FILE}::too",
         "undecided": f"missed now, which chance may explain: {FILE}::flaky, {FILE}::once",
     }
     assert [each.cases for each in verdicts] == [1, 3, 2]
