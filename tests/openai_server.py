@@ -17,7 +17,26 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-Fault = Literal["401", "404", "429", "500", "cut", "cut_stream", "error_stream", "malformed"]
+BAD_ANSWERS: dict[str | None, Any] = {
+    "malformed": '{"choices": [',
+    "error_body": {"error": {"message": "Quota exceeded.", "code": "insufficient_quota"}},
+    "no_choices": {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []},
+}
+"""Answers of status 200 that are none."""
+
+Fault = Literal[
+    "401",
+    "404",
+    "429",
+    "500",
+    "cut",
+    "cut_body",
+    "cut_stream",
+    "error_body",
+    "error_stream",
+    "malformed",
+    "no_choices",
+]
 
 _DIMENSIONS = 8
 _STREAM_HEAD = (
@@ -130,8 +149,12 @@ class OpenAIServer:
         if fault == "cut":
             writer.transport.abort()
             return False
-        if fault == "malformed":
-            _send(writer, 200, '{"choices": [')
+        if fault == "cut_body":
+            writer.write(b'HTTP/1.1 200 -\r\nContent-Length: 100\r\n\r\n{"choices": [')
+            await writer.drain()
+            return False
+        if fault in BAD_ANSWERS:
+            _send(writer, 200, BAD_ANSWERS[fault])
         elif fault in {"401", "404", "429", "500"}:
             extra = f"Retry-After: {self.retry_after_s}\r\n" if fault == "429" else ""
             message = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pytest_llmops.cli import (
     accept,
@@ -28,7 +29,7 @@ INTERRUPTED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
-    parser = argparse.ArgumentParser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
+    parser = _Parser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for module in (
         run,
@@ -49,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = carry_out(given)
     # A verdict stands, whatever became of its report; data that were lost are no success.
     return USAGE_ERROR if lost.error and not code and getattr(given, "prints_data", False) else code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A mistaken command line has the exit code of every mistake of a user: 2 is `undecided` elsewhere."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE_ERROR, f"{self.prog}: error: {message}\n")
 
 
 def carry_out(given: argparse.Namespace) -> int:

@@ -48,6 +48,9 @@ def _start(given: argparse.Namespace) -> int:
     return run_isolated(given)
 
 
+_CODES = {"passed": 0, "failed": 1, "regressed": 1, "error": 3}
+
+
 def run(
     given: argparse.Namespace,
     store: SharedStore | None = None,
@@ -67,6 +70,9 @@ def run(
     pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
     try:
         code = _run(given, store, finished)
+    except SystemExit as raised:  # of a signal that the app handles, which found this thread waiting
+        print(f"the app ended the run by SystemExit({raised.code!r}), before it was over", file=sys.stderr)  # noqa: T201
+        code = _CODES["error"]
     finally:
         pin_environment(None)
     process_end.hand_over(code)
@@ -79,7 +85,7 @@ def _run(
     finished: Callable[[Sequence[Golden], Settings], list[Run]] | None,
 ) -> int:
     from pytest_llmops.gates.outcomes import count, worst
-    from pytest_llmops.gates.thresholds import tell_unscored
+    from pytest_llmops.gates.thresholds import tell_empty, tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
     from pytest_llmops.golden.files import shown_path
     from pytest_llmops.reports.loosening import render_loosened
@@ -117,6 +123,7 @@ def _run(
         problems.append(told)
         if not done:
             judged.deciding.append("failed")
+    problems += filter(None, [tell_empty(merged)])
     if unscored := tell_unscored(merged):
         problems.append(unscored)
         judged.deciding.append("error")
@@ -129,14 +136,8 @@ def _run(
         judged.deciding.append("failed")
     lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
     print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
-    codes = {
-        "passed": 0,
-        "undecided": int(settings.undecided == "fail"),
-        "failed": 1,
-        "regressed": 1,
-        "error": 3,
-    }
-    return codes[worst(judged.deciding)]
+    outcome = worst(judged.deciding)
+    return int(settings.undecided == "fail") if outcome == "undecided" else _CODES[outcome]
 
 
 @contextmanager

@@ -149,7 +149,8 @@ def _call_varying(  # noqa: PLR0913 - as above
     """What a missed check means that chance may explain."""
     rates = reading.rates
     held = then.outcome == "passed"
-    if state in {"suspect", "called"} or (held and reading.is_dead):
+    doubtful = {"suspect", "called", "refuted"} if reading.was_steady else {"suspect", "called"}
+    if state in doubtful or reading.is_dead:
         what = "flaky" if rates.varies else "may be chance"
         advice = "chance may explain it" if reading.most else _AGAIN
         return replace(verdict, outcome="undecided", reason=f"{what}: {verdict.reason}", advice=advice)
@@ -163,6 +164,10 @@ def _call_varying(  # noqa: PLR0913 - as above
     both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
     if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
         return replace(verdict, outcome="passed", advice=f"flaky: {verdict.reason}")
+    if held and reading.was_steady:
+        return replace(
+            verdict, outcome="undecided", advice="held in each repeat of a baseline that does not vary"
+        )
     advice = "not worse than the baseline beyond chance" if held else "failed in the baseline too"
     return replace(verdict, known=True, advice=advice)
 

@@ -219,8 +219,9 @@ def _seen(found: Found, each: Measured, tests: float, level: float) -> str:
     if each.noise:
         repeats = _MORE * each.repeats
         saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
-        fewer = smallest * math.sqrt(max(each.spread.error**2 - saved, 0.0)) / each.spread.error
-        advice += f"; {counted(repeats, 'repeat')} would see {fewer:.2g}"
+        if (left := each.spread.error**2 - saved) > 0:
+            fewer = smallest * math.sqrt(left) / each.spread.error
+            advice += f"; {counted(repeats, 'repeat')} would see {fewer:.2g}"
     if smallest > _FAR * tolerated:
         return advice
     cases = math.ceil(each.cases * (smallest / tolerated) ** 2)

@@ -129,14 +129,18 @@ class Chance:
     Attributes:
         scales: Of every metric met, so that each is looked up once.
         app_varies: A case of the baseline gave unlike answers, or unlike scores, to one question.
+        alike: Repeats of the whole baseline where none did; 0 in an app that varies.
     """
 
     base_results: InitVar[Iterable[CaseResult]]
     scales: Scales = field(default_factory=Scales)
     app_varies: bool = field(init=False)
+    alike: int = field(init=False)
 
     def __post_init__(self, base_results: Iterable[CaseResult]) -> None:
-        self.app_varies = any(not self.is_alike(result) for result in base_results)
+        results = list(base_results)
+        self.app_varies = any(not self.is_alike(result) for result in results)
+        self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
 
     def is_alike(self, result: CaseResult) -> bool:
         """Whether all repeats gave the same answer and the same scores; seconds and dollars may vary."""

@@ -14,7 +14,12 @@ from typing import Literal
 
 from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
 from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.inference.pass_rates import PassRates, have_collapsed, outlier_p_value
+from pytest_llmops.gates.inference.pass_rates import (
+    PassRates,
+    deviation_p_value,
+    have_collapsed,
+    outlier_p_value,
+)
 from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.gates.inference.score_drops import score_drop_p_value
 from pytest_llmops.gates.inference.spending import CASE_SHARE
@@ -36,6 +41,8 @@ FRESH = 8
 
 _STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
 _CONFIRM = 0.05
+_OWN = 0.05
+_DOUBT = 0.1
 _HALF = 0.5
 _DEAD = 8  # repeats of which none holds, after which a case is not excused as known
 
@@ -51,6 +58,7 @@ class Reading:
         most: The most repeats that may be asked for; 0 where their number was fixed.
         by_rate: What counts is how many repeats hold the check, and not their mean.
         moved: What the other cases say of this one; None where nobody knows them.
+        alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
     """
 
     case: str
@@ -62,6 +70,7 @@ class Reading:
     most: int = 0
     by_rate: bool = True
     moved: Movement | None = None
+    alike: int = 0
 
     @cached_property
     def mean_before(self) -> float:
@@ -145,6 +154,12 @@ class Reading:
         return self.fact and self.rates.held_before == 0 and self.rates.held == self.rates.repeats
 
     @property
+    def was_steady(self) -> bool:
+        """Whether it held in each repeat of an app of which no repeat differed."""
+        every = self.rates.held_before == self.rates.repeats_before
+        return self.alike > 0 and every and self.by_rate and self.scale.bounded
+
+    @property
     def is_dead(self) -> bool:
         """Whether it held mostly and never does any more, whatever a test can make of it."""
         enough = min(_DEAD, self.most) if self.most else 1
@@ -184,6 +199,9 @@ class Reading:
     def _rate_p_value(self, start: int, stop: int) -> float:
         """By chance and, where other cases moved too, as one of them."""
         before, held = self._held
+        if self.was_steady:  # whether this case is one that always deviated is for its own repeats to say
+            rates = self._rates(start, stop)
+            return deviation_p_value(rates, self.alike) if rates.p_value <= _OWN else 1.0
         if not have_collapsed(before, len(self.before), held[stop] - held[start], stop - start):
             return 1.0
         rates = self._rates(start, stop)
@@ -205,7 +223,8 @@ class Reading:
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
         fell = self._is_measured and self._counts(self.mean_after) and self._drop > self.size
-        if not fell and not self.rates.at(most).collapsed:
+        deviates = self.was_steady and deviation_p_value(self.rates, self.alike) <= _DOUBT
+        if not fell and not deviates and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most])
@@ -289,6 +308,7 @@ def read_check(base: CaseResult, new: CaseResult, check: Check, chance: Chance) 
         after=after,
         fact=scale.bounded and not chance.may_explain(base, new),
         most=new.auto,
+        alike=chance.alike,
         by_rate=(
             not scale.bounded
             or is_judged_by_rate(check, lambda: scale.range[1])

@@ -187,6 +187,15 @@ def tell_unscored(run: Run) -> str:
     return f"nothing was scored{'' if broke else ': give the golden file checks'}"
 
 
+def tell_empty(run: Run) -> str:
+    """How many answers are empty, which checks of what must not be in one all pass; else nothing."""
+    outputs = [output for result in run.results for output in result.outputs]
+    empty = sum(not output.text.strip() and not output.tool_calls for output in outputs)
+    if not empty:
+        return ""
+    return f"warning: {empty} of {counted(len(outputs), 'answer')} {'is' if empty == 1 else 'are'} empty"
+
+
 def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
     """A case's scores by one metric, in the order of its repeats."""
     return scores_by_metric(result).get(metric, ())

@@ -14,7 +14,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.merge_base.record import Loosening
-from pytest_llmops.gates.thresholds import tell_unscored
+from pytest_llmops.gates.thresholds import tell_empty, tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.plugin import LOOSEN, MARKERS
@@ -279,6 +279,8 @@ class GoldenPlugin:
             told, accepted = accept_into_baseline(run, settings)
             problems.append(told)
             good = good and accepted
+        if empty := tell_empty(run):
+            problems.append(empty)
         if unscored := tell_unscored(run):
             problems.append(unscored)
             good = False

@@ -172,7 +172,7 @@ class Exchange:
             return
         reply = read_reply(body)
         if reply.error is not None:
-            self.fail(f"the provider broke off: {reply.error}", status=status)
+            self.fail(f"the provider answered with an error: {reply.error}", status=status)
         elif reply.ended:
             if not self._live:
                 recorded = self._recorded(self._identity.body, content_type, body)

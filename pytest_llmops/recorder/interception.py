@@ -101,10 +101,17 @@ def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: An
         if ready is not None:
             return ready
         try:
-            response = original(self, request, stream=stream, **options)
+            response = original(self, request, stream=True, **options)
         except BaseException as error:
             exchange.fail(error)
             raise
+        if not stream:
+            try:
+                response.read()
+            except BaseException as error:
+                exchange.fail(error, status=response.status_code)
+                response.close()
+                raise
         return _watched(response, exchange, stream_type, stream=stream)
 
     return send
@@ -121,10 +128,17 @@ def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: A
         if ready is not None:
             return ready
         try:
-            response = await original(self, request, stream=stream, **options)
+            response = await original(self, request, stream=True, **options)
         except BaseException as error:
             exchange.fail(error)
             raise
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException as error:
+                exchange.fail(error, status=response.status_code)
+                await response.aclose()
+                raise
         return _watched(response, exchange, stream_type, stream=stream)
 
     return send

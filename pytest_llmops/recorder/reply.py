@@ -20,7 +20,7 @@ class Reply:
     Attributes:
         text: The assistant's words of the first choice; None where the answer holds none.
         ended: A streamed answer reached its end marker; always true for a whole one.
-        error: What the provider said went wrong in the middle of an answer.
+        error: What the provider said went wrong, though the status was good.
     """
 
     model: str | None = None
@@ -61,6 +61,7 @@ def read_reply(body: Any) -> Reply:
         model=_string(body.get("model")),
         text=_text(body),
         fingerprint=_string(body.get("system_fingerprint")),
+        error=_error(body),
         **_usage(body.get("usage")),
     )
 
@@ -116,7 +117,7 @@ def _read_events(text: str) -> Reply:
             said.append(piece)
         ended = ended or event.get("type") in _ENDING_EVENTS or _finish_reason(event) is not None
         if failed := event.get("error") or (event.get("type") == "response.failed" and "the response failed"):
-            error = str(failed.get("message") if isinstance(failed, Mapping) else failed)
+            error = _error_message(failed)
         for part in (event, event.get("message"), event.get("response")):
             if isinstance(part, Mapping):
                 said_of = {"model": _string(part.get("model")), **_usage(part.get("usage"))}
@@ -135,6 +136,20 @@ def _text(body: Mapping[str, Any]) -> str | None:
     pieces = [piece for item in items for piece in _list(item.get("content"))] or _list(body.get("content"))
     said = [piece["text"] for piece in pieces if isinstance(piece.get("text"), str)]
     return "".join(said) if said else None
+
+
+def _error(body: Mapping[str, Any]) -> str | None:
+    """What went wrong although the status was good: gateways say so in the body, or give no answer at all."""
+    if body.get("choices") == []:
+        return "it holds no choice"
+    answered = any(body.get(name) for name in ("choices", "output", "content"))
+    if (failed := body.get("error")) and not answered:
+        return _error_message(failed)
+    return None
+
+
+def _error_message(failed: Any) -> str:
+    return str(failed.get("message") if isinstance(failed, Mapping) else failed)
 
 
 def _piece(event: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from pytest_llmops.records import CaseResult, FailedCall, Golden, ModelErrors
 
 _OK = 200
 _BREAKING = frozenset({_OK, 401, 403, 404})
-"""Statuses that no second try mends, and that of an answer that broke off in the middle."""
+"""Statuses that no second try mends, and that of an answer that is none: cut short, or an error itself."""
 
 _NAMED = 5
 
@@ -68,7 +68,7 @@ def find_breaking(failed: Iterable[FailedCall], errors: ModelErrors | None) -> s
         if call.retried or (call.status not in _BREAKING if errors is None else errors != "fail"):
             continue
         if call.status == _OK:
-            return f"a model's answer broke off and the app went on: {call.error}"
+            return f"a model's answer could not be used and the app went on: {call.error}"
         named = f"{call.model or 'no named model'} at {call.provider}"
         return (
             f"a model call failed and the app went on: {call.error} ({named}; `model_errors: warn` in the "
@@ -102,9 +102,9 @@ def _failed_calls(result: CaseResult) -> list[FailedCall]:
 
 
 def _name(call: FailedCall) -> str:
-    """`status 429`, `an answer that broke off`, else the exception's name: `ConnectError`."""
+    """`status 429`, `an unusable answer`, else the exception's name: `ConnectError`."""
     if call.status == _OK:
-        return "an answer that broke off"
+        return "an unusable answer"
     return f"status {call.status}" if call.status else printable(call.error.partition(":")[0], 60)
 
 

@@ -183,9 +183,7 @@ def test_a_stream_that_breaks_off_is_an_error(project, server, fault, errors, ou
     result = project.run_here()
     assert outcomes_of(result)[outcome] == 2
     assert usage_in(project) == (2, 0, 2)
-    assert warnings_in(result) == [
-        f"warning: 2 model calls failed: an answer that broke off at loopback: {NAMED}"
-    ]
+    assert warnings_in(result) == [f"warning: 2 model calls failed: an unusable answer at loopback: {NAMED}"]
 
 
 def test_the_calls_of_a_case_that_broke_are_counted(project, server):

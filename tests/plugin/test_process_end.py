@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
+LLMOPS = str(Path(sys.executable).with_name("llmops"))
 ENDS = """
     import os
     {before}
@@ -248,10 +250,7 @@ LATE = [
 @pytest.mark.parametrize("late", LATE, ids=["atexit", "timer"])
 def test_an_app_that_ends_the_process_after_the_run_does_not_end_it_well(project, late, door):
     project.app(f"{late}\ndef answer(question):\n    return 'Rome'\n")
-    if door == "pytest":
-        result = project.run()
-    else:
-        result = project.pytester.run(sys.executable, "-m", "pytest_llmops.cli", "run")
+    result = project.run() if door == "pytest" else project.pytester.run(LLMOPS, "run")
     assert result.ret == 1
 
 
@@ -269,3 +268,17 @@ def test_a_thread_that_ends_the_process_after_its_case_is_an_error_of_the_suite(
     result = project.run("--llm-concurrency", "2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*", "*os._exit(0)*"])
+
+
+def test_a_signal_that_the_app_ends_by_is_no_success_of_the_command(project):
+    project.app("""
+        import os, signal, sys
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+        def answer(question):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return "Paris Madrid"
+    """)
+    result = project.pytester.run(LLMOPS, "run")
+    assert result.ret == 3
+    result.stderr.fnmatch_lines(["the app ended the run by SystemExit(0), before it was over"])

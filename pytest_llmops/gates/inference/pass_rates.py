@@ -13,6 +13,11 @@ from functools import lru_cache
 _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
 
+DEVIATES = 0.05
+"""Share of the answers that an app which counts as steady may have otherwise now and then."""
+
+_RARELY = 0.05
+
 
 Prior = tuple[float, float]
 """A beta distribution of pass rates, by its two counts; none where both are 0."""
@@ -68,6 +73,25 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
 
     tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
     return float(min(1.0, max(tail, 5e-324)))
+
+
+def deviation_p_value(rates: PassRates, alike: int) -> float:
+    """
+    How often an app that hardly ever deviates misses as many of its new repeats; one-sided, in (0, 1].
+
+    The rate at which it deviates is taken to be `DEVIATES` or, if that is more, the largest with which one
+    baseline in twenty shows no deviation.
+
+    Args:
+        rates: Of a case that held its check in each repeat of the baseline.
+        alike: Repeats of the whole baseline, none of which deviated.
+
+    Source: Clopper and Pearson (1934), The use of confidence or fiducial limits, Biometrika 26.
+    """
+    from scipy.stats import binom
+
+    rate = max(DEVIATES, 1 - _RARELY ** (1 / alike))
+    return float(min(1.0, max(binom.sf(rates.repeats - rates.held - 1, rates.repeats, rate), 5e-324)))
 
 
 def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:

@@ -38,13 +38,14 @@ class RunMeans:
             cases: How many repeats of a case each run gave, and the case's scores in that order.
 
         Returns:
-            None where the cases do not share three runs.
+            None where the cases do not share three runs, or not all of their repeats are there.
 
         Source: method of moments of a one-way random effects model, Searle, Casella and McCulloch (1992),
         Variance Components, ch. 3.
         """
         counts = {len(runs) for runs, _ in cases}
-        if len(counts) != 1 or (runs := counts.pop()) < FEWEST_RUNS:
+        whole = all(sum(runs) == len(scores) and 0 not in runs for runs, scores in cases)
+        if len(counts) != 1 or not whole or (runs := counts.pop()) < FEWEST_RUNS:
             return None
         means = [0.0] * runs
         explained = [0.0] * runs

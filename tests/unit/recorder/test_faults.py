@@ -7,7 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.openai_server import OpenAIServer
+from tests.openai_server import BAD_ANSWERS, OpenAIServer
 from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask, ask_streamed
 
 
@@ -22,7 +22,15 @@ from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask, ask_streamed
         ("cut", ask_streamed, openai.APIConnectionError, "RemoteProtocolError|ReadError"),
         ("malformed", ask, Exception, "the answer is not JSON"),
         ("cut_stream", ask_streamed, openai.APIConnectionError, "RemoteProtocolError|ReadError"),
-        ("error_stream", ask_streamed, openai.APIError, "the provider broke off: The model is overloaded."),
+        ("cut_body", ask, openai.APIConnectionError, "RemoteProtocolError"),
+        ("error_body", ask, TypeError, "the provider answered with an error: Quota exceeded."),
+        ("no_choices", ask, IndexError, "the provider answered with an error: it holds no choice"),
+        (
+            "error_stream",
+            ask_streamed,
+            openai.APIError,
+            "the provider answered with an error: The model is overloaded.",
+        ),
     ],
 )
 def test_a_failed_call_is_told_and_not_kept(  # noqa: PLR0913, PLR0917
@@ -33,6 +41,7 @@ def test_a_failed_call_is_told_and_not_kept(  # noqa: PLR0913, PLR0917
         use(client)
 
     assert [call.outcome for call in log.calls] == ["failed"]
+    assert (log.calls[0].status == 200) == (fault in {*BAD_ANSWERS, "cut_body", "cut_stream", "error_stream"})
     assert any(part in log.calls[0].reason for part in reason.split("|")), log.calls[0].reason
     assert not (tmp_path / LOCAL_FILE).exists()
 

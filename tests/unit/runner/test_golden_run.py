@@ -354,7 +354,7 @@ def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, se
         return "".join(pieces)
 
     (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
-    assert "a model's answer broke off and the app went on" in result.failures[0].error
+    assert "a model's answer could not be used and the app went on" in result.failures[0].error
 
 
 def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):

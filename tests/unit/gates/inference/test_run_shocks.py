@@ -123,3 +123,9 @@ def test_shock_that_all_cases_share_is_not_taken_for_their_spread():
         found.append(widen_p_value(float(norm.cdf(moved.mean() / 0.01)), moved.tolist(), shocks))
 
     assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * (0.05 / 2_000) ** 0.5
+
+
+@pytest.mark.parametrize("runs", [(4, 4, 4), (1, 0, 1)])
+def test_runs_whose_repeats_are_not_all_there_say_nothing(runs):
+    """As of half of a baseline, by which `selfcheck` tries the gate."""
+    assert RunMeans.of([(runs, [1.0, 0.0])]) is None
