@@ -49,7 +49,7 @@ def compare(
         if twice := [case for case, times in Counter(it.case for it in each.results).items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = suite if suite is not None else run.suite
-    checks = _with_means(checks, base.results)
+    checks = _with_means(checks, base.results, run.results)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
@@ -84,15 +84,17 @@ def compare(
 
 
 def _with_means(
-    checks: Mapping[str, Sequence[SuiteCheck]], base_results: Sequence[CaseResult]
+    checks: Mapping[str, Sequence[SuiteCheck]],
+    base_results: Sequence[CaseResult],
+    results: Sequence[CaseResult],
 ) -> Mapping[str, Sequence[SuiteCheck]]:
     """The checks, with those of the means for golden files that have none."""
     if checks.get(""):
         return checks
     if not any(checks.values()):
         return {"": _means(base_results)}
-    paths = dict.fromkeys(result.case.partition("::")[0] for result in base_results)
-    without = [path for path in paths if not checks.get(path)]
+    before, now = ({each.case.partition("::")[0] for each in side} for side in (base_results, results))
+    without = sorted(path for path in before & now if not checks.get(path))
     return {**checks, **{path: _means(results_of(path, base_results)) for path in without}}
 
 

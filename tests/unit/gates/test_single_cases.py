@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.changes import judge_against, list_changes
+from pytest_llmops.gates.inference.collapses import count_p_value
+from pytest_llmops.gates.inference.pass_rates import PassRates
 from pytest_llmops.gates.pairing import Chance, pair_cases
 from pytest_llmops.gates.readings import read_case
 from pytest_llmops.gates.single_cases import judge_single_cases
@@ -111,6 +113,10 @@ def test_fact_is_told_as_one_and_tested_by_nothing():
     assert verdict.reason.endswith(f"{FILE}::c09 and 2 more")
 
 
+def fallen_in(repeats: int) -> PassRates:
+    return PassRates(held_before=8, repeats_before=8, held=0, repeats=repeats)
+
+
 def test_ten_cases_are_named_and_the_strongest_evidence_is_told():
     """One case is a fact, another one answers in unlike words now; only the latter has a p-value."""
     names = [f"c{index}" for index in range(10)]
@@ -121,10 +127,10 @@ def test_ten_cases_are_named_and_the_strongest_evidence_is_told():
     (verdict,) = judge_single_cases(pair_cases(base, [*new, many]), tests=1)
 
     assert verdict.reason.endswith(f"{FILE}::c9")
-    assert (verdict.cases, verdict.p_value) == (10, pytest.approx(1 / 12_870))
+    assert (verdict.cases, verdict.p_value) == (10, pytest.approx(0.05**8))  # of an app that deviates in 5 %
     both = [*new[:-1], result_of("c8", exact_match=[0.0] * 4), many]
     (verdict,) = judge_single_cases(pair_cases(base, both), tests=1)
-    assert verdict.p_value == pytest.approx(65 / 12_870 / 495)  # that of both together
+    assert verdict.p_value == pytest.approx(count_p_value([fallen_in(4), fallen_in(8)]))  # of both together
     (verdict,) = judge_single_cases(pair_cases(base, [*new, few]), tests=1)
     assert verdict.p_value == pytest.approx(1 / 495)
 

@@ -5,9 +5,14 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import fisher_exact, norm
+from scipy.stats import binom, fisher_exact, norm
 
-from pytest_llmops.gates.inference.pass_rates import PassRates, fisher_p_value, outlier_p_value
+from pytest_llmops.gates.inference.pass_rates import (
+    PassRates,
+    deviation_p_value,
+    fisher_p_value,
+    outlier_p_value,
+)
 
 
 @pytest.mark.parametrize("repeats_before", [1, 2, 3, 5, 10])
@@ -129,3 +134,16 @@ def test_the_farther_others_moved_the_less_a_drop_is_an_outlier(held_before, hel
         assert narrow <= wide + 1e-12 <= 0.5 + 1e-12
     else:
         assert narrow >= 0.5 - 1e-12
+
+
+@pytest.mark.parametrize(
+    ("held", "repeats", "alike", "p_value"),
+    [
+        (0, 3, 400, 0.05**3),
+        (8, 8, 400, 1.0),
+        (19, 20, 100, binom.sf(0, 20, 0.05)),
+        (1, 3, 20, binom.sf(1, 3, 1 - 0.05 ** (1 / 20))),  # so few alike repeats leave room for one in seven
+    ],
+)
+def test_app_that_hardly_deviates_misses_as_many_by_chance(held, repeats, alike, p_value):
+    assert deviation_p_value(rates(10, 10, held, repeats), alike) == pytest.approx(p_value)
