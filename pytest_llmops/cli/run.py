@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +200,9 @@ class _Judged:
                 self._take(verdicts, render_case(case, result, verdicts))
             for verdict in judge.judge_suite(golden, run.results):
                 self._take([verdict], render_suite([verdict]))
-                self.suite.append(verdict)
+                several = len(goldens) > 1
+                named = f"{golden.path}: {verdict.check}" if several else verdict.check
+                self.suite.append(replace(verdict, check=named))
         for lost in judge.lost_cases():
             self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
             self.outcomes.append("undecided")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError
@@ -76,7 +77,8 @@ def accept(  # noqa: PLR0913 - what is taken, and how
             three runs the gate knows how far a run as a whole may be off (`run_shocks`).
 
     Raises:
-        AcceptanceError: The run has no result, no score, or no case that could be taken.
+        AcceptanceError: The run has no result, no score, or no case that could be taken, or its repeats
+            were merged before.
     """
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
     taken: dict[str, CaseResult] = {}
@@ -100,6 +102,8 @@ def accept(  # noqa: PLR0913 - what is taken, and how
         elif _ways(entry) - _ways(before):
             stale.append(entry.case)
     _check_worth(run, refused)
+    if merge and _holds_run(old, results):
+        raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
     unused = _find_unused(old, run)
     gone = set(unused) if prune else set()
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
@@ -212,8 +216,23 @@ def merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
             )
         ),
         answers=(*before.answers, *entry.answers),
-        runs=(*(before.runs or (shift,)), len(entry.answers)),
+        runs=(*_runs(before), len(entry.answers)),
     )
+
+
+def _holds_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
+    """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
+    varying = [(old[each.case], answer_digests(each)) for each in results if each.case in old]
+    varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
+    return bool(varying) and all(
+        answers
+        in {before.answers[start:stop] for start, stop in pairwise(accumulate(_runs(before), initial=0))}
+        for before, answers in varying
+    )
+
+
+def _runs(entry: CaseResult) -> tuple[int, ...]:
+    return entry.runs or (len(entry.answers),)
 
 
 def _shifted(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:

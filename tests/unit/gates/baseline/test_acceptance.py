@@ -252,3 +252,44 @@ def test_each_case_is_counted_once_and_accepting_again_changes_nothing(first, se
     )
     assert replaces or not acceptance.replaced
     assert not (replaces and acceptance.stale)
+
+
+def day(*texts: str, bleu: float = 0.5) -> Run:
+    return run_of(result_of("a", texts=list(texts), bleu=[bleu] * len(texts)))
+
+
+def merge(baseline: Run, run: Run) -> Run:
+    return accept(baseline, run, replace=False, prune=False, merge=True).baseline
+
+
+def test_a_further_day_is_added_to_the_repeats_of_the_first():
+    merged = merge(merge(take(None, day("x", "y")).baseline, day("y", "z", "z", bleu=0.7)), day("y", "x"))
+
+    (entry,) = merged.results
+    assert entry.runs == (2, 3, 2)
+    assert entry.answers == tuple(map(digest, "xyyzzyx"))
+    assert scores_of(merged, "a") == [0.5, 0.5, 0.7, 0.7, 0.7, 0.5, 0.5]
+    assert [score.repeat for score in entry.scores] == list(range(7))
+
+
+@pytest.mark.parametrize("again", [("x", "y"), ("y", "z", "z")])
+def test_a_run_is_merged_once(again):
+    merged = merge(take(None, day("x", "y")).baseline, day("y", "z", "z"))
+
+    with pytest.raises(AcceptanceError, match="holds this run already"):
+        merge(merged, day(*again))
+
+
+def test_days_of_an_app_that_does_not_vary_are_alike():
+    assert merge(take(None, day("x", "x")).baseline, day("x", "x")).results[0].runs == (2, 2)
+
+
+def test_scores_made_otherwise_are_not_merged():
+    other = day("x", "z")
+    (result,) = other.results
+    other = replace(
+        other, results=(replace(result, scores=(replace(result.scores[0], signature="v2"),) * 2),)
+    )
+
+    with pytest.raises(AcceptanceError):
+        merge(take(None, day("x", "y")).baseline, other)
