@@ -95,14 +95,19 @@ def _merge_cases(base: Golden, ours: Golden, theirs: Golden) -> Iterator[Case]:
 
 
 def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
-    """A case that both changed: each key by whoever changed it, and the checks of both."""
+    """
+    A case that both changed: each key by whoever changed it, and the checks of both; of a metric with unlike
+    options the target's, since a metric scores a case in one way.
+    """
     taken = {
         each.name: getattr(theirs, each.name)
         for each in fields(Case)
         if each.name not in {"checks", "source"} and getattr(ours, each.name) == getattr(base, each.name)
     }
     asked = [check for check in theirs.checks if not any(is_as_strict(own, check) for own in ours.checks)]
-    return replace(ours, **taken, checks=(*ours.checks, *asked))
+    options = {check.metric: check.options for check in asked}
+    own = [check for check in ours.checks if options.get(check.metric, check.options) == check.options]
+    return replace(ours, **taken, checks=(*own, *asked))
 
 
 def _merge_suites(base: Golden, ours: Golden, theirs: Golden) -> Iterator[SuiteCheck]:
