@@ -132,7 +132,11 @@ THIRD = partial(drop, 0.67, 0.3)
 BETAS = ((3, 3), (8, 2), (30, 1.5))
 
 ROWS = (
-    Row("nothing changed", "≤ 1 % red, ≤ 10 % undecided, ≤ 6 calls", lambda t: never_red(t) and round(t.calls, 1) <= 6),
+    Row(
+        "nothing changed",
+        "≤ 1 % red, ≤ 10 % undecided, ≤ 6 calls",
+        lambda t: never_red(t) and round(t.calls, 1) <= 6,
+    ),
     Row("neutral edit", "≤ 6 % red", at_most(0.06), neutral),
     Row("-20 points everywhere", "≥ 95 % red, naming the check", lambda t: t.names_check >= 0.95, EVERYWHERE),
     Row("-67 points on 30 % of the cases", "≥ 90 % red", lambda t: t.red >= 0.9, THIRD),

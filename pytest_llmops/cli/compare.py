@@ -23,12 +23,15 @@ def add_verb(verbs: Any) -> None:
 
 
 def _compare(given: argparse.Namespace) -> int:
+    import gc
+
     from pytest_llmops.errors import RunFileError
     from pytest_llmops.gates.comparison import compare
     from pytest_llmops.reports.baseline_file import load_base
     from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
     from pytest_llmops.reports.run_file import load_run
 
+    gc.disable()  # records refer to no record that refers to them, and this process ends soon
     try:
         base, run = load_base(given.base), load_run(given.run)
         comparison = compare(_comparable(base, run), run)

@@ -18,7 +18,7 @@ from pytest_llmops.records import CaseResult, Score
 LARGEST = 1e100
 """Scores beyond are none: their sums and squares leave the range of a float."""
 
-_REMEMBERED = 2**14
+_REMEMBERED = 2**16
 Found = TypeVar("Found")
 
 

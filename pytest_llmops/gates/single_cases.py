@@ -10,9 +10,9 @@ from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.inference.spending import COUNT_SHARE
 from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.readings import Reading, find_movement, read_pairs
-from pytest_llmops.gates.thresholds import describe_check
+from pytest_llmops.gates.thresholds import describe_check, judge_case
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import NEVER_EXCUSED, Case, Outcome, Verdict
+from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Outcome, Verdict
 
 _NAMED = 10
 
@@ -50,7 +50,8 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
         read = readings[new.case]
         held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
-        found = judge_against(case, new, base, **held_to, readings=read) if case.checks else ()
+        plain = not case.checks or _is_plain(case, new, read, level, tests)
+        found = () if plain else judge_against(case, new, base, **held_to, readings=read)
         own = {check.metric for check in new.checks}
         told = [_tell(each, level, tests, tolerated or {}) for each in read if each.check.metric not in own]
         for verdict in (*found, *filter(None, told)):
@@ -63,6 +64,15 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
             worse[key] = [each for each in worse[key] if each.case not in named]
         worse.setdefault((metric, check, "regressed"), []).extend(collapsed)
     return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
+
+
+def _is_plain(case: Case, new: CaseResult, read: Sequence[Reading], level: float, tests: int) -> bool:
+    """Whether each check passes and nothing dropped, so that no more is to be asked of a case."""
+    return (
+        {check.metric for check in case.checks} <= {each.check.metric for each in read}
+        and all(each.state(level=level, tests=tests) == "clear" for each in read)
+        and all(verdict.outcome == "passed" for verdict in judge_case(case, new))
+    )
 
 
 def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[str, str], list[Verdict]]:

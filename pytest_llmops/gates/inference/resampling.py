@@ -6,9 +6,11 @@ Positive differences are `new - base` in the metric's own unit; which sign is wo
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_llmops.gates.inference import statistic as statistics
@@ -24,6 +26,9 @@ Units = Sequence[str]
 
 RESAMPLES = 4_999
 """Of a permutation test, which is exact where it has no more arrangements than that."""
+
+MANY = 2_000
+"""Units from which on the mean of their differences is taken to be normal (central limit theorem)."""
 
 DRAWS = 999
 """Of a bootstrap whose interval is shown and decides nothing."""
@@ -113,7 +118,8 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     Where the difference would fall on another draw of cases.
 
     Bias-corrected and accelerated bootstrap of the mean paired difference (a sum is that times the
-    cases); other statistics resample the pairs and take percentiles, as does a mean whose correction
+    cases), or the normal interval from `MANY` cases on, where both are the same to a few per cent of their
+    width. Other statistics resample the pairs and take percentiles, as does a mean whose correction
     is not defined. Differences without spread, one pair among them, give the point itself. Units are drawn
     whole, so that paraphrases of one question count once.
 
@@ -141,6 +147,26 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
 
         return _bootstrap((np.arange(len(members)),), drawn, "percentile", level, seed, draws)
 
+    spread = _mean_interval(differences, members, level, seed, draws)
+    if statistic == "mean":
+        return spread
+    cases = len(differences)
+    return Spread(low=spread.low * cases, high=spread.high * cases, error=spread.error * cases)
+
+
+def _mean_interval(
+    differences: NDArray[np.float64],
+    members: Sequence[NDArray[np.int64]],
+    level: float,
+    seed: int,
+    draws: int,
+) -> Spread:
+    import numpy as np
+
+    grouped = len(members) < len(differences)
+    if not grouped and len(differences) >= MANY:
+        return _normal_interval(differences, level)
+
     def mean(sample: Any, axis: int) -> Any:
         return sample.mean(axis=axis)
 
@@ -153,12 +179,15 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
         data = (np.array([differences[rows].sum() for rows in members]), np.array(list(map(len, members))))
         measured = mean_of_units
     spread = _bootstrap(data, measured, "BCa", level, seed, draws)
-    if not np.isfinite([spread.low, spread.high]).all():
-        spread = _bootstrap(data, measured, "percentile", level, seed, draws)
-    if statistic == "mean":
+    if np.isfinite([spread.low, spread.high]).all():
         return spread
-    cases = len(differences)
-    return Spread(low=spread.low * cases, high=spread.high * cases, error=spread.error * cases)
+    return _bootstrap(data, measured, "percentile", level, seed, draws)
+
+
+def _normal_interval(differences: NDArray[np.float64], level: float) -> Spread:
+    center, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    reach = NormalDist().inv_cdf((1 + level) / 2) * error
+    return Spread(low=center - reach, high=center + reach, error=error)
 
 
 def _members(units: Units) -> list[NDArray[np.int64]]:

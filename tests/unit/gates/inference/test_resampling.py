@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.resampling import DRAWS, NOISE, RESAMPLES, paired_interval, paired_p_value
+from pytest_llmops.gates.inference.resampling import (
+    DRAWS,
+    MANY,
+    NOISE,
+    RESAMPLES,
+    paired_interval,
+    paired_p_value,
+)
 from pytest_llmops.gates.inference.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
 
 CALLED = 0.05
@@ -302,3 +309,17 @@ def test_seed_fixes_every_resample_and_a_mean_needs_none():
     assert all(one != two for one, two in zip(measured(1), measured(2), strict=True))
     means = {paired_p_value("mean", base, new, worse="less", seed=seed) for seed in range(3)}
     assert len(means) == 1
+
+
+def test_interval_of_many_cases_is_the_bootstrap_s_without_its_draws():
+    generator = np.random.default_rng(0)
+    base, new = generator.beta(8, 2, MANY), generator.beta(7, 2, MANY)
+
+    normal = paired_interval("mean", base, new, level=0.95, seed=0)
+    drawn = paired_interval("mean", base[1:], new[1:], level=0.95, seed=0, draws=4_999)
+
+    width = normal.high - normal.low
+    assert (normal.low, normal.high) == pytest.approx((drawn.low, drawn.high), abs=0.05 * width)
+    assert normal.error == pytest.approx(drawn.error, rel=0.05)
+    summed = paired_interval("sum", base, new, level=0.95, seed=0)
+    assert summed.low == pytest.approx(normal.low * MANY)
