@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def _run(
     store: SharedStore | None,
     finished: Callable[[Sequence[Golden], Settings], list[Run]] | None,
 ) -> int:
-    from pytest_llmops.gates.outcomes import count, worst
+    from pytest_llmops.gates.outcomes import count, name_files, worst
     from pytest_llmops.gates.thresholds import tell_empty, tell_unscored
     from pytest_llmops.golden import find_golden_files, load_golden
     from pytest_llmops.golden.files import shown_path
@@ -134,7 +134,7 @@ def _run(
     if loosened and not given.allow_loosening:
         problems.append("that is red, unless whoever runs the pipeline gives --allow-loosening")
         judged.deciding.append("failed")
-    lines = render_summary(merged, count(judged.outcomes), problems, suite=judged.suite)
+    lines = render_summary(merged, count(judged.outcomes), problems, suite=name_files(judged.suite))
     print("\n".join([*lines, *render_rivals(merged)]))  # noqa: T201 - a command talks to its user
     outcome = worst(judged.deciding)
     return int(settings.undecided == "fail") if outcome == "undecided" else _CODES[outcome]
@@ -179,13 +179,14 @@ class _Judged:
 
     Attributes:
         known_fail: Whether a failure that the baseline had too decides.
+        suite: Golden file to the verdicts on its suite.
         outcomes: One a case and a suite check; `deciding` are those that the exit code follows.
     """
 
     known_fail: bool
     outcomes: list[Outcome] = field(default_factory=list)
     deciding: list[Outcome] = field(default_factory=list)
-    suite: list[Verdict] = field(default_factory=list)
+    suite: dict[str, Sequence[Verdict]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def judge(self, goldens: Sequence[Golden], runs: Sequence[Run], judge: Judge) -> None:
@@ -198,11 +199,9 @@ class _Judged:
                 result = results[f"{golden.path}::{case.id}"]
                 verdicts = judge.judge_case(case, result)
                 self._take(verdicts, render_case(case, result, verdicts))
-            for verdict in judge.judge_suite(golden, run.results):
+            self.suite[golden.path] = judge.judge_suite(golden, run.results)
+            for verdict in self.suite[golden.path]:
                 self._take([verdict], render_suite([verdict]))
-                several = len(goldens) > 1
-                named = f"{golden.path}: {verdict.check}" if several else verdict.check
-                self.suite.append(replace(verdict, check=named))
         for lost in judge.lost_cases():
             self.problems.append(f"undecided: in the baseline, and in no golden file any more: {lost}")
             self.outcomes.append("undecided")

@@ -137,7 +137,7 @@ def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check
         once = "; seen once, --llm-repeats auto runs it again" if state == "called" else ""
         if then.outcome != "failed":
             return replace(verdict, advice=f"held in the baseline{once}")
-        if once:
+        if state == "called":
             return replace(verdict, outcome="undecided", advice=f"worse than in the baseline{once}")
         return replace(verdict, known=True, advice="failed in the baseline too")
     return _call_varying(verdict, then, reading, state, level=level, tests=tests)

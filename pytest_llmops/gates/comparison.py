@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.changes import list_changes
 from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.gates.measuring import results_of
-from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.pairing import Chance, pair_cases
 from pytest_llmops.gates.readings import read_pairs
 from pytest_llmops.gates.single_cases import judge_single_cases
@@ -53,11 +52,7 @@ def compare(
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
-    verdicts = [
-        replace(verdict, check=f"{path}: {verdict.check}") if len(judged) > 1 else verdict
-        for path, of_file in judged.items()
-        for verdict in of_file
-    ]
+    verdicts = name_files(judged)
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     single = judge_single_cases(

@@ -17,7 +17,6 @@ from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.pass_rates import (
     PassRates,
     deviation_p_value,
-    have_collapsed,
     outlier_p_value,
 )
 from pytest_llmops.gates.inference.resampling import NOISE
@@ -41,8 +40,8 @@ FRESH = 8
 
 _STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
 _CONFIRM = 0.05
-_OWN = 0.05
-_DOUBT = 0.1
+_OWN = 0.05  # what the p-value of a case's own repeats must not exceed, in an app that was steady
+_DOUBT = 0.1  # the p-value of its misses from which on such a case is asked again
 _HALF = 0.5
 _DEAD = 8  # repeats of which none holds, after which a case is not excused as known
 
@@ -198,13 +197,11 @@ class Reading:
 
     def _rate_p_value(self, start: int, stop: int) -> float:
         """By chance and, where other cases moved too, as one of them."""
-        before, held = self._held
-        if self.was_steady:  # whether this case is one that always deviated is for its own repeats to say
-            rates = self._rates(start, stop)
-            return deviation_p_value(rates, self.alike) if rates.p_value <= _OWN else 1.0
-        if not have_collapsed(before, len(self.before), held[stop] - held[start], stop - start):
-            return 1.0
         rates = self._rates(start, stop)
+        if self.was_steady:  # a case that always deviated is known by its own repeats
+            return deviation_p_value(rates, self.alike) if rates.p_value <= _OWN else 1.0
+        if not rates.collapsed:
+            return 1.0
         if self.moved is None:
             return rates.p_value
         prior = self.moved.priors.get(self.check.metric, (0.0, 0.0))

@@ -14,6 +14,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, RunFileError
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.merge_base.record import Loosening
+from pytest_llmops.gates.outcomes import name_files
 from pytest_llmops.gates.thresholds import tell_empty, tell_unscored
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.loader import load_golden
@@ -72,6 +73,7 @@ class GoldenPlugin:
     refused: str = ""
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     _started: set[str] = field(default_factory=set)
+    _together: list[Outcome] = field(default_factory=list)
 
     @classmethod
     def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
@@ -209,8 +211,8 @@ class GoldenPlugin:
         counts["error"] += len(self.shared.all_errors())
         if self.run is not None:
             counts["undecided"] += len(self.judge.lost_cases())
-            for _, verdict in self._unowned():
-                counts[verdict.outcome] += 1
+            for outcome in self._together:
+                counts[outcome] += 1
         return counts
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
@@ -286,24 +288,22 @@ class GoldenPlugin:
             good = False
         return good
 
-    def _unowned(self) -> list[tuple[Golden, Verdict]]:
-        """Verdicts on cases together that are no item's: of metrics that no suite check of the file is on."""
-        return [
-            (golden, verdict)
-            for golden in self.goldens.values()
-            for verdict in self._suite_verdicts(golden)
-            if verdict.outcome != "passed" and verdict.metric not in {each.metric for each in golden.suite}
-        ]
-
     def _judge_together(self) -> bool:
-        """Tell what no item told; false where that fails the build."""
-        told = self._unowned()
-        for golden, verdict in told:
-            why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
-            self.shared.problems.append(f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}")
+        """
+        Report the verdicts that are no item's, of metrics that no suite check of their file is on.
+
+        False where one fails the build.
+        """
         red = {"failed", "regressed", "error"}
         red |= {"undecided"} if self.shared.settings.undecided == "fail" else set()
-        return not red & {verdict.outcome for _, verdict in told}
+        for golden in self.goldens.values():
+            checked = {check.metric for check in golden.suite}
+            for verdict in self._suite_verdicts(golden):
+                if verdict.outcome != "passed" and verdict.metric not in checked:
+                    why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
+                    self.shared.problems.append(f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}")
+                    self._together.append(verdict.outcome)
+        return not red & set(self._together)
 
     def _is_whole(self, run: Run, session: pytest.Session) -> bool:
         """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
@@ -346,12 +346,7 @@ class GoldenPlugin:
         if only_shows(terminalreporter.config) or self.refused:
             return
         run = self.run or Run(signature={}, results=())
-        several = len(self.goldens) > 1
-        suite = [
-            replace(verdict, check=f"{golden.path}: {verdict.check}") if several else verdict
-            for golden in self.goldens.values()
-            for verdict in self._suite_verdicts(golden)
-        ]
+        suite = name_files({golden.path: self._suite_verdicts(golden) for golden in self.goldens.values()})
         wall_s = time.monotonic() - self.shared.started_s
         problems = [*self.shared.all_errors(), *self.shared.all_problems()]
         problems += describe_failed_calls(self.goldens.values(), run.results)

@@ -114,7 +114,7 @@ def _stand_in(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         code = (*arguments, *named.values())[:1]
         # Outside a case a bad end stays one: tools that watch over a run (a time limit, execnet) end it so.
         harmless = notes is None and (name == "abort" or (name == _CODED and code != (0,)))
-        if not _active and os.getpid() == _pid and name == _CODED and code == (0,):
+        if _ending and os.getpid() == _pid and name == _CODED and code == (0,):
             return real(_ending)
         if not _active or os.getpid() != _pid or harmless:
             return real(*arguments, **named)

@@ -1,4 +1,4 @@
-"""Verdicts on cases together: each is told, decides the exit code, and is one at both doors."""
+"""Verdicts on cases together: each is reported, decides the exit code, and is one at both doors."""
 
 from __future__ import annotations
 

@@ -35,7 +35,10 @@ class PassRates:
     @property
     def collapsed(self) -> bool:
         """Held by half of the repeats at least, and now by one in five at most."""
-        return have_collapsed(self.held_before, self.repeats_before, self.held, self.repeats)
+        return (
+            self.held_before >= _HELD_MOSTLY * self.repeats_before
+            and self.held <= _HOLDS_SELDOM * self.repeats
+        )
 
     @property
     def varies(self) -> bool:
@@ -57,11 +60,6 @@ class PassRates:
         )
 
 
-def have_collapsed(held_before: int, repeats_before: int, held: int, repeats: int) -> bool:
-    """Pass rates by their counts, as `PassRates.collapsed`, which is asked of each repeat of each check."""
-    return held_before >= _HELD_MOSTLY * repeats_before and held <= _HOLDS_SELDOM * repeats
-
-
 @lru_cache(maxsize=65_536)
 def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: int) -> float:
     """
@@ -75,6 +73,7 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
     return float(min(1.0, max(tail, 5e-324)))
 
 
+@lru_cache(maxsize=65_536)
 def deviation_p_value(rates: PassRates, alike: int) -> float:
     """
     How often an app that hardly ever deviates misses as many of its new repeats; one-sided, in (0, 1].

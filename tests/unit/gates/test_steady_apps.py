@@ -1,4 +1,4 @@
-"""Apps that do not vary in the baseline: what breaks now and then is told, what deviates once is not."""
+"""Apps that do not vary in the baseline: what breaks now and then is reported, what deviates once is not."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ class Turns:
         )
         judge = Judge([golden], run_of(self.base))
         judge.note_movement(golden, results)
-        told = [judge.judge_case(case, result)[0] for case, result in zip(golden.cases, results, strict=True)]
-        assert not any(each.known for each in told)
-        return [each.outcome for each in told]
+        verdicts = [
+            judge.judge_case(case, result)[0] for case, result in zip(golden.cases, results, strict=True)
+        ]
+        assert not any(each.known for each in verdicts)
+        return [each.outcome for each in verdicts]
 
 
 def test_half_of_a_steady_app_becoming_coin_flips_is_regressed():
