@@ -20,6 +20,27 @@ from typing import Any, Literal, Self
 BAD_ANSWERS: dict[str | None, Any] = {
     "malformed": '{"choices": [',
     "error_body": {"error": {"message": "Quota exceeded.", "code": "insufficient_quota"}},
+    "choice_error": {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "error",
+                "error": {"code": 502, "message": "Upstream died."},
+                "message": {"role": "assistant", "content": ""},
+            }
+        ],
+    },
+    "failed_response": {
+        "id": "r",
+        "object": "response",
+        "status": "failed",
+        "error": {"code": "server_error", "message": "It broke in the middle."},
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Boots"}]}],
+    },
     "no_choices": {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []},
 }
 """Answers of status 200 that are none."""
@@ -32,7 +53,9 @@ Fault = Literal[
     "cut",
     "cut_body",
     "cut_stream",
+    "choice_error",
     "error_body",
+    "failed_response",
     "error_stream",
     "malformed",
     "no_choices",

@@ -142,8 +142,10 @@ def _error(body: Mapping[str, Any]) -> str | None:
     """What went wrong although the status was good: gateways say so in the body, or give no answer at all."""
     if body.get("choices") == []:
         return "it holds no choice"
+    if failed := _first(body.get("choices")).get("error"):
+        return _error_message(failed)
     answered = any(body.get(name) for name in ("choices", "output", "content"))
-    if (failed := body.get("error")) and not answered:
+    if (failed := body.get("error")) and (body.get("status") == "failed" or not answered):
         return _error_message(failed)
     return None
 

@@ -19,6 +19,7 @@ from typing import Any
 
 _GUARDED = ("_exit", "abort", "execv", "execve")
 _CODED = "_exit"
+_leave = os._exit  # the real one
 
 _STRAY = "error: a thread of no case, or of one that had ended, would have ended the process by "
 _REMEDY = (
@@ -57,8 +58,8 @@ def install() -> None:
 
 def hand_over(code: int) -> None:
     """
-    The exit code of a run that is over: what still ends the process by 0 after it, an `atexit` function or a
-    thread of the app, ends it by this one.
+    The exit code of a run that is over: what still ends the process after it by 0, or puts another program in
+    its place, an `atexit` function or a thread of the app, ends it by this one.
     """
     global _ending  # noqa: PLW0603 - as above
     _ending = code
@@ -112,10 +113,11 @@ def _stand_in(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def end(*arguments: Any, **named: Any) -> Any:
         notes = _notes.get()
         code = (*arguments, *named.values())[:1]
+        ends_badly = name == "abort" or (name == _CODED and code != (0,))
+        if _ending and os.getpid() == _pid and not ends_badly:
+            _leave(_ending)
         # Outside a case a bad end stays one: tools that watch over a run (a time limit, execnet) end it so.
-        harmless = notes is None and (name == "abort" or (name == _CODED and code != (0,)))
-        if _ending and os.getpid() == _pid and name == _CODED and code == (0,):
-            return real(_ending)
+        harmless = notes is None and ends_badly
         if not _active or os.getpid() != _pid or harmless:
             return real(*arguments, **named)
         call = f"os.{name}({', '.join(map(repr, code))})"

@@ -243,11 +243,12 @@ def test_isolated_many_deadly_cases_are_errors_and_no_other_is(project):
 LATE = [
     "import atexit, os\natexit.register(os._exit, 0)",
     "import os, threading\nthreading.Timer(0.5, os._exit, (0,)).start()",
+    "import atexit, os\natexit.register(os.execv, '/bin/true', ['true'])",
 ]
 
 
 @pytest.mark.parametrize("door", ["pytest", "llmops"])
-@pytest.mark.parametrize("late", LATE, ids=["atexit", "timer"])
+@pytest.mark.parametrize("late", LATE, ids=["atexit", "timer", "execv"])
 def test_an_app_that_ends_the_process_after_the_run_does_not_end_it_well(project, late, door):
     project.app(f"{late}\ndef answer(question):\n    return 'Rome'\n")
     result = project.run() if door == "pytest" else project.pytester.run(LLMOPS, "run")

@@ -11,6 +11,16 @@ from tests.openai_server import BAD_ANSWERS, OpenAIServer
 from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask, ask_streamed
 
 
+class EmptyError(Exception):
+    """What an app makes of an empty answer."""
+
+
+def ask_hopefully(client: openai.OpenAI) -> str:
+    if not (answer := ask(client)):
+        raise EmptyError
+    return answer
+
+
 @pytest.mark.parametrize(
     ("fault", "use", "raises", "reason"),
     [
@@ -24,6 +34,8 @@ from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask, ask_streamed
         ("cut_stream", ask_streamed, openai.APIConnectionError, "RemoteProtocolError|ReadError"),
         ("cut_body", ask, openai.APIConnectionError, "RemoteProtocolError"),
         ("error_body", ask, TypeError, "the provider answered with an error: Quota exceeded."),
+        ("choice_error", ask_hopefully, EmptyError, "the provider answered with an error: Upstream died."),
+        ("failed_response", ask, TypeError, "the provider answered with an error: It broke in the middle."),
         ("no_choices", ask, IndexError, "the provider answered with an error: it holds no choice"),
         (
             "error_stream",
