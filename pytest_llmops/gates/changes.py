@@ -164,7 +164,7 @@ def _call_varying(  # noqa: PLR0913 - as above
     both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
     if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
         return replace(verdict, outcome="passed", advice=f"flaky: {verdict.reason}")
-    if held and reading.was_steady:
+    if held and reading.was_steady and (reading.by_rate or reading.deviates):
         return replace(
             verdict, outcome="undecided", advice="held in each repeat of a baseline that does not vary"
         )

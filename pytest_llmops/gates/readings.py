@@ -156,7 +156,12 @@ class Reading:
     def was_steady(self) -> bool:
         """Whether it held in each repeat of an app of which no repeat differed."""
         every = self.rates.held_before == self.rates.repeats_before
-        return self.alike > 0 and every and self.by_rate and self.scale.bounded
+        return self.alike > 0 and every and self.scale.bounded
+
+    @property
+    def deviates(self) -> bool:
+        """Whether it was steady and misses its check more often than an app deviates now and then."""
+        return self.was_steady and deviation_p_value(self.rates, self.alike) <= _DOUBT
 
     @property
     def is_dead(self) -> bool:
@@ -220,8 +225,7 @@ class Reading:
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
         fell = self._is_measured and self._counts(self.mean_after) and self._drop > self.size
-        deviates = self.was_steady and deviation_p_value(self.rates, self.alike) <= _DOUBT
-        if not fell and not deviates and not self.rates.at(most).collapsed:
+        if not fell and not self.deviates and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most])

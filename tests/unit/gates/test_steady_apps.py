@@ -9,6 +9,7 @@ import pytest
 
 from pytest_llmops.gates.changes import judge_against
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.pairing import Chance
 from pytest_llmops.records import Case, Golden
 from tests.unit.gates.gate_records import FILE, check_of, result_of, run_of, steady, suite_check
 from tests.unit.gates.test_run_until_closed import Gate
@@ -72,3 +73,24 @@ def test_known_failure_that_never_holds_any_more_is_not_known(before):
     )
 
     assert (verdict.outcome, verdict.known) == ("undecided", False)
+
+
+@pytest.mark.parametrize(
+    ("scores", "excused"),
+    [
+        pytest.param([0.5, 0.95, 0.5], False, id="two of three are below the bound"),
+        pytest.param([0.95, 0.5, 0.95], True, id="one, as an app deviates now and then"),
+    ],
+)
+@pytest.mark.parametrize("auto", [0, 64])
+def test_scores_of_a_steady_app_that_fall_now_and_then_are_not_known(scores, excused, auto):
+    """Half as good is less than the drop of a case that counts, and still no failure of the baseline."""
+    case = Case(id="a", input="How?", checks=(check_of("semantic", ">= 0.9"),))
+    base = steady("a", 10, semantic=0.95)
+
+    chance = Chance([base, *(steady(f"c{at}", 10, semantic=0.95) for at in range(9))])
+
+    (verdict,) = judge_against(case, result_of("a", auto=auto, semantic=scores), base, chance=chance)
+
+    assert verdict.known == (excused and auto > 0)
+    assert verdict.outcome == ("failed" if verdict.known else "undecided")
