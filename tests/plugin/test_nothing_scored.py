@@ -73,3 +73,13 @@ def test_a_run_without_golden_cases_says_nothing_of_them(project):
     assert result.ret == 0
     result.assert_outcomes(passed=1, deselected=2)
     result.stdout.no_fnmatch_line("nothing was scored*")
+
+
+def test_empty_answers_are_counted_at_both_doors(project, capsys, monkeypatch):
+    project.write("silent.py", "def answer(question):\n    return '' if 'France' in question else 'Madrid'\n")
+    project.golden(UNCHECKED.replace("capitals:", "silent:").replace("}]", ", checks: {pii_leak: none}}]"))
+    warning = "warning: 1 of 2 answers is empty"
+    assert warning in project.run_here().outlines
+    monkeypatch.syspath_prepend(project.path)
+    main(["run"])
+    assert warning in capsys.readouterr().out

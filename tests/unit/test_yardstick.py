@@ -11,6 +11,7 @@ import pytest
 from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review, append_reviews
+from pytest_llmops.judges.rubric_file import DEFAULT
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import lock_prompts
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
@@ -407,3 +408,27 @@ def test_a_file_that_checks_rest_on_is_told_when_it_changed(root, repository, mo
     assert path not in [place for place, _ in places(root)]
     (root / path).write_text((root / path).read_text().replace("kind?", "there?").replace("object", "array"))
     assert (path, "checks rest on this file, and it is not what it was") in places(root)
+
+
+@pytest.mark.parametrize("check", ["judge: {rubric: default}", "judge: true"], ids=["named", "by default"])
+def test_a_new_rubric_that_takes_the_place_of_a_built_in_one_is_a_loosening(
+    root, repository, monkeypatch, check
+):
+    monkeypatch.chdir(root)
+    golden = f"judge: some-model\ncases: [{{id: a, input: hello, checks: {{{check}}}}}]\n"
+    repository.write(**{"golden/shop.yaml": golden})
+    repository.commit()
+    write_baseline(run_of(1.0), root / "golden/baseline.json")
+    assert [place for place, _ in places(root) if "rubrics" in place] == []
+
+    anchors = ", ".join(f'"{step}": as {step}' for step in range(1, 6))
+    repository.write(
+        **{
+            f"golden/rubrics/{DEFAULT}.yaml": f"name: {DEFAULT}\nversion: 1.0.0\n"
+            f"criteria: {{tone: {{asks: Is it there?, anchors: {{{anchors}}}}}}}\n"
+        }
+    )
+    assert (
+        f"golden/rubrics/{DEFAULT}.yaml",
+        "checks rest on this file, and it is not what it was",
+    ) in places(root)
