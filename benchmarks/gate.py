@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_llmops import compare
-from pytest_llmops.gates.asking import Asking
+from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult, Check, Output, Run, Score, SuiteCheck
 from pytest_llmops.settings import Settings
 
@@ -339,13 +339,13 @@ def simulate(place: int, seed: int) -> Tally:
     after = draw(random, changed, row.fixed or MOST, row)
     recorded, made = Side(before, row, base=True), Side(after, row)
     base = [recorded.result(case, row.recorded) for case in range(row.cases)]
-    asking = Asking(
+    planner = RepeatPlanner(
         base={result.case: result for result in base}, suite=SUITE, most=MOST, tests=row.cases * len(CHECKS)
     )
     asked = dict.fromkeys(range(row.cases), row.fixed or 1)
     while True:
         results = [made.result(case, asked[case]) for case in range(row.cases)]
-        wanted = asking.next_repeats(results)
+        wanted = planner.next_repeats(results)
         if not wanted:
             break
         asked |= {int(case.removeprefix("case-")): repeats for case, repeats in wanted.items()}

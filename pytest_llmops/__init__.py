@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_llmops.evaluation.golden_run import run_golden as run_golden
     from pytest_llmops.gates.comparison import compare as compare
     from pytest_llmops.golden.loader import load_golden as load_golden
     from pytest_llmops.metrics.custom import metric as metric
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
     from pytest_llmops.reports.baseline_file import load_base
-    from pytest_llmops.runner.golden_run import run_golden as run_golden
     from pytest_llmops.runner.rows import score as score
 
     load_run = load_base  # a baseline can be compared with as any run can
@@ -36,7 +36,7 @@ _HOMES = {
     "load_golden": "golden.loader",
     "load_run": "reports.baseline_file:load_base",
     "metric": "metrics.custom",
-    "run_golden": "runner.golden_run",
+    "run_golden": "evaluation.golden_run",
     "score": "runner.rows",
 }
 

@@ -69,8 +69,8 @@ def _accept(given: argparse.Namespace) -> int:
 def _find_path(typed: str | None, settings: Settings) -> Path:
     """The file to write: a path that is typed starts where it is typed."""
     from pytest_llmops.errors import SettingsError
+    from pytest_llmops.evaluation.acceptance import accepted_path
     from pytest_llmops.golden.revision import is_revision
-    from pytest_llmops.yardstick import accepted_path
 
     if typed is not None:
         if is_revision(typed):
@@ -80,11 +80,11 @@ def _find_path(typed: str | None, settings: Settings) -> Path:
 
 
 def _render(path: Path, acceptance: Acceptance) -> list[str]:
+    from pytest_llmops.evaluation.acceptance import describe_missed
     from pytest_llmops.printable import printable
     from pytest_llmops.reports.terminal import count_named
-    from pytest_llmops.yardstick import tell_missed
 
-    missed = tell_missed(len(acceptance.missed))
+    missed = describe_missed(len(acceptance.missed))
     fewer = "1 of these has" if len(acceptance.fewer) == 1 else f"{len(acceptance.fewer)} of these have"
     return [
         f"{path}: {'written' if acceptance.changed else 'nothing changed'}",

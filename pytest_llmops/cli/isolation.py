@@ -2,7 +2,7 @@
 `llmops run --isolate`: the app in a process of its own, which this one watches over and starts anew.
 
 What a process finished is in a folder that both know, so that the next one goes on where it ended. A case
-that was in work at the end of three of them is an error, as under xdist.
+that was running at the end of three of them is an error, as under xdist.
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import contextlib
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_llmops.records import Golden, Run
     from pytest_llmops.runner.store import SharedStore
-    from pytest_llmops.settings import Settings
 
 _PROCESSES = 30
 _WIND_DOWN_S = 10
@@ -46,22 +42,7 @@ def run_isolated(given: argparse.Namespace) -> int:
             with contextlib.suppress(OSError, ValueError):
                 return int(_code_file(folder).read_text(encoding="utf-8"))
             print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return run(given, finished=partial(lose_goldens, store=_store(folder, _PROCESSES)))
-
-
-def lose_goldens(goldens: Sequence[Golden], settings: Settings, store: SharedStore) -> list[Run]:
-    """What earlier processes finished, as runs; a case without a result has its loss for one."""
-    from pytest_llmops.runner.execution import latest
-    from pytest_llmops.runner.golden_run import make_run
-    from pytest_llmops.runner.work import give_up
-
-    results = latest(store.read_all())
-    runs = []
-    for golden in goldens:
-        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
-        found = [results.get(name) or give_up(name, case, _LOST) for name, case in cases.items()]
-        runs.append(make_run([golden], found, settings))
-    return runs
+        return run(given, _store(folder, _PROCESSES), lost=_LOST)
 
 
 def _make_run(given: argparse.Namespace, folder: str, number: int) -> None:

@@ -38,10 +38,10 @@ def add_verb(verbs: Any) -> None:
 
 
 def _review(given: argparse.Namespace) -> int:
+    from pytest_llmops.evaluation.baseline_source import find_baseline
     from pytest_llmops.golden.reviews import load_reviews
     from pytest_llmops.reports.run_file import load_run
     from pytest_llmops.settings import find_root, load_settings, typed_path
-    from pytest_llmops.yardstick import find_yardstick
 
     if given.format == "json" and not given.list:
         raise ReviewError("--format json is for the list; add --list")
@@ -49,7 +49,7 @@ def _review(given: argparse.Namespace) -> int:
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"baseline": baseline}))
     log = Path.cwd() / given.reviews if given.reviews else settings.path(settings.reviews)
     run = load_run(given.run)
-    base = find_yardstick(settings, _goldens(run, settings.root)).base
+    base = find_baseline(settings, _goldens(run, settings.root)).base
     questions = _questions(run, base, load_reviews(log), settings)
     if given.list:
         _show_list(questions, given.format)

@@ -132,9 +132,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
     given = [name for name, _ in FLAGS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
-        from pytest_llmops.plugin.session import Session
+        from pytest_llmops.plugin.session import session_of
 
-        Session.of(config)  # a wrong flag is one message, and not an error of every test
+        session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [name for name in ("out", "baseline", "accept") if config.getoption(f"llm_{name}")]
     if useless and not config.getoption("llm_golden"):
         told = " and ".join(f"--llm-{name}" for name in useless)

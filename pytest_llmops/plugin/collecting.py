@@ -50,7 +50,7 @@ def open_golden_run(config: pytest.Config) -> None:
 
         golden = GoldenPlugin.of(config, selection)
         config.pluginmanager.register(golden, "llmops-golden")
-        config.pluginmanager.register(Reporting(golden, config), "llmops-reporting")
+        config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
 
 
 def is_on_command_line(config: pytest.Config) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from unittest import SkipTest
 
 import pytest
@@ -14,20 +14,18 @@ import pytest
 from _pytest.fixtures import TopRequest
 
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
+from pytest_llmops.evaluation.conclusion import red_verdicts
+from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.longrepr import NotGoodError, Reason, traceback_style
 from pytest_llmops.plugin.reported import KNOWN, OUTCOME
-from pytest_llmops.plugin.session import Session
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
 from pytest_llmops.runner.execution import NotBegunError
 from pytest_llmops.runner.process_end import describe, noting
+from pytest_llmops.runner.tasks import Task
 from pytest_llmops.runner.tracebacks import find_crash
-from pytest_llmops.runner.work import Work, plan
-
-if TYPE_CHECKING:
-    from pytest_llmops.plugin.golden import GoldenPlugin
 
 REFUSED = "llm_refused"
 _ESCAPED = 10  # characters at most of one that is escaped
@@ -39,22 +37,24 @@ class GoldenWarning(pytest.PytestWarning):
 
 
 class GoldenFile(pytest.File):
-    """A golden file; its problems were told before collection began."""
+    """A golden file; its problems were reported before collection began."""
 
-    plugin: GoldenPlugin
+    evaluation: Evaluation
     golden: Golden
-    works: dict[str, Work]
+    tasks: dict[str, Task]
 
     @classmethod
-    def of(cls, parent: pytest.Collector, *, path: Path, plugin: GoldenPlugin, golden: Golden) -> GoldenFile:
+    def of(
+        cls, parent: pytest.Collector, *, path: Path, evaluation: Evaluation, golden: Golden
+    ) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
-        file.plugin, file.golden = plugin, golden
-        file.works = {work.case.id: work for work in _plan(golden, plugin)}
+        file.evaluation, file.golden = evaluation, golden
+        file.tasks = {task.case.id: task for task in evaluation.plan(golden)}
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
-        for case_id, work in self.works.items():
-            yield CaseItem.of(self, name=case_id, work=work)
+        for case_id, task in self.tasks.items():
+            yield CaseItem.of(self, name=case_id, task=task)
         for metric in dict.fromkeys(check.metric for check in self.golden.suite):
             yield SuiteItem.of(self, metric=metric)
 
@@ -69,12 +69,12 @@ class GoldenItem(pytest.Item):
         file = self.parent
         if only_shows(self.config):
             return
-        if file.plugin.refused:
-            self.user_properties.append((REFUSED, file.plugin.refused))
-            raise pytest.fail.Exception(file.plugin.refused, pytrace=False)
+        if refused := file.evaluation.refused:
+            self.user_properties.append((REFUSED, refused))
+            raise pytest.fail.Exception(refused, pytrace=False)
         try:
-            file.plugin.start(file, self._app())
-            self.verdicts = self.judge(file.plugin.shared)
+            file.evaluation.start(file.golden, self._app())
+            self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
             pytest.skip(str(error))
         except LLMOpsError as error:
@@ -88,12 +88,11 @@ class GoldenItem(pytest.Item):
             self.fail()
 
     def runtest(self) -> None:
-        settings = self.parent.plugin.shared.settings
-        bad = [each for each in self.verdicts if each.outcome in {"failed", "regressed"} and not each.known]
+        settings = self.parent.evaluation.session.settings
+        if red_verdicts(self.verdicts, settings):
+            self.fail()
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
         known = [each for each in self.verdicts if each.known]
-        if bad or (open_ and settings.undecided == "fail") or (known and settings.known_failures == "fail"):
-            self.fail()
         if open_ and settings.undecided == "warn":
             told = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             try:
@@ -109,7 +108,7 @@ class GoldenItem(pytest.Item):
         raised = self.raised()
         raise NotGoodError(self.reason()).with_traceback(raised.__traceback__ if raised else None)
 
-    def judge(self, session: Session) -> tuple[Verdict, ...]:
+    def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
         raise NotImplementedError
 
     def render(self) -> str:
@@ -157,34 +156,31 @@ class GoldenItem(pytest.Item):
 
 
 class CaseItem(GoldenItem):
-    work: Work
+    task: Task
     result: CaseResult | None = None
 
     @classmethod
-    def of(cls, parent: GoldenFile, *, name: str, work: Work) -> CaseItem:
+    def of(cls, parent: GoldenFile, *, name: str, task: Task) -> CaseItem:
         item: CaseItem = cls.from_parent(parent, name=name)
-        item.work = work
-        for tag in work.case.tags:
+        item.task = task
+        for tag in task.case.tags:
             item.add_marker(pytest.MarkDecorator(pytest.Mark(tag, (), {}, _ispytest=True), _ispytest=True))
         return item
 
-    def judge(self, session: Session) -> tuple[Verdict, ...]:
-        self.result = session.wait(self.parent.golden, self.work)
+    def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
+        self.result, verdicts = evaluation.judge_case(self.parent.golden, self.task)
         for channel, text in self.result.printed:
             self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
-        golden, judge = self.parent.golden, self.parent.plugin.judge
-        if judge.needs_movement(golden):
-            judge.note_movement(golden, self.parent.plugin.wait_for_all(golden, session))
-        return judge.judge_case(self.work.case, self.result)
+        return verdicts
 
     def render(self) -> str:
         if self.result is None:
             return ""
         style = traceback_style(self.config)
-        return render_case(self.work.case, self.result, self.verdicts, traceback=style)
+        return render_case(self.task.case, self.result, self.verdicts, traceback=style)
 
     def reason(self) -> Reason:
         reason = GoldenItem.reason(self)
@@ -195,10 +191,10 @@ class CaseItem(GoldenItem):
         return replace(reason, summary=f"{reason.summary} ({path}:{line})", path=path, line=line)
 
     def raised(self) -> BaseException | None:
-        return self.parent.plugin.shared.raised.get(self.work.id)
+        return (self.parent.evaluation.session.raised or {}).get(self.task.id)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        source = self.work.case.source
+        source = self.task.case.source
         return self.path, source.line - 1 if source else 0, self.name
 
 
@@ -213,10 +209,9 @@ class SuiteItem(GoldenItem):
         item.metric = metric
         return item
 
-    def judge(self, session: Session) -> tuple[Verdict, ...]:
-        file = self.parent
-        results = [session.wait(file.golden, work) for work in file.works.values()]
-        verdicts = file.plugin.judge_suite(file.golden, results)
+    def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
+        golden = self.parent.golden
+        verdicts = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))
         return tuple(verdict for verdict in verdicts if verdict.metric == self.metric)
 
     def render(self) -> str:
@@ -230,12 +225,6 @@ def _escape_lines(text: str) -> str:
     """What an app prints may hold what a model said."""
     lines = text.expandtabs().split("\n")
     return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
-
-
-def _plan(golden: Golden, plugin: GoldenPlugin) -> list[Work]:
-    settings, base = plugin.shared.settings, plugin.yardstick.base
-    known = {result.case for result in base.results} if base else ()
-    return plan(golden, settings.repeats, settings.max_repeats, known)
 
 
 def only_shows(config: pytest.Config) -> bool:

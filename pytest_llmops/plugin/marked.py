@@ -18,7 +18,7 @@ from pytest_llmops.plugin.families import check_arguments
 from pytest_llmops.plugin.items import GoldenWarning
 from pytest_llmops.plugin.measured import make_metric
 from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
-from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.session import session_of
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric
@@ -186,7 +186,7 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
 
 def _calibrations(item: pytest.Item, demand: Demand) -> Mapping[str, Calibration]:
     """What is recorded of judges, where the marker asks for it."""
-    settings = Session.of(item.config).settings
+    settings = session_of(item.config).settings
     if all(check.min_kappa is None for check in demand.checks):
         return {}
     return load_calibrations(settings.path(settings.calibration))
@@ -224,7 +224,7 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
         item.user_properties.append((f"llm_{scored.metric}[{number}]", scored.value))
     verdicts = require_agreement(judge_case(case, result), case, result, _calibrations(item, demand))
     if open_ := [verdict for verdict in verdicts if verdict.outcome == "undecided"]:
-        undecided = Session.of(item.config).settings.undecided
+        undecided = session_of(item.config).settings.undecided
         if undecided == "warn":
             item.warn(
                 GoldenWarning("undecided: " + "; ".join(f"{each.check}: {each.advice}" for each in open_))

@@ -11,7 +11,7 @@ import pytest
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.families import find_metric
 from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
-from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Sample
@@ -60,7 +60,7 @@ class Bench:
         try:
             metric = make_metric(self.node.config, family, options)
             if getattr(metric, "waits", False):
-                _ = Session.of(self.node.config).recorder  # listens from here on, so that its calls are kept
+                _ = session_of(self.node.config).recorder  # listens from here on, so that its calls are kept
             (result,) = score_safely(score_here, metric, [sample])
         except (LLMOpsError, pytest.UsageError) as error:
             raise NotScoredError(str(error)) from None
@@ -83,7 +83,7 @@ def make_metric(config: pytest.Config, family: str, written: Mapping[str, Any]) 
         LLMOpsError: There is no such metric or option.
     """
     name, options = find_metric(family, written)
-    if "judge" in metric_options(name) and (judge := Session.of(config).settings.judge):
+    if "judge" in metric_options(name) and (judge := session_of(config).settings.judge):
         options = {"judge": judge, **options}
     return create_metric(name, options)
 

@@ -20,6 +20,7 @@ from pytest_llmops.runner.masking import hide
 
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
+_STASH = pytest.StashKey["Reported"]()
 _STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
 
 
@@ -46,6 +47,11 @@ class Reported:
     crashed: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Reported:
+        """The one of a config; complete in the process that talks to the user."""
+        return config.stash.setdefault(_STASH, cls())
 
     def select(self, node_ids: Iterable[str]) -> None:
         """What one process collected; workers collect the same, and the first one counts."""

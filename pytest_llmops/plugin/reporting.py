@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.capturing import Router
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.items import REFUSED, GoldenItem
 from pytest_llmops.plugin.longrepr import as_longrepr, reason_of
 from pytest_llmops.runner.masking import hide
 
-if TYPE_CHECKING:
-    from pytest_llmops.plugin.golden import GoldenPlugin
-
 
 class Reporting:
     """Registered beside the golden run whose items it reports."""
 
-    def __init__(self, plugin: GoldenPlugin, config: pytest.Config) -> None:
-        self._plugin = plugin
+    def __init__(self, evaluation: Evaluation, config: pytest.Config) -> None:
+        self._evaluation = evaluation
         self._session: pytest.Session | None = None
         self._router = Router.of(config)
         self._captures = config.getoption("capture") != "no"
@@ -63,14 +60,14 @@ class Reporting:
         """A worker found that nothing can be run: the controller says so once, in place of each item."""
         refused = dict(report.user_properties).get(REFUSED)
         if refused is not None and self._session is not None and not is_worker(self._session.config):
-            self._plugin.refused = str(refused)
-            raise pytest.UsageError(self._plugin.refused)
+            self._evaluation.refused = str(refused)
+            raise pytest.UsageError(self._evaluation.refused)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self) -> None:
         """Under `-x` and `--maxfail` no case begins after the failure that ends the session."""
         if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
-            self._plugin.shared.stop()
+            self._evaluation.session.stop()
 
     def _route(self) -> None:
         if self._captures:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import AppError
+from pytest_llmops.evaluation.session import Session
 from pytest_llmops.plugin.measured import NotScoredError
-from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app import resolve_app
-from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.app_calls import AppCaller
 from pytest_llmops.runner.masking import hide
 
 _STASH = pytest.StashKey["Llm"]()
@@ -32,7 +33,7 @@ class Llm:
     """
 
     session: Session
-    asker: Asker
+    caller: AppCaller
     node_id: str
     samples: list[Sample] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Llm:
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        session = Session.of(node.config)
+        session = session_of(node.config)
         settings = session.settings
         if app is None:
             if settings.app is None:
@@ -54,8 +55,8 @@ class Llm:
                     'a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass --llm-app'
                 )
             app = resolve_app(settings.app, settings.root)
-        asker = session.asker(app)
-        llm = cls(session=session, asker=asker, node_id=node.nodeid)
+        caller = session.caller(app)
+        llm = cls(session=session, caller=caller, node_id=node.nodeid)
         node.stash[_STASH] = llm
         return llm
 
@@ -72,7 +73,7 @@ class Llm:
         self, question: Any, *, reference: str | None = None, relevant: Iterable[str] = ()
     ) -> Output:
         """
-        The app's answer. Asked again with an equal question, it answers anew: a further repeat.
+        The app's answer. Called again with an equal question, it answers anew: a further repeat.
 
         Raises:
             NotScoredError: The app raised, hung, or returned something that is no answer.
@@ -80,7 +81,7 @@ class Llm:
         written = json.dumps(question, sort_keys=True, default=str)
         repeat = sum(json.dumps(each.input, sort_keys=True, default=str) == written for each in self.samples)
         __tracebackhide__ = True  # what is wrong is the question or the app, not this file
-        output, spans = self.session.run(self.asker.ask(self.node_id, repeat, question))
+        output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
             raise NotScoredError(hide(output.error))

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import pytest
 
-from pytest_llmops.calibration.record import Calibration, load_calibrations
-from pytest_llmops.calibration.uncalibrated import find_uncalibrated, is_calibrated, tell_uncalibrated
-from pytest_llmops.gates.foresight.blind import describe_blind
+from pytest_llmops.calibration.record import load_calibrations
+from pytest_llmops.calibration.uncalibrated import is_calibrated, tell_uncalibrated
+from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.items import GoldenWarning
-from pytest_llmops.plugin.session import Session
+from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Golden
 
 
-def warn_of_bounds(
-    config: pytest.Config, goldens: Iterable[Golden], known: Mapping[str, Calibration]
-) -> None:
+def warn_of_doubts(config: pytest.Config, evaluation: Evaluation) -> None:
     """
     Raises:
         UsageError: The project makes errors of warnings.
     """
     if is_worker(config):  # its controller says it
         return
-    for golden in goldens:
-        for told in (*find_uncalibrated(golden, known), *describe_blind(golden)):
-            try:
-                config.issue_config_time_warning(GoldenWarning(told), stacklevel=2)
-            except GoldenWarning:
-                raise pytest.UsageError(told) from None
+    for doubt in evaluation.doubts():
+        try:
+            config.issue_config_time_warning(GoldenWarning(doubt), stacklevel=2)
+        except GoldenWarning:
+            raise pytest.UsageError(doubt) from None
 
 
 def warn_of_marker(item: pytest.Item, metric: Metric, seen: set[tuple[str, str]]) -> None:
@@ -45,6 +39,6 @@ def warn_of_marker(item: pytest.Item, metric: Metric, seen: set[tuple[str, str]]
     if metric.bound is not None or place in seen:
         return
     seen.add(place)
-    settings = Session.of(item.config).settings
+    settings = session_of(item.config).settings
     if not is_calibrated(metric, load_calibrations(settings.path(settings.calibration))):
         item.warn(GoldenWarning(tell_uncalibrated(metric.name)))

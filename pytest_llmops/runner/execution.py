@@ -16,7 +16,7 @@ from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
-from pytest_llmops.runner.asking import Asked, Asker
+from pytest_llmops.runner.app_calls import AppCaller, Called
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.loops import LoopThread
 from pytest_llmops.runner.narrowing import MOST_TRIES, Narrowing
@@ -34,7 +34,7 @@ from pytest_llmops.runner.rivals import (
 )
 from pytest_llmops.runner.scoring import Result, Scorer
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work, give_up
+from pytest_llmops.runner.tasks import Task, give_up
 
 _POLL_S = 0.02
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
@@ -48,7 +48,7 @@ class NotBegunError(LLMOpsError):
 @dataclass(slots=True)
 class Execution:
     """
-    Cases in work, in this process.
+    Cases in task, in this process.
 
     Attributes:
         concurrency: Questions to the app, and to its rival, that may be open at once.
@@ -57,7 +57,7 @@ class Execution:
         store: Where the processes of a session share results; None when this is the only one.
     """
 
-    asker: Asker
+    caller: AppCaller
     scorer: Scorer
     concurrency: int
     rival: Rival | None = None
@@ -69,7 +69,7 @@ class Execution:
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
     _narrowing: Narrowing = field(init=False)
-    _asking: int = 0
+    _calling: int = 0
     _learned: bool = False
     _stopped: bool = False
 
@@ -78,11 +78,11 @@ class Execution:
         self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
         self._narrowing = Narrowing(self.concurrency)
 
-    def submit(self, work: Work) -> Future[CaseResult]:
+    def submit(self, task: Task) -> Future[CaseResult]:
         """Start on a case, unless it was started before."""
-        if work.key not in self._futures:
-            self._futures[work.key] = self._loop.submit(self._do_once(work))
-        return self._futures[work.key]
+        if task.key not in self._futures:
+            self._futures[task.key] = self._loop.submit(self._do_once(task))
+        return self._futures[task.key]
 
     def finished(self) -> dict[str, CaseResult]:
         """The results there are, by item id; of a case that was asked again the last."""
@@ -97,88 +97,90 @@ class Execution:
         """Stop within moments: what is not finished is given up, threads of the app are left behind."""
         self.scorer.close()
         self._loop.close()
-        self.asker.app_loop.close()
+        self.caller.app_loop.close()
         if self.rival is not None:
-            self.rival.asker.app_loop.close()
+            self.rival.caller.app_loop.close()
 
-    async def _do_once(self, work: Work) -> CaseResult:
+    async def _do_once(self, task: Task) -> CaseResult:
         """Do a case, or wait for the process that holds its lease; take over should that one die."""
         if self.store is None:
-            return await self._do(work)
+            return await self._do(task)
         while True:
-            result = self.store.read(work.key)
+            result = self.store.read(task.key)
             if result is not None:
                 return result
             async with self._leases:
-                with self.store.lease(work.key) as granted:
-                    if granted and self.store.read(work.key) is None:
-                        result = await self._try(work, self.store)
-                        self.store.write(work.key, result)
+                with self.store.lease(task.key) as granted:
+                    if granted and self.store.read(task.key) is None:
+                        result = await self._try(task, self.store)
+                        self.store.write(task.key, result)
                         return result
             await asyncio.sleep(_POLL_S)
 
-    async def _try(self, work: Work, store: SharedStore) -> CaseResult:
+    async def _try(self, task: Task, store: SharedStore) -> CaseResult:
         """Do a case, which may have ended the processes that began it; to be called with its lease."""
         self._check_stopped()  # before it counts as begun
-        tries = store.count_tries(work.key) + 1
+        tries = store.count_tries(task.key) + 1
         if tries > MOST_TRIES:
-            return _deadly(work)
+            return _deadly(task)
         async with self._narrowing.room(tries):
-            store.count_try(work.key)
+            store.count_try(task.key)
             if tries == MOST_TRIES:
                 await asyncio.sleep(_AFTER_DEATH_S)
             # The last time without the rival, which may be what ends the process.
-            return await self._do(work, alone=tries == MOST_TRIES)
+            return await self._do(task, alone=tries == MOST_TRIES)
 
-    async def _do(self, work: Work, *, alone: bool = False) -> CaseResult:
+    async def _do(self, task: Task, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
-        begun = _begun(work)
-        asked = range(count_repeats(begun), work.repeats)
+        begun = _begun(task)
+        asked = range(count_repeats(begun), task.repeats)
         with collect() as printed:
-            answers, others = await self._ask_both(work, asked, alone=alone)
-        if work.begun and self.budget:
+            answers, others = await self._call_both(task, asked, alone=alone)
+        if task.begun and self.budget:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
-        results, rival_results = await self._score_both(work, answers, others)
+        results, rival_results = await self._score_both(task, answers, others)
         rival = None
         if self.rival is not None:
-            rival = _grown(begun.rival or _blank(work), others, rival_results)
+            rival = _grown(begun.rival or _blank(task), others, rival_results)
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
-        case = work.case
-        return self.seal(replace(grown, checks=case.checks, auto=work.most, group=case.group, rival=rival))
+        case = task.case
+        return self.seal(replace(grown, checks=case.checks, auto=task.most, group=case.group, rival=rival))
 
-    async def _ask_both(
-        self, work: Work, repeats: Iterable[int], *, alone: bool
-    ) -> tuple[Sequence[Asked], Sequence[Asked]]:
+    async def _call_both(
+        self, task: Task, repeats: Iterable[int], *, alone: bool
+    ) -> tuple[Sequence[Called], Sequence[Called]]:
         """The app's answers and its rival's; in half of the cases the rival is first, as for a fair clock."""
-        app = self._ask_all(self.asker, work.id, work, repeats)
-        rival = self._ask_rival(work, repeats, alone=alone)
-        if _asks_rival_first(work):
+        app = self._call_all(self.caller, task.id, task, repeats)
+        rival = self._call_rival(task, repeats, alone=alone)
+        if _calls_rival_first(task):
             others, answers = await asyncio.gather(rival, app)
         else:
             answers, others = await asyncio.gather(app, rival)
         return answers, others
 
-    async def _ask_all(self, asker: Asker, case: str, work: Work, repeats: Iterable[int]) -> Sequence[Asked]:
-        return await asyncio.gather(*(self._ask(asker, case, repeat, work) for repeat in repeats))
+    async def _call_all(
+        self, caller: AppCaller, case: str, task: Task, repeats: Iterable[int]
+    ) -> Sequence[Called]:
+        return await asyncio.gather(*(self._call(caller, case, repeat, task) for repeat in repeats))
 
-    async def _ask_rival(self, work: Work, repeats: Iterable[int], *, alone: bool) -> Sequence[Asked]:
+    async def _call_rival(self, task: Task, repeats: Iterable[int], *, alone: bool) -> Sequence[Called]:
         if self.rival is None:
             return []
         if alone:
             return refuse(repeats, _ENDED)
-        answers = await self._ask_all(self.rival.asker, rival_id(work.id), work, repeats)
+        answers = await self._call_all(self.rival.caller, rival_id(task.id), task, repeats)
         return [(told_of_rival(answer), spans) for answer, spans in answers]
 
-    async def _ask(self, asker: Asker, case: str, repeat: int, work: Work) -> Asked:
+    async def _call(self, caller: AppCaller, case: str, repeat: int, task: Task) -> Called:
         async with self._slots:
             self._check_stopped()
-            while self.budget and self.budget.is_crowded(self._asking, learned=self._learned):  # noqa: ASYNC110
+            while self.budget and self.budget.is_crowded(self._calling, learned=self._learned):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
-            self._asking += 1
+            self._calling += 1
             try:
-                return await asker.ask(case, repeat, work.case.input, work.rules)
+                return await caller.call(case, repeat, task.case.input, task.rules)
             finally:
-                self._asking -= 1
+                self._calling -= 1
                 self._learned = True
 
     def _check_stopped(self) -> None:
@@ -186,15 +188,15 @@ class Execution:
             raise NotBegunError("not called: the session stops after a failure (-x, --maxfail)")
 
     async def _score_both(
-        self, work: Work, answers: Sequence[Asked], others: Sequence[Asked]
+        self, task: Task, answers: Sequence[Called], others: Sequence[Called]
     ) -> tuple[list[Result], list[Result]]:
         """What the metrics say of the app and of its rival; one of pairs is asked once, of the app."""
         mine, theirs = texts_of(_outputs(answers)), texts_of(_outputs(others))
-        metrics = dict(work.metrics)
+        metrics = dict(task.metrics)
         of_one = {name: metric for name, metric in metrics.items() if not is_of_pairs(metric)}
         results, rival_results = await asyncio.gather(
-            self._score(metrics, _samples(work, work.id, answers, theirs)),
-            self._score(of_one, _samples(work, rival_id(work.id), others, mine)),
+            self._score(metrics, _samples(task, task.id, answers, theirs)),
+            self._score(of_one, _samples(task, rival_id(task.id), others, mine)),
         )
         turned = turn_round(metrics, [each for each in results if isinstance(each, Score)])
         return results, [*rival_results, *turned]
@@ -216,19 +218,19 @@ class Execution:
         return [*results, *failures]
 
 
-def _asks_rival_first(work: Work) -> bool:
+def _calls_rival_first(task: Task) -> bool:
     """Of half of the cases, whatever their order in the file: who is second may meet a warm cache."""
-    return int(input_hash(work.case)[-1], 16) % 2 == 1
+    return int(input_hash(task.case)[-1], 16) % 2 == 1
 
 
-def _samples(work: Work, case: str, answers: Sequence[Asked], others: Mapping[int, str]) -> list[Sample]:
+def _samples(task: Task, case: str, answers: Sequence[Called], others: Mapping[int, str]) -> list[Sample]:
     """What one side answered, beside the other side's text of the same repeat."""
     return [
         Sample(
             output=output,
-            input=work.case.input,
-            reference=work.case.reference,
-            relevant=work.case.relevant,
+            input=task.case.input,
+            reference=task.case.reference,
+            relevant=task.case.relevant,
             spans=spans,
             case=case,
             rival=others.get(output.repeat),
@@ -238,11 +240,11 @@ def _samples(work: Work, case: str, answers: Sequence[Asked], others: Mapping[in
     ]
 
 
-def _outputs(answers: Sequence[Asked]) -> list[Output]:
+def _outputs(answers: Sequence[Called]) -> list[Output]:
     return [output for output, _ in answers if isinstance(output, Output)]
 
 
-def _grown(begun: CaseResult, answers: Sequence[Asked], results: Sequence[Result]) -> CaseResult:
+def _grown(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result]) -> CaseResult:
     """What there was of one side, with further answers and what was said of them."""
     failures = [output for output, _ in answers if isinstance(output, Failure)]
     return replace(
@@ -266,7 +268,7 @@ def latest(results: Iterable[CaseResult]) -> dict[str, CaseResult]:
     return found
 
 
-def _within(budget: Budget, answers: Sequence[Asked]) -> Sequence[Asked]:
+def _within(budget: Budget, answers: Sequence[Called]) -> Sequence[Called]:
     """The further repeats before the first that the budget stopped; the others are given up, and no error."""
     stopped = (
         index
@@ -276,15 +278,15 @@ def _within(budget: Budget, answers: Sequence[Asked]) -> Sequence[Asked]:
     return answers[: next(stopped, len(answers))]
 
 
-def _begun(work: Work) -> CaseResult:
+def _begun(task: Task) -> CaseResult:
     """What there is of a case before it is asked, or asked again."""
-    return work.begun or _blank(work)
+    return task.begun or _blank(task)
 
 
-def _blank(work: Work) -> CaseResult:
-    return CaseResult(case=work.id, input_hash=input_hash(work.case))
+def _blank(task: Task) -> CaseResult:
+    return CaseResult(case=task.id, input_hash=input_hash(task.case))
 
 
-def _deadly(work: Work) -> CaseResult:
+def _deadly(task: Task) -> CaseResult:
     error = f"a worker that ran it ended the process {MOST_TRIES} times; run this case alone to see why"
-    return give_up(work.id, work.case, error, work.begun)
+    return give_up(task.id, task.case, error, task.begun)

@@ -21,7 +21,7 @@ _GUARDED = ("_exit", "abort", "execv", "execve")
 _CODED = "_exit"
 _leave = os._exit  # the real one
 
-_STRAY = "error: a thread of no case, or of one that had ended, would have ended the process by "
+_UNATTRIBUTED = "error: a thread of no case, or of one that had ended, would have ended the process by "
 _REMEDY = (
     "start threads by threading.Thread or a ThreadPoolExecutor while the case runs, and the case is named"
 )
@@ -33,7 +33,7 @@ _pid = 0
 _ending = 0
 _seen: set[str] = set()
 _stand_ins: dict[int, Callable[..., Any]] = {}  # by the id of the function that each stands for
-_strays: list[str] = []
+_unattributed: list[str] = []
 _read: dict[int, list[str]] = {}  # by their id the notes of what has not ended yet, which are read then
 
 
@@ -85,15 +85,15 @@ def noting() -> Iterator[list[str]]:
         _notes.reset(token)
 
 
-def take_strays() -> list[str]:
+def take_unattributed() -> list[str]:
     """
     Sentences on what would have ended the process, from threads of no case in work; each is said once.
 
     No case carries them, so each is an error of the suite.
     """
-    calls = list(dict.fromkeys(_strays))
-    _strays.clear()
-    return [f"{_STRAY}{call}; {_REMEDY}" for call in calls]
+    calls = list(dict.fromkeys(_unattributed))
+    _unattributed.clear()
+    return [f"{_UNATTRIBUTED}{call}; {_REMEDY}" for call in calls]
 
 
 def describe(notes: list[str]) -> str:
@@ -121,7 +121,7 @@ def _stand_in(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         if not _active or os.getpid() != _pid or harmless:
             return real(*arguments, **named)
         call = f"os.{name}({', '.join(map(repr, code))})"
-        _read.get(id(notes), _strays).append(call)
+        _read.get(id(notes), _unattributed).append(call)
         raise ProcessEndError(call)
 
     end.__name__ = end.__qualname__ = name

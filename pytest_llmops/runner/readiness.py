@@ -18,7 +18,7 @@ from pytest_llmops.records import Golden
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.importing import importing
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.tasks import Task
 from pytest_llmops.settings import Settings
 
 _CACHED = ("vector", "match")  # what encoders may have made of texts in an earlier run
@@ -29,7 +29,7 @@ class NotReadyError(LLMOpsError):
 
 
 def check_ready(
-    golden: Golden, works: Iterable[Work], settings: Settings, store: SharedStore | None = None
+    golden: Golden, tasks: Iterable[Task], settings: Settings, store: SharedStore | None = None
 ) -> None:
     """
     Whether the rival can be imported, judges have their keys and models their weights.
@@ -49,15 +49,15 @@ def check_ready(
     except AppError as error:
         raise NotReadyError(f"{golden.path}: {error}") from error
     seen: set[tuple[JudgeModel | str, str]] = set()
-    for work in works:
-        for name, metric in work.metrics:
+    for task in tasks:
+        for name, metric in task.metrics:
             needed: list[JudgeModel | str] = [*_judges(metric), *_weights(metric)]
             for each in needed:
-                key = (each, work.id if isinstance(each, JudgeModel) else "")
-                if key not in seen and (lack := _lack(each, work, settings)):
-                    source = work.case.source
+                key = (each, task.id if isinstance(each, JudgeModel) else "")
+                if key not in seen and (lack := _lack(each, task, settings)):
+                    source = task.case.source
                     place = f"{source.path}:{source.line}" if source else golden.path
-                    raise NotReadyError(f"{place}: {work.case.id}: {name}: {lack}")
+                    raise NotReadyError(f"{place}: {task.case.id}: {name}: {lack}")
                 seen.add(key)
 
 
@@ -87,7 +87,7 @@ def _weights(metric: Metric) -> Sequence[str]:
     return names
 
 
-def _lack(needed: JudgeModel | str, work: Work, settings: Settings) -> str:
+def _lack(needed: JudgeModel | str, task: Task, settings: Settings) -> str:
     """What is missing and what to do; empty where nothing is."""
     if isinstance(needed, str):
         lack = _lack_of_weights(needed)
@@ -102,7 +102,7 @@ def _lack(needed: JudgeModel | str, work: Work, settings: Settings) -> str:
     has_key = (
         is_loopback(urlsplit(needed.url).hostname or "") or os.environ.get(needed.api_key_env, "").strip()
     )
-    return "" if has_key or _may_replay(needed, work, settings) else _lack_of_key(needed, settings)
+    return "" if has_key or _may_replay(needed, task, settings) else _lack_of_key(needed, settings)
 
 
 def _lack_of_weights(name: str) -> str:
@@ -121,11 +121,11 @@ def _lack_of_key(judge: JudgeModel, settings: Settings) -> str:
     )
 
 
-def _may_replay(judge: JudgeModel, work: Work, settings: Settings) -> bool:
+def _may_replay(judge: JudgeModel, task: Task, settings: Settings) -> bool:
     """Whether answers of that judge for this case are recorded, or no call may be made anyway."""
     if settings.record in {"none", "all"}:
         return settings.record == "none"
-    path = cassette_path(settings.path(settings.cassettes), work.id)
+    path = cassette_path(settings.path(settings.cassettes), task.id)
     try:
         calls = load_calls(path).values()
     except LLMOpsError:  # a broken cassette is told where it is read for good

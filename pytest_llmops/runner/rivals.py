@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Output, Sample, Score
-from pytest_llmops.runner.asking import Asked, Asker
+from pytest_llmops.runner.app_calls import AppCaller, Called
 
 _NO_ANSWER = "the rival gave no answer to compare with"
 _THE_APP = "the app "
@@ -24,7 +24,7 @@ class Rival:
     """
 
     path: str
-    asker: Asker
+    caller: AppCaller
 
 
 def rival_id(case: str) -> str:
@@ -32,7 +32,7 @@ def rival_id(case: str) -> str:
     return f"{case}::rival"
 
 
-def refuse(repeats: Iterable[int], why: str) -> list[Asked]:
+def refuse(repeats: Iterable[int], why: str) -> list[Called]:
     """What a rival that is not asked answers."""
     return [(told_of_rival(Failure(metric="", stage="app", error=why, repeat=each)), ()) for each in repeats]
 

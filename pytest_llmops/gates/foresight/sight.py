@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.asking import BASELINE_REPEATS
 from pytest_llmops.gates.drops import POWER, smallest_drop
 from pytest_llmops.gates.indexed import LARGEST, values_by_metric
 from pytest_llmops.gates.inference.sign_flips import FEWEST
@@ -21,6 +20,7 @@ from pytest_llmops.gates.inference.spending import SUITE_SHARE
 from pytest_llmops.gates.looks import LOOKS
 from pytest_llmops.gates.measuring import results_of, tolerated_drop, variance_of
 from pytest_llmops.gates.pairing import Scale, find_scale
+from pytest_llmops.gates.repeats import BASELINE_REPEATS
 from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.records import CaseResult, SuiteCheck
 

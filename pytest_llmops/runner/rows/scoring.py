@@ -179,7 +179,7 @@ def _score_side_by_side(samples: Sequence[tuple[Metric, Sample]]) -> list[Score 
 @contextmanager
 def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
     """Keep what models say in the local folder alone, for nobody commits the calls about labels."""
-    from pytest_llmops.runner.golden_run import open_budget, open_recorder
+    from pytest_llmops.runner.opening import open_budget, open_recorder
 
     local = replace(settings, cassettes=f"{settings.home}/cassettes")
     recorder = open_recorder(local, open_budget(settings))

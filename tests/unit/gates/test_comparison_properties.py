@@ -53,7 +53,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Called:
     """A suite check of the metric, whatever its name and direction."""
 
     statistic: str
@@ -90,9 +90,11 @@ fallen = st.one_of(
     st.lists(st.just(Drawn(before=[1.0] * 8, now=[0.0] * 8)), min_size=1, max_size=10),
 )
 thresholds, max_drops = st.sampled_from([None, 0.5, 0.9]), st.sampled_from([None, 0.0, 0.125])
-means = st.builds(Asked, statistic=st.sampled_from(["mean", "sum"]), threshold=thresholds, max_drop=max_drops)
+means = st.builds(
+    Called, statistic=st.sampled_from(["mean", "sum"]), threshold=thresholds, max_drop=max_drops
+)
 any_statistic = st.builds(
-    Asked,
+    Called,
     statistic=st.sampled_from(["mean", "sum", "min", "max", "p10", "p50", "p90"]),
     threshold=thresholds,
     max_drop=max_drops,
@@ -101,7 +103,7 @@ any_statistic = st.builds(
 
 def runs_of(
     drawn: list[Drawn],
-    *asked: Asked,
+    *asked: Called,
     metric: str = "gain",
     sign: float = 1.0,
 ) -> tuple[Run, Run]:
@@ -213,11 +215,11 @@ def test_flipping_the_direction_alone_makes_an_improvement_of_a_regression(drawn
         assert here.p_value == pytest.approx(there.p_value, rel=1e-9)
 
 
-def single_look(drawn: list[Drawn], *asked: Asked) -> tuple[Run, Run]:
+def single_look(drawn: list[Drawn], *asked: Called) -> tuple[Run, Run]:
     return runs_of([replace(each, auto=0) for each in drawn], *asked)
 
 
-def reversed_runs(drawn: list[Drawn], *asked: Asked) -> tuple[Run, Run]:
+def reversed_runs(drawn: list[Drawn], *asked: Called) -> tuple[Run, Run]:
     """From the new run to its baseline, of the metric that reads the other way."""
     turned = [Drawn(before=each.now, now=each.before) for each in drawn]
     return runs_of(turned, *asked, metric="loss")

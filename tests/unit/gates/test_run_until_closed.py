@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.asking import Asking
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.drops import follow_suites
 from pytest_llmops.gates.pairing import Chance, count_repeats, pair_cases
 from pytest_llmops.gates.readings import find_movement, read_pairs
+from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult, Check, Comparison, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, check_of, result_of, run_of, steady, suite_check
 
@@ -35,7 +35,7 @@ class Gate:
 
     def run(self, draw: Draw) -> tuple[list[CaseResult], Comparison]:
         names = [each.case.rpartition("::")[2] for each in self.base]
-        asking = Asking(
+        planner = RepeatPlanner(
             base={each.case: each for each in self.base},
             suite={FILE: self.suite},
             most=self.most,
@@ -46,7 +46,7 @@ class Gate:
             results = [
                 self._result(name, [draw(name, nth) for nth in range(repeats[name])]) for name in names
             ]
-            wanted = {case.rpartition("::")[2]: step for case, step in asking.next_repeats(results).items()}
+            wanted = {case.rpartition("::")[2]: step for case, step in planner.next_repeats(results).items()}
             if not wanted:
                 return results, compare(run_of(self.base), run_of(results), suite={FILE: self.suite})
             assert all(repeats[name] < step <= self.most for name, step in wanted.items())

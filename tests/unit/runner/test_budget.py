@@ -13,7 +13,7 @@ from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.golden_run import tell_budget
+from pytest_llmops.runner.opening import describe_budget
 
 PRICES = {"small": (1_000.0, 10_000.0)}
 """A word in costs 0.001 dollars, a word out 0.01: each question and answer below is two words, 0.022."""
@@ -114,14 +114,16 @@ def test_a_budget_has_ended_only_where_it_kept_something_from_being_asked(read):
     permit(budget)
     budget.charge(call())
     assert not budget.ended
-    assert tell_budget(budget) == []
+    assert describe_budget(budget) == []
     assert not budget.may_go_on()
     assert budget.ended
     refused = read("0 calls")
     assert not permit(refused)
     assert refused.ended
-    assert tell_budget(refused) == ["the budget is spent: 0 of 0 calls; verdicts that were open then stay so"]
-    assert tell_budget(None) == []
+    assert describe_budget(refused) == [
+        "the budget is spent: 0 of 0 calls; verdicts that were open then stay so"
+    ]
+    assert describe_budget(None) == []
 
 
 def test_in_dollars_no_more_is_asked_at_once_than_there_is_money_for(read):

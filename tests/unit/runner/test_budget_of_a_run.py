@@ -12,9 +12,9 @@ import pytest
 
 from pytest_llmops import load_golden, run_golden
 from pytest_llmops.gates.pairing import count_repeats
-from pytest_llmops.runner.golden_run import run_goldens
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
+from tests.evaluating import evaluate
 from tests.openai_server import OpenAIServer, last_user_text
 
 PRICES = {"small": (1_000.0, 10_000.0)}
@@ -123,12 +123,11 @@ def test_files_of_one_run_share_the_budget(golden, settings, server, app, monkey
     module = ModuleType("app_of_both_files")
     module.answer = app()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    told: list[str] = []
     both = [golden(4, "one"), golden(4, "two")]
-    runs = run_goldens(both, None, settings("5 calls", app="app_of_both_files:answer"), told)
+    results, problems = evaluate(both, settings("5 calls", app="app_of_both_files:answer"))
     assert len(server.requests) == 5
-    assert len(failures(*runs)) == 3
-    assert len(told) == 1
+    assert sum(len(result.failures) for result in results) == 3
+    assert len(problems) == 1
 
 
 def test_dollars_run_out(golden, settings, server, app):

@@ -1,4 +1,4 @@
-"""Cases in work: what is begun, by which process, and what is not begun any more."""
+"""Cases in task: what is begun, by which process, and what is not begun any more."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import pytest
 
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Case
-from pytest_llmops.runner.asking import Asker
+from pytest_llmops.runner.app_calls import AppCaller
 from pytest_llmops.runner.execution import Execution, NotBegunError
 from pytest_llmops.runner.scoring import Scorer
 from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.work import Work
+from pytest_llmops.runner.tasks import Task
 
 
 @contextmanager
 def executing(tmp_path, app, store=None):
     recorder = Recorder(committed=tmp_path / "committed", local=tmp_path / "local", mode="new")
-    asker = Asker(app=app, recorder=recorder, timeout_s=5, prices={})
-    execution = Execution(asker=asker, scorer=Scorer(), concurrency=1, store=store)
+    caller = AppCaller(app=app, recorder=recorder, timeout_s=5, prices={})
+    execution = Execution(caller=caller, scorer=Scorer(), concurrency=1, store=store)
     try:
         yield execution
     finally:
         execution.close()
 
 
-def works(count: int) -> list[Work]:
+def tasks(count: int) -> list[Task]:
     return [
-        Work(id=f"golden/x.yaml::c{at}", case=Case(id=f"c{at}", input=at), repeats=1, metrics=())
+        Task(id=f"golden/x.yaml::c{at}", case=Case(id=f"c{at}", input=at), repeats=1, metrics=())
         for at in range(count)
     ]
 
@@ -45,7 +45,7 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
 
     store = SharedStore(folder=tmp_path, worker=0, workers=2) if shared else None
     with executing(tmp_path, answer, store) as execution:
-        futures = [execution.submit(work) for work in works(5)]
+        futures = [execution.submit(task) for task in tasks(5)]
         while not asked:
             time.sleep(0.01)
         if store is None:

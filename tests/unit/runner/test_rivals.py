@@ -11,7 +11,6 @@ from pytest_llmops import load_golden, run_golden
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.judges import asking
 from pytest_llmops.records import Score, Usage
-from pytest_llmops.runner.golden_run import run_goldens
 from pytest_llmops.settings import Settings
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
@@ -181,7 +180,7 @@ def test_further_repeats_are_those_of_both(run, tmp_path):
     golden = load_golden("golden/shop.yaml", root=tmp_path)
 
     sys.modules.pop("two_shops", None)
-    (found,) = run_goldens([golden], None, Settings(root=tmp_path, repeats="auto", max_repeats=6), [])
+    found = run_golden(golden, settings=Settings(root=tmp_path, repeats="auto", max_repeats=6))
 
     for result in found.results:
         repeats = [output.repeat for output in result.outputs]

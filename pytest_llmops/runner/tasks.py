@@ -16,7 +16,7 @@ from pytest_llmops.registry import create_metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Task:
     """
     One case to do.
 
@@ -39,26 +39,26 @@ class Work:
 
     @property
     def key(self) -> str:
-        """Its name among all the work of a session: a case that is asked again is further work."""
+        """Its name among all the task of a session: a case that is asked again is further task."""
         return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
 
 
 def plan(
     golden: Golden, repeats: int | Literal["auto"] | None, most: int, known: Container[str] = ()
-) -> list[Work]:
+) -> list[Task]:
     """
-    The work of a golden file, in its order; a case is scored for its own checks and the suite's.
+    The task of a golden file, in its order; a case is scored for its own checks and the suite's.
 
     Args:
         repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
         known: Ids of the cases that the baseline has.
     """
-    works = []
+    tasks = []
     for case in golden.cases:
         id_ = f"{golden.path}::{case.id}"
         asked = case.repeats or repeats or ("auto" if id_ in known else 1)
-        works.append(
-            Work(
+        tasks.append(
+            Task(
                 id=id_,
                 case=case,
                 repeats=1 if asked == "auto" else asked,
@@ -67,7 +67,7 @@ def plan(
                 rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
             )
         )
-    return works
+    return tasks
 
 
 def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:

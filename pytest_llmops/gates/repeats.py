@@ -27,7 +27,7 @@ BASELINE_REPEATS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class RepeatPlanner:
     """
     What decides on further repeats.
 
@@ -54,7 +54,7 @@ class Asking:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_chance", Chance(self.base.values()))
 
-    def beside(self, results: Sequence[CaseResult]) -> Asking:
+    def rescored(self, results: Sequence[CaseResult]) -> RepeatPlanner:
         """With a baseline that is scored as the results are, where its outputs were kept."""
         return replace(self, base=rescore_all(self.goldens, self.base, results))
 

@@ -32,11 +32,11 @@ _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
 
-Asked = tuple[Output | Failure, tuple[Span, ...]]
+Called = tuple[Output | Failure, tuple[Span, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class AppCaller:
     """
     What every question of a run shares.
 
@@ -58,7 +58,7 @@ class Asker:
     app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
     raised: dict[str, BaseException] | None = None
 
-    async def ask(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Asked:
+    async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
         """
         The app's output or why there is none, and the spans it left; raises nothing of the app's.
 
@@ -70,7 +70,7 @@ class Asker:
         """
         rules = rules or CallRules()
         logs: list[CallLog] = []
-        answer, spans = await self._ask(case, repeat, question, rules, logs)
+        answer, spans = await self._attempts(case, repeat, question, rules, logs)
         if not logs:  # a broken cassette, so that nothing was asked
             return answer, spans
         log = join_attempts(logs)
@@ -83,9 +83,9 @@ class Asker:
             answer = replace(broken, usage=answer.usage, failed_calls=failed)
         return answer, spans
 
-    async def _ask(
+    async def _attempts(
         self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
-    ) -> Asked:
+    ) -> Called:
         """The attempts; the log of each is added to the list."""
         try:
             async for attempt in AsyncRetrying(
@@ -104,12 +104,12 @@ class Asker:
 
     async def _attempt(
         self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
-    ) -> Asked:
+    ) -> Called:
         """Raises what says that an endpoint is busy, and a broken cassette's error."""
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             logs.append(log)
             started = time.perf_counter()
-            answering = asyncio.ensure_future(self._call(question))
+            answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
@@ -153,7 +153,7 @@ class Asker:
 
     def _complete(
         self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
-    ) -> Asked:
+    ) -> Called:
         """The output with what the trace and the recorder know of it."""
         calls = log.calls
         replayed = [call for call in calls if call.outcome == "replayed"]
@@ -171,7 +171,7 @@ class Asker:
             (*spans, *(_call_span(index, call, self.prompts) for index, call in enumerate(calls))),
         )
 
-    async def _call(self, question: Any) -> Any:
+    async def _answer(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
             running = _awaited(self.app(question))  # type: ignore[arg-type]

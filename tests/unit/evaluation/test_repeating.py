@@ -1,4 +1,4 @@
-"""Repeats where a verdict is open: how often an app is really asked, and when asking ends."""
+"""Repeats where a verdict is open: how often an app is really asked, and when calling ends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import openai
 import pytest
 
 from pytest_llmops import load_golden, run_golden
+from pytest_llmops.evaluation.evaluation import open_planner
+from pytest_llmops.evaluation.repeating import run_until_decided
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, Output
-from pytest_llmops.runner.golden_run import open_asking, run_goldens
-from pytest_llmops.runner.rounds import ask_in_rounds
-from pytest_llmops.runner.work import Work, plan
+from pytest_llmops.runner.tasks import Task, plan
 from pytest_llmops.settings import Settings
+from tests.evaluating import evaluate
 from tests.openai_server import OpenAIServer, last_user_text
 
 CASES = 12
@@ -256,7 +257,7 @@ def test_several_files_share_one_error_budget(golden, settings, varying, monkeyp
     module = ModuleType("apps_of_two_files")
     module.answer = lambda question: apps[question.split()[0]](question)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    run_goldens([few, many], varying, replace(settings, app="apps_of_two_files:answer"), [])
+    evaluate([few, many], replace(settings, app="apps_of_two_files:answer"), varying)
     assert apps["shop"].asked[5] == 10  # with the others, for the suite
 
 
@@ -266,9 +267,9 @@ def test_where_asking_may_not_go_on_results_stay_as_they_are(golden, settings):
         CaseResult(case=f"shop.yaml::case-{number}", input_hash="", outputs=(Output(text=""),), auto=9)
         for number in range(2)
     ]
-    asking = open_asking(file, [file], None, settings)
-    assert asking.next_repeats(first)
-    found = ask_in_rounds(plan(file, "auto", 9), lambda _: first, asking, may_go_on=lambda: False)
+    planner = open_planner(file, [file], None, settings)
+    assert planner.next_repeats(first)
+    found = run_until_decided(plan(file, "auto", 9), lambda _: first, planner, may_go_on=lambda: False)
     assert list(found.values()) == first
 
 
@@ -279,7 +280,7 @@ def test_whether_asking_may_go_on_is_asked_only_while_something_is_wanted(golden
     fetched: list[list[int]] = []
     questions: list[bool] = []
 
-    def fetch(works: Sequence[Work]) -> list[CaseResult]:
+    def fetch(works: Sequence[Task]) -> list[CaseResult]:
         fetched.append([work.repeats for work in works])
         return [
             CaseResult(
@@ -295,7 +296,9 @@ def test_whether_asking_may_go_on_is_asked_only_while_something_is_wanted(golden
         questions.append(len(questions) < may)
         return questions[-1]
 
-    found = ask_in_rounds(plan(file, "auto", 9), fetch, open_asking(file, [file], None, settings), may_go_on)
+    found = run_until_decided(
+        plan(file, "auto", 9), fetch, open_planner(file, [file], None, settings), may_go_on
+    )
 
     assert fetched == [[1, 1], [2, 2], [10, 10]][:rounds]
     assert questions == [True] * (rounds - 1) + [False] * (may < 2)
@@ -319,7 +322,7 @@ def test_a_baseline_that_was_scored_otherwise_is_scored_again_once_and_held_agai
         rescored.append(rescore_all(*given))
         return rescored[-1]
 
-    monkeypatch.setattr("pytest_llmops.gates.asking.rescore_all", count)
+    monkeypatch.setattr("pytest_llmops.gates.repeats.rescore_all", count)
     app = App(broken=tuple(range(CASES)))
     run_golden(golden(), app, baseline=base, settings=settings)
     assert set(app.asked.values()) == {16}

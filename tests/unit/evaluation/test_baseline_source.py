@@ -1,4 +1,4 @@
-"""What a run is held against, by what the settings name; and where what is accepted goes."""
+"""What a run is compared with, by what the settings name; and where what is accepted goes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
+from pytest_llmops.evaluation.acceptance import accept_into_baseline, accepted_path, describe_missed
+from pytest_llmops.evaluation.baseline_source import BaselineSource, find_baseline
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review, append_reviews
 from pytest_llmops.judges.rubric_file import DEFAULT
@@ -18,13 +20,6 @@ from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.settings import Settings, load_settings
-from pytest_llmops.yardstick import (
-    Yardstick,
-    accept_into_baseline,
-    accepted_path,
-    find_yardstick,
-    tell_missed,
-)
 from tests.git_settings import forget_git_settings
 
 GOLDEN = "version: 1\ncases: [{id: a, input: hello, checks: {keywords: {all: [hi]}}}]\n"
@@ -60,19 +55,19 @@ def goldens(root: Path):
     return [load_golden(path, root=root) for path in sorted((root / "golden").glob("*.yaml"))]
 
 
-def find(root: Path, baseline: str | None = None, **options) -> Yardstick:
-    return find_yardstick(replace(load_settings(root), baseline=baseline), goldens(root), **options)
+def find(root: Path, baseline: str | None = None, **options) -> BaselineSource:
+    return find_baseline(replace(load_settings(root), baseline=baseline), goldens(root), **options)
 
 
-def value_of(yardstick: Yardstick) -> float | None:
-    return yardstick.base.results[0].scores[0].value if yardstick.base else None
+def value_of(source: BaselineSource) -> float | None:
+    return source.base.results[0].scores[0].value if source.base else None
 
 
 def test_nothing_was_accepted_yet(root):
-    assert replace(find(root), goldens=()) == Yardstick()
+    assert replace(find(root), goldens=()) == BaselineSource()
 
 
-def test_the_accepted_baseline_is_the_yardstick_unless_another_is_named(root):
+def test_the_accepted_baseline_counts_unless_another_is_named(root):
     write_baseline(run_of(1.0), root / "golden/baseline.json")
     write_baseline(run_of(0.5), root / "other.json")
     write_run(run_of(0.25), root / "run.json")
@@ -182,7 +177,7 @@ def test_cases_that_are_taken_although_they_miss_a_check_are_counted(root):
     assert told.endswith(
         "2 cases accepted, 2 kept; 2 of them miss a check, and are known failures from now on"
     )
-    assert tell_missed(0) == ""
+    assert describe_missed(0) == ""
 
 
 @pytest.mark.parametrize(
@@ -205,13 +200,13 @@ def test_a_run_is_not_written_over_what_it_needs(root, out, told):
     named = ("golden/", "golden/named.json")
     settings = Settings(root=root, golden=named, baseline="other.json", out=out)
     with pytest.raises(SettingsError, match=told) as caught:
-        find_yardstick(settings, loaded)
+        find_baseline(settings, loaded)
     assert "\n" not in str(caught.value)
     for fine in ("run.json", "golden/run.jsonl", "runs/other.json"):
-        find_yardstick(replace(settings, out=fine), loaded)
+        find_baseline(replace(settings, out=fine), loaded)
 
 
-def test_a_named_baseline_of_other_cases_is_no_yardstick(root):
+def test_a_named_baseline_of_other_cases_is_refused(root):
     write_baseline(run_of(case="b"), root / "other.json")
     write_baseline(run_of(case="b"), root / "golden/baseline.json")
     with pytest.raises(
@@ -224,7 +219,7 @@ def test_a_named_baseline_of_other_cases_is_no_yardstick(root):
 
 
 def test_a_baseline_that_is_named_and_still_to_be_made(root):
-    assert replace(find(root, "new.json", accept=True), goldens=()) == Yardstick()
+    assert replace(find(root, "new.json", accept=True), goldens=()) == BaselineSource()
     with pytest.raises(RunFileError, match=r"Make it: pytest --llm-golden --llm-repeats auto --llm-accept"):
         find(root, "new.json")
 
@@ -269,9 +264,9 @@ def test_baseline_and_reviews_are_those_of_the_revision(root, repository):
     write_baseline(run_of(1.0, case="b"), root / "golden/baseline.json")
     append_reviews(root / "golden/reviews.jsonl", [replace(REVIEW, who="bob")], lock=root / "lock")
     repository.commit()
-    yardstick = find(root, "git:main")
-    assert yardstick.base.results[0].case == "golden/shop.yaml::a"
-    assert yardstick.reviews == (REVIEW,)
+    source = find(root, "git:main")
+    assert source.base.results[0].case == "golden/shop.yaml::a"
+    assert source.reviews == (REVIEW,)
 
 
 @pytest.mark.usefixtures("repository")
@@ -293,7 +288,7 @@ def test_files_that_were_not_selected_are_compared_too(root, repository):
     (root / "golden/more.yaml").write_text(GOLDEN.replace("id: a", "id: b"))
     settings = replace(load_settings(root), baseline="git:main")
     selected = [load_golden(root / "golden/shop.yaml", root=root)]
-    found = find_yardstick(settings, selected).loosened
+    found = find_baseline(settings, selected).loosened
     assert [(each.place, each.case) for each in found] == [("golden/more.yaml", "golden/more.yaml::a")]
 
 
@@ -302,13 +297,13 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     repository.git("switch", "--quiet", "--create", "branch")
     repository.write(**{"pyproject.toml": other})
     write_baseline(run_of(0.0), root / "quality/base.json")
-    yardstick = find(root, "git:main")
-    assert value_of(yardstick) == 1.0
-    assert [(each.place, each.what) for each in yardstick.loosened][:2] == [
+    source = find(root, "git:main")
+    assert value_of(source) == 1.0
+    assert [(each.place, each.what) for each in source.loosened][:2] == [
         ("pyproject.toml", "the setting accepted names another place"),
         ("pyproject.toml", "the setting reviews names another place"),
     ]
-    assert [each.place for each in yardstick.loosened][2:] == ["quality/base.json", "quality/log.jsonl"]
+    assert [each.place for each in source.loosened][2:] == ["quality/base.json", "quality/log.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +377,7 @@ def test_an_empty_folder_among_those_of_the_settings_hides_no_other(root, reposi
     repository.write(**{"pyproject.toml": "[tool.pytest-llmops]\ngolden = ['golden/', 'evals/']\n"})
     repository.write(**{"evals/note.md": "to come"})
     repository.commit()
-    assert find_yardstick(replace(load_settings(root), baseline="git:main"), []).loosened == ()
+    assert find_baseline(replace(load_settings(root), baseline="git:main"), []).loosened == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""`run_golden`: one golden file from a script, without pytest and without verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from pytest_llmops.evaluation.conclusion import make_run
+from pytest_llmops.evaluation.evaluation import open_planner, plan_tasks
+from pytest_llmops.evaluation.session import Session
+from pytest_llmops.gates.drops import watch_means
+from pytest_llmops.protocols import App
+from pytest_llmops.records import Golden, Run
+from pytest_llmops.runner.failed_calls import describe_failed_calls
+from pytest_llmops.runner.readiness import check_ready
+from pytest_llmops.settings import Settings
+
+
+def run_golden(  # noqa: PLR0913 - the public door
+    golden: Golden,
+    app: App | None = None,
+    *,
+    baseline: Run | None = None,
+    repeats: int | Literal["auto"] | None = None,
+    settings: Settings | None = None,
+    problems: list[str] | None = None,
+) -> Run:
+    """
+    Call the app with every case of a golden file and score its outputs.
+
+    Args:
+        app: The app under test; by default the one that the settings or the golden file name.
+        baseline: What `compare` will compare the run with; with repeats `auto` it decides on them.
+        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+            verdict is open. By default `auto` for cases that the baseline has, else once.
+        settings: Plain defaults when None; a project file is read by `load_settings` only.
+        problems: Gets sentences about what could not be kept with the results.
+
+    Raises:
+        AppError: The app cannot be found. What it raises when called becomes a failure of its case.
+    """
+    settings = settings or Settings()
+    settings = replace(settings, repeats=repeats or settings.repeats)
+    golden = watch_means(golden, baseline)
+    session = Session.open(settings, naming="give run_golden an app")
+    try:
+        tasks = plan_tasks(golden, settings, baseline)
+        check_ready(golden, tasks, settings)
+        session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
+        results = [session.wait(golden, task) for task in tasks]
+        if problems is not None:
+            problems += [*session.all_problems(), *describe_failed_calls([golden], results)]
+            problems += session.all_errors()
+    finally:
+        session.close()
+    return make_run([golden], results, settings)

@@ -1,0 +1,291 @@
+"""What the cases of one process share: settings, recorder, scorer, budget, and the tasks under way."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_llmops.evaluation.repeating import run_until_decided
+from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.protocols import App
+from pytest_llmops.recorder import Recorder
+from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.runner import process_end
+from pytest_llmops.runner.app_calls import AppCaller
+from pytest_llmops.runner.attribution import Attribution
+from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.execution import Execution, latest
+from pytest_llmops.runner.importing import importing
+from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.opening import (
+    describe_budget,
+    named_app,
+    open_budget,
+    open_caller,
+    open_execution,
+    open_recorder,
+    open_rival,
+)
+from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.tasks import Task
+from pytest_llmops.runner.time_limit import TimeLimit
+from pytest_llmops.settings import Settings
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_POLL_S = 0.02
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Session:
+    """
+    State of one process of a run; to be closed at its end.
+
+    Attributes:
+        naming: How an app is named at this door, for the message of one that is not.
+        store: Where results are shared with the other processes of the run.
+        given: Results that are there already, by item id: nothing is run for them.
+        problems: Sentences about what could not be kept with the results.
+        executions: By golden file, since each may name another app.
+        repeated: By golden file, the results of one whose cases are repeated while a verdict is open.
+        started_s: Monotonic clock, for the summary.
+        raised: Case to what the app raised, where a debugger will want it; else None.
+    """
+
+    settings: Settings
+    naming: str
+    scorer: Scorer
+    store: SharedStore | None = None
+    budget: Budget | None = None
+    given: Mapping[str, CaseResult] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+    repeated: dict[str, Future[Mapping[str, CaseResult]]] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.monotonic)
+    problems: list[str] = field(default_factory=list)
+    raised: dict[str, BaseException] | None = None
+    _errors: dict[str, None] = field(default_factory=dict)
+    _recorder: Recorder | None = None
+    _attribution: Attribution = field(default_factory=Attribution)
+    _callers: dict[int, AppCaller] = field(default_factory=dict)
+    _alive: dict[str, FileLock] = field(default_factory=dict)
+    _closed: bool = False
+    _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
+
+    @classmethod
+    def open(  # noqa: PLR0913 - what its owner decides
+        cls,
+        settings: Settings,
+        *,
+        naming: str,
+        store: SharedStore | None = None,
+        ledger: Path | None = None,
+        scorer: Scorer | None = None,
+        keeps_raised: bool = False,
+    ) -> Session:
+        """
+        A session; from now on nobody but its owner ends the process unseen.
+
+        Args:
+            ledger: Where the processes of a run count what they spend of one budget.
+            keeps_raised: Keep what the app raises, for a debugger.
+
+        Raises:
+            SettingsError: The budget cannot be read.
+        """
+        session = cls(
+            settings=settings,
+            naming=naming,
+            scorer=scorer or Scorer(here=TimeLimit(settings.timeout_s)),
+            store=store,
+            budget=open_budget(settings, ledger),
+            raised={} if keeps_raised else None,
+        )
+        process_end.install()
+        return session
+
+    @property
+    def recorder(self) -> Recorder:
+        if self._recorder is None:
+            self._recorder = open_recorder(self.settings, self.budget)
+        return self._recorder
+
+    def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
+        """What calls an app; one for each app, so that an async one keeps its loop."""
+        if id(app) not in self._callers:  # which keeps it alive, so that no other app gets its id
+            prompts = prompt_versions([golden] if golden else [], self.settings.root)
+            caller = open_caller(app, self.recorder, self.settings, prompts)
+            self._callers[id(app)] = replace(caller, raised=self.raised)
+        return self._callers[id(app)]
+
+    def open_file(self, golden: Golden, app: App | None = None) -> Execution:
+        """
+        What runs the cases of a golden file; nothing is called yet.
+
+        Args:
+            app: In place of the one that the settings or the file name.
+
+        Raises:
+            AppError: No app is named, or it or its rival cannot be imported.
+        """
+        if golden.path not in self.executions:
+            with importing(golden, self.settings, self.store):
+                if app is None:
+                    app = named_app(golden, self.settings, otherwise=self.naming)
+                rival = open_rival(golden, self.settings, self.caller)
+            self.executions[golden.path] = open_execution(
+                self.caller(app, golden),
+                self.settings,
+                self.scorer,
+                rival=rival,
+                store=self.store,
+                budget=self.budget,
+            )
+        return self.executions[golden.path]
+
+    def start(
+        self, golden: Golden, tasks: Iterable[Task], planner: RepeatPlanner, app: App | None = None
+    ) -> None:
+        """
+        Begin cases of a golden file; only this process's share where several share them.
+
+        Raises:
+            AppError: No app is named, or it cannot be imported.
+        """
+        self.open_file(golden, app)
+        tasks = list(tasks)
+        if self.store is not None and golden.path not in self._alive:
+            self._alive[golden.path] = self.store.announce(golden.path)
+        self._submit(golden, tasks)
+        if any(task.most for task in tasks):
+            self.repeated[golden.path] = _on_thread(
+                lambda: run_until_decided(
+                    tasks, lambda wanted: self._fetch(golden, wanted), planner, self._may_go_on
+                )
+            )
+
+    def wait(self, golden: Golden, task: Task) -> CaseResult:
+        """The last result of a case, once nothing about its golden file is open that repeats could close."""
+        if task.id in self.given:
+            return self.given[task.id]
+        repeated = self.repeated.get(golden.path)
+        return self._fetch(golden, [task])[0] if repeated is None else repeated.result()[task.id]
+
+    def _submit(self, golden: Golden, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            if self.store is None or self.store.is_mine(task.id):
+                self.executions[golden.path].submit(task)
+
+    def _fetch(self, golden: Golden, tasks: Sequence[Task]) -> list[CaseResult]:
+        """The results of tasks: by their owners where those workers run them, else run here."""
+        submit = self.executions[golden.path].submit
+        if self.store is None:
+            return [future.result() for future in [submit(task) for task in tasks]]
+        here: dict[str, Future[CaseResult]] = {}
+        there: dict[str, CaseResult] = {}
+        while not self._closed:
+            busy = {owner for owner in self._owners(tasks) if self.store.is_working(owner, golden.path)}
+            for task in tasks:
+                if task.key in here or task.key in there:
+                    continue
+                if (result := self.store.read(task.key)) is not None:
+                    there[task.key] = result
+                elif self._is_for_us(task, busy):
+                    here[task.key] = submit(task)
+            if len(here) + len(there) == len(tasks):
+                return [here[key].result() if (key := task.key) in here else there[key] for task in tasks]
+            time.sleep(_POLL_S)
+        raise RuntimeError("the session has ended")
+
+    def _owners(self, tasks: Iterable[Task]) -> set[int]:
+        return {self.store.owner(task.id) for task in tasks} if self.store else set()
+
+    def _is_for_us(self, task: Task, busy: set[int]) -> bool:
+        """Whether nobody else will run it: a spent budget may have stopped the owner a look before us."""
+        if self.store is None or self.store.is_mine(task.id):
+            return True
+        return self.store.owner(task.id) not in busy or (task.begun is not None and not self._may_go_on())
+
+    def _may_go_on(self) -> bool:
+        return not self._closed and (self.budget is None or self.budget.may_go_on())
+
+    def run(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run a coroutine to its end on the session's loop, from whatever thread or loop the caller is in."""
+        return self._loop.submit(coroutine).result()
+
+    def own_problems(self) -> list[str]:
+        """Sentences about what this process could not keep."""
+        kept = [*self._recorder.problems, *self._recorder.tell_beside()] if self._recorder else []
+        return [*self.problems, *kept, *self._attribution.warnings()]
+
+    def all_problems(self) -> list[str]:
+        """The same of every process of the session."""
+        others = self.store.read_problems() if self.store else ()
+        return [*self.own_problems(), *others, *describe_budget(self.budget)]
+
+    def own_errors(self) -> list[str]:
+        """A sentence for each error of the suite, which is none of a case, in this process."""
+        self._errors.update(dict.fromkeys(process_end.take_unattributed()))
+        return [*self._errors, *self._attribution.errors(self._recorder)]
+
+    def all_errors(self) -> list[str]:
+        """The same of every process of the session."""
+        return [*self.own_errors(), *(self.store.read_errors() if self.store else ())]
+
+    def results(self) -> Mapping[str, CaseResult]:
+        """What this process, or every process of the session, has finished, by item id."""
+        if self.given:
+            return self.given
+        if self.store is not None:
+            return latest(self.store.read_all())
+        return {
+            case: result
+            for execution in self.executions.values()
+            for case, result in execution.finished().items()
+        }
+
+    def stop(self) -> None:
+        """Let no case begin any more, in this process and in those that share with it."""
+        if self.store is not None:
+            self.store.stop()
+        for execution in self.executions.values():
+            execution.stop()
+
+    def close(self) -> None:
+        self._closed = True
+        for execution in self.executions.values():
+            execution.close()
+        self.scorer.close()
+        if requests := sys.modules.get("pytest_llmops.judges.asking"):
+            requests.close()  # an interrupted session waits for no judge
+        self._loop.close()
+        for caller in self._callers.values():
+            caller.app_loop.close()
+        if self._recorder is not None:
+            self._recorder.uninstall()
+        for lock in self._alive.values():
+            lock.release()
+        process_end.uninstall()
+
+
+def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:
+    """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
+    done: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="llmops-repeats", daemon=True).start()
+    return done
