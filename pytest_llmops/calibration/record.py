@@ -16,11 +16,11 @@ from typing import Any
 
 from pytest_llmops.calibration.agreement import Agreement
 from pytest_llmops.calibration.resampling import Measure
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden
 from pytest_llmops.registry import metric_factory
-from pytest_llmops.whole_file import write_whole
 
 VERSION = 1
 _SCHEMA = Path(__file__).with_name("calibration.schema.json")
@@ -170,7 +170,7 @@ def save_calibration(path: Path, signature: str, calibration: Calibration) -> No
         "version": VERSION,
         "calibrations": {signature: _write(known[signature]) for signature in sorted(known)},
     }
-    write_whole(path, (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 _REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"

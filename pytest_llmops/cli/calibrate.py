@@ -74,9 +74,9 @@ def add_verb(verbs: Any) -> None:
 
 def _calibrate(given: argparse.Namespace) -> int:
     from pytest_llmops.calibration.labels import LabelError, find_field, read_labels
+    from pytest_llmops.documents.atomic_file import write_atomically
     from pytest_llmops.reports.agreement import agreement_json, agreement_markdown, render_agreement
     from pytest_llmops.runner.rows import check_rows
-    from pytest_llmops.whole_file import write_whole
 
     threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
@@ -104,7 +104,7 @@ def _calibrate(given: argparse.Namespace) -> int:
         else "\n".join((agreement_markdown if given.format == "markdown" else render_agreement)(report))
     )
     if given.out:
-        write_whole(Path(given.out), f"{text}\n".encode())
+        write_atomically(Path(given.out), f"{text}\n".encode())
     else:
         print(text)  # noqa: T201 - a command talks to its user
     tell_unscored(rows, _one_each(results), problems)

@@ -135,10 +135,10 @@ def rows_of(data: bytes, path: str) -> list[Row]:
 
 
 def _score(given: argparse.Namespace) -> int:
+    from pytest_llmops.documents.atomic_file import write_atomically
     from pytest_llmops.records import Score
     from pytest_llmops.reports.json_file import dump_json
     from pytest_llmops.runner.rows import check_rows, number_repeats, score_rows, stem_of
-    from pytest_llmops.whole_file import write_whole
 
     refuse_overwriting(given.out, given.file)
     metric, settings = open_metric(given)
@@ -154,7 +154,7 @@ def _score(given: argparse.Namespace) -> int:
     ]
     text = "".join(f"{line}\n" for line in lines)
     if given.out:
-        write_whole(Path(given.out), text.encode())
+        write_atomically(Path(given.out), text.encode())
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
     from pytest_llmops.printable import counted

@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import Problem, PromptError
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import Prompt, path_from_root
-from pytest_llmops.whole_file import write_whole
 
 LOCK_NAME = "prompts.lock"
 VERSION = 1
@@ -130,7 +130,7 @@ def _replace(lock: Path, data: bytes) -> bool:
     """Whether there was anything to write."""
     if lock.is_file() and lock.read_bytes() == data:
         return False
-    write_whole(lock, data)
+    write_atomically(lock, data)
     return True
 
 

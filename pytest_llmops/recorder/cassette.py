@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -131,21 +129,6 @@ def digest(call: Recorded) -> str:
     known = [call.key, call.repeat, call.nth, times, call.content_type, call.body]
     canonical = json.dumps(known, sort_keys=True, separators=(",", ":"), allow_nan=True)
     return sha256(canonical.encode("ascii")).hexdigest()
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new one, never a part."""
-    part = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-        except FileNotFoundError:  # asked for only where it is missing: a case is written once, mostly
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def shown_path(path: Path) -> str:

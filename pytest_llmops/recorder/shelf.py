@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.cassette import (
     Calls,
@@ -15,7 +16,6 @@ from pytest_llmops.recorder.cassette import (
     Stamp,
     dump_calls,
     load_calls,
-    replace_file,
     shown_path,
     stamp,
 )
@@ -93,7 +93,8 @@ class Shelves:
             with self._lock, self._turn():
                 merged = self._kept(shelf)
                 merged.update({call.place: call for call in made})
-                replace_file(shelf.path, dump_calls(case, list(merged.values())))
+                text = dump_calls(case, list(merged.values()))
+                write_atomically(shelf.path, text.encode(), durable=False)
                 self._stale.pop(shelf.path, None)
                 self._stale.setdefault(shelf.path, set())
         except (OSError, CassetteError, ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline.acceptance import Acceptance, accept, find_flaw, make_entry
 from pytest_llmops.printable import printable
@@ -29,7 +30,6 @@ from pytest_llmops.reports.json_file import (
 )
 from pytest_llmops.reports.run_file import load_run
 from pytest_llmops.reports.run_reading import read_run
-from pytest_llmops.whole_file import write_whole
 
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
@@ -67,7 +67,7 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) ->
     head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
     cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
     text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
-    write_whole(path, text.encode())
+    write_atomically(path, text.encode())
 
 
 def update_baseline(  # noqa: PLR0913 - as `accept`

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Run
@@ -28,7 +29,6 @@ from pytest_llmops.reports.json_file import (
 from pytest_llmops.reports.json_readers import BrokenValueError
 from pytest_llmops.reports.run_reading import VERSION, make_run, read_head, read_result, read_run, read_usage
 from pytest_llmops.reports.suite_checks import dump_suite
-from pytest_llmops.whole_file import write_whole
 
 
 def write_run(run: Run, path: str | Path) -> None:
@@ -40,7 +40,7 @@ def write_run(run: Run, path: str | Path) -> None:
         OSError: The folder cannot be made or written.
     """
     path = Path(path)
-    write_whole(path, _encode(run, path))
+    write_atomically(path, _encode(run, path))
 
 
 def load_run(path: str | Path) -> Run:

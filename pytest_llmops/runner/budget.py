@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
@@ -193,9 +194,7 @@ class Budget:
             with FileLock(self.file.with_suffix(".lock"), poll_interval=_POLL_S):
                 ledger = _read(self.file)
                 yield ledger
-                draft = self.file.with_suffix(".draft")  # whoever is killed here leaves a whole ledger behind
-                draft.write_text(json.dumps(asdict(ledger)))
-                draft.replace(self.file)
+                write_atomically(self.file, json.dumps(asdict(ledger)).encode(), durable=False)
 
 
 def _read(file: Path) -> _Ledger:

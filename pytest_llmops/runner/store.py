@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.records import CaseResult
 
 _STOP = "stop"
@@ -124,10 +125,7 @@ class SharedStore:
         return (self.folder / _STOP).exists()
 
     def write(self, work: str, result: CaseResult) -> None:
-        path = self._path(work, "result")
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.write_bytes(pickle.dumps(result))
-        draft.replace(path)
+        write_atomically(self._path(work, "result"), pickle.dumps(result), durable=False)
 
     def read(self, work: str) -> CaseResult | None:
         """The result of a piece of work, once somebody has it."""

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls, replace_file
+from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
 from tests.unit.recorder.json_values import json_objects, texts
@@ -33,7 +34,7 @@ def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
         replace(CALL, request=request_body, body=body),
         replace(CALL, request=request_body, repeat=2, nth=1),
     ]
-    replace_file(path, dump_calls(case, calls))
+    write_atomically(path, dump_calls(case, calls).encode())
 
     assert list(load_calls(path).values()) == calls
     path.unlink()

@@ -12,10 +12,11 @@ from typing import Any
 import openai
 import pytest
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.gates.drift import Drift
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls, replace_file
+from pytest_llmops.recorder.cassette import Recorded, cassette_path, dump_calls, load_calls
 from pytest_llmops.recorder.identity import key_of
 from pytest_llmops.recorder.model_calls import note_calls
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run
@@ -265,7 +266,7 @@ def _write(folder: Path, request: Any, key: str | None = None) -> None:
         key=key or key_of(FAR, "/v1/chat/completions", request), content_type="application/json",
         body={"choices": [{"message": {"content": "a"}}]},
     )  # fmt: skip
-    replace_file(cassette_path(folder, "a::0"), dump_calls("a::0", [call]))
+    write_atomically(cassette_path(folder, "a::0"), dump_calls("a::0", [call]).encode())
 
 
 RUN = Run(signature={}, results=(CaseResult(case="a::0", input_hash=""),))

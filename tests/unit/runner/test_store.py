@@ -78,7 +78,7 @@ def test_results_are_shared_whole(stores):
     assert stores[0].read("a@2") == again
     assert stores[0].read("a") == result
     assert sorted(stores[1].read_all(), key=lambda each: len(each.outputs)) == [result, again]
-    assert not list(stores[0].folder.glob("*.draft"))
+    assert not list(stores[0].folder.glob("*.part"))
 
 
 def test_tries_are_counted_across_processes(stores):
