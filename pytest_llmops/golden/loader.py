@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
-from pytest_llmops.golden.document import (
+from pytest_llmops.documents.json_document import read_json, read_json_lines
+from pytest_llmops.documents.values import (
     Mistake,
     Place,
     Row,
@@ -21,14 +21,14 @@ from pytest_llmops.golden.document import (
     line_of,
     plain,
 )
+from pytest_llmops.documents.yaml_document import read_yaml
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
 from pytest_llmops.golden.files import find_missing_path, read_golden_bytes, shown_path
-from pytest_llmops.golden.json_document import read_json, read_json_lines
 from pytest_llmops.golden.needs import Needs
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_structure_mistakes
 from pytest_llmops.golden.suite import read_suite
 from pytest_llmops.golden.thresholds import read_checks
-from pytest_llmops.golden.yaml_document import read_yaml
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 from pytest_llmops.settings import load_settings

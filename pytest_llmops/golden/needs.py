@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from pytest_llmops.golden.document import Mistake, Place, Row, Table, escaped, line_of
+from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of
 from pytest_llmops.protocols import Metric
 
 _NAMED_ONE_BY_ONE = 5

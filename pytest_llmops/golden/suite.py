@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError
-from pytest_llmops.golden.document import described, plain
 from pytest_llmops.golden.thresholds import (
     RECORD_ONLY,
     check_failing,

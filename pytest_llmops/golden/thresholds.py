@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from pytest_llmops.documents.values import described, excerpt, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
-from pytest_llmops.golden.document import described, excerpt, plain
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import NEVER_EXCUSED, Bound, Check, Sign
 from pytest_llmops.registry import create_metric, metric_options

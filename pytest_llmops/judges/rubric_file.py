@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.documents.values import Table, UnreadableError, described, line_of
+from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.golden.document import Table, UnreadableError, described, line_of
-from pytest_llmops.golden.yaml_document import read_yaml
 from pytest_llmops.settings import find_root
 
 SCALE = (1, 2, 3, 4, 5)

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any
 
+from pytest_llmops.documents.values import Table
 from pytest_llmops.errors import Problem, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.prompts.metadata import Metadata
 from pytest_llmops.prompts.versions import parse_version
 
 KINDS = ("system", "planner", "tool", "format", "safety")
@@ -27,10 +27,10 @@ class Fields:
         problems: Of the fields read so far, each with its line.
     """
 
-    def __init__(self, path: str, metadata: Metadata) -> None:
+    def __init__(self, path: str, metadata: Table) -> None:
         self.problems: list[Problem] = []
         self._path = path
-        self._values: Mapping[str, Any] = metadata.values
+        self._values: Mapping[str, Any] = metadata
         self._lines = metadata.lines
 
     def name(self) -> str | None:

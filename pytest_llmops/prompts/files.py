@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
+from pytest_llmops.documents.values import Table
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.fields import Fields
-from pytest_llmops.prompts.metadata import Metadata, MetadataError, read_metadata
+from pytest_llmops.prompts.metadata import MetadataError, read_metadata
 
 MAX_BYTES = 2**20
 SUFFIXES = (".txt", ".md", ".jinja", ".j2", ".prompt", ".yaml", ".yml")
@@ -155,7 +156,7 @@ def _names(folder: Path) -> list[str]:
 
 def _read(path: str, raw: bytes) -> _Read:
     problems: list[Problem] = []
-    metadata = Metadata()
+    metadata = Table()
     try:
         metadata = read_metadata(_decode(raw), is_yaml=path.lower().endswith(_YAML))
     except MetadataError as error:

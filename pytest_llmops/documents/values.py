@@ -1,7 +1,7 @@
 """
-What a golden file holds before anything is known of its meaning: plain values that know their lines.
+What a file contains before anything is known of its meaning: plain values that know their lines.
 
-Both readers, of YAML and of JSON, give these, so that every later complaint can name a line.
+Both readers, of YAML and of JSON, return these, so that every later complaint can name a line.
 """
 
 from __future__ import annotations

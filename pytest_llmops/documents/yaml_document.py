@@ -2,8 +2,8 @@
 YAML to plain values with lines.
 
 Works on the parser's events rather than on its tree: depth, aliases, doubled keys and tags are looked
-at before anything is built. Scalars that YAML 1.1 and 1.2 read differently (`no`, `12:30`, `010`, `1e3`)
-are refused instead of guessed.
+at before anything is built, so no file can cost more than its size allows. Scalars that YAML 1.1 and 1.2 read
+differently (`no`, `12:30`, `010`, `1e3`) are refused instead of guessed, but in files of other tools.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.golden.document import (
+from pytest_llmops.documents.values import (
     MAX_DEPTH,
     Lines,
     Mistake,
@@ -72,16 +72,21 @@ class _Open:
     height: int = 0
 
 
-def read_yaml(text: str) -> tuple[Any, list[Mistake]]:
+def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> tuple[Any, list[Mistake]]:
     """
     The one document in the text, and what is wrong in it.
+
+    Args:
+        file: What messages call it.
+        strict: Off for files that other tools read too: scalars mean what PyYAML makes of them, but for dates
+            and the like, which stay text; tags say no more, and merge keys are refused at the top alone.
 
     Raises:
         UnreadableError: It is no YAML, nests or unfolds too far, or holds a second document.
     """
     import yaml
 
-    reader = _Reader(text)
+    reader = _Reader(text, file, strict=strict)
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             reader.take(event)
@@ -91,11 +96,13 @@ def read_yaml(text: str) -> tuple[Any, list[Mistake]]:
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: str, *, strict: bool) -> None:
         from yaml.resolver import Resolver
 
         self.root: Any = None
         self.mistakes: list[Mistake] = []
+        self._file = file
+        self._strict = strict
         self._lines = Lines(text)
         self._resolver: Any = Resolver()
         self._stack: list[_Open] = []
@@ -118,13 +125,13 @@ class _Reader:
         elif kind == "DocumentStartEvent":
             self._documents += 1
             if self._documents > 1:
-                raise self._broken(event, "a second document starts here; a golden file holds one")
+                raise self._broken(event, f"a second document starts here; a {self._file} holds one")
 
     def _open(self, event: Any, value: Table | Row) -> None:
         if len(self._stack) >= MAX_DEPTH:
             raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
         line = self._lines.at(event.start_mark.index)
-        if event.tag not in {None, "!"}:
+        if self._strict and event.tag not in {None, "!"}:
             self._refuse_tag(event.tag, line)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -171,19 +178,24 @@ class _Reader:
     def _key(self, top: _Open, table: Table, new: _Value) -> None:
         key = new.raw
         if isinstance(new.value, Table | Row):
-            message = "a key must be text, not a list or a mapping"
-            raise UnreadableError(Mistake(line=new.line, message=message, place=self._here()))
-        top.key, top.key_line, top.dropped = key, new.line, key in table or new.is_merge
-        if new.is_merge:
+            text = "a key must be text, not a list or a mapping; text that starts with { or [ goes in quotes"
+            raise UnreadableError(Mistake(line=new.line, message=text, place=self._here()))
+        is_merge = new.is_merge and (self._strict or len(self._stack) == 1)
+        top.key, top.key_line, top.dropped = key, new.line, key in table or is_merge
+        if is_merge:
             self._note(new.line, "merge keys (<<) are not read here; write the keys out")
         elif key in table:
             self._note(new.line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
-        elif not isinstance(new.value, str):
+        elif self._strict and not isinstance(new.value, str):
             self._note(new.line, f"the key {excerpt(key)} is not text; write it in quotes")
 
     def _scalar(self, event: Any) -> _Value:
         text: str = event.value
         line = self._lines.at(event.start_mark.index)
+        if not self._strict:
+            resolved = event.tag in {None, "!"}
+            kind = self._kind(text, event.implicit) if resolved else event.tag.rpartition(":")[2]
+            return _Value(value=_guessed(text, kind), line=line, raw=text, is_merge=kind == "merge")
         if event.tag is not None and event.tag not in _TEXT_TAGS:
             self._refuse_tag(event.tag, line)
         if has_lone_surrogate(text):
@@ -206,10 +218,14 @@ class _Reader:
             return text
         return number if "." in text else int(text)
 
-    def _is_merge_or_doubtful(self, text: str, line: int) -> bool:
+    def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:
+        """What YAML 1.1 takes a scalar for: `bool`, `timestamp`, `str` …"""
         from yaml.nodes import ScalarNode
 
-        kind = self._resolver.resolve(ScalarNode, text, (True, False)).rpartition(":")[2]
+        return str(self._resolver.resolve(ScalarNode, text, implicit)).rpartition(":")[2]
+
+    def _is_merge_or_doubtful(self, text: str, line: int) -> bool:
+        kind = self._kind(text, (True, False))
         if kind == "merge":
             return True
         if kind == "bool":
@@ -229,7 +245,7 @@ class _Reader:
 
     def _refuse_tag(self, tag: str, line: int) -> None:
         shown = tag.replace("tag:yaml.org,2002:", "!!", 1)
-        self._note(line, f"the tag {excerpt(shown)} is not allowed; a golden file holds plain values")
+        self._note(line, f"the tag {excerpt(shown)} is not allowed; a {self._file} holds plain values")
 
     def _note(self, line: int, message: str) -> None:
         self.mistakes.append(Mistake(line=line, message=message, place=self._here()))
@@ -244,11 +260,25 @@ class _Reader:
         return UnreadableError(Mistake(line=line, message=message, place=self._here()))
 
 
+def _guessed(text: str, kind: str) -> Any:
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in {"yes", "true", "on"}
+    for number in (int, float) if kind in {"int", "float"} else ():
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _translated(error: Any, text: str) -> Mistake:
     """The parser's complaint with the remedies for what people most often trip over."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
-        return Mistake(line=1, message=f"not valid YAML: {str(error).splitlines()[0]}")
+        before = text.encode()[: getattr(error, "position", 0)]
+        return Mistake(line=before.count(b"\n") + 1, message=f"not valid YAML: {str(error).splitlines()[0]}")
     line = Lines(text).at(mark.index)
     said = str(getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read")
     at, rest = text[mark.index : mark.index + 1], text[max(0, mark.index - 1) : mark.index + 1]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
-from pytest_llmops.golden.document import (
+from pytest_llmops.documents.values import (
     MAX_DEPTH,
     Lines,
     Mistake,
