@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline.acceptance import Acceptance, accept, find_flaw, make_entry
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
-from pytest_llmops.reports.baseline_reading import KIND, VERSION, read_baseline, read_pairs
+from pytest_llmops.reports.baseline_reading import KIND, VERSION, read_baseline
 from pytest_llmops.reports.json_file import (
     FileKind,
     dump_json,
-    parse_json,
     plain,
     read_content,
     read_file,
@@ -187,7 +187,7 @@ def _once(items: Sequence[Item], marks: Iterable[Hashable] = ()) -> Sequence[Ite
 
 
 def _parse(shown: str, text: str) -> Run:
-    value = parse_json(text, pairs=read_pairs)
+    value = parse_json(text, unique=True)
     if isinstance(value, dict) and "kind" not in value and "results" in value:
         made = f"llmops accept {shown} --baseline FILE.json"
         raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")

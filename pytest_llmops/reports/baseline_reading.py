@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from pytest_llmops.documents.record_reader import (
+    BrokenValueError,
+    list_of,
+    mapping_of,
+    read_count,
+    read_version,
+    record_reader,
+    show,
+    within,
+)
 from pytest_llmops.errors import hint
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Output, Run, Score
-from pytest_llmops.reports.json_readers import (
-    BrokenValueError,
-    list_of,
-    mapping_of,
-    one_of,
-    optional,
-    read_any,
-    read_count,
-    read_number,
-    read_text,
-    read_version,
-    record,
-    show,
-    within,
-)
-from pytest_llmops.reports.run_reading import PASSAGE, TOOL_CALL
 
 VERSION = 1
 KIND = "baseline"
@@ -47,34 +41,24 @@ def read_baseline(value: Any) -> Run:
     return Run(signature=head["signature"], results=entries)
 
 
-def read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; of a key that a merge left twice, JSON would keep the last one in silence."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise BrokenValueError(f"key {show(name)} occurs twice in one object")
-        found[name] = value
-    return found
-
-
 def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
-    fields = _ENTRY(value)
-    if ("answers" in fields) == ("outputs" in fields):
+    entry = _ENTRY(value)
+    if ("answers" in entry) == ("outputs" in entry):
         raise BrokenValueError("must have answers or outputs, and not both")
-    repeats = fields["repeats"]
+    repeats = entry["repeats"]
     spread = partial(_spread, repeats)
-    outputs = within(".outputs", spread, fields["outputs"]) if "outputs" in fields else ()
-    answers = within(".answers", spread, fields["answers"]) if "answers" in fields else ()
-    scores = within(".scores", mapping_of(spread), fields["scores"])
-    ways = fields.get("signatures", {})
+    outputs = within(".outputs", spread, entry["outputs"]) if "outputs" in entry else ()
+    answers = within(".answers", spread, entry["answers"]) if "answers" in entry else ()
+    scores = within(".scores", mapping_of(spread), entry["scores"])
+    ways = entry.get("signatures", {})
     for metric in ways:
         if metric not in scores:
             raise BrokenValueError(
                 f"signatures: {show(metric)} is no metric of scores.{hint(metric, scores)}"
             )
-    entry = CaseResult(
-        case=fields["case"],
-        input_hash=fields.get("input_hash", ""),
+    result = CaseResult(
+        case=entry["case"],
+        input_hash=entry.get("input_hash", ""),
         outputs=tuple(replace(output, repeat=repeat) for repeat, output in enumerate(outputs)),
         scores=tuple(
             Score(
@@ -87,9 +71,9 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
             for repeat, number in enumerate(numbers)
         ),
         answers=answers,
-        runs=_check_runs(fields.get("runs", ()), repeats),
+        runs=_check_runs(entry.get("runs", ()), repeats),
     )
-    return replace(entry, answers=answer_digests(entry))
+    return replace(result, answers=answer_digests(result))
 
 
 def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
@@ -113,32 +97,28 @@ def _read_repeats(value: Any) -> int:
     return repeats
 
 
-_HEAD = record(
-    dict,
-    ("kind", "signature", "cases"),
-    {"version": read_any, "kind": one_of(KIND), "signature": mapping_of(read_text), "cases": read_any},
-)
-_ENTRY = record(
-    dict,
-    ("case", "repeats", "scores"),
-    {
-        "case": read_text,
-        "input_hash": read_text,
-        "repeats": _read_repeats,
-        "runs": list_of(read_count),
-        "answers": list_of(read_text),
-        "outputs": list_of(
-            record(
-                Output,
-                ("text",),
-                {
-                    "text": read_text,
-                    "passages": optional(list_of(PASSAGE)),
-                    "tool_calls": list_of(TOOL_CALL),
-                },
-            )
-        ),
-        "scores": mapping_of(list_of(read_number)),
-        "signatures": mapping_of(read_text),
-    },
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    version: Any
+    kind: Literal["baseline"]
+    signature: Mapping[str, str]
+    cases: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One case, as `baseline.schema.json` has it."""
+
+    case: str
+    repeats: Annotated[int, _read_repeats]
+    scores: Mapping[str, tuple[float, ...]]
+    input_hash: str = ""
+    runs: tuple[int, ...] = ()
+    answers: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOT_KEPT = {each.name for each in fields(Output)} - {"text", "passages", "tool_calls"}
+_HEAD = record_reader(dict, _Head)
+_ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, without=_NOT_KEPT)))

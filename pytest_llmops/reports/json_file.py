@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pytest_llmops.documents.record_reader import BrokenValueError
 from pytest_llmops.errors import RunFileError, hint
-from pytest_llmops.reports.json_readers import BrokenValueError
 
 # Controls, bidi overrides, zero width, tags and lone surrogates: only within JSON strings can they occur.
 _UNSEEN = re.compile(
@@ -77,28 +77,6 @@ def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], 
             ) from None
         told = str(error).removesuffix(".")
         raise RunFileError(f"{shown}: {told}{'' if told.endswith('?') else '.'} {kind.remedy}") from None
-
-
-def parse_json(
-    text: str, line: int = 0, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
-) -> Any:
-    """
-    A JSON value.
-
-    Args:
-        line: The number of the line before the text.
-        pairs: Makes an object of its keys and values.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=pairs)
-    except json.JSONDecodeError as error:
-        cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        ended = " (the file ends too early)" if cut else ""
-        raise BrokenValueError(
-            f"line {line + error.lineno}, column {error.colno}: is no JSON: {error.msg}{ended}"
-        ) from None
-    except ValueError:  # a whole number of more digits than Python converts
-        raise BrokenValueError("holds a number that is too long to be one") from None
 
 
 def dump_json(value: Any, indent: int | None = None) -> str:

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json
+from pytest_llmops.documents.record_reader import BrokenValueError, reader_of
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.printable import printable
-from pytest_llmops.records import CaseResult, Run
+from pytest_llmops.records import CaseResult, Run, Usage
 from pytest_llmops.reports.json_file import (
     FileKind,
     dump_json,
-    parse_json,
     plain,
     read_content,
     read_file,
 )
-from pytest_llmops.reports.json_readers import BrokenValueError
-from pytest_llmops.reports.run_reading import VERSION, make_run, read_head, read_result, read_run, read_usage
+from pytest_llmops.reports.run_reading import VERSION, make_run, read_head, read_result, read_run
 from pytest_llmops.reports.suite_checks import dump_suite
 
 
@@ -88,7 +88,7 @@ def _parse_lines(text: str) -> Run:
             if index == 0:
                 head = read_head(value)
             elif index == len(lines) - 1 and isinstance(value, dict) and set(value) == {"usage"}:
-                head["usage"] = read_usage(value["usage"])
+                head["usage"] = reader_of(Usage)(value["usage"])
             else:
                 results.append(read_result(value))
         except BrokenValueError as error:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_llmops.documents.json_text import ConstantError, DoubledKeyError, refuse_constant, unique_keys
 from pytest_llmops.judges.asking.client import Reply
 from pytest_llmops.judges.asking.failures import NoVerdictError, UnusableAnswerError
 from pytest_llmops.judges.asking.quotation import quote
@@ -65,7 +66,7 @@ def _parse(text: str) -> dict[str, Any]:
             if "{" in text
             else "the answer is no JSON object"
         )
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(parse_constant=refuse_constant, object_pairs_hook=unique_keys)
     try:
         found, end = decoder.raw_decode(text)
     except (json.JSONDecodeError, RecursionError):
@@ -74,6 +75,10 @@ def _parse(text: str) -> dict[str, Any]:
             if _is_unfinished(text)
             else "the answer is broken JSON"
         ) from None
+    except ConstantError as error:
+        raise UnusableAnswerError(f"the answer holds {error.found}, which is no number") from None
+    except DoubledKeyError as error:
+        raise UnusableAnswerError(f"the answer says {quote(error.found, 40)!r} twice") from None
     except ValueError:  # of a number with too many digits
         raise UnusableAnswerError("the answer holds a number that is none") from None
     if end < len(text):
@@ -91,19 +96,6 @@ def _is_unfinished(text: str) -> bool:
         if depth == 0:
             return False
     return True
-
-
-def _refuse_constant(name: str) -> Any:
-    raise UnusableAnswerError(f"the answer holds {name}, which is no number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise UnusableAnswerError(f"the answer says {quote(doubled, 40)!r} twice")
-    return found
 
 
 def _violation(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_llmops.documents.json_text import DoubledKeyError, refuse_constant, unique_keys
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import counted, printable
 
@@ -23,10 +24,6 @@ class RowError(LLMOpsError):
         more = [f"and {counted(left, 'more problem')}"] if left > 0 else []
         super().__init__("\n".join([*problems[:_SHOWN], *more]))
         self.problems = tuple(problems)
-
-
-class _TwiceError(ValueError):
-    """A key that stands twice in one object, of which a reader could take either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +58,11 @@ def read_rows(text: str, shown: str) -> list[Row]:
         if line.strip():
             place = f"{shown}:{number}"
             try:
-                row = json.loads(line, parse_constant=_refuse, object_pairs_hook=_unique)
+                row = json.loads(line, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
             except (ValueError, RecursionError) as error:
-                problem = str(error) if isinstance(error, _TwiceError) else f"is no JSON: {error}"
+                problem = f"is no JSON: {error}"
+                if isinstance(error, DoubledKeyError):
+                    problem = f"holds {printable(error.found, 60)!r} twice; keep one"
                 found.append(Row(id=str(number), place=place, fields={}, problem=problem))
             else:
                 found.append(_read_row(row, number, place))
@@ -154,16 +153,3 @@ def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
         else row
         for row in rows
     ]
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _TwiceError(f"holds {printable(key, 60)!r} twice; keep one")
-        found[key] = value
-    return found
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON number")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any
+
+from pytest_llmops.documents.json_text import AmbiguousJsonError, refuse_constant, unique_keys
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round takes some calls for each
@@ -35,12 +37,16 @@ def read_json(text: str) -> Any:
     if measure_depth(text) > MAX_DEPTH:
         raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
     try:
-        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_float)
+        return json.loads(
+            text, object_pairs_hook=unique_keys, parse_constant=refuse_constant, parse_float=_float
+        )
     except json.JSONDecodeError as error:
         if not text.strip():
             raise NoJsonError("it is empty") from None
         place = f"line {error.lineno}, column {error.colno}"
         raise NoJsonError(f"{place}: {error.msg[:1].lower()}{error.msg[1:]}") from None
+    except AmbiguousJsonError as error:
+        raise NoJsonError(str(error)) from None
     except NoJsonError:
         raise
     except ValueError:  # Python converts no whole number of more than 4,300 digits
@@ -67,19 +73,6 @@ def strip_fences(text: str) -> str:
         return text
     inside = rest.removesuffix(_FENCE).rstrip(" \t").removesuffix("\n")
     return text if _FENCE in inside else inside
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise NoJsonError(f"the key {twice!r} stands twice in one object")
-    return read
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise NoJsonError(f"{constant} is no JSON")
 
 
 def _float(digits: str) -> float:

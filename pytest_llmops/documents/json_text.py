@@ -1,0 +1,64 @@
+"""JSON as text to plain values; what two readers could take for two values is refused where that is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from pytest_llmops.documents.record_reader import BrokenValueError, show
+
+
+class AmbiguousJsonError(ValueError):
+    """A key twice in one object, or what JSON does not have; `found` is the key, or the constant."""
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+class DoubledKeyError(AmbiguousJsonError):
+    """Of a key that a merge left twice, `json` would keep the last one in silence."""
+
+
+class ConstantError(AmbiguousJsonError):
+    """NaN and the infinities, which Python reads and JSON does not have."""
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object for `object_pairs_hook`, of which each key is written once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+        raise DoubledKeyError(f"the key {twice!r} stands twice in one object", twice)
+    return found
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """For `parse_constant`."""
+    raise ConstantError(f"{name} is no JSON number", name)
+
+
+def parse_json(text: str, line: int = 0, *, unique: bool = False) -> Any:
+    """
+    A JSON value.
+
+    Args:
+        line: The number of the line before the text.
+        unique: Refuse a key that an object has twice.
+
+    Raises:
+        BrokenValueError: It is none, with line and column.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=unique_keys if unique else None)
+    except json.JSONDecodeError as error:
+        cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
+        ended = " (the file ends too early)" if cut else ""
+        raise BrokenValueError(
+            f"line {line + error.lineno}, column {error.colno}: is no JSON: {error.msg}{ended}"
+        ) from None
+    except DoubledKeyError as error:
+        raise BrokenValueError(f"key {show(error.found)} occurs twice in one object") from None
+    except ValueError:  # a whole number of more digits than Python converts
+        raise BrokenValueError("holds a number that is too long to be one") from None
