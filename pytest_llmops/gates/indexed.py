@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, wraps
+from operator import attrgetter
 from typing import TypeVar
 
 from pytest_llmops.gates.inference.statistic import calculate
@@ -19,86 +21,104 @@ LARGEST = 1e100
 """Scores beyond are none: their sums and squares leave the range of a float."""
 
 _REMEMBERED = 2**16
+_BY_REPEAT = attrgetter("repeat")
 Found = TypeVar("Found")
 
 
-class _Same:
-    """A record by its identity, since hashing its content would cost more than the index."""
-
-    __slots__ = ("record",)
-
-    def __init__(self, record: CaseResult) -> None:
-        self.record = record
-
-    def __hash__(self) -> int:
-        return id(self.record)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.record is other.record
-
-
 def once_a_result(work: Callable[[CaseResult], Found]) -> Callable[[CaseResult], Found]:
-    @lru_cache(maxsize=_REMEMBERED)
-    def remembered(same: _Same) -> Found:
-        return work(same.record)
+    """Remembers by identity, since hashing a result's content would cost more than the work."""
+    known: dict[int, tuple[CaseResult, Found]] = {}  # with the result, so that nothing else gets its id
 
     @wraps(work)
     def looked_up(result: CaseResult) -> Found:
-        return remembered(_Same(result))
+        entry = known.get(id(result))
+        if entry is None:
+            entry = known[id(result)] = (result, work(result))
+            if len(known) > _REMEMBERED:
+                known.pop(next(iter(known)), None)
+        return entry[1]
 
     return looked_up
 
 
-@once_a_result
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What the functions below return; equal signatures and names are one object for all results."""
+
+    scores: Mapping[str, Sequence[Score]]
+    values: Mapping[str, Sequence[float]]
+    signatures: Mapping[str, tuple[str, ...]]
+    whole: frozenset[str]
+    means: Mapping[str, float]
+
+
 def scores_by_metric(result: CaseResult) -> Mapping[str, Sequence[Score]]:
     """Metric to its scores, in the order of the repeats."""
-    found: dict[str, list[Score]] = {}
-    for score in sorted(result.scores, key=lambda score: score.repeat):
-        found.setdefault(score.metric, []).append(score)
-    return found
+    return _index(result).scores
 
 
-@once_a_result
-def values_by_metric(result: CaseResult) -> Mapping[str, list[float]]:
+def values_by_metric(result: CaseResult) -> Mapping[str, Sequence[float]]:
     """Metric to its finite scores, in the order of the repeats."""
-    return {
-        metric: values
-        for metric, scores in scores_by_metric(result).items()
-        if (values := [score.value for score in scores if math.isfinite(score.value)])
-    }
+    return _index(result).values
 
 
-@once_a_result
 def signatures_by_metric(result: CaseResult) -> Mapping[str, tuple[str, ...]]:
     """Metric to how its scores were made."""
-    return {
-        metric: tuple(sorted({score.signature for score in scores}))
-        for metric, scores in scores_by_metric(result).items()
-    }
+    return _index(result).signatures
 
 
-@once_a_result
 def whole_metrics(result: CaseResult) -> frozenset[str]:
     """Metrics with a score that can be judged for each repeat of a case in which nothing broke."""
-    if result.failures:
-        return frozenset()
-    repeats = [output.repeat for output in sorted(result.outputs, key=lambda output: output.repeat)]
-    return frozenset(
-        metric
-        for metric, scores in scores_by_metric(result).items()
-        if all(abs(score.value) <= LARGEST for score in scores)  # false of NaN, too
-        and (not repeats or [score.repeat for score in scores] == repeats)
-    )
+    return _index(result).whole
+
+
+def means_by_metric(result: CaseResult) -> Mapping[str, float]:
+    """Metric to the mean of its finite scores, rounded once."""
+    return _index(result).means
 
 
 def like_metrics(base: CaseResult, new: CaseResult) -> frozenset[str]:
     """Metrics that scored both results whole, and in the same way."""
     before, after = signatures_by_metric(base), signatures_by_metric(new)
     both = whole_metrics(base) & whole_metrics(new)
-    return frozenset(metric for metric in both if before[metric] == after[metric])
+    return both if before is after else frozenset(each for each in both if before[each] == after[each])
 
 
 @once_a_result
-def means_by_metric(result: CaseResult) -> Mapping[str, float]:
-    """Metric to the mean of its finite scores, rounded once."""
-    return {metric: calculate("mean", values) for metric, values in values_by_metric(result).items()}
+def _index(result: CaseResult) -> _Index:
+    scores: dict[str, list[Score]] = {}
+    for score in sorted(result.scores, key=_BY_REPEAT):
+        scores.setdefault(score.metric, []).append(score)
+    read = {metric: tuple([score.value for score in found]) for metric, found in scores.items()}
+    finite = {metric: tuple(filter(math.isfinite, found)) for metric, found in read.items()}
+    values = {metric: found for metric, found in finite.items() if found}
+    signatures = ((metric, frozenset([each.signature for each in found])) for metric, found in scores.items())
+    return _Index(
+        scores=scores,
+        values=values,
+        signatures=_sort_signatures(tuple(signatures)),
+        whole=frozenset() if result.failures else _share(_find_whole(result, scores, read)),
+        means={metric: calculate("mean", found) for metric, found in values.items()},
+    )
+
+
+def _find_whole(
+    result: CaseResult, scores: Mapping[str, Sequence[Score]], read: Mapping[str, Sequence[float]]
+) -> frozenset[str]:
+    repeats = sorted([output.repeat for output in result.outputs])
+    return frozenset(
+        metric
+        for metric, found in read.items()
+        if all(abs(value) <= LARGEST for value in found)  # false of NaN, too
+        and (not repeats or [score.repeat for score in scores[metric]] == repeats)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sort_signatures(signatures: tuple[tuple[str, frozenset[str]], ...]) -> Mapping[str, tuple[str, ...]]:
+    return {metric: tuple(sorted(found)) for metric, found in signatures}
+
+
+@lru_cache(maxsize=1024)
+def _share(names: frozenset[str]) -> frozenset[str]:
+    return names

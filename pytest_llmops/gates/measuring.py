@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.indexed import like_metrics, values_by_metric
@@ -131,7 +131,8 @@ class Found:
 
     def difference(self, values: Values) -> float:
         """New less baseline, in the unit of the statistic."""
-        return self._calculate(values, 1) - self._calculate(values, 0)
+        before, after = map(self._calculate, self.means(values))
+        return after - before
 
     def drop(self, values: Values) -> float:
         """How much worse the new values are; negative when better."""
@@ -139,7 +140,7 @@ class Found:
 
     def is_tolerated(self, values: Values) -> bool:
         """Whether the observed drop passes; rounding is no drop, and dollars are small."""
-        before, after = self._calculate(values, 0), self._calculate(values, 1)
+        before, after = map(self._calculate, self.means(values))
         return self.sign * (before - after) <= (self.tolerated or 0.0) + NOISE * max(abs(before), abs(after))
 
     def p_value(self, values: Values, *, seed: int) -> float:
@@ -170,8 +171,8 @@ class Found:
 
     def _turn(self, values: Values, shift: float = 0.0, *, seed: int) -> float:
         """Of cases that chance might have turned round; `shift` is added to each new mean."""
-        before = [_mean(old) for old, _ in values.values()]
-        after = [_mean(new) + shift for _, new in values.values()]
+        before, after = self.means(values)
+        after = [mean + shift for mean in after]
         return paired_p_value(
             self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
         )
@@ -187,7 +188,7 @@ class Found:
         """By the variance between runs, where it is known."""
         if self.shocks is None:
             return p_value
-        differences = [_mean(new) + shift - _mean(old) for old, new in values.values()]
+        differences = [new + shift - old for old, new in zip(*self.means(values), strict=True)]
         return widen_p_value(p_value, differences, self.shocks)
 
     @property
@@ -195,8 +196,19 @@ class Found:
         """Whether the statistic of means is as good of few repeats as of many."""
         return self.check.statistic in LINEAR
 
-    def _calculate(self, values: Values, side: Literal[0, 1]) -> float:
-        means = [_mean(each[side]) for each in values.values()]
+    def means(self, values: Values) -> tuple[list[float], list[float]]:
+        """Of each case on both sides, in the order of the values; every number of a look starts from them."""
+        known, found = self._latest
+        if known is not values:
+            found = tuple([_mean(each[side]) for each in values.values()] for side in (0, 1))
+            self._latest[:] = values, found
+        return found
+
+    @cached_property
+    def _latest(self) -> list[Any]:
+        return [None, None]
+
+    def _calculate(self, means: Sequence[float]) -> float:
         if self.check.statistic == "mean":
             return math.fsum(means) / len(means)  # what it is compared with is wider than a last digit
         return statistics.calculate(self.check.statistic, means)
@@ -223,8 +235,7 @@ class Measured:
 
     @classmethod
     def of(cls, found: Found, values: Values, *, level: float, seed: int) -> Measured:
-        before = {case: _mean(old) for case, (old, _) in values.items()}
-        after = {case: _mean(new) for case, (_, new) in values.items()}
+        before, after = (dict(zip(values, means, strict=True)) for means in found.means(values))
         worst = sorted((found.sign * (after[case] - before[case]), case) for case in before)
         base = list(before.values())
         return cls(
@@ -257,8 +268,8 @@ class Beside:
     pairs: Pairs
     looks: Looks
     chance: Chance
-    before: Mapping[str, Mapping[str, list[float]]]
-    after: Mapping[str, Mapping[str, list[float]]]
+    before: Mapping[str, Mapping[str, Sequence[float]]]
+    after: Mapping[str, Mapping[str, Sequence[float]]]
     like: Mapping[str, frozenset[str]]
 
     @classmethod

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
-from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
+from pytest_llmops.gates.indexed import means_by_metric, signatures_by_metric, values_by_metric
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.pass_rates import (
     PassRates,
@@ -58,6 +58,7 @@ class Reading:
         by_rate: What counts is how many repeats hold the check, and not their mean.
         moved: What the other cases say of this one; None where nobody knows them.
         alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
+        means: Of `before` and of `after`, where they are known.
     """
 
     case: str
@@ -70,14 +71,15 @@ class Reading:
     by_rate: bool = True
     moved: Movement | None = None
     alike: int = 0
+    means: tuple[float, float] | None = None
 
     @cached_property
     def mean_before(self) -> float:
-        return statistic.calculate("mean", self.before)
+        return self.means[0] if self.means else statistic.calculate("mean", self.before)
 
     @cached_property
     def mean_after(self) -> float:
-        return statistic.calculate("mean", self.after)
+        return self.means[1] if self.means else statistic.calculate("mean", self.after)
 
     @cached_property
     def rates(self) -> PassRates:
@@ -228,7 +230,7 @@ class Reading:
         if not fell and not self.deviates and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
-        ahead = replace(self, after=(list(self.after) * times)[:most])
+        ahead = replace(self, after=(list(self.after) * times)[:most], means=None)
         return "suspect" if ahead.p_value() <= bound else "clear"
 
     @property
@@ -310,6 +312,7 @@ def read_check(base: CaseResult, new: CaseResult, check: Check, chance: Chance) 
         fact=scale.bounded and not chance.may_explain(base, new),
         most=new.auto,
         alike=chance.alike,
+        means=(means_by_metric(base)[check.metric], means_by_metric(new)[check.metric]),
         by_rate=(
             not scale.bounded
             or is_judged_by_rate(check, lambda: scale.range[1])
@@ -326,7 +329,9 @@ def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Rea
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
     moved = find_movement(readings)
-    return {case: [replace(each, moved=moved) for each in found] for case, found in readings.items()}
+    for each in (each for found in readings.values() for each in found):
+        object.__setattr__(each, "moved", moved)  # a copy would count again what it holds; nobody has it yet
+    return readings
 
 
 def find_movement(readings: Mapping[str, Iterable[Reading]]) -> Movement:

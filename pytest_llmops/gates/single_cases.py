@@ -8,8 +8,9 @@ from typing import Any
 from pytest_llmops.gates.changes import judge_against
 from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.inference.spending import COUNT_SHARE
+from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs
-from pytest_llmops.gates.readings import Reading, find_movement, read_pairs
+from pytest_llmops.gates.readings import Reading, read_pairs
 from pytest_llmops.gates.thresholds import describe_check, judge_case
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Outcome, Verdict
@@ -44,7 +45,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     tests = sum(map(len, readings.values())) if tests is None else tests
-    moved = find_movement(readings)
+    moved = next((each.moved for of_case in readings.values() for each in of_case), None) or Movement()
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from pytest_llmops.calibration.labels import SIGNS
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.indexed import LARGEST, means_by_metric, scores_by_metric, whole_metrics
+from pytest_llmops.gates.indexed import (
+    LARGEST,
+    means_by_metric,
+    scores_by_metric,
+    values_by_metric,
+    whole_metrics,
+)
 from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.inference.spending import divide_suite_share
 from pytest_llmops.printable import counted, name_some
@@ -284,12 +290,12 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     if reason := scoring_breakage(check.metric, result):
         outcome: Outcome = "undecided" if lacks_rival(check.metric, result) else "error"
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
-    scores = case_scores(check.metric, result)
-    values = [score.value for score in scores]
+    scores, values = case_scores(check.metric, result), values_by_metric(result)[check.metric]
     observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
     worst = min if check.comparison in {">=", ">"} else max
-    telling = worst(scores, key=lambda score: score.value)
+    telling = scores[values.index(worst(values))]
+    alike = len({*values}) == len({score.reason for score in scores}) == 1
     verdict = Verdict(
         check=name,
         outcome="passed" if check.record_only or holds(observed, check) else "failed",
@@ -297,15 +303,16 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         case=result.case,
         observed=observed,
         reason=telling.reason,
-        evidence=telling.evidence,
+        evidence=telling.evidence if alike else (),
     )
-    if len({(score.value, score.reason) for score in scores}) == 1:
+    if alike:
         return verdict
     if is_judged_by_rate(check, lambda: _best(check.metric)):
         needed = needed_rate(check, _best(check.metric))
         verdict = _judge_rate(verdict, needed, sum(holds(value, check) for value in values), len(values))
-    passed = verdict.outcome == "passed"
-    return replace(verdict, evidence=() if passed else tuple(_repeat(score) for score in scores))
+    if verdict.outcome == "passed":
+        return verdict
+    return replace(verdict, evidence=tuple(_repeat(score) for score in scores))
 
 
 def _judge_rate(verdict: Verdict, needed: Bound, held: int, repeats: int) -> Verdict:

@@ -83,9 +83,9 @@ def test_each_look_has_the_repeats_that_were_there_at_the_time():
 
     found = found_of([*results, fixed], [*base, result_of("c", exact_match=VARYING)])
 
-    after = {case.rpartition(":")[2]: new for case, (_, new) in found.at(2).items()}
+    after = {case.rpartition(":")[2]: list(new) for case, (_, new) in found.at(2).items()}
     assert after == {"a": [1, 1], "b": [0, 0], "c": [0, 1]}  # of a fixed number all
-    fresh = {case.rpartition(":")[2]: new for case, (_, new) in found.at(6, 2).items()}
+    fresh = {case.rpartition(":")[2]: list(new) for case, (_, new) in found.at(6, 2).items()}
     assert fresh == {"a": [1, 1, 0, 0], "b": [0] * 4, "c": [0, 1]}
     assert {len(old) for old, _ in found.at(2).values()} == {10}
     assert found.drop(found.at(2)) == pytest.approx(0.9 - 1.5 / 3)

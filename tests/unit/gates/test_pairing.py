@@ -50,7 +50,7 @@ def test_values_are_finite_and_in_the_order_of_the_repeats():
     result = result_of("a", exact_match=[0.1, math.nan, 0.3], bleu=[math.inf])
     result = replace(result, scores=result.scores[::-1])
 
-    assert values_by_metric(result) == {"exact_match": [0.1, 0.3]}
+    assert values_by_metric(result) == {"exact_match": (0.1, 0.3)}
 
 
 @pytest.mark.parametrize(
