@@ -86,9 +86,10 @@ def like_metrics(base: CaseResult, new: CaseResult) -> frozenset[str]:
 
 @once_a_result
 def _index(result: CaseResult) -> _Index:
-    scores: dict[str, list[Score]] = {}
+    listed: dict[str, list[Score]] = {}
     for score in sorted(result.scores, key=_BY_REPEAT):
-        scores.setdefault(score.metric, []).append(score)
+        listed.setdefault(score.metric, []).append(score)
+    scores = {metric: tuple(found) for metric, found in listed.items()}
     read = {metric: tuple([score.value for score in found]) for metric, found in scores.items()}
     finite = {metric: tuple(filter(math.isfinite, found)) for metric, found in read.items()}
     values = {metric: found for metric, found in finite.items() if found}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.indexed import like_metrics, values_by_metric
@@ -198,15 +198,15 @@ class Found:
 
     def means(self, values: Values) -> tuple[list[float], list[float]]:
         """Of each case on both sides, in the order of the values; every number of a look starts from them."""
-        known, found = self._latest
-        if known is not values:
-            found = tuple([_mean(each[side]) for each in values.values()] for side in (0, 1))
-            self._latest[:] = values, found
-        return found
+        if id(values) not in self._known_means:
+            before = [_mean(old) for old, _ in values.values()]
+            after = [_mean(new) for _, new in values.values()]
+            self._known_means[id(values)] = (values, before, after)
+        return self._known_means[id(values)][1:]
 
     @cached_property
-    def _latest(self) -> list[Any]:
-        return [None, None]
+    def _known_means(self) -> dict[int, tuple[Values, list[float], list[float]]]:
+        return {}  # by identity, with the values, so that nothing else gets their id
 
     def _calculate(self, means: Sequence[float]) -> float:
         if self.check.statistic == "mean":

@@ -106,13 +106,11 @@ class Reading:
         Where repeats may be asked for, a call at one of the stages is confirmed on fresh repeats, and a
         reading that would be called if it went on as it is, is `suspect`.
         """
-        if (level, tests) not in self._states:
-            self._states[level, tests] = self._find_state(level, tests)
-        return self._states[level, tests]
-
-    @cached_property
-    def _states(self) -> dict[tuple[float, int], State]:
-        return {}
+        known = self.__dict__.get("_state")  # of the latest level and tests, which hardly ever change
+        if known is None or known[:2] != (level, tests):
+            known = self.__dict__["_state"] = (level, tests, self._find_state(level, tests))
+        state: State = known[2]
+        return state
 
     def _find_state(self, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
         if self.fact:
@@ -270,7 +268,7 @@ class Reading:
     def _held(self) -> tuple[int, Sequence[int]]:
         """How many of the baseline's repeats hold the check, and how many of the first so many new ones."""
         before = sum(holds(value, self.check) for value in self.before)
-        return before, list(accumulate((holds(value, self.check) for value in self.after), initial=0))
+        return before, tuple(accumulate((holds(value, self.check) for value in self.after), initial=0))
 
     def _rates(self, start: int, stop: int) -> PassRates:
         before, held = self._held

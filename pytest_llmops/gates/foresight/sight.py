@@ -198,9 +198,9 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     return called / math.sqrt(1 - called**2 / cases) + _SURE
 
 
-def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, list[list[float]]]:
+def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, list[Sequence[float]]]:
     """Metric to the scores of each case that has any, by repeat."""
-    noted: dict[str, list[list[float]]] = {metric: [] for metric in metrics}
+    noted: dict[str, list[Sequence[float]]] = {metric: [] for metric in metrics}
     for result in results:
         for metric, values in values_by_metric(result).items():
             if metric in noted:

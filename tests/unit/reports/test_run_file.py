@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import (
     GAIN,
     CaseResult,
+    Check,
     Failure,
     Output,
     Passage,
@@ -426,6 +427,28 @@ def test_every_cut_of_a_file_is_told(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(RunFileError):
             load_run(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "without", "optional"),
+    [
+        ("result", CaseResult, {"printed"}, {"input_hash"}),
+        ("output", Output, set(), set()),
+        ("score", Score, set(), set()),
+        ("failure", Failure, set(), set()),
+        ("check", Check, set(), set()),
+        ("usage", Usage, set(), set()),
+    ],
+)
+def test_the_schema_has_the_fields_of_the_records(name, record, without, optional):
+    """What is read by the types of the records is what the schema publishes."""
+    published = SCHEMA["$defs"][name]
+    written = [each for each in fields(record) if each.name not in without]
+    required = {each.name for each in written if each.default is each.default_factory is MISSING} - optional
+
+    assert set(published["properties"]) == {each.name for each in written}
+    assert set(published.get("required", ())) == required
+    assert published["additionalProperties"] is False
 
 
 def test_missing_file_names_the_near_one_and_how_to_make_it(tmp_path):
