@@ -1,0 +1,43 @@
+"""What a user's type checker sees of the public names; mypy reads this file, nothing runs it."""
+
+from typing import assert_type
+
+from pytest_llmops import (
+    Case,
+    Output,
+    Passage,
+    Run,
+    Score,
+    ToolCall,
+    compare,
+    load_golden,
+    load_run,
+    metric,
+    run_golden,
+    score,
+)
+
+
+@metric("polite", needs=["reference"], bound=">= 0.5")
+def polite(output: Output) -> float:
+    return float("please" in output.text)
+
+
+def answer(question: str) -> Output:
+    return Output(
+        text=question,
+        passages=(Passage(id="p1", text="text"),),
+        tool_calls=(ToolCall(name="lookup", arguments={"order": "1"}),),
+    )
+
+
+golden = load_golden("golden/shop.yaml")
+assert_type(golden.cases, tuple[Case, ...])
+run = run_golden(golden, answer)
+assert_type(run, Run)
+assert_type(load_run("golden/baseline.json"), Run)
+assert_type(compare(run, run).outcome == "passed", bool)
+assert_type(polite(Output(text="please")), float)
+(first,) = score("exact_match", [{"output": "a", "reference": "a"}])
+if isinstance(first, Score):
+    assert_type(first.value, float)
