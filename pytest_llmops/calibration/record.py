@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.calibration.agreement import Agreement
-from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden
 from pytest_llmops.registry import metric_factory
+from pytest_llmops.statistics.intervals import Measure
 from pytest_llmops.whole_file import write_whole
 
 VERSION = 1
