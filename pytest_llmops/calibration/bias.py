@@ -116,9 +116,10 @@ def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias
             untested.append(f"{name.replace('_', '-')}: {why if labelled else 'no pair has a label'}")
         else:
             findings.append(found)
+    adjusted = adjust_holm([finding.p_value for finding in findings])
     again = [(verdict.value, value) for verdict in verdicts for value in verdict.again]
     return Bias(
-        findings=correct(findings),
+        findings=tuple(replace(each, p_adjusted=p) for each, p in zip(findings, adjusted, strict=True)),
         order_flips=sum(first != second for first, second in asked) / len(asked) if asked else None,
         repeat_flips=sum(first != second for first, second in again) / len(again) if again else None,
         length_correlation=_correlate_length(labelled),
@@ -188,12 +189,6 @@ def measure_lean(
         p_value=p_value if guard <= _GUARD else max(p_value, guard),
         told=told,
     )
-
-
-def correct(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Each with its p-value for being one of several, in the order given."""
-    adjusted = adjust_holm([finding.p_value for finding in findings])
-    return tuple(replace(finding, p_adjusted=each) for finding, each in zip(findings, adjusted, strict=True))
 
 
 def _turn(value: float, side: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_llmops.statistics.bootstrap import draw_weights
+from pytest_llmops.statistics.bootstrap import draw_weights, percentile_interval
 from pytest_llmops.statistics.codes import rank_codes
 from pytest_llmops.statistics.intervals import LEVEL, Measure, bound_share
 
@@ -130,6 +130,5 @@ def _share(value: float, drawn: Floats, count: int) -> Measure:
 
     if not len(drawn) or np.ptp(drawn) == 0:
         return bound_share(Measure(value=value), count)
-    tail = 50 * (1 - LEVEL)
-    low, high = (float(each) for each in np.percentile(drawn, [tail, 100 - tail]))
+    low, high = percentile_interval(drawn)
     return Measure(value=value, low=low, high=high, method="percentile")

@@ -152,6 +152,15 @@ def draw_weights(groups: Sequence[Hashable], draws: int, seed: int) -> Iterator[
         yield drawn[group_of].astype(float)
 
 
+def percentile_interval(drawn: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """What as many resamples fall below as above."""
+    import numpy as np
+
+    tail = 50 * (1 - level)
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return float(low), float(high)
+
+
 def _mean_interval(differences: Floats, codes: Codes, level: float, seed: int, draws: int) -> Spread:
     import numpy as np
 
@@ -224,7 +233,6 @@ def _with_interval(value: float, low: float, high: float, drawn: Floats, level: 
         return Measure(value=value, level=level)
     method: Method = "BCa"
     if not np.isfinite([low, high]).all():
-        tail = 50 * (1 - level)
-        low, high = (float(each) for each in np.percentile(defined, [tail, 100 - tail]))
+        low, high = percentile_interval(defined, level)
         method = "percentile"
     return Measure(value=value, low=low, high=high, level=level, method=method)

@@ -14,13 +14,12 @@ from scipy.stats import binomtest, fisher_exact
 
 from pytest_llmops.calibration.bias import (
     LEVEL,
-    Finding,
     Verdict,
-    correct,
     find_bias,
     measure_lean,
     measure_position,
 )
+from pytest_llmops.statistics.multiplicity import adjust_holm
 
 PAIRS, TRIALS = 200, 200
 
@@ -184,12 +183,11 @@ def test_which_answer_stands_first_does_not_matter(rows):
     assert one == other
 
 
-def test_each_finding_is_corrected_for_how_many_they_are():
-    findings = [
-        Finding(name="length", pairs=1, effect=0, p_value=each, told="") for each in (0.04, 0.001, 0.02)
-    ]
+def test_findings_are_corrected_for_how_many_they_are():
+    findings = find_bias(World(planted="length").draw(0), family="gpt").findings
 
-    assert [each.p_adjusted for each in correct(findings)] == pytest.approx([0.04, 0.003, 0.04])
+    assert len({each.p_value for each in findings}) == 3
+    assert [each.p_adjusted for each in findings] == adjust_holm([each.p_value for each in findings])
 
 
 def test_what_cannot_be_tested_is_told():
