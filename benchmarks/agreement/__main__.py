@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from scipy.stats import binomtest
-
 from benchmarks.agreement import judging, likeness, support, tables
 from benchmarks.agreement.training import GOOD, Described, training_set
 from pytest_llmops.metrics.faithfulness.model import load_model
+from pytest_llmops.statistics.intervals import exact_interval
 
 PAGE = Path(__file__).parents[2] / "docs" / "agreement.md"
 
@@ -124,8 +123,7 @@ def _render(
 
 
 def _count(count: int, of: int) -> str:
-    interval = binomtest(count, of).proportion_ci()
-    shown = (f"{each:.2f}".replace("0.", ".", 1) for each in (count / of, interval.low, interval.high))
+    shown = (f"{each:.2f}".replace("0.", ".", 1) for each in (count / of, *exact_interval(count, of)))
     return "{} of {}: {} ({} to {})".format(count, of, *shown)
 
 

@@ -11,12 +11,13 @@ import numpy as np
 from benchmarks.agreement.labels import Labelled
 from benchmarks.agreement.tables import FEW, Column, show
 from benchmarks.agreement.training import GOOD, Described, fit_contradiction, fit_scale, fit_support, rate
-from pytest_llmops.calibration.resampling import bound_share, measure_with_intervals
 from pytest_llmops.metrics.faithfulness.claims import split_claims, split_contexts
 from pytest_llmops.metrics.faithfulness.features import FEATURES
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.words import content_words
 from pytest_llmops.models.vectors import embed
+from pytest_llmops.statistics.bootstrap import measure_with_intervals
+from pytest_llmops.statistics.intervals import bound_share
 
 OVERLAP, COSINE, ALIGNED = "token overlap", "MiniLM cosine, best sentence", "token alignment, untrained"
 HELD_OUT = "**faithfulness**, trained without this set"

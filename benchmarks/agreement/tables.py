@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import rankdata
-from statsmodels.stats.multitest import multipletests
 
-from pytest_llmops.calibration.resampling import Measure, measure_with_intervals
-from pytest_llmops.calibration.statistics import measure_auc, measure_spearman, rank_codes
+from pytest_llmops.statistics.bootstrap import measure_with_intervals
+from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.concordance import measure_auc, measure_spearman
+from pytest_llmops.statistics.intervals import Measure
+from pytest_llmops.statistics.multiplicity import adjust_holm
 
 Kind = Literal["AUC", "Spearman"]
 
@@ -96,11 +98,6 @@ def _permute(column: Column, name: str, other: str) -> float:
     return (larger + 1) / (_PERMUTATIONS + 1)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for how many they are."""
-    return [float(each) for each in multipletests(p_values, method="holm")[1]] if p_values else []
-
-
 def show(measured: Measure, *, signed: bool = False, few: bool = False) -> str:
     """
     `.812 (.770 to .850)`
@@ -140,7 +137,7 @@ def render_differences(columns: Sequence[Column], pairs: Sequence[tuple[str, str
     """A table of differences, bold where they are beyond chance once all of them are counted."""
     found = [compare(column, pairs) for column in columns]
     flat = [each.p_value for row in found for each in row]
-    adjusted = iter(holm(flat))
+    adjusted = iter(adjust_holm(flat))
     cells = [
         [_difference(column, each, next(adjusted)) for each in row]
         for column, row in zip(columns, found, strict=True)

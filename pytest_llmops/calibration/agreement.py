@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from pytest_llmops.calibration.errors_by_threshold import ErrorRow, find_errors
 from pytest_llmops.calibration.labels import Labels
 from pytest_llmops.calibration.measures import build_measure
-from pytest_llmops.calibration.prediction_powered import estimate_rate
-from pytest_llmops.calibration.probability import CalibrationError, measure_calibration
 from pytest_llmops.calibration.readings import (
     Readings,
     find_levels,
@@ -21,14 +19,18 @@ from pytest_llmops.calibration.readings import (
     read_halves,
     read_levels,
 )
-from pytest_llmops.calibration.resampling import Measure, bound_kappa, bound_share, measure_with_intervals
-from pytest_llmops.calibration.statistics import chance_cost, rank_codes
 from pytest_llmops.calibration.thresholds import ErrorThreshold, count_right, find_error_threshold
 from pytest_llmops.records import Bound
+from pytest_llmops.statistics.bootstrap import measure_with_intervals
+from pytest_llmops.statistics.calibration_error import CalibrationError, measure_calibration
+from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.concordance import chance_cost
+from pytest_llmops.statistics.intervals import Measure, bound_kappa, bound_share
+from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Floats
     from pytest_llmops.protocols import Metric
+    from pytest_llmops.statistics.codes import Floats
 
 _BOTH = 2
 

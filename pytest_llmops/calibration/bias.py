@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from pytest_llmops.printable import counted
-
-if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Floats
+from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.concordance import measure_spearman
+from pytest_llmops.statistics.multiplicity import adjust_holm
+from pytest_llmops.statistics.significance.exact_tests import dealt_p_value
+from pytest_llmops.statistics.significance.sign_flips import sign_flip_p_value
 
 Lean = Literal["position", "length", "self_preference"]
 
@@ -114,9 +116,10 @@ def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias
             untested.append(f"{name.replace('_', '-')}: {why if labelled else 'no pair has a label'}")
         else:
             findings.append(found)
+    adjusted = adjust_holm([finding.p_value for finding in findings])
     again = [(verdict.value, value) for verdict in verdicts for value in verdict.again]
     return Bias(
-        findings=correct(findings),
+        findings=tuple(replace(each, p_adjusted=p) for each, p in zip(findings, adjusted, strict=True)),
         order_flips=sum(first != second for first, second in asked) / len(asked) if asked else None,
         repeat_flips=sum(first != second for first, second in again) / len(again) if again else None,
         length_correlation=_correlate_length(labelled),
@@ -172,8 +175,8 @@ def measure_lean(
     if not len(towards) or not len(away):
         return None
     excess = np.array([value - label for value, label in turned])
-    p_value = _compare_errors(towards, away)
-    guard = _flip_signs(excess)
+    p_value = dealt_p_value(towards, away)
+    guard = sign_flip_p_value(-excess)
     what = "the longer" if side == "length_difference" else "its own family's"
     told = (
         f"where people prefer the other, it errs towards {what} by {towards.mean():.3f} "
@@ -188,72 +191,13 @@ def measure_lean(
     )
 
 
-def correct(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """
-    Each with its p-value for being one of several, in the order given.
-
-    Source: Holm (1979).
-    """
-    adjusted: dict[int, float] = {}
-    largest = 0.0
-    ascending = sorted(range(len(findings)), key=lambda at: findings[at].p_value)
-    for rank, at in enumerate(ascending):
-        largest = max(largest, min(1.0, (len(findings) - rank) * findings[at].p_value))
-        adjusted[at] = largest
-    return tuple(replace(finding, p_adjusted=adjusted[at]) for at, finding in enumerate(findings))
-
-
 def _turn(value: float, side: int) -> float:
     """The value of the first as that of the side; 1 when the side won."""
     return value if side > 0 else 1 - value
 
 
-def _compare_errors(towards: Floats, away: Floats) -> float:
-    """
-    One-sided: the chance that errors of 0, a half and 1, dealt to the pairs at random, are as large in the
-    first group. Exact, over how many halves and ones it may get; with ones alone it is Fisher's test.
-    """
-    import numpy as np
-    from scipy.special import gammaln
-
-    errors = np.rint(np.concatenate([towards, away]) * 2).astype(int)
-    none, halves, ones = np.bincount(errors, minlength=3)
-    one, half = np.arange(ones + 1)[:, None], np.arange(halves + 1)[None, :]
-    rest = len(towards) - one - half
-    possible = (rest >= 0) & (rest <= none)
-    rest = np.where(possible, rest, 0)
-
-    def ways(of: Any, chosen: Any) -> Any:
-        return gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1)
-
-    likely = ways(ones, one) + ways(halves, half) + ways(none, rest) - ways(len(errors), len(towards))
-    as_far = possible & (2 * one + half >= np.rint(towards * 2).sum())
-    return float(min(1.0, max(np.exp(likely[as_far]).sum(), 5e-324)))
-
-
-def _flip_signs(excess: Floats) -> float:
-    """
-    One-sided: the chance that errors go to the side so much, were each as likely to go to the other.
-
-    Exact: the distribution of the sum of halves and ones with random signs, by convolution.
-    """
-    import numpy as np
-
-    steps = np.rint(np.abs(excess) * 2).astype(int)
-    chances = np.ones(1)
-    for step in steps[steps > 0]:
-        one = np.zeros(2 * step + 1)
-        one[0] = one[-1] = 0.5
-        chances = np.convolve(chances, one)
-    reach = (len(chances) - 1) // 2
-    observed = int(np.rint(excess * 2).sum())
-    return float(min(1.0, chances[observed + reach :].sum()))
-
-
 def _correlate_length(verdicts: Sequence[Verdict]) -> tuple[float, float] | None:
     import numpy as np
-
-    from pytest_llmops.calibration.statistics import measure_spearman, rank_codes
 
     known = [verdict for verdict in verdicts if verdict.length_difference]
     if not known:

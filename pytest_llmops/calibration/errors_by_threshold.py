@@ -6,13 +6,14 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_llmops.calibration.resampling import LEVEL, Measure, bound_share
-from pytest_llmops.calibration.statistics import rank_codes
+from pytest_llmops.statistics.bootstrap import draw_weights, percentile_interval
+from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.intervals import LEVEL, Measure, bound_share
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 Kind = Literal["bad passed", "good refused"]
 RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
@@ -100,14 +101,7 @@ def _draw(
     codes: Codes, good: Floats, groups: Sequence[Hashable], size: int, seed: int
 ) -> Iterator[tuple[Floats, Floats]]:
     """The shares of resamples; one that holds rows of one kind alone says nothing."""
-    import numpy as np
-
-    places: dict[Hashable, int] = {}
-    group_of = np.array([places.setdefault(group, len(places)) for group in groups], dtype=np.intp)
-    random = np.random.default_rng(seed)
-    for _ in range(_RESAMPLES if len(places) > 1 else 0):
-        counts = np.bincount(random.integers(len(places), size=len(places)), minlength=len(places))
-        weights = counts[group_of].astype(float)
+    for weights in draw_weights(groups, _RESAMPLES, seed):
         if weights @ (good == 0) and weights @ (good == 1):
             yield _shares(codes, good, weights, size)
 
@@ -136,6 +130,5 @@ def _share(value: float, drawn: Floats, count: int) -> Measure:
 
     if not len(drawn) or np.ptp(drawn) == 0:
         return bound_share(Measure(value=value), count)
-    tail = 50 * (1 - LEVEL)
-    low, high = (float(each) for each in np.percentile(drawn, [tail, 100 - tail]))
+    low, high = percentile_interval(drawn)
     return Measure(value=value, low=low, high=high, method="percentile")

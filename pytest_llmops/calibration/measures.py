@@ -6,22 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_llmops.calibration.statistics import (
+from pytest_llmops.calibration.thresholds import read_right
+from pytest_llmops.statistics.codes import find_kinds, rank_codes, sum_weights
+from pytest_llmops.statistics.concordance import (
     count_good,
-    find_kinds,
     measure_accuracy,
     measure_kappa,
     measure_spearman,
-    rank_codes,
     read_auc,
-    sum_weights,
 )
-from pytest_llmops.calibration.thresholds import read_right
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.readings import Readings
-    from pytest_llmops.calibration.statistics import Codes, Floats
     from pytest_llmops.records import Bound
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 def build_measure(

@@ -11,8 +11,8 @@ from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Sign
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Codes, Floats
     from pytest_llmops.protocols import Metric
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 TIE = 0.5
 _PAIR_LEVELS = (0.0, TIE, 1.0)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.calibration.agreement import Agreement
-from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden
 from pytest_llmops.registry import metric_factory
+from pytest_llmops.statistics.intervals import Measure
 
 VERSION = 1
 _SCHEMA = Path(__file__).with_name("calibration.schema.json")

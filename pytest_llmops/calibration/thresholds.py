@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_llmops.calibration.resampling import LEVEL
-from pytest_llmops.calibration.statistics import count_good
+from pytest_llmops.statistics.concordance import count_good
+from pytest_llmops.statistics.intervals import LEVEL, upper_bound
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def find_error_threshold(
     Args:
         oriented: Scores where higher is better, shape (rows,); the threshold is in this unit.
 
-    Source: Clopper and Pearson (1934) for the bound; the search is a fixed-sequence test.
+    The search is a fixed-sequence test of exact upper bounds.
     """
     import numpy as np
 
@@ -76,7 +76,7 @@ def find_error_threshold(
     found: float | None = None
     cuts = np.unique(oriented)[::-1]
     for cut in cuts:
-        if bound_rate(_above(bad, cut), len(bad), level) > max_error:
+        if upper_bound(_above(bad, cut), len(bad), level) > max_error:
             break
         found = float(cut)
     at = float(cuts[0]) if found is None else found
@@ -85,17 +85,10 @@ def find_error_threshold(
         max_error=max_error,
         threshold=found,
         false_pass=passed / len(bad),
-        upper=bound_rate(passed, len(bad), level),
+        upper=upper_bound(passed, len(bad), level),
         passing=_above(fine, at) / len(fine) if len(fine) else 0.0,
         bad=len(bad),
     )
-
-
-def bound_rate(count: int, of: int, level: float = LEVEL) -> float:
-    """The one-sided upper bound of a share, by Clopper and Pearson."""
-    from scipy.special import betaincinv
-
-    return float(betaincinv(count + 1, of - count, level)) if count < of else 1.0
 
 
 def _above(ascending: Floats, cut: float) -> int:

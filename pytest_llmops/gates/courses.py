@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmops.gates.inference.families import adjust_holm
-from pytest_llmops.gates.inference.spending import conditional_power
 from pytest_llmops.gates.looks import Looks
 from pytest_llmops.gates.measuring import Found, Values
+from pytest_llmops.statistics.alpha_spending import conditional_power
+from pytest_llmops.statistics.multiplicity import adjust_holm
 
 State = Literal["open", "cleared", "called", "refuted", "regressed"]
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from pytest_llmops.gates.courses import Course, follow
-from pytest_llmops.gates.inference.spending import divide_suite_share
+from pytest_llmops.gates.inference.error_budget import divide_suite_share
 from pytest_llmops.gates.measuring import Beside, Found, Measured, results_of
 from pytest_llmops.gates.pairing import Chance, Scales
 from pytest_llmops.printable import counted, name_some

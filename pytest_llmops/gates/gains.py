@@ -11,14 +11,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.inference.resampling import NOISE, RESAMPLES, paired_interval, paired_p_value
-from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.gates.pairing import Scale, find_scale, signatures
 from pytest_llmops.gates.thresholds import case_means, describe_check, lacks_rival, scoring_breakage
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.statistics.bootstrap import paired_interval
+from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
+from pytest_llmops.statistics.significance.permutation import RESAMPLES, paired_p_value
+from pytest_llmops.statistics.summaries import NOISE, calculate
 
-LEVEL = 0.95
 _NAMED = 5
 _FAR = 1_000  # times the cases: more is no advice
 
@@ -97,15 +98,13 @@ def measure_gain(
     rival = case_means(metric, [each.rival for each in sound if each.rival is not None])
     if not app:
         return Gain(metric=metric, scale=scale, level=level, app={}, rival={}, broken=broken)
-    from pytest_llmops.judges.pairwise import LOSS, TIE, WIN, win_rate
-
     mine, theirs = list(app.values()), [rival[case] for case in app]
     sign = _sign(scale)
     spread = paired_interval("mean", theirs, mine, level=level, seed=seed, draws=RESAMPLES)
-    won = [
-        TIE if abs(a - b) <= NOISE * max(abs(a), abs(b)) else WIN if sign * (a - b) > 0 else LOSS
-        for a, b in zip(mine, theirs, strict=True)
-    ]
+    pairs = list(zip(mine, theirs, strict=True))
+    ties = sum(abs(a - b) <= NOISE * max(abs(a), abs(b)) for a, b in pairs)
+    wins = sum(sign * (a - b) > NOISE * max(abs(a), abs(b)) for a, b in pairs)
+    rate = (wins + ties / 2) / len(pairs)
     return Gain(
         metric=metric,
         scale=scale,
@@ -124,10 +123,10 @@ def measure_gain(
             seed=seed,
             exact=True,
         ),
-        wins=won.count(WIN),
-        ties=won.count(TIE),
-        losses=won.count(LOSS),
-        win_rate=win_rate(won, level=level),
+        wins=wins,
+        ties=ties,
+        losses=len(pairs) - wins - ties,
+        win_rate=(rate, *wilson_interval(rate, len(pairs), level)),
     )
 
 

@@ -14,8 +14,8 @@ from functools import lru_cache, wraps
 from operator import attrgetter
 from typing import TypeVar
 
-from pytest_llmops.gates.inference.statistic import calculate
 from pytest_llmops.records import CaseResult, Score
+from pytest_llmops.statistics.summaries import calculate
 
 LARGEST = 1e100
 """Scores beyond are none: their sums and squares leave the range of a float."""

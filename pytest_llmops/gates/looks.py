@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
 from pytest_llmops.records import CaseResult
+from pytest_llmops.statistics.alpha_spending import spend_linearly
 
 FRESH = 6
 """Repeats on which a drop of the suite is confirmed before it is reported."""
@@ -48,11 +49,7 @@ class Looks:
 
     def part(self, look: int | None) -> float:
         """The part of the error budget that a tested look spends, in (0, 1], by its share of the repeats."""
-        if look is None:
-            return 1.0
-        at = self.tested.index(look)
-        before = self.tested[at - 1] if at else 0
-        return (look - before) / self.tested[-1]
+        return 1.0 if look is None else spend_linearly(look, self.tested)
 
     def is_tested(self, look: int | None) -> bool:
         return look is None or look in self.tested

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Literal
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.indexed import like_metrics, values_by_metric
-from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.exchange import exchange_p_value
-from pytest_llmops.gates.inference.resampling import (
-    LINEAR,
-    NOISE,
-    Spread,
-    Units,
-    paired_interval,
-    paired_p_value,
-)
 from pytest_llmops.gates.inference.run_shocks import RunMeans, widen_p_value
-from pytest_llmops.gates.inference.sign_flips import FEWEST
 from pytest_llmops.gates.looks import Looks, looks_taken
 from pytest_llmops.gates.pairing import (
     Chance,
@@ -34,6 +23,11 @@ from pytest_llmops.gates.pairing import (
 )
 from pytest_llmops.gates.thresholds import judge_suite, scoring_breakage
 from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.statistics.bootstrap import Spread, paired_interval
+from pytest_llmops.statistics.significance.exchange import exchange_p_value
+from pytest_llmops.statistics.significance.permutation import paired_p_value
+from pytest_llmops.statistics.significance.sign_flips import FEWEST
+from pytest_llmops.statistics.summaries import LINEAR, NOISE, calculate, mean, sample_variance
 
 _NO_VERDICT = Verdict(check="", outcome="passed")
 _NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
@@ -97,7 +91,7 @@ class Found:
         return "less" if self.scale.higher_is_better else "greater"
 
     @cached_property
-    def units(self) -> Units:
+    def units(self) -> tuple[str, ...]:
         """The group of each case, in the order of the values: what the tests take for independent."""
         groups = {new.case: new.group for _, new in self.pairs}
         return tuple(groups[case] or f"::{case}" for case in self.values)
@@ -199,8 +193,8 @@ class Found:
     def means(self, values: Values) -> tuple[list[float], list[float]]:
         """Of each case on both sides, in the order of the values; every number of a look starts from them."""
         if id(values) not in self._known_means:
-            before = [_mean(old) for old, _ in values.values()]
-            after = [_mean(new) for _, new in values.values()]
+            before = [mean(old) for old, _ in values.values()]
+            after = [mean(new) for _, new in values.values()]
             self._known_means[id(values)] = (values, before, after)
         return self._known_means[id(values)][1:]
 
@@ -210,8 +204,8 @@ class Found:
 
     def _calculate(self, means: Sequence[float]) -> float:
         if self.check.statistic == "mean":
-            return math.fsum(means) / len(means)  # what it is compared with is wider than a last digit
-        return statistics.calculate(self.check.statistic, means)
+            return fmean(means)  # what it is compared with is wider than a last digit
+        return calculate(self.check.statistic, means)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +233,7 @@ class Measured:
         worst = sorted((found.sign * (after[case] - before[case]), case) for case in before)
         base = list(before.values())
         return cls(
-            baseline=statistics.calculate(found.check.statistic, base),
+            baseline=calculate(found.check.statistic, base),
             difference=found.difference(values),
             spread=paired_interval(
                 found.check.statistic, base, list(after.values()), level=level, seed=seed, units=found.units
@@ -249,7 +243,7 @@ class Measured:
             ),
             cases=len(before),
             repeats=min(len(new) for _, new in values.values()),
-            noise=_mean([variance_of(new) or 0.0 for _, new in values.values()]),
+            noise=mean([sample_variance(new) or 0.0 for _, new in values.values()]),
         )
 
 
@@ -327,7 +321,7 @@ class Beside:
                     return _unlike(absolute, f"{case}: {metric} gave {value:g}, which is outside its range")
         bases = [base for base, _ in sound]
         sign = 1.0 if scale.higher_is_better else -1.0
-        dropped = {case for case, (old, new) in values.items() if sign * (_mean(new) - _mean(old)) < -NOISE}
+        dropped = {case for case, (old, new) in values.items() if sign * (mean(new) - mean(old)) < -NOISE}
         had = {result.case for result in self.base_results if _says(check.metric, result)}
         return Found(
             check=check,
@@ -358,21 +352,6 @@ class Beside:
         reason += "no case has a score on both sides" if had else "the baseline has no score of it"
         outcome: Outcome = "failed" if absolute.outcome == "failed" else "undecided"
         return replace(absolute, outcome=outcome, reason=reason, advice=_RENAMED if had else _NEW)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Of repeats: alike ones keep their value, and a last digit decides nothing here."""
-    return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
-
-
-def variance_of(values: Sequence[float]) -> float | None:
-    """Of a repeat, from those of one case; None where there is one, which tells nothing of it."""
-    if len(values) < 2:  # noqa: PLR2004 - see above
-        return None
-    if min(values) == max(values):
-        return 0.0
-    mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _says(metric: str, result: CaseResult) -> bool:

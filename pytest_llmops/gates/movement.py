@@ -7,12 +7,13 @@ is no regression of its own; whether all got worse together is the suite's quest
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from types import MappingProxyType
 
 from pytest_llmops.gates.inference.pass_rates import PassRates, Prior
+from pytest_llmops.statistics.summaries import sample_variance
 
 _FEWEST = 8  # cases of a metric from which a prior is estimated
 _LEAST = 0.012
@@ -49,7 +50,7 @@ def estimate_movement(rates: Iterable[tuple[str, PassRates]]) -> Movement:
     for metric, each in rates:
         by_metric.setdefault(metric, []).append(each)
     excess = [value for of_metric in by_metric.values() for value in _excess(of_metric)]
-    variance = math.fsum(excess) / len(excess) if excess else 0.0
+    variance = fmean(excess) if excess else 0.0
     priors = {metric: _prior(of_metric) for metric, of_metric in by_metric.items()}
     return Movement(variance=max(variance, _LEAST), priors=priors)
 
@@ -58,7 +59,7 @@ def _excess(rates: Sequence[PassRates]) -> list[float]:
     """Of each case the square of what it moved against the others, less what repeats explain of it."""
     kept = [each for each in rates if each.p_value > _BROKEN]
     moves = [each.held / each.repeats - each.held_before / each.repeats_before for each in kept]
-    shared = math.fsum(moves) / len(moves) if moves else 0.0
+    shared = fmean(moves) if moves else 0.0
     return [(move - shared) ** 2 - _sampling(each) for move, each in zip(moves, kept, strict=True)]
 
 
@@ -78,10 +79,10 @@ def _prior(rates: Sequence[PassRates]) -> Prior:
     if len(rates) < _FEWEST:
         return (0.0, 0.0)
     before = [each.held_before / each.repeats_before for each in rates]
-    mean = math.fsum(before) / len(before)
-    spread = math.fsum((rate - mean) ** 2 for rate in before) / (len(before) - 1)
+    mean = fmean(before)
+    spread = sample_variance(before) or 0.0
     sampling = [_variance(rate, each.repeats_before, mean) for rate, each in zip(before, rates, strict=True)]
-    between = spread - math.fsum(sampling) / len(sampling)
+    between = spread - fmean(sampling)
     strength = mean * (1 - mean) / between - 1 if between > 0 else _STRONGEST
     strength = min(max(strength, 0.0), _STRONGEST)
     return (mean * strength, (1 - mean) * strength)

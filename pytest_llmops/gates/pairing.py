@@ -9,10 +9,10 @@ from dataclasses import InitVar, dataclass, field, replace
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.indexed import signatures_by_metric, values_by_metric
-from pytest_llmops.gates.inference.pass_rates import fisher_p_value
-from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
+from pytest_llmops.statistics.significance.exact_tests import fisher_p_value
+from pytest_llmops.statistics.summaries import NOISE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,15 +13,12 @@ from itertools import accumulate
 from typing import Literal
 
 from pytest_llmops.gates.indexed import means_by_metric, signatures_by_metric, values_by_metric
-from pytest_llmops.gates.inference import statistic
+from pytest_llmops.gates.inference.error_budget import CASE_SHARE
 from pytest_llmops.gates.inference.pass_rates import (
     PassRates,
     deviation_p_value,
     outlier_p_value,
 )
-from pytest_llmops.gates.inference.resampling import NOISE
-from pytest_llmops.gates.inference.score_drops import score_drop_p_value
-from pytest_llmops.gates.inference.spending import CASE_SHARE
 from pytest_llmops.gates.movement import Movement, estimate_movement
 from pytest_llmops.gates.pairing import (
     CONFIRMED,
@@ -32,6 +29,8 @@ from pytest_llmops.gates.pairing import (
 )
 from pytest_llmops.gates.thresholds import holds, is_about_passing, is_judged_by_rate
 from pytest_llmops.records import NEVER_EXCUSED, CaseResult, Check
+from pytest_llmops.statistics.significance.welch import drop_p_value
+from pytest_llmops.statistics.summaries import NOISE, calculate
 
 State = Literal["clear", "suspect", "called", "refuted", "regressed"]
 
@@ -75,11 +74,11 @@ class Reading:
 
     @cached_property
     def mean_before(self) -> float:
-        return self.means[0] if self.means else statistic.calculate("mean", self.before)
+        return self.means[0] if self.means else calculate("mean", self.before)
 
     @cached_property
     def mean_after(self) -> float:
-        return self.means[1] if self.means else statistic.calculate("mean", self.after)
+        return self.means[1] if self.means else calculate("mean", self.after)
 
     @cached_property
     def rates(self) -> PassRates:
@@ -196,8 +195,8 @@ class Reading:
         if self._is_measured:
             whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
-            counts = self._counts(self.mean_after if whole else statistic.calculate("mean", after))
-            found.append(score_drop_p_value(*self._turned(after), self.size) if counts else 1.0)
+            counts = self._counts(self.mean_after if whole else calculate("mean", after))
+            found.append(drop_p_value(*self._turned(after), self.size) if counts else 1.0)
         return min(1.0, len(found) * min(found))
 
     def _rate_p_value(self, start: int, stop: int) -> float:
@@ -216,7 +215,7 @@ class Reading:
         """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
         bound = CASE_SHARE * (1 - level) / max(1, tests)
         seldom = self._is_counted and self.rates.p_value <= bound
-        return seldom or (self._is_measured and score_drop_p_value(*self._turned(self.after), 0.0) <= bound)
+        return seldom or (self._is_measured and drop_p_value(*self._turned(self.after), 0.0) <= bound)
 
     def _called_at(self, level: float, tests: int) -> int:
         bound = CASE_SHARE * (1 - level) / max(1, tests)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.courses import Course
 from pytest_llmops.gates.drops import follow_suites
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.inference.error_budget import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.measuring import Found
 from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases

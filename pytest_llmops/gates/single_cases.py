@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_llmops.gates.changes import judge_against
 from pytest_llmops.gates.inference.collapses import count_p_value, has_collapsed
-from pytest_llmops.gates.inference.spending import COUNT_SHARE
+from pytest_llmops.gates.inference.error_budget import COUNT_SHARE
 from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.readings import Reading, read_pairs

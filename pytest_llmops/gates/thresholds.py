@@ -19,8 +19,7 @@ from pytest_llmops.gates.indexed import (
     values_by_metric,
     whole_metrics,
 )
-from pytest_llmops.gates.inference import statistic
-from pytest_llmops.gates.inference.spending import divide_suite_share
+from pytest_llmops.gates.inference.error_budget import divide_suite_share
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
@@ -39,6 +38,8 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import metric_factory
+from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
+from pytest_llmops.statistics.summaries import NAMES, calculate
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
@@ -152,10 +153,10 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     if not values:
         reason = f"nothing was scored by {check.metric}"
         return Verdict(check=name, outcome="error", metric=check.metric, cases=0, reason=reason)
-    if check.statistic not in statistic.NAMES:
+    if check.statistic not in NAMES:
         reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
         return Verdict(check=name, outcome="error", metric=check.metric, cases=len(values), reason=reason)
-    observed = statistic.calculate(check.statistic, values)
+    observed = calculate(check.statistic, values)
     passed = True
     if check.comparison is not None and check.threshold is not None and not check.record_only:
         passed = holds(observed, Bound(comparison=check.comparison, threshold=check.threshold))
@@ -321,17 +322,10 @@ def _judge_rate(verdict: Verdict, needed: Bound, held: int, repeats: int) -> Ver
     if holds(held / repeats, needed):
         return replace(verdict, outcome="passed", advice="" if held == repeats else f"flaky: {counts}")
     reason = f"{counts}; {verdict.reason}".rstrip("; ")
-    if held and _chance_of_fewer(held, repeats, needed.threshold) > _RARE:
+    if held and binomial_p_value(held, repeats, needed.threshold) > _RARE:
         advice = "chance may explain it; more repeats would tell: --llm-repeats auto"
         return replace(verdict, outcome="undecided", reason=f"flaky: {reason}", advice=advice)
     return replace(verdict, outcome="failed", reason=reason)
-
-
-def _chance_of_fewer(held: int, repeats: int, rate: float) -> float:
-    """Of so few passing repeats or fewer, were `rate` the true one; exact."""
-    from scipy.stats import binom
-
-    return float(binom.cdf(held, repeats, rate))
 
 
 def _best(metric: str) -> float:

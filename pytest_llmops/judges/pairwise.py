@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from pytest_llmops.judges.rubric import passages_of
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Sample
+from pytest_llmops.statistics.intervals import wilson_interval
 
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
 
@@ -152,17 +152,12 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     Raises:
         ValueError: There are none.
 
-    Source: Wilson (1927). It holds its level for few comparisons and for rates near 0 and 1, where the
-    interval of the normal distribution does not. With ties it is too wide rather than too narrow: values of
-    mean p that lie in 0 to 1 vary at most by p (1 - p), as those without a tie do.
+    Source: Wilson (1927); see `wilson_interval` for what ties do to it.
     """
     if not values:
         raise ValueError("a win rate needs a comparison")
-    n, rate = len(values), statistics.fmean(values)
-    z = statistics.NormalDist().inv_cdf((1 + level) / 2)
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return rate, max(0.0, centre - half), min(1.0, centre + half)
+    rate = fmean(values)
+    return rate, *wilson_interval(rate, len(values), level)
 
 
 def _opinion(value: float, reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:

@@ -10,15 +10,15 @@ from typing import Any
 from pytest_llmops.calibration.agreement import Agreement, Cut, Rate
 from pytest_llmops.calibration.bias import Bias
 from pytest_llmops.calibration.labels import Labels
-from pytest_llmops.calibration.probability import CalibrationError
 from pytest_llmops.calibration.repeats import Turning
-from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.calibration.thresholds import ErrorThreshold
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
 from pytest_llmops.reports.bias import bias_json, render_bias
 from pytest_llmops.reports.errors_by_threshold import errors_json, errors_table
 from pytest_llmops.reports.terminal import align
+from pytest_llmops.statistics.calibration_error import CalibrationError
+from pytest_llmops.statistics.intervals import Measure
 
 VERSION = 1
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")

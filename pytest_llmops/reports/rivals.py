@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.gains import LEVEL, Gain, measure_gain
-from pytest_llmops.gates.inference.statistic import calculate
+from pytest_llmops.gates.gains import Gain, measure_gain
 from pytest_llmops.gates.measuring import results_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Run
 from pytest_llmops.reports.comparison import escape
 from pytest_llmops.reports.terminal import align
+from pytest_llmops.statistics.intervals import LEVEL
+from pytest_llmops.statistics.summaries import calculate
 
 _NAMED = 5
 _ERROR = 300

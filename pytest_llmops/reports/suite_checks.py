@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from pytest_llmops.errors import hint
-from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import GAIN, Sign, SuiteCheck
+from pytest_llmops.statistics.summaries import NAMES
 
 _BOUND = re.compile(r"\s*(?P<comparison>>=|>|<=|<)\s*(?P<threshold>\S+)\s*\Z")
 
@@ -88,10 +88,10 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
         max_drop = told.get("max_drop")
         if max_drop is not None and not (_is_finite(max_drop) and max_drop >= 0):
             raise ValueError(f"{metric}: max_drop must be a number from 0, not {max_drop!r}")
-        statistics = {key: told[key] for key in told if key in statistic.NAMES}
+        statistics = {key: told[key] for key in told if key in NAMES}
         for key, value in told.items():
             if key not in statistics and isinstance(value, str) and _BOUND.match(value):
-                near = hint(key, statistic.NAMES)
+                near = hint(key, NAMES)
                 raise ValueError(
                     f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
                 )

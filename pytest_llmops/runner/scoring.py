@@ -17,13 +17,13 @@ from numbers import Real
 from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
-from pytest_llmops.gates.inference.resampling import NOISE
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.recorder.interception import stand_aside
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
+from pytest_llmops.statistics.summaries import NOISE
 
 Result = Score | Failure
 _ASKED_AT_ONCE = 64

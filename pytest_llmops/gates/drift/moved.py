@@ -11,6 +11,7 @@ from math import comb
 from pytest_llmops.gates.drift import LEVEL, Clue
 from pytest_llmops.gates.drift.retrieval import compare_retrieval
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
+from pytest_llmops.statistics.significance.exact_tests import poisson_binomial_p_value
 
 Mark = tuple[str, str]
 """The model that says it answered, and the provider's fingerprint; empty where it is not told."""
@@ -180,18 +181,11 @@ def chance_of_moving(counts: Sequence[tuple[Counter[str], Counter[str]]]) -> flo
     Args:
         counts: Of each request, its answers in the one run and in the other, counted.
 
-    Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3; Wang (1993), On
-    the number of successes in independent trials, Statistica Sinica 3.
+    Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.
     """
-    import numpy as np
-
-    observed, chances = 0, np.ones(1)
-    for before, after in counts:
-        chance = _chance_apart(before, after)
-        if 0 < chance < 1:
-            observed += not before.keys() & after.keys()
-            chances = np.convolve(chances, (1 - chance, chance))
-    return float(min(1.0, chances[observed:].sum())) if observed else 1.0
+    chances = [(_chance_apart(before, after), not before.keys() & after.keys()) for before, after in counts]
+    telling = [(chance, apart) for chance, apart in chances if 0 < chance < 1]
+    return poisson_binomial_p_value([chance for chance, _ in telling], sum(apart for _, apart in telling))
 
 
 def _see(run: Run) -> Seen:

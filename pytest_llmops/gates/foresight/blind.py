@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_llmops.gates.inference.resampling import LINEAR
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.inference.error_budget import SUITE_SHARE
 from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Golden
+from pytest_llmops.statistics.summaries import LINEAR
 
 _BUDGET = 0.05
 _ALONE = 2  # units of which a spread can be told

@@ -25,9 +25,9 @@ from pytest_llmops.gates.pairing import STEADY, Chance, Scale
 from pytest_llmops.gates.readings import Reading, checks_of
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
+from pytest_llmops.statistics.intervals import exact_interval
 
 RUNS = 200
-_COVERAGE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +184,8 @@ def _count_deviations(results: Iterable[CaseResult]) -> Deviations | None:
     repeats = sum(len(digests) - 1 for digests in answers)
     if not repeats:
         return None
-    from scipy.stats import binomtest
-
     deviating = sum(len(digests) - Counter(digests).most_common(1)[0][1] for digests in answers)
-    high = binomtest(deviating, repeats).proportion_ci(_COVERAGE, method="exact").high
-    return Deviations(deviating=deviating, repeats=repeats, high=float(high))
+    return Deviations(deviating=deviating, repeats=repeats, high=exact_interval(deviating, repeats)[1])
 
 
 def find_suite(
@@ -245,12 +242,10 @@ def _count_alarms(  # noqa: PLR0913 - what is compared, and how often
     metrics = {check.metric for checks in watched.values() for check in checks}
     if not any(_differs(result, metrics, chance) for result in halved):
         return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
-    from scipy.stats import binomtest
-
     draw = random.Random(seed)  # noqa: S311 - which repeats are compared is no secret
     red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
-    interval = binomtest(red, runs).proportion_ci(_COVERAGE, method="exact")
-    return FalseAlarms(rate=red / runs, low=float(interval.low), high=float(interval.high), runs=runs)
+    low, high = exact_interval(red, runs)
+    return FalseAlarms(rate=red / runs, low=low, high=high, runs=runs)
 
 
 def _is_watched(check: SuiteCheck, chance: Chance) -> bool:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.drops import POWER, smallest_drop
 from pytest_llmops.gates.indexed import LARGEST, values_by_metric
-from pytest_llmops.gates.inference.sign_flips import FEWEST
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.inference.error_budget import SUITE_SHARE
 from pytest_llmops.gates.looks import LOOKS
-from pytest_llmops.gates.measuring import results_of, tolerated_drop, variance_of
+from pytest_llmops.gates.measuring import results_of, tolerated_drop
 from pytest_llmops.gates.pairing import Scale, find_scale
 from pytest_llmops.gates.repeats import BASELINE_REPEATS
 from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.records import CaseResult, SuiteCheck
+from pytest_llmops.statistics.significance.sign_flips import FEWEST
+from pytest_llmops.statistics.summaries import sample_variance
 
 RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
 
@@ -215,7 +216,7 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) 
     except LLMOpsError as error:
         return str(error)
     tolerated = tolerated_drop(check, scale)
-    variances = [variance_of(values) for values in cases]
+    variances = [sample_variance(values) for values in cases]
     known = [variance for variance in variances if variance is not None]
     held = _share_held(cases, scale)
     if tolerated is None:
@@ -226,7 +227,7 @@ def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) 
         return f"no case has two repeats that {check.metric} scored"
     if held == 0:
         return "no case holds it, so that none can fall"
-    typical = math.fsum(known) / len(known)
+    typical = fmean(known)
     noise = [
         (len(values), typical if own is None else own) for values, own in zip(cases, variances, strict=True)
     ]
@@ -248,7 +249,7 @@ def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
     """Of scores that are all 0 or 1, the share that is good, each case counting once; None of others."""
     if not cases or not all(value in {0.0, 1.0} for values in cases for value in values):
         return None
-    share = math.fsum(math.fsum(values) / len(values) for values in cases) / len(cases)
+    share = fmean(map(fmean, cases))
     return share if scale.higher_is_better else 1 - share
 
 

@@ -1,1 +1,1 @@
-"""The tests, intervals and corrections that the gate rests on; none knows of a run."""
+"""How pass rates and runs of a baseline are tested, and how both channels share one error budget."""

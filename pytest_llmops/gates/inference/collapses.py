@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.gates.inference.pass_rates import PassRates, fisher_p_value
+from pytest_llmops.gates.inference.pass_rates import PassRates
+from pytest_llmops.statistics.significance.exact_tests import fisher_p_value, poisson_binomial_p_value
 
 EACH = 0.02
 """What a case's own p-value must not exceed to count."""
@@ -17,35 +18,17 @@ def count_p_value(rates: Sequence[PassRates]) -> float:
     Given how often a case holds its check on both sides together, the chance that it counts is exact
     (hypergeometric), and cases are independent, so their number is Poisson-binomial.
 
-    Source: Fisher (1935) for the conditioning; Hong (2013), On computing the distribution function for the
-    Poisson binomial distribution, CSDA 59.
+    Source: Fisher (1935), The logic of inductive inference, JRSS 98, for the conditioning.
     """
     counted = sum(map(has_collapsed, rates))
     if not counted:
         return 1.0
-    fewer = [1.0]  # chance of exactly so many, kept for counts below the observed one
-    for chance in map(_chance_to_count, rates):
-        grown = [*fewer, 0.0]
-        for number in range(len(grown)):
-            grown[number] *= 1 - chance
-            if number:
-                grown[number] += fewer[number - 1] * chance
-        fewer = grown[:counted]
-    return min(1.0, max(1.0 - sum(fewer), _tail(rates, counted)))
+    return poisson_binomial_p_value(map(_chance_to_count, rates), counted)
 
 
 def has_collapsed(rates: PassRates) -> bool:
     """Whether a case counts: it held its check mostly, holds it seldom now, and chance seldom does that."""
     return rates.collapsed and rates.p_value <= EACH
-
-
-def _tail(rates: Sequence[PassRates], counted: int) -> float:
-    """A lower end for what rounding would make 0: the `counted` likeliest cases alone, all of them."""
-    likeliest = sorted(map(_chance_to_count, rates), reverse=True)[:counted]
-    product = 1.0
-    for chance in likeliest:
-        product *= chance
-    return max(product, 5e-324)
 
 
 def _chance_to_count(rates: PassRates) -> float:

@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pytest_llmops.statistics.intervals import upper_bound
+from pytest_llmops.statistics.significance.exact_tests import binomial_p_value, fisher_p_value
+
 _HELD_MOSTLY = 0.5
 _HOLDS_SELDOM = 0.2
 
@@ -61,19 +64,6 @@ class PassRates:
 
 
 @lru_cache(maxsize=65_536)
-def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: int) -> float:
-    """
-    Fisher's exact test that new repeats hold less often than those of the baseline; one-sided, in (0, 1].
-
-    Source: Fisher (1935), The logic of inductive inference, JRSS 98; the tail is scipy's.
-    """
-    from scipy.stats import hypergeom
-
-    tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
-    return float(min(1.0, max(tail, 5e-324)))
-
-
-@lru_cache(maxsize=65_536)
 def deviation_p_value(rates: PassRates, alike: int) -> float:
     """
     How often an app that hardly ever deviates misses as many of its new repeats; one-sided, in (0, 1].
@@ -85,12 +75,9 @@ def deviation_p_value(rates: PassRates, alike: int) -> float:
         rates: Of a case that held its check in each repeat of the baseline.
         alike: Repeats of the whole baseline, none of which deviated.
 
-    Source: Clopper and Pearson (1934), The use of confidence or fiducial limits, Biometrika 26.
     """
-    from scipy.stats import binom
-
-    rate = max(DEVIATES, 1 - _RARELY ** (1 / alike))
-    return float(min(1.0, max(binom.sf(rates.repeats - rates.held - 1, rates.repeats, rate), 5e-324)))
+    rate = max(DEVIATES, upper_bound(0, alike, 1 - _RARELY))
+    return binomial_p_value(rates.held, rates.repeats, 1 - rate)
 
 
 def outlier_p_value(rates: PassRates, moved: float, prior: Prior) -> float:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import NormalDist, variance
+from statistics import NormalDist, fmean, variance
 
 FEWEST_RUNS = 3
 """Runs in a baseline from which on the variance between them is estimated."""
@@ -52,7 +52,7 @@ class RunMeans:
         for repeats, scores in cases:
             within = _variance_within(repeats, scores)
             for run, (start, stop) in enumerate(pairwise(accumulate(repeats, initial=0))):
-                means[run] += math.fsum(scores[start:stop]) / (stop - start) / len(cases)
+                means[run] += fmean(scores[start:stop]) / len(cases)
                 explained[run] += within / (stop - start) / len(cases) ** 2
         return cls(runs=runs, between=max(0.0, variance(means) - math.fsum(explained) / runs))
 
@@ -70,7 +70,7 @@ def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans
     if not shocks.between or not 0 < p_value < _EVEN:
         return p_value
     normal = NormalDist()
-    apart = abs(math.fsum(differences)) / len(differences)
+    apart = abs(fmean(differences))
     error = apart / -normal.inv_cdf(p_value)
     shared = shocks.between * (1 + 1 / shocks.runs)
     return max(normal.cdf(-apart / math.sqrt(error**2 + shared)), p_value)
@@ -81,7 +81,7 @@ def _variance_within(repeats: Sequence[int], scores: Sequence[float]) -> float:
     squares, spare = 0.0, 0
     for start, stop in pairwise(accumulate(repeats, initial=0)):
         part = scores[start:stop]
-        mean = math.fsum(part) / len(part)
+        mean = fmean(part)
         squares += math.fsum((score - mean) ** 2 for score in part)
         spare += len(part) - 1
     return squares / spare if spare else 0.0

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.answers import answer_digests
 from pytest_llmops.gates.indexed import values_by_metric
-from pytest_llmops.gates.inference import statistic
 from pytest_llmops.gates.pairing import ask_the_same, find_scale, signatures
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.statistics.summaries import calculate
 
 
 class Rewriting(NamedTuple):
@@ -101,4 +101,4 @@ def _told(values: Sequence[float]) -> str:
     if not values:
         return ""
     repeats = counted(len(values), "repeat")
-    return f"{statistic.calculate('mean', values):.4g} over {repeats}"
+    return f"{calculate('mean', values):.4g} over {repeats}"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_llmops.calibration import resampling
 from pytest_llmops.calibration.agreement import measure_agreement
 from pytest_llmops.calibration.labels import LabelError, Labels
 from pytest_llmops.records import Bound
+from pytest_llmops.statistics import bootstrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ def test_groups_widen_what_their_rows_share():
 
 
 def test_metrics_without_an_end_and_with_a_strict_bound(monkeypatch):
-    monkeypatch.setattr(resampling, "RESAMPLES", 9)  # what is looked for here needs no interval
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 9)  # what is looked for here needs no interval
     strict = Scale(bound=Bound(comparison=">", threshold=0.0))
 
     assert measure_agreement([0.0, 0.5, 1], labels_of([0, 1, 1]), strict).accuracy.value == 1.0
@@ -196,7 +196,7 @@ def test_every_number_is_finite_and_inside_its_interval(rows, kind):
     values = labels if kind == "rating" else [label % 2 for label in labels]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resampling, "RESAMPLES", 99)
+        patch.setattr(bootstrap, "RESAMPLES", 99)
         found = measure_agreement(
             [float(score) for score in scores], labels_of(values, kind), RATING, max_error=0.2
         )

@@ -11,17 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
-from statsmodels.stats.multitest import multipletests
 
 from pytest_llmops.calibration.bias import (
     LEVEL,
-    Finding,
     Verdict,
-    correct,
     find_bias,
     measure_lean,
     measure_position,
 )
+from pytest_llmops.statistics.multiplicity import adjust_holm
 
 PAIRS, TRIALS = 200, 200
 
@@ -185,28 +183,11 @@ def test_which_answer_stands_first_does_not_matter(rows):
     assert one == other
 
 
-def adjust(p_values):
-    findings = [Finding(name="length", pairs=1, effect=0, p_value=each, told="") for each in p_values]
-    return [each.p_adjusted for each in correct(findings)]
+def test_findings_are_corrected_for_how_many_they_are():
+    findings = find_bias(World(planted="length").draw(0), family="gpt").findings
 
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
-def test_correction_is_holms(p_values):
-    """Holm's is Bonferroni's over every set of tests that holds the one: the worst of them counts."""
-    places = range(len(p_values))
-    sets = [chosen for size in places for chosen in combinations(places, size + 1)]
-    worst = [
-        max(min(1, len(each) * min(p_values[one] for one in each)) for each in sets if at in each)
-        for at in places
-    ]
-
-    assert adjust(p_values) == pytest.approx(worst)
-
-
-def test_correction_is_that_of_statsmodels():
-    p_values = [0.04, 0.001, 0.02, 0.02, 0.9]
-
-    assert adjust(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+    assert len({each.p_value for each in findings}) == 3
+    assert [each.p_adjusted for each in findings] == adjust_holm([each.p_value for each in findings])
 
 
 def test_what_cannot_be_tested_is_told():

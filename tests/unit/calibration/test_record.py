@@ -14,8 +14,8 @@ from pytest_llmops.calibration.record import (
     load_needed,
     save_calibration,
 )
-from pytest_llmops.calibration.resampling import Measure
 from pytest_llmops.records import Bound, Case, Check, Golden
+from pytest_llmops.statistics.intervals import Measure
 
 KAPPA = Measure(value=0.7, low=0.5, high=0.9, method="BCa")
 NONE = Measure(value=None)

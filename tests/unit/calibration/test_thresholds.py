@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.proportion import proportion_confint
 
-from pytest_llmops.calibration.statistics import rank_codes
-from pytest_llmops.calibration.thresholds import bound_rate, count_right, find_error_threshold
+from pytest_llmops.calibration.thresholds import count_right, find_error_threshold
+from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.intervals import upper_bound
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60)
 
@@ -22,14 +21,6 @@ def test_right_rows_are_counted_at_every_cut(rows):
 
     expected = [sum((score >= cut) == bool(kind) for score, kind in rows) for cut in sorted(set(scores))]
     assert found.tolist() == expected
-
-
-@given(st.integers(1, 200), st.data())
-def test_bound_of_a_rate_is_clopper_pearsons(of, data):
-    count = data.draw(st.integers(0, of))
-
-    expected = proportion_confint(count, of, alpha=0.1, method="beta")[1]  # two-sided at 0.1, so 0.05 above
-    assert bound_rate(count, of, 0.95) == pytest.approx(1.0 if count == of else expected)
 
 
 @given(ROWS, st.sampled_from([0.1, 0.3, 0.6]))
@@ -45,7 +36,7 @@ def test_threshold_is_the_loosest_whose_bound_keeps_the_error(rows, max_error):
     keeping = [
         cut
         for cut in sorted(set(scores))
-        if bound_rate(sum(score >= cut for score in bad), len(bad)) <= max_error
+        if upper_bound(sum(score >= cut for score in bad), len(bad)) <= max_error
     ]
     assert found.threshold == (keeping[0] if keeping else None)
     assert (found.upper <= max_error) == bool(keeping)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.drops import follow_suites, judge_suites_against, tolerated_drops, watch_means
-from pytest_llmops.gates.inference.spending import SUITE_SHARE
+from pytest_llmops.gates.inference.error_budget import SUITE_SHARE
 from pytest_llmops.gates.pairing import Chance, first_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 from tests.unit.gates.gate_records import (

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from pytest_llmops.gates.inference.exchange import exchange_p_value
 from pytest_llmops.gates.looks import find_varying
-from pytest_llmops.gates.measuring import Beside, Found, Measured, tolerated_drop, variance_of
+from pytest_llmops.gates.measuring import Beside, Found, Measured, tolerated_drop
 from pytest_llmops.gates.pairing import Chance, Scale
 from pytest_llmops.records import CaseResult, Failure, Verdict
+from pytest_llmops.statistics.significance.exchange import exchange_p_value
+from pytest_llmops.statistics.summaries import sample_variance
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, steady, suite_check
 
 BROKE = Failure(metric="", stage="app", error="boom")
@@ -280,7 +281,7 @@ def test_noise_is_the_variance_between_repeats():
     varied = result_of("case-0000", exact_match=[1.0, 0.0, 1.0, 0.0])
     still = result_of("case-0001", exact_match=[0.5, 0.5])
     assert noise(varied, still) == pytest.approx((1 / 3 + 0) / 2)
-    assert [variance_of(each) for each in ([1.0], [0.5, 0.5], [1.0, 0.0])] == [None, 0.0, 0.5]
+    assert [sample_variance(each) for each in ([1.0], [0.5, 0.5], [1.0, 0.0])] == [None, 0.0, 0.5]
     assert noise(*results_of([1.0, 0.0])) == 0.0
 
 

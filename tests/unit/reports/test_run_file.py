@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 
 import pytest_llmops
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.inference import statistic
 from pytest_llmops.records import (
     GAIN,
     CaseResult,
@@ -30,6 +29,7 @@ from pytest_llmops.records import (
 )
 from pytest_llmops.reports.baseline_file import load_base
 from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.statistics.summaries import NAMES
 
 SCHEMA = json.loads(files("pytest_llmops.reports").joinpath("run.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -139,7 +139,7 @@ def suites(draw):
     """As golden files give them: `max_drop` with the mean, or with a statistic that stands alone."""
     checks = []
     for metric in draw(st.lists(st.sampled_from(["recall@5", "semantic", "latency_s"]), unique=True)):
-        names = draw(st.lists(st.sampled_from(statistic.NAMES), min_size=1, max_size=3, unique=True))
+        names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
         drop = draw(st.none() | st.floats(0, 10))
         for name in names:
             bound = draw(st.none() | st.tuples(st.sampled_from([">=", ">", "<=", "<"]), numbers))

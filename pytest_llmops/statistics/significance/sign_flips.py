@@ -1,4 +1,4 @@
-"""The paired test of the gate: were two runs alike, each difference might as well have the other sign."""
+"""The test of differences: were both sides alike, each might as well have the other sign."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ _DENOMINATOR = 10_000
 _TIE = 1e-9
 _MOST_VALUES = 400
 
-
 FEWEST = 10
 """Differences from which on sign patterns are counted; fewer have too few patterns for a small p-value."""
 
@@ -30,10 +29,10 @@ def mean_p_value(differences: NDArray[np.float64]) -> float:
 
     Sign patterns from `FEWEST` differences on. Fewer are held against Student's t: six questions have 64
     sign patterns, so that no drop of theirs could ever be called. Alike differences leave no spread, so that
-    their sign alone is told: the caller has to hold their repeats against chance as well.
+    only their sign counts: the caller has to hold their repeats against chance as well.
 
     Args:
-        differences: One a case or a group of cases, worse ones negative, shape (units,).
+        differences: Independent ones, worse ones negative, shape (units,).
 
     Source: Student (1908), The probable error of a mean, Biometrika 6; scipy's `ttest_1samp`.
     """
@@ -54,13 +53,13 @@ def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
     """
     The share of sign patterns whose sum is as low as the one observed; in (0, 1].
 
-    Exact for any number of cases, and without a seed: the distribution over all patterns is built case
-    by case. Differences that are multiples of a common step, as means of passed and missed repeats are,
+    Exact for any number of them, and without a seed: the distribution over all patterns is built one
+    by one. Differences that are multiples of a common step, as means of passed and missed repeats are,
     are counted in that step; others are rounded to 1/32,768 of their total, after which the test is exact
     for the rounded ones. Differences of zero say nothing and are left out.
 
     Args:
-        differences: One a case, worse ones negative, shape (cases,).
+        differences: Worse ones negative, shape (differences,).
 
     Source: Pagano and Tritchler (1983), On obtaining permutation distributions in polynomial time, JASA 78.
     """
@@ -92,7 +91,8 @@ def _in_steps(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
         counted = shares * common
         steps = np.rint(counted)
         near = np.abs(counted - steps).max() <= _TIE * common
-        if near and steps.min() >= 1 and steps.sum() <= _LARGEST_STEPS:
+        most = max(_LARGEST_STEPS, 2 * len(steps))  # many small differences would be rounded to none
+        if near and steps.min() >= 1 and steps.sum() <= most:
             return _whole(steps)
     return _whole(np.rint(shares * (_CELLS / shares.sum())))
 

@@ -1,27 +1,26 @@
-"""
-One error budget, spent over two channels and over several looks at growing data.
-
-A comparison may call a change worse by chance with probability `1 - level`. Most of that belongs to the
-suite channel, which needs it, the rest to the case channel, so that both together keep it.
-"""
+"""Looks at growing data: what each may spend of one error budget, and whether the last still has a chance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
-
-SUITE_SHARE = 0.7
-CASE_SHARE = 0.2
-COUNT_SHARE = 0.1
-"""Of the budget: for suite checks, for single cases, and for how many cases of a check collapsed."""
 
 _CERTAIN = 1e-15  # below it, one less the p-value is one
 
 
-def divide_suite_share(suites: Iterable[Sequence[object]]) -> float:
-    """The part of the error budget that each golden file's suite has: those with checks divide it evenly."""
-    return SUITE_SHARE / max(1, sum(map(bool, suites)))
+def spend_linearly(look: int, looks: Sequence[int]) -> float:
+    """
+    The part of the error budget that one of the looks spends, by its share of the data; in (0, 1].
+
+    Args:
+        looks: Observations at each look, rising.
+
+    Source: Kim and DeMets (1987), Design and analysis of group sequential tests based on the type I error
+    spending rate function, Biometrika 74; the power family with exponent 1.
+    """
+    at = looks.index(look)
+    return (look - (looks[at - 1] if at else 0)) / looks[-1]
 
 
 def conditional_power(p_value: float, time: float, final_level: float) -> float:
@@ -30,7 +29,7 @@ def conditional_power(p_value: float, time: float, final_level: float) -> float:
 
     Args:
         p_value: One-sided, at this look.
-        time: Share of the planned repeats that this look has, in (0, 1).
+        time: Share of the planned observations that this look has, in (0, 1).
         final_level: What a p-value must not exceed at the last look.
 
     Source: Lan and Wittes (1988), The B-value: a tool for monitoring data, Biometrics 44.

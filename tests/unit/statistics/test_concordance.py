@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, spearmanr
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from pytest_llmops.calibration.statistics import (
-    find_kinds,
+from pytest_llmops.statistics.codes import find_kinds, rank_codes
+from pytest_llmops.statistics.concordance import (
     measure_accuracy,
     measure_auc,
     measure_kappa,
     measure_spearman,
-    rank_codes,
 )
 
 LEVELS = 4

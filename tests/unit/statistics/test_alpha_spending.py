@@ -8,24 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pytest_llmops.gates.inference.spending import (
-    CASE_SHARE,
-    COUNT_SHARE,
-    SUITE_SHARE,
-    conditional_power,
-    divide_suite_share,
-)
+from pytest_llmops.statistics.alpha_spending import conditional_power, spend_linearly
 
 chances = st.floats(1e-12, 1)
 
 
-def test_all_channels_keep_one_budget():
-    assert sum((SUITE_SHARE, CASE_SHARE, COUNT_SHARE)) == pytest.approx(1)
+def test_looks_spend_their_share_of_the_data_and_together_all():
+    looks = (4, 8, 20)
 
+    spent = [spend_linearly(look, looks) for look in looks]
 
-@pytest.mark.parametrize(("suites", "share"), [([], 0.7), ([[1]], 0.7), ([[1], [], [1, 2]], 0.35)])
-def test_golden_files_with_checks_divide_the_suites_part_evenly(suites, share):
-    assert divide_suite_share(suites) == pytest.approx(share)
+    assert spent == pytest.approx([0.2, 0.2, 0.6])
 
 
 @given(chances, chances, st.floats(0.05, 0.95), st.floats(1e-6, 0.2))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from pytest_llmops.gates.inference.families import adjust_holm
+from pytest_llmops.statistics.multiplicity import adjust_holm
 
 p_values = st.lists(st.one_of(st.floats(1e-300, 1), st.sampled_from([0.01, 0.02, 1.0])), max_size=12)
 
@@ -49,3 +51,16 @@ def test_a_further_test_never_strengthens_another(drawn, further):
         before <= after
         for before, after in zip(adjust_holm(drawn), adjust_holm([*drawn, further]), strict=False)
     )
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_holm_is_bonferroni_over_every_set_of_tests(drawn):
+    """Of all sets that hold the one, the worst counts."""
+    places = range(len(drawn))
+    sets = [chosen for size in places for chosen in combinations(places, size + 1)]
+    worst = [
+        max(min(1, len(each) * min(drawn[one] for one in each)) for each in sets if at in each)
+        for at in places
+    ]
+
+    assert adjust_holm(drawn) == pytest.approx(worst)

@@ -9,42 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.statistics.codes import sum_weights
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Codes = NDArray[np.intp]
-
-
-def rank_codes(values: Floats | Codes) -> Codes:
-    """Each value's place among the distinct ones, from 0: all that ranks need to know of them."""
-    import numpy as np
-
-    codes: Codes = np.unique(values, return_inverse=True)[1].reshape(-1)
-    return codes
-
-
-def find_kinds(*columns: Codes) -> tuple[Codes, Codes]:
-    """
-    Rows that are alike in all columns are of one kind: a row of each kind, and the kind of each row.
-
-    Kinds count up in the order of the first column, then of the second, and so on.
-    """
-    import numpy as np
-
-    kinds = np.zeros(len(columns[0]), dtype=np.intp)
-    for column in columns:
-        kinds = rank_codes(kinds * (column.max(initial=0) + 1) + column)
-    return np.unique(kinds, return_index=True)[1], kinds
-
-
-def sum_weights(codes: Codes, weights: Floats, size: int) -> Floats:
-    """What the rows of each code weigh together, for the codes 0 … size - 1."""
-    import numpy as np
-
-    sums: Any = np.bincount(codes, weights, minlength=size)  # numpy's stubs say integers
-    return sums  # type: ignore[no-any-return]  # as above
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 def measure_auc(codes: Codes, good: Floats, weights: Floats) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Floats
+    from pytest_llmops.statistics.codes import Floats
 
 BINS = 10
 _FOLDS = 5

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.gates.inference.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
+from pytest_llmops.statistics.significance.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
 
 Draw = np.ndarray
 
@@ -202,3 +202,8 @@ def test_few_cases_can_be_called_and_seldom_are_where_nothing_changed():
     assert mean_p_value(np.array([-0.4, -0.35, -0.42, -0.38])) < 0.001
     drawn = np.random.default_rng(3).normal(0, 1, (2_000, 5))
     assert np.mean([mean_p_value(each) <= 0.05 for each in drawn]) == pytest.approx(0.05, abs=0.015)
+
+
+def test_so_many_small_differences_are_not_rounded_to_none():
+    assert sign_flip_p_value(np.array([-1.0] * 140_000)) < 1e-300
+    assert sign_flip_p_value(np.array([-0.5] * 139_990 + [1.0] * 10)) < 1e-300

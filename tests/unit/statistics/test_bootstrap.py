@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import bootstrap
 from statsmodels.stats.proportion import proportion_confint
 
-from pytest_llmops.calibration.resampling import (
-    BUNDLES,
-    MOST_DRAWN,
-    RESAMPLES,
-    Measure,
-    bound_kappa,
-    bound_perfect,
-    bound_share,
-    measure_with_intervals,
-)
+from pytest_llmops.statistics.bootstrap import BUNDLES, MOST_DRAWN, RESAMPLES, measure_with_intervals
+from pytest_llmops.statistics.intervals import Measure
 
 
 def mean_of(values):
@@ -91,34 +81,6 @@ def test_some_undefined_resamples_leave_percentiles_of_the_others():
 
     assert found.method == "percentile"
     assert found.low < found.value < found.high
-
-
-@given(st.integers(1, 500), st.sampled_from([0.8, 0.95, 0.99]))
-def test_bound_of_the_perfect_is_clopper_pearsons(count, level):
-    assert bound_perfect(count, level) == pytest.approx(
-        proportion_confint(count, count, alpha=1 - level, method="beta")[0]
-    )
-
-
-def test_whole_agreement_of_few_rows_is_not_certain():
-    """Five of five: the share may be 0.478; kappa, with halves by chance, below 0."""
-    perfect = Measure(value=1.0)
-
-    assert bound_share(perfect, 5).low == pytest.approx(0.478, abs=1e-3)
-    assert bound_share(Measure(value=0.0), 5).high == pytest.approx(0.522, abs=1e-3)
-    assert bound_kappa(perfect, 0.5, 1, 5).low == pytest.approx(1 - 0.522 / 0.5, abs=2e-3)
-    assert bound_kappa(perfect, 4.0, 16, 200).low == pytest.approx(1 - 4 * 0.01828, abs=1e-3)  # five levels
-    assert bound_kappa(perfect, 0.5, 1, 200).low == pytest.approx(0.963, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "bound", [lambda each: bound_share(each, 9), lambda each: bound_kappa(each, 0.5, 1, 9)]
-)
-def test_an_interval_that_is_there_stays(bound):
-    measured = Measure(value=1.0, low=0.5, high=1.0, method="BCa")
-
-    assert bound(measured) is measured
-    assert bound(Measure(value=0.7)) == Measure(value=0.7)
 
 
 def test_the_measure_of_many_groups_is_not_taken_once_for_each():

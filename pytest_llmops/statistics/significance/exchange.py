@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from statistics import fmean
 
-from pytest_llmops.gates.inference.sign_flips import sign_flip_p_value
+from pytest_llmops.statistics.significance.sign_flips import sign_flip_p_value
 
 _FEWEST = 3  # repeats of both runs together that have a skew
 
@@ -39,11 +40,10 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     for before, after in moving:
         old, asked = len(before), len(after)
         pooled = [value / largest for value in (*before, *after)]  # powers of dollars leave a float's range
-        mean = math.fsum(pooled) / len(pooled)
-        second = math.fsum((value - mean) ** 2 for value in pooled) / len(pooled)
-        third = math.fsum((value - mean) ** 3 for value in pooled) / len(pooled)
+        mean = fmean(pooled)
+        second, third = (fmean([(value - mean) ** power for value in pooled]) for power in (2, 3))
         apart = len(pooled) / old  # of the two means, for each unit that the new mean is off the pooled one
-        difference += math.fsum(pooled[old:]) / asked - math.fsum(pooled[:old]) / old
+        difference += fmean(pooled[old:]) - fmean(pooled[:old])
         spread += apart**2 * second * old / (asked * (len(pooled) - 1))
         if len(pooled) >= _FEWEST:
             left = (len(pooled) - 1) * (len(pooled) - 2)

@@ -9,34 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.gates.inference import statistic as statistics
-from pytest_llmops.gates.inference.resampling import (
-    DRAWS,
-    MANY,
-    NOISE,
-    RESAMPLES,
-    paired_interval,
-    paired_p_value,
-)
-from pytest_llmops.gates.inference.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
+from pytest_llmops.statistics.bootstrap import paired_interval
+from pytest_llmops.statistics.significance.permutation import RESAMPLES, paired_p_value
+from pytest_llmops.statistics.significance.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
+from pytest_llmops.statistics.summaries import NOISE
+from tests.unit.statistics.pairs import BY_NUMPY, STATISTICS, drawn
 
 CALLED = 0.05
-STATISTICS = ["mean", "sum", "min", "max", "p50", "p95"]
-TOLD_BY_NUMPY = {
-    "min": np.min,
-    "max": np.max,
-    "p50": lambda values, axis: np.percentile(values, 50, axis=axis),
-    "p95": lambda values, axis: np.percentile(values, 95, axis=axis),
-}
-
 scores = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]))
 pairs = st.lists(st.tuples(scores, scores), min_size=1, max_size=20)
-
-
-def drawn(cases: int, seed: int, shift: float = 0.0) -> tuple[list[float], list[float]]:
-    generator = np.random.default_rng(seed)
-    base = generator.normal(0.7, 0.2, cases)
-    return base.tolist(), (base + generator.normal(-shift, 0.1, cases)).tolist()
 
 
 def sides(values: list[tuple[float, float]]) -> list[list[float]]:
@@ -56,10 +37,10 @@ def test_mean_and_sum_flip_the_signs_of_what_got_worse(statistic, worse):
 
 @pytest.mark.parametrize("worse", ["less", "greater"])
 @pytest.mark.parametrize("cases", [2, 5, 12, 40])
-@pytest.mark.parametrize("statistic", sorted(TOLD_BY_NUMPY))
+@pytest.mark.parametrize("statistic", sorted(BY_NUMPY))
 def test_other_statistics_have_scipys_p_value(statistic, cases, worse):
     """Exact for 12 pairs; for 40 the draws are others, and their scatter is allowed for."""
-    calculate = TOLD_BY_NUMPY[statistic]
+    calculate = BY_NUMPY[statistic]
     base, new = drawn(cases, 3, shift=0.05)
     expected = stats.permutation_test(
         (np.array(new), np.array(base)),
@@ -75,47 +56,6 @@ def test_other_statistics_have_scipys_p_value(statistic, cases, worse):
     p_value = paired_p_value(statistic, base, new, worse=worse, seed=0)
 
     assert p_value == pytest.approx(expected, abs=scatter + 1e-12)
-
-
-@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
-@pytest.mark.parametrize("seed", [0, 7])
-def test_interval_of_a_mean_is_scipys_with_that_seed(seed, level):
-    base, new = drawn(40, seed, shift=0.05)
-    expected = stats.bootstrap(
-        (np.array(new) - np.array(base),),
-        np.mean,
-        method="BCa",
-        confidence_level=level,
-        n_resamples=DRAWS,
-        rng=np.random.default_rng(seed),
-    )
-
-    spread = paired_interval("mean", base, new, level=level, seed=seed)
-    total = paired_interval("sum", base, new, level=level, seed=seed)
-
-    ends = (*expected.confidence_interval, expected.standard_error)
-    assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
-    assert (total.low, total.high, total.error) == pytest.approx([each * 40 for each in ends], rel=1e-9)
-
-
-@pytest.mark.parametrize("statistic", sorted(TOLD_BY_NUMPY))
-def test_interval_of_another_statistic_is_scipys_with_that_seed(statistic):
-    calculate = TOLD_BY_NUMPY[statistic]
-    base, new = drawn(40, 2, shift=0.05)
-    expected = stats.bootstrap(
-        (np.array(new), np.array(base)),
-        lambda one, two, axis: calculate(one, axis=axis) - calculate(two, axis=axis),
-        paired=True,
-        method="percentile",
-        confidence_level=0.9,
-        n_resamples=DRAWS,
-        rng=np.random.default_rng(4),
-    )
-
-    spread = paired_interval(statistic, base, new, level=0.9, seed=4)
-
-    ends = (*expected.confidence_interval, expected.standard_error)
-    assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
 
 
 GROUPED = ["a", "a", "b", "c", "c", "c", "d", "e", "e", "f"]
@@ -154,7 +94,7 @@ def test_a_unit_a_case_is_no_unit_and_names_do_not_matter(statistic):
 @pytest.mark.parametrize("worse", ["less", "greater"])
 def test_few_units_have_every_arrangement_of_another_statistic(statistic, worse):
     base, new = drawn(10, 6, shift=0.02)
-    measure, members = TOLD_BY_NUMPY[statistic], members_of(GROUPED)
+    measure, members = BY_NUMPY[statistic], members_of(GROUPED)
     found = []
     for turned in product([False, True], repeat=len(members)):
         old, now = np.array(base), np.array(new)
@@ -180,23 +120,6 @@ def test_many_units_are_drawn_and_near_every_arrangement():
     assert all(0 < each <= 1 for each in p_values)
 
 
-@pytest.mark.parametrize("statistic", ["mean", "sum", "p50"])
-def test_duplicated_cases_of_one_unit_make_no_interval_narrower(statistic):
-    """Four copies of twelve questions know as much as the twelve, and say they know more without units."""
-    base, new = drawn(12, 9, shift=0.05)
-    copied, units = (base * 4, new * 4), [str(at) for at in range(12)] * 4
-
-    once = paired_interval(statistic, base, new, level=0.9, seed=1)
-    grouped = paired_interval(statistic, *copied, level=0.9, seed=1, units=units)
-    plain = paired_interval(statistic, *copied, level=0.9, seed=1)
-
-    times = 4 if statistic == "sum" else 1
-    assert grouped.error == pytest.approx(times * once.error, rel=0.2)
-    if statistic != "p50":  # a median of so few values moves by whole gaps
-        assert grouped.error > 1.5 * plain.error
-        assert grouped.low < plain.low < plain.high < grouped.high
-
-
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_equal_runs_have_p_one_and_an_interval_of_zero(statistic):
     spread = paired_interval(statistic, [0.5, 0.7, 1.0], [0.5, 0.7, 1.0], level=0.95, seed=0)
@@ -209,34 +132,6 @@ def test_equal_runs_have_p_one_and_an_interval_of_zero(statistic):
 def test_one_pair_is_a_coin_toss_at_best(statistic):
     assert paired_p_value(statistic, [0.9], [0.1], worse="less", seed=0) == 0.5
     assert paired_p_value(statistic, [0.9], [0.1], worse="greater", seed=0) == 1.0
-
-
-@pytest.mark.parametrize("statistic", STATISTICS)
-@pytest.mark.parametrize(
-    ("base", "new"),
-    [([0.5], [0.2]), ([0.9, 0.8, 0.7], [0.7, 0.6, 0.5])],
-    ids=["one pair", "constant drop"],
-)
-def test_no_spread_gives_the_point(base, new, statistic):
-    point = statistics.calculate(statistic, new) - statistics.calculate(statistic, base)
-
-    spread = paired_interval(statistic, base, new, level=0.95, seed=0)
-
-    assert spread.low == spread.high == pytest.approx(point)
-    assert spread.error == 0.0
-
-
-def test_one_outlier_among_equal_pairs_has_an_interval():
-    spread = paired_interval("mean", [1.0] * 30, [1.0] * 29 + [0.0], level=0.95, seed=0)
-
-    assert -0.2 < spread.low < -1 / 30 < 0.0 == spread.high + 0.0
-
-
-def test_correction_that_is_not_defined_falls_back_to_percentiles():
-    """The cubes of such small differences are zero, and BCa divides by them."""
-    spread = paired_interval("mean", [0.0] * 30, [0.0] * 29 + [-1e-200], level=0.95, seed=0)
-
-    assert -1e-200 < spread.low < 0.0 == spread.high
 
 
 @settings(max_examples=60, deadline=None)
@@ -309,17 +204,3 @@ def test_seed_fixes_every_resample_and_a_mean_needs_none():
     assert all(one != two for one, two in zip(measured(1), measured(2), strict=True))
     means = {paired_p_value("mean", base, new, worse="less", seed=seed) for seed in range(3)}
     assert len(means) == 1
-
-
-def test_interval_of_many_cases_is_the_bootstrap_s_without_its_draws():
-    generator = np.random.default_rng(0)
-    base, new = generator.beta(8, 2, MANY), generator.beta(7, 2, MANY)
-
-    normal = paired_interval("mean", base, new, level=0.95, seed=0)
-    drawn = paired_interval("mean", base[1:], new[1:], level=0.95, seed=0, draws=4_999)
-
-    width = normal.high - normal.low
-    assert (normal.low, normal.high) == pytest.approx((drawn.low, drawn.high), abs=0.05 * width)
-    assert normal.error == pytest.approx(drawn.error, rel=0.05)
-    summed = paired_interval("sum", base, new, level=0.95, seed=0)
-    assert summed.low == pytest.approx(normal.low * MANY)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.gates.inference.exchange import exchange_p_value
+from pytest_llmops.statistics.significance.exchange import exchange_p_value
 
 Sides = tuple[list[list[float]], list[list[float]]]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_llmops.calibration.resampling import LEVEL, Measure
+from pytest_llmops.statistics.codes import group_codes
+from pytest_llmops.statistics.intervals import LEVEL, Measure
 
 if TYPE_CHECKING:
-    from pytest_llmops.calibration.statistics import Codes, Floats
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
@@ -42,9 +43,9 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
     value = (
         float(good.mean() + weight * (unlabelled.mean() - judged.mean())) if weight else float(good.mean())
     )
-    variance = _variance_of_mean(good - weight * judged, _codes(groups, len(good)))
+    variance = _variance_of_mean(good - weight * judged, group_codes(groups, len(good)))
     if weight:
-        variance += weight**2 * _variance_of_mean(unlabelled, _codes(unlabelled_groups, len(unlabelled)))
+        variance += weight**2 * _variance_of_mean(unlabelled, group_codes(unlabelled_groups, len(unlabelled)))
     if not variance > 0:
         return Measure(value=value, level=level)
     reach = float(ndtri((1 + level) / 2) * np.sqrt(variance))
@@ -80,12 +81,3 @@ def _variance_of_mean(values: Floats, codes: Codes) -> float:
         if count > 1:
             found.append(float((sums**2).sum() / len(values) ** 2 * count / (count - 1)))
     return max(found)
-
-
-def _codes(groups: Sequence[Hashable] | None, rows: int) -> Codes:
-    import numpy as np
-
-    if groups is None:
-        return np.arange(rows)
-    order: dict[Hashable, int] = {}
-    return np.array([order.setdefault(group, len(order)) for group in groups], dtype=np.intp)

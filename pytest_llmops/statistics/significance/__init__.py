@@ -1,0 +1,1 @@
+"""P-values: how often chance alone gives numbers as far apart."""
