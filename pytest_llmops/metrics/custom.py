@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any, TypeVar, cast, get_args
 
 from pytest_llmops.errors import MetricOptionError, describe_error, hint
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import fail, find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Failure, Sample, Score, Sign
@@ -139,8 +139,8 @@ def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
     shown: Any = factory
     shown.written = made.function  # where people will look for it
     shown.__signature__ = inspect.Signature(options)
-    for told in ("higher_is_better", "range", "bound"):  # asked of what makes a metric, without any option
-        setattr(shown, told, getattr(made, told))
+    for fact in ("higher_is_better", "range", "bound"):  # read off what makes a metric, without any option
+        setattr(shown, fact, getattr(made, fact))
     return factory
 
 

@@ -29,9 +29,8 @@ from tenacity import (
 )
 
 from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
-from pytest_llmops.judges.asking.failures import JudgeError, RefusedError
-from pytest_llmops.judges.asking.loop import at_close
-from pytest_llmops.judges.asking.quotation import quote
+from pytest_llmops.judges.completion.failures import JudgeError, RefusedError, quote
+from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.identity import is_loopback

@@ -7,6 +7,7 @@ recording knows nothing of refusals: a call that is not in it is looked up in th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,10 @@ from itertools import combinations, product
 from typing import Any, Literal
 
 from pytest_llmops.errors import BudgetError, CassetteError
-from pytest_llmops.judges.asking.answers import read_answer
-from pytest_llmops.judges.asking.client import Reply, complete
-from pytest_llmops.judges.asking.failures import NoVerdictError, RefusedError, UnusableAnswerError
-from pytest_llmops.judges.asking.loop import at_close
+from pytest_llmops.judges.completion.answers import read_answer
+from pytest_llmops.judges.completion.client import Reply, complete
+from pytest_llmops.judges.completion.failures import NoVerdictError, RefusedError, UnusableAnswerError, quote
+from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 
 Form = Literal["json_schema", "tools", "text"]
@@ -26,6 +27,9 @@ Message = dict[str, str]
 _FORMS: tuple[Form, ...] = ("json_schema", "tools", "text")
 _OPTIONAL = ("temperature", "seed", "logprobs")
 _TOP_LOGPROBS = 5
+_TOP_LOGPROBS_YES_NO = 20
+_DIGITS = 4
+_SHOWN = 40
 _TOOL = "give_verdict"
 _UNKNOWN = re.compile(
     r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
@@ -71,7 +75,9 @@ async def _forget() -> None:
 at_close(_forget)
 
 
-async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]) -> Answer:
+async def request_verdict(
+    judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]
+) -> Answer:
     """
     The verdict on the messages; they say themselves, in words, what the schema asks.
 
@@ -93,6 +99,41 @@ async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[st
         again = str(error)
     told = again if again == first else f"{again} (before that: {first})"
     raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {told}")
+
+
+async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
+    """
+    The probability of `yes` over that of `yes` and `no`, 0 to 1, for the first token of the answer.
+
+    Raises:
+        NoVerdictError: Neither is among the likeliest tokens, or no probabilities came.
+        CassetteError: It is not recorded and may not be made.
+    """
+    request = {
+        "messages": list(messages),
+        "temperature": 0,
+        "seed": judge.seed,
+        "max_tokens": 1,
+        "logprobs": True,
+        "top_logprobs": _TOP_LOGPROBS_YES_NO,
+        # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
+        "extra_body": {"cache_prompt": False},
+    }
+    reply = await complete(judge, request)
+    mass = {"yes": 0.0, "no": 0.0}
+    try:
+        for token in reply.tokens[0]["top_logprobs"] if reply.tokens else ():
+            word = token["token"].strip().lower()
+            if word in mass:
+                mass[word] += math.exp(token["logprob"])
+    except (LookupError, TypeError, AttributeError, OverflowError):
+        raise NoVerdictError(f"{judge.model} gave probabilities that cannot be read") from None
+    total = sum(mass.values())
+    if not (math.isfinite(total) and total > 0):
+        raise NoVerdictError(
+            f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _SHOWN)!r}"
+        )
+    return round(mass["yes"] / total, _DIGITS)
 
 
 async def _converse(

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_llmops.judges.asking.client import Reply
-from pytest_llmops.judges.asking.failures import NoVerdictError, UnusableAnswerError
-from pytest_llmops.judges.asking.quotation import quote
+from pytest_llmops.judges.completion.client import Reply
+from pytest_llmops.judges.completion.failures import NoVerdictError, UnusableAnswerError, quote
 
 VERSION = 2
 """Raised whenever an answer may be read otherwise."""

@@ -10,7 +10,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Score
 
 
-def warn_of_kin(results: Iterable[CaseResult]) -> list[str]:
+def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
     """
     A sentence for each metric, judge and app model of one family, with how many answers it judged.
 
