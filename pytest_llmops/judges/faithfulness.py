@@ -63,8 +63,8 @@ class Faithfulness(DeclaredMetric):
                 f"faithfulness: by is {EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder, "
                 f"not {self.by!r}"
             )
-        asked: Any = self.judge
-        object.__setattr__(self, "judge", read_judge(asked, self.name) if self.by == JUDGE else None)
+        given: Any = self.judge
+        object.__setattr__(self, "judge", read_judge(given, self.name) if self.by == JUDGE else None)
         if self.judge is not None and self.judge.yes_no:
             raise MetricOptionError(
                 f"faithfulness: {self.judge.model} is asked yes or no, which is not enough to check claims; "
@@ -185,13 +185,13 @@ def _find_quoted(quotation: str, spans: Sequence[Span]) -> Span | None:
 
 def _explain(worst: Claim, count: int) -> str:
     which = "the claim" if count == 1 else f"of {count} claims the least supported"
-    told = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
+    text = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
     if worst.unfound:
-        told = f"{told}; in no context: {quote(worst.unfound)}"
+        text = f"{text}; in no context: {quote(worst.unfound)}"
     nearest = (
         f"; nearest: {quote([worst.support.sentence.text])}" if worst.support else "; no context says it"
     )
-    return f"{told}{nearest}"
+    return f"{text}{nearest}"
 
 
 def _show(claim: Claim) -> dict[str, Any]:
@@ -202,12 +202,12 @@ def _show(claim: Claim) -> dict[str, Any]:
         "end": span.sentence.end,
         "text": span.sentence.text,
     } if span else None  # fmt: skip
-    told: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
-    told |= {"unfound": list(claim.unfound)} if claim.unfound else {}
+    further: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
+    further |= {"unfound": list(claim.unfound)} if claim.unfound else {}
     return {
         "claim": claim.text,
         "score": round(claim.score, 4),
         "label": claim.label,
         "support": shown,
-        **told,
+        **further,
     }

@@ -90,7 +90,7 @@ class Pairwise(JudgedMetric):
             self._request_order(judge, sample, rival, output),
         )
         orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
-        told: dict[str, Any] = {
+        found: dict[str, Any] = {
             **describe_judge(judge, given),
             "orders": orders,
             "repaired": given.repaired or swapped.repaired,
@@ -100,17 +100,17 @@ class Pairwise(JudgedMetric):
             ],
         }
         if orders[0] == orders[1]:
-            reason = str(told["verdicts"][0]["reason"])
+            reason = str(found["verdicts"][0]["reason"])
         else:
             reason = f"the verdict depends on the order: {_name(orders[0])} first, {_name(orders[1])} swapped"
-        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, told, sample)
+        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, found, sample)
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
         whole = {"lengths": opinions[0].evidence["lengths"]}
-        asked = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
-        if not asked:
+        orders = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
+        if not orders:
             return whole
-        return {"orders": [count_votes([each[at] for each in asked], self.vote) for at in (0, 1)], **whole}
+        return {"orders": [count_votes([each[at] for each in orders], self.vote) for at in (0, 1)], **whole}
 
     async def _request_order(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
         # The reference is no help where it is itself one of the two.
@@ -140,8 +140,8 @@ class Pairwise(JudgedMetric):
         reason = (
             f"yes to {_YES_NO!r} has probabilities of {chances[0]:.2f} and, for its rival, {chances[1]:.2f}"
         )
-        asked = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
-        return _opinion(value, reason, {**describe_judge(judge), **asked}, sample)
+        question = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
+        return _opinion(value, reason, {**describe_judge(judge), **question}, sample)
 
 
 def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:
@@ -171,8 +171,8 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return rate, max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _opinion(value: float, reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:
-    evidence = {**told, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
+def _opinion(value: float, reason: str, found: Mapping[str, Any], sample: Sample) -> Opinion:
+    evidence = {**found, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
     return Opinion(value=value, reason="" if value == WIN else reason, evidence=evidence)
 
 

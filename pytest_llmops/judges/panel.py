@@ -55,7 +55,7 @@ class Opinion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedMetric(DeclaredMetric):
     """
-    What the metrics have in common that ask a chat model.
+    What the metrics have in common that call a chat model.
 
     Attributes:
         judge: As `read_judge` takes it.
@@ -124,7 +124,7 @@ class JudgedMetric(DeclaredMetric):
 
         Raises:
             JudgeError: It gave no verdict.
-            CassetteError: It is not recorded and may not be asked.
+            CassetteError: It is not recorded and may not be made.
         """
 
     @property
@@ -155,8 +155,8 @@ class JudgedMetric(DeclaredMetric):
             return fail(self, sample, str(error))
         opinions = [each for each in found if isinstance(each, Opinion)]
         problems = [
-            (f"{judge.model}: " if self.panel else "") + describe_problem(each, asked, log)
-            for judge, asked, each in zip(self.judges, judges, found, strict=True)
+            (f"{judge.model}: " if self.panel else "") + describe_problem(each, located, log)
+            for judge, located, each in zip(self.judges, judges, found, strict=True)
             if isinstance(each, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
@@ -169,10 +169,10 @@ class JudgedMetric(DeclaredMetric):
         values = [each.value for each in opinions]
         value = count_votes(values, self.vote)
         members = [{**each.evidence, "value": each.value} for each in opinions]
-        told = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
+        values_shown = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
         disagreement = round(max(values) - min(values), _DIGITS)
         lowest = min(opinions, key=lambda each: each.value)
-        reason = f"the judges differ by {disagreement:g} ({told})" if disagreement else ""
+        reason = f"the judges differ by {disagreement:g} ({values_shown})" if disagreement else ""
         whole = {
             "judge": ", ".join(str(each["judge"]) for each in members),
             "family": ", ".join(sorted({str(each["family"]) for each in members})),
@@ -185,7 +185,7 @@ class JudgedMetric(DeclaredMetric):
         return self.conclude(sample, value, "; ".join(reasons), (whole, *members))
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - as above
-        """What of the members' evidence is told of the panel as a whole."""
+        """What of the members' evidence is said of the panel as a whole."""
         return {}
 
     def conclude(
@@ -205,7 +205,7 @@ def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
     try:
         return list(pool.map(do, items))
     except KeyboardInterrupt:
-        close()  # else the process would end only when all that was asked is answered
+        close()  # else the process would end only when all requests are answered
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -224,7 +224,7 @@ def count_votes(values: Sequence[float], vote: Vote) -> float:
 
 def locate(judge: JudgeModel) -> JudgeModel:
     """
-    The judge with the place where it is asked; the embedded model is started by this.
+    The judge with the endpoint at which it is called; the embedded model is started by this.
 
     Raises:
         MissingExtraError: A library is not installed.
@@ -249,7 +249,7 @@ def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -
     Why there is no verdict, as it may be shown; of an answer that will be replayed for ever, with the remedy.
 
     Args:
-        judge: As it was asked.
+        judge: As it was called.
         log: Of the calls that were made or replayed, where a recorder listens.
     """
     if not isinstance(error, JudgeError | LLMOpsError):

@@ -32,7 +32,7 @@ _SCHEMA = {
     "required": ["missing", "contradicted", "reason", "grade"],
     "additionalProperties": False,
 }
-_MOST_TOLD = 10
+_MOST_SHOWN = 10
 _YES_NO = "Does the answer say the same as the reference?"
 
 
@@ -69,8 +69,8 @@ class ReferenceGrade(JudgedMetric):
         answer = await request_verdict(judge, messages, _SCHEMA)
         given = answer.values
         found: dict[str, Any] = {
-            "missing": [kept(each) for each in given["missing"][:_MOST_TOLD]],
-            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_TOLD]],
+            "missing": [kept(each) for each in given["missing"][:_MOST_SHOWN]],
+            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_SHOWN]],
             "reason": kept(given["reason"]),
             "grade": given["grade"],
         }

@@ -69,9 +69,9 @@ class Judge(JudgedMetric):
     @property
     def instructions(self) -> str:
         prompts = dict.fromkeys("yes-no" if judge.yes_no else "rubric" for judge in self.judges)
-        told = ",".join(load_prompt(each).identity for each in prompts)
+        names = ",".join(load_prompt(each).identity for each in prompts)
         weights = ",".join(f"{each.name}:{each.weight:g}" for each in self.rubric.criteria)
-        return f"{told}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
+        return f"{names}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
 
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         data = fence({
@@ -83,8 +83,10 @@ class Judge(JudgedMetric):
         if judge.yes_no:
             return await self._ask_yes(judge, data)
         criteria = self.rubric.criteria
-        told = {"criteria": "\n\n".join(map(_describe, criteria)), "form": _form(criteria)}
-        answer = await request_verdict(judge, load_prompt("rubric").render(**data, **told), _schema(criteria))
+        texts = {"criteria": "\n\n".join(map(_describe, criteria)), "form": _form(criteria)}
+        answer = await request_verdict(
+            judge, load_prompt("rubric").render(**data, **texts), _schema(criteria)
+        )
         return self._weigh(_read(answer), describe_judge(judge, answer))
 
     async def _ask_yes(self, judge: JudgeModel, data: Mapping[str, str]) -> Opinion:
@@ -105,11 +107,11 @@ class Judge(JudgedMetric):
         }
         return self._weigh(found, describe_judge(judge))
 
-    def _weigh(self, found: Mapping[str, Mapping[str, Any]], told: dict[str, Any]) -> Opinion:
+    def _weigh(self, found: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
         if lacking := [each.name for each in self.rubric.criteria if of not in found[each.name]]:
             raise NoVerdictError(
-                f"{told['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
+                f"{judged['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
                 "`expected` would come"
             )
         total = sum(each.weight for each in self.rubric.criteria)
@@ -119,7 +121,7 @@ class Judge(JudgedMetric):
         if value < _HIGH:
             scores = ", ".join(f"{name} {found[name][of]:g}" for name in found)
             reason = f"{scores}: {found[lowest]['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**told, "criteria": dict(found)})
+        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": dict(found)})
 
 
 def passages_of(sample: Sample) -> str | None:
@@ -161,7 +163,7 @@ def _schema(criteria: tuple[Criterion, ...]) -> dict[str, Any]:
 
 
 def _read(answer: Answer) -> dict[str, dict[str, Any]]:
-    """By criterion: score, reason, evidence, and the expected score where it can be told."""
+    """By criterion: score, reason, evidence, and the expected score where it can be known."""
     expected = expect_scores(answer.reply.text, answer.reply.tokens, list(answer.values), SCALE)
     found = {}
     for name, given in answer.values.items():

@@ -57,8 +57,10 @@ class FunctionMetric:
         is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
         value, reason = returned if is_pair else (returned, "")
         if not isinstance(value, Real) or not math.isfinite(value):
-            told = f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
-            return fail(self, sample, told)
+            problem = (
+                f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
+            )
+            return fail(self, sample, problem)
         options = "".join(f"|{name}={option!r}" for name, option in self.options)
         return Score(
             metric=self.name,
@@ -90,7 +92,7 @@ def metric(  # noqa: PLR0913 - what a metric says of itself
         needs: Of `reference`, `relevant`, `passages`, `spans`, what a sample must have.
         range: Lowest and highest number; another one is an error of the case.
         bound: What `true` means in a golden file: `0.8`, `">= 0.8"`; by default the best number.
-        version: To be raised whenever equal outputs may score otherwise: baselines are told apart by it.
+        version: To be raised whenever equal outputs may score otherwise; baselines of another do not count.
         waits: Whether it waits on an endpoint; it is then called on many threads at once.
 
     Raises:

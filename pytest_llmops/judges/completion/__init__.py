@@ -1,4 +1,4 @@
-"""How a judge is asked: one client an endpoint, in the form it understands, read strictly."""
+"""Chat completions of judges: one client an endpoint, in the form it understands, read strictly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a judge gave no verdict, and what it or its endpoint wrote as that may be shown: masked, then cut."""
+"""Why a judge gave no verdict, and how what it or its endpoint wrote may be shown: masked, then cut."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def hide(text: str) -> str:
 
 
 def quote(text: str, limit: int) -> str:
-    """What was said, as an error tells it: masked, on one line, and cut after about `limit` characters."""
+    """The text as an error shows it: masked, on one line, and cut after about `limit` characters."""
     return printable(hide(_ESCAPE.sub(_unescaped, text)), limit)
 
 

@@ -1,8 +1,10 @@
 """
-The same question in the form that an endpoint understands: a JSON schema, a tool, or plain text.
+Verdicts: the same request in the form that an endpoint understands, a JSON schema, a tool, or plain text.
 
-What an endpoint refuses is asked without, and remembered, so that it is refused once in a process. A
-recording knows nothing of refusals: a call that is not in it is looked up in the other forms.
+What an endpoint refuses is left out of the next request, and remembered, so that it is refused once in a
+process. A recording knows nothing of refusals: a call that is not in it is looked up in the other forms.
+
+A model too small to weigh and to write JSON answers yes or no, by the probability of `yes`.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _FORMS: tuple[Form, ...] = ("json_schema", "tools", "text")
 _OPTIONAL = ("temperature", "seed", "logprobs")
 _TOP_LOGPROBS = 5
 _TOP_LOGPROBS_YES_NO = 20
-_DIGITS = 4
-_SHOWN = 40
+_DIGITS = 4  # of a probability
+_SHOWN = 40  # characters of an answer that is neither yes nor no
 _TOOL = "give_verdict"
 _UNKNOWN = re.compile(
     r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
@@ -41,7 +43,7 @@ _UNKNOWN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to ask: the form, and the parameters that this model does not take."""
+    """How to write a request: the form, and the parameters that this model does not take."""
 
     form: Form = _FORMS[0]
     omitted: frozenset[str] = frozenset()
@@ -54,7 +56,7 @@ class Answer:
 
     Attributes:
         reply: The completion that it was read from.
-        form: In which it was asked for.
+        form: In which it was requested.
         repaired: Whether the first answer could not be used.
     """
 
@@ -97,8 +99,8 @@ async def request_verdict(
         return Answer(values=read_answer(reply, schema), reply=reply, form=form, repaired=True)
     except UnusableAnswerError as error:
         again = str(error)
-    told = again if again == first else f"{again} (before that: {first})"
-    raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {told}")
+    problem = again if again == first else f"{again} (before that: {first})"
+    raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {problem}")
 
 
 async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
@@ -191,20 +193,20 @@ def _request(
         named = {"name": _TOOL, "schema": schema, "strict": True}
         request["response_format"] = {"type": "json_schema", "json_schema": named}
     elif plan.form == "tools":
-        told = "Give the verdict."
-        function = {"name": _TOOL, "description": told, "parameters": schema}
+        task = "Give the verdict."
+        function = {"name": _TOOL, "description": task, "parameters": schema}
         request["tools"] = [{"type": "function", "function": function}]
         request["tool_choice"] = {"type": "function", "function": {"name": _TOOL}}
     return request
 
 
 def _after(plan: _Plan, refused: RefusedError) -> _Plan | None:
-    """How to ask after a refusal; None where it is about something that we cannot leave out."""
-    told = f"{refused.parameter} {refused.message}"
+    """The plan after a refusal; None where it is about something that cannot be left out."""
+    text = f"{refused.parameter} {refused.message}"
     for name in _OPTIONAL:
-        if name not in plan.omitted and re.search(rf"\b(?:top_)?{name}\b", told):
+        if name not in plan.omitted and re.search(rf"\b(?:top_)?{name}\b", text):
             return replace(plan, omitted=plan.omitted | {name})
-    if plan.form != "text" and _UNKNOWN.search(told):
+    if plan.form != "text" and _UNKNOWN.search(text):
         return replace(plan, form=_FORMS[_FORMS.index(plan.form) + 1])
     return None
 

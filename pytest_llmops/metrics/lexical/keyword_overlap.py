@@ -65,11 +65,11 @@ class KeywordOverlap(DeclaredMetric):
             ("missing: ", missing if self.of != "precision" else []),
             ("not wanted: ", besides if self.of != "recall" else []),
         )
-        told = "; ".join(f"{label}{quote(words)}" for label, words in reasons if words)
+        reason = "; ".join(f"{label}{quote(words)}" for label, words in reasons if words)
         return self.give(
             sample,
             value,
-            told or ("" if value == 1.0 else "the output holds no word"),
+            reason or ("" if value == 1.0 else "the output holds no word"),
             evidence=({"missing": missing, "precision": overlap.precision, "recall": overlap.recall},),
             made=f"of:{self.of}",
         )

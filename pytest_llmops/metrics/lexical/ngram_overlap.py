@@ -58,11 +58,11 @@ class NgramOverlap(DeclaredMetric):
             ("missing: ", missing if self.of != "precision" else []),
             ("not in the reference: ", extra if self.of == "precision" or not missing else []),
         )
-        told = "; ".join(f"{label}{quote(runs)}" for label, runs in reasons if runs)
+        reason = "; ".join(f"{label}{quote(runs)}" for label, runs in reasons if runs)
         return self.give(
             sample,
             value,
-            "" if value == 1.0 else told or f"the output has no run of {counted(self.n, 'word')}",
+            "" if value == 1.0 else reason or f"the output has no run of {counted(self.n, 'word')}",
             evidence=({"precision": overlap.precision, "recall": overlap.recall},),
             made=f"n:{self.n}|of:{self.of}",
         )

@@ -57,7 +57,7 @@ class _Rouge(DeclaredMetric):
         if self.stemmer:
             try:
                 _stem()
-            except MissingExtraError as error:  # told before the run
+            except MissingExtraError as error:  # reported before the run
                 raise MetricOptionError(f"{self.name}: {error}") from None
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:

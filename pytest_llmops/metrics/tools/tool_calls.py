@@ -71,12 +71,12 @@ class ToolCalls(DeclaredMetric):
             first = missing[0]
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             if any(fits[first][at] for at in spare):
-                told = "it was called, but not in this order"
+                why = "it was called, but not in this order"
             elif any(fits[first]):
-                told = "it was called fewer times than expected"
+                why = "it was called fewer times than expected"
             else:
-                told = find_nearest(wanted[first], [made[at] for at in spare], made, partial=partial)
-            reasons.append(f"missing: {wanted[first]}{more}; {told}")
+                why = find_nearest(wanted[first], [made[at] for at in spare], made, partial=partial)
+            reasons.append(f"missing: {wanted[first]}{more}; {why}")
         if extra:
             reasons.append(f"not expected: {name_some(extra, SHOWN)}")
         evidence = {"missing": [str(wanted[at]) for at in missing], "extra": extra}

@@ -43,8 +43,8 @@ class ToolOrder(DeclaredMetric):
         reason = ""
         if left := [name for at, name in enumerate(self.expected) if at not in pairs]:
             absent = [name for name in left if name not in made]
-            told = f"not called: {quote(absent)}" if absent else f"not in its place: {quote(left)}"
-            reason = f"{told}; {f'called were {quote(made)}' if made else NO_CALL}"
+            what = f"not called: {quote(absent)}" if absent else f"not in its place: {quote(left)}"
+            reason = f"{what}; {f'called were {quote(made)}' if made else NO_CALL}"
         return self.give(
             sample,
             len(pairs) / len(self.expected),
