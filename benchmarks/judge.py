@@ -22,8 +22,8 @@ from typing import IO, Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pytest_llmops.judges import asking
-from pytest_llmops.judges.asking import client
+from pytest_llmops.judges import completion
+from pytest_llmops.judges.completion import client
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.rubric import Judge
 from pytest_llmops.records import Output, Sample, Score
@@ -119,7 +119,7 @@ def measure(kind: str, calls: int) -> None:
         started, spent = time.perf_counter(), time.process_time()
         results = metric.score(samples)
         wall_s, spent_s = time.perf_counter() - started, time.process_time() - spent
-        asking.close()
+        completion.close()
         cast("IO[str]", server.stdin).close()
     ends = Counter("score" if isinstance(each, Score) else "failure" for each in results)
     bad = sum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Need = Literal["reference", "relevant", "passages", "spans"]
+Basis = Literal["judge", "reference", "run"]
 
 Answer = str | Output | Mapping[str, Any]
 App = Callable[[Any], Answer | Awaitable[Answer]]
@@ -33,14 +35,10 @@ class Metric(Protocol):
         bound: What `true`, `false`, `none` or options without a comparison mean; None where no number is
             right for all kinds of text, so that a check has to write its own.
 
-    One that waits on an endpoint rather than computing may say so by an attribute `waits` that is true:
-    it is then asked on many threads at once, sample by sample, where others get full batches on one.
+    One may say by attributes that are true that it `waits` or `compares`, as `MetricTraits` explains.
 
-    One that loads packaged weights may name them by an attribute `weights`, and one that asks chat models its
-    `judges`: that they are there is checked before the app is called.
-
-    One whose score is of an answer beside its rival may say so by an attribute `compares` that is true: it is
-    then given pairs alone, and what it says of the app is turned round for the rival.
+    One that loads packaged weights may name them by an attribute `weights`, and one that calls chat models
+    its `judges`: that they are there is checked before the app is called.
     """
 
     @property
@@ -59,6 +57,50 @@ class Metric(Protocol):
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         """One result for each sample, in order. May raise: the runner makes failures of it."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricTraits:
+    """
+    What a metric declares of itself, once; whoever treats one metric otherwise than another reads it here.
+
+    Attributes:
+        name: As for `Metric`, and so are `version`, `needs`, `range`, `higher_is_better` and `bound`;
+            `recall@k` where the name in a golden file sets an option.
+        waits: It waits on an endpoint rather than computing: it is called on many threads at once, sample by
+            sample, where others get full batches on one.
+        compares: Its score is of an answer against its rival's: it is given pairs alone, and what it says of
+            the app is turned round for the rival.
+        family: The marker and fixture whose `metric=` may name it; empty for golden files alone.
+        basis: What a score rests on: the opinion of a `judge`, which may waver; what the case says is right
+            (`reference`); or what the `run` took, which nobody can tell from reading an answer.
+        excusable: A miss may be excused, by other repeats that pass or since the baseline has it too.
+        masks: It finds what must not be shown, so results in which it found something are masked.
+    """
+
+    name: str
+    version: int = 1
+    needs: frozenset[Need] = frozenset()
+    range: tuple[float, float] = (0.0, 1.0)
+    higher_is_better: bool = True
+    bound: Bound | None = None
+    waits: bool = False
+    compares: bool = False
+    family: str = ""
+    basis: Basis | None = None
+    excusable: bool = True
+    masks: bool = False
+
+
+FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")
+"""What a project's own metric may say of itself by plain attributes."""
+
+
+def traits_of(metric: Metric) -> MetricTraits:
+    """What a metric says of itself as it is made, whether it has `traits` or plain attributes."""
+    declared = getattr(metric, "traits", None)
+    traits = declared if isinstance(declared, MetricTraits) else MetricTraits(name=metric.name)
+    return replace(traits, **{name: getattr(metric, name) for name in FACTS if hasattr(metric, name)})
 
 
 class Encoder(Protocol):

@@ -58,9 +58,6 @@ class Check:
     record_only: bool = False
 
 
-NEVER_EXCUSED = "pii_leak"
-"""A leak is none the less one for being old, or for coming only now and then."""
-
 GAIN = "gain"
 """The statistic of a suite check that compares the app with its rival, `min_gain` in a golden file."""
 

@@ -14,48 +14,57 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from pytest_llmops.errors import MetricNameError, MetricOptionError, UnknownMetricError, describe_error, hint
+from pytest_llmops.errors import (
+    LLMOpsError,
+    MetricNameError,
+    MetricOptionError,
+    UnknownMetricError,
+    describe_error,
+    hint,
+)
 from pytest_llmops.printable import with_article
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, MetricTraits
 
 MetricFactory = Callable[..., Metric]
 
 ENTRY_POINT_GROUP = "pytest_llmops.metrics"
 
 _BUILT_IN: Mapping[str, str] = {
+    "rouge_l": "pytest_llmops.metrics.lexical.rouge:RougeL",
+    "rouge_1": "pytest_llmops.metrics.lexical.rouge:Rouge1",
+    "rouge_2": "pytest_llmops.metrics.lexical.rouge:Rouge2",
+    "bleu": "pytest_llmops.metrics.lexical.bleu:Bleu",
+    "chrf": "pytest_llmops.metrics.lexical.bleu:Chrf",
     "exact_match": "pytest_llmops.metrics.lexical.exact_match:ExactMatch",
     "keywords": "pytest_llmops.metrics.lexical.keywords:Keywords",
     "keyword_overlap": "pytest_llmops.metrics.lexical.keyword_overlap:KeywordOverlap",
+    "ngram_overlap": "pytest_llmops.metrics.lexical.ngram_overlap:NgramOverlap",
     "regex": "pytest_llmops.metrics.lexical.regex:Regex",
     "json_schema": "pytest_llmops.metrics.lexical.json_schema:JsonSchema",
-    "bleu": "pytest_llmops.metrics.lexical.bleu:Bleu",
-    "chrf": "pytest_llmops.metrics.lexical.bleu:Chrf",
-    "rouge_1": "pytest_llmops.metrics.lexical.rouge:Rouge1",
-    "rouge_2": "pytest_llmops.metrics.lexical.rouge:Rouge2",
-    "rouge_l": "pytest_llmops.metrics.lexical.rouge:RougeL",
-    "ngram_overlap": "pytest_llmops.metrics.lexical.ngram_overlap:NgramOverlap",
     "semantic": "pytest_llmops.metrics.semantic.cosine:Semantic",
     "bertscore": "pytest_llmops.metrics.semantic.bertscore:BertScore",
     "cross_encoder": "pytest_llmops.metrics.semantic.cross_encoder:CrossEncoder",
-    "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
     "judge": "pytest_llmops.judges.rubric:Judge",
     "reference_grade": "pytest_llmops.judges.reference_grade:ReferenceGrade",
     "pairwise": "pytest_llmops.judges.pairwise:Pairwise",
     "recall@k": "pytest_llmops.metrics.retrieval:RecallAtK",
     "precision@k": "pytest_llmops.metrics.retrieval:PrecisionAtK",
     "hit@k": "pytest_llmops.metrics.retrieval:HitAtK",
-    "mrr": "pytest_llmops.metrics.retrieval:Mrr",
     "ndcg@k": "pytest_llmops.metrics.retrieval:NdcgAtK",
+    "mrr": "pytest_llmops.metrics.retrieval:Mrr",
     "map": "pytest_llmops.metrics.retrieval:MeanAveragePrecision",
+    "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
     "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
+    "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
     "deepeval": "pytest_llmops.metrics.deepeval:DeepEval",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
-    "pii_leak": "pytest_llmops.traces.pii_leak:PiiLeak",
 }
+"""Where each is defined: this line, and the traits in its module, are all that a new metric needs."""
+
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
 _LABELLED = re.compile(r"(?P<family>deepeval):(?P<label>\S.{0,60})\Z")
 _AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
@@ -82,6 +91,7 @@ def register_metric(name: str, factory: MetricFactory) -> None:
         raise MetricNameError(name, place, other)
     _registered[name] = factory
     _parameters.cache_clear()
+    find_traits.cache_clear()
 
 
 def registered_metrics() -> frozenset[str]:
@@ -94,6 +104,7 @@ def forget_metrics(names: Iterable[str]) -> None:
     for name in names:
         _registered.pop(name, None)
     _parameters.cache_clear()
+    find_traits.cache_clear()
 
 
 def _find_built_in(name: str) -> str:
@@ -136,12 +147,27 @@ def metric_options(name: str) -> tuple[str, ...]:
 
 def metric_factory(name: str) -> MetricFactory:
     """
-    What makes the metric of that name: its class, which tells the direction without any option.
+    What makes the metric of that name: its class, whose direction is known without any option.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
     """
     return _factory(_split(name)[0])
+
+
+@lru_cache(maxsize=256)
+def find_traits(name: str) -> MetricTraits:
+    """What the metric of that name declares; of an unknown one, or one without traits, what is usual."""
+    try:
+        traits = getattr(metric_factory(name), "traits", None)
+    except LLMOpsError:
+        traits = None
+    return traits if isinstance(traits, MetricTraits) else MetricTraits(name=name)
+
+
+def family_members(family: str) -> tuple[str, ...]:
+    """The built-in metrics of a family, the usual one first."""
+    return tuple(name for name in _BUILT_IN if find_traits(name).family == family)
 
 
 def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric:
@@ -166,7 +192,7 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
         if option not in given and parameter.default is parameter.empty and not _takes_any({"": parameter}):
             raise MetricOptionError(f"{name} needs the option {option!r}.")
     metric = _make(name, _factory(family), {key: _frozen(value) for key, value in given.items()})
-    if type(metric) not in _proven:  # asking costs more than all else here, and files have many checks
+    if type(metric) not in _proven:  # the test costs more than all else here, and files have many checks
         if not isinstance(metric, Metric):
             kind = type(metric).__name__
             raise MetricOptionError(f"{name}: what its factory gives, {with_article(kind)}, is no metric.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.agreement.labels import read
 from benchmarks.agreement.tables import Column
-from pytest_llmops.judges.asking import close
+from pytest_llmops.judges.completion import close
 from pytest_llmops.models.chat import stop_chat
 from pytest_llmops.records import Output, Sample, Score
 from pytest_llmops.registry import create_metric

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.calibration.bias import Verdict
-from pytest_llmops.calibration.kin import judges_of
+from pytest_llmops.calibration.self_preference import judges_of
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.records import Score
 

@@ -23,6 +23,7 @@ from pytest_llmops.cli.score import (
     rows_of,
     tell_unscored,
 )
+from pytest_llmops.protocols import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -131,7 +132,7 @@ def _repeats(given: argparse.Namespace, metric: Metric) -> int:
     repeats = 1 if given.repeats is None else read_count("--repeats", given.repeats)
     if repeats > 1 and given.scores:
         raise SettingsError("--repeats asks again, and --scores asks nobody; take one of them out")
-    if repeats > 1 and not getattr(metric, "waits", False):
+    if repeats > 1 and not traits_of(metric).waits:
         raise SettingsError(f"--repeats: {metric.name} scores a row alike each time; take it out")
     if repeats > 1 and given.save:
         raise SettingsError(f"--save: {_ONE_LOOK}; take --repeats out")

@@ -158,12 +158,13 @@ def _score(given: argparse.Namespace) -> int:
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
     from pytest_llmops.printable import counted
+    from pytest_llmops.protocols import traits_of
 
     values = [result.value for result in results if isinstance(result, Score)]
     told = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
     if values:
         told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
-    if values and metric.name == "pairwise":
+    if values and (traits := traits_of(metric)).compares and traits.basis == "judge":
         from pytest_llmops.judges.pairwise import win_rate
 
         rate, low, high = win_rate(_means(rows, results))

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pytest_llmops.calibration.kin import warn_of_kin
 from pytest_llmops.calibration.record import Calibration, load_needed
+from pytest_llmops.calibration.self_preference import warn_of_self_preference
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path
 from pytest_llmops.gates.baseline.stamps import describe_changes
@@ -68,7 +68,7 @@ class BaselineSource:
         Sentences for the summary: judges of the app's own family, what the baseline lets see, and what else
         is another than in it.
         """
-        warnings = [*self._describe_carried(), *warn_of_kin(run.results)]
+        warnings = [*self._describe_carried(), *warn_of_self_preference(run.results)]
         if self.base is None:
             return warnings
         seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))

@@ -265,8 +265,8 @@ class Session:
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()
-        if requests := sys.modules.get("pytest_llmops.judges.asking"):
-            requests.close()  # an interrupted session waits for no judge
+        if completion := sys.modules.get("pytest_llmops.judges.completion"):
+            completion.close()  # an interrupted session waits for no judge
         self._loop.close()
         for caller in self._callers.values():
             caller.app_loop.close()

@@ -9,7 +9,8 @@ from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
 from pytest_llmops.gates.readings import Reading, State, read_check, read_pairs
 from pytest_llmops.gates.thresholds import holds, judge_case, needed_rate
-from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Change, Check, Verdict
+from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
 
 _AGAIN = "chance may explain it; run it again while it may: --llm-repeats auto"
@@ -126,7 +127,7 @@ def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check
             return verdict
         reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
         return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
-    if reading.check.metric == NEVER_EXCUSED:  # whose reason says where it is
+    if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
         advice = "" if then.outcome == "failed" else "held in the baseline"
         return replace(verdict, outcome="failed", advice=advice)
     verdict = replace(_counted(verdict, reading, tests), outcome="failed")

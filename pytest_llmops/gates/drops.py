@@ -17,7 +17,8 @@ from pytest_llmops.gates.inference.error_budget import divide_suite_share
 from pytest_llmops.gates.measuring import Beside, Found, Measured, results_of
 from pytest_llmops.gates.pairing import Chance, Scales
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import GAIN, NEVER_EXCUSED, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.registry import find_traits
 
 POWER = 0.8
 """Share of runs in which a drop is called that is said to be seen."""
@@ -166,7 +167,7 @@ def _judge(found: Found, course: Course | None, tests: float, level: float, seed
         return replace(
             verdict, outcome="regressed", reason=reason, evidence=each.dropped[:_NAMED], advice=advice
         )
-    if failed and (not found.missed_before or check.metric == NEVER_EXCUSED):
+    if failed and (not found.missed_before or not find_traits(check.metric).excusable):
         then = "missed it too, which excuses no leak" if found.missed_before else "held it"
         return replace(verdict, reason=f"the baseline {then}", evidence=each.dropped[:_NAMED])
     if found.lost:

@@ -28,7 +28,8 @@ from pytest_llmops.gates.pairing import (
     Scales,
 )
 from pytest_llmops.gates.thresholds import holds, is_about_passing, is_judged_by_rate
-from pytest_llmops.records import NEVER_EXCUSED, CaseResult, Check
+from pytest_llmops.records import CaseResult, Check
+from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.significance.welch import drop_p_value
 from pytest_llmops.statistics.summaries import NOISE, calculate
 
@@ -354,6 +355,6 @@ def checks_of(result: CaseResult, scales: Scales) -> list[Check]:
         Check(metric=metric, comparison=scale.bound.comparison, threshold=scale.bound.threshold)
         for metric in scored
         if (scale := scales[metric]) is not None and scale.bound is not None
-        if scale.bounded or metric == NEVER_EXCUSED
+        if scale.bounded or not find_traits(metric).excusable
     ]
     return [*written, *own]

@@ -8,14 +8,13 @@ from statistics import fmean
 from typing import Any
 
 from pytest_llmops.gates.answers import answer_digests, digest
-from pytest_llmops.gates.grounds import JUDGES, REFERENCES
 from pytest_llmops.gates.thresholds import describe_check, holds
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
-from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Check, Run, Score, Source, Verdict
+from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict
+from pytest_llmops.registry import find_traits
 
 _TAGS = ("compliance", "medical")
-_UNREAD = frozenset({"latency_s", "cost_usd", "tokens"})  # nobody can tell them from reading an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,8 @@ def settle(verdicts: Sequence[Verdict], result: CaseResult, reviews: Sequence[Re
 
 
 def _settled(verdict: Verdict, review: Review) -> Verdict:
-    if verdict.outcome not in {"passed", "undecided"} or verdict.metric in _UNREAD | {NEVER_EXCUSED}:
+    is_open = verdict.outcome in {"passed", "undecided"}
+    if not (is_open and _is_readable(verdict.metric) and find_traits(verdict.metric).excusable):
         return verdict
     advice = f"reviewed {review.verdict} by {printable(review.who, 60)} on {review.when[:10]}"
     if review.verdict == "bad":
@@ -116,6 +116,11 @@ def _settled(verdict: Verdict, review: Review) -> Verdict:
     if verdict.outcome == "passed":
         return verdict
     return replace(verdict, outcome="passed", advice=advice)
+
+
+def _is_readable(metric: str) -> bool:
+    """Whether a person can tell the score from an answer; nobody reads time, cost and tokens there."""
+    return find_traits(metric).basis != "run"
 
 
 def _scores_by_answer(result: CaseResult) -> dict[str, tuple[Score, ...]]:
@@ -134,7 +139,7 @@ def _reasons(
 ) -> Iterator[tuple[int, str]]:
     """Weight, 0 for the most, and reason."""
     for verdict in verdicts:
-        if verdict.outcome == "undecided" and verdict.metric not in _UNREAD:
+        if verdict.outcome == "undecided" and _is_readable(verdict.metric):
             yield 0, f"undecided: {verdict.check}"
     for check, why in _flaky(case, result, verdicts).items():
         yield 1, f"flaky: {check}{why}"
@@ -152,10 +157,10 @@ def _flaky(case: Case | None, result: CaseResult, verdicts: Sequence[Verdict]) -
     found = {
         verdict.check: ""
         for verdict in verdicts
-        if verdict.reason.startswith("flaky") and verdict.metric not in _UNREAD
+        if verdict.reason.startswith("flaky") and _is_readable(verdict.metric)
     }
     for check in case.checks if case else ():
-        if check.metric in _UNREAD:
+        if not _is_readable(check.metric):
             continue
         held = [holds(score.value, check) for score in result.scores if score.metric == check.metric]
         if any(held) and not all(held):
@@ -168,10 +173,10 @@ def _disagreement(checks: Sequence[Check], scores: Sequence[Score]) -> str:
     held: dict[str, bool] = {}
     for check in checks:
         values = [score.value for score in scores if score.metric == check.metric]
-        if values and check.metric in JUDGES | REFERENCES:
+        if values and find_traits(check.metric).basis in {"judge", "reference"}:
             held[check.metric] = held.get(check.metric, True) and holds(fmean(values), check)
-    judged = {held[metric] for metric in held.keys() & JUDGES}
-    compared = {held[metric] for metric in held.keys() & REFERENCES}
+    judged = {holding for metric, holding in held.items() if find_traits(metric).basis == "judge"}
+    compared = {holding for metric, holding in held.items() if find_traits(metric).basis == "reference"}
     if not judged or not compared or len(judged | compared) == 1:
         return ""
     told = (f"{metric} {'holds' if holding else 'is missed'}" for metric, holding in held.items())

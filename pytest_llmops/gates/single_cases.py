@@ -13,7 +13,8 @@ from pytest_llmops.gates.pairing import Chance, Pairs
 from pytest_llmops.gates.readings import Reading, read_pairs
 from pytest_llmops.gates.thresholds import describe_check, judge_case
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Outcome, Verdict
+from pytest_llmops.records import Case, CaseResult, Outcome, Verdict
+from pytest_llmops.registry import find_traits
 
 _NAMED = 10
 
@@ -111,7 +112,7 @@ def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, fl
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
     fell = beyond and reading.state(level=level, tests=tests) == "regressed"
-    leaks = metric == NEVER_EXCUSED and reading.rates.held < reading.rates.repeats
+    leaks = not find_traits(metric).excusable and reading.rates.held < reading.rates.repeats
     if not fell and not leaks:
         return None
     return Verdict(

@@ -23,7 +23,6 @@ from pytest_llmops.gates.inference.error_budget import divide_suite_share
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import (
     GAIN,
-    NEVER_EXCUSED,
     Bound,
     Case,
     CaseResult,
@@ -37,7 +36,7 @@ from pytest_llmops.records import (
     SuiteCheck,
     Verdict,
 )
-from pytest_llmops.registry import metric_factory
+from pytest_llmops.registry import find_traits, metric_factory
 from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
 from pytest_llmops.statistics.summaries import NAMES, calculate
 
@@ -266,14 +265,14 @@ def is_judged_by_rate(check: Check, best: Callable[[], float]) -> bool:
     Args:
         best: The highest score of the metric, looked up where it is needed.
     """
-    if check.metric == NEVER_EXCUSED:
+    if not find_traits(check.metric).excusable:
         return False
     return check.pass_rate is not None or (is_about_passing(check) and check.threshold == best())
 
 
 def is_about_passing(check: Check) -> bool:
     """Whether a repeat that misses the check may be excused by others that pass."""
-    return check.metric != NEVER_EXCUSED and check.comparison in {">=", ">"}
+    return find_traits(check.metric).excusable and check.comparison in {">=", ">"}
 
 
 def needed_rate(check: Check, best: float) -> Bound:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 
 _NAMED_ONE_BY_ONE = 5
 _REMEDIES = {
@@ -64,7 +64,7 @@ class Needs:
 
     def _asked(self, metric: Metric) -> list[str]:
         """What of a case the metric needs; one of pairs takes the reference only where there is no rival."""
-        paired = "rival" in self._document and getattr(metric, "compares", False)
+        paired = "rival" in self._document and traits_of(metric).compares
         return [
             need
             for need in sorted(metric.needs)

@@ -21,8 +21,8 @@ from typing import Any, cast
 from pytest_llmops.documents.values import described, excerpt, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import NEVER_EXCUSED, Bound, Check, Sign
-from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.records import Bound, Check, Sign
+from pytest_llmops.registry import create_metric, find_traits, metric_options
 
 LONGEST_NAME = 100
 
@@ -169,7 +169,7 @@ def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
 
 
 def _read_pass_rate(value: Any, metric: str) -> Bound:
-    if metric == NEVER_EXCUSED:
+    if not find_traits(metric).excusable:
         raise ComparisonError("takes no pass_rate: a leak is excused in no repeat")
     matched = _COMPARISON.match(value) if isinstance(value, str) else None
     if not matched or matched["sign"] not in {">=", ">"}:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_llmops.judges.asking import Answer
+from pytest_llmops.judges.completion import Answer
 from pytest_llmops.judges.model import JudgeModel
 
 
-def tell_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
+def describe_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
     """
     The model that says it answered, its family, and how the answer came.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.model import JudgeModel, read_judge
 from pytest_llmops.judges.support import Support, judge_support, support_identity
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.faithfulness.claims import (
     Claim,
     Rated,
@@ -19,12 +20,9 @@ from pytest_llmops.metrics.faithfulness.claims import (
 )
 from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
-from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import find_blank, fold, quote
-from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
-
-if TYPE_CHECKING:
-    from pytest_llmops.protocols import Need
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Failure, Passage, Sample, Score
 
 EMBEDDED = "embedded"
 JUDGE = "judge"
@@ -35,7 +33,7 @@ _BEGINNING = 60  # characters of a quotation that are looked for; it may run ove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Faithfulness:
+class Faithfulness(DeclaredMetric):
     """
     How far the contexts support the answer: the middle between the mean of its claims and the worst one.
 
@@ -50,12 +48,14 @@ class Faithfulness:
     by: str = EMBEDDED
     judge: JudgeModel | None = None
 
-    name: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 2
-    needs: ClassVar[frozenset[Need]] = frozenset({"passages"})
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound | None] = None
+    traits = MetricTraits(
+        name="faithfulness",
+        family="faithfulness",
+        basis="judge",
+        version=2,
+        needs=frozenset({"passages"}),
+        bound=None,
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.by, str) or not self.by.strip():
@@ -63,8 +63,8 @@ class Faithfulness:
                 f"faithfulness: by is {EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder, "
                 f"not {self.by!r}"
             )
-        asked: Any = self.judge
-        object.__setattr__(self, "judge", read_judge(asked, self.name) if self.by == JUDGE else None)
+        given: Any = self.judge
+        object.__setattr__(self, "judge", read_judge(given, self.name) if self.by == JUDGE else None)
         if self.judge is not None and self.judge.yes_no:
             raise MetricOptionError(
                 f"faithfulness: {self.judge.model} is asked yes or no, which is not enough to check claims; "
@@ -77,7 +77,7 @@ class Faithfulness:
 
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
-        """All that are asked."""
+        """All that are called."""
         return (self.judge,) if self.judge is not None else ()
 
     @property
@@ -93,16 +93,33 @@ class Faithfulness:
             self._sign(f"{load_model().identity}|" if self.by == EMBEDDED else "entailment-")
         )
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        results: dict[int, Score | Failure] = {
-            at: failure for at, sample in enumerate(batch) if (failure := _find_unfit(self, sample))
-        }
-        fit = [at for at in range(len(batch)) if at not in results]
-        signature = self._sign(self._identity())
-        rated = self._rate([batch[at] for at in fit]) if fit else []
-        for at, found in zip(fit, rated, strict=True):
-            results[at] = found if isinstance(found, Failure) else _sum_up(batch[at], found, signature)
-        return [results[at] for at in range(len(batch))]
+    def settle(self, sample: Sample) -> Failure | None:
+        """Why nothing can be said of a sample; None where something can."""
+        if missing := find_missing(self, sample):
+            return missing
+        passages = sample.output.passages or ()
+        if passages and (not split_contexts(passages) or all(map(_is_bare, passages))):
+            error = "the passages are ids, or hold no words; return Passage(id=…, text=…), or trace the texts"
+        elif find_blank(sample.output.text) or not (claims := split_claims(sample.output.text)):
+            error = "the output says nothing, so there is no claim to check"
+        elif len(claims) > _CLAIMS_AT_MOST:
+            error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
+        else:
+            return None
+        return fail(self, sample, error)
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        made = self._identity()
+        return [
+            found if isinstance(found, Failure) else self._sum_up(sample, found, made)
+            for sample, found in zip(samples, self._rate(samples), strict=True)
+        ]
+
+    def _sum_up(self, sample: Sample, rated: Rated, made: str) -> Score:
+        worst_first = sorted(rated.claims, key=lambda claim: claim.score)
+        reason = "" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims))
+        evidence = {"claims": [_show(claim) for claim in worst_first]}
+        return self.give(sample, round(rated.value, _DIGITS), reason, evidence=(evidence,), made=made)
 
     def _sign(self, identity: str) -> str:
         return f"faithfulness|v{self.version}|{identity}"
@@ -137,22 +154,6 @@ class Faithfulness:
         ]
 
 
-def _find_unfit(metric: Faithfulness, sample: Sample) -> Failure | None:
-    """Why nothing can be said of a sample; None where something can."""
-    if missing := find_missing(metric, sample):
-        return missing
-    passages = sample.output.passages or ()
-    if passages and (not split_contexts(passages) or all(map(_is_bare, passages))):
-        error = "the passages are ids, or hold no words; return Passage(id=…, text=…), or trace the texts"
-    elif find_blank(sample.output.text) or not (claims := split_claims(sample.output.text)):
-        error = "the output says nothing, so there is no claim to check"
-    elif len(claims) > _CLAIMS_AT_MOST:
-        error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
-    else:
-        return None
-    return fail(metric, sample, error)
-
-
 def _is_bare(passage: Passage) -> bool:
     """Whether it is an id alone; an app that gives plain strings may give ids or texts."""
     return not passage.text.strip() or (passage.text == passage.id and len(passage.text.split()) == 1)
@@ -182,27 +183,15 @@ def _find_quoted(quotation: str, spans: Sequence[Span]) -> Span | None:
     return next((span for span in spans if wanted[:_BEGINNING] in fold(span.sentence.text)), None)
 
 
-def _sum_up(sample: Sample, rated: Rated, signature: str) -> Score:
-    worst_first = sorted(rated.claims, key=lambda claim: claim.score)
-    return Score(
-        metric=Faithfulness.name,
-        value=round(rated.value, _DIGITS),
-        repeat=sample.output.repeat,
-        reason="" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims)),
-        evidence=({"claims": [_show(claim) for claim in worst_first]},),
-        signature=signature,
-    )
-
-
 def _explain(worst: Claim, count: int) -> str:
     which = "the claim" if count == 1 else f"of {count} claims the least supported"
-    told = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
+    text = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
     if worst.unfound:
-        told = f"{told}; in no context: {quote(worst.unfound)}"
+        text = f"{text}; in no context: {quote(worst.unfound)}"
     nearest = (
         f"; nearest: {quote([worst.support.sentence.text])}" if worst.support else "; no context says it"
     )
-    return f"{told}{nearest}"
+    return f"{text}{nearest}"
 
 
 def _show(claim: Claim) -> dict[str, Any]:
@@ -213,12 +202,12 @@ def _show(claim: Claim) -> dict[str, Any]:
         "end": span.sentence.end,
         "text": span.sentence.text,
     } if span else None  # fmt: skip
-    told: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
-    told |= {"unfound": list(claim.unfound)} if claim.unfound else {}
+    further: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
+    further |= {"unfound": list(claim.unfound)} if claim.unfound else {}
     return {
         "claim": claim.text,
         "score": round(claim.score, 4),
         "label": claim.label,
         "support": shown,
-        **told,
+        **further,
     }

@@ -1,4 +1,4 @@
-"""Which chat model judges, where it is asked and how patiently."""
+"""Which chat model judges, at which endpoint and how patiently it is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback
 
 EMBEDDED = "embedded"
-"""The model that comes as data with this package; it runs in the process that asks."""
+"""The model that comes as data with this package; it runs in the process that calls it."""
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
@@ -55,7 +55,7 @@ class JudgeModel:
         logprobs: Whether to ask for the tokens' probabilities, from which the expected score comes.
         yes_no: Whether it is asked yes or no and judges by the probability of yes, as models must that are
             too small to weigh and to write JSON; so is the embedded one.
-        family: Whose model it is, `gpt`, `claude` …; told from the name where it is not given.
+        family: Whose model it is, `gpt`, `claude` …; read off the name where it is not given.
     """
 
     model: str
@@ -80,7 +80,7 @@ class JudgeModel:
 
     @property
     def identity(self) -> str:
-        """The model, who serves it, how it is asked and the seed, for signatures; a port tells nothing."""
+        """The model, who serves it, how it is called and the seed, for signatures; a port says nothing."""
         if self.model == EMBEDDED:
             from pytest_llmops.models.chat import model_name
 

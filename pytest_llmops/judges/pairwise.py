@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
-from pytest_llmops.judges.asking import Answer, ask, ask_yes
-from pytest_llmops.judges.evidence import tell_judge
+from pytest_llmops.judges.completion import Answer, request_verdict, request_yes
+from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.words import find_blank
-from pytest_llmops.protocols import Need
-from pytest_llmops.records import Bound, Sample
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.statistics.intervals import wilson_interval
 
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
@@ -48,44 +49,49 @@ class Pairwise(JudgedMetric):
     A judge that is asked yes or no sees one answer at a time, so that there is no order to depend on.
     """
 
-    name: ClassVar[str] = "pairwise"
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=TIE)
-    compares: ClassVar[bool] = True
+    traits = MetricTraits(
+        name="pairwise",
+        family="pairwise",
+        basis="judge",
+        version=2,
+        needs=frozenset({"reference"}),
+        bound=Bound(comparison=">=", threshold=TIE),
+        waits=True,
+        compares=True,
+    )
 
     @property
-    def asked(self) -> str:
+    def instructions(self) -> str:
         prompts = dict.fromkeys("yes-no" if each.yes_no else "pairwise" for each in self.judges)
         return ",".join(load_prompt(each).identity for each in prompts)
 
-    def find_problem(self, sample: Sample) -> str:
-        if _rival(sample) is None:
-            return "there is no other answer to compare with; add `reference:` to the case"
-        return ""
-
-    def settle(self, sample: Sample) -> Opinion | None:
+    def settle(self, sample: Sample) -> Score | Failure | None:
         """An answer that says nothing loses to one that says something, and ties with its like."""
-        rival = _rival(sample) or ""
+        rival = _rival(sample)
+        if rival is None:
+            error = "there is no other answer to compare with; add `reference:` to the case"
+            return fail(self, sample, error)
         output, other = find_blank(sample.output.text, rival), find_blank(rival, sample.output.text)
-        if not output and not other:
-            return None
         if output and other:
-            return Opinion(value=TIE, reason="both answers are empty or contain no word")
-        return Opinion(value=LOSS, reason=output) if output else Opinion(value=WIN)
+            return self.conclude(sample, TIE, "both answers are empty or contain no word")
+        if output:
+            return self.conclude(sample, LOSS, output)
+        return self.conclude(sample, WIN) if other else None
 
-    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+    async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         output, rival = sample.output.text, _rival(sample) or ""
         if output == rival:
             same = "both answers are the same text"
-            return _opinion(TIE, same, {**tell_judge(judge), "form": "none"}, sample)
+            return _opinion(TIE, same, {**describe_judge(judge), "form": "none"}, sample)
         if judge.yes_no:
-            return await self._ask_yes(judge, sample)
+            return await self._request_yes(judge, sample)
         given, swapped = await asyncio.gather(
-            self._ask_once(judge, sample, output, rival), self._ask_once(judge, sample, rival, output)
+            self._request_order(judge, sample, output, rival),
+            self._request_order(judge, sample, rival, output),
         )
         orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
-        told: dict[str, Any] = {
-            **tell_judge(judge, given),
+        found: dict[str, Any] = {
+            **describe_judge(judge, given),
             "orders": orders,
             "repaired": given.repaired or swapped.repaired,
             "verdicts": [
@@ -94,19 +100,19 @@ class Pairwise(JudgedMetric):
             ],
         }
         if orders[0] == orders[1]:
-            reason = str(told["verdicts"][0]["reason"])
+            reason = str(found["verdicts"][0]["reason"])
         else:
             reason = f"the verdict depends on the order: {_name(orders[0])} first, {_name(orders[1])} swapped"
-        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, told, sample)
+        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, found, sample)
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
         whole = {"lengths": opinions[0].evidence["lengths"]}
-        asked = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
-        if not asked:
+        orders = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
+        if not orders:
             return whole
-        return {"orders": [count_votes([each[at] for each in asked], self.vote) for at in (0, 1)], **whole}
+        return {"orders": [count_votes([each[at] for each in orders], self.vote) for at in (0, 1)], **whole}
 
-    async def _ask_once(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
+    async def _request_order(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
         # The reference is no help where it is itself one of the two.
         reference = sample.reference if sample.rival is not None else None
         data = fence({
@@ -116,13 +122,13 @@ class Pairwise(JudgedMetric):
             "first answer": first,
             "second answer": second,
         })  # fmt: skip
-        return await ask(judge, load_prompt("pairwise").render(**data, form=_FORM), _SCHEMA)
+        return await request_verdict(judge, load_prompt("pairwise").render(**data, form=_FORM), _SCHEMA)
 
-    async def _ask_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
+    async def _request_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
         prompt = load_prompt("yes-no")
         chances = await asyncio.gather(
             *(
-                ask_yes(
+                request_yes(
                     judge,
                     prompt.render(**fence({"question": sample.input, "answer": text}), question=_YES_NO),
                 )
@@ -134,8 +140,8 @@ class Pairwise(JudgedMetric):
         reason = (
             f"yes to {_YES_NO!r} has probabilities of {chances[0]:.2f} and, for its rival, {chances[1]:.2f}"
         )
-        asked = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
-        return _opinion(value, reason, {**tell_judge(judge), **asked}, sample)
+        question = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
+        return _opinion(value, reason, {**describe_judge(judge), **question}, sample)
 
 
 def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:
@@ -160,8 +166,8 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return rate, *wilson_interval(rate, len(values), level)
 
 
-def _opinion(value: float, reason: str, told: Mapping[str, Any], sample: Sample) -> Opinion:
-    evidence = {**told, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
+def _opinion(value: float, reason: str, found: Mapping[str, Any], sample: Sample) -> Opinion:
+    evidence = {**found, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
     return Opinion(value=value, reason="" if value == WIN else reason, evidence=evidence)
 
 

@@ -13,20 +13,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
-from pytest_llmops.judges.asking import JudgeError, NoVerdictError, close, run
-from pytest_llmops.judges.asking.answers import VERSION
-from pytest_llmops.judges.asking.client import require_client
-from pytest_llmops.judges.asking.quotation import hide
+from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, run
+from pytest_llmops.judges.completion.answers import VERSION
+from pytest_llmops.judges.completion.client import require_client
+from pytest_llmops.judges.completion.failures import hide
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.printable import printable
-from pytest_llmops.protocols import Need
 from pytest_llmops.recorder import CallLog, recording_of
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Failure, Sample, Score
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,7 +33,7 @@ Vote = Literal["mean", "median", "majority"]
 
 _AT_ONCE = 64
 _DIGITS = 4
-_TOLD = 240
+_SHOWN = 240
 _KEPT = 1000
 
 
@@ -54,9 +53,9 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedMetric:
+class JudgedMetric(DeclaredMetric):
     """
-    What the metrics have in common that ask a chat model.
+    What the metrics have in common that call a chat model.
 
     Attributes:
         judge: As `read_judge` takes it.
@@ -71,14 +70,6 @@ class JudgedMetric:
     panel: Any = None
     vote: Vote = "mean"
     quorum: int | None = None
-
-    name: ClassVar[str]
-    version: ClassVar[int] = 2
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound]
-    waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
@@ -118,77 +109,70 @@ class JudgedMetric:
 
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
-        """All that are asked."""
+        """All whose opinions become the score."""
         return self.panel or (self.judge,)
 
     @property
     @abstractmethod
-    def asked(self) -> str:
+    def instructions(self) -> str:
         """Prompts, rubric and options, for the signature."""
 
     @abstractmethod
-    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+    async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         """
         What one judge says; of the embedded one `judge.base_url` is where it runs.
 
         Raises:
             JudgeError: It gave no verdict.
-            CassetteError: It is not recorded and may not be asked.
+            CassetteError: It is not recorded and may not be made.
         """
 
     @property
-    def signature(self) -> str:
-        """Everything that moves a score: an unlike one is not compared."""
+    def made(self) -> str:
+        """What moves a score beside name and version; scores that are made otherwise are not compared."""
         judges = ",".join(each.identity for each in self.judges)
         vote = f"|{self.vote}" + (f" of {self.quorum}" if self.quorum else "") if self.panel else ""
-        return f"{self.name}|v{self.version}|{judges}{vote}|{self.asked}|parser{VERSION}"
+        return f"{judges}{vote}|{self.instructions}|parser{VERSION}"
 
-    def find_problem(self, sample: Sample) -> str:
-        """What this sample lacks, with the remedy; empty where it lacks nothing."""
-        missing = find_missing(self, sample)
-        return missing.error if missing else ""
-
-    def settle(self, sample: Sample) -> Opinion | None:
-        """What needs no judge: an output that says nothing is the worst there is. Else None."""
+    def settle(self, sample: Sample) -> Score | Failure | None:
+        """What needs no judge, among it an output that says nothing: the worst there is. Else None."""
+        if missing := find_missing(self, sample):
+            return missing
         blank = find_blank(sample.output.text, sample.reference)
-        return Opinion(value=self.range[0], reason=blank) if blank else None
+        return self.conclude(sample, self.range[0], blank) if blank else None
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         if not batch:
             return []
         judges = [locate(each) for each in self.judges]
-        return side_by_side(lambda sample: self._score(sample, judges), batch)
+        return side_by_side(lambda sample: self.settle(sample) or self._judge(sample, judges), batch)
 
-    def _score(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
-        if problem := self.find_problem(sample):
-            return fail(self, sample, problem)
-        if settled := self.settle(sample):
-            return self._made(sample, settled.value, settled.reason, ())
+    def _judge(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
         try:
             with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat) as log:
-                found = run(_ask_all(self, judges, sample))
+                found = run(_request_all(self, judges, sample))
         except LLMOpsError as error:
             return fail(self, sample, str(error))
         opinions = [each for each in found if isinstance(each, Opinion)]
         problems = [
-            (f"{judge.model}: " if self.panel else "") + tell_problem(each, asked, log)
-            for judge, asked, each in zip(self.judges, judges, found, strict=True)
+            (f"{judge.model}: " if self.panel else "") + describe_problem(each, located, log)
+            for judge, located, each in zip(self.judges, judges, found, strict=True)
             if isinstance(each, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
             return fail(self, sample, "; ".join(problems))
         if not self.panel:
-            return self._made(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
+            return self.conclude(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
         return self._combined(sample, opinions, problems)
 
     def _combined(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
         values = [each.value for each in opinions]
         value = count_votes(values, self.vote)
         members = [{**each.evidence, "value": each.value} for each in opinions]
-        told = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
+        values_shown = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
         disagreement = round(max(values) - min(values), _DIGITS)
         lowest = min(opinions, key=lambda each: each.value)
-        reason = f"the judges differ by {disagreement:g} ({told})" if disagreement else ""
+        reason = f"the judges differ by {disagreement:g} ({values_shown})" if disagreement else ""
         whole = {
             "judge": ", ".join(str(each["judge"]) for each in members),
             "family": ", ".join(sorted({str(each["family"]) for each in members})),
@@ -198,20 +182,18 @@ class JudgedMetric:
             **self.combine(opinions),
         }
         reasons = [text for text in (reason, lowest.reason) if text]
-        return self._made(sample, value, "; ".join(reasons), (whole, *members))
+        return self.conclude(sample, value, "; ".join(reasons), (whole, *members))
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - as above
-        """What of the members' evidence is told of the panel as a whole."""
+        """What of the members' evidence is said of the panel as a whole."""
         return {}
 
-    def _made(self, sample: Sample, value: float, reason: str, evidence: tuple[Any, ...]) -> Score:
-        return Score(
-            metric=self.name,
-            value=round(value, _DIGITS),
-            repeat=sample.output.repeat,
-            reason=printable(reason, _TOLD),
-            evidence=evidence,
-            signature=self.signature,
+    def conclude(
+        self, sample: Sample, value: float, reason: str = "", evidence: tuple[Any, ...] = ()
+    ) -> Score:
+        """The score of a sample, with the signature of all judges."""
+        return self.give(
+            sample, round(value, _DIGITS), printable(reason, _SHOWN), evidence=evidence, made=self.made
         )
 
 
@@ -223,7 +205,7 @@ def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
     try:
         return list(pool.map(do, items))
     except KeyboardInterrupt:
-        close()  # else the process would end only when all that was asked is answered
+        close()  # else the process would end only when all requests are answered
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -242,7 +224,7 @@ def count_votes(values: Sequence[float], vote: Vote) -> float:
 
 def locate(judge: JudgeModel) -> JudgeModel:
     """
-    The judge with the place where it is asked; the embedded model is started by this.
+    The judge with the endpoint at which it is called; the embedded model is started by this.
 
     Raises:
         MissingExtraError: A library is not installed.
@@ -262,12 +244,12 @@ def kept(text: Any) -> str:
     return hide(str(text))[:_KEPT]
 
 
-def tell_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
+def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
     """
     Why there is no verdict, as it may be shown; of an answer that will be replayed for ever, with the remedy.
 
     Args:
-        judge: As it was asked.
+        judge: As it was called.
         log: Of the calls that were made or replayed, where a recorder listens.
     """
     if not isinstance(error, JudgeError | LLMOpsError):
@@ -288,11 +270,11 @@ def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
     return read_judge(written, name)
 
 
-async def _ask_all(
+async def _request_all(
     metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
 ) -> list[Opinion | Exception]:
     """Of each judge its opinion, or why there is none."""
-    found = await asyncio.gather(*(metric.ask(judge, sample) for judge in judges), return_exceptions=True)
+    found = await asyncio.gather(*(metric.request(judge, sample) for judge in judges), return_exceptions=True)
     for each in found:
         if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
             raise each

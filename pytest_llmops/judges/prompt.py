@@ -1,8 +1,8 @@
 """
-What a judge is told: versioned prompt files, and texts under test fenced as data.
+Prompts of judges: versioned files, and texts under test fenced as data.
 
 A fence is made of a mark that is a digest of the fenced texts, so that no text can hold its own mark and
-close the fence, and the same texts are always asked about in the same words.
+close the fence, and the same texts always make the same prompt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.judges.asking.forms import Message
+from pytest_llmops.judges.completion.verdict import Message
 from pytest_llmops.prompts.files import read_prompt
 
 _FOLDER = Path(__file__).parent / "prompts"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
-from pytest_llmops.judges.asking import ask, ask_yes
-from pytest_llmops.judges.evidence import tell_judge
+from pytest_llmops.judges.completion import request_verdict, request_yes
+from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
-from pytest_llmops.protocols import Need
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
 
 GRADES: Mapping[str, float] = MappingProxyType({"correct": 1.0, "partly": 0.5, "incorrect": 0.0})
@@ -32,7 +32,7 @@ _SCHEMA = {
     "required": ["missing", "contradicted", "reason", "grade"],
     "additionalProperties": False,
 }
-_MOST_TOLD = 10
+_MOST_SHOWN = 10
 _YES_NO = "Does the answer say the same as the reference?"
 
 
@@ -44,30 +44,36 @@ class ReferenceGrade(JudgedMetric):
     A judge that is asked yes or no gives the probability that the answer says the same as the reference.
     """
 
-    name: ClassVar[str] = "reference_grade"
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="reference_grade",
+        family="judge",
+        basis="judge",
+        version=2,
+        needs=frozenset({"reference"}),
+        bound=Bound(comparison=">=", threshold=1.0),
+        waits=True,
+    )
 
     @property
-    def asked(self) -> str:
+    def instructions(self) -> str:
         prompts = dict.fromkeys("yes-no" if each.yes_no else "reference-grade" for each in self.judges)
         return ",".join(load_prompt(each).identity for each in prompts)
 
-    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+    async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         texts = {"question": sample.input, "reference": sample.reference, "answer": sample.output.text}
         if judge.yes_no:
-            chance = await ask_yes(judge, load_prompt("yes-no").render(**fence(texts), question=_YES_NO))
+            chance = await request_yes(judge, load_prompt("yes-no").render(**fence(texts), question=_YES_NO))
             reason = f"yes to {_YES_NO!r} has a probability of {chance:.2f}"
-            return Opinion(value=chance, reason=reason, evidence=tell_judge(judge))
+            return Opinion(value=chance, reason=reason, evidence=describe_judge(judge))
         messages = load_prompt("reference-grade").render(**fence(texts), form=_FORM)
-        answer = await ask(judge, messages, _SCHEMA)
+        answer = await request_verdict(judge, messages, _SCHEMA)
         given = answer.values
         found: dict[str, Any] = {
-            "missing": [kept(each) for each in given["missing"][:_MOST_TOLD]],
-            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_TOLD]],
+            "missing": [kept(each) for each in given["missing"][:_MOST_SHOWN]],
+            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_SHOWN]],
             "reason": kept(given["reason"]),
             "grade": given["grade"],
         }
         value = GRADES[given["grade"]]
         reason = "" if value == 1 else f"{found['grade']}: {found['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**tell_judge(judge, answer), **found})
+        return Opinion(value=value, reason=reason, evidence={**describe_judge(judge, answer), **found})

@@ -6,16 +6,17 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.asking import Answer, NoVerdictError, ask, ask_yes
-from pytest_llmops.judges.asking.expectation import expect_scores
-from pytest_llmops.judges.evidence import tell_judge
+from pytest_llmops.judges.completion import Answer, NoVerdictError, request_verdict, request_yes
+from pytest_llmops.judges.completion.expectation import expect_scores
+from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric_file import DEFAULT, SCALE, Criterion, choose_criteria, find_rubric
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
 
 _LOW, _HIGH = SCALE[0], SCALE[-1]
@@ -37,9 +38,15 @@ class Judge(JudgedMetric):
     criteria: Any = None
     expected: bool = False
 
-    name: ClassVar[str] = "judge"
-    range: ClassVar[tuple[float, float]] = (1.0, 5.0)
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=4.0)
+    traits = MetricTraits(
+        name="judge",
+        family="judge",
+        basis="judge",
+        version=2,
+        range=(1.0, 5.0),
+        bound=Bound(comparison=">=", threshold=4.0),
+        waits=True,
+    )
 
     def __post_init__(self) -> None:
         JudgedMetric.__post_init__(self)
@@ -60,13 +67,13 @@ class Judge(JudgedMetric):
                 )
 
     @property
-    def asked(self) -> str:
+    def instructions(self) -> str:
         prompts = dict.fromkeys("yes-no" if judge.yes_no else "rubric" for judge in self.judges)
-        told = ",".join(load_prompt(each).identity for each in prompts)
+        names = ",".join(load_prompt(each).identity for each in prompts)
         weights = ",".join(f"{each.name}:{each.weight:g}" for each in self.rubric.criteria)
-        return f"{told}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
+        return f"{names}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
 
-    async def ask(self, judge: JudgeModel, sample: Sample) -> Opinion:
+    async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         data = fence({
             "question": sample.input,
             "reference": sample.reference,
@@ -76,14 +83,19 @@ class Judge(JudgedMetric):
         if judge.yes_no:
             return await self._ask_yes(judge, data)
         criteria = self.rubric.criteria
-        told = {"criteria": "\n\n".join(map(_describe, criteria)), "form": _form(criteria)}
-        answer = await ask(judge, load_prompt("rubric").render(**data, **told), _schema(criteria))
-        return self._weigh(_read(answer), tell_judge(judge, answer))
+        texts = {"criteria": "\n\n".join(map(_describe, criteria)), "form": _form(criteria)}
+        answer = await request_verdict(
+            judge, load_prompt("rubric").render(**data, **texts), _schema(criteria)
+        )
+        return self._weigh(_read(answer), describe_judge(judge, answer))
 
     async def _ask_yes(self, judge: JudgeModel, data: Mapping[str, str]) -> Opinion:
         prompt = load_prompt("yes-no")
         chances = await asyncio.gather(
-            *(ask_yes(judge, prompt.render(**data, question=each.yes_no)) for each in self.rubric.criteria)
+            *(
+                request_yes(judge, prompt.render(**data, question=each.yes_no))
+                for each in self.rubric.criteria
+            )
         )
         found = {
             each.name: {
@@ -93,13 +105,13 @@ class Judge(JudgedMetric):
             }
             for each, chance in zip(self.rubric.criteria, chances, strict=True)
         }
-        return self._weigh(found, tell_judge(judge))
+        return self._weigh(found, describe_judge(judge))
 
-    def _weigh(self, found: Mapping[str, Mapping[str, Any]], told: dict[str, Any]) -> Opinion:
+    def _weigh(self, found: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
         if lacking := [each.name for each in self.rubric.criteria if of not in found[each.name]]:
             raise NoVerdictError(
-                f"{told['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
+                f"{judged['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
                 "`expected` would come"
             )
         total = sum(each.weight for each in self.rubric.criteria)
@@ -109,7 +121,7 @@ class Judge(JudgedMetric):
         if value < _HIGH:
             scores = ", ".join(f"{name} {found[name][of]:g}" for name in found)
             reason = f"{scores}: {found[lowest]['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**told, "criteria": dict(found)})
+        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": dict(found)})
 
 
 def passages_of(sample: Sample) -> str | None:
@@ -151,7 +163,7 @@ def _schema(criteria: tuple[Criterion, ...]) -> dict[str, Any]:
 
 
 def _read(answer: Answer) -> dict[str, dict[str, Any]]:
-    """By criterion: score, reason, evidence, and the expected score where it can be told."""
+    """By criterion: score, reason, evidence, and the expected score where it can be known."""
     expected = expect_scores(answer.reply.text, answer.reply.tokens, list(answer.values), SCALE)
     found = {}
     for name, given in answer.values.items():

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.judges.asking import JudgeError, ask, run
-from pytest_llmops.judges.asking.answers import VERSION
+from pytest_llmops.judges.completion import JudgeError, request_verdict, run
+from pytest_llmops.judges.completion.answers import VERSION
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import kept, locate, side_by_side, tell_problem
+from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
 from pytest_llmops.metrics.faithfulness.model import Label
@@ -81,9 +81,9 @@ def _check(judge: JudgeModel, sample: Sample, claims: Sequence[str]) -> list[Sup
     messages = load_prompt("support").render(**data, form=_FORM, count=str(len(claims)))
     try:
         with recording_of(sample.case or f"judges::{_METRIC}", sample.output.repeat) as log:
-            answer = run(ask(judge, messages, _schema(len(claims))))
+            answer = run(request_verdict(judge, messages, _schema(len(claims))))
     except (JudgeError, LLMOpsError) as error:
-        return _failure(sample, tell_problem(error, judge, log))
+        return _failure(sample, describe_problem(error, judge, log))
     given = sorted(answer.values["claims"], key=lambda each: int(each["claim"]))
     if [each["claim"] for each in given] != list(range(1, len(claims) + 1)):
         return _failure(sample, f"{judge.model} did not label each of {counted(len(claims), 'claim')} once")

@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any, TypeVar, cast, get_args
 
 from pytest_llmops.errors import MetricOptionError, describe_error, hint
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import fail, find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Bound, Failure, Sample, Score, Sign
@@ -57,8 +57,10 @@ class FunctionMetric:
         is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
         value, reason = returned if is_pair else (returned, "")
         if not isinstance(value, Real) or not math.isfinite(value):
-            told = f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
-            return fail(self, sample, told)
+            problem = (
+                f"{self.name} returned {printable(repr(returned), 100)}, not a number or (number, reason)"
+            )
+            return fail(self, sample, problem)
         options = "".join(f"|{name}={option!r}" for name, option in self.options)
         return Score(
             metric=self.name,
@@ -90,7 +92,7 @@ def metric(  # noqa: PLR0913 - what a metric says of itself
         needs: Of `reference`, `relevant`, `passages`, `spans`, what a sample must have.
         range: Lowest and highest number; another one is an error of the case.
         bound: What `true` means in a golden file: `0.8`, `">= 0.8"`; by default the best number.
-        version: To be raised whenever equal outputs may score otherwise: baselines are told apart by it.
+        version: To be raised whenever equal outputs may score otherwise; baselines of another do not count.
         waits: Whether it waits on an endpoint; it is then called on many threads at once.
 
     Raises:
@@ -139,8 +141,8 @@ def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
     shown: Any = factory
     shown.written = made.function  # where people will look for it
     shown.__signature__ = inspect.Signature(options)
-    for told in ("higher_is_better", "range", "bound"):  # asked of what makes a metric, without any option
-        setattr(shown, told, getattr(made, told))
+    for fact in ("higher_is_better", "range", "bound"):  # read off what makes a metric, without any option
+        setattr(shown, fact, getattr(made, fact))
     return factory
 
 

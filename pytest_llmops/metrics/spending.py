@@ -9,77 +9,57 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from pytest_llmops.protocols import Need
-
-_NOTHING = Bound(comparison="<=", threshold=0.0)
-_UNBOUNDED = (0.0, math.inf)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spending:
-    """What the three share; each says what it reads off an output."""
-
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = _UNBOUNDED
-    higher_is_better: ClassVar[bool] = False
-    bound: ClassVar[Bound] = _NOTHING
-
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        """Scores where the reading is a number; a failure where it says why there is none."""
-        results: list[Score | Failure] = []
-        for sample in batch:
-            value, repeat = self.read(sample.output), sample.output.repeat
-            if isinstance(value, float) and not math.isfinite(value):
-                value = f"{value} is no amount; the app or [tool.pytest-llmops.prices] gave it"
-            if isinstance(value, str):
-                results.append(Failure(metric=self.name, stage="score", error=value, repeat=repeat))
-            else:
-                signature = f"{self.name}|v{self.version}"
-                results.append(Score(metric=self.name, value=value, repeat=repeat, signature=signature))
-        return results
-
-    def read(self, output: Output) -> float | str:
-        """The amount, or a sentence that says why there is none."""
-        raise NotImplementedError
+def _declare(name: str) -> MetricTraits:
+    return MetricTraits(
+        name=name,
+        basis="run",
+        range=(0.0, math.inf),
+        higher_is_better=False,
+        bound=Bound(comparison="<=", threshold=0.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyS(_Spending):
+class LatencyS(DeclaredMetric):
     """Wall time of the app's answer in seconds; a replayed model call counts with the time it once took."""
 
-    name: ClassVar[str] = "latency_s"
+    traits = _declare("latency_s")
 
-    def read(self, output: Output) -> float | str:
-        return output.latency_s
+    def measure(self, sample: Sample) -> Score | Failure:
+        return _read(self, sample, sample.output.latency_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostUsd(_Spending):
+class CostUsd(DeclaredMetric):
     """US dollars for the model calls of an output, replayed ones at what they once cost."""
 
-    name: ClassVar[str] = "cost_usd"
+    traits = _declare("cost_usd")
 
-    def read(self, output: Output) -> float | str:
-        return _cost(output)
+    def measure(self, sample: Sample) -> Score | Failure:
+        return _read(self, sample, _cost(sample.output))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens(_Spending):
+class Tokens(DeclaredMetric):
     """Prompt and completion tokens of an output's model calls, as the provider counted them."""
 
-    name: ClassVar[str] = "tokens"
+    traits = _declare("tokens")
 
-    def read(self, output: Output) -> float | str:
-        return _tokens(output)
+    def measure(self, sample: Sample) -> Score | Failure:
+        return _read(self, sample, _tokens(sample.output))
+
+
+def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score | Failure:
+    """The amount as a score; a failure where it is the reason why there is none."""
+    if isinstance(amount, float) and not math.isfinite(amount):
+        amount = f"{amount} is no amount; the app or [tool.pytest-llmops.prices] gave it"
+    return fail(metric, sample, amount) if isinstance(amount, str) else metric.give(sample, amount)
 
 
 def _tokens(output: Output) -> float | str:

@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.registry import metric_options
+from pytest_llmops.registry import family_members, find_traits, metric_options
 
 _K = 5
 _AT = re.compile(r"(?P<name>[a-z_]+)(?:@k|@(?P<k>[1-9][0-9]*))?\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """
-    Metrics of one kind.
-
-    Attributes:
-        members: The first is what the family stands for by itself.
-        ranked: Of these, the ones that look at the first k of a ranking.
-    """
-
-    members: tuple[str, ...]
-    ranked: tuple[str, ...] = ()
-
-
-FAMILIES: Mapping[str, Family] = {
-    "lexical": Family(
-        members=(
-            "rouge_l", "rouge_1", "rouge_2", "bleu", "chrf", "exact_match", "keywords", "keyword_overlap",
-            "ngram_overlap", "regex", "json_schema",
-        )
-    ),
-    "semantic": Family(members=("semantic", "bertscore", "cross_encoder")),
-    "judge": Family(members=("judge", "reference_grade")),
-    "pairwise": Family(members=("pairwise",)),
-    "recall_at_k": Family(
-        members=("recall", "precision", "hit", "ndcg", "mrr", "map"),
-        ranked=("recall", "precision", "hit", "ndcg"),
-    ),
-    "faithfulness": Family(members=("faithfulness",)),
-    "tool_calls": Family(members=("tool_calls", "tool_order", "denied_calls")),
-    "pii_leak": Family(members=("pii_leak",)),
-}  # fmt: skip
+# What a family stands for by itself, where that is no metric of its name.
+_USUAL = {"lexical": "rouge_l", "recall_at_k": "recall"}
 
 
 def find_metric(family: str, written: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -59,17 +26,17 @@ def find_metric(family: str, written: Mapping[str, Any]) -> tuple[str, dict[str,
         MetricOptionError: The family has no such metric, or the metric no use for `k`.
     """
     options = dict(written)
-    members = FAMILIES[family].members
+    usual = _USUAL.get(family, family)
     named = options.pop("metric", None)
     if named is None:
-        named = members[0]
+        named = usual
     if not isinstance(named, str):
-        raise MetricOptionError(f"metric is a name such as {members[0]!r}, not {named!r}")
-    if not FAMILIES[family].ranked:
-        if named not in members:
-            raise MetricOptionError(_tell_stranger(family, named))
-        return named, options
-    return _find_ranked(family, named, options)
+        raise MetricOptionError(f"metric is a name such as {usual!r}, not {named!r}")
+    if _is_ranked(usual):
+        return _find_ranked(family, named, options)
+    if _family_of(named) != family:
+        raise MetricOptionError(_describe_stranger(family, named))
+    return named, options
 
 
 def check_arguments(family: str, written: Mapping[str, Any], arguments: Iterable[str]) -> None:
@@ -90,14 +57,27 @@ def check_arguments(family: str, written: Mapping[str, Any], arguments: Iterable
             raise MetricOptionError(f"{family} takes no {option!r}.{near}")
 
 
+def _family_of(member: str) -> str:
+    """The family that has a metric of that name, `recall` for `recall@k`; empty for none."""
+    if "@" in member:
+        return ""
+    found = (find_traits(name) for name in (member, f"{member}@k"))
+    return next((each.family for each in found if each.name.removesuffix("@k") == member and each.family), "")
+
+
+def _is_ranked(member: str) -> bool:
+    """Whether it looks at the first k of a ranking."""
+    return bool(find_traits(f"{member}@k").family)
+
+
 def _find_ranked(family: str, named: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     matched = _AT.match(named)
     name = matched["name"] if matched else named
-    if name not in FAMILIES[family].members:
-        raise MetricOptionError(_tell_stranger(family, named))
+    if _family_of(name) != family:
+        raise MetricOptionError(_describe_stranger(family, named))
     written_k = int(matched["k"]) if matched and matched["k"] else None
     k = options.pop("k", written_k)
-    if name not in FAMILIES[family].ranked:
+    if not _is_ranked(name):
         return name, options if k is None else {**options, "k": k}
     k = _K if k is None else k
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
@@ -107,10 +87,9 @@ def _find_ranked(family: str, named: str, options: dict[str, Any]) -> tuple[str,
     return f"{name}@{k}", options
 
 
-def _tell_stranger(family: str, named: str) -> str:
-    members = FAMILIES[family].members
-    for other, found in FAMILIES.items():
-        if named in found.members:
-            argument = "" if named == found.members[0] else f'metric="{named}"'
-            return f"{named!r} is no metric of {family}; write {other}({argument})"
+def _describe_stranger(family: str, named: str) -> str:
+    if other := _family_of(named):
+        argument = "" if named == _USUAL.get(other, other) else f'metric="{named}"'
+        return f"{named!r} is no metric of {family}; write {other}({argument})"
+    members = [name.removesuffix("@k") for name in family_members(family)]
     return f"{family} has no metric {named!r}.{hint(named, members)} Its metrics: {', '.join(members)}"

@@ -21,7 +21,7 @@ from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.plugin.uncalibrated import warn_of_marker
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.masking import seal_result
@@ -153,7 +153,7 @@ def _read_kappa(written: Any, metric: Metric) -> float | None:
     """The agreement with people that a judge must have shown."""
     if written is None:
         return None
-    if not getattr(metric, "waits", False):
+    if not traits_of(metric).waits:
         raise TypeError(f"min_kappa is for judges, and {metric.name} asks none")
     if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written <= 1:
         raise TypeError(f"min_kappa is a number from 0 to 1, not {written!r}")

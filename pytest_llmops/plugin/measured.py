@@ -13,7 +13,7 @@ from pytest_llmops.plugin.families import find_metric
 from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import printable
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Sample
 from pytest_llmops.registry import create_metric, metric_options
 from pytest_llmops.runner.masking import hide
@@ -59,7 +59,7 @@ class Bench:
         __tracebackhide__ = True  # a report ends at the test's own line
         try:
             metric = make_metric(self.node.config, family, options)
-            if getattr(metric, "waits", False):
+            if traits_of(metric).waits:
                 _ = session_of(self.node.config).recorder  # listens from here on, so that its calls are kept
             (result,) = score_safely(score_here, metric, [sample])
         except (LLMOpsError, pytest.UsageError) as error:
@@ -91,7 +91,7 @@ def make_metric(config: pytest.Config, family: str, written: Mapping[str, Any]) 
 def _tell_texts(metric: Metric, sample: Sample) -> list[str]:
     """Question, answer and what it is held against; of an answer with a leak nothing."""
     texts: list[tuple[str, str | None]] = [
-        ("answer:    ", sample.output.text if metric.name != "pii_leak" else ""),
+        ("answer:    ", sample.output.text if not traits_of(metric).masks else ""),
         ("other:     ", sample.rival),
         ("reference: ", sample.reference),
     ]

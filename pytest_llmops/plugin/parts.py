@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.metrics.needs import REMEDIES
+from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.protocols import Metric, Need
+from pytest_llmops.protocols import Metric, Need, traits_of
 from pytest_llmops.records import Output
 
 _TEXT = 300
@@ -38,7 +38,7 @@ def say_in_test(error: str) -> str:
 
 def tell_contexts(metric: Metric, output: Output) -> list[str]:
     """Lines with the first few contexts, escaped and cut, of a metric that reads their texts."""
-    reads = "passages" in metric.needs or getattr(metric, "waits", False)
+    reads = "passages" in metric.needs or traits_of(metric).waits
     if not reads or "relevant" in metric.needs:
         return []
     texts = [passage.text for passage in output.passages or ()]

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_llmops.models.fragments import hide_fragments
 from pytest_llmops.records import CaseResult
+from pytest_llmops.registry import find_traits
 from pytest_llmops.traces.texts import rewrite
 
 
@@ -29,7 +30,7 @@ def seal_result(result: CaseResult) -> CaseResult:
 
 
 def _leaks(result: CaseResult) -> bool:
-    return any(score.metric == "pii_leak" and score.value > 0 for score in result.scores)
+    return any(find_traits(score.metric).masks and score.value > 0 for score in result.scores)
 
 
 def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
@@ -49,7 +50,7 @@ def _mask_words(result: CaseResult, leaked: Sequence[str]) -> CaseResult:
 
     scores = tuple(
         score
-        if score.metric == "pii_leak"
+        if find_traits(score.metric).masks
         else replace(
             score, reason=_changed(score.reason, hide_all), evidence=_changed(score.evidence, hide_all)
         )

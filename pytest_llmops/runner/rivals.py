@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.runner.app_calls import AppCaller, Called
 
@@ -46,7 +46,7 @@ def told_of_rival(answer: Output | Failure) -> Output | Failure:
 
 def is_of_pairs(metric: Metric) -> bool:
     """Whether a score says how an answer stands beside another one."""
-    return bool(getattr(metric, "compares", False))
+    return traits_of(metric).compares
 
 
 def pair_up(

@@ -19,7 +19,7 @@ from queue import Queue
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
-from pytest_llmops.protocols import Metric, ScoreBatch
+from pytest_llmops.protocols import Metric, ScoreBatch, traits_of
 from pytest_llmops.recorder.interception import stand_aside
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
@@ -54,7 +54,7 @@ class Scorer:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
         job: Future[Sequence[Result]] = Future()
         with self._changed:
-            if getattr(metric, "waits", False):
+            if traits_of(metric).waits:
                 self._ask(metric, samples, job)
                 return job
             self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))

@@ -9,7 +9,7 @@ from typing import Literal
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.pairing import count_repeats
 from pytest_llmops.golden import input_hash
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Failure, Golden
 from pytest_llmops.registry import create_metric
@@ -93,7 +93,7 @@ def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
 
 def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
     """Whether a suite's metric says anything of this case: without a reference, or a rival, it cannot."""
-    paired = paired and getattr(metric, "compares", False)
+    paired = paired and traits_of(metric).compares
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)

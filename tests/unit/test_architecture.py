@@ -45,7 +45,12 @@ def arrows(rooms: Mapping[str, set[str]]) -> list[str]:
 
 
 def test_the_picture_is_the_import_graph():
-    drawn = (ROOT / "docs/architecture.md").read_text().partition("```mermaid\nflowchart TD\n")[2].partition("```")[0]
+    drawn = (
+        (ROOT / "docs/architecture.md")
+        .read_text()
+        .partition("```mermaid\nflowchart TD\n")[2]
+        .partition("```")[0]
+    )
     assert drawn.splitlines() == arrows(imports())
 
 

@@ -14,7 +14,8 @@ from pytest_llmops.gates.indexed import LARGEST
 from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
 from pytest_llmops.gates.thresholds import judge_case
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import NEVER_EXCUSED, Case, CaseResult, Output, Run, Score
+from pytest_llmops.records import Case, CaseResult, Output, Run, Score
+from pytest_llmops.registry import find_traits
 
 _NAMED = 5
 Repeated = TypeVar("Repeated", Output, Score)
@@ -133,7 +134,7 @@ def accept(  # noqa: PLR0913 - what is taken, and how
 
 def _misses(result: CaseResult) -> bool:
     verdicts = judge_case(Case(id=result.case, input="", checks=result.checks), result)
-    return any(each.outcome == "failed" and each.metric != NEVER_EXCUSED for each in verdicts)
+    return any(each.outcome == "failed" and find_traits(each.metric).excusable for each in verdicts)
 
 
 def _watched(run: Run) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.pairing import ask_the_same, signatures
 from pytest_llmops.metrics.sources import sign_source
+from pytest_llmops.protocols import traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric
 
@@ -52,7 +53,7 @@ def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Ca
     except LLMOpsError:  # it needs an option that only other cases give
         return base
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
-    asks = getattr(metric, "waits", False)  # a judge: who compares two runs pays for no call
+    asks = traits_of(metric).waits  # a judge: who compares two runs pays for no call
     if measured or asks or "spans" in metric.needs:
         return base
     samples = [

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from pytest_llmops.gates.answers import answer_digests, digest
 from pytest_llmops.gates.drift import Clue
-from pytest_llmops.gates.grounds import JUDGES, REFERENCES
 from pytest_llmops.gates.thresholds import describe_check, holds
 from pytest_llmops.records import CaseResult
+from pytest_llmops.registry import find_traits
 
 AGREEMENT = 0.9
 """Answers as like each other as this are called stable; of `similarity`."""
@@ -55,7 +55,7 @@ def find_fallen(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[
         if falls:
             told = f"{metric} of an equal answer fell from {falls[0][0]:.3g} to {falls[0][1]:.3g}"
             told += "; its golden file was edited" if edited else ""
-            yield Clue(kind="concept", evidence=told, sure=edited and metric not in JUDGES)
+            yield Clue(kind="concept", evidence=told, sure=edited and find_traits(metric).basis != "judge")
         elif edited and not was.keys() & now.keys() and _mean(now) < _mean(was) - _TIE:
             agreement = similarity(base, new)
             if agreement >= AGREEMENT:
@@ -105,7 +105,7 @@ def _scores(result: CaseResult) -> Mapping[tuple[str, str], Mapping[str, list[fl
         lambda: defaultdict(list)
     )
     for score in result.scores:
-        if score.metric in JUDGES | REFERENCES and score.repeat in answers:
+        if find_traits(score.metric).basis in {"judge", "reference"} and score.repeat in answers:
             scores[score.metric, score.signature][answers[score.repeat]].append(score.value)
     return scores
 

@@ -15,6 +15,7 @@ from pytest_llmops.gates.merge_base.suites import compare_suite_checks
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import GAIN, Case, Check, Golden
+from pytest_llmops.registry import find_traits
 
 _OF_FILES = {
     "path", "cases", "suite", "app", "rival", "encoder", "judge", "prompts", "data", "sha256",
@@ -94,7 +95,9 @@ def _rests_on_rival(golden: Golden) -> bool:
     """Whether another rival, or a first one in the reference's place, may make it easier to pass."""
     metrics = {check.metric for case in golden.cases for check in case.checks}
     metrics |= {check.metric for check in golden.suite}
-    return "pairwise" in metrics or any(check.statistic == GAIN for check in golden.suite)
+    return any(find_traits(metric).compares for metric in metrics) or any(
+        check.statistic == GAIN for check in golden.suite
+    )
 
 
 def _item(path: str, case: Case) -> str:

@@ -7,16 +7,17 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from threading import BoundedSemaphore
-from typing import Any, ClassVar
+from typing import Any
 
 from tenacity import RetryError
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.deepeval.library import (
     check_options,
     find_class,
@@ -27,9 +28,8 @@ from pytest_llmops.metrics.deepeval.library import (
     read_options,
     reads_answer,
 )
-from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import find_blank
-from pytest_llmops.protocols import Need
+from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
@@ -40,7 +40,7 @@ _AT_ONCE = 16  # samples at one endpoint, where the judge says nothing else
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=True)
-class DeepEval:
+class DeepEval(DeclaredMetric):
     """
     A DeepEval metric's score, 0 to 1 and higher is better, as in its version 4; 0 where the metric reads the
     answer and the output says nothing.
@@ -51,6 +51,7 @@ class DeepEval:
         judge: `model`, `base_url`, `api_key_env`, `timeout_s` of the endpoint that it asks, as JSON; empty
             leaves it to DeepEval's own settings.
         options: All others, for the class, as JSON.
+        required: What a case must have for it.
     """
 
     metric: str
@@ -58,14 +59,11 @@ class DeepEval:
     judge: str
     options: str
     expected_tools: str
-    needs: frozenset[Need]
-    bound: Bound
+    required: frozenset[Need]
+    threshold: float
     reads_answer: bool
 
-    version: ClassVar[int] = 2
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    waits: ClassVar[bool] = True
+    traits = MetricTraits(name="deepeval", version=2, waits=True)
 
     def __init__(
         self,
@@ -80,7 +78,7 @@ class DeepEval:
         if not isinstance(named, str) or not named:
             raise MetricOptionError("deepeval needs the option 'metric', such as {metric: GEval}")
         found = find_class(named)
-        if {"name", "evaluation_params"} <= inspect.signature(found).parameters.keys():  # GEval and its kin
+        if {"name", "evaluation_params"} <= inspect.signature(found).parameters.keys():  # GEval and the like
             options = {"name": label or named, "evaluation_params": ["input", "actual_output"], **options}
         check_options(found, options, _OWN)
         threshold = 1.0 if options.get("strict_mode") is True else options.get("threshold", _THRESHOLD)
@@ -92,9 +90,9 @@ class DeepEval:
             "judge": _write(_read_judge(judge)),
             "options": _write(options),
             "expected_tools": _write(list(expected_tools)),
-            "needs": find_needs(found, read_options(options)),
+            "required": find_needs(found, read_options(options)),
             "reads_answer": reads_answer(found, read_options(options)),
-            "bound": Bound(comparison=">=", threshold=float(threshold)),
+            "threshold": float(threshold),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -103,38 +101,35 @@ class DeepEval:
     def name(self) -> str:
         return f"deepeval:{self.label}" if self.label else "deepeval"
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._measure(sample) for sample in batch]
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.required
 
-    def _measure(self, sample: Sample) -> Score | Failure:
+    @property
+    def bound(self) -> Bound:
+        return Bound(comparison=">=", threshold=self.threshold)
+
+    def measure(self, sample: Sample) -> Score | Failure:
         blank = find_blank(sample.output.text, sample.reference) if self.reads_answer else ""
         try:
-            measured = self._name_model() if blank else self._ask(sample)
+            measured = self._name_model() if blank else self._run(sample)
         except Exception as error:  # noqa: BLE001 - a metric is anybody's code
-            return fail(self, sample, _tell(error))
+            return fail(self, sample, _describe(error))
+        judge = getattr(measured, "evaluation_model", None)
         if blank:
-            signature = self._sign(getattr(measured, "evaluation_model", None))
-            return Score(
-                metric=self.name, value=0.0, repeat=sample.output.repeat, reason=blank, signature=signature
-            )
+            return replace(self.give(sample, 0.0, blank), signature=self._sign(judge))
         if measured.error:
             return fail(self, sample, str(measured.error))
         value = measured.score
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return fail(self, sample, f"{self.metric} gave {value!r}, which is no score")
-        judge = getattr(measured, "evaluation_model", None)
-        return Score(
-            metric=self.name,
-            value=float(value),
-            repeat=sample.output.repeat,
-            reason=" ".join(str(measured.reason or "").split()),
-            evidence=(
-                {"metric": self.metric, "judge": judge, "breakdown": _plain(measured.score_breakdown)},
-            ),
-            signature=self._sign(judge),
+        evidence = {"metric": self.metric, "judge": judge, "breakdown": _plain(measured.score_breakdown)}
+        reason = " ".join(str(measured.reason or "").split())
+        return replace(
+            self.give(sample, float(value), reason, evidence=(evidence,)), signature=self._sign(judge)
         )
 
-    def _ask(self, sample: Sample) -> Any:
+    def _run(self, sample: Sample) -> Any:
         """A metric of DeepEval with its result, one for each sample, since it holds that."""
         case, judge = sample.case or self.name, json.loads(self.judge)
         place = _slots(judge.get("base_url"), judge.get("concurrency", _AT_ONCE))
@@ -208,7 +203,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
 
 
-def _tell(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """What happened at last, of an error that tells of tries."""
     if isinstance(error, RetryError) and (last := error.last_attempt.exception()) is not None:
         error = last

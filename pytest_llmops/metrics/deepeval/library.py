@@ -140,8 +140,8 @@ def find_needs(found: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
 
 def reads_answer(found: type[Any], options: Mapping[str, Any]) -> bool:
     """Whether the class looks at the answer's text, and not at tool calls, which may be all there is."""
-    asked = _parameters_of(found, options)
-    return "actual_output" in asked and not any("tools" in name for name in asked)
+    names = _parameters_of(found, options)
+    return "actual_output" in names and not any("tools" in name for name in names)
 
 
 def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
@@ -191,8 +191,8 @@ def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
 
 def _parameters_of(found: type[Any], options: Mapping[str, Any]) -> list[str]:
     """The fields of a test case that the class, or its `evaluation_params`, asks for."""
-    asked = options.get("evaluation_params") or getattr(found, "_required_params", None)
-    return [str(getattr(each, "value", each)) for each in asked] if isinstance(asked, list | tuple) else []
+    names = options.get("evaluation_params") or getattr(found, "_required_params", None)
+    return [str(getattr(each, "value", each)) for each in names] if isinstance(names, list | tuple) else []
 
 
 def _part(name: str) -> Any:

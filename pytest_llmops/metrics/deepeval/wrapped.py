@@ -57,8 +57,8 @@ def _wrapper() -> type[Any]:
             try:
                 (result,) = self.ours.score([_read_case(test_case)])
             except Exception as error:
-                told = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
-                self._take(None, None, told)
+                problem = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
+                self._take(None, None, problem)
                 raise
             if isinstance(result, Failure):
                 self._take(None, None, result.error)

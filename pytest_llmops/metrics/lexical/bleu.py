@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.needs import find_missing
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Sample, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    from pytest_llmops.protocols import Need
 
 _BEST = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bleu:
+class Bleu(DeclaredMetric):
     """
     BLEU of one output to its reference.
 
@@ -30,32 +28,30 @@ class Bleu:
     short answer can reach 100. `true` asks for 30, above which a translation is read as good.
     """
 
-    name: ClassVar[str] = "bleu"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    range: ClassVar[tuple[float, float]] = (0.0, _BEST)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=30.0)
+    traits = MetricTraits(
+        name="bleu",
+        family="lexical",
+        basis="reference",
+        needs=frozenset({"reference"}),
+        range=(0.0, _BEST),
+        bound=Bound(comparison=">=", threshold=30.0),
+    )
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
-    def _compare(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         bleu, signature = _bleu()
         result = bleu.sentence_score(sample.output.text, [sample.reference or ""])
         value = min(result.score, _BEST)  # sacrebleu's exponentials overshoot by 4e-14
         shares = "/".join(f"{share:.0f}" for share in result.precisions)
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=sample.output.repeat,
-            reason=f"n-grams found {shares} %, brevity penalty {result.bp:.2f}" if value < _BEST else "",
-            signature=f"bleu|v{self.version}|{signature}",
+        return self.give(
+            sample,
+            value,
+            f"n-grams found {shares} %, brevity penalty {result.bp:.2f}" if value < _BEST else "",
+            made=signature,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chrf:
+class Chrf(DeclaredMetric):
     """
     chrF of one output to its reference: runs of characters, and of words where asked (chrF++ is
     `word_order: 2`). White space does not count, case does.
@@ -72,12 +68,14 @@ class Chrf:
     word_order: int = 0
     beta: int = 2
 
-    name: ClassVar[str] = "chrf"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    range: ClassVar[tuple[float, float]] = (0.0, _BEST)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=50.0)
+    traits = MetricTraits(
+        name="chrf",
+        family="lexical",
+        basis="reference",
+        needs=frozenset({"reference"}),
+        range=(0.0, _BEST),
+        bound=Bound(comparison=">=", threshold=50.0),
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
@@ -90,20 +88,16 @@ class Chrf:
                     f"chrf: {option} must be a whole number from {least} to {_BEST:g}, not {value!r}"
                 )
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
-    def _compare(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         chrf, signature = _chrf(self.char_order, self.word_order, self.beta)
         result = chrf.sentence_score(sample.output.text, [sample.reference or ""])
         value = min(result.score, _BEST)
         runs = "characters and words" if self.word_order else "characters"
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=sample.output.repeat,
-            reason=f"{value:.0f} of 100 runs of {runs} are shared" if value < _BEST else "",
-            signature=f"chrf|v{self.version}|{signature}",
+        return self.give(
+            sample,
+            value,
+            f"{value:.0f} of 100 runs of {runs} are shared" if value < _BEST else "",
+            made=signature,
         )
 
 

@@ -6,17 +6,16 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold_typography, join_thousands, quote
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Sample, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from pytest_llmops.protocols import Need
+    from collections.abc import Collection
 
 Step = Literal["typography", "case", "punctuation", "articles", "white_space"]
 STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "white_space")
@@ -28,7 +27,7 @@ _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExactMatch:
+class ExactMatch(DeclaredMetric):
     """
     1 when the output equals the reference, else 0.
 
@@ -41,12 +40,13 @@ class ExactMatch:
 
     normalize: bool | Literal["squad"] | tuple[Step, ...] = True
 
-    name: ClassVar[str] = "exact_match"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="exact_match",
+        family="lexical",
+        basis="reference",
+        needs=frozenset({"reference"}),
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
 
     def __post_init__(self) -> None:
         given = self.normalize
@@ -64,18 +64,14 @@ class ExactMatch:
                 )
         object.__setattr__(self, "normalize", tuple(step for step in STEPS if step in given))
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
-    def _compare(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         reference = sample.reference or ""
         equal = self._normalize(sample.output.text) == self._normalize(reference)
-        return Score(
-            metric=self.name,
-            value=float(equal),
-            repeat=sample.output.repeat,
-            reason="" if equal else f"not equal to {quote([reference])}",
-            signature=f"exact_match|v{self.version}|{self._manner()}",
+        return self.give(
+            sample,
+            float(equal),
+            "" if equal else f"not equal to {quote([reference])}",
+            made=self._manner(),
         )
 
     def _normalize(self, text: str) -> str:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.keywords import check_words
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of
-from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import content_words, quote, split_words
+from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_llmops.protocols import Need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeywordOverlap:
+class KeywordOverlap(DeclaredMetric):
     """
     The share of different content words that output and reference have in common, in any order.
 
@@ -35,11 +30,12 @@ class KeywordOverlap:
     words: tuple[str, ...] = ()
     of: Of = "recall"
 
-    name: ClassVar[str] = "keyword_overlap"
-    version: ClassVar[int] = 1
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+    traits = MetricTraits(
+        name="keyword_overlap",
+        family="lexical",
+        basis="reference",
+        bound=Bound(comparison=">=", threshold=0.5),
+    )
 
     def __post_init__(self) -> None:
         check_of(self.name, self.of)
@@ -51,11 +47,7 @@ class KeywordOverlap:
     def needs(self) -> frozenset[Need]:
         return frozenset() if self.words else frozenset({"reference"})
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
-    def _compare(self, sample: Sample) -> Score | Failure:
-        repeat = sample.output.repeat
+    def measure(self, sample: Sample) -> Score | Failure:
         if self.words:
             wanted = {word: None for entry in self.words for word in split_words(entry)}
         else:
@@ -73,12 +65,11 @@ class KeywordOverlap:
             ("missing: ", missing if self.of != "precision" else []),
             ("not wanted: ", besides if self.of != "recall" else []),
         )
-        told = "; ".join(f"{label}{quote(words)}" for label, words in reasons if words)
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=repeat,
-            reason=told or ("" if value == 1.0 else "the output holds no word"),
+        reason = "; ".join(f"{label}{quote(words)}" for label, words in reasons if words)
+        return self.give(
+            sample,
+            value,
+            reason or ("" if value == 1.0 else "the output holds no word"),
             evidence=({"missing": missing, "precision": overlap.precision, "recall": overlap.recall},),
-            signature=f"keyword_overlap|v{self.version}|of:{self.of}",
+            made=f"of:{self.of}",
         )

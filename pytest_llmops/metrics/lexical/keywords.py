@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.needs import find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold, quote
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Sample, Score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_llmops.protocols import Need
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keywords:
+class Keywords(DeclaredMetric):
     """
     The share of requirements that the output meets; 1 when all hold.
 
@@ -36,12 +35,12 @@ class Keywords:
     any: tuple[str, ...] = ()
     none: tuple[str, ...] = ()
 
-    name: ClassVar[str] = "keywords"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="keywords",
+        family="lexical",
+        basis="reference",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
 
     def __post_init__(self) -> None:
         for option, words in (("all", self.all), ("any", self.any), ("none", self.none)):
@@ -51,10 +50,7 @@ class Keywords:
                 'keywords needs at least one of all, any or none, for example {all: ["60 days"]}'
             )
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._search(sample) for sample in batch]
-
-    def _search(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         text = fold(sample.output.text)
         missing = [word for word in self.all if not _pattern(word).search(text)]
         found = [word for word in self.none if _pattern(word).search(text)]
@@ -66,13 +62,11 @@ class Keywords:
             ("none of: ", lacking),
             ("must not contain: ", found),
         )
-        return Score(
-            metric=self.name,
-            value=(total - broken) / total,
-            repeat=sample.output.repeat,
-            reason="; ".join(f"{label}{quote(words)}" for label, words in reasons if words),
+        return self.give(
+            sample,
+            (total - broken) / total,
+            "; ".join(f"{label}{quote(words)}" for label, words in reasons if words),
             evidence=({"missing": missing, "none_of": list(lacking), "forbidden": found},) if broken else (),
-            signature=f"keywords|v{self.version}",
         )
 
 

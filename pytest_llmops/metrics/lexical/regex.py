@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
 
 import regex
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.words import quote
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_llmops.protocols import Need
 
 TIMEOUT_S = 1.0  # for one pattern on one text; what backtracks without end takes it all
 
@@ -30,7 +25,7 @@ _FLAGS: dict[str, int] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Regex:
+class Regex(DeclaredMetric):
     r"""
     The share of patterns that hold; 1 when all of `pattern` match and none of `none` does.
 
@@ -48,12 +43,12 @@ class Regex:
     full: bool = False
     flags: tuple[str, ...] = ()
 
-    name: ClassVar[str] = "regex"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="regex",
+        family="lexical",
+        basis="reference",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.full, bool):
@@ -73,10 +68,7 @@ class Regex:
         if not (self.pattern or self.none):
             raise MetricOptionError("regex needs pattern or none, for example {pattern: '[A-Z]-\\d{4}'}")
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._match(sample) for sample in batch]
-
-    def _match(self, sample: Sample) -> Score | Failure:
+    def measure(self, sample: Sample) -> Score | Failure:
         text = sample.output.text
         missing, found = [], []
         try:
@@ -100,15 +92,13 @@ class Regex:
         total, broken = len(self.pattern) + len(self.none), len(missing) + len(found)
         reasons = [f"no match of {quote(missing)}"] if missing else []
         reasons += [f"must not match {quote([pattern])}: {quote([piece])}" for pattern, piece in found]
-        return Score(
-            metric=self.name,
-            value=(total - broken) / total,
-            repeat=sample.output.repeat,
-            reason="; ".join(reasons),
+        return self.give(
+            sample,
+            (total - broken) / total,
+            "; ".join(reasons),
             evidence=({"unmatched": missing, "forbidden": [pattern for pattern, _ in found]},)
             if broken
             else (),
-            signature=f"regex|v{self.version}",
         )
 
 

@@ -9,23 +9,32 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
-from pytest_llmops.metrics.needs import find_missing
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_llmops.protocols import Need
-
 _WORD = re.compile("[a-z0-9]+")
 _STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone
 
 
+def _declare(name: str, threshold: float) -> MetricTraits:
+    return MetricTraits(
+        name=name,
+        family="lexical",
+        basis="reference",
+        needs=frozenset({"reference"}),
+        bound=Bound(comparison=">=", threshold=threshold),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rouge:
+class _Rouge(DeclaredMetric):
     """
     What the three share. Words are of a-z and 0-9, whatever their case, and nothing else is seen.
 
@@ -39,13 +48,7 @@ class _Rouge:
     stemmer: bool = False
     of: Of = "f"
 
-    name: ClassVar[str]
     engine: ClassVar[str] = ""
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound]
 
     def __post_init__(self) -> None:
         check_of(self.name, self.of)
@@ -54,7 +57,7 @@ class _Rouge:
         if self.stemmer:
             try:
                 _stem()
-            except MissingExtraError as error:  # told before the run
+            except MissingExtraError as error:  # reported before the run
                 raise MetricOptionError(f"{self.name}: {error}") from None
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
@@ -70,14 +73,13 @@ class _Rouge:
         value = overlap.read(self.of)
         if not wanted:
             reason = f"the reference has no word of a-z or 0-9, and {self.name} sees no other; semantic does"
-        options = [*(["stemmer"] if self.stemmer else []), *([] if self.of == "f" else [f"of:{self.of}"])]
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=sample.output.repeat,
-            reason="" if value == 1.0 else reason,
+        options = ["stemmer"] * self.stemmer + [f"of:{self.of}"] * (self.of != "f")
+        return self.give(
+            sample,
+            value,
+            "" if value == 1.0 else reason,
             evidence=({"precision": overlap.precision, "recall": overlap.recall},),
-            signature="|".join([f"{self.name}|v{self.version}{self.engine}", *options]),
+            made="|".join(filter(None, [self.engine, *options])),
         )
 
     def _split(self, text: str) -> list[str]:
@@ -88,45 +90,33 @@ class _Rouge:
         return [stem(word) if len(word) > _STEMMED_ABOVE else word for word in words]
 
 
-class _RougeN(_Rouge):
-    __slots__ = ()
-
-    n: ClassVar[int]
-
-    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
-        runs, found = (Counter(count_ngrams(words, self.n)) for words in (wanted, got))
-        overlap = Overlap(common=(runs & found).total(), got=found.total(), wanted=runs.total())
-        if not runs:
-            return overlap, f"the reference has fewer than {counted(self.n, 'word')}"
-        missing = [" ".join(run) for run in runs - found]
-        return overlap, f"missing: {quote(missing)}" if missing else _count_extra(got, wanted)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rouge1(_RougeN):
+class Rouge1(_Rouge):
     """ROUGE-1: single words that both hold, each as often as in both."""
 
-    n: ClassVar[int] = 1
-    name: ClassVar[str] = "rouge_1"
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.5)
+    traits = _declare("rouge_1", 0.5)
+
+    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+        return _share_runs(1, wanted, got)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rouge2(_RougeN):
+class Rouge2(_Rouge):
     """ROUGE-2: pairs of neighbouring words that both hold. A text of one word has none, and scores 0."""
 
-    n: ClassVar[int] = 2
-    name: ClassVar[str] = "rouge_2"
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.2)
+    traits = _declare("rouge_2", 0.2)
+
+    def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+        return _share_runs(2, wanted, got)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RougeL(_Rouge):
     """ROUGE-L: the longest sequence of words that both hold in that order, gaps allowed."""
 
-    name: ClassVar[str] = "rouge_l"
-    engine: ClassVar[str] = "|rapidfuzz"
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.4)
+    engine: ClassVar[str] = "rapidfuzz"
+
+    traits = _declare("rouge_l", 0.4)
 
     def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
         from rapidfuzz.distance import LCSseq
@@ -138,6 +128,15 @@ class RougeL(_Rouge):
         if common < len(wanted):
             return overlap, "every word of the reference is there, in another order"
         return overlap, _count_extra(got, wanted)
+
+
+def _share_runs(n: int, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
+    runs, found = (Counter(count_ngrams(words, n)) for words in (wanted, got))
+    overlap = Overlap(common=(runs & found).total(), got=found.total(), wanted=runs.total())
+    if not runs:
+        return overlap, f"the reference has fewer than {counted(n, 'word')}"
+    missing = [" ".join(run) for run in runs - found]
+    return overlap, f"missing: {quote(missing)}" if missing else _count_extra(got, wanted)
 
 
 def _count_extra(got: Sequence[str], wanted: Sequence[str]) -> str:

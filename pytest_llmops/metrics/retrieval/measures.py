@@ -10,59 +10,51 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
 from pytest_llmops.metrics.words import quote
+from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_llmops.protocols import Need
 
-_NEEDS: frozenset[Need] = frozenset({"relevant", "passages"})
+def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008
+    return MetricTraits(
+        name=name, family="recall_at_k", needs=frozenset({"relevant", "passages"}), bound=bound
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ranked:
-    """What all share; each says what it reads off a ranking."""
+class _Ranked(DeclaredMetric):
+    """
+    What all share; each says what it reads off a ranking.
 
-    version: ClassVar[int] = 1
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    Attributes:
+        k: Only the first k passages count; the name sets it, or all do where it is not given.
+    """
+
+    k: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.k is not None or "@k" in self.traits.name:
+            _check_rank(self.k)
 
     @property
     def name(self) -> str:
-        raise NotImplementedError
+        return self.traits.name.replace("@k", f"@{self.k}")
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return _NEEDS
-
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._read(sample) for sample in batch]
-
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         """The value, and why it is not better."""
         raise NotImplementedError
 
-    def _cut(self) -> int | None:
-        """How many places are looked at; None is all."""
-        raise NotImplementedError
-
-    def _sign(self) -> str:
-        return f"{self.name}|v{self.version}"
-
-    def _grades(self, sample: Sample) -> Mapping[str, float]:
-        return dict.fromkeys(sample.relevant, 1.0)
-
-    def _read(self, sample: Sample) -> Score | Failure:
-        repeat, passages = sample.output.repeat, sample.output.passages or ()
-        relevant = {entry: grade for entry, grade in self._grades(sample).items() if grade > 0}
+    def measure(self, sample: Sample) -> Score | Failure:
+        passages = sample.output.passages or ()
+        relevant = {entry: grade for entry, grade in self._grade(sample).items() if grade > 0}
         error = ""
         if not relevant:
             error = "no passage has a grade above 0, so nothing could be found; add what holds the answer"
@@ -71,53 +63,35 @@ class _Ranked:
         if error:
             return fail(self, sample, error)
         ranking = rank_passages(passages, relevant)
-        value, reason = self.measure(ranking)
+        value, reason = self.read(ranking)
         evidence = {
             "found": dict(ranking.found),
             "missing": list(ranking.missing),
-            "retrieved": list(ranking.names[: self._cut()]),
+            "retrieved": list(ranking.names[: self.k]),
         }
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=repeat,
-            reason=reason,
-            evidence=(evidence,),
-            signature=self._sign(),
-        )
+        in_name = self.k is None or "@k" in self.traits.name
+        return self.give(sample, value, reason, evidence=(evidence,), made="" if in_name else f"k:{self.k}")
+
+    def _grade(self, sample: Sample) -> Mapping[str, float]:
+        return dict.fromkeys(sample.relevant, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _AtK(_Ranked):
-    k: int
-
-    family: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        _check_rank(self.k)
-
-    @property
-    def name(self) -> str:
-        return f"{self.family}@{self.k}"
-
-    def _cut(self) -> int | None:
-        return self.k
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecallAtK(_AtK):
+class RecallAtK(_Ranked):
     """The share of the relevant entries that are among the first k passages; trec_eval's `recall`."""
 
-    family: ClassVar[str] = "recall"
+    k: int
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    traits = _declare("recall@k")
+
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         inside = sum(rank <= self.k for rank in ranking.found.values())
         value = inside / (len(ranking.found) + len(ranking.missing))
         return value, "" if value == 1.0 else ranking.explain(self.k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrecisionAtK(_AtK):
+class PrecisionAtK(_Ranked):
     """
     The share of the first k places that hold a relevant passage; trec_eval's `P`.
 
@@ -125,10 +99,11 @@ class PrecisionAtK(_AtK):
     asks for one relevant passage.
     """
 
-    family: ClassVar[str] = "precision"
-    bound: ClassVar[Bound] = Bound(comparison=">", threshold=0.0)
+    k: int
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    traits = _declare("precision@k", Bound(comparison=">", threshold=0.0))
+
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         top = list(zip(ranking.names, ranking.gains, strict=True))[: self.k]
         besides = [name for name, gain in top if not gain]
         unfilled = self.k - len(top)
@@ -138,18 +113,20 @@ class PrecisionAtK(_AtK):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HitAtK(_AtK):
+class HitAtK(_Ranked):
     """1 when a relevant passage is among the first k, else 0; trec_eval's `success`."""
 
-    family: ClassVar[str] = "hit"
+    k: int
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    traits = _declare("hit@k")
+
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         hit = any(ranking.gains[: self.k])
         return float(hit), "" if hit else ranking.explain(self.k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NdcgAtK(_AtK):
+class NdcgAtK(_Ranked):
     """
     The discounted gain of the first k passages over that of the best order; trec_eval's `ndcg_cut`.
 
@@ -162,60 +139,37 @@ class NdcgAtK(_AtK):
     Source: Järvelin and Kekäläinen (2002), with the discount from the first rank on.
     """
 
+    k: int
     grades: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
 
-    family: ClassVar[str] = "ndcg"
+    traits = _declare("ndcg@k")
 
     def __post_init__(self) -> None:
-        _check_rank(self.k)
+        _Ranked.__post_init__(self)
         object.__setattr__(self, "grades", _check_grades(self.grades))
 
     @property
     def needs(self) -> frozenset[Need]:
-        return frozenset({"passages"}) if self.grades else _NEEDS
+        return frozenset({"passages"}) if self.grades else self.traits.needs
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         value = _discount(ranking.gains[: self.k]) / _discount(ranking.ideal[: self.k])
         return value, "" if value == 1.0 else ranking.explain(self.k)
 
-    def _grades(self, sample: Sample) -> Mapping[str, float]:
+    def _grade(self, sample: Sample) -> Mapping[str, float]:
         return {**dict.fromkeys(sample.relevant, 1.0), **dict(self.grades)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _WholeRanking(_Ranked):
-    k: int | None = None
-
-    family: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        if self.k is not None:
-            _check_rank(self.k)
-
-    @property
-    def name(self) -> str:
-        return self.family
-
-    def _sign(self) -> str:
-        return f"{self.name}|v{self.version}{'' if self.k is None else f'|k:{self.k}'}"
-
-    def _cut(self) -> int | None:
-        return self.k
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mrr(_WholeRanking):
+class Mrr(_Ranked):
     """
     1 over the rank of the first relevant passage, 0 where there is none; trec_eval's `recip_rank`. The
     mean over cases is the MRR.
-
-    Attributes:
-        k: Only the first k passages count; all by default.
     """
 
-    family: ClassVar[str] = "mrr"
+    traits = _declare("mrr")
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         for rank, gain in enumerate(ranking.gains[: self.k], 1):
             if gain:
                 name = quote([ranking.names[rank - 1]])
@@ -224,18 +178,15 @@ class Mrr(_WholeRanking):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeanAveragePrecision(_WholeRanking):
+class MeanAveragePrecision(_Ranked):
     """
     The mean over all relevant passages of the precision at their ranks, 0 for one that was not
     retrieved; trec_eval's `map`, and `map_cut` with k. The mean over cases is the MAP.
-
-    Attributes:
-        k: Only the first k passages count; all by default.
     """
 
-    family: ClassVar[str] = "map"
+    traits = _declare("map")
 
-    def measure(self, ranking: Ranking) -> tuple[float, str]:
+    def read(self, ranking: Ranking) -> tuple[float, str]:
         total, relevant = 0.0, 0
         for rank, gain in enumerate(ranking.gains[: self.k], 1):
             if gain:

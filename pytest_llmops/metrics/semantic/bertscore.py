@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.semantic.matching import Match, match_texts
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.minilm import LAYERS
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.settings import find_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from pytest_llmops.protocols import Need
 
 Part = Literal["precision", "recall", "f"]
 
@@ -41,7 +40,7 @@ BASELINES: Mapping[int, tuple[float, float, float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BertScore:
+class BertScore(DeclaredMetric):
     """
     Precision, recall or F1 of greedy matching between the word pieces of output and reference, equal to the
     package bert-score with the same model and layer. Finer than one vector a text, and as blind to facts.
@@ -64,11 +63,15 @@ class BertScore:
     rescale: bool = False
     corpus: tuple[str, ...] = field(init=False, repr=False, default=())
 
-    name: ClassVar[str] = "bertscore"
-    version: ClassVar[int] = 2
-    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+    traits = MetricTraits(
+        name="bertscore",
+        family="semantic",
+        basis="reference",
+        version=2,
+        needs=frozenset({"reference"}),
+        range=(-1.0, 1.0),  # without a baseline
+        bound=Bound(comparison=">=", threshold=0.8),
+    )
     weights: ClassVar[tuple[str, ...]] = ("minilm",)
 
     def __post_init__(self) -> None:
@@ -91,20 +94,14 @@ class BertScore:
     def range(self) -> tuple[float, float]:
         return (self._stretch(-1.0, self.of), 1.0)
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        missing = [find_missing(self, sample) for sample in batch]
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         # An output that says nothing matches as an empty one does: not at all.
-        pairs = [("" if _blank(each) else each.output.text, each.reference or "") for each in batch]
-        whole = [pair for pair, lacks in zip(pairs, missing, strict=True) if not lacks]
-        found = iter(match_texts(whole, self.layer, self.corpus) if whole else ())
-        signature = self._sign()
-        return [
-            lacks or self._judge(sample, next(found), signature)
-            for sample, lacks in zip(batch, missing, strict=True)
-        ]
+        pairs = [("" if _blank(each) else each.output.text, each.reference or "") for each in samples]
+        matches = match_texts(pairs, self.layer, self.corpus)
+        made = self._describe()
+        return [self._read(sample, match, made) for sample, match in zip(samples, matches, strict=True)]
 
-    def _judge(self, sample: Sample, match: Match, signature: str) -> Score | Failure:
-        repeat = sample.output.repeat
+    def _read(self, sample: Sample, match: Match, made: str) -> Score | Failure:
         parts = {part: self._stretch(getattr(match, part), part) for part in get_args(Part)}
         if not all(map(math.isfinite, parts.values())):
             error = (
@@ -116,13 +113,12 @@ class BertScore:
             return fail(self, sample, error)
         parts = {part: round(value, _DIGITS) for part, value in parts.items()}
         value = min(1.0, parts[self.of])
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=repeat,
-            reason="" if value == 1.0 else _explain(sample, parts, match),
+        return self.give(
+            sample,
+            value,
+            "" if value == 1.0 else _explain(sample, parts, match),
             evidence=({**parts, "far": [{"word": word, "cosine": cosine} for word, cosine in match.far]},),
-            signature=signature,
+            made=made,
         )
 
     def _stretch(self, value: float, part: Part) -> float:
@@ -137,8 +133,8 @@ class BertScore:
             return (self.baseline,) * 3
         return BASELINES[self.layer] if self.rescale else (0.0, 0.0, 0.0)
 
-    def _sign(self) -> str:
-        parts = [f"bertscore|v{self.version}", self.of, f"layer{self.layer}", load_embedded().identity]
+    def _describe(self) -> str:
+        parts = [self.of, f"layer{self.layer}", load_embedded().identity]
         if self.corpus:
             parts.append(f"idf-{hashlib.sha256(repr(self.corpus).encode()).hexdigest()[:12]}")
         if any(self._baseline):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
-from pytest_llmops.metrics.needs import fail, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
+from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Semantic:
+class Semantic(DeclaredMetric):
     """
     Cosine of output and reference; 0 for an output that says nothing. Related texts score high even where
     a fact is wrong: watch facts with `keywords` too.
@@ -39,11 +40,14 @@ class Semantic:
     encoder: str | Mapping[str, object] | EncoderChoice = DEFAULT
     pair: Pair = "reference"
 
-    name: ClassVar[str] = "semantic"
-    version: ClassVar[int] = 3
-    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=0.8)
+    traits = MetricTraits(
+        name="semantic",
+        family="semantic",
+        basis="reference",
+        version=3,
+        range=(-1.0, 1.0),
+        bound=Bound(comparison=">=", threshold=0.8),
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
@@ -58,24 +62,24 @@ class Semantic:
         """What must be in the cache of weights."""
         return ("minilm",) if self._choice.model == DEFAULT else ()
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        results: dict[int, Score | Failure] = {}
-        for at, sample in enumerate(batch):
-            if missing := find_missing(self, sample):
-                results[at] = missing
-            elif blank := find_blank(sample.output.text, partner(sample, self.pair)):
-                results[at] = self._made(sample, 0.0, blank)
-        whole = [at for at in range(len(batch)) if at not in results]
+    def settle(self, sample: Sample) -> Score | Failure | None:
+        if missing := find_missing(self, sample):
+            return missing
+        blank = find_blank(sample.output.text, partner(sample, self.pair))
+        return self._rate(sample, 0.0, blank) if blank else None
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        refused: dict[int, Failure] = {}
+        left = list(enumerate(samples))
         try:
-            cosines = self._compare([batch[at] for at in whole])
+            cosines = self._compare(samples)
         except RefusedTextsError as error:
-            refused = {at: self._refusal(batch[at], error.refused) for at in whole}
-            results.update({at: failure for at, failure in refused.items() if failure})
-            whole = [at for at in whole if at not in results]
-            cosines = self._compare([batch[at] for at in whole])
-        for at, cosine in zip(whole, cosines, strict=True):
-            results[at] = self._judge(batch[at], cosine)
-        return [results[at] for at in range(len(batch))]
+            found = ((at, self._refusal(sample, error.refused)) for at, sample in left)
+            refused = {at: failure for at, failure in found if failure}
+            left = [(at, sample) for at, sample in left if at not in refused]
+            cosines = self._compare([sample for _, sample in left])
+        read = {at: self._read(sample, each) for (at, sample), each in zip(left, cosines, strict=True)}
+        return [refused.get(at) or read[at] for at in range(len(samples))]
 
     def _compare(self, samples: Sequence[Sample]) -> list[float]:
         if not samples:
@@ -95,25 +99,20 @@ class Semantic:
                 return fail(self, sample, error)
         return None
 
-    def _judge(self, sample: Sample, cosine: float) -> Score | Failure:
+    def _read(self, sample: Sample, cosine: float) -> Score | Failure:
         if not math.isfinite(cosine):
             error = f"encoder {self._choice.model!r} made a vector that is no number; its weights are broken"
             return fail(self, sample, error)
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
         reason = "" if value == 1.0 else f"cosine {value:.3f} to the {self.pair}"
-        return self._made(sample, value, reason, {"cosine": value})
+        return self._rate(sample, value, reason, {"cosine": value})
 
-    def _made(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
-        pair = "" if self.pair == "reference" else f"|{self.pair}"
-        return Score(
-            metric=self.name,
-            value=value,
-            repeat=sample.output.repeat,
-            reason=reason,
-            evidence=evidence,
-            signature=f"semantic|v{self.version}{pair}|{load_encoder(self._choice).identity}",
-        )
+    def _rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
+        made = load_encoder(self._choice).identity
+        if self.pair != "reference":
+            made = f"{self.pair}|{made}"
+        return self.give(sample, value, reason, evidence=evidence, made=made)
 
     @property
     def _choice(self) -> EncoderChoice:

@@ -24,7 +24,7 @@ _VERSION = 1  # raised when a change here moves a match
 _AT_ONCE = 128  # pairs whose word pieces are held at once
 _IN_MEMORY = 8_192
 _FAR_AT_MOST = 3
-_NEAR = 0.6  # a word of the reference that is as near to one of the output is not told of
+_NEAR = 0.6  # a word of the reference that is as near to one of the output is not reported
 
 
 class Match(NamedTuple):
@@ -125,9 +125,9 @@ def _far(nearest: NDArray[np.float32], reference: Pieces, text: str) -> tuple[tu
             words[-1] = (words[-1][0], end, min(words[-1][2], cosine))
         else:
             words.append((start, end, cosine))
-    told = [(text[start:end], cosine) for start, end, cosine in words if cosine < _NEAR]
-    told = [(word, round(cosine, 4)) for word, cosine in told if any(map(str.isalnum, word))]
-    return tuple(sorted(told, key=lambda word: word[1])[:_FAR_AT_MOST])
+    far = [(text[start:end], cosine) for start, end, cosine in words if cosine < _NEAR]
+    far = [(word, round(cosine, 4)) for word, cosine in far if any(map(str.isalnum, word))]
+    return tuple(sorted(far, key=lambda word: word[1])[:_FAR_AT_MOST])
 
 
 def _write(match: Match) -> bytes:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.tools.calls import SHOWN, ExpectedCall, find_nearest, read_calls, show_call
 from pytest_llmops.metrics.tools.matching import align, match
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_llmops.protocols import Need
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCalls:
+class ToolCalls(DeclaredMetric):
     """
     The share of expected calls that the app made; a call made stands for one expected call.
 
@@ -38,12 +35,11 @@ class ToolCalls:
     extra: Literal["allowed", "denied"] = "allowed"
     arguments: Literal["exact", "subset"] = "exact"
 
-    name: ClassVar[str] = "tool_calls"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="tool_calls",
+        family="tool_calls",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
 
     def __post_init__(self) -> None:
         for option, value, known in (
@@ -60,10 +56,7 @@ class ToolCalls:
                 "tool_calls: expected is empty, which any calls would meet; add extra: denied to ask for none"
             )
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [self._match(sample) for sample in batch]
-
-    def _match(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         made, partial = sample.output.tool_calls, self.arguments == "subset"
         wanted = [call for call in self.expected if isinstance(call, ExpectedCall)]
         fits = [[call.fits(each, partial=partial) for each in made] for call in wanted]
@@ -78,21 +71,20 @@ class ToolCalls:
             first = missing[0]
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             if any(fits[first][at] for at in spare):
-                told = "it was called, but not in this order"
+                why = "it was called, but not in this order"
             elif any(fits[first]):
-                told = "it was called fewer times than expected"
+                why = "it was called fewer times than expected"
             else:
-                told = find_nearest(wanted[first], [made[at] for at in spare], made, partial=partial)
-            reasons.append(f"missing: {wanted[first]}{more}; {told}")
+                why = find_nearest(wanted[first], [made[at] for at in spare], made, partial=partial)
+            reasons.append(f"missing: {wanted[first]}{more}; {why}")
         if extra:
             reasons.append(f"not expected: {name_some(extra, SHOWN)}")
         evidence = {"missing": [str(wanted[at]) for at in missing], "extra": extra}
         total = len(wanted) + len(extra)
-        return Score(
-            metric=self.name,
-            value=len(pairs) / total if total else 1.0,
-            repeat=sample.output.repeat,
-            reason="; ".join(reasons),
+        return self.give(
+            sample,
+            len(pairs) / total if total else 1.0,
+            "; ".join(reasons),
             evidence=(evidence,) if reasons else (),
-            signature=f"tool_calls|v{self.version}|order:{self.order}|extra:{self.extra}|args:{self.arguments}",
+            made=f"order:{self.order}|extra:{self.extra}|args:{self.arguments}",
         )

@@ -9,9 +9,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.spending import CostUsd, LatencyS, Tokens
 from pytest_llmops.printable import printable
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.registry import create_metric, metric_options
 from pytest_llmops.runner.rows.fields import (
@@ -85,7 +84,7 @@ def _made(metric: Any, options: Mapping[str, Any] | None) -> Metric:
 
 
 def _check_readable(metric: Metric) -> Metric:
-    if isinstance(metric, LatencyS | CostUsd | Tokens):
+    if traits_of(metric).basis == "run":
         raise MetricOptionError(
             f"{metric.name} is what a run takes, and nobody runs rows; check it in a golden file"
         )
@@ -131,7 +130,7 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
         for row, sample, number in zip(rows, samples, numbers or [0] * len(rows), strict=True)
     ]
     with nullcontext() if settings is None else _kept(settings, problems):
-        if getattr(metric, "waits", False):
+        if traits_of(metric).waits:
             return _score_side_by_side(repeated)
         return _score_together(repeated)
 
@@ -194,7 +193,7 @@ def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
 def _read_sample(row: Row, metric: Metric, name: str) -> Sample:
     given = row.fields
     ranks = "relevant" in metric.needs or _takes_grades(metric)  # and looks at no text
-    reads = "passages" in metric.needs or getattr(metric, "waits", False)
+    reads = "passages" in metric.needs or traits_of(metric).waits
     output, rival = read_output(given, needed=not ranks)
     passages = read_passages(given, texts=reads and not ranks)
     return Sample(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.calibration.kin import judges_of, warn_of_kin
 from pytest_llmops.calibration.pairs import families_of, read_verdicts
+from pytest_llmops.calibration.self_preference import judges_of, warn_of_self_preference
 from pytest_llmops.records import CaseResult, Output, Score
 
 JUDGE = {"judge": "gpt-4o-2024-08-06", "family": "gpt"}
@@ -87,7 +87,7 @@ def result(case, *models, evidence=JUDGE):
 
 
 def test_a_judge_of_the_apps_own_family_is_told_once_with_its_count():
-    told = warn_of_kin([result("a", "gpt-4o-mini", "llama-3"), result("b", "gpt-4o-mini")])
+    told = warn_of_self_preference([result("a", "gpt-4o-mini", "llama-3"), result("b", "gpt-4o-mini")])
 
     assert len(told) == 1
     assert (
@@ -101,8 +101,8 @@ def test_a_judge_of_the_apps_own_family_is_told_once_with_its_count():
     "each", [result("a", "llama-3"), result("a", None), result("a", "gpt-4", evidence={})]
 )
 def test_other_families_and_unknown_ones_are_not_told(each):
-    assert warn_of_kin([each]) == []
+    assert warn_of_self_preference([each]) == []
 
 
 def test_a_hostile_name_is_escaped():
-    assert "\x1b" not in warn_of_kin([result("a", "gpt-\x1b[31m")])[0]
+    assert "\x1b" not in warn_of_self_preference([result("a", "gpt-\x1b[31m")])[0]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pytest_llmops.judges import asking
-from pytest_llmops.judges.asking import client
+from pytest_llmops.judges import completion
+from pytest_llmops.judges.completion import client
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.records import Output, Passage, Sample
 from tests.judge_server import JudgeServer
@@ -20,7 +20,7 @@ def connections(monkeypatch) -> Iterator[None]:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     yield
-    asking.close()
+    completion.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.asking.expectation import expect_scores
+from pytest_llmops.judges.completion.expectation import expect_scores
 from pytest_llmops.judges.pairwise import Pairwise, win_rate
 from pytest_llmops.judges.panel import count_votes
 from pytest_llmops.judges.reference_grade import ReferenceGrade
@@ -344,7 +344,7 @@ CHANGES = [
 
 
 def test_the_signature_tells_apart_whatever_moves_a_score():
-    made = [Judge(**{"judge": "small", **change}).signature for change in ({}, *CHANGES)]
+    made = [Judge(**{"judge": "small", **change}).made for change in ({}, *CHANGES)]
 
     assert len(set(made)) == len(made)
     assert "judge-rubric-1.0.0-" in made[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.judges import asking
+from pytest_llmops.judges import completion
 from pytest_llmops.judges.pairwise import Pairwise
 from pytest_llmops.judges.rubric import Judge
 from pytest_llmops.recorder import Recorder
@@ -22,7 +22,7 @@ def recorder(tmp_path):
     def make(mode, **options):
         for each in made:
             each.uninstall()
-        asking.close()  # a new process has learned nothing
+        completion.close()  # a new process has learned nothing
         new = Recorder(committed=tmp_path / "cassettes", local=tmp_path / "local", mode=mode, **options)
         new.install()
         made.append(new)

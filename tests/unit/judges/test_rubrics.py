@@ -76,10 +76,10 @@ def test_a_metric_holds_its_rubric_so_that_another_process_needs_no_file(project
 def test_a_changed_rubric_changes_the_signature(project):
     path = project / "golden/rubrics/own.yaml"
     path.write_text(OWN)
-    before = Judge(judge="small", rubric="own").signature
+    before = Judge(judge="small", rubric="own").made
     path.write_text(OWN.replace("a hug", "an embrace"))
 
-    assert Judge(judge="small", rubric="own").signature != before
+    assert Judge(judge="small", rubric="own").made != before
 
 
 @pytest.mark.parametrize(

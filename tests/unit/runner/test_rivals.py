@@ -9,7 +9,7 @@ import pytest
 
 from pytest_llmops import load_golden, run_golden
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.judges import asking
+from pytest_llmops.judges import completion
 from pytest_llmops.records import Score, Usage
 from pytest_llmops.settings import Settings
 from tests.judge_server import JudgeServer
@@ -238,7 +238,7 @@ def judge():
 
     with JudgeServer(verdict=verdict) as server:
         yield server
-    asking.close()
+    completion.close()
 
 
 def paired(judge, checks="pairwise: true"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.json_schema.json_text import (
     NoJsonError,
     TooLargeError,
@@ -16,22 +17,21 @@ from pytest_llmops.metrics.lexical.json_schema.json_text import (
 )
 from pytest_llmops.metrics.lexical.json_schema.schema import make_validator, read_schema
 from pytest_llmops.metrics.lexical.regex import TIMEOUT_S
-from pytest_llmops.metrics.needs import find_missing
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from jsonschema import ValidationError
 
-    from pytest_llmops.protocols import Need
 
 _LOOKED_AT = 1000  # violations, to find the first in the text among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JsonSchema:
+class JsonSchema(DeclaredMetric):
     """
     1 when the whole output is JSON that holds the schema, else 0.
 
@@ -47,23 +47,19 @@ class JsonSchema:
     schema: Mapping[str, Any] | str
     strip_fences: bool = False
 
-    name: ClassVar[str] = "json_schema"
-    version: ClassVar[int] = 1
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    higher_is_better: ClassVar[bool] = True
-    bound: ClassVar[Bound] = Bound(comparison=">=", threshold=1.0)
+    traits = MetricTraits(
+        name="json_schema",
+        family="lexical",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.strip_fences, bool):
             raise MetricOptionError(f"json_schema: strip_fences is true or false, not {self.strip_fences!r}")
         object.__setattr__(self, "schema", read_schema(self.schema))
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._check(sample) for sample in batch]
-
-    def _check(self, sample: Sample) -> Score | Failure:
-        text, repeat = sample.output.text, sample.output.repeat
+    def measure(self, sample: Sample) -> Score | Failure:
+        text = sample.output.text
         inside = strip_fences(text)
         try:
             value = read_json(inside if self.strip_fences else text)
@@ -71,30 +67,25 @@ class JsonSchema:
         except NoJsonError as error:
             fenced = inside != text and not self.strip_fences
             advice = "; it stands in a block of code, which strip_fences: true takes off" if fenced else ""
-            return self._told(repeat, "$", f"no JSON: {printable(str(error), 200)}{advice}")
+            return self._report(sample, "$", f"no JSON: {printable(str(error), 200)}{advice}")
         except (TooLargeError, RecursionError) as error:
-            told = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
-            return self._failed(repeat, f"the output {told}, and is not looked at")
+            why = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
+            return fail(self, sample, f"the output {why}, and is not looked at")
         except TimeoutError:
-            told = f"a pattern of the schema was not decided in {TIMEOUT_S:g} s on the output"
-            return self._failed(repeat, f"{told}; let no neighbouring or nested repeats match the same text")
+            slow = f"a pattern of the schema was not decided in {TIMEOUT_S:g} s on the output"
+            return fail(self, sample, f"{slow}; let no neighbouring or nested repeats match the same text")
         if violation is None:
-            return self._told(repeat, "", "")
+            return self._report(sample, "", "")
         place = printable(violation.json_path, 200)
-        return self._told(repeat, place, f"{place}: {printable(violation.message, 200)}")
+        return self._report(sample, place, f"{place}: {printable(violation.message, 200)}")
 
-    def _told(self, repeat: int, place: str, reason: str) -> Score:
-        return Score(
-            metric=self.name,
-            value=float(not reason),
-            repeat=repeat,
-            reason=reason,
+    def _report(self, sample: Sample, place: str, reason: str) -> Score:
+        return self.give(
+            sample,
+            float(not reason),
+            reason,
             evidence=({"path": place, "violation": reason},) if reason else (),
-            signature=f"json_schema|v{self.version}",
         )
-
-    def _failed(self, repeat: int, error: str) -> Failure:
-        return Failure(metric=self.name, stage="score", error=error, repeat=repeat)
 
 
 def _find_first(value: Any, violations: Iterable[ValidationError]) -> ValidationError | None:

@@ -124,8 +124,8 @@ def _check(schema: dict[str, Any], shown: str) -> None:
             schema, format_checker=FormatChecker(formats=())
         )
     except SchemaError as error:
-        told = printable(error.message, 200)
-        raise MetricOptionError(f"json_schema: {shown} is no schema: {error.json_path}: {told}") from None
+        problem = printable(error.message, 200)
+        raise MetricOptionError(f"json_schema: {shown} is no schema: {error.json_path}: {problem}") from None
     resource = Resource.from_contents(schema, default_specification=DRAFT202012)
     keywords = set(_check_parts(resource, Registry().resolver_with_root(resource), shown))
     if {"patternProperties", "unevaluatedProperties"} <= keywords:

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmops.documents.json_text import ConstantError, DoubledKeyError, refuse_constant, unique_keys
-from pytest_llmops.judges.asking.client import Reply
-from pytest_llmops.judges.asking.failures import NoVerdictError, UnusableAnswerError
-from pytest_llmops.judges.asking.quotation import quote
+from pytest_llmops.judges.completion.client import Reply
+from pytest_llmops.judges.completion.failures import NoVerdictError, UnusableAnswerError, quote
 
 VERSION = 2
 """Raised whenever an answer may be read otherwise."""
 
-_TOLD = 120
+_SHOWN = 120
 _THOUGHT = ("<think>", "</think>")
 _FENCE = "```"
 _OPENING = re.compile(r"```\w*")
@@ -34,12 +33,12 @@ def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
         NoVerdictError: The model refused; asking again is no use.
     """
     if reply.refusal or reply.finish == "content_filter":
-        said = quote(reply.refusal or reply.text or "its content filter spoke", _TOLD)
+        said = quote(reply.refusal or reply.text or "its content filter spoke", _SHOWN)
         raise NoVerdictError(f"the judge refused to answer: {said}")
     texts = reply.arguments or (reply.text,)
     if not any(text.strip() for text in texts):
         raise UnusableAnswerError("the answer is empty")
-    shown = quote(" ".join(texts), _TOLD)
+    shown = quote(" ".join(texts), _SHOWN)
     if reply.finish == "length":
         raise UnusableAnswerError(f"the answer was cut off at the limit of tokens: {shown}")
     if len(texts) > 1:
@@ -104,7 +103,7 @@ def _violation(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(schema).iter_errors(found))
-    return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _TOLD)}"
+    return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _SHOWN)}"
 
 
 def _without_thought(text: str) -> str:

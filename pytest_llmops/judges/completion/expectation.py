@@ -23,7 +23,7 @@ def expect_scores(
     text: str, tokens: Sequence[Mapping[str, Any]], names: Sequence[str], scale: Sequence[int]
 ) -> dict[str, float]:
     """
-    The expected score of each name whose number can be found; none where they cannot be told apart.
+    The expected score of each name whose number can be found; none where they cannot be attributed.
 
     Args:
         text: The answer, JSON with one `"score": digit` for each name.

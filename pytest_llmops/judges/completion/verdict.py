@@ -1,12 +1,15 @@
 """
-The same question in the form that an endpoint understands: a JSON schema, a tool, or plain text.
+Verdicts: the same request in the form that an endpoint understands, a JSON schema, a tool, or plain text.
 
-What an endpoint refuses is asked without, and remembered, so that it is refused once in a process. A
-recording knows nothing of refusals: a call that is not in it is looked up in the other forms.
+What an endpoint refuses is left out of the next request, and remembered, so that it is refused once in a
+process. A recording knows nothing of refusals: a call that is not in it is looked up in the other forms.
+
+A model too small to weigh and to write JSON answers yes or no, by the probability of `yes`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +17,10 @@ from itertools import combinations, product
 from typing import Any, Literal
 
 from pytest_llmops.errors import BudgetError, CassetteError
-from pytest_llmops.judges.asking.answers import read_answer
-from pytest_llmops.judges.asking.client import Reply, complete
-from pytest_llmops.judges.asking.failures import NoVerdictError, RefusedError, UnusableAnswerError
-from pytest_llmops.judges.asking.loop import at_close
+from pytest_llmops.judges.completion.answers import read_answer
+from pytest_llmops.judges.completion.client import Reply, complete
+from pytest_llmops.judges.completion.failures import NoVerdictError, RefusedError, UnusableAnswerError, quote
+from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 
 Form = Literal["json_schema", "tools", "text"]
@@ -26,6 +29,9 @@ Message = dict[str, str]
 _FORMS: tuple[Form, ...] = ("json_schema", "tools", "text")
 _OPTIONAL = ("temperature", "seed", "logprobs")
 _TOP_LOGPROBS = 5
+_TOP_LOGPROBS_YES_NO = 20
+_DIGITS = 4  # of a probability
+_SHOWN = 40  # characters of an answer that is neither yes nor no
 _TOOL = "give_verdict"
 _UNKNOWN = re.compile(
     r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
@@ -37,7 +43,7 @@ _UNKNOWN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to ask: the form, and the parameters that this model does not take."""
+    """How to write a request: the form, and the parameters that this model does not take."""
 
     form: Form = _FORMS[0]
     omitted: frozenset[str] = frozenset()
@@ -50,7 +56,7 @@ class Answer:
 
     Attributes:
         reply: The completion that it was read from.
-        form: In which it was asked for.
+        form: In which it was requested.
         repaired: Whether the first answer could not be used.
     """
 
@@ -71,7 +77,9 @@ async def _forget() -> None:
 at_close(_forget)
 
 
-async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]) -> Answer:
+async def request_verdict(
+    judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]
+) -> Answer:
     """
     The verdict on the messages; they say themselves, in words, what the schema asks.
 
@@ -91,8 +99,43 @@ async def ask(judge: JudgeModel, messages: Sequence[Message], schema: Mapping[st
         return Answer(values=read_answer(reply, schema), reply=reply, form=form, repaired=True)
     except UnusableAnswerError as error:
         again = str(error)
-    told = again if again == first else f"{again} (before that: {first})"
-    raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {told}")
+    problem = again if again == first else f"{again} (before that: {first})"
+    raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {problem}")
+
+
+async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
+    """
+    The probability of `yes` over that of `yes` and `no`, 0 to 1, for the first token of the answer.
+
+    Raises:
+        NoVerdictError: Neither is among the likeliest tokens, or no probabilities came.
+        CassetteError: It is not recorded and may not be made.
+    """
+    request = {
+        "messages": list(messages),
+        "temperature": 0,
+        "seed": judge.seed,
+        "max_tokens": 1,
+        "logprobs": True,
+        "top_logprobs": _TOP_LOGPROBS_YES_NO,
+        # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
+        "extra_body": {"cache_prompt": False},
+    }
+    reply = await complete(judge, request)
+    mass = {"yes": 0.0, "no": 0.0}
+    try:
+        for token in reply.tokens[0]["top_logprobs"] if reply.tokens else ():
+            word = token["token"].strip().lower()
+            if word in mass:
+                mass[word] += math.exp(token["logprob"])
+    except (LookupError, TypeError, AttributeError, OverflowError):
+        raise NoVerdictError(f"{judge.model} gave probabilities that cannot be read") from None
+    total = sum(mass.values())
+    if not (math.isfinite(total) and total > 0):
+        raise NoVerdictError(
+            f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _SHOWN)!r}"
+        )
+    return round(mass["yes"] / total, _DIGITS)
 
 
 async def _converse(
@@ -150,20 +193,20 @@ def _request(
         named = {"name": _TOOL, "schema": schema, "strict": True}
         request["response_format"] = {"type": "json_schema", "json_schema": named}
     elif plan.form == "tools":
-        told = "Give the verdict."
-        function = {"name": _TOOL, "description": told, "parameters": schema}
+        task = "Give the verdict."
+        function = {"name": _TOOL, "description": task, "parameters": schema}
         request["tools"] = [{"type": "function", "function": function}]
         request["tool_choice"] = {"type": "function", "function": {"name": _TOOL}}
     return request
 
 
 def _after(plan: _Plan, refused: RefusedError) -> _Plan | None:
-    """How to ask after a refusal; None where it is about something that we cannot leave out."""
-    told = f"{refused.parameter} {refused.message}"
+    """The plan after a refusal; None where it is about something that cannot be left out."""
+    text = f"{refused.parameter} {refused.message}"
     for name in _OPTIONAL:
-        if name not in plan.omitted and re.search(rf"\b(?:top_)?{name}\b", told):
+        if name not in plan.omitted and re.search(rf"\b(?:top_)?{name}\b", text):
             return replace(plan, omitted=plan.omitted | {name})
-    if plan.form != "text" and _UNKNOWN.search(told):
+    if plan.form != "text" and _UNKNOWN.search(text):
         return replace(plan, form=_FORMS[_FORMS.index(plan.form) + 1])
     return None
 

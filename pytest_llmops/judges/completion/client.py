@@ -1,8 +1,8 @@
 """
 Requests for chat completions: one `openai` client an endpoint, retries and time limits of our own.
 
-What an endpoint owes (it is busy, broke, cut the line, sent what is no JSON) is asked for again, after the
-pause that it names or one that doubles. What it refuses is not.
+A request that brought nothing (the endpoint is busy, broke, cut the line, sent what is no JSON) is retried,
+after the pause that the endpoint names or one that doubles. One that it refuses is not.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from tenacity import (
 )
 
 from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
-from pytest_llmops.judges.asking.failures import JudgeError, RefusedError
-from pytest_llmops.judges.asking.loop import at_close
-from pytest_llmops.judges.asking.quotation import quote
+from pytest_llmops.judges.completion.failures import JudgeError, RefusedError, quote
+from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.identity import is_loopback
@@ -41,9 +40,9 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-"""Of our own pauses, and of those that an endpoint asks for."""
+"""Of our own pauses, and of those that an endpoint names."""
 
-_TOLD = 200
+_SHOWN = 200
 _OWED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
 
@@ -77,7 +76,7 @@ class _Endpoint:
 
 
 class _OwedError(Exception):
-    """An attempt brought nothing; another may. `after_s` is the pause that the endpoint asks for."""
+    """An attempt brought nothing; another may. `after_s` is the pause that the endpoint names."""
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)
@@ -181,16 +180,16 @@ async def _attempt(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str,
         raise _OwedError(f"none came within {judge.timeout_s:g} s") from None
     except openai.APIConnectionError as error:
         raise _OwedError(
-            f"the line broke: {_told(describe_error(error.__cause__ or error), endpoint.key)}"
+            f"the line broke: {_show(describe_error(error.__cause__ or error), endpoint.key)}"
         ) from None
     except Exception as error:  # noqa: BLE001 - whatever breaks in the client, there is no verdict
         raise JudgeError(
-            f"{judge.model} cannot be asked: {_told(describe_error(error), endpoint.key)}"
+            f"{judge.model} cannot be asked: {_show(describe_error(error), endpoint.key)}"
         ) from None
     try:
         return _read(json.loads(raw.content))
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        shown = _told(raw.content.decode("utf-8", "replace"), endpoint.key)
+        shown = _show(raw.content.decode("utf-8", "replace"), endpoint.key)
         raise _OwedError(f"the endpoint sent what is no chat completion: {shown}") from None
 
 
@@ -216,7 +215,7 @@ def _of_status(error: openai.APIStatusError, key: str) -> Exception:
     said = str(body.get("message") or error.message)
     if body.get("type") == "cassette_error":  # how the recorder speaks to clients of the `httpx` days
         return CassetteError(said)
-    message = _told(said, key)
+    message = _show(said, key)
     if error.status_code in _REFUSALS:
         parameter = body.get("param")
         return RefusedError(error.status_code, message, parameter if isinstance(parameter, str) else "")
@@ -251,6 +250,6 @@ def _pause(state: RetryCallState) -> float:
     return doubling(state) + wait_random(0, FIRST_PAUSE_S / 2)(state)
 
 
-def _told(text: str, key: str) -> str:
+def _show(text: str, key: str) -> str:
     """What an endpoint or a library said, as it may be shown: on one line, short, and without the key."""
-    return quote(text.replace(key, "<API_KEY>") if key else text, _TOLD)
+    return quote(text.replace(key, "<API_KEY>") if key else text, _SHOWN)

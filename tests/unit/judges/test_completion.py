@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.judges.asking import JudgeError, ask, ask_yes, client, run
-from pytest_llmops.judges.asking.answers import read_answer
-from pytest_llmops.judges.asking.client import Reply
-from pytest_llmops.judges.asking.failures import UnusableAnswerError
+from pytest_llmops.judges.completion import JudgeError, client, request_verdict, request_yes, run
+from pytest_llmops.judges.completion.answers import read_answer
+from pytest_llmops.judges.completion.client import Reply
+from pytest_llmops.judges.completion.failures import UnusableAnswerError
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.rubric import _schema
 from pytest_llmops.judges.rubric_file import Criterion
@@ -27,7 +27,7 @@ GOOD = graded(4)
 
 
 def put(judge, schema=SCHEMA):
-    return run(ask(judge, MESSAGES, schema))
+    return run(request_verdict(judge, MESSAGES, schema))
 
 
 def at_first(fault, times=1):
@@ -194,7 +194,7 @@ def test_requests_at_once_stay_within_the_limit(server, judge):
     one = judge(concurrency=3)
 
     async def many():
-        await asyncio.gather(*(ask(one, MESSAGES, SCHEMA) for _ in range(20)))
+        await asyncio.gather(*(request_verdict(one, MESSAGES, SCHEMA) for _ in range(20)))
 
     run(many())
 
@@ -363,7 +363,7 @@ def test_no_probability_of_yes_is_told_without_secrets(server, judge):
     server.verdict = lambda _: f"{'x ' * 15}{MAIL} {KEY}"
 
     with pytest.raises(JudgeError, match="gave no probability of yes or no, but 'x x") as caught:
-        run(ask_yes(judge(), MESSAGES))
+        run(request_yes(judge(), MESSAGES))
 
     assert "anna" not in str(caught.value)
 
@@ -406,7 +406,7 @@ def test_yes_is_weighed_against_no(server, judge):
     server.verdict = lambda _: "Yes"
     server.tokens = lambda _: [token("Yes", **{"Yes": 0.5, " yes": 0.1, "No": 0.2, "Maybe": 0.2})]
 
-    assert run(ask_yes(judge(), MESSAGES)) == 0.75
+    assert run(request_yes(judge(), MESSAGES)) == 0.75
     assert server.requests[0]["max_tokens"] == 1
 
 
@@ -417,4 +417,4 @@ def test_neither_yes_nor_no_is_an_error(server, judge, tokens):
     server.tokens = tokens
 
     with pytest.raises(JudgeError):
-        run(ask_yes(judge(), MESSAGES))
+        run(request_yes(judge(), MESSAGES))

@@ -1,4 +1,4 @@
-"""A judge that judges answers of its own family: told, since such judges favour them."""
+"""Warnings of judges that judge answers of their own family, which they tend to favour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Score
 
 
-def warn_of_kin(results: Iterable[CaseResult]) -> list[str]:
+def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
     """
     A sentence for each metric, judge and app model of one family, with how many answers it judged.
 
@@ -38,8 +38,8 @@ def warn_of_kin(results: Iterable[CaseResult]) -> list[str]:
 
 def judges_of(score: Score) -> list[tuple[str, str]]:
     """The models that judged, each with its family: one, the members of a panel, or none."""
-    told = [each for each in score.evidence if isinstance(each, Mapping)]
-    members: Sequence[Mapping[str, Any]] = [each for each in told[1:] if "judge" in each] or told[:1]
+    entries = [each for each in score.evidence if isinstance(each, Mapping)]
+    members: Sequence[Mapping[str, Any]] = [each for each in entries[1:] if "judge" in each] or entries[:1]
     return [
         (str(each.get("judge") or each["family"]), str(each["family"]))
         for each in members

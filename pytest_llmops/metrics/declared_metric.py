@@ -1,0 +1,128 @@
+"""What the metrics of this package have in common: their traits as attributes, and the steps of a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+REMEDIES: dict[Need, str] = {
+    "reference": "the case has no reference; add `reference:` with the answer you expect",
+    "relevant": "the case names no relevant passages; add `relevant:` with the ids that hold the answer",
+    "passages": "the app reported no passages; return Output(passages=…), or trace the retriever's documents",
+    "spans": "the app left no trace; trace it with OpenTelemetry or LangSmith",
+}
+
+
+class DeclaredMetric:
+    """
+    A metric that declares its `traits` and says how one sample, or a batch, is measured.
+
+    What it declares can be read off class and instance. Where an option changes a fact, a subclass overrides
+    its property, and only an instance knows.
+    """
+
+    __slots__ = ()
+
+    traits: ClassVar[MetricTraits]
+
+    def __init_subclass__(cls) -> None:
+        for fact in FACTS if "traits" in vars(cls) else ():
+            if fact not in vars(cls) and getattr(cls, fact) is getattr(DeclaredMetric, fact):
+                setattr(cls, fact, getattr(cls.traits, fact))
+
+    @property
+    def name(self) -> str:
+        return self.traits.name
+
+    @property
+    def version(self) -> int:
+        return self.traits.version
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.traits.needs
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.traits.range
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.traits.higher_is_better
+
+    @property
+    def bound(self) -> Bound | None:
+        return self.traits.bound
+
+    @property
+    def waits(self) -> bool:
+        return self.traits.waits
+
+    @property
+    def compares(self) -> bool:
+        return self.traits.compares
+
+    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        settled = [self.settle(sample) for sample in batch]
+        left = [sample for sample, result in zip(batch, settled, strict=True) if result is None]
+        measured = iter(self.measure_all(left) if left else ())
+        return [next(measured) if result is None else result for result in settled]
+
+    def settle(self, sample: Sample) -> Score | Failure | None:
+        """The result of a sample that need not be measured, since it lacks something; else None."""
+        return find_missing(self, sample)
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        """One result for each sample that was not settled, in order."""
+        return [self.measure(sample) for sample in samples]
+
+    def measure(self, sample: Sample) -> Score | Failure:
+        """The result of one sample."""
+        raise NotImplementedError
+
+    def give(
+        self,
+        sample: Sample,
+        value: float,
+        reason: str = "",
+        *,
+        evidence: tuple[Any, ...] = (),
+        made: str = "",
+    ) -> Score:
+        """
+        The score of a sample.
+
+        Args:
+            made: What moves the score beside name and version, for its signature: options, weights.
+        """
+        signature = f"{self.name}|v{self.version}"
+        return Score(
+            metric=self.name,
+            value=value,
+            repeat=sample.output.repeat,
+            reason=reason,
+            evidence=evidence,
+            signature=f"{signature}|{made}" if made else signature,
+        )
+
+
+def find_missing(metric: Metric, sample: Sample) -> Failure | None:
+    """The failure that stands for this sample when it lacks a need of the metric, with the remedy."""
+    present: dict[Need, bool] = {
+        "reference": sample.reference is not None,
+        "relevant": bool(sample.relevant),
+        "passages": sample.output.passages is not None,
+        "spans": bool(sample.spans),
+    }
+    missing = [REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
+    if not missing:
+        return None
+    return fail(metric, sample, "; ".join(missing))
+
+
+def fail(metric: Metric, sample: Sample, error: str) -> Failure:
+    """The failure that stands for this sample where the metric cannot score it."""
+    return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
