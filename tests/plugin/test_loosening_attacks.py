@@ -282,7 +282,7 @@ def test_a_metric_whose_source_changed_under_its_version(repository, edited):
         )
         (repository.path / "golden/baseline.json").unlink()
         repository.git("commit", "--quiet", "--all", "--message", "a metric")
-        repository.varying.project.pytester.runpytest_inprocess(
+        repository.varying.project.pytester.runpytest_subprocess(
             "--llm-golden", "--llm-accept", "--llm-repeats", "2"
         )
 
@@ -291,7 +291,7 @@ def test_a_metric_whose_source_changed_under_its_version(repository, edited):
         ("shouts(output.text)", "shouts('GOOD')") if edited == "shouting.py" else ("text.isupper()", "True")
     )
     repository.change(old, new, edited)
-    result = repository.varying.project.pytester.runpytest_inprocess(
+    result = repository.varying.project.pytester.runpytest_subprocess(
         "--llm-golden", "--llm-baseline", "git:main"
     )
     told = f"{edited}: scores of shout are made by this file, and it is not what it was"
