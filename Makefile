@@ -16,7 +16,7 @@ lint: .venv/test.stamp
 	$(BIN)/lint-imports
 	$(BIN)/llmops prompts check
 
-check: lint # in a minute, while one works
+check: lint # while one works
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live" tests/unit
 
 test: lint # all but the lane `live`
