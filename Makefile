@@ -2,22 +2,31 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden test coverage bench metrics faithfulness adapter finetune-openai interop lock clean
+.PHONY: golden lint check test live coverage bench metrics faithfulness adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
-test: .venv/test.stamp
+lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/llmops prompts check
-	$(BIN)/python -m pytest -n auto --dist worksteal
 
-coverage: .venv/test.stamp # the tests once more, counting lines and branches, which takes half as long again
+check: lint # while one works
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live" tests/unit
+
+test: lint # all but the lane `live`
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
+
+live: .venv/test.stamp # a file stays on one worker, which loads its model and records its calls once
+	@$(BIN)/llmops models pull
+	$(BIN)/python -m pytest -n auto --dist loadfile -m live
+
+coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again
 	@$(BIN)/llmops models pull
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto --dist worksteal

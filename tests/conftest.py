@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,9 +25,23 @@ def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             del sys.modules[name]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """No test waits for ever. An ini key would be an error where only the app is installed."""
+    if config.getoption("timeout", None) is None:
+        for item in items:
+            if isinstance(item, pytest.Function) and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(60))
+
+
+# A shell without job control ignores SIGINT for what it starts in the background, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 with suppress(ModuleNotFoundError):  # a golden run loads this too, where only the app is installed
     from hypothesis import HealthCheck, settings
 
     # How fast a busy machine draws, or builds its table of letters, says nothing of the code.
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("patient")
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("ci", patient, max_examples=25, derandomize=True)
+    settings.register_profile("nightly", patient, max_examples=500)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

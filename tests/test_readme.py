@@ -60,6 +60,7 @@ def environment(tmp_path_factory):
     }
 
 
+@pytest.mark.timeout(300)  # builds a wheel and runs some thirty commands
 def test_every_block_works_in_its_order(environment, tmp_path):
     wrong = []
     for block in BLOCKS:

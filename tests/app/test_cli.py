@@ -6,7 +6,7 @@ import pytest
 
 from reference_app.printable import printable
 
-pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("weights")]  # skipped where they are missing
 
 
 QUESTION = "How heavy is the Kestrel tent?"

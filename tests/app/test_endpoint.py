@@ -12,6 +12,8 @@ import pytest
 from reference_app.models.encoder import Encoder
 from reference_app.models.endpoint import Endpoint
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def endpoint(weights):

@@ -14,7 +14,7 @@ import pytest
 
 from reference_app.models.sharing import Meeting, _private_folder, _read_address
 
-pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("weights")]  # skipped where they are missing
 
 STARTED = "serving the embedded model"
 OPEN = """

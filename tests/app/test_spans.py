@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.shop import environment
 
-pytestmark = pytest.mark.usefixtures("weights")  # skipped where they are missing
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("weights")]  # skipped where they are missing
 
 # Answers with a provider installed and prints every span as one line of JSON.
 RUN = """

@@ -36,6 +36,8 @@ def shell(tmp_path, monkeypatch):
             json.dumps({"version": 1, "app": "app:answer", "cases": cases})
         )
     monkeypatch.chdir(tmp_path)
+    # Other plugins that are installed here take two seconds a process to import.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio")
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
         words = ["bash", "-c", f"set -o pipefail; {line}"]

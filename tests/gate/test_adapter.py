@@ -10,6 +10,8 @@ import pytest
 from reference_app.settings import HERE
 from reference_app.training.damage import damage
 
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+
 ROOT = Path(__file__).parents[2]
 ADAPTER = HERE / "adapter" / "adapter.gguf"
 SHUFFLED = ROOT / "tests" / "app" / "data" / "shuffled.gguf"

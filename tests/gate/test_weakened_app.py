@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = "returns-window or returns-cost or shipping-express or repair-resole or gift-card-validity"
 

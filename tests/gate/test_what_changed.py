@@ -18,6 +18,8 @@ import pytest
 
 from tests.openai_server import OpenAIServer
 
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+
 ROOT = Path(__file__).parents[2]
 CASES = "returns-window or repair-resole or gift-card-validity or order-processing"
 UNTUNED = {"REFERENCE_APP_ADAPTER": "none"}  # the tuned model hardly reads its short prompts

@@ -67,7 +67,7 @@ class Project:
         return self.pytester.runpytest_subprocess("--llm-golden", "-p", "no:cacheprovider", *arguments)
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
-        """In this process, which takes a tenth of the time; modules of the project are forgotten after."""
+        """In this process, which takes a tenth of the time; workers (`-n`) have processes of their own."""
         own = ("--llm-golden", "-p", "no:cacheprovider", "-W", "default")  # not the warnings that fail us
         return self.pytester.runpytest_inprocess(*own, *arguments)
 

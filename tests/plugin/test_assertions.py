@@ -151,7 +151,7 @@ def test_an_async_client_lives_through_a_test(project):
                 return llm("three").text
             assert asyncio.run(inside()) == "1 loop"
     """)  # fmt: skip
-    project.pytester.runpytest_subprocess("test_it.py").assert_outcomes(passed=2)
+    project.pytester.runpytest_inprocess("test_it.py").assert_outcomes(passed=2)
 
 
 def test_an_app_that_breaks_is_no_score(run, project):
@@ -171,7 +171,7 @@ def test_an_app_that_breaks_is_no_score(run, project):
 
 def test_without_an_app_the_fixture_says_how_to_name_one(pytester):
     pytester.makepyfile("def test_it(llm): llm('x')\n")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*define a fixture llm_app in conftest.py*"])
     assert len(result.outlines) < 20
@@ -189,7 +189,7 @@ def test_tests_that_ask_run_under_workers_too(project):
         def test_two(llm, lexical):
             assert lexical(llm("How long?"), "60 days to send boots back") >= 0.5
     """)  # fmt: skip
-    project.pytester.runpytest_subprocess("test_it.py", "-n", "2").assert_outcomes(passed=2)
+    project.pytester.runpytest_inprocess("test_it.py", "-n", "2").assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_tests_that_ask_run_under_workers_too(project):
 )
 def test_a_flag_that_does_nothing_or_is_wrong_is_a_usage_error(pytester, arguments, message):
     pytester.makepyfile("def test_it(): pass\n")
-    result = pytester.runpytest_subprocess(*arguments)
+    result = pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
 

@@ -109,15 +109,15 @@ def test_calls_and_spans_on_threads_belong_to_their_case_and_are_replayed(projec
 
 def test_workers_follow_threads_too(project, shop):
     server = shop("by_shared_pool")
-    assert project.run("-n", "2").ret == 0
-    assert project.run("-n", "2", "--llm-record", "none").ret == 0
+    assert project.run_here("-n", "2").ret == 0
+    assert project.run_here("-n", "2", "--llm-record", "none").ret == 0
     assert len(server.requests) == CASES
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one process", "workers"])
 def test_what_no_case_can_be_told_of_is_an_error_of_the_suite(project, shop, arguments):
     shop("bare_beside_others", "{latency_s: '<= 60'}")
-    result = project.run(*arguments) if arguments else project.run_here()
+    result = project.run_here(*arguments)
     assert outcomes_of(result)["error"] >= 2  # of calls and of spans, in each process
     assert outcomes_of(result)["passed"] == CASES
     assert result.ret == 1

@@ -17,7 +17,7 @@ def test_a_misspelt_metric_stops_the_run_before_any_model_is_called(project):
           - {id: a, input: hi, checks: {exact_mach: true}}
           - {id: a, input: ho, chekcs: {}}
     """)
-    result = project.run()
+    result = project.run_here()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["*capitals.yaml:5: a: *'exact_mach'*Did you mean 'exact_match'?*", "*capitals.yaml:6: *"]
@@ -42,7 +42,7 @@ def test_a_misspelt_metric_stops_the_run_before_any_model_is_called(project):
     ],
 )
 def test_a_wrong_argument_is_a_usage_error(project, arguments, message):
-    result = project.run(*arguments)
+    result = project.run_here(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
     result.stderr.no_fnmatch_line("*Traceback*")
@@ -55,13 +55,13 @@ def test_a_tag_cannot_excuse_a_case(project, tag):
         app: capitals:answer
         cases: [{{id: italy, input: capital of Italy?, tags: [{tag}], checks: {{keywords: {{all: [Rome]}}}}}}]
     """)
-    result = project.run()
+    result = project.run_here()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*capitals.yaml:4: italy: the tag '{tag}' is a mark*"])
 
 
 def test_no_golden_folder(pytester):
-    result = pytester.runpytest_subprocess("--llm-golden")
+    result = pytester.runpytest_inprocess("--llm-golden")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*golden*"])
     result.stderr.no_fnmatch_line("*Traceback*")
@@ -79,7 +79,7 @@ def test_no_golden_folder(pytester):
 )
 def test_an_app_that_cannot_be_found_is_one_usage_error(project, app, message):
     project.write("broken.py", "def answer(:\n")
-    result = project.run("--llm-app", app)
+    result = project.run_here("--llm-app", app)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
     result.assert_outcomes()
@@ -95,7 +95,7 @@ def test_an_app_that_cannot_be_found_is_one_usage_error(project, app, message):
         ("return {'txt': 'x'}", "*the output has no 'text'; did you mean it for 'txt'?*"),
         ("return {'text': 'x', 'pasages': []}", "*'pasages'*Did you mean 'passages'?*"),
         ("raise SystemExit(3)", "*the app raised SystemExit: 3*"),
-        ("time.sleep(60)", "*no answer within 0.5 s (timeout_s)*"),
+        ("time.sleep(2)", "*no answer within 0.5 s (timeout_s)*"),
     ],
 )
 def test_one_broken_case_is_an_error_and_the_others_go_on(project, body, message):
@@ -106,7 +106,7 @@ def test_one_broken_case_is_an_error_and_the_others_go_on(project, body, message
                 {body}
             return "Madrid"
     """)
-    result = project.run("--llm-timeout-s", "0.5", "--llm-out", "run.json")
+    result = project.run_here("--llm-timeout-s", "0.5", "--llm-out", "run.json")
     result.assert_outcomes(passed=1, errors=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([message])
@@ -150,7 +150,7 @@ def test_a_metric_that_breaks_is_an_error_and_never_a_number(project):
           - {id: france, input: capital of France?}
           - {id: spain, input: capital of Spain?}
     """)
-    result = project.run()
+    result = project.run_here()
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*RuntimeError: too far north*", "*odd gave nan*"])
 
@@ -160,7 +160,7 @@ def test_what_a_model_says_cannot_move_the_terminal(project):
         def answer(question):
             return "\x1b[2J\x1b]0;owned\x07 Rome \u202e evil"
     """)
-    result = project.run()
+    result = project.run_here()
     result.assert_outcomes(failed=2)
     assert "\x1b[2J" not in result.stdout.str()
     assert "\u202e" not in result.stdout.str()
@@ -168,26 +168,26 @@ def test_what_a_model_says_cannot_move_the_terminal(project):
 
 def test_a_read_only_home_costs_no_case(project):
     project.write(".llmops", "a file where a folder should be\n")
-    result = project.run()
+    result = project.run_here()
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*.llmops*could not be written*"])
 
 
 def test_a_file_that_was_asked_for_and_cannot_be_written_is_no_success(project):
-    result = project.run("--llm-out", "capitals.py/run.json")
+    result = project.run_here("--llm-out", "capitals.py/run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*capitals.py/run.json could not be written*"])
 
 
 def test_a_run_without_a_case_replaces_no_file(project):
-    project.run("--llm-out", "run.json")
+    project.run_here("--llm-out", "run.json")
     before = (project.path / "run.json").read_bytes()
-    project.run("--llm-out", "run.json", "-k", "nowhere")
+    project.run_here("--llm-out", "run.json", "-k", "nowhere")
     assert (project.path / "run.json").read_bytes() == before
 
 
 def test_a_partial_run_says_so(project):
-    project.run("--llm-out", "run.json", "-k", "spain")
+    project.run_here("--llm-out", "run.json", "-k", "spain")
     assert json.loads((project.path / "run.json").read_text())["signature"]["partial"] == "1 of 2 cases"
 
 
@@ -205,7 +205,7 @@ def test_a_cassette_that_cannot_be_kept_is_told(project, arguments):
     project.write(".llmops/cassettes", "a file where a folder should be")
     with OpenAIServer() as server:
         project.environment.setenv("OPENAI_BASE_URL", server.url)
-        result = project.run(*arguments)
+        result = project.run_here(*arguments)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*.llmops/cassettes*"])
 
@@ -220,7 +220,7 @@ def test_the_fixture_llm_app_must_live_as_long_as_the_cases(project):
             return str
     """,
     )
-    result = project.run()
+    result = project.run_here()
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*has the scope function*session*"])
 
@@ -231,7 +231,7 @@ def test_what_the_app_raised_is_shown_without_its_secrets(project):
         def answer(question):
             raise ValueError("ann.lee@example.com has {key}")
     """)
-    result = project.run("--llm-out", "run.json", "--junitxml", "junit.xml")
+    result = project.run_here("--llm-out", "run.json", "--junitxml", "junit.xml")
     result.assert_outcomes(errors=2)
     shown = (
         result.stdout.str()
@@ -248,7 +248,7 @@ def test_what_the_app_prints_is_masked_where_it_is_shown(project):
             print("asked by ann.lee@example.com")
             return "London"
     """)
-    result = project.run("--junitxml", "junit.xml", "-o", "junit_logging=all", "--llm-concurrency", "1")
+    result = project.run_here("--junitxml", "junit.xml", "-o", "junit_logging=all", "--llm-concurrency", "1")
     result.assert_outcomes(failed=2)
     assert "ann.lee" not in (project.path / "junit.xml").read_text()
 
@@ -258,5 +258,5 @@ def test_flags_name_paths_from_where_one_stands(project):
     sub = project.path / "sub"
     sub.mkdir()
     project.environment.chdir(sub)
-    project.run("../golden/capitals.yaml", "--llm-out", "run.json").assert_outcomes(passed=2)
+    project.run_here("../golden/capitals.yaml", "--llm-out", "run.json").assert_outcomes(passed=2)
     assert (sub / "run.json").exists()

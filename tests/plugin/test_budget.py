@@ -54,7 +54,7 @@ def test_no_call_beyond_the_budget_reaches_the_server(project, server):
 
 
 def test_workers_spend_one_budget(project, server):
-    result = project.run("--llm-budget", "5 calls", "-n", "2")
+    result = project.run_here("--llm-budget", "5 calls", "-n", "2")
     assert len(server.requests) == 5
     assert outcomes_of(result) == {"passed": 5, "failed": 0, "regressed": 0, "undecided": 0, "error": 7}
     assert result.outlines.count(SPENT) == 1
@@ -67,7 +67,7 @@ def test_marked_tests_of_workers_spend_one_budget_too(project, server, flag):
         "pytest.ini", "[pytest]\nllm_app = capitals:answer\n" + ("" if flag else "llm_budget = 5 calls\n")
     )
     arguments = ("--llm-budget", "5 calls") if flag else ()
-    result = project.pytester.runpytest_subprocess("tests", "-n", "2", *arguments)
+    result = project.pytester.runpytest_inprocess("tests", "-n", "2", *arguments)
     assert len(server.requests) == 5
     result.assert_outcomes(passed=5, failed=7)
 
@@ -93,7 +93,7 @@ def test_dollars_hold_for_workers_but_for_what_is_under_way(project, server):
     """Each worker asks one question alone, and then no more at once than there is money for."""
     server.latency_s = 0.1
     project.write("pyproject.toml", PRICES)
-    result = project.run("--llm-budget", "0.03", "-n", "2")
+    result = project.run_here("--llm-budget", "0.03", "-n", "2")
     assert len(server.requests) <= 4
     assert outcomes_of(result)["passed"] == len(server.requests)
 
@@ -130,9 +130,7 @@ def test_workers_give_up_further_repeats_and_end(project, server):
     numbers = iter(range(1000))
     server.answer = lambda _: f"good, {next(numbers)}"
     arguments = ("--llm-repeats", "auto", "--llm-budget", "40 calls", "--llm-accept", "-n", "2")
-    result = project.pytester.runpytest_subprocess(
-        "--llm-golden", "-p", "no:cacheprovider", *arguments, timeout=60
-    )
+    result = project.run_here(*arguments)
     assert len(server.requests) == 40
     assert outcomes_of(result) == {"passed": 12, "failed": 0, "regressed": 0, "undecided": 0, "error": 0}
     assert result.ret == 0

@@ -88,7 +88,7 @@ def test_the_flag_alone_says_that_ordinary_tests_are_not_collected(project):
 @pytest.mark.parametrize("ini", ["addopts", "setting"])
 def test_a_failing_unit_test_beside_a_good_golden_set_is_red(project, ini, workers):
     start(project, ini, FAILING)
-    result = project.pytester.runpytest_subprocess(*workers)
+    result = project.pytester.runpytest_inprocess(*workers)
     result.assert_outcomes(passed=2, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
@@ -174,7 +174,7 @@ def test_metrics_of_a_conftest_in_the_golden_folder_are_known(project):
     )
     golden = "version: 1\napp: capitals:answer\nchecks: {shouts: false}\n"
     project.golden(f"{golden}cases: [{{id: france, input: 'capital of France?'}}]\n")
-    project.pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    project.pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
 def test_golden_files_further_down_in_a_folder_that_was_named_are_run(project):

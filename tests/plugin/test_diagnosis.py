@@ -35,7 +35,7 @@ def section(result, title: str) -> list[str]:
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")])
 def test_the_apps_own_traceback_is_shown_and_nothing_of_ours(project, arguments):
     project.app(BROKEN)
-    result = project.run("--llm-out", "run.json", "--junitxml", "junit.xml", *arguments)
+    result = project.run_here("--llm-out", "run.json", "--junitxml", "junit.xml", *arguments)
     result.assert_outcomes(passed=1, errors=1)
     shown = "\n".join(section(result, "france"))
     assert 'File "capitals.py", line 6, in read' in shown
@@ -112,7 +112,7 @@ def test_what_a_traceback_quotes_is_masked_escaped_and_bounded(project):
         def also(question, left):
             return deep(question, left)
     """)
-    result = project.run("--llm-out", "run.json", "--junitxml", "junit.xml")
+    result = project.run_here("--llm-out", "run.json", "--junitxml", "junit.xml")
     files = [(project.path / name).read_text() for name in ("run.json", "junit.xml")]
     for shown in (result.stdout.str(), *files):
         assert "line 7, in deep" in shown
@@ -137,7 +137,7 @@ def test_what_a_traceback_quotes_is_masked_escaped_and_bounded(project):
 def test_an_app_that_cannot_be_imported_is_one_message(project, arguments, body, message, place):
     project.app("import setup_shop\n\ndef answer(question):\n    return 'Paris Madrid'\n")
     project.write("setup_shop.py", f"# reads the shop\n{body}\n")
-    result = project.run(*arguments)
+    result = project.run_here(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     shown = result.stdout.str() + result.stderr.str()
     result.stderr.fnmatch_lines([f"ERROR: the app 'capitals:answer' cannot be imported: *{message}*"])
@@ -202,7 +202,7 @@ PRINTS = """
 @pytest.mark.parametrize("arguments", [(), ("--capture=sys",), ("-n", "2")])
 def test_what_a_case_prints_stands_under_its_item(project, arguments):
     project.app(PRINTS)
-    result = project.run(*arguments)
+    result = project.run_here(*arguments)
     result.assert_outcomes(failed=2)
     for title, own, other in (("france", "France", "Spain"), ("spain", "Spain", "France")):
         shown = section(result, title)

@@ -213,7 +213,7 @@ def test_a_backend_of_the_apps_own_is_no_model(project):
 
 def test_workers_report_failed_calls_once(project, server):
     server.fault = "401"
-    result = project.run("-n", "2")
+    result = project.run_here("-n", "2")
     assert outcomes_of(result)["error"] == 2
     assert usage_in(project) == (2, 0, 2)
     assert warnings_in(result) == [f"warning: 2 model calls failed: status 401 at loopback: {NAMED}"]

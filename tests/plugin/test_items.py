@@ -21,7 +21,7 @@ THREE = """
 
 def test_a_case_is_an_item_and_so_is_a_suite_metric(project):
     project.golden(THREE)
-    result = project.run("--collect-only", "-q")
+    result = project.run_here("--collect-only", "-q")
     result.stdout.fnmatch_lines(
         [
             "golden/capitals.yaml::france",
@@ -36,7 +36,7 @@ def test_a_case_is_an_item_and_so_is_a_suite_metric(project):
 
 def test_every_count_is_shown_and_the_exit_code_is_pytests(project):
     project.golden(THREE)
-    result = project.run()
+    result = project.run_here()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*2 passed, 2 failed, 0 regressed, 0 undecided, 0 error*"])
@@ -57,7 +57,7 @@ def test_every_count_is_shown_and_the_exit_code_is_pytests(project):
 def test_what_is_selected_is_all_that_is_asked(project, arguments, passed, failed, asked):
     """A suite check needs every case of its file, a case only itself."""
     project.golden(THREE)
-    result = project.run(*arguments)
+    result = project.run_here(*arguments)
     result.assert_outcomes(passed=passed, failed=failed, deselected=None)
     assert len(project.asked()) == asked
 
@@ -65,20 +65,20 @@ def test_what_is_selected_is_all_that_is_asked(project, arguments, passed, faile
 def test_last_failed_runs_the_failed_case_again(project):
     project.golden(THREE)
     arguments = ("--llm-golden", "golden/capitals.yaml")
-    project.pytester.runpytest_subprocess(*arguments)
-    result = project.pytester.runpytest_subprocess(*arguments, "--lf")
+    project.pytester.runpytest_inprocess(*arguments)
+    result = project.pytester.runpytest_inprocess(*arguments, "--lf")
     result.assert_outcomes(failed=2)
 
 
 def test_exitfirst_stops_at_the_first_failure(project):
     project.golden(THREE)
-    result = project.run("-x")
+    result = project.run_here("-x")
     result.assert_outcomes(passed=2, failed=1)
 
 
 def test_junit_carries_the_outcome_and_the_scores(project):
     project.golden(THREE)
-    project.run("--junitxml=junit.xml")
+    project.run_here("--junitxml=junit.xml")
     written = ET.parse(project.path / "junit.xml")  # noqa: S314 - pytest's own
     cases = {case.get("name"): case for case in written.iter("testcase")}
     properties = {each.get("name"): each.get("value") for each in cases["italy"].iter("property")}
@@ -88,7 +88,7 @@ def test_junit_carries_the_outcome_and_the_scores(project):
 
 def test_the_run_file_holds_every_case(project):
     project.golden(THREE)
-    project.run("--llm-out", "run.json")
+    project.run_here("--llm-out", "run.json")
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"].split("::")[1] for each in run["results"]] == ["france", "italy", "spain"]
     assert run["results"][1]["outputs"][0]["text"] == "Milan"
@@ -96,12 +96,12 @@ def test_the_run_file_holds_every_case(project):
 
 def test_golden_items_stand_beside_ordinary_tests(project):
     project.write("tests/test_plain.py", "def test_plain(): pass\n")
-    result = project.run("tests", "golden")
+    result = project.run_here("tests", "golden")
     result.assert_outcomes(passed=3)
 
 
 def test_without_the_flag_golden_files_are_no_tests(project):
-    result = project.pytester.runpytest_subprocess("golden")
+    result = project.pytester.runpytest_inprocess("golden")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert project.asked() == []
 
@@ -113,7 +113,7 @@ def test_repeats_run_again_and_the_pass_rate_is_judged(project):
         def answer(question):
             return "Paris Madrid" if next(COUNT) % 2 else "London"
     """)
-    result = project.run("--llm-repeats", "12", "--llm-concurrency", "1")
+    result = project.run_here("--llm-repeats", "12", "--llm-concurrency", "1")
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*keywords >= 1: 0.5; 6 of 12 repeats pass, pass_rate >= 0.8*"])
 
@@ -130,7 +130,7 @@ def test_an_async_app_and_one_that_returns_a_mapping(project):
           - {id: one, input: x, relevant: [b], checks: {"recall@2": ">= 1", "precision@2": ">= 0.5"}}
           - {id: two, input: y, relevant: [c], checks: {"recall@2": ">= 1"}}
     """)
-    result = project.run()
+    result = project.run_here()
     result.assert_outcomes(passed=1, failed=1)
 
 
@@ -144,17 +144,17 @@ def test_the_fixture_llm_app_overrides_the_file(project):
             return lambda question: "Paris and Madrid, said the fixture"
     """,
     )
-    project.run().assert_outcomes(passed=2)
+    project.run_here().assert_outcomes(passed=2)
     assert project.asked() == []
 
 
 def test_the_flag_llm_app_overrides_the_file(project):
     project.write("other.py", "def answer(question): return 'Paris Madrid'\n")
-    project.run("--llm-app", "other:answer").assert_outcomes(passed=2)
+    project.run_here("--llm-app", "other:answer").assert_outcomes(passed=2)
     assert project.asked() == []
 
 
 def test_settings_come_from_the_table_the_ini_file_and_flags(project):
     project.write("pyproject.toml", '[tool.pytest-llmops]\napp = "nowhere:answer"\ngolden = "golden/"\n')
     project.write("pytest.ini", "[pytest]\nllm_app = capitals:answer\n")
-    project.run().assert_outcomes(passed=2)
+    project.run_here().assert_outcomes(passed=2)

@@ -57,7 +57,7 @@ def failures(project) -> dict[str, list[str]]:
 def test_no_item_is_lost_when_no_worker_may_be_replaced(project, restarts):
     project.app(DEADLY)
     project.golden(cases(12))
-    result = project.run(
+    result = project.run_here(
         "-n", "2", "--max-worker-restart", restarts, "--llm-out", "run.json", "--junitxml", "junit.xml"
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -81,7 +81,7 @@ def test_a_worker_killed_at_any_phase_loses_no_item(project, phase, restarts):
     project.app(ANSWER)
     project.golden(cases(6))
     project.write("conftest.py", MORTAL.format(phase=phase))
-    result = project.run("-n", "1", "--max-worker-restart", restarts, "--llm-out", "run.json")
+    result = project.run_here("-n", "1", "--max-worker-restart", restarts, "--llm-out", "run.json")
     counts = counted(result)
     assert sum(counts.values()) == 6
     assert result.ret == (pytest.ExitCode.TESTS_FAILED if counts["error"] else 0)
@@ -128,7 +128,7 @@ def test_a_crash_under_loadfile_is_an_error(project):
     """This scheduler cannot take an item back."""
     project.app(DEADLY)
     project.golden(cases(6))
-    result = project.run("-n", "2", "--dist", "loadfile", "--llm-out", "run.json")
+    result = project.run_here("-n", "2", "--dist", "loadfile", "--llm-out", "run.json")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert sum(counted(result).values()) == 6
@@ -141,7 +141,7 @@ def test_ordinary_tests_that_no_worker_was_left_to_run_are_errors_too(project):
     project.write(
         "tests/test_it.py", "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n): pass\n"
     )
-    result = project.run("golden", "tests", "-n", "1", "--max-worker-restart", "0")
+    result = project.run_here("golden", "tests", "-n", "1", "--max-worker-restart", "0")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] + outcomes.get("passed", 0) == 15
@@ -158,7 +158,7 @@ def test_a_session_that_is_ended_as_a_success_is_none(project):
                 pytest.exit("enough", returncode=0)
     """,
     )
-    result = project.run("--llm-out", "run.json")
+    result = project.run_here("--llm-out", "run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert counted(result) == {"passed": 1, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
     assert failures(project)["spain"]
@@ -167,7 +167,7 @@ def test_a_session_that_is_ended_as_a_success_is_none(project):
 @pytest.mark.parametrize(("flag", "code"), [("-x", 1), ("--stepwise", 2)])
 def test_a_stop_at_the_first_failure_invents_no_errors(project, flag, code):
     project.app("def answer(question): return 'nothing'\n")
-    result = project.pytester.runpytest_subprocess("--llm-golden", flag)
+    result = project.pytester.runpytest_inprocess("--llm-golden", flag)
     assert result.ret == code
     assert counted(result) == {"passed": 0, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
 
@@ -176,7 +176,7 @@ def test_a_stop_at_the_first_failure_invents_no_errors(project, flag, code):
 def test_cases_that_a_stop_leaves_waiting_are_no_errors(project, workers):
     project.app("import time\n\ndef answer(question):\n    time.sleep(0.1)\n    return 'nothing'\n")
     project.golden(cases(30))
-    result = project.run("-x", "--llm-concurrency", "1", "--llm-out", "run.json", *workers)
+    result = project.run_here("-x", "--llm-concurrency", "1", "--llm-out", "run.json", *workers)
     assert result.ret == (pytest.ExitCode.INTERRUPTED if workers else pytest.ExitCode.TESTS_FAILED)
     assert counted(result)["failed"] >= 1
     assert counted(result)["error"] == 0
@@ -186,7 +186,7 @@ def test_cases_that_a_stop_leaves_waiting_are_no_errors(project, workers):
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_nothing_selected_is_pytests_own_code(project, workers):
-    assert project.run("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert project.run_here("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_a_golden_set_of_which_everything_was_skipped_is_no_success(project):
@@ -200,11 +200,11 @@ def test_a_golden_set_of_which_everything_was_skipped_is_no_success(project):
                 item.add_marker(pytest.mark.skip(reason="later"))
     """,
     )
-    result = project.run()
+    result = project.run_here()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["nothing was scored*"])
 
 
 def test_setup_only_makes_no_errors_of_items_that_are_not_called(project):
-    result = project.run("--setup-only")
+    result = project.run_here("--setup-only")
     assert "error" not in result.outlines[-1]

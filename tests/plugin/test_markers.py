@@ -187,7 +187,7 @@ def test_markers_and_fixtures_work_in_workers(project):
                 assert judge("60 days", f"How long is {number}?", criteria="accuracy") >= 3
         """)  # fmt: skip
         for _ in range(2):
-            result = project.pytester.runpytest_subprocess("test_it.py", "-n", "2")
+            result = project.pytester.runpytest_inprocess("test_it.py", "-n", "2")
             result.assert_outcomes(failed=4)
             result.stdout.fnmatch_lines(["E *judge 2 >= 3"])
         assert len(server.requests) == 4

@@ -27,7 +27,7 @@ def keyless(project, monkeypatch):
 
 
 def is_refused(project, message: str, *arguments: str) -> None:
-    result = project.run(*arguments) if "-n" in arguments else project.run_here(*arguments)
+    result = project.run_here(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
     shown = result.stdout.str() + result.stderr.str()
@@ -154,7 +154,7 @@ def test_exitfirst_begins_no_further_case(project, flag):
         def pytest_sessionfinish(session):
             time.sleep(1)  # a long report
     """)  # fmt: skip
-    result = project.run("--llm-concurrency", "1", flag)
+    result = project.run_here("--llm-concurrency", "1", flag)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "0" in project.asked()
     assert len(project.asked()) <= 4

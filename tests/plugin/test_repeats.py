@@ -150,7 +150,7 @@ def test_a_worker_that_dies_in_a_later_round_loses_nothing(varying):
     varying.baseline.unlink()
     for number, nth in ((3, 4), (8, 1)):
         (varying.path / f"deadly-{number}-{nth}").touch()
-    result = varying.ask(*AUTO, "--llm-accept", workers=2, timeout_s=60)
+    result = varying.ask(*AUTO, "--llm-accept", workers=2)
     result.stdout.fnmatch_lines(["*replacing crashed worker*"])
     assert outcomes_of(result).total() == 13
     assert outcomes_of(result)["error"] == 0
@@ -164,7 +164,7 @@ def test_a_worker_that_dies_in_a_later_round_loses_nothing(varying):
 def test_a_case_that_kills_its_worker_in_a_later_round_is_an_error(varying):
     for nth in range(2, 30):
         (varying.path / f"deadly-8-{nth}").touch()
-    result = varying.ask(*AUTO, "--llm-accept", workers=2, timeout_s=60)
+    result = varying.ask(*AUTO, "--llm-accept", workers=2)
     assert outcomes_of(result)["error"] == 2  # the case, and the suite that it belongs to
     result.stdout.fnmatch_lines(["*ended the process*", "*1 refused: golden/capitals.yaml::case-8: *"])
     assert result.ret == 1
@@ -199,7 +199,7 @@ def test_recorded_repeats_are_replayed_alike_by_one_process_and_by_two(project):
             ("--llm-record", "none"),
             ("--llm-record", "none", "-n", "2"),
         ):
-            result = project.run(*AUTO, "--llm-accept", *arguments)
+            result = project.run_here(*AUTO, "--llm-accept", *arguments)
             assert outcomes_of(result)["error"] == 0
             written.append(varying.baseline.read_bytes())
             varying.baseline.unlink()

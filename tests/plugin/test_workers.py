@@ -24,7 +24,7 @@ SLOW = """
 
 
 def outcomes(project, *arguments: str) -> dict[str, object]:
-    project.run("--llm-out", "run.json", *arguments)
+    project.run_here("--llm-out", "run.json", *arguments)
     run = json.loads((project.path / "run.json").read_text())
     return {each["case"]: [score["value"] for score in each["scores"]] for each in run["results"]}
 
@@ -32,11 +32,11 @@ def outcomes(project, *arguments: str) -> dict[str, object]:
 def test_the_same_outcomes_with_and_without_workers(project):
     project.app(SLOW)
     project.golden(MANY)
-    alone = project.run()
+    alone = project.run_here()
     alone.assert_outcomes(passed=24, failed=1)
     scores = outcomes(project)
     (project.path / "asked.log").unlink()
-    together = project.run("-n", "2")
+    together = project.run_here("-n", "2")
     together.assert_outcomes(passed=24, failed=1)
     together.stdout.fnmatch_lines(["*24 passed, 1 failed, 0 regressed, 0 undecided, 0 error*"])
     lines = project.asked()
@@ -63,7 +63,7 @@ def test_a_worker_that_dies_takes_no_case_with_it(project):
             return "an answer"
     """)
     project.golden(MANY)
-    result = project.run("-n", "2", "--llm-concurrency", "3", "--llm-out", "run.json")
+    result = project.run_here("-n", "2", "--llm-concurrency", "3", "--llm-out", "run.json")
     result.stdout.fnmatch_lines(["*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
     assert result.ret == 0
     assert len(json.loads((project.path / "run.json").read_text())["results"]) == 24
@@ -79,7 +79,7 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
             return "an answer"
     """)
     project.golden(MANY.replace("suite: {keywords: {mean: '>= 0.9'}}\n", ""))
-    result = project.run("-n", "2", "--llm-concurrency", "1")
+    result = project.run_here("-n", "2", "--llm-concurrency", "1")
     result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
     result.stdout.fnmatch_lines(["*ended the process*"])
 
@@ -96,7 +96,7 @@ def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project)
             return "an answer"
     """)
     project.golden(MANY)
-    result = project.run("-n", "2", "--llm-repeats", "auto", "--llm-out", "run.json")
+    result = project.run_here("-n", "2", "--llm-repeats", "auto", "--llm-out", "run.json")
     result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"] for each in run["results"] if each["failures"]] == ["golden/capitals.yaml::case-5"]
@@ -125,7 +125,7 @@ def test_a_worker_that_dies_after_an_outcome_counts_it_once(project, phase):
                 config.pluginmanager.register(Mortal())
     """,
     )
-    result = project.run("-n", "2")
+    result = project.run_here("-n", "2")
     result.stdout.fnmatch_lines(["*node down*", "*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
     result.assert_outcomes(passed=25)
 
@@ -160,12 +160,12 @@ def test_a_metric_that_only_the_workers_know_is_scored_there(project):
         checks: {length: ">= 9"}
         cases: [{id: a, input: x}, {id: b, input: y}, {id: c, input: z}]
     """)
-    project.run("-n", "2").assert_outcomes(passed=3)
+    project.run_here("-n", "2").assert_outcomes(passed=3)
 
 
 def test_a_wrong_golden_file_is_told_once_and_no_worker_starts(project):
     project.golden("version: 1\ncases: [{id: a}]\n")
-    result = project.run("-n", "2")
+    result = project.run_here("-n", "2")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*capitals.yaml:2: a: *input*"])
 
@@ -184,7 +184,7 @@ def test_two_files_whose_app_is_a_fixture_wait_for_nobody(project):
     project.golden(MANY, "golden/one.yaml")
     project.golden(MANY, "golden/two.yaml")
     (project.path / "golden" / "capitals.yaml").unlink()
-    project.run("-n", "2", "--dist", "loadfile").assert_outcomes(passed=50)
+    project.run_here("-n", "2", "--dist", "loadfile").assert_outcomes(passed=50)
 
 
 def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
@@ -225,7 +225,7 @@ def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
           - {id: a, input: x, checks: {odd: true}}
           - {id: b, input: y, checks: {keywords: {all: [answer]}}}
     """)
-    result = project.run("-n", "2")
+    result = project.run_here("-n", "2")
     result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
 
 
@@ -237,6 +237,6 @@ def test_a_wrong_marker_is_told_under_workers_too(project):
         def test_it(llm):
             pass
     """)  # fmt: skip
-    result = project.pytester.runpytest_subprocess("tests", "-n", "2")
+    result = project.pytester.runpytest_inprocess("tests", "-n", "2")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*name the arguments*"])

@@ -67,21 +67,12 @@ class Varying:
         """Let the app forget how often it was asked."""
         shutil.rmtree(self.path / "asked", ignore_errors=True)
 
-    def ask(self, *arguments: str, workers: int = 0, timeout_s: float = 100) -> pytest.RunResult:
-        """A run from the start; in this process unless there are workers."""
+    def ask(self, *arguments: str, workers: int = 0) -> pytest.RunResult:
+        """A run from the start."""
         self.start_over()
-        if not workers:
-            return self.project.run_here(*IN_TURN, *arguments)
-        return self.project.pytester.runpytest_subprocess(
-            "--llm-golden",
-            "-p",
-            "no:cacheprovider",
-            *IN_TURN,
-            "-n",
-            str(workers),
-            *arguments,
-            timeout=timeout_s,
-        )
+        if workers:
+            arguments = ("-n", str(workers), *arguments)
+        return self.project.run_here(*IN_TURN, *arguments)
 
     def asked(self) -> dict[int, int]:
         return {int(log.name): log.stat().st_size for log in sorted((self.path / "asked").iterdir())}

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -311,7 +311,6 @@ reached = Ran()
 door = make(reached)
 
 
-@settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(SCHEMAS)),
     arguments=st.one_of(

@@ -9,6 +9,8 @@ from reference_app.training.engine import OFF, ON, open_engine
 from reference_app.training.evaluation import evaluate, load_cases
 from reference_app.training.layout import AdapterError
 
+pytestmark = pytest.mark.live
+
 GGUF = Path(__file__).parents[3] / "reference_app" / "adapter" / "adapter.gguf"
 
 

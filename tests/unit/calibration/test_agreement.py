@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.calibration.agreement import measure_agreement
@@ -186,7 +186,6 @@ def test_fewer_than_two_rows_are_an_error(labels):
         measure_agreement([0.5, None, 0.3], labels_of(labels), Scale())
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=15),
     st.sampled_from(["good", "rating"]),

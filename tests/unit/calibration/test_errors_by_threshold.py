@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.calibration import errors_by_threshold
@@ -29,7 +29,6 @@ def few(monkeypatch):
 
 @pytest.mark.usefixtures("few")
 @given(ROWS)
-@settings(deadline=None)
 def test_each_threshold_is_what_a_count_of_rows_gives(rows):
     scores, good = columns(rows)
     bad, fine = scores[good == 0], scores[good == 1]

@@ -9,7 +9,7 @@ from itertools import chain
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.gates.comparison import compare
@@ -135,7 +135,6 @@ def numbers(verdict: Verdict) -> Iterator[float]:
     return (number for number in chain(told, verdict.interval or ()) if number is not None)
 
 
-@settings(max_examples=60, deadline=None)
 @given(some, st.lists(any_statistic, max_size=2), st.randoms(use_true_random=False))
 def test_order_does_not_matter(drawn, asked, random):
     base, run = runs_of(drawn, *asked)
@@ -143,7 +142,6 @@ def test_order_does_not_matter(drawn, asked, random):
     assert compare(shuffled(base, random), shuffled(run, random)) == compare(base, run)
 
 
-@settings(max_examples=100, deadline=None)
 @given(some, st.lists(any_statistic, max_size=2), st.sampled_from([1.0, 1e-9, 1e99]))
 def test_numbers_are_finite_and_p_is_in_0_1(drawn, asked, unit):
     comparison = compare(*runs_of(drawn, *asked, sign=unit))
@@ -155,7 +153,6 @@ def test_numbers_are_finite_and_p_is_in_0_1(drawn, asked, unit):
     assert all(math.isfinite(each.before) and math.isfinite(each.after) for each in comparison.changed)
 
 
-@settings(max_examples=60, deadline=None)
 @given(some, st.lists(any_statistic, max_size=2))
 def test_run_has_not_regressed_from_itself(drawn, asked):
     whole = [replace(each, now=(each.now * 8)[:8]) for each in drawn]  # as after the last look
@@ -169,7 +166,6 @@ def test_run_has_not_regressed_from_itself(drawn, asked):
         assert all(p_value is None or p_value >= 0.5 for p_value in p_values)
 
 
-@settings(max_examples=80, deadline=None)
 @given(some, st.lists(any_statistic, max_size=2))
 def test_mirrored_numbers_of_a_mirrored_metric_have_the_mirrored_verdict(drawn, asked):
     most = 0.875  # of 0 and 1 alone it is counted how many repeats pass, and -1 is no such score
@@ -195,7 +191,6 @@ def test_mirrored_numbers_of_a_mirrored_metric_have_the_mirrored_verdict(drawn, 
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(fallen, st.lists(means, max_size=2))
 def test_flipping_the_direction_alone_makes_an_improvement_of_a_regression(drawn, asked):
     plain = [replace(each, threshold=None) for each in asked]
@@ -225,7 +220,6 @@ def reversed_runs(drawn: list[Drawn], *asked: Called) -> tuple[Run, Run]:
     return runs_of(turned, *asked, metric="loss")
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.one_of(some, fallen), st.lists(means, max_size=2), repeats, st.booleans())
 def test_equal_pair_never_makes_a_regression_stronger(drawn, asked, equal, steady):
     """
@@ -249,7 +243,6 @@ def test_equal_pair_never_makes_a_regression_stronger(drawn, asked, equal, stead
             assert verdict.p_adjusted >= told * (1 - 1e-12)
 
 
-@settings(max_examples=25, deadline=None)
 @given(some, st.lists(any_statistic, max_size=1))
 def test_files_give_the_verdict_of_the_live_run(tmp_path_factory, drawn, asked):
     folder = tmp_path_factory.mktemp("files")

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise, product
 from math import log2, sqrt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
@@ -683,7 +683,6 @@ def test_chance_of_moving_is_the_share_of_all_divisions(counts):
 shares = st.lists(st.lists(st.sampled_from("abc"), max_size=2), min_size=1, max_size=3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(shares, shares), min_size=1, max_size=4))
 def test_retrieval_is_tested_over_all_exchanges(cases):
     """Every exchange of the runs, case by case, with the distance by its definition."""
@@ -796,7 +795,6 @@ def test_a_run_has_not_drifted_from_itself(run):
     assert (drift.outcome, drift.causes, drift.advice, drift.notes) == ("none", (), (), ())
 
 
-@settings(deadline=None)
 @given(runs, runs, st.randoms())
 def test_the_order_of_cases_does_not_matter(base, new, random):
     new = replace(new, results=(*new.results, replace(base.results[0], scores=())))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.gates.comparison import compare
@@ -251,7 +251,6 @@ plans = st.builds(
 )
 
 
-@settings(max_examples=40)
 @given(plans)
 def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
     gate, now = plan.make()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import GoldenError
@@ -85,19 +85,16 @@ def attempt(raw: bytes, suffix: str) -> Golden | None:
     return None
 
 
-@settings(deadline=None)
 @given(st.text() | NEAR_YAML, st.sampled_from(SUFFIXES))
 def test_any_text_is_loaded_or_refused(text: str, suffix: str) -> None:
     attempt(text.encode(), suffix)
 
 
-@settings(deadline=None)
 @given(st.binary(), st.sampled_from(SUFFIXES))
 def test_any_bytes_are_loaded_or_refused(raw: bytes, suffix: str) -> None:
     attempt(raw, suffix)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_change_of_a_good_file_is_loaded_or_refused(data: st.DataObject) -> None:
     text, suffix = data.draw(st.sampled_from([(GOOD, ".yaml"), (IN_JSON, ".json")]))
@@ -109,7 +106,6 @@ def test_any_change_of_a_good_file_is_loaded_or_refused(data: st.DataObject) -> 
     attempt(text.encode(), suffix)
 
 
-@settings(max_examples=200, deadline=None)
 @given(SHAPED, st.sampled_from([".json", ".yaml", ".jsonl"]))
 def test_any_value_is_loaded_or_refused(value: Any, suffix: str) -> None:
     attempt(json.dumps(value).encode(), suffix)
@@ -152,7 +148,6 @@ CASES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(CASES)
 def test_what_is_written_comes_back_in_every_format(cases: list[dict[str, Any]]) -> None:
     document = {"cases": cases}

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -79,7 +79,6 @@ def test_patterns_read_the_same_in_an_editor() -> None:
     assert not [each for each in found if "\\Z" in each or "(?P" in each]
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_what_the_schema_refuses_of_a_check_is_refused(value: Any) -> None:
     if not part("check").is_valid(value):
@@ -87,7 +86,6 @@ def test_what_the_schema_refuses_of_a_check_is_refused(value: Any) -> None:
             read_checks("semantic", value)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_what_the_schema_refuses_of_a_suite_check_is_refused(value: Any) -> None:
     if not part("suite_check").is_valid(value):

@@ -20,6 +20,7 @@ def stopped():
     chat.stop_chat()
 
 
+@pytest.mark.live
 @needs_weights
 def test_one_server_speaks_openais_protocol_and_repeats_itself():
     import openai
@@ -60,6 +61,7 @@ def test_without_the_weights_the_command_is_named(monkeypatch, tmp_path):
         chat.start_chat()
 
 
+@pytest.mark.live
 @needs_weights
 def test_a_process_ends_though_the_server_runs_and_is_asked():
     code = """

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -148,7 +148,6 @@ def test_file_is_as_published(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["baseline.json"]
 
 
-@settings(max_examples=80, deadline=None)
 @given(run=runs, seed=st.integers(0, 99), with_outputs=st.booleans())
 def test_every_score_survives_and_order_leaves_no_trace(tmp_path_factory, run, seed, with_outputs):
     folder = tmp_path_factory.mktemp("baseline")

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -173,7 +173,6 @@ runs = st.builds(
 )
 
 
-@settings(max_examples=60)
 @given(run=runs)
 def test_run_survives_the_file(tmp_path_factory, run):
     path = tmp_path_factory.mktemp("run") / "run.json"

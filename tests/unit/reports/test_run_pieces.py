@@ -10,7 +10,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.documents.record_reader import BrokenValueError
@@ -93,7 +93,6 @@ def test_a_result_is_decoded_without_the_slow_reader(path, written, monkeypatch)
     assert read_pieces(path) == WRITTEN
 
 
-@settings(max_examples=100)
 @given(run=runs.filter(lambda run: run.results))
 def test_what_is_written_is_read_as_from_a_whole_file(path, run):
     write_run(run, path)
@@ -104,7 +103,6 @@ def test_what_is_written_is_read_as_from_a_whole_file(path, run):
     assert repr(found) == repr(read_whole(path.read_text(encoding="utf-8")))  # True, 1 and 1.0 are told apart
 
 
-@settings(max_examples=400)
 @given(data=st.data())
 def test_of_a_changed_value_both_say_the_same(path, written, data):
     """A value anywhere is replaced, taken out, or has one beside it; the file keeps its layout."""
@@ -139,7 +137,6 @@ def test_of_a_changed_value_both_say_the_same(path, written, data):
         assert repr(found) == repr(expected)
 
 
-@settings(max_examples=400)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 3))
 def test_of_changed_bytes_nothing_is_read_that_the_other_refuses(path, written, seed, count):
     """Pieces of the file are cut out, doubled or moved, as a merge or a broken disk would do it."""

@@ -12,7 +12,7 @@ from pytest_llmops.statistics.multiplicity import adjust_holm
 p_values = st.lists(st.one_of(st.floats(1e-300, 1), st.sampled_from([0.01, 0.02, 1.0])), max_size=12)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(p_values.filter(lambda drawn: len(drawn) > 1))
 def test_holm_is_that_of_statsmodels(drawn):
     _, expected, _, _ = multipletests(drawn, method="holm")

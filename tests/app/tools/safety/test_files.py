@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_app.tools.safety import RefusedError, files
@@ -78,7 +78,6 @@ def test_its_benign_twin_is_read(folder, case):
     assert read_file(folder, case["path"], limits=LIMITS) == case["text"]
 
 
-@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import AcceptanceError
@@ -230,7 +230,6 @@ runs = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(first=runs, second=runs, replaces=st.booleans(), prune=st.booleans())
 def test_each_case_is_counted_once_and_accepting_again_changes_nothing(first, second, replaces, prune):
     try:

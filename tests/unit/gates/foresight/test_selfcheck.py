@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import SelfCheckError
@@ -356,7 +356,6 @@ def any_base(draw):
     return Run(signature={}, results=results, suite=draw(st.one_of(st.just({}), SUITES)))
 
 
-@settings(max_examples=150, deadline=None)
 @given(base=any_base(), repeats=st.integers(1, 9))
 def test_any_baseline_has_a_line_and_a_check_without_nan(base, repeats):
     assert "nan" not in selfcheck_line(base, repeats=repeats)

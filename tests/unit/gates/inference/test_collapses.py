@@ -47,7 +47,6 @@ def tables(draw: st.DrawFn) -> PassRates:
     return rates(draw(st.integers(before // 2, before)), before, draw(st.integers(0, now)), now)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.one_of(tables(), st.just(rates(10, 10, 0, 8))), min_size=1, max_size=4))
 def test_p_value_is_that_of_every_division_of_every_case(cases):
     p_value = count_p_value(cases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.gates.merge_base.strictness import is_as_strict
@@ -134,7 +134,6 @@ KEYWORD_CHECKS = st.builds(
 
 
 @given(KEYWORD_CHECKS, KEYWORD_CHECKS, st.lists(st.text("abc ", max_size=6), min_size=1, max_size=3))
-@settings(max_examples=300)
 def test_what_holds_as_strict_keywords_holds_the_old_ones(new, old, texts):
     """Over several repeats, whose mean is what a check looks at."""
     samples = [Sample(output=Output(text=text)) for text in texts]

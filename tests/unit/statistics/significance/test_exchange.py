@@ -5,7 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -171,7 +171,6 @@ repeats = st.lists(
 cases = st.lists(st.tuples(repeats, repeats), min_size=1, max_size=10)
 
 
-@settings(max_examples=150, deadline=None)
 @given(cases, st.sampled_from([1e-250, 1e-110, 1e99]), st.randoms(use_true_random=False))
 def test_p_is_in_0_1_and_neither_unit_nor_order_matters(sides, unit, random):
     scaled = [
@@ -185,7 +184,6 @@ def test_p_is_in_0_1_and_neither_unit_nor_order_matters(sides, unit, random):
     assert exchange_p_value(*map(list, zip(*scaled, strict=True))) == pytest.approx(p_value, rel=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases, st.floats(-1, 1), st.integers(1, 8), st.integers(1, 8))
 def test_case_of_equal_repeats_says_nothing(sides, value, old, asked):
     base, new = map(list, zip(*sides, strict=True))

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -134,7 +134,6 @@ def test_one_pair_is_a_coin_toss_at_best(statistic):
     assert paired_p_value(statistic, [0.9], [0.1], worse="greater", seed=0) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
 @given(pairs, st.sampled_from(STATISTICS), st.sampled_from([1.0, 1e-200, 1e100]))
 def test_nothing_is_nan_and_p_is_in_0_1(values, statistic, scale):
     base, new = sides([(one * scale, other * scale) for one, other in values])
@@ -148,7 +147,6 @@ def test_nothing_is_nan_and_p_is_in_0_1(values, statistic, scale):
     assert all(map(math.isfinite, (spread.low, spread.high, spread.error)))
 
 
-@settings(max_examples=50, deadline=None)
 @given(pairs, st.sampled_from(["mean", "sum", "p50"]))
 def test_flipping_the_direction_flips_the_test(values, statistic):
     base, new = sides(values)
@@ -161,7 +159,6 @@ def test_flipping_the_direction_flips_the_test(values, statistic):
     assert forth == pytest.approx(back, rel=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
 @given(pairs, st.lists(scores, max_size=8))
 def test_equal_pairs_never_strengthen(values, equal):
     """Sign patterns do not know them; of few cases a drop that may be called is weaker beside them."""

@@ -5,7 +5,7 @@ from statistics import NormalDist, mean
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -135,7 +135,6 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(values, max_size=40), st.randoms(use_true_random=False))
 def test_p_is_in_0_1_and_order_and_equal_pairs_say_nothing(drawn, random):
     p_value = sign_flip_p_value(np.array(drawn))
@@ -146,7 +145,6 @@ def test_p_is_in_0_1_and_order_and_equal_pairs_say_nothing(drawn, random):
     assert sign_flip_p_value(np.array(shuffled)) == p_value
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=25))
 def test_both_directions_share_what_is_tied_with_the_observed_sum(counted):
     """P(sum <= observed) + P(sum >= observed) is one and what equals it, so it is at least one."""
@@ -184,7 +182,6 @@ def test_one_difference_is_a_coin_toss_at_best(difference):
     assert mean_p_value(np.array([difference])) == (0.5 if difference < 0 else 1.0)
 
 
-@settings(max_examples=60)
 @given(st.lists(st.integers(-8, 8), min_size=2, max_size=12))
 def test_order_unit_and_direction_of_a_mean(counted):
     differences = np.array(counted, float)

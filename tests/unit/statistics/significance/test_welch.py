@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
@@ -66,7 +66,6 @@ def test_floor_is_the_exact_exchange_test_of_scores_that_are_all_lower(before):
     assert drop_p_value(old, new, 0.0) == pytest.approx(lower / comb(len(pooled), 3))
 
 
-@settings(max_examples=60)
 @given(
     st.lists(scores, min_size=2, max_size=6), st.lists(scores, min_size=2, max_size=6), st.floats(0.01, 0.5)
 )
