@@ -95,10 +95,10 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
     done.problems += [*notes, *session.all_problems()]
     done.problems += describe_failed_calls(evaluation.goldens, done.run.results)
     if run is not None:
-        _judge_whole(evaluation, run, done)
         if accept:
             line, accepted = accept_into_baseline(run, settings)
             done.add(line, "passed" if accepted else "failed", settings)
+        _judge_whole(evaluation, run, done)
     done.problems += source.describe(done.run, settings)
     undecided = _list_undecided(session.budget, settings) if source.revision else []
     lines = render_loosened([*source.loosened, *loosened, *undecided])
