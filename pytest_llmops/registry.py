@@ -54,7 +54,7 @@ _BUILT_IN: Mapping[str, str] = {
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
-    "pii_leak": "pytest_llmops.traces.pii_leak:PiiLeak",
+    "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
 }
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
 _LABELLED = re.compile(r"(?P<family>deepeval):(?P<label>\S.{0,60})\Z")

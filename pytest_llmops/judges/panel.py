@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
 from pytest_llmops.judges.asking import JudgeError, NoVerdictError, close, run
 from pytest_llmops.judges.asking.answers import VERSION
 from pytest_llmops.judges.asking.client import require_client
-from pytest_llmops.judges.asking.quotation import hide
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.metrics.needs import fail, find_missing
 from pytest_llmops.metrics.words import find_blank
@@ -259,7 +259,7 @@ def locate(judge: JudgeModel) -> JudgeModel:
 
 def kept(text: Any) -> str:
     """What a judge wrote, as evidence keeps it: masked, then cut, so that no half of a secret is left."""
-    return hide(str(text))[:_KEPT]
+    return mask(str(text))[:_KEPT]
 
 
 def tell_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
@@ -271,7 +271,7 @@ def tell_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> st
         log: Of the calls that were made or replayed, where a recorder listens.
     """
     if not isinstance(error, JudgeError | LLMOpsError):
-        return hide(describe_error(error))
+        return mask(describe_error(error))
     calls = log.calls if log is not None else []
     is_replayed = any(each.outcome == "replayed" and each.model == judge.model for each in calls)
     if not (is_replayed and isinstance(error, NoVerdictError)):

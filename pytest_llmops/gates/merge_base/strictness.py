@@ -15,10 +15,10 @@ from pytest_llmops.gates.merge_base.bounds import SIDES, is_bound_as_strict
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.metrics.lexical.exact_match import ExactMatch
 from pytest_llmops.metrics.lexical.keywords import Keywords
+from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.metrics.words import fold
 from pytest_llmops.records import Bound, Check
 from pytest_llmops.registry import create_metric
-from pytest_llmops.traces.pii_leak import PiiLeak
 
 _COMPARED = {"metric", "comparison", "threshold", "options", "min_kappa"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import printable
 
 # As JSON and Python write what a line cannot hold; left so, `\n` would hide where a key begins.
@@ -11,16 +12,9 @@ _ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf"'/\\])
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
-def hide(text: str) -> str:
-    """The text with secrets masked, and with the extra `pii` personal data."""
-    from pytest_llmops.models import pii
-
-    return pii.mask(text, secrets_only=not pii.is_installed())
-
-
 def quote(text: str, limit: int) -> str:
     """What was said, as an error tells it: masked, on one line, and cut after about `limit` characters."""
-    return printable(hide(_ESCAPE.sub(_unescaped, text)), limit)
+    return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from pytest_llmops.detect.finding import KINDS, Finding
+from pytest_llmops.detect.mask import mask, mask_pointer
+from pytest_llmops.detect.scanner import VERSION, scan_labelled
+from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.errors import MetricOptionError, hint
-from pytest_llmops.models import pii
 from pytest_llmops.records import Bound, Failure, Sample, Score
-from pytest_llmops.traces.texts import escape, unescape, walk
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Need
@@ -42,15 +44,15 @@ class PiiLeak:
             if not isinstance(values, tuple | list) or not all(isinstance(value, str) for value in values):
                 raise MetricOptionError(f"pii_leak: {option} must be a list of texts; write {option}: [...]")
         for kind in self.kinds:
-            if kind not in pii.KINDS:
-                near = hint(kind, pii.KINDS)
+            if kind not in KINDS:
+                near = hint(kind, KINDS)
                 raise MetricOptionError(
-                    f"pii_leak: no kind is named {kind!r}.{near} Known kinds: {', '.join(pii.KINDS)}."
+                    f"pii_leak: no kind is named {kind!r}.{near} Known kinds: {', '.join(KINDS)}."
                 )
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         pieces = [list(_read(sample)) for sample in batch]
-        scans = iter(pii.scan_texts([piece.label + piece.text for some in pieces for piece in some]))
+        scans = iter(scan_labelled([(piece.label, piece.text) for some in pieces for piece in some]))
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, some, scans, allowed) for sample, some in zip(batch, pieces, strict=True)]
 
@@ -58,17 +60,16 @@ class PiiLeak:
         self,
         sample: Sample,
         pieces: Sequence[_Piece],
-        scans: Iterator[tuple[pii.Finding, ...]],
+        scans: Iterator[list[Finding]],
         allowed: frozenset[str],
     ) -> Score:
         evidence: list[dict[str, Any]] = []
         for piece in pieces:
             for found in next(scans):
-                start, end = found.start - len(piece.label), found.end - len(piece.label)
                 wanted = found.kind in self.kinds or not self.kinds
-                if start < 0 or not wanted or piece.text[start:end].casefold() in allowed:
+                if not wanted or piece.text[found.start : found.end].casefold() in allowed:
                     continue
-                where = {"place": _tell(piece), "kind": found.kind, "start": start, "end": end}
+                where = {"place": _place(piece), "kind": found.kind, "start": found.start, "end": found.end}
                 evidence.append({**where, "mask": found.mask})
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
@@ -78,7 +79,7 @@ class PiiLeak:
             repeat=sample.output.repeat,
             reason=f"{first}{more}",
             evidence=tuple(evidence),
-            signature=f"pii_leak|v{self.version}|scanner v{pii.VERSION}",
+            signature=f"pii_leak|v{self.version}|scanner v{VERSION}",
         )
 
 
@@ -100,24 +101,18 @@ class _Piece(NamedTuple):
 def _read(sample: Sample) -> Iterator[_Piece]:
     """All that is scanned."""
     for pointer, text in walk(sample.output.text):
-        yield _Piece("output.text", None, pointer, _label(pointer, text), text)
+        yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
             for below, text in walk(getattr(call, part)):
                 pointer = f"/{part}{below}"
-                yield _Piece("tool call", call.name, pointer, _label(pointer, text), text)
+                yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
     for span in sample.spans:
         for pointer, text in walk(span):
-            yield _Piece("span", span.name, pointer, _label(pointer, text), text)
+            yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
 
 
-def _tell(piece: _Piece) -> str:
-    """The place, for people; names and keys are masked one by one, as they may leak themselves."""
-    name = "" if piece.name is None else repr(pii.mask(piece.name))
-    pointer = "/".join(escape(pii.mask(unescape(step))) for step in piece.pointer.split("/"))
-    return " ".join(part for part in (piece.owner, name, pointer) if part)
-
-
-def _label(pointer: str, text: str) -> str:
-    steps = [step for step in pointer.split("/") if step and not step.isdigit()]
-    return f"{steps[-1]}: " if steps and steps[-1] != text else ""
+def _place(piece: _Piece) -> str:
+    """The place, for people; the name is masked too, as it may leak itself."""
+    name = "" if piece.name is None else repr(mask(piece.name, strict=True))
+    return " ".join(part for part in (piece.owner, name, mask_pointer(piece.pointer)) if part)

@@ -6,9 +6,9 @@ import pickle
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.records import Output, Passage, Sample, Score, Span, ToolCall
 from pytest_llmops.registry import create_metric
-from pytest_llmops.traces.pii_leak import PiiLeak
 
 EMAIL = "tobias.merrivale@willow.co.uk"
 
