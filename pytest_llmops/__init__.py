@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_llmops.detect.files import scan as scan
     from pytest_llmops.evaluation.golden_run import run_golden as run_golden
     from pytest_llmops.gates.comparison import compare as compare
     from pytest_llmops.golden.loader import load_golden as load_golden
@@ -37,6 +38,7 @@ _HOMES = {
     "load_run": "reports.baseline_file:load_base",
     "metric": "metrics.custom",
     "run_golden": "evaluation.golden_run",
+    "scan": "detect.files",
     "score": "runner.rows",
 }
 

@@ -111,6 +111,10 @@ class RunFileError(LLMOpsError):
     """A run or baseline file is missing, broken or of another version."""
 
 
+class ScanError(LLMOpsError):
+    """A file cannot be scanned, so that nothing can be said of what it holds."""
+
+
 class CassetteError(LLMOpsError):
     """A cassette is broken, or a call is missing from it that may not be made."""
 

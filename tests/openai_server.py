@@ -181,7 +181,7 @@ class OpenAIServer:
         elif fault in {"401", "404", "429", "500"}:
             extra = f"Retry-After: {self.retry_after_s}\r\n" if fault == "429" else ""
             message = {
-                "401": "Incorrect API key provided: sk-invalid0000000000.",
+                "401": "Incorrect API key provided: sk-invalid00000000000000.",
                 "404": "The model does not exist.",
                 "429": "Slow down.",
                 "500": "Something broke.",

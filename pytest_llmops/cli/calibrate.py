@@ -179,9 +179,9 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     from pytest_llmops.calibration.pairs import families_of, read_verdicts
     from pytest_llmops.calibration.readings import read_bound
     from pytest_llmops.calibration.repeats import measure_turning
+    from pytest_llmops.detect.mask import mask
     from pytest_llmops.records import Failure, Score
     from pytest_llmops.reports.agreement import Report
-    from pytest_llmops.runner.masking import hide
 
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]
@@ -212,7 +212,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
         bias=bias,
         unlabelled=sum(value is None for value in labels.values),
         unscored=tuple(
-            (row.id, hide(first.error))
+            (row.id, mask(first.error))
             for row, first in zip(rows, _one_each(results), strict=True)
             if isinstance(first, Failure)
         ),

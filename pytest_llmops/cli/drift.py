@@ -77,8 +77,8 @@ def _find_reviews(given: str | None) -> Path:
 def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
     import os
 
+    from pytest_llmops.detect.mask import stand_in
     from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
-    from pytest_llmops.runner.masking import stand_in
     from pytest_llmops.settings import find_root, load_settings
 
     settings = load_settings(find_root(Path.cwd()))

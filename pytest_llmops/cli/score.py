@@ -191,13 +191,13 @@ def tell_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""
+    from pytest_llmops.detect.mask import mask
     from pytest_llmops.printable import counted, printable
     from pytest_llmops.records import Failure
-    from pytest_llmops.runner.masking import hide
 
     broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
     for row, failure in broken[:_TOLD]:
-        print(f"{row.place}: not scored: {printable(hide(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{row.place}: not scored: {printable(mask(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
     if len(broken) > _TOLD:
         print(f"and {counted(len(broken) - _TOLD, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
     for problem in problems:
@@ -205,17 +205,17 @@ def tell_unscored(
 
 
 def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) -> dict[str, Any]:
+    from pytest_llmops.detect.mask import mask, mask_secrets
     from pytest_llmops.records import Failure
-    from pytest_llmops.runner.masking import hide, hide_secrets
 
     case: dict[str, Any] = {"id": row.id} if repeat is None else {"id": row.id, "repeat": repeat}
     if isinstance(result, Failure):
-        return {**case, "metric": metric, "error": hide(result.error)}
+        return {**case, "metric": metric, "error": mask(result.error)}
     told = {"reason": result.reason, "evidence": list(result.evidence)}
     return {
         **case,
         "metric": metric,
         "value": result.value,
-        **{name: hide_secrets(each) for name, each in told.items()},
+        **{name: mask_secrets(each) for name, each in told.items()},
         "signature": result.signature,
     }

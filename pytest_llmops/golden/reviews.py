@@ -17,8 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import ReviewError
-from pytest_llmops.models import pii
 from pytest_llmops.printable import printable
 
 VERSION = 1
@@ -111,7 +111,7 @@ def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | 
             _, previous = _parse(_read_bytes(path), str(path))
             lines = []
             for review in reviews:
-                line, digest = _chain(replace(review, note=_masked(review.note)), previous)
+                line, digest = _chain(replace(review, note=mask(review.note)), previous)
                 _read_line(line.rstrip(), previous)
                 lines.append(line)
                 previous = digest
@@ -203,11 +203,6 @@ def _chain(review: Review, previous: str) -> tuple[bytes, str]:
 
 def _canonical(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _masked(note: str) -> str:
-    """The note without secrets, and with the extra `pii` without personal data."""
-    return pii.mask(note, secrets_only=not pii.is_installed()) if note else ""
 
 
 def _read_bytes(path: Path) -> bytes:

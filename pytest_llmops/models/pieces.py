@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.models import weights
@@ -40,7 +41,9 @@ class Pieces:
     offsets: tuple[tuple[int, int], ...]
 
 
-_memory: OrderedDict[tuple[str, int], Pieces] = OrderedDict()
+_memory: LRUCache[tuple[str, int], Pieces] = LRUCache(
+    _IN_MEMORY, getsizeof=lambda pieces: pieces.vectors.nbytes
+)
 _lock = Lock()
 
 
@@ -62,11 +65,11 @@ def encode_pieces(texts: Sequence[str], layer: int, *, special: bool = False) ->
     with _lock:
         for text in unique:
             if (known := _memory.get((text, layer))) is not None:
-                _memory.move_to_end((text, layer))
                 found[text] = known
     if fresh := [text for text in unique if text not in found]:
         made = dict(zip(fresh, _encode(fresh, layer), strict=True))
-        _remember(made, layer)
+        with _lock:
+            _memory.update({(text, layer): pieces for text, pieces in made.items()})
         found.update(made)
     return [found[text] if special else _without_special(found[text]) for text in texts]
 
@@ -107,16 +110,6 @@ def _tokenizer() -> Any:
     tokenizer.no_padding()
     tokenizer.enable_truncation(LONGEST)
     return tokenizer
-
-
-def _remember(made: dict[str, Pieces], layer: int) -> None:
-    with _lock:
-        for text, pieces in made.items():
-            _memory[text, layer] = pieces
-        held = sum(each.vectors.nbytes for each in _memory.values())
-        while held > _IN_MEMORY:
-            _, dropped = _memory.popitem(last=False)
-            held -= dropped.vectors.nbytes
 
 
 def _without_special(pieces: Pieces) -> Pieces:

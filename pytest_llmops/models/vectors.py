@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.models.encoders import load_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
-from pytest_llmops.models.memory import Memory, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,8 +36,8 @@ def embed(encoder: EncoderChoice | str, texts: Sequence[str], *, query: bool = F
     import numpy as np
 
     model = load_encoder(encoder)
-    told = ("query",) if query and model.asymmetric else ()
-    keys = [key_of(model.identity, *told, text) for text in texts]
+    role = ("query",) if query and model.asymmetric else ()
+    keys = [key_of(model.identity, *role, text) for text in texts]
     text_of = dict(zip(keys, texts, strict=True))
     refused: dict[str, str] = {}
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
 from _pytest.outcomes import Failed  # what `pytest.fail` raises
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.terminal import TracebackStyle
-from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.tracebacks import describe_traceback, find_crash, shorten
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def reason_of(raised: BaseException, item: pytest.Item) -> Reason | None:
     traceback = describe_traceback(raised)
     if isinstance(raised, Failed) or not isinstance(raised, Exception) or not traceback:
         return None
-    said = printable(hide(describe_error(raised)), _ERROR)
+    said = printable(mask(describe_error(raised)), _ERROR)
     crash = find_crash(traceback)
     path, line = crash or (item.location[0], (item.location[1] or 0) + 1)
     style = traceback_style(item.config)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops.calibration.record import Calibration, load_calibrations
+from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case, require_agreement
 from pytest_llmops.golden.thresholds import check_failing, check_reach, own_bound, read_record_only
@@ -24,7 +25,6 @@ from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
 from pytest_llmops.reports.terminal import render_case
-from pytest_llmops.runner.masking import seal_result
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)

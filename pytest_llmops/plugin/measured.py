@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.families import find_metric
 from pytest_llmops.plugin.parts import say_in_test, tell_contexts, tell_parts
@@ -16,7 +17,6 @@ from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Sample
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _REASON = 300
@@ -65,7 +65,7 @@ class Bench:
         except (LLMOpsError, pytest.UsageError) as error:
             raise NotScoredError(str(error)) from None
         if isinstance(result, Failure):
-            raise NotScoredError(f"{metric.name}: {hide(say_in_test(result.error))}")
+            raise NotScoredError(f"{metric.name}: {mask(say_in_test(result.error))}")
         measured = Measured(result.value)
         measured.metric, measured.reason = result.metric, result.reason
         measured.told = (*tell_parts(result.evidence, result.reason), *_tell_texts(metric, sample))

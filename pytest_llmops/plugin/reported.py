@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.golden.files import SUFFIXES
 from pytest_llmops.records import OUTCOMES, Outcome
-from pytest_llmops.runner.masking import hide
 
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
@@ -70,7 +70,7 @@ class Reported:
             self.outcomes[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
         if given.get(OUTCOME) == "error" and report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            self.reasons[report.nodeid] = hide(str(getattr(crash, "message", report.longrepr)))
+            self.reasons[report.nodeid] = mask(str(getattr(crash, "message", report.longrepr)))
         if report.outcome in {"passed", "failed", "skipped"} and (
             report.when == "call" or (report.when != "teardown" and not report.passed)
         ):

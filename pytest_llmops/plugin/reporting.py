@@ -6,12 +6,12 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.capturing import Router
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.items import REFUSED, GoldenItem
 from pytest_llmops.plugin.longrepr import as_longrepr, reason_of
-from pytest_llmops.runner.masking import hide
 
 
 class Reporting:
@@ -49,7 +49,7 @@ class Reporting:
         """What an app prints is no answer, but it is shown, so it is masked as one."""
         report = yield
         if isinstance(item, GoldenItem):
-            report.sections = [(name, hide(text)) for name, text in report.sections]
+            report.sections = [(name, mask(text)) for name, text in report.sections]
             if report.failed and call.excinfo and (reason := reason_of(call.excinfo.value, item)):
                 one_line = item.config.getoption("tbstyle") == "line"
                 report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError
 from pytest_llmops.evaluation.session import Session
 from pytest_llmops.plugin.measured import NotScoredError
@@ -17,7 +18,6 @@ from pytest_llmops.protocols import App
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.app_calls import AppCaller
-from pytest_llmops.runner.masking import hide
 
 _STASH = pytest.StashKey["Llm"]()
 
@@ -84,7 +84,7 @@ class Llm:
         output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
-            raise NotScoredError(hide(output.error))
+            raise NotScoredError(mask(output.error))
         self.samples.append(
             Sample(
                 output=output,

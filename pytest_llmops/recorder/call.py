@@ -87,14 +87,14 @@ class Call:
         return self.outcome in {"made", "replayed"}
 
 
-class Purse(Protocol):
-    """What pays for the calls that are made; asked before each one."""
+class CallBudget(Protocol):
+    """Limits the calls that are made; consulted before each one."""
 
     def permit(self, provider: str, model: str | None) -> None:
         """Raises BudgetError where the call may not be made."""
 
     def charge(self, call: Call) -> None:
-        """Told once of each call that it permitted, answered or not."""
+        """Books each call that it permitted once, answered or not."""
 
 
 @dataclass(slots=True, kw_only=True)

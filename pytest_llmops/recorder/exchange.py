@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,17 +9,16 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.call import Call, CallLog, CallOutcome, CallRules, Purse
-from pytest_llmops.recorder.cassette import Recorded
-from pytest_llmops.recorder.differences import differences, nearest_call
+from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules
+from pytest_llmops.recorder.cassettes.cassette import Recorded
+from pytest_llmops.recorder.cassettes.differences import differences, nearest_call
+from pytest_llmops.recorder.cassettes.redaction import Redaction
+from pytest_llmops.recorder.cassettes.session import CassetteSession
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
-from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.reply import Reply, encode_body, parse_body, read_reply
-from pytest_llmops.recorder.shelf import Shelf
+from pytest_llmops.recorder.reply import Reply, encode_body, error_text, parse_body, read_reply
 from pytest_llmops.settings import RecordMode
 
 _OK = 200
-_EXCERPT = 300
 _RECORD = "Record it with --llm-record new."
 
 
@@ -38,15 +36,15 @@ class Recording:
         self,
         log: CallLog,
         *,
-        local: Shelf,
-        committed: Shelf,
+        local: CassetteSession,
+        committed: CassetteSession,
         mode: RecordMode,
         redaction: Redaction,
         report: Callable[[str], None],
-        purse: Purse | None = None,
+        budget: CallBudget | None = None,
         rules: CallRules | None = None,
     ) -> None:
-        self.log, self.mode, self.redaction, self.purse = log, mode, redaction, purse
+        self.log, self.mode, self.redaction, self.budget = log, mode, redaction, budget
         self.rules = rules or CallRules()
         self.ended = False
         self.lines: list[dict[str, Any]] = []
@@ -64,14 +62,14 @@ class Recording:
             CassetteError: The call is not recorded and may not be made.
         """
         identity = identify(host, port, path, content)
-        shelf = self._local if identity.provider == LOOPBACK else self._committed
+        session = self._local if identity.provider == LOOPBACK else self._committed
         if self.ended:
             self._report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
                 "let the app wait for its background work"
             )
         number = self._number(identity.key)
-        exchange = Exchange(self, shelf, identity, number, live=self.rules.why_live(host, port))
+        exchange = Exchange(self, session, identity, number, live=self.rules.why_live(host, port))
         self.open[id(exchange)] = exchange
         exchange.look_up()
         return exchange
@@ -119,7 +117,7 @@ class Exchange:
     """
 
     def __init__(
-        self, recording: Recording, shelf: Shelf, identity: Identity, nth: int, *, live: str = ""
+        self, recording: Recording, session: CassetteSession, identity: Identity, nth: int, *, live: str = ""
     ) -> None:
         """
         Args:
@@ -128,9 +126,9 @@ class Exchange:
         self.replay: tuple[str, bytes] | None = None
         self.leave: Callable[[], None] | None = None
         self.duration_s = 0.0
-        self._recording, self._shelf, self._identity, self._nth = recording, shelf, identity, nth
+        self._recording, self._session, self._identity, self._nth = recording, session, identity, nth
         self._live, self._reason = live, live
-        self._purse: Purse | None = None  # of a call that it permitted
+        self._budget: CallBudget | None = None  # of a call that it permitted
         self._differences: list[str] = []
         self._started = time.time()
         self._clock = time.perf_counter()
@@ -139,20 +137,20 @@ class Exchange:
     def look_up(self) -> None:
         """Find the recorded answer, or find out why there is none and whether the call may be made."""
         place = (self._identity.key, self._recording.log.repeat, self._nth)
-        found = None if self._live else self._shelf.calls.get(place)
+        found = None if self._live else self._session.calls.get(place)
         if found is not None:
             self._offset_s, self.duration_s = found.offset_s, found.duration_s
             self.replay = (found.content_type, encode_body(found.body))
             self._close("replayed", found.body, read_reply(found.body), _OK)
             return
         self._reason = self._live or self._why_missing()
-        if self._recording.mode == "none" if self._live else self._shelf.sealed:
+        if self._recording.mode == "none" if self._live else self._session.sealed:
             error = self._refusal()
             self._recording.log.error = self._recording.log.error or error
             self._fail("refused", f"it {self._missing()}, and {self._recording.rule()}: {self._reason}")
             raise error
-        if self._recording.purse is not None:
-            self._pay(self._recording.purse)
+        if self._recording.budget is not None:
+            self._pay(self._recording.budget)
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
         """Log and keep an answer; `whole` is false when the app stopped reading."""
@@ -160,7 +158,7 @@ class Exchange:
             return
         self.duration_s = time.perf_counter() - self._clock
         if status != _OK:
-            self.fail(f"the answer had status {status}: {_error_text(content)}".rstrip(" :"), status=status)
+            self.fail(f"the answer had status {status}: {error_text(content)}".rstrip(" :"), status=status)
             return
         try:
             body = parse_body(content, content_type)
@@ -176,7 +174,7 @@ class Exchange:
         elif reply.ended:
             if not self._live:
                 recorded = self._recorded(self._identity.body, content_type, body)
-                self._shelf.made.append((self._clock, recorded))
+                self._session.made.append((self._clock, recorded))
             self._close("made", body, reply, status)
         elif whole:
             self.fail("the stream ended before its end mark", status=status)
@@ -200,14 +198,14 @@ class Exchange:
         self._recording.release(self._identity.key, self._nth)
         self._close(outcome, None, Reply(), status)
 
-    def _pay(self, purse: Purse) -> None:
+    def _pay(self, budget: CallBudget) -> None:
         try:
-            purse.permit(self._identity.provider, self._identity.model)
+            budget.permit(self._identity.provider, self._identity.model)
         except CassetteError as error:
             self._recording.log.error = self._recording.log.error or error
             self._fail("refused", str(error))
             raise
-        self._purse = purse
+        self._budget = budget
 
     def _abandon(self, body: Any, reply: Reply) -> None:
         self._reason += " (the app left the stream unread, so it is not kept)"
@@ -228,20 +226,20 @@ class Exchange:
         )
 
     def _why_missing(self) -> str:
-        shelf = self._shelf
+        session = self._session
         if self._recording.mode == "all":
             return "--llm-record all makes every call again"
-        if not shelf.calls:
-            return f"{shelf.name} holds no call" if shelf.stamp else f"there is no {shelf.name} yet"
+        if not session.calls:
+            return f"{session.name} holds no call" if session.stamp else f"there is no {session.name} yet"
         try:
             wanted = self._recorded(self._recording.redaction.value(self._identity.body))
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
             return f"it is not recorded (redacting it raised {type(failure).__name__})"
-        nearest = nearest_call(wanted, shelf.calls.values())
+        nearest = nearest_call(wanted, session.calls.values())
         if nearest is None:
-            return f"{shelf.name} holds no call of its kind"
+            return f"{session.name} holds no call of its kind"
         self._differences = differences(nearest, wanted)
-        return f"the nearest call in {shelf.name} differs in"
+        return f"the nearest call in {session.name} differs in"
 
     def _missing(self) -> str:
         return "is never replayed" if self._live else "is not recorded"
@@ -284,20 +282,11 @@ class Exchange:
             waited_s=waited_s,
         )
         log.calls.append(call)
-        if self._purse is not None:
-            self._purse.charge(call)
+        if self._budget is not None:
+            self._budget.charge(call)
         self._recording.lines.append({
             "kind": identity.kind, "model": identity.model, "provider": identity.provider,
             "path": identity.path, "nth": self._nth, "outcome": outcome, "reason": self._reason,
-            "differences": self._differences, "file": self._shelf.name,
+            "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": waited_s,
         })  # fmt: skip
-
-
-def _error_text(content: bytes) -> str:
-    """What a provider says of a refused call: its message where it has the usual form."""
-    text = content.decode("utf-8", "replace")
-    try:
-        return str(json.loads(text)["error"]["message"])[:_EXCERPT]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return text[:_EXCERPT]

@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.detect.mask import stand_in
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder import interception
-from pytest_llmops.recorder.call import CallLog, CallRules, Purse, count_calls
-from pytest_llmops.recorder.cassette import cassette_path
+from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
+from pytest_llmops.recorder.cassettes.cassette import cassette_path
+from pytest_llmops.recorder.cassettes.redaction import Redaction
+from pytest_llmops.recorder.cassettes.session import Cassettes
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.identity import LOOPBACK, identify
-from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.shelf import Shelves
-from pytest_llmops.recorder.threads import carry_context
+from pytest_llmops.recorder.interception import clients, listeners
+from pytest_llmops.recorder.interception.threads import carry_context
 from pytest_llmops.settings import RecordMode
 
 _UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"
@@ -35,10 +36,10 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     Raises:
         CassetteError: As `Recorder.recording`.
     """
-    if not interception.listeners:
+    if not listeners.recorders:
         yield None
         return
-    with interception.listeners[-1].recording(case, repeat, shared=False) as log:
+    with listeners.recorders[-1].recording(case, repeat, shared=False) as log:
         yield log
 
 
@@ -57,8 +58,8 @@ class Recorder:
         committed: Path,
         local: Path,
         mode: RecordMode,
-        redact: Callable[[str], str] | None = None,
-        purse: Purse | None = None,
+        redact: Callable[[str], str] = stand_in,
+        budget: CallBudget | None = None,
     ) -> None:
         """
         Take the folders; nothing is read or made yet.
@@ -66,29 +67,29 @@ class Recorder:
         Args:
             committed: Folder of the cassettes that go into git.
             local: Folder of those of this machine's own models, which cost nothing; never committed.
-            redact: Text to text without secrets, for everything that is written; None masks API keys.
-            purse: Asked before a call is made, and told what became of it.
+            redact: Text to text without secrets, for everything that is written.
+            budget: Consulted before a call is made, and charged for it.
         """
         self.problems: list[str] = []
         self.unattributed = 0
         self._beside: Counter[str] = Counter()
-        self._committed, self._local, self._mode, self._purse = committed, local, mode, purse
+        self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
         self._redaction = Redaction(redact)
-        self._shelves = Shelves(mode=mode, redaction=self._redaction, locks=local)
+        self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
         self._run_log = RunLog(local.parent / "explain")
 
     def install(self) -> None:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
-        if self not in interception.listeners:
-            interception.listeners.append(self)
-            interception.install()
+        if self not in listeners.recorders:
+            listeners.recorders.append(self)
+            clients.install()
 
     def uninstall(self) -> None:
         """Put the HTTP clients back as they were. A second call does nothing."""
-        if self in interception.listeners:
-            interception.listeners.remove(self)
-            interception.uninstall()
+        if self in listeners.recorders:
+            listeners.recorders.remove(self)
+            clients.uninstall()
 
     def tell_beside(self) -> list[str]:
         """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
@@ -101,7 +102,7 @@ class Recorder:
             self.unattributed += 1
         if self._mode == "none":
             return CassetteError(f"{_UNATTRIBUTED}, and --llm-record none makes no calls")
-        if self._purse is not None:
+        if self._budget is not None:
             return CassetteError(f"{_UNATTRIBUTED}, and a budget counts each call")
         return None
 
@@ -110,7 +111,7 @@ class Recorder:
         Whether a call that no cassette keeps may be made: an encoder's, whose vectors have their own cache.
 
         Raises:
-            CassetteError: No call may be made at all, or the purse is empty.
+            CassetteError: No call may be made at all, or the budget is spent.
         """
         identity = identify(host, port, path, content)
         if self._mode == "none":
@@ -118,8 +119,8 @@ class Recorder:
                 f"record none allows no call, and vectors of {identity.model or identity.provider} are "
                 "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
             )
-        if self._purse is not None and identity.provider != LOOPBACK:
-            self._purse.permit(identity.provider, identity.model)
+        if self._budget is not None and identity.provider != LOOPBACK:
+            self._budget.permit(identity.provider, identity.model)
 
     @contextmanager
     def recording(
@@ -139,8 +140,8 @@ class Recorder:
         """
         log = CallLog(case=case, repeat=repeat)
         try:
-            local = self._shelves.open(cassette_path(self._local, case))
-            committed = self._shelves.open(cassette_path(self._committed, case))
+            local = self._cassettes.open(cassette_path(self._local, case))
+            committed = self._cassettes.open(cassette_path(self._committed, case))
         except CassetteError as error:
             log.error = error
             self._explain(log, [])
@@ -152,26 +153,26 @@ class Recorder:
             mode=self._mode,
             redaction=self._redaction,
             report=self._report,
-            purse=self._purse,
+            budget=self._budget,
             rules=rules,
         )
-        interception.change_late()
-        token = interception.current.set(recording)
+        clients.change_late()
+        token = listeners.current.set(recording)
         if shared:
-            interception.open_recordings.append(recording)
+            listeners.open_recordings.append(recording)
         try:
             with carry_context():
                 yield log
         finally:
             if shared:
-                interception.open_recordings.remove(recording)
-            interception.current.reset(token)
+                listeners.open_recordings.remove(recording)
+            listeners.current.reset(token)
             recording.end()
             if not shared:
                 with self._lock:
                     self._beside.update(call.outcome for call in log.calls)
-            for shelf in (local, committed):
-                if problem := self._shelves.save(case, shelf):
+            for session in (local, committed):
+                if problem := self._cassettes.save(case, session):
                     self._report(problem)
             self._explain(log, recording.lines)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 _ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
 _DONE = "[DONE]"
+_EXCERPT = 300  # characters of a refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,15 @@ def parse_body(content: bytes, content_type: str) -> Any:
 def encode_body(body: Any) -> bytes:
     """The bytes of an answer: events as they came, JSON in a form that means the same."""
     return body.encode("utf-8") if isinstance(body, str) else json.dumps(body).encode("ascii")
+
+
+def error_text(content: bytes) -> str:
+    """What a provider says of a refused call: its message where it has the usual form."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return str(json.loads(text)["error"]["message"])[:_EXCERPT]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return text[:_EXCERPT]
 
 
 def read_reply(body: Any) -> Reply:

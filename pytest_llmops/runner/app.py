@@ -12,11 +12,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AnswerError, AppError, describe_error, hint
 from pytest_llmops.printable import printable, with_article
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
-from pytest_llmops.runner.masking import hide
 from pytest_llmops.runner.process_end import describe, noting
 from pytest_llmops.runner.tracebacks import describe_traceback, find_crash
 
@@ -74,7 +74,7 @@ def _tell_import(path: str, module_name: str, error: BaseException, root: Path) 
     crash = find_crash(traceback)
     place = f" at {crash[0]}:{crash[1]}" if crash else ""
     why = "its module ends the process:" if isinstance(error, SystemExit) else "importing it raised"
-    raised = printable(hide(describe_error(error)), _ERROR)
+    raised = printable(mask(describe_error(error)), _ERROR)
     return f"{said}: {why} {raised}{place}" + (f"\n{traceback}" if traceback else "")
 
 

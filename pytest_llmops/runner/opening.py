@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_llmops import cache
+from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import AppError
-from pytest_llmops.models import cache
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Golden
@@ -15,7 +16,6 @@ from pytest_llmops.runner.app import resolve_app
 from pytest_llmops.runner.app_calls import AppCaller
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.execution import Execution
-from pytest_llmops.runner.masking import seal_result, stand_in
 from pytest_llmops.runner.readiness import named_rival
 from pytest_llmops.runner.rivals import Rival
 from pytest_llmops.runner.scoring import Scorer
@@ -85,8 +85,7 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
         committed=settings.path(settings.cassettes),
         local=home / "cassettes",
         mode=settings.record,
-        redact=stand_in,
-        purse=budget,
+        budget=budget,
     )
     recorder.install()
     return recorder

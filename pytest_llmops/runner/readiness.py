@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from pytest_llmops import cache
 from pytest_llmops.errors import AppError, LLMOpsError, MissingExtraError, WeightsError
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
-from pytest_llmops.models import cache, weights
+from pytest_llmops.models import weights
 from pytest_llmops.protocols import App, Metric
-from pytest_llmops.recorder.cassette import cassette_path, load_calls
+from pytest_llmops.recorder.cassettes.cassette import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.app import resolve_app

@@ -17,9 +17,9 @@ from pathlib import Path
 from traceback import StackSummary, TracebackException
 from types import ModuleType
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.recorder.cassette import shown_path
-from pytest_llmops.runner.masking import hide
+from pytest_llmops.recorder.cassettes.cassette import shown_path
 
 _FRAMES = 20  # of one exception, the innermost
 _LINE = 400  # characters
@@ -61,7 +61,7 @@ def describe_traceback(error: BaseException) -> str:
     if not any(each.stack or hasattr(each, "filename") for each in _chain(read)):
         return ""
     written = "".join(read.format()).rstrip().split("\n")[-_LINES:]
-    text = hide("\n".join(line[:_READ] for line in written))  # and then cut: half a secret cannot be found
+    text = mask("\n".join(line[:_READ] for line in written))  # and then cut: half a secret cannot be found
     lines = [printable(line, _LINE) for line in text.split("\n")]
     cut = 0
     while sum(map(len, lines)) > _TEXT and len(lines) > 1:

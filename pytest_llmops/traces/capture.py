@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.recorder.threads import carry_context, is_inherited
+from pytest_llmops.recorder.interception.threads import carry_context, is_inherited
 from pytest_llmops.records import Span
 
 if TYPE_CHECKING:

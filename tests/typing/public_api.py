@@ -14,6 +14,7 @@ from pytest_llmops import (
     load_run,
     metric,
     run_golden,
+    scan,
     score,
 )
 
@@ -41,3 +42,5 @@ assert_type(polite(Output(text="please")), float)
 (first,) = score("exact_match", [{"output": "a", "reference": "a"}])
 if isinstance(first, Score):
     assert_type(first.value, float)
+for finding in scan(["trace.json"]):
+    assert_type((finding.path, finding.pointer, finding.start, finding.mask), tuple[str, str, int, str])

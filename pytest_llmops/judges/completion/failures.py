@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import printable
 
 # As JSON and Python write what a line cannot hold; left so, `\n` would hide where a key begins.
@@ -41,16 +42,9 @@ class UnusableAnswerError(NoVerdictError):
     """An answer came that is none of those allowed; the message says what is wrong with it."""
 
 
-def hide(text: str) -> str:
-    """The text with secrets masked, and with the extra `pii` personal data."""
-    from pytest_llmops.models import pii
-
-    return pii.mask(text, secrets_only=not pii.is_installed())
-
-
 def quote(text: str, limit: int) -> str:
     """The text as an error shows it: masked, on one line, and cut after about `limit` characters."""
-    return printable(hide(_ESCAPE.sub(_unescaped, text)), limit)
+    return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -8,8 +8,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.models.encoders import load_embedded
-from pytest_llmops.models.memory import Memory, key_of
 from pytest_llmops.models.pieces import encode_pieces, split_pieces
 
 if TYPE_CHECKING:

@@ -185,24 +185,24 @@ def test_secrets_are_masked_before_they_are_written(recorder, asked, sample, tmp
 
     written = (tmp_path / "local/shop/returns.yaml").read_text()
     assert SECRET not in written
-    assert "<API_KEY>" in written
+    assert "sk-redacted-" in written
 
 
 def test_a_spent_budget_is_a_failure_and_no_other_form_is_tried(recorder, asked):
     from pytest_llmops.errors import BudgetError
 
-    class Purse:
+    class Budget:
         asked = 0
 
         def permit(self, *_):
             self.asked += 1
             raise BudgetError("the budget is spent")
 
-    purse = Purse()
-    recorder("new", purse=purse)
+    budget = Budget()
+    recorder("new", budget=budget)
     result, requests = asked()
 
-    assert (result.error, requests, purse.asked) == ("the budget is spent", 0, 1)
+    assert (result.error, requests, budget.asked) == ("the budget is spent", 0, 1)
 
 
 def test_a_broken_cassette_is_a_failure(recorder, asked, tmp_path):

@@ -156,7 +156,7 @@ def test_one_file_and_one_line_make_a_metric(slurs: str) -> None:
     from pytest_llmops.errors import ComparisonError
     from pytest_llmops.gates.thresholds import is_judged_by_rate
     from pytest_llmops.golden.thresholds import read_checks
-    from pytest_llmops.runner.masking import seal_result
+    from pytest_llmops.detect.seal import seal_result
 
     metric = create_metric(slurs, {"word": "bah"})
     (score,) = metric.score([Sample(output=Output(text="bah", repeat=2))])

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pytest_llmops import cache
 from pytest_llmops.errors import MissingExtraError, WeightsError
-from pytest_llmops.models import cache, cross_encoder
+from pytest_llmops.models import cross_encoder
 from pytest_llmops.models.cross_encoder import rate_pairs
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from cachetools import LRUCache
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.models import pieces
@@ -97,14 +98,13 @@ def test_each_text_is_encoded_once():
 
 
 def test_memory_is_bounded_and_keeps_what_was_used_last(monkeypatch):
-    monkeypatch.setattr(pieces, "_IN_MEMORY", 100 * 384 * 4)
+    monkeypatch.setattr(pieces, "_memory", LRUCache(100 * 384 * 4, getsizeof=pieces._memory.getsizeof))
     encode_pieces(["kept"], 1)
     for number in range(40):
         encode_pieces([f"text {number}"], 1)
         encode_pieces(["kept"], 1)
 
-    held = sum(each.vectors.nbytes for each in pieces._memory.values())
-    assert 50 * 384 * 4 < held <= 100 * 384 * 4
+    assert 50 * 384 * 4 < pieces._memory.currsize <= 100 * 384 * 4
     assert ("kept", 1) in pieces._memory
 
 

@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from pytest_llmops.errors import WeightsError
-from pytest_llmops.models import cache, encoders, vectors
+from pytest_llmops import cache
+from pytest_llmops.models import encoders, vectors
 from pytest_llmops.models.encoders import load_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
-from pytest_llmops.models.memory import Memory
 from pytest_llmops.models.vectors import embed, forget
 
 TEXTS = ["one text", "another", "one text"]
@@ -86,26 +83,6 @@ def test_a_cache_that_breaks_in_use_is_done_without(cache_folder, caplog):
     assert len(caplog.records) == 1
 
 
-def test_processes_share_one_cache(cache_folder):
-    """Four write at once; none gives up and all that was written can be read."""
-    code = (
-        "import sys; from pathlib import Path; from pytest_llmops.models import cache\n"
-        "cache.use_cache(Path(sys.argv[1]))\n"
-        "for n in range(50): cache.write('k', {bytes([int(sys.argv[2]), n]): b'v'})\n"
-    )
-    processes = [
-        subprocess.Popen(  # noqa: S603  written above
-            [sys.executable, "-c", code, str(cache_folder), str(number)], stderr=subprocess.PIPE
-        )
-        for number in range(4)
-    ]
-    told = [process.communicate()[1] for process in processes]
-
-    assert told == [b""] * 4
-    keys = [bytes([number, n]) for number in range(4) for n in range(50)]
-    assert set(cache.read("k", keys)) == set(keys)
-
-
 def test_vectors_of_texts_that_are_not_refused_are_kept(monkeypatch):
     """The next batch asks only for what it lacks."""
     asked = []
@@ -148,30 +125,3 @@ def test_a_question_is_told_apart_where_the_model_does(monkeypatch):
     assert embed("a/model", ["a"])[0][0] == 1
     assert embed("a/model", ["a"], query=True)[0][0] == pytest.approx(0.6)
     assert np.array_equal(embed("default", ["a"]), embed("default", ["a"]))
-
-
-def test_memory_is_bounded_and_keeps_what_was_used_last():
-    made = []
-
-    def make(keys):
-        made.extend(keys)
-        yield dict.fromkeys(keys, b"made")
-
-    memory = Memory("test", 10, bytes, bytes)
-    for number in range(30):
-        memory.recall([b"kept", b"%d" % number], make)
-
-    assert made.count(b"kept") == 1
-    assert len(memory._held) == 10
-
-
-def test_what_was_made_before_an_error_is_kept():
-    def make(keys):
-        yield {keys[0]: b"made"}
-        raise WeightsError("broken")
-
-    memory = Memory("test", 10, bytes, bytes)
-    with pytest.raises(WeightsError):
-        memory.recall([b"first", b"second"], make)
-
-    assert memory.recall([b"first"], make) == {b"first": b"made"}

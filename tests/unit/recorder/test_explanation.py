@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import openai
@@ -11,6 +12,10 @@ from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask
 
 LONG = "You answer customers. " * 20
+
+
+def hide_keys(text: str) -> str:
+    return re.sub(r"sk-[\w-]{16,}", "<API_KEY>", text)
 
 
 def folder(tmp_path: Path) -> Path:
@@ -70,7 +75,7 @@ def test_each_part_of_the_identity_is_named(
 
 def test_excerpts_are_redacted_and_cannot_act_on_a_terminal(recorder, client: openai.OpenAI, tmp_path: Path):
     for text in ("a", "sk-secret-0123456789abcdef \x1b[31mred\u202e"):
-        with recorder().recording(CASE, 0):
+        with recorder(redact=hide_keys).recording(CASE, 0):
             ask(client, text)
 
     text = explain(folder(tmp_path), CASE)
@@ -79,7 +84,7 @@ def test_excerpts_are_redacted_and_cannot_act_on_a_terminal(recorder, client: op
 
 def test_a_change_that_redaction_hides_is_told_as_such(recorder, client: openai.OpenAI, tmp_path: Path):
     for text in ("sk-secret-0123456789abcdef", "sk-secret-0123456789abcdeg"):
-        with recorder().recording(CASE, 0):
+        with recorder(redact=hide_keys).recording(CASE, 0):
             ask(client, text)
 
     assert "only in text that is redacted" in explain(folder(tmp_path), CASE)

@@ -24,7 +24,7 @@ def ask_hopefully(client: openai.OpenAI) -> str:
 @pytest.mark.parametrize(
     ("fault", "use", "raises", "reason"),
     [
-        ("401", ask, openai.AuthenticationError, "status 401: Incorrect API key provided: <API_KEY>"),
+        ("401", ask, openai.AuthenticationError, "status 401: Incorrect API key provided: sk-redacted-"),
         ("429", ask, openai.RateLimitError, "status 429: Slow down."),
         ("500", ask, openai.InternalServerError, "status 500: Something broke."),
         ("500", ask_streamed, openai.InternalServerError, "status 500"),

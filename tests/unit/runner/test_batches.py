@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.models import cache, pieces, vectors
+from pytest_llmops import cache
+from pytest_llmops.models import pieces, vectors
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.records import Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric

@@ -133,7 +133,8 @@ def test_nothing_to_rate_is_no_score() -> None:
 
 
 def test_each_text_is_encoded_once_however_many_cases_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_llmops.models import cache, pieces, vectors
+    from pytest_llmops import cache
+    from pytest_llmops.models import pieces, vectors
 
     cache.use_cache(None)  # of another test's project
     pieces.forget()

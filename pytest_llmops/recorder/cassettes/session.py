@@ -1,4 +1,4 @@
-"""The cassettes of a recorder: opened for one repeat of a case, and added to when it ends."""
+"""Cassette sessions: a cassette opened for one repeat of a case, and added to when it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassette import (
+from pytest_llmops.recorder.cassettes.cassette import (
     Calls,
     Place,
     Recorded,
@@ -19,8 +19,8 @@ from pytest_llmops.recorder.cassette import (
     shown_path,
     stamp,
 )
+from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.identity import kind_of
-from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.settings import RecordMode
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LOCK_TIMEOUT_S = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Shelf:
+class CassetteSession:
     """
     One cassette during one repeat of a case.
 
@@ -50,7 +50,7 @@ class Shelf:
     made: list[tuple[float, Recorded]] = field(default_factory=list)
 
 
-class Shelves:
+class Cassettes:
     """Opens and writes cassettes by the rules of a mode, safely beside other threads and processes."""
 
     def __init__(self, *, mode: RecordMode, redaction: Redaction, locks: Path) -> None:
@@ -65,7 +65,7 @@ class Shelves:
         # What a rewriting run found, and drops when it first writes; later repeats add to what it wrote.
         self._stale: dict[Path, set[Place]] = {}
 
-    def open(self, path: Path) -> Shelf:
+    def open(self, path: Path) -> CassetteSession:
         """
         Raises:
             CassetteError: The file is broken, and the mode is none that rewrites it.
@@ -78,27 +78,27 @@ class Shelves:
                 self._stale.setdefault(path, set(calls))
                 calls = {}
         sealed = self._mode == "none" or (self._mode == "once" and existed)
-        return Shelf(path=path, name=shown_path(path), calls=calls, stamp=found, sealed=sealed)
+        return CassetteSession(path=path, name=shown_path(path), calls=calls, stamp=found, sealed=sealed)
 
-    def save(self, case: str, shelf: Shelf) -> str | None:
+    def save(self, case: str, session: CassetteSession) -> str | None:
         """Add what was made to the file; in words why that could not be."""
-        if not shelf.made:
+        if not session.made:
             return None
         try:
-            made = [self._redacted(call) for _, call in sorted(shelf.made, key=lambda pair: pair[0])]
+            made = [self._redacted(call) for _, call in sorted(session.made, key=lambda pair: pair[0])]
         except Exception as error:  # noqa: BLE001  # a redaction is anybody's code
             # Its message may quote the text that it was to hide.
             return f"{case}: its model calls were not kept: redacting them raised {type(error).__name__}"
         try:
             with self._lock, self._turn():
-                merged = self._kept(shelf)
+                merged = self._kept(session)
                 merged.update({call.place: call for call in made})
                 text = dump_calls(case, list(merged.values()))
-                write_atomically(shelf.path, text.encode(), durable=False)
-                self._stale.pop(shelf.path, None)
-                self._stale.setdefault(shelf.path, set())
+                write_atomically(session.path, text.encode(), durable=False)
+                self._stale.pop(session.path, None)
+                self._stale.setdefault(session.path, set())
         except (OSError, CassetteError, ValueError, RecursionError) as error:
-            return f"{case}: its model calls were not kept in {shelf.name}: {error}"
+            return f"{case}: its model calls were not kept in {session.name}: {error}"
         return None
 
     def _turn(self) -> BaseFileLock:
@@ -110,12 +110,12 @@ class Shelves:
             self._file_lock = FileLock(self._locks / ".lock", timeout=_LOCK_TIMEOUT_S)
         return self._file_lock
 
-    def _kept(self, shelf: Shelf) -> Calls:
+    def _kept(self, session: CassetteSession) -> Calls:
         """What the file holds by now, without what this run replaces."""
-        if stamp(shelf.path) == shelf.stamp and self._mode != "all":
-            return dict(shelf.calls)
-        stale = self._stale.get(shelf.path, set())
-        return {place: call for place, call in self._load(shelf.path).items() if place not in stale}
+        if stamp(session.path) == session.stamp and self._mode != "all":
+            return dict(session.calls)
+        stale = self._stale.get(session.path, set())
+        return {place: call for place, call in self._load(session.path).items() if place not in stale}
 
     def _load(self, path: Path) -> Calls:
         try:

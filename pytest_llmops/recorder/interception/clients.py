@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextvars import ContextVar
 from datetime import timedelta
 from functools import wraps
 from importlib.abc import MetaPathFinder
@@ -19,31 +18,14 @@ from types import ModuleType
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.identity import asks_model, may_ask_model
-from pytest_llmops.recorder.listening import Exchange, Interceptor, Listener
-from pytest_llmops.recorder.threads import is_inherited
+from pytest_llmops.recorder.interception.listeners import Exchange, Interceptor, find_recording, may_be_seen
 
 _LIBRARIES = ("httpx", "httpx2")
 _OK = 200
 
-
-current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
-_aside: ContextVar[bool] = ContextVar("pytest_llmops_aside", default=False)
-
-listeners: list[Listener] = []
-"""The last one is asked."""
-
-open_recordings: list[Interceptor] = []
-"""Those of every context; a thread that the app started without its context is told by them."""
-
 _lock = threading.Lock()
 _installations = 0
 _changed: list[tuple[type, Any, Any]] = []
-
-
-def stand_aside() -> None:
-    """From now on, what this thread asks a model outside a recording of its own is no call of an app's."""
-    _aside.set(True)
 
 
 def install() -> None:
@@ -93,8 +75,8 @@ def _change(module: ModuleType) -> None:
 def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        content = request.read() if _may_be_seen(request) else b""
-        recording = _recording_of(request, content)
+        content = request.read() if may_be_seen(request) else b""
+        recording = find_recording(request, content)
         if recording is None:
             return original(self, request, stream=stream, **options)
         exchange, ready = _begin(recording, request, content, module, stream=stream)
@@ -120,8 +102,8 @@ def _sync_send(original: Callable[..., Any], module: ModuleType, stream_type: An
 def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: Any) -> Callable[..., Any]:
     @wraps(original)
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        content = await request.aread() if _may_be_seen(request) else b""
-        recording = _recording_of(request, content)
+        content = await request.aread() if may_be_seen(request) else b""
+        recording = find_recording(request, content)
         if recording is None:
             return await original(self, request, stream=stream, **options)
         exchange, ready = _begin(recording, request, content, module, stream=stream)
@@ -142,46 +124,6 @@ def _async_send(original: Callable[..., Any], module: ModuleType, stream_type: A
         return _watched(response, exchange, stream_type, stream=stream)
 
     return send
-
-
-def _may_be_seen(request: Any) -> bool:
-    """Whether anybody listens here to what may be a model call."""
-    listening = bool(open_recordings) or current.get() is not None or _aside.get()
-    return listening and may_ask_model(request.method, request.url.path)
-
-
-def _recording_of(request: Any, content: bytes) -> Interceptor | None:
-    """Whose call it is: this context's, or of the only case in work. None for what is no model call."""
-    url = request.url
-    if not _may_be_seen(request) or not asks_model(request.method, url.path, content):
-        return None
-    recording = current.get()
-    if recording is not None and not (recording.ended and is_inherited.get()):
-        return recording
-    if recording is None and _aside.get():
-        for listener in listeners[-1:]:
-            listener.let_out(url.host, url.port, url.path, content)
-        return None
-    candidates = open_recordings[:2]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        _meet_unattributed()
-    return None
-
-
-def _meet_unattributed() -> None:
-    """
-    Count a call that nobody can give to a case.
-
-    Raises:
-        CassetteError: It may not be made.
-    """
-    error = listeners[-1].rule_unattributed() if listeners else None
-    for candidate in open_recordings[:]:
-        candidate.meet_unattributed(error)
-    if error is not None:
-        raise error
 
 
 def _begin(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.cassette import Recorded
+from pytest_llmops.recorder.cassettes.cassette import Recorded
 from pytest_llmops.recorder.identity import kind_of
 
 _MOST = 8

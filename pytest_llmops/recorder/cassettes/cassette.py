@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
+from pytest_llmops.recorder.cassettes.yaml_text import to_yaml, yaml_loader
 
 VERSION = 1
 Place = tuple[str, int, int]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops.detect.texts import escape, rewrite, unescape, walk
 from pytest_llmops.records import Span
-from pytest_llmops.traces.texts import escape, rewrite, unescape, walk
 
 
 @pytest.mark.parametrize(

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_llmops.models.fragments import hide_fragments
+from pytest_llmops.detect.mask import find_values, mask
+from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
-from pytest_llmops.traces.texts import rewrite
+
+_LEAST = 4  # characters that are taken for a piece; what shorter pieces betray is little
+_HIDDEN = "<…>"
 
 
 def seal_result(result: CaseResult) -> CaseResult:
     """
     A result as it may be shown and stored, its rival's with it.
 
-    What broke is told by anybody's exception, so it is masked always; all else where a leak check found
-    something. Nothing of a leak check is, for it tells places and kinds only. What other metrics say may
-    quote half of what leaked, or its words in pieces, and of a pair what the other side leaked: so of that
-    every piece is hidden.
+    Failures quote anybody's exceptions, so they are masked always; all else where a leak check found
+    something. Scores of a leak check stay, for they name places and kinds only. Other metrics may quote half
+    of what leaked, or its words in pieces, and in a pair what the other side leaked: so every piece is hidden
+    there.
     """
     leaked: list[str] = []
     sides = [_mask_outputs(each, leaked) for each in (result, result.rival) if each is not None]
@@ -35,10 +38,15 @@ def _leaks(result: CaseResult) -> bool:
 
 def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
     """Outputs where they leak, and failures always; what was masked in outputs goes into the list."""
+
+    def note(label: str, text: str) -> str:
+        leaked.extend(find_values(text, label=label))
+        return mask(text, label=label)
+
     outputs = result.outputs
     if _leaks(result):
-        outputs = _changed(outputs, lambda label, text: _hide_and_note(text, label, leaked))
-    failures = _changed(result.failures, lambda label, text: hide(text, label))
+        outputs = _changed(outputs, note)
+    failures = _changed(result.failures, _mask)
     return replace(result, outputs=outputs, failures=failures)
 
 
@@ -46,7 +54,7 @@ def _mask_words(result: CaseResult, leaked: Sequence[str]) -> CaseResult:
     """What metrics say, and what broke, without any piece of what leaked."""
 
     def hide_all(label: str, text: str) -> str:
-        return hide_fragments(hide(text, label), leaked)
+        return _hide_fragments(mask(text, label=label), leaked)
 
     scores = tuple(
         score
@@ -71,30 +79,32 @@ def _changed(value: Any, change: Callable[[str, str], str]) -> Any:
     return rewrite(value, change) if isinstance(value, str | Mapping | list) else value
 
 
-def _hide_and_note(text: str, label: str, leaked: list[str]) -> str:
-    """The text masked; what was masked goes into the list."""
-    from pytest_llmops.models import pii
-
-    leaked += pii.find_values(text, label=label, secrets_only=not pii.is_installed())
-    return hide(text, label)
+def _mask(label: str, text: str) -> str:
+    return mask(text, label=label)
 
 
-def hide(text: str, label: str = "") -> str:
-    """The text with secrets masked, and with the extra `pii` personal data; `label` as for `pii.mask`."""
-    from pytest_llmops.models import pii
+def _hide_fragments(text: str, values: Iterable[str]) -> str:
+    """
+    The text with `<…>` in place of whatever it shares with one of the values, whatever its case.
 
-    return pii.mask(text, label=label, secrets_only=not pii.is_installed())
-
-
-def hide_secrets(value: Any) -> Any:
-    """A JSON value with every secret in its texts masked."""
-    from pytest_llmops.models import pii
-
-    return rewrite(value, lambda label, text: pii.mask(text, label=label, secrets_only=True))
-
-
-def stand_in(text: str) -> str:
-    """What may be written to a cassette: no secret, and with the extra `pii` no personal data."""
-    from pytest_llmops.models import pii
-
-    return pii.stand_in(text, secrets_only=not pii.is_installed())
+    A word of four letters that is in a value by chance is hidden too.
+    """
+    folded = text.casefold()
+    if len(folded) != len(text):  # a letter that grows; places would not fit
+        folded = text.lower() if len(text.lower()) == len(text) else text
+    pieces = {
+        value.casefold()[at : at + _LEAST]
+        for value in values
+        for at in range(len(value.casefold()) - _LEAST + 1)
+    }
+    hidden = [False] * len(text)
+    for at in range(len(text) - _LEAST + 1):
+        if folded[at : at + _LEAST] in pieces:
+            hidden[at : at + _LEAST] = [True] * _LEAST
+    shown: list[str] = []
+    for at, char in enumerate(text):
+        if not hidden[at]:
+            shown.append(char)
+        elif at == 0 or not hidden[at - 1]:
+            shown.append(_HIDDEN)
+    return "".join(shown)

@@ -22,14 +22,14 @@ def walk(value: Any) -> Iterator[tuple[str, str]]:
     JSON pointer and text of every string, key and number in a value; of a span, all fields but the times and
     its random ids, one of which in 80,000 looks like a card number.
 
-    A key stands at the place of its value. A string that holds JSON is told by the texts in it, their
+    A key stands at the place of its value. Of a string that holds JSON the texts in it are returned, their
     places below the string's, repeated keys and all.
     """
     if isinstance(value, Span):
         for field in fields(value):
-            told = getattr(value, field.name)
-            if field.name not in _TIMES and not (field.name in _IDS and _RANDOM_ID.fullmatch(told or "")):
-                yield from _walk(told, f"/{field.name}", 1)
+            part = getattr(value, field.name)
+            if field.name not in _TIMES and not (field.name in _IDS and _RANDOM_ID.fullmatch(part or "")):
+                yield from _walk(part, f"/{field.name}", 1)
     else:
         yield from _walk(value, "", 0)
 
@@ -67,7 +67,7 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
 
 def rewrite(value: Any, change: Callable[[str, str], str], label: str = "") -> Any:
     """
-    A value of mappings, lists, strings and numbers with every text changed that `walk` tells.
+    A value of mappings, lists, strings and numbers with every text changed that `walk` returns.
 
     Args:
         change: Takes a label (the key and `: `, or nothing) and a text, and gives the text to stand
@@ -112,6 +112,12 @@ def _parse(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
+
+
+def label_of(pointer: str, text: str) -> str:
+    """`ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
+    steps = [step for step in pointer.split("/") if step and not step.isdigit()]
+    return f"{steps[-1]}: " if steps and steps[-1] != text else ""
 
 
 def escape(key: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,15 +49,16 @@ class _Kind(NamedTuple):
     fits: Callable[[str, int, int], bool]
 
 
+@cache  # every text that is masked asks
 def is_installed() -> bool:
     """Whether personal data can be found, and not secrets alone."""
     return find_spec("presidio_analyzer") is not None
 
 
-def check_installed() -> None:
-    """Raises MissingExtraError without Presidio, whether or not a text would have needed it."""
+def check_installed(part: str) -> None:
+    """Raises MissingExtraError of that part without Presidio, whether or not a text would have needed it."""
     if not is_installed():
-        raise MissingExtraError("pii_leak", "pii")
+        raise MissingExtraError(part, "pii")
 
 
 def find_personal(text: str) -> Iterator[tuple[str, int, int, float]]:
@@ -82,7 +83,7 @@ def find_personal(text: str) -> Iterator[tuple[str, int, int, float]]:
 
 @lru_cache(maxsize=16)
 def _recognizer(kind: _Kind) -> EntityRecognizer:
-    check_installed()
+    check_installed("pii_leak")
     return kind.create()
 
 

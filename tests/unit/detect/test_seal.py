@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Score, ToolCall
-from pytest_llmops.runner.masking import seal_result
 
 LEAK = "ann.lee@example.com"
 

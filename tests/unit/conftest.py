@@ -1,8 +1,12 @@
+"""What tests of more than one package use."""
+
 from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.models import cache, pii, vectors
+from pytest_llmops import cache
+from pytest_llmops.detect import scanner
+from pytest_llmops.models import vectors
 
 
 @pytest.fixture
@@ -10,9 +14,9 @@ def cache_folder(tmp_path):
     """A fresh cache on disk, with nothing in memory, for one test."""
     folder = tmp_path / "cache"
     vectors.forget()
-    pii.forget()
+    scanner.forget()
     cache.use_cache(folder)
     yield folder
     cache.use_cache(None)
     vectors.forget()
-    pii.forget()
+    scanner.forget()

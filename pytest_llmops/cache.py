@@ -1,21 +1,26 @@
 """
-What models found, kept between runs: kind and key to bytes, in one SQLite file.
+What models and scanners found: the last used in memory, and between runs as bytes in one SQLite file.
 
-A cache that cannot be read or written is told of once and then done without: a score never depends on it.
+A cache that cannot be read or written is reported once and then done without: a score never depends on it.
 """
 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import sqlite3
 from contextlib import closing, suppress
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cachetools import LRUCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+Made = TypeVar("Made")
 
 FILE = "models.sqlite"
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entries (kind TEXT, key BLOB, value BLOB, PRIMARY KEY (kind, key))"
@@ -25,6 +30,75 @@ _KEYS_AT_ONCE = 500  # below every SQLite build's limit of parameters
 _log = logging.getLogger("pytest_llmops")
 _lock = Lock()
 _connection: sqlite3.Connection | None = None
+
+
+class Memory(Generic[Made]):
+    """
+    One kind of results, those used last in memory.
+
+    Args:
+        kind: Its name in the cache.
+        at_most: Results kept in memory.
+        write: A result as bytes.
+        read: The result of such bytes; None when what is stored cannot be one, so that it is made again.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        at_most: int,
+        write: Callable[[Made], bytes],
+        read: Callable[[bytes], Made | None],
+    ) -> None:
+        self._kind = kind
+        self._write = write
+        self._read = read
+        self._held: LRUCache[bytes, Made] = LRUCache(at_most)
+        self._lock = Lock()
+
+    def recall(
+        self,
+        keys: Iterable[bytes],
+        make: Callable[[Sequence[bytes]], Iterator[dict[bytes, Made]]],
+        *,
+        fits: Callable[[bytes, Made], bool] = lambda _key, _result: True,
+    ) -> dict[bytes, Made]:
+        """
+        A result for each key, equal keys made once.
+
+        Args:
+            make: Given the keys that are nowhere, yields their results in parts; what it has yielded is
+                kept even if it raises later.
+            fits: Whether a stored result can be that of its key; one that cannot is made again.
+        """
+        unique = dict.fromkeys(keys)
+        with self._lock:
+            found = {key: self._held[key] for key in unique if key in self._held}
+        lacking = [key for key in unique if key not in found]
+        stored = {key: self._read(value) for key, value in read(self._kind, lacking).items()}
+        known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
+        self._hold(known)
+        found.update(known)
+        if fresh := [key for key in lacking if key not in found]:
+            for made in make(fresh):
+                write(self._kind, {key: self._write(result) for key, result in made.items()})
+                self._hold(made)
+                found.update(made)
+        return found
+
+    def forget(self) -> None:
+        """Drop what is in memory; the cache keeps its own."""
+        with self._lock:
+            self._held.clear()
+
+    def _hold(self, results: dict[bytes, Made]) -> None:
+        with self._lock:
+            self._held.update(results)
+
+
+def key_of(*parts: str) -> bytes:
+    """One key for these parts in this order."""
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
 
 
 def use_cache(folder: Path | None) -> None:

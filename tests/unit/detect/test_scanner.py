@@ -9,45 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import cache
+from pytest_llmops.detect import presidio
+from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
-from pytest_llmops.models import cache, pii, presidio
-from pytest_llmops.models.pii import KINDS, forget, mask, scan_texts, stand_in
-
-# Invented values; those with the shape of a vendor's key are put together here, to spare secret scanners.
-VALUES = {
-    "EMAIL_ADDRESS": ["tobias.merrivale@willow.co.uk", "a+b@mail.example.org", "x@m\u00fcnchen.de"],
-    "CREDIT_CARD": ["4629 1830 5577 1940", "5555-5555-5555-4444", "378282246310005", "2223003122003222"],
-    "IBAN_CODE": ["GB29NWBK60161331926819", "FR14 2004 1010 0505 0001 3M02 606"],
-    "US_SSN": ["536-22-1234"],
-    "PHONE_NUMBER": [
-        "+44 20 7946 0958",
-        "+1 (202) 555-0188",
-        "(212) 555-0188",
-        "212-555-0188",
-        "1-800-356-9377",
-    ],
-    "IP_ADDRESS": ["62.19.249.107", "2a0f:10cb:40e7:1b0d:f339:103d:1a97:587"],
-    "CRYPTO": ["1BoatSLRHtKNngkdXEeobR76b53LETtpyT"],
-    "API_KEY": [
-        "sk-" + "proj-a1B2" * 4,
-        "ghp_" + "a1B2c3" * 6,
-        "AKIA" + "Q1W2" * 4,
-        "xoxb-" + "12345-" * 4 + "ab",
-    ],
-    "JWT": ["eyJ" + "hbGciOi" * 2 + ".eyJ" + "zdWIiOi" * 2 + "." + "dmFsdWU" * 3],
-    "PASSWORD_IN_URL": ["Kestrel215!"],
-}
-AROUND = {"PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop"}
-CASES = [(kind, value) for kind, values in VALUES.items() for value in values]
-
-
-def kinds(text: str) -> list[str]:
-    (findings,) = scan_texts([text])
-    return [finding.kind for finding in findings]
-
-
-def carry(kind: str, value: str) -> str:
-    return AROUND.get(kind, "Note: {}, please keep it.").format(value)
+from tests.unit.detect.samples import CASES, carry, kinds
 
 
 @pytest.mark.parametrize(("kind", "value"), CASES)
@@ -104,54 +71,6 @@ def test_ordinary_text_raises_no_alarm(text):
     assert kinds(text) == []
 
 
-@pytest.mark.parametrize(("kind", "value"), CASES)
-def test_a_stand_in_is_of_its_kind_and_hides_the_value(kind, value):
-    replaced = stand_in(carry(kind, value))
-
-    assert value not in replaced
-    assert kinds(replaced) == [kind]
-    assert stand_in(replaced) == replaced
-    assert value not in mask(carry(kind, value))
-    assert f"<{kind}>" in mask(carry(kind, value))
-
-
-def test_every_kind_has_a_stand_in():
-    assert set(pii._STAND_INS) == set(KINDS)
-
-
-def test_a_private_key_is_replaced_between_its_lines():
-    key = "-----BEGIN {0}PRIVATE KEY-----\nMIIEvQ\nabc\n-----END {0}PRIVATE KEY-----".format("RSA ")
-
-    replaced = stand_in(f"key:\n{key}\n")
-
-    assert "MIIEvQ" not in replaced
-    assert kinds(replaced) == ["PRIVATE_KEY"]
-    assert stand_in(replaced) == replaced
-
-
-def test_a_label_tells_what_to_replace():
-    assert mask("536 22 1234") == "536 22 1234"
-    assert mask("536 22 1234", label="ssn: ") == "<US_SSN>"
-    assert mask("kept", label="a@willow.net: ") == "kept"
-    assert stand_in("536 22 1234", label="ssn: ") == "219-09-9999"
-
-
-def test_equal_values_have_equal_stand_ins():
-    replaced = stand_in("a@willow.net, b@willow.net, a@willow.net").split(", ")
-
-    assert replaced[0] == replaced[2] != replaced[1]
-
-
-@given(st.lists(st.sampled_from(CASES), max_size=4), st.text("ab .,:;()\n\"'\u00e9", max_size=6))
-def test_nothing_found_survives_its_replacement(cases, glue):
-    text = f" {glue} ".join(carry(kind, value) for kind, value in cases)
-
-    replaced = stand_in(text)
-
-    assert sorted(kinds(replaced)) == sorted(kinds(text))
-    assert all(value not in replaced for _, value in cases)
-
-
 @given(st.text("a1@.-:+/ =eyJsk_()4\u00e9", max_size=80))
 def test_findings_are_in_order_and_apart(text):
     (findings,) = scan_texts([text])
@@ -166,7 +85,7 @@ def test_findings_come_in_the_order_of_texts():
     assert [len(found) for found in scan_texts(["", "a@willow.net", "b", "a@willow.net"])] == [0, 1, 0, 1]
 
 
-def test_of_two_kinds_in_one_place_the_graver_is_told():
+def test_of_two_kinds_in_one_place_the_graver_is_reported():
     assert kinds("https://me:secret@willow.net") == ["PASSWORD_IN_URL"]
 
 
@@ -193,8 +112,9 @@ def test_a_kept_scan_holds_no_text_and_imports_nothing(cache_folder):
     found = scan_texts([text])
     forget()
     code = (
-        "import sys; from pathlib import Path; from pytest_llmops.models import cache, pii\n"
-        "cache.use_cache(Path(sys.argv[1])); found = pii.scan_texts([sys.argv[2]])\n"
+        "import sys; from pathlib import Path; from pytest_llmops import cache\n"
+        "from pytest_llmops.detect.scanner import scan_texts\n"
+        "cache.use_cache(Path(sys.argv[1])); found = scan_texts([sys.argv[2]])\n"
         "print(found[0][0].kind, found[0][0].start, 'presidio_analyzer' in sys.modules)"
     )
 
@@ -224,10 +144,23 @@ def test_a_kept_scan_that_cannot_be_is_made_again(cache_folder, stored):
 
 def test_without_presidio_the_extra_is_named_whatever_the_text(monkeypatch):
     forget()
-    monkeypatch.setattr(presidio, "find_spec", lambda _name: None)
+    monkeypatch.setattr(presidio, "is_installed", lambda: False)
 
     with pytest.raises(MissingExtraError, match=r'pip install "pytest-llmops\[pii\]"'):
         scan_texts(["an ordinary text"])
+
+
+def test_presidio_is_looked_up_once(monkeypatch):
+    looked_up = []
+    monkeypatch.setattr(presidio, "find_spec", looked_up.append)
+    presidio.is_installed.cache_clear()
+    try:
+        masked = [mask(f"text {number} of a@willow.net") for number in range(3)]
+    finally:
+        presidio.is_installed.cache_clear()
+
+    assert looked_up == ["presidio_analyzer"]
+    assert masked[0] == "text 0 of a@willow.net"
 
 
 def test_a_scan_opens_no_socket(monkeypatch):

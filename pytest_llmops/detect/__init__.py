@@ -1,0 +1,1 @@
+"""What must not be there: personal data and secrets in texts and files, found, masked and replaced."""

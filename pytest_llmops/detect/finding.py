@@ -1,0 +1,36 @@
+"""What a scan reports: of which kind and where, never what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KINDS = (
+    "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD",
+    "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO",
+)  # fmt: skip
+"""Every kind that can be found; of two that overlap, the one named first is reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    One piece of personal data or one secret in a text.
+
+    Attributes:
+        start: In code points of the text; `end` is past the last.
+        score: The recogniser's own, from 0 to 1.
+        path: The file, as it was named; empty for a text that is in none.
+        pointer: JSON pointer to the text within the file, findings in it masked; empty for the whole file.
+    """
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    path: str = ""
+    pointer: str = ""
+
+    @property
+    def mask(self) -> str:
+        """What may be shown in its place: kind and length."""
+        return f"<{self.kind} {self.end - self.start} chars>"

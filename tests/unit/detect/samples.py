@@ -1,0 +1,41 @@
+"""Invented values of every kind, and texts that carry them."""
+
+from __future__ import annotations
+
+from pytest_llmops.detect.scanner import scan_texts
+
+# Invented values; those with the shape of a vendor's key are put together here, to spare secret scanners.
+VALUES = {
+    "EMAIL_ADDRESS": ["tobias.merrivale@willow.co.uk", "a+b@mail.example.org", "x@m\u00fcnchen.de"],
+    "CREDIT_CARD": ["4629 1830 5577 1940", "5555-5555-5555-4444", "378282246310005", "2223003122003222"],
+    "IBAN_CODE": ["GB29NWBK60161331926819", "FR14 2004 1010 0505 0001 3M02 606"],
+    "US_SSN": ["536-22-1234"],
+    "PHONE_NUMBER": [
+        "+44 20 7946 0958",
+        "+1 (202) 555-0188",
+        "(212) 555-0188",
+        "212-555-0188",
+        "1-800-356-9377",
+    ],
+    "IP_ADDRESS": ["62.19.249.107", "2a0f:10cb:40e7:1b0d:f339:103d:1a97:587"],
+    "CRYPTO": ["1BoatSLRHtKNngkdXEeobR76b53LETtpyT"],
+    "API_KEY": [
+        "sk-" + "proj-a1B2" * 4,
+        "ghp_" + "a1B2c3" * 6,
+        "AKIA" + "Q1W2" * 4,
+        "xoxb-" + "12345-" * 4 + "ab",
+    ],
+    "JWT": ["eyJ" + "hbGciOi" * 2 + ".eyJ" + "zdWIiOi" * 2 + "." + "dmFsdWU" * 3],
+    "PASSWORD_IN_URL": ["Kestrel215!"],
+}
+AROUND = {"PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop"}
+CASES = [(kind, value) for kind, values in VALUES.items() for value in values]
+
+
+def kinds(text: str) -> list[str]:
+    (findings,) = scan_texts([text])
+    return [finding.kind for finding in findings]
+
+
+def carry(kind: str, value: str) -> str:
+    return AROUND.get(kind, "Note: {}, please keep it.").format(value)
