@@ -1,4 +1,4 @@
-"""All that a user can type, as it is written down in `surface.txt`, and the exit codes of what was mistyped."""
+"""All that a user can type, as it stands in `surface.txt`, and the exit codes of what was mistyped."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_all_that_a_user_can_type(capsys, monkeypatch):
         ("rnu", 4, "llmops: error: argument VERB: invalid choice: 'rnu'"),
         ("--fast", 4, "llmops: error: "),
         ("compare a.json", 4, "llmops compare: error: the following arguments are required: RUN.json"),
-        ("compare a.json b.json --format html", 4, "llmops compare: error: argument --format: invalid choice"),
+        ("compare a b --format html", 4, "llmops compare: error: argument --format: invalid choice"),
         ("run --repeats", 4, "llmops run: error: argument --repeats: expected one argument"),
         ("explain a b", 4, "llmops: error: unrecognized arguments: b"),
         ("explain a --fast", 4, "llmops: error: unrecognized arguments: --fast"),
         ("models fetch", 4, "llmops models: error: argument ACTION: invalid choice: 'fetch'"),
         ("prompts", 4, "llmops prompts: error: the following arguments are required: check|lock|diff"),
-        ("calibrate regex rows.jsonl", 4, "llmops calibrate: error: the following arguments are required: --label"),
+        ("calibrate regex a", 4, "llmops calibrate: error: the following arguments are required: --label"),
     ],
 )  # fmt: skip
 def test_a_mistyped_command_line_is_exit_4(typed, code, shown, capsys):
