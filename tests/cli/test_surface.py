@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from pytest_llmops import plugin
 from pytest_llmops.cli import main
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
@@ -31,10 +30,12 @@ class Written:
         return self
 
     def addoption(self, name: str, **words: Any) -> None:
-        self.lines.append(f"pytest {name} {words.pop('metavar', '')}: {words.pop('help')} {words}")
+        self.lines.append(
+            f"pytest {name} {words.pop('metavar', '')}: {words.pop('help')} {sorted(words.items())}"
+        )
 
     def addini(self, name: str, help: str, **words: Any) -> None:  # noqa: A002 - pytest's own word
-        self.lines.append(f"ini {name}: {help} {words}")
+        self.lines.append(f"ini {name}: {help} {sorted(words.items())}")
 
 
 def read_help(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -51,7 +52,7 @@ def test_all_that_a_user_can_type(capsys, monkeypatch):
     plugin.pytest_addoption(written)
     lines = [
         *sorted(written.lines),
-        *sorted(f"setting {each.name}" for each in fields(Settings) if each.name not in {"root", "flagged"}),
+        *sorted(f"setting {name}" for name in SETTINGS),
         *(line for verb in ("", *VERBS) for line in ("", *read_help(capsys, *verb.split()))),
     ]
     assert lines == SURFACE.read_text(encoding="utf-8").splitlines()
