@@ -104,6 +104,10 @@ def is_minimum(bound: Bound | Check) -> bool:
     return bound.comparison in {">=", ">"}
 
 
+def excludes_equal(bound: Bound | Check) -> bool:
+    return bound.comparison in {">", "<"}
+
+
 def usual_sign(*, higher_is_better: bool) -> Sign:
     return ">=" if higher_is_better else "<="
 
@@ -128,7 +132,7 @@ def is_bound_as_strict(new: Bound | Check, old: Bound | Check) -> bool:
     if is_minimum(new) != is_minimum(old):
         return False
     if new.threshold == old.threshold:
-        return old.comparison in {">=", "<="} or new.comparison in {">", "<"}
+        return excludes_equal(new) or not excludes_equal(old)
     return (new.threshold > old.threshold) == is_minimum(old)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_llmops.settings import INI_KEYS, SETTINGS
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _FLAGS = tuple(name for name in INI_KEYS if name not in {"golden", "collect"})
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("run", help="run golden files without pytest")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
     for name in _FLAGS:
         flag = f"--{name.replace('_', '-')}"

@@ -12,8 +12,8 @@ from pytest_llmops.settings import INI_KEYS
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    run.add_verb(parser.add_subparsers())
-    return parser.parse_args(["run", *arguments])
+    run.add_arguments(parser)
+    return parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize("name", sorted({*INI_KEYS} - {"collect"}))

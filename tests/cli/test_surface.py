@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,22 @@ def test_an_interrupted_verb_is_exit_2(monkeypatch):
 
     monkeypatch.setattr("pytest_llmops.models.weights.status", interrupt)
     assert main(["models", "list"]) == 2
+    monkeypatch.setattr("pytest_llmops.cli.import_module", lambda _: interrupt())
+    assert main(["models", "list"]) == 2
+
+
+@pytest.mark.parametrize(("verb", "modules"), [("", set()), ("explain", {"explain"}), ("no", set())])
+def test_only_the_verb_that_is_typed_is_imported(verb, modules):
+    code = (
+        "import sys\nfrom pytest_llmops.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit:\n    print(*(name for name in sys.modules if name.startswith('pytest_llmops.')))"
+    )
+    command = [sys.executable, "-c", code, *verb.split(), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own code
+    imported = set(shown.splitlines()[-1].split())
+    assert {name for name in imported if name.startswith("pytest_llmops.cli.")} == {
+        f"pytest_llmops.cli.{name}" for name in modules
+    }
+    if not modules:
+        assert imported == {f"pytest_llmops.{name}" for name in ("cli", "errors", "streams")}

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_llmops.bounds import is_bound_as_strict, is_minimum
+from pytest_llmops.bounds import excludes_equal, is_bound_as_strict, is_minimum
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.metrics.lexical.exact_match import ExactMatch
@@ -79,7 +79,7 @@ def _asks_for_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Ch
         for each, bound in ((new, new_bound), (old, old_bound))
     )
     if may_miss == might_miss:
-        return keeps and (old_bound.comparison == ">=" or new_bound.comparison == ">")
+        return keeps and (excludes_equal(new_bound) or not excludes_equal(old_bound))
     return keeps and may_miss < might_miss
 
 
