@@ -14,7 +14,6 @@ from pytest_llmops.streams import outlive_readers
 USAGE_ERROR = 4
 INTERRUPTED = 2
 
-
 VERBS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "run golden files without pytest"),
     "compare": ("baseline.compare", "is a run worse than its baseline, by more than chance?"),

@@ -15,12 +15,7 @@ from typing import Any
 from pytest_llmops.bounds import RECORD_ONLY, check_failing, check_reach, parse_bound
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError
-from pytest_llmops.golden.thresholds import (
-    configure_metric,
-    read_bound,
-    read_drop,
-    read_record_only,
-)
+from pytest_llmops.golden.thresholds import configure_metric, read_bound, read_drop, read_record_only
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
 
