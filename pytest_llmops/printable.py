@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+_EXCERPT = 60
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -25,6 +26,13 @@ def printable(value: Any, limit: int = 400) -> str:
         shown.append(piece)
         length += len(piece)
     return "".join(shown)
+
+
+def excerpt(value: Any) -> str:
+    """A value of a file as it may be shown: one short line in quotes, nothing in it that a terminal obeys."""
+    shown = repr(value[:_EXCERPT] if isinstance(value, str) else value)
+    cut = len(shown) > _EXCERPT or (isinstance(value, str) and len(value) > _EXCERPT)
+    return shown[: _EXCERPT - 1] + "…" if cut else shown
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -1,21 +1,34 @@
 """
-One frozen `Settings` from flags, ini keys and `[tool.pytest-llmops]`, in that order of weight.
+One list of settings, from which flags, ini keys, `[tool.pytest-llmops]` and the help of all of them come.
 
 The names are the same everywhere: `timeout_s` in the table is `llm_timeout_s` in an ini file and
-`--llm-timeout-s` on the command line, where there is such a flag.
+`--llm-timeout-s` on the command line. Flags weigh more than ini keys, and these more than the table.
+
+Every run of pytest imports this module, so its own imports are light.
 """
 
 from __future__ import annotations
 
-import math
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple
 
 from pytest_llmops.errors import SettingsError, hint
+from pytest_llmops.setting_values import (
+    read_budget,
+    read_choice,
+    read_count,
+    read_judge,
+    read_paths,
+    read_prices,
+    read_repeat_count,
+    read_repeats,
+    read_seconds,
+    read_switch,
+    read_text,
+)
 
 REVISION = "git:"
 """A baseline that begins so is one of a git revision."""
@@ -25,13 +38,30 @@ NO_BASELINE = "none"
 COMMAND_LINE = "command line"
 """How the place of a setting begins that was given as a flag."""
 
-_NO_SETTINGS = {"root", "flagged"}
-
-MOST_REPEATS = 1000
-"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
-
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
+
+
+class Setting(NamedTuple):
+    """
+    What is known of a setting besides its name, type and default.
+
+    Attributes:
+        read: Takes a written value and its place, and returns the setting's value or raises SettingsError.
+        help: As `--help` shows it.
+        metavar: Of the flag that it has in pytest; None where it has none.
+        has_ini_key: Whether pytest has an ini key for it, and `llmops run`, which reads no such key, a flag.
+    """
+
+    read: Callable[[Any, str], Any]
+    help: str
+    metavar: str | None = None
+    has_ini_key: bool = True
+
+
+def _setting(default: Any, read: Callable[[Any, str], Any], help: str, **more: Any) -> Any:  # noqa: A002 - argparse's own word
+    value = {"default_factory": dict} if default == {} else {"default": default}
+    return field(**value, metadata={"setting": Setting(read, help, **more)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,59 +71,109 @@ class Settings:
 
     Attributes:
         root: The project's folder; every relative path below starts here.
-        golden: Files or folders with golden files.
-        collect: Whether pytest adds them to what it collects anyway.
-        app: `module:attribute`; overrides what golden files say.
-        concurrency: Cases that may be in work at once, in each process.
-        timeout_s: Time limit of one repeat of a case, in seconds.
-        record: How cassettes are used, as in pytest-recording.
-        metrics: Files or modules that define metrics of the project's own.
-        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
-            verdict is open. None is `auto` for cases that the baseline has, and one for others.
-        max_repeats: The most that `auto` may ask a case.
-        budget: What model calls may cost, `2.50` in US dollars or `500 calls`; looked at before each.
-        baseline: What to compare with: a baseline or run file, `git:REF` for the merge base with it, or
-            `none`. By default the accepted baseline, where there is one.
-        accepted: Where an accepted baseline lies; `reviews` is the log of reviews.
-        out: Where the run file goes.
-        home: Our working folder: runs, cache, traces. Never committed.
-        cassettes: Committed cassettes, of endpoints that cost money.
-        judge: The chat model that judges answers where a golden file names none: `model`, `base_url`,
-            `api_key_env` …
-        calibration: Where the agreement of metrics with human labels is kept.
-        prices: Model to US dollars for a million prompt and completion tokens.
-        undecided: What an undecided verdict does to the build.
-        known_failures: What a case that failed in the baseline too does to the build.
-        flagged: Names of the settings that the command line gave; not a setting itself.
+        flagged: Names of the settings that the command line gave.
     """
 
     root: Path = field(default_factory=Path.cwd)
-    golden: tuple[str, ...] = ("golden/",)
-    collect: bool = False
-    metrics: tuple[str, ...] = ()
-    app: str | None = None
-    concurrency: int = 150
-    timeout_s: float = 120.0
-    record: RecordMode = "new"
-    repeats: int | Literal["auto"] | None = None
-    max_repeats: int = 64
-    budget: str | None = None
-    baseline: str | None = None
-    accepted: str = "golden/baseline.json"
-    reviews: str = "golden/reviews.jsonl"
-    out: str | None = None
-    home: str = ".llmops"
-    cassettes: str = "golden/cassettes"
-    judge: Mapping[str, Any] = field(default_factory=dict)
-    calibration: str = "golden/calibration.json"
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    undecided: Leniency = "warn"
-    known_failures: Leniency = "warn"
+    golden: tuple[str, ...] = _setting(("golden/",), read_paths, "golden files or folders (default: golden/)")
+    collect: bool = _setting(
+        default=False,
+        read=read_switch,
+        help="true adds the golden files to whatever pytest collects, also without --llm-golden",
+    )
+    metrics: tuple[str, ...] = _setting(
+        (), read_paths, "files or modules that define metrics of your own", has_ini_key=False
+    )
+    app: str | None = _setting(
+        None, read_text, "the app under test; overrides what golden files name", metavar="MODULE:ATTR"
+    )
+    baseline: str | None = _setting(
+        None,
+        read_text,
+        "compare with this (default: golden/baseline.json, if there is one)",
+        metavar="FILE|git:REF",
+    )
+    out: str | None = _setting(None, read_text, "write the run to this file", metavar="RUN.json")
+    record: RecordMode = _setting(
+        "new",
+        partial(read_choice, RecordMode),
+        "cassettes: none, once, new (default) or all",
+        metavar="MODE",
+    )
+    # By default `auto` for cases that the baseline has, and one for others.
+    repeats: int | Literal["auto"] | None = _setting(
+        None, read_repeats, "ask each case N times, or again while a verdict is open", metavar="N|auto"
+    )
+    budget: str | None = _setting(
+        None, read_budget, "what model calls may cost: 2.50, or '500 calls'", metavar="USD"
+    )
+    concurrency: int = _setting(
+        150, read_count, "cases in work at once, in each process (default 150)", metavar="N"
+    )
+    timeout_s: float = _setting(
+        120.0, read_seconds, "time limit of one answer in seconds (default 120)", metavar="S"
+    )
+    home: str = _setting(
+        ".llmops", read_text, "folder for runs, cache and local cassettes (default: .llmops)"
+    )
+    accepted: str = _setting(
+        "golden/baseline.json", read_text, "the accepted baseline (default: golden/baseline.json)"
+    )
+    cassettes: str = _setting(
+        "golden/cassettes", read_text, "folder for committed cassettes (default: golden/cassettes)"
+    )
+    undecided: Leniency = _setting(
+        "warn",
+        partial(read_choice, Leniency),
+        "what an undecided verdict does to the build: pass, warn (default) or fail",
+    )
+    max_repeats: int = _setting(64, read_repeat_count, "the most that repeats auto asks a case (default 64)")
+    known_failures: Leniency = _setting(
+        "warn",
+        partial(read_choice, Leniency),
+        "what a case that failed in the baseline too does: pass, warn (default) or fail",
+    )
+    reviews: str = _setting(
+        "golden/reviews.jsonl",
+        read_text,
+        "the log of reviews (default: golden/reviews.jsonl)",
+        has_ini_key=False,
+    )
+    judge: Mapping[str, Any] = _setting(
+        {},
+        read_judge,
+        "the chat model that judges where a golden file names none: model, base_url, api_key_env and so on",
+        has_ini_key=False,
+    )
+    calibration: str = _setting(
+        "golden/calibration.json",
+        read_text,
+        "agreement of metrics with people, by llmops calibrate --save (default: golden/calibration.json)",
+        has_ini_key=False,
+    )
+    prices: Mapping[str, tuple[float, float]] = _setting(
+        {},
+        read_prices,
+        "model to US dollars for a million prompt and completion tokens",
+        has_ini_key=False,
+    )
     flagged: frozenset[str] = frozenset()
 
     def path(self, relative: str) -> Path:
         """A path from the settings, taken from the project's root."""
         return self.root / relative
+
+
+SETTINGS: Mapping[str, Setting] = {
+    each.name: each.metadata["setting"] for each in fields(Settings) if each.metadata
+}
+"""Name to what is known of it."""
+
+FLAGS = tuple(name for name, each in SETTINGS.items() if each.metavar)
+"""Settings with a flag `--llm-NAME` of pytest; it has a hyphen for each underscore."""
+
+INI_KEYS = tuple(name for name, each in SETTINGS.items() if each.has_ini_key)
+"""Settings with an ini key `llm_NAME`."""
 
 
 def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
@@ -135,84 +215,16 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
     return Settings(root=root, flagged=frozenset(flagged), **values)
 
 
-INI_FILES = (
-    "pytest.toml",
-    ".pytest.toml",
-    "pytest.ini",
-    ".pytest.ini",
-    "pyproject.toml",
-    "tox.ini",
-    "setup.cfg",
-)
-"""Where pytest looks for its settings, in this order."""
-
-
-def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
-    """
-    The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
-
-    A running plugin is told by pytest. This is for files of another revision, which no pytest has read.
-
-    Raises:
-        SettingsError: The file cannot be read.
-    """
-    known = {each.name for each in fields(Settings)} - _NO_SETTINGS
-    name, table = _find_pytest_table(root)
-    ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
-    if isinstance(ours.get("golden"), str):
-        ours["golden"] = shlex.split(ours["golden"])
-    return name, {key: value for key, value in ours.items() if key in known and value}
-
-
-def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
-    """
-    The name of the same file, and the flags that it gives every run of pytest.
-
-    Raises:
-        SettingsError: The file cannot be read.
-    """
-    name, table = _find_pytest_table(root)
-    written = table.get("addopts", ())
-    if isinstance(written, list | tuple):
-        return name, tuple(map(str, written))
-    try:
-        return name, tuple(shlex.split(str(written)))
-    except ValueError:  # an open quote, of which pytest tells
-        return name, (str(written),)
-
-
-def _find_pytest_table(root: Path) -> tuple[str, Mapping[str, Any]]:
-    for name in INI_FILES:
-        table = _pytest_table(root / name)
-        if table is not None:
-            return name, table
-    return "", {}
-
-
-def _pytest_table(path: Path) -> Mapping[str, Any] | None:
-    """What pytest would take from a file; None where it would look into the next one."""
-    if not path.is_file():
-        return None
-    found: Any = _read_toml(path) if path.suffix == ".toml" else _read_sections(path)
-    parts = {"pyproject.toml": ("tool", "pytest"), "setup.cfg": ("tool:pytest",)}
-    for part in parts.get(path.name, ("pytest",)):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if path.name == "pyproject.toml" and isinstance(found, Mapping):
-        found = found.get("ini_options", found) or None
-    always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
-    return found if isinstance(found, Mapping) else {} if always else None
-
-
 def _table(root: Path) -> Mapping[str, Any]:
     path = root / "pyproject.toml"
-    tools = _read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
+    tools = read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
     table = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
     return table
 
 
-def _read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
+def read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
     """What a file holds; nothing where the word is not in it."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -225,23 +237,10 @@ def _read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def _read_sections(path: Path) -> Mapping[str, Any]:
-    from configparser import ConfigParser, Error
-
-    parser = ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, Error) as error:
-        raise SettingsError(f"{path}: {error}") from None
-    return {name: dict(parser[name]) for name in parser.sections()}
-
-
 def _checked(name: str, value: Any, origin: str) -> Any:
-    known = [each.name for each in fields(Settings) if each.name not in _NO_SETTINGS]
-    if name not in known:
-        raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, known)}")
-    read: Callable[[Any, str], Any] = _READERS.get(name, _text)
-    return read(value, _place(name, origin))
+    if name not in SETTINGS:
+        raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, SETTINGS)}")
+    return SETTINGS[name].read(value, _place(name, origin))
 
 
 def _place(name: str, origin: str) -> str:
@@ -251,115 +250,3 @@ def _place(name: str, origin: str) -> str:
         return f"{origin}: {name}"
     prefix = before.rpartition(" ")[2]
     return f"{prefix}{name.replace('_', '-') if prefix.startswith('--') else name}"
-
-
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise SettingsError(f"{place} must be text, not {value!r}")
-    return value
-
-
-def _choice(kind: Any, value: Any, place: str) -> Any:
-    allowed = get_args(kind)
-    if value not in allowed:
-        near = hint(str(value), allowed)
-        raise SettingsError(f"{place} must be one of {', '.join(allowed)}, not {value!r}.{near}")
-    return value
-
-
-def _switch(value: Any, place: str) -> bool:
-    known = {True: True, False: False, "true": True, "false": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise SettingsError(f"{place} must be true or false, not {value!r}")
-    return known[value]
-
-
-def _repeats(value: Any, place: str) -> Any:
-    return value if value == "auto" else _repeat_count(value, place)
-
-
-def _repeat_count(value: Any, place: str) -> int:
-    count = _count(value, place)
-    if count > MOST_REPEATS:
-        raise SettingsError(f"{place} must be {MOST_REPEATS} or less, not {value!r}")
-    return count
-
-
-def _budget(value: Any, place: str) -> str:
-    return str(value) if type(value) in {int, float} else _text(value, place)
-
-
-def _paths(value: Any, place: str) -> tuple[str, ...]:
-    paths = [value] if isinstance(value, str) else value
-    if (
-        not isinstance(paths, list | tuple)
-        or not paths
-        or not all(isinstance(path, str) and path for path in paths)
-    ):
-        raise SettingsError(f"{place} must be a path or a list of paths, not {value!r}")
-    return tuple(paths)
-
-
-def _count(value: Any, place: str) -> int:
-    number = _positive(int, value)
-    if number is None or (isinstance(value, float) and number != value):
-        raise SettingsError(f"{place} must be a whole number above 0, not {value!r}")
-    return int(number)
-
-
-def _seconds(value: Any, place: str) -> float:
-    number = _positive(float, value)
-    if number is None:
-        raise SettingsError(f"{place} must be a number of seconds above 0, not {value!r}")
-    return number
-
-
-def _positive(kind: Callable[[Any], float], value: Any) -> float | None:
-    try:
-        number = kind(value)
-    except (OverflowError, TypeError, ValueError):
-        return None
-    return number if 0 < number < math.inf and not isinstance(value, bool) else None
-
-
-def _judge(value: Any, place: str) -> Mapping[str, Any]:
-    judge = {"model": value} if isinstance(value, str) else value
-    if not isinstance(judge, Mapping) or not isinstance(judge.get("model"), str) or not judge["model"]:
-        raise SettingsError(
-            f'{place} must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}'
-        )
-    return dict(judge)
-
-
-def _prices(value: Any, place: str) -> Mapping[str, tuple[float, float]]:
-    if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
-        return {
-            str(model): (float(prompt), float(completion)) for model, (prompt, completion) in value.items()
-        }
-    raise SettingsError(
-        f"{place} must map a model to [prompt, completion] in US dollars for a million tokens, "
-        f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
-    )
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and [
-        type(each) in {int, float} and 0 <= each < math.inf for each in value
-    ] == [True, True]
-
-
-_READERS: Mapping[str, Callable[[Any, str], Any]] = {
-    "golden": _paths,
-    "metrics": _paths,
-    "collect": _switch,
-    "concurrency": _count,
-    "timeout_s": _seconds,
-    "record": partial(_choice, RecordMode),
-    "repeats": _repeats,
-    "max_repeats": _repeat_count,
-    "budget": _budget,
-    "judge": _judge,
-    "prices": _prices,
-    "undecided": partial(_choice, Leniency),
-    "known_failures": partial(_choice, Leniency),
-}

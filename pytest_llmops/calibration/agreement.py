@@ -6,13 +6,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_llmops.bounds import holds, usual_sign
 from pytest_llmops.calibration.errors_by_threshold import ErrorRow, find_errors
 from pytest_llmops.calibration.labels import Labels
 from pytest_llmops.calibration.measures import build_measure
 from pytest_llmops.calibration.readings import (
     Readings,
     find_levels,
-    holds,
     list_bounds,
     pair_readings,
     read_good,
@@ -188,7 +188,7 @@ def _best_bound(rows: Readings, good: Floats) -> Bound:
     codes = rank_codes(rows.oriented)
     right = count_right(codes, good, np.ones(len(codes)))
     best = float(np.unique(rows.oriented)[int(right.argmax())])
-    return Bound(comparison=">=" if rows.sign > 0 else "<=", threshold=rows.sign * best)
+    return Bound(comparison=usual_sign(higher_is_better=rows.sign > 0), threshold=rows.sign * best)
 
 
 def _measure_calibration(rows: Readings, good: Floats) -> CalibrationError | None:

@@ -7,25 +7,17 @@ Nothing is guessed in silence: `Labels.told` says in words how the labels were r
 from __future__ import annotations
 
 import math
-import operator
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pytest_llmops.bounds import format_bound, holds, parse_bound
 from pytest_llmops.errors import LLMOpsError, hint
 from pytest_llmops.printable import name_some, printable
 
 Kind = Literal["good", "rating", "pair"]
-SIGNS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-}
 
-_COMPARISON = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*\Z", re.ASCII)
 _PAIR_WORDS: Mapping[str, float] = {
     **dict.fromkeys(("first", "a", "model_a"), 1.0),
     **dict.fromkeys(("second", "b", "model_b"), 0.0),
@@ -157,14 +149,12 @@ def _find_mixed(written: Sequence[Any], places: Sequence[str], name: str) -> Ite
 def _read_positive(
     found: Sequence[float | str | None], places: Sequence[str], name: str, positive: str
 ) -> Labels:
-    if matched := _COMPARISON.match(positive):
-        holds, limit = SIGNS[matched[1]], float(matched[2])
+    if bound := parse_bound(positive):
         for label, place in zip(found, places, strict=True):
             if isinstance(label, str):
                 raise LabelError(f"{place}: {name} is the text {printable(label, 40)!r}, not a number")
-        read = [float(holds(label, limit)) if isinstance(label, float) else None for label in found]
-        sign = matched[1]
-        return _labels("good", read, {1.0: f"good ({sign} {limit:g})", 0.0: "bad"})
+        read = [float(holds(label, bound)) if isinstance(label, float) else None for label in found]
+        return _labels("good", read, {1.0: f"good ({format_bound(bound)})", 0.0: "bad"})
     names = {word.strip() for word in positive.split(",")} - {""}
     known = {_text(label) for label in found if label is not None}
     for word in sorted(names - known):

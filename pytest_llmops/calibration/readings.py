@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytest_llmops.calibration.labels import SIGNS, Kind, LabelError, Labels
+from pytest_llmops.bounds import holds, toggle_equal, usual_sign
+from pytest_llmops.calibration.labels import Kind, LabelError, Labels
 from pytest_llmops.printable import counted
-from pytest_llmops.records import Bound, Sign
+from pytest_llmops.records import Bound
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Metric
@@ -104,18 +105,14 @@ def read_bound(metric: Metric, threshold: float | None) -> Bound:
     What passes: the threshold, or the metric's own bound, in the metric's direction; of a metric that has
     none the middle of its range.
     """
-    side = ">" if metric.higher_is_better else "<"
-    own = metric.bound or Bound(comparison=f"{side}=", threshold=sum(metric.range) / 2)  # type: ignore[arg-type]  # one of the four signs
-    strict = threshold is None and own.comparison == side
-    return Bound(
-        comparison=side if strict else f"{side}=",  # type: ignore[arg-type]  # one of the four signs
-        threshold=own.threshold if threshold is None else threshold,
-    )
-
-
-def holds(values: Any, bound: Bound) -> Any:
-    """Of an array whether each value holds the bound."""
-    return SIGNS[bound.comparison](values, bound.threshold)
+    sign = usual_sign(higher_is_better=metric.higher_is_better)
+    if threshold is not None:
+        return Bound(comparison=sign, threshold=threshold)
+    if metric.bound is None:
+        return Bound(comparison=sign, threshold=sum(metric.range) / 2)
+    towards = Bound(comparison=sign, threshold=metric.bound.threshold)
+    strict = toggle_equal(towards)
+    return strict if metric.bound == strict else towards
 
 
 def read_good(readings: Readings) -> Floats | None:
@@ -154,18 +151,12 @@ def list_bounds(readings: Readings) -> list[Bound]:
         others = list(_PAIR_LEVELS)
     elif high - low <= _MOST_CUTS and low.is_integer() and high.is_integer() and high - low > 1:
         others += map(float, range(int(low), int(high) + 1))
-    side = ">=" if readings.sign > 0 else "<="
+    sign = usual_sign(higher_is_better=readings.sign > 0)
     end = low if readings.sign > 0 else high  # which every score holds
     bounds = [readings.bound] if readings.kind != "pair" else []
-    bounds += [Bound(comparison=side, threshold=each) for each in sorted(set(others) - {end})]  # type: ignore[arg-type]
-    bounds += [_strict(readings.bound)] if readings.kind != "pair" else []
+    bounds += [Bound(comparison=sign, threshold=each) for each in sorted(set(others) - {end})]
+    bounds += [toggle_equal(readings.bound)] if readings.kind != "pair" else []
     return list(dict.fromkeys(bounds))
-
-
-def _strict(bound: Bound) -> Bound:
-    """The bound beside it that a check may ask for: `> 0.5` for `>= 0.5`, and the other way round."""
-    other: dict[Sign, Sign] = {">=": ">", ">": ">=", "<=": "<", "<": "<="}
-    return Bound(comparison=other[bound.comparison], threshold=bound.threshold)
 
 
 def find_levels(readings: Readings) -> tuple[float, ...]:

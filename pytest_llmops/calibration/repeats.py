@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.bounds import format_bound, holds
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound
 
@@ -37,7 +37,7 @@ class Turning:
         if self.differing is None or self.crossing is None:
             told += "no row has two scores, so nothing can be said of how often they turn"
         else:
-            bound = f"{self.bound.comparison} {self.bound.threshold:.4g}"
+            bound = format_bound(self.bound, digits=4)
             told += f"{self.differing:.1%} of {counted(self.rows, 'row')} got scores that differ, "
             told += f"{self.crossing:.1%} on both sides of {bound}"
         return told + (f"; {counted(self.failed, 'answer')} gave no score" if self.failed else "")
@@ -51,9 +51,8 @@ def measure_turning(
         scores: Of each row those of its repeats, none where all failed.
     """
     again = [found for found in scores if len(found) > 1]
-    holds = SIGNS[bound.comparison]
     differ = sum(len(set(found)) > 1 for found in again)
-    cross = sum(len({holds(value, bound.threshold) for value in found}) > 1 for found in again)
+    cross = sum(len({holds(value, bound) for value in found}) > 1 for found in again)
     return Turning(
         asked=asked,
         rows=len(again),

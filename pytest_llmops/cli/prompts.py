@@ -9,18 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_llmops.prompts.files import Prompt
-    from pytest_llmops.prompts.rules import PromptFinding
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.golden import find_golden_files, load_golden
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.prompts.committed import read_committed
+from pytest_llmops.prompts.files import SUFFIXES, Prompt, find_prompts, normalise, path_from_root, read_prompt
+from pytest_llmops.prompts.lock import lock_prompts, locked_prompts
+from pytest_llmops.prompts.rules import PromptFinding, check_prompts
+from pytest_llmops.settings import find_root, load_settings
 
 _LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and what changed must be seen
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("prompts", help="versions of prompt files: check, lock, diff")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     deeds = parser.add_subparsers(title="what to do", metavar="check|lock|diff", required=True)
     check = deeds.add_parser("check", help="do the prompts keep the rules of their versions?")
     check.add_argument("--format", choices=("text", "json"), default="text")
@@ -40,10 +44,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from pytest_llmops.prompts.files import find_prompts
-    from pytest_llmops.prompts.lock import locked_prompts
-    from pytest_llmops.prompts.rules import check_prompts
-
     paths, root = _places(given)
     prompts = find_prompts(paths, root)
     locked = locked_prompts(paths, root)
@@ -65,10 +65,6 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _lock(given: argparse.Namespace) -> int:
-    from pytest_llmops.prompts.files import find_prompts, path_from_root
-    from pytest_llmops.prompts.lock import lock_prompts, locked_prompts
-    from pytest_llmops.prompts.rules import check_prompts
-
     paths, root = _places(given)
     prompts = find_prompts(paths, root)
     locked = locked_prompts(paths, root)
@@ -87,10 +83,6 @@ def _lock(given: argparse.Namespace) -> int:
 
 
 def _diff(given: argparse.Namespace) -> int:
-    from pytest_llmops.prompts.committed import read_committed
-    from pytest_llmops.prompts.files import find_prompts, read_prompt
-    from pytest_llmops.prompts.lock import locked_prompts
-
     paths, root = _places(given)
     now = {prompt.path: prompt for prompt in find_prompts(paths, root)}
     committed = read_committed(paths, root)
@@ -110,7 +102,6 @@ def _diff(given: argparse.Namespace) -> int:
             new = (root / path).read_bytes() if path in now else b""
             for line in _diff_lines(texts.get(path, b""), new):
                 print(line)  # noqa: T201 - as above
-    from pytest_llmops.printable import counted
 
     print(f"{len(changed):,} of {counted(len(before.keys() | now.keys()), 'prompt')} changed")  # noqa: T201 - as above
     return 0
@@ -133,11 +124,6 @@ def _describe(path: str, old: Prompt | None, new: Prompt | None) -> Iterator[str
 
 
 def _diff_lines(old: bytes, new: bytes) -> Iterator[str]:
-    from difflib import unified_diff
-
-    from pytest_llmops.printable import printable
-    from pytest_llmops.prompts.files import normalise
-
     before, after = (normalise(raw).decode("utf-8", "backslashreplace").split("\n") for raw in (old, new))
     for line in unified_diff(before, after, "HEAD", "now", lineterm=""):
         yield printable(line, _LONGEST_LINE)
@@ -145,10 +131,6 @@ def _diff_lines(old: bytes, new: bytes) -> Iterator[str]:
 
 def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
     """The paths to look at, and the project's root. What is typed starts where it is typed."""
-    from pytest_llmops.errors import LLMOpsError
-    from pytest_llmops.golden import find_golden_files, load_golden
-    from pytest_llmops.settings import find_root, load_settings
-
     root = find_root(Path.cwd())
     if given.paths:
         return [str(Path.cwd() / path) for path in given.paths], root
@@ -164,9 +146,6 @@ def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
 
 
 def _ask_for_any(paths: list[str], prompts: tuple[Prompt, ...]) -> None:
-    from pytest_llmops.errors import LLMOpsError
-    from pytest_llmops.prompts.files import SUFFIXES
-
     if not prompts:
         where = _shown(", ".join(paths))
         raise LLMOpsError(f"{where}: holds no prompt file, none that ends in {', '.join(SUFFIXES)}")
@@ -178,6 +157,4 @@ def _line(finding: PromptFinding) -> str:
 
 
 def _shown(text: str) -> str:
-    from pytest_llmops.printable import printable
-
     return printable(text)

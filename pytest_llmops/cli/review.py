@@ -6,19 +6,26 @@ import argparse
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from statistics import fmean
+from typing import Any, Literal, TextIO
 
+from pytest_llmops.calibration.record import load_needed
 from pytest_llmops.errors import ReviewError
+from pytest_llmops.evaluation.baseline_source import find_baseline
+from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.reviewing import Question, list_questions
+from pytest_llmops.golden import input_hash, load_golden
+from pytest_llmops.golden.files import SUFFIXES, shown_path
+from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews
 from pytest_llmops.printable import printable
-
-if TYPE_CHECKING:
-    from pytest_llmops.gates.reviewing import Question
-    from pytest_llmops.golden.reviews import Review
-    from pytest_llmops.records import Case, Golden, Run
-    from pytest_llmops.settings import Settings
+from pytest_llmops.records import Case, Golden, Run
+from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.settings import Settings, find_root, load_settings, typed_path
 
 _PROMPT = "[g]ood  [b]ad  [s]kip  [q]uit, and a note if you like, as in `b wrong city`: "
 _WORDS = {each: word for word in ("good", "bad", "skip", "quit") for each in (word, word[0])}
@@ -26,8 +33,7 @@ _LONGEST = 20_000  # characters of a text that are shown
 _SHOWN_IN_LIST = 100
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("review", help="look at the answers that need a person")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN.json")
     parser.add_argument("--baseline", metavar="FILE|git:REF", help="what RUN.json was compared with")
     parser.add_argument("--reviews", metavar="FILE", help="the log; default: golden/reviews.jsonl")
@@ -38,11 +44,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _review(given: argparse.Namespace) -> int:
-    from pytest_llmops.evaluation.baseline_source import find_baseline
-    from pytest_llmops.golden.reviews import load_reviews
-    from pytest_llmops.reports.run_file import load_run
-    from pytest_llmops.settings import find_root, load_settings, typed_path
-
     if given.format == "json" and not given.list:
         raise ReviewError("--format json is for the list; add --list")
     baseline = typed_path("baseline", given.baseline, Path.cwd())
@@ -66,11 +67,6 @@ def _questions(
     run: Run, base: Run | None, reviews: Sequence[Review], settings: Settings
 ) -> tuple[Question, ...]:
     """The queue. Cases that ask otherwise by now are left out and told, for nobody sees what was asked."""
-    from pytest_llmops.calibration.record import load_needed
-    from pytest_llmops.gates.judgement import Judge
-    from pytest_llmops.gates.reviewing import list_questions
-    from pytest_llmops.golden import input_hash
-
     goldens = _goldens(run, settings.root)
     written = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
     judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
@@ -93,9 +89,6 @@ def _questions(
 
 def _goldens(run: Run, root: Path) -> list[Golden]:
     """The golden files that the run's cases name, those that are still there."""
-    from pytest_llmops.golden import load_golden
-    from pytest_llmops.golden.files import SUFFIXES
-
     paths = dict.fromkeys(result.case.split("::")[0] for result in run.results)
     return [
         load_golden(path, root=root)
@@ -106,8 +99,6 @@ def _goldens(run: Run, root: Path) -> list[Golden]:
 
 
 def _name(given: str | None, root: Path) -> str:
-    import subprocess
-
     if given is not None:
         name = given.strip()
     else:
@@ -125,11 +116,6 @@ def _name(given: str | None, root: Path) -> str:
 def _hold_dialogue(
     questions: Sequence[Question], who: str, log: Path, settings: Settings, *, shown: str
 ) -> None:
-    from datetime import UTC, datetime
-
-    from pytest_llmops.golden.files import shown_path
-    from pytest_llmops.golden.reviews import Review, append_reviews
-
     answers = _Answers(sys.stdin or io.StringIO())
     taken = 0
     for number, question in enumerate(questions, 1):
@@ -241,8 +227,6 @@ def _lines(value: Any) -> str:
 
 def _scores(question: Question) -> str:
     """Each metric's mean over the repeats that gave this answer."""
-    from statistics import fmean
-
     values: dict[str, list[float]] = {}
     for score in question.scores:
         values.setdefault(score.metric, []).append(score.value)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytest_llmops.flags import FLAGS, INI_KEYS
+from pytest_llmops.settings import INI_KEYS, SETTINGS
 
 if TYPE_CHECKING:
     from pytest_llmops.evaluation.evaluation import Evaluation
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from pytest_llmops.runner.store import SharedStore
     from pytest_llmops.settings import Settings
 
-_MORE = tuple(
-    (name.replace("_", "-"), {"help": told}) for name, told in INI_KEYS if name not in {"golden", "collect"}
-)
+_FLAGS = tuple(name for name in INI_KEYS if name not in {"golden", "collect"})
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("run", help="run golden files without pytest")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
-    for name, words in (*FLAGS, *_MORE):
-        parser.add_argument(f"--{name}", default=None, **words)
+    for name in _FLAGS:
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
     parser.add_argument(
@@ -153,8 +151,7 @@ def _kept_output() -> Iterator[None]:
 def _settings(given: argparse.Namespace) -> Settings:
     from pytest_llmops.settings import find_root, load_settings, typed_path
 
-    names = [name.replace("-", "_") for name, _ in (*FLAGS, *_MORE)]
-    flags = {name: getattr(given, name) for name in names}
+    flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))

@@ -15,10 +15,10 @@ from pytest_llmops.documents.values import (
     Row,
     Table,
     UnreadableError,
-    excerpt,
     has_lone_surrogate,
     split_lines,
 )
+from pytest_llmops.printable import excerpt
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>\.[0-9]+)?(?P<power>[eE][-+]?[0-9]+)?")

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmops.printable import excerpt
+
 MAX_DEPTH = 50
 
 Place = tuple[str | int, ...]
@@ -97,13 +99,6 @@ def plain(value: Any) -> Any:
 def has_lone_surrogate(text: str) -> bool:
     """Whether the text holds half of a character, which an escape can write and no file can store."""
     return not text.isascii() and _SURROGATE.search(text) is not None
-
-
-def excerpt(value: Any) -> str:
-    """A value as it may be shown: one short line in quotes, nothing in it that a terminal obeys."""
-    shown = repr(value[:_SHORT] if isinstance(value, str) else plain(value))
-    cut = len(shown) > _SHORT or (isinstance(value, str) and len(value) > _SHORT)
-    return shown[: _SHORT - 1] + "…" if cut else shown
 
 
 def escaped(text: str) -> str:

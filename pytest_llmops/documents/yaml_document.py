@@ -20,9 +20,9 @@ from pytest_llmops.documents.values import (
     Row,
     Table,
     UnreadableError,
-    excerpt,
     has_lone_surrogate,
 )
+from pytest_llmops.printable import excerpt
 
 MAX_UNFOLDED = 100_000
 

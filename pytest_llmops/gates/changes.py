@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pytest_llmops.bounds import holds
 from pytest_llmops.gates.movement import Movement
 from pytest_llmops.gates.pairing import Chance, Pairs, ask_the_same, describe_unlike
 from pytest_llmops.gates.readings import Reading, State, read_check, read_pairs
-from pytest_llmops.gates.thresholds import holds, judge_case, needed_rate
+from pytest_llmops.gates.thresholds import judge_case, needed_rate
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
+from pytest_llmops.bounds import holds, is_minimum
 from pytest_llmops.gates.indexed import means_by_metric, signatures_by_metric, values_by_metric
 from pytest_llmops.gates.inference.error_budget import CASE_SHARE
 from pytest_llmops.gates.inference.pass_rates import (
@@ -27,7 +28,7 @@ from pytest_llmops.gates.pairing import (
     Scale,
     Scales,
 )
-from pytest_llmops.gates.thresholds import holds, is_about_passing, is_judged_by_rate
+from pytest_llmops.gates.thresholds import is_about_passing, is_judged_by_rate
 from pytest_llmops.records import CaseResult, Check
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.significance.welch import drop_p_value
@@ -250,7 +251,7 @@ class Reading:
     @cached_property
     def _is_measured(self) -> bool:
         """Whether scores say more than how many hold, and a lower one is what the check does not want."""
-        wants_more = self.check.comparison in {">=", ">"}
+        wants_more = is_minimum(self.check)
         more_than_two = not {*self.before, *self.after} <= {0.0, 1.0}
         says_more = more_than_two or self.check.max_drop is not None
         return self.scale.bounded and wants_more == self.scale.higher_is_better and says_more
@@ -298,9 +299,7 @@ def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Rea
 def read_check(base: CaseResult, new: CaseResult, check: Check, chance: Chance) -> Reading:
     """One check of a case that both sides have scores for."""
     before, after = values_by_metric(base)[check.metric], values_by_metric(new)[check.metric]
-    scale = chance.scales[check.metric] or Scale(
-        higher_is_better=check.comparison in {">=", ">"}, bounded=False
-    )
+    scale = chance.scales[check.metric] or Scale(higher_is_better=is_minimum(check), bounded=False)
     return Reading(
         case=new.case,
         check=check,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pytest_llmops.calibration.labels import SIGNS
+from pytest_llmops.bounds import bound_of, format_bound, holds, invert, is_minimum
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.indexed import (
     LARGEST,
@@ -32,7 +32,6 @@ from pytest_llmops.records import (
     Outcome,
     Run,
     Score,
-    Sign,
     SuiteCheck,
     Verdict,
 )
@@ -48,15 +47,7 @@ PASS_RATE = Bound(comparison=">=", threshold=0.8)
 
 _RARE = 0.05
 
-OTHER_SIDE: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
-"""What is true of a score where a comparison is not."""
-
 _NAMED = 5
-
-
-def holds(value: float, bound: Bound | Check) -> bool:
-    """Whether a value is on the right side; no tolerance is added."""
-    return SIGNS[bound.comparison](value, bound.threshold)
 
 
 def describe_check(check: Check | SuiteCheck) -> str:
@@ -64,8 +55,8 @@ def describe_check(check: Check | SuiteCheck) -> str:
     name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
     if check.record_only:
         return f"{name} (recorded only)"
-    if check.comparison is not None:
-        return f"{name} {check.comparison} {check.threshold:g}"
+    if bound := bound_of(check):
+        return f"{name} {format_bound(bound)}"
     if isinstance(check, SuiteCheck) and check.max_drop is not None:
         return f"{name}, max_drop {check.max_drop:g}"
     return name
@@ -156,10 +147,8 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
         reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
         return Verdict(check=name, outcome="error", metric=check.metric, cases=len(values), reason=reason)
     observed = calculate(check.statistic, values)
-    passed = True
-    if check.comparison is not None and check.threshold is not None and not check.record_only:
-        passed = holds(observed, Bound(comparison=check.comparison, threshold=check.threshold))
-    outcome: Outcome = "passed" if passed else "failed"
+    bound = None if check.record_only else bound_of(check)
+    outcome: Outcome = "failed" if bound and not holds(observed, bound) else "passed"
     return Verdict(check=name, outcome=outcome, metric=check.metric, observed=observed, cases=len(values))
 
 
@@ -272,7 +261,7 @@ def is_judged_by_rate(check: Check, best: Callable[[], float]) -> bool:
 
 def is_about_passing(check: Check) -> bool:
     """Whether a repeat that misses the check may be excused by others that pass."""
-    return find_traits(check.metric).excusable and check.comparison in {">=", ">"}
+    return find_traits(check.metric).excusable and is_minimum(check)
 
 
 def needed_rate(check: Check, best: float) -> Bound:
@@ -293,7 +282,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     scores, values = case_scores(check.metric, result), values_by_metric(result)[check.metric]
     observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
-    worst = min if check.comparison in {">=", ">"} else max
+    worst = min if is_minimum(check) else max
     telling = scores[values.index(worst(values))]
     alike = len({*values}) == len({score.reason for score in scores}) == 1
     verdict = Verdict(
@@ -317,7 +306,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
 
 def _judge_rate(verdict: Verdict, needed: Bound, held: int, repeats: int) -> Verdict:
     """The verdict by how many repeats pass; mixed ones that chance may explain are `undecided`."""
-    counts = f"{held} of {repeats} repeats pass, pass_rate {needed.comparison} {needed.threshold:g}"
+    counts = f"{held} of {repeats} repeats pass, pass_rate {format_bound(needed)}"
     if holds(held / repeats, needed):
         return replace(verdict, outcome="passed", advice="" if held == repeats else f"flaky: {counts}")
     reason = f"{counts}; {verdict.reason}".rstrip("; ")
@@ -356,16 +345,11 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
                 else "no labels are recorded"
             )
             return f"{asked}: {told}; run: {_calibrate(check)}"
-        side = {check.comparison, OTHER_SIDE[check.comparison]}
-        cuts = [
-            cut
-            for cut in known.cuts
-            if cut.bound.threshold == check.threshold and cut.bound.comparison in side
-        ]
+        bound = Bound(comparison=check.comparison, threshold=check.threshold)
+        cuts = [cut for cut in known.cuts if cut.bound in {bound, invert(bound)}]
         if not cuts:
-            bound = f"{check.threshold:g}"
-            told = f"nothing is recorded for {check.comparison} {bound}"
-            return f"{asked}: {told}; run: {_calibrate(check)} --threshold {bound}"
+            missing = f"nothing is recorded for {format_bound(bound)}"
+            return f"{asked}: {missing}; run: {_calibrate(check)} --threshold {check.threshold:g}"
         if cuts[0].low < (check.min_kappa or 0):
             kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
             told = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"

@@ -17,7 +17,6 @@ from pytest_llmops.documents.values import (
     Table,
     UnreadableError,
     escaped,
-    excerpt,
     line_of,
     plain,
 )
@@ -29,6 +28,7 @@ from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_structure_mistakes
 from pytest_llmops.golden.suite import read_suite
 from pytest_llmops.golden.thresholds import read_checks
+from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 from pytest_llmops.settings import load_settings

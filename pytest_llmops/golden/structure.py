@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.documents.values import Mistake, Place, described, excerpt, line_of
+from pytest_llmops.documents.values import Mistake, Place, described, line_of
 from pytest_llmops.errors import hint
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, excerpt
 
 _SMALLEST = "the smallest is cases: [{id: hello, input: Hi there}]"
 _KINDS = {

@@ -9,24 +9,80 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmops.bounds import RECORD_ONLY, check_failing, check_reach, parse_bound
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError
-from pytest_llmops.golden.thresholds import (
-    RECORD_ONLY,
-    check_failing,
-    check_reach,
-    configure_metric,
-    read_bound,
-    read_drop,
-    read_record_only,
-)
+from pytest_llmops.golden.thresholds import configure_metric, read_bound, read_drop, read_record_only
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
 
 _OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop", "min_gain")
 _STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
+_WORDS = ("max_drop", "min_gain", RECORD_ONLY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEntry:
+    """
+    What is written under a metric of `suite`, in a golden file or in a run file.
+
+    Attributes:
+        words: Those of `max_drop`, `min_gain` and `record_only` that are there.
+    """
+
+    statistics: Mapping[str, Any]
+    words: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+def split_entry(written: Mapping[str, Any]) -> SuiteEntry:
+    statistics = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
+    words = {key: written[key] for key in _WORDS if key in written}
+    options = {key: value for key, value in written.items() if key not in {*statistics, *words}}
+    return SuiteEntry(statistics=statistics, words=words, options=options)
+
+
+def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
+    metric: str,
+    bounds: Mapping[str, Bound | None],
+    *,
+    max_drop: float | None,
+    min_gain: float | None,
+    options: Mapping[str, Any],
+    record_only: bool,
+) -> tuple[SuiteCheck, ...]:
+    """
+    The checks of one entry.
+
+    Args:
+        bounds: Statistic to its bound; None only watches for a drop.
+
+    Raises:
+        ComparisonError: `max_drop` could be about any of several statistics.
+    """
+    if max_drop is not None and len(bounds) > 1 and "mean" not in bounds:
+        raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
+    watched: dict[str, Bound | None] = {} if max_drop is None and min_gain is not None else {"mean": None}
+    checks = [
+        SuiteCheck(
+            metric=metric,
+            statistic=statistic,
+            comparison=bound.comparison if bound else None,
+            threshold=bound.threshold if bound else None,
+            max_drop=max_drop if statistic == "mean" or len(bounds) == 1 else None,
+            options=options,
+            record_only=record_only,
+        )
+        for statistic, bound in (bounds or watched).items()
+    ]
+    if min_gain is not None:
+        checks.append(
+            SuiteCheck(metric=metric, statistic=GAIN, comparison=">=", threshold=min_gain, options=options)
+        )
+    return tuple(checks)
 
 
 def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
@@ -58,45 +114,30 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
     if not isinstance(written, dict):
         remedy = f"; write {{mean: {_quoted(written)}}}" if isinstance(written, str | bool) else ""
         raise ComparisonError(f"must be a mapping of statistics, not {described(written)}{remedy}")
-    asked = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
-    options = {
-        key: plain(written[key])
-        for key in written
-        if key not in asked and key not in {"max_drop", "min_gain", RECORD_ONLY}
-    }
+    entry = split_entry(written)
+    options = plain(dict(entry.options))
     try:
         metric, options = configure_metric(name, options, words=_OFFERED, models=models)
     except MetricOptionError:
         if checked is None or options:
             raise
         metric = checked
-    gain = [_gain(name, written["min_gain"], metric, options, rival=rival)] if "min_gain" in written else []
-    if not asked and "max_drop" not in written and not gain:
+    words = entry.words
+    gain = _gain(words["min_gain"], metric, rival=rival) if "min_gain" in words else None
+    if not entry.statistics and "max_drop" not in words and gain is None:
         raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
-    record_only = read_record_only(written.get(RECORD_ONLY, False))
-    if record_only and ("max_drop" in written or gain):
+    record_only = read_record_only(words.get(RECORD_ONLY, False))
+    if record_only and ("max_drop" in words or gain is not None):
         raise ComparisonError(f"{RECORD_ONLY} fails no build, so max_drop and min_gain say nothing beside it")
-    drop = read_drop(written["max_drop"], metric, past=past) if "max_drop" in written else None
-    if drop is not None and len(asked) > 1 and "mean" not in asked:
-        raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
-    bounds: dict[str, Bound | None] = {
+    drop = read_drop(words["max_drop"], metric, past=past) if "max_drop" in words else None
+    bounds = {
         statistic: _bound(statistic, value, metric, cases, weak=record_only or past)
-        for statistic, value in asked.items()
+        for statistic, value in entry.statistics.items()
     }
-    watched: dict[str, Bound | None] = {} if gain and drop is None else {"mean": None}
-    checks = [
-        SuiteCheck(
-            metric=name,
-            statistic=statistic,
-            comparison=bound.comparison if bound else None,
-            threshold=bound.threshold if bound else None,
-            max_drop=drop if statistic == "mean" or len(asked) == 1 else None,
-            options=options,
-            record_only=record_only,
-        )
-        for statistic, bound in (bounds or watched).items()
-    ]
-    return (*checks, *gain), metric
+    checks = make_suite_checks(
+        name, bounds, max_drop=drop, min_gain=gain, options=options, record_only=record_only
+    )
+    return checks, metric
 
 
 def _bound(statistic: str, value: Any, metric: Metric, cases: int, *, weak: bool) -> Bound:
@@ -112,7 +153,7 @@ def _bound(statistic: str, value: Any, metric: Metric, cases: int, *, weak: bool
     return bound
 
 
-def _gain(name: str, value: Any, metric: Metric, options: Mapping[str, Any], *, rival: bool) -> SuiteCheck:
+def _gain(value: Any, metric: Metric, *, rival: bool) -> float:
     if not rival:
         raise ComparisonError(
             "min_gain compares with a rival; name one at the top of the file: rival: shop.bot:old"
@@ -128,10 +169,10 @@ def _gain(name: str, value: Any, metric: Metric, options: Mapping[str, Any], *, 
         raise ComparisonError(
             f"min_gain {value:g} can never fail, since two scores differ by {high - low:g} at most"
         )
-    return SuiteCheck(metric=name, statistic=GAIN, comparison=">=", threshold=float(value), options=options)
+    return float(value)
 
 
 def _quoted(value: bool | str) -> str:  # noqa: FBT001  # the value is what is shown
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if re.fullmatch(r"[<>]=? ?[\d.]+", value) else '">= 0.8"'
+    return f'"{value}"' if parse_bound(value) else '">= 0.8"'

@@ -13,35 +13,34 @@ none     not above the lowest score                       the metric's own bound
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from pytest_llmops.documents.values import described, excerpt, plain
+from pytest_llmops.bounds import (
+    RECORD_ONLY,
+    SIDES,
+    check_failing,
+    check_reach,
+    explain_unreadable,
+    invert,
+    is_minimum,
+    is_nearly_bound,
+    parse_bound,
+    usual_sign,
+)
+from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
+from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Bound, Check, Sign
+from pytest_llmops.records import Bound, Check
 from pytest_llmops.registry import create_metric, find_traits, metric_options
 
 LONGEST_NAME = 100
 
-_COMPARISON = re.compile(
-    r"\s*(?P<sign>>=|>|<=|<)\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\Z",
-    re.ASCII | re.IGNORECASE,
-)
-_NEARLY = re.compile(
-    r"\s*(?P<sign>=>|=<|==?|≥|≤|>=|<=|>|<)?\s*(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+))\s*(?P<percent>%?)\s*\Z",
-    re.ASCII,
-)
-_MEANT = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=>": ">=", "≥": ">=", "=<": "<=", "≤": "<="}
-_OPPOSITE: Mapping[Sign, Sign] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
-_SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
 _KAPPA = "min_kappa"
 _RATE = "pass_rate"
 _MAX_DROP = "max_drop"
-RECORD_ONLY = "record_only"
-_WORDS = (*_SIDES, _KAPPA, _RATE, _MAX_DROP, RECORD_ONLY)
+_WORDS = (*SIDES, _KAPPA, _RATE, _MAX_DROP, RECORD_ONLY)
 
 
 def read_checks(
@@ -70,7 +69,7 @@ def read_checks(
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
-        options = {key: plain(value) for key, value in written.items() if key not in _SIDES}
+        options = {key: plain(value) for key, value in written.items() if key not in SIDES}
         if _KAPPA in options:
             min_kappa = _agreement(name, options.pop(_KAPPA))
         if _RATE in options:
@@ -134,19 +133,16 @@ def read_bound(written: Any, metric: Metric) -> Bound:
     """
     if isinstance(written, bool) or written == "none":
         return _word(written, metric)
-    usual = ">=" if metric.higher_is_better else "<="
+    usual = usual_sign(higher_is_better=metric.higher_is_better)
     if isinstance(written, int | float):
         raise ComparisonError(f'a number alone does not say which side is good; write "{usual} {written:g}"')
     if written is None:
         raise ComparisonError(f'is empty; write a comparison such as "{usual} 0.8", or the word none')
     if not isinstance(written, str):
         raise ComparisonError(f'must be a comparison such as "{usual} 0.8", not {described(written)}')
-    if matched := _COMPARISON.match(written):
-        threshold = float(matched["number"])
-        if math.isinf(threshold):
-            raise ComparisonError(f"{excerpt(written)} is too large a number")
-        return Bound(comparison=cast("Sign", matched["sign"]), threshold=threshold)
-    raise ComparisonError(f"cannot read {excerpt(written)}; {_advice(written, usual)}")
+    if bound := parse_bound(written):
+        return bound
+    raise ComparisonError(explain_unreadable(written, usual))
 
 
 def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
@@ -171,10 +167,9 @@ def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
 def _read_pass_rate(value: Any, metric: str) -> Bound:
     if not find_traits(metric).excusable:
         raise ComparisonError("takes no pass_rate: a leak is excused in no repeat")
-    matched = _COMPARISON.match(value) if isinstance(value, str) else None
-    if not matched or matched["sign"] not in {">=", ">"}:
+    bound = parse_bound(value) if isinstance(value, str) else None
+    if not bound or not is_minimum(bound):
         raise ComparisonError(f'pass_rate must be a comparison such as ">= 0.8", not {described(value)}')
-    bound = Bound(comparison=cast("Sign", matched["sign"]), threshold=float(matched["number"]))
     if not 0 <= bound.threshold <= 1 or bound == Bound(comparison=">", threshold=1.0):
         raise ComparisonError(f"pass_rate goes from 0 to 1, so {excerpt(value)} can never hold")
     if bound == Bound(comparison=">=", threshold=0.0):
@@ -193,7 +188,7 @@ def own_bound(metric: Metric, example: str = "") -> Bound:
         ComparisonError: It has none, since no number is right for all kinds of text; with the remedy.
     """
     if metric.bound is None:
-        usual = ">=" if metric.higher_is_better else "<="
+        usual = usual_sign(higher_is_better=metric.higher_is_better)
         written = example or f'"{usual} 0.7"'
         raise ComparisonError(
             "has no default bound, for what passes differs between kinds of text. Write one such as "
@@ -201,22 +196,6 @@ def own_bound(metric: Metric, example: str = "") -> Bound:
             "--label FIELD"
         )
     return metric.bound
-
-
-def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
-    """
-    Refuse a bound beyond all scores, or on the edge of them where it could never hold.
-
-    Args:
-        reach: Lowest and highest value that can be compared with the bound.
-    """
-    low, high = reach
-    shown = f'"{bound.comparison} {bound.threshold:g}"'
-    span = f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
-    if not low <= bound.threshold <= high:
-        raise ComparisonError(f"{shown} is out of range; {span}")
-    if (bound.comparison, bound.threshold) in {(">", high), ("<", low)}:
-        raise ComparisonError(f"{shown} can never hold; {span}")
 
 
 def read_record_only(value: Any) -> bool:
@@ -229,33 +208,6 @@ def read_record_only(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ComparisonError(f"{RECORD_ONLY} must be true or false, not {described(value)}")
     return value
-
-
-def check_failing(bound: Bound, reach: tuple[float, float]) -> None:
-    """
-    Refuse a bound that every score holds: it would look like a check, and ask for nothing.
-
-    Args:
-        reach: Lowest and highest value that can be compared with the bound.
-    """
-    if always_holds(bound, reach):
-        low, high = reach
-        span = f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
-        raise ComparisonError(
-            f'"{bound.comparison} {bound.threshold:g}" can never fail, since {span}; write a bound that can, '
-            f"or {{{RECORD_ONLY}: true}} to record the score alone"
-        )
-
-
-def always_holds(bound: Bound, reach: tuple[float, float]) -> bool:
-    """Whether no value within the reach could miss the bound, so that it asks for nothing."""
-    low, high = reach
-    return {
-        ">=": bound.threshold <= low,
-        ">": bound.threshold < low,
-        "<=": bound.threshold >= high,
-        "<": bound.threshold > high,
-    }[bound.comparison]
 
 
 def _agreement(name: str, value: Any) -> float:
@@ -276,17 +228,17 @@ def _limits(written: Any, metric: Metric) -> list[Bound]:
     """The sides of a mapping; with neither `min` nor `max` the metric's own bound."""
     bounds = [
         Bound(comparison=comparison, threshold=_limit(side, written[side]))
-        for side, comparison in _SIDES.items()
+        for side, comparison in SIDES.items()
         if side in written
     ]
-    if len(bounds) == len(_SIDES) and bounds[0].threshold > bounds[1].threshold:
+    if len(bounds) == len(SIDES) and bounds[0].threshold > bounds[1].threshold:
         raise ComparisonError(f"min {bounds[0].threshold:g} is above max {bounds[1].threshold:g}")
     return bounds or [own_bound(metric)]
 
 
 def _limit(side: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        remedy = "; write it without quotes" if isinstance(value, str) and _NEARLY.match(value) else ""
+        remedy = "; write it without quotes" if isinstance(value, str) and is_nearly_bound(value) else ""
         raise ComparisonError(f"{side} must be a number, not {described(value)}{remedy}")
     return float(value)
 
@@ -301,15 +253,4 @@ def _word(word: bool | str, metric: Metric) -> Bound:  # noqa: FBT001  # what is
         return own
     if word is True:
         return own
-    return Bound(comparison=_OPPOSITE[own.comparison], threshold=own.threshold)
-
-
-def _advice(written: str, usual: str) -> str:
-    bare = written.strip().lower()
-    if bare in {"true", "false", "none"}:
-        return f"write {bare} without quotes"
-    matched = _NEARLY.match(written)
-    if not matched:
-        return f'write a comparison such as "{usual} 0.8", true, false or none'
-    number = float(matched["number"].replace(",", ".")) / (100 if matched["percent"] else 1)
-    return f'did you mean "{_MEANT.get(matched["sign"] or "", usual)} {number:g}"?'
+    return invert(own)

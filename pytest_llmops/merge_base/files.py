@@ -10,13 +10,14 @@ from pytest_llmops.errors import CassetteError, LLMOpsError
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.git import ask_git
 from pytest_llmops.golden.revision import Revision
+from pytest_llmops.ini_files import INI_FILES
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
-from pytest_llmops.settings import INI_FILES, Settings
+from pytest_llmops.settings import Settings
 
 _NAMED = 3
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from pytest_llmops.errors import RevisionError, SettingsError
 from pytest_llmops.golden.git import ask_git
 from pytest_llmops.golden.revision import Revision, is_revision, open_revision
+from pytest_llmops.ini_files import read_addopts
 from pytest_llmops.merge_base.reading import SETTING_FILES, read_written_settings
-from pytest_llmops.settings import REVISION, read_addopts
+from pytest_llmops.settings import REVISION
 
 _COMMITS = 20
 _FLAG = "--llm-baseline"

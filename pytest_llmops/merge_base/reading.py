@@ -20,6 +20,7 @@ from pytest_llmops.gates.merge_base.target import Merged, merge_target
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
 from pytest_llmops.golden.revision import Revision
+from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.merge_base.files import (
     list_changed_cassettes,
     list_changed_metrics,
@@ -32,7 +33,7 @@ from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.baseline_file import load_base, parse_baseline
-from pytest_llmops.settings import INI_FILES, Settings, load_settings, read_addopts, read_ini
+from pytest_llmops.settings import Settings, load_settings
 
 _PROJECT = "pyproject.toml"
 SETTING_FILES = tuple(sorted({_PROJECT, *INI_FILES}))

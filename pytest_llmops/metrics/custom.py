@@ -8,19 +8,19 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, get_args
 
+from pytest_llmops.bounds import parse_bound, usual_sign
 from pytest_llmops.errors import MetricOptionError, describe_error, hint
 from pytest_llmops.metrics.declared_metric import fail, find_missing
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Need
-from pytest_llmops.records import Bound, Failure, Sample, Score, Sign
+from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.registry import register_metric
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
-_BOUND = re.compile(r"\s*(?P<sign>>=|>|<=|<)\s*(?P<number>[-+.\deE]+)\s*\Z")
 _OUTPUT_AND_SAMPLE = 2
 
 
@@ -182,11 +182,11 @@ def _read_range(name: str, given: object) -> tuple[float, float]:
 
 
 def _read_bound(name: str, given: object, best: float, *, higher_is_better: bool) -> Bound:
-    usual: Sign = ">=" if higher_is_better else "<="
+    usual = usual_sign(higher_is_better=higher_is_better)
     if isinstance(given, Bound):
         return given
-    if isinstance(given, str) and (matched := _BOUND.match(given)):
-        return Bound(comparison=cast("Sign", matched["sign"]), threshold=float(matched["number"]))
+    if isinstance(given, str) and (bound := parse_bound(given)):
+        return bound
     limit = best if given is None else given
     if isinstance(limit, int | float) and math.isfinite(limit):
         return Bound(comparison=usual, threshold=float(limit))

@@ -1,7 +1,7 @@
 """
 The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
 
-This module and the table of flags are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
+This module and the settings are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
 brings the rest.
 """
 
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmops.flags import FLAGS, INI_KEYS
+from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
+from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
     from pytest_llmops.plugin.measured import Measured
@@ -74,14 +75,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
     )
-    for name, told in FLAGS:
-        group.addoption(f"--llm-{name}", default=None, **told)
-        parser.addini(f"llm_{name.replace('-', '_')}", told["help"], default=None)
-    for name, told_ini in INI_KEYS:
-        if name == "golden":
-            parser.addini("llm_golden", told_ini, type="args", default=None)
-        else:
-            parser.addini(f"llm_{name}", told_ini, default=None)
+    for name in FLAGS:
+        flag = f"--llm-{name.replace('_', '-')}"
+        group.addoption(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
+    for name in INI_KEYS:
+        kind: Any = {"type": "args"} if name == "golden" else {}
+        parser.addini(f"llm_{name}", SETTINGS[name].help, default=None, **kind)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,9 +98,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
         read_pipeline(early_config)
     if golden and not known.file_or_dir:
-        from pytest_llmops.errors import SettingsError
-        from pytest_llmops.settings import load_settings
-
         ini = {"golden": early_config.getini("llm_golden") or None}
         with contextlib.suppress(SettingsError):  # told when the settings are read for good
             settings = load_settings(early_config.rootpath, ("ini", ini))
@@ -130,7 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", told)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
-    given = [name for name, _ in FLAGS if config.getoption(f"llm_{name.replace('-', '_')}") is not None]
+    given = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
     if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import session_of
 
@@ -155,9 +151,6 @@ def _collects(config: pytest.Config) -> bool:
             return False
         if "pytest-llmops" not in text or "collect" not in text:
             return False
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.settings import load_settings
-
     try:
         return load_settings(config.rootpath, ("ini file, keys llm_…", {"collect": written})).collect
     except SettingsError as error:
@@ -182,7 +175,6 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def _register(name: str, factory: Callable[..., Metric]) -> None:
-    from pytest_llmops.errors import MetricNameError
     from pytest_llmops.registry import register_metric
 
     try:
@@ -206,11 +198,8 @@ def _forget_metrics(before: frozenset[str]) -> None:
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
     """What ini keys and flags say, weakest first, with the place for an error to name."""
-    from pytest_llmops.settings import typed_path
-
-    names = [name.replace("-", "_") for name, _ in FLAGS]
-    ini = {name: config.getini(f"llm_{name}") or None for name in (*names, *(name for name, _ in INI_KEYS))}
-    flags = {name: config.getoption(f"llm_{name}") for name in names}
+    ini = {name: config.getini(f"llm_{name}") or None for name in INI_KEYS}
+    flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
     for name in ("out", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
@@ -225,7 +214,6 @@ def llm_app() -> Any:
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.errors import LLMOpsError
     from pytest_llmops.plugin.tested import Llm
 
     try:

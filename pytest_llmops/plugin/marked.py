@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.bounds import SIDES, check_failing, check_reach
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.thresholds import judge_case, require_agreement
-from pytest_llmops.golden.thresholds import check_failing, check_reach, own_bound, read_record_only
+from pytest_llmops.golden.thresholds import own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.asserting import read_passages, write_expected
 from pytest_llmops.plugin.families import check_arguments
@@ -23,7 +24,7 @@ from pytest_llmops.plugin.session import session_of
 from pytest_llmops.plugin.tested import Llm
 from pytest_llmops.plugin.uncalibrated import warn_of_marker
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score, Sign
+from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score
 from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.scoring import score_here, score_safely
 
@@ -166,8 +167,8 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
     if limits["threshold"] is not None and limits[side] is not None:
         raise TypeError(f"threshold and {side} say the same; write one of them")
     given = {**limits, side: limits["threshold"] if limits[side] is None else limits[side]}
-    signs: tuple[tuple[Sign, Any], ...] = ((">=", given["min"]), ("<=", given["max"]))
-    for sign, limit in signs:
+    for name, sign in SIDES.items():
+        limit = given[name]
         if limit is None:
             continue
         if isinstance(limit, bool) or not isinstance(limit, int | float):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.bounds import mirror
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.families import find_metric
@@ -21,7 +22,6 @@ from pytest_llmops.runner.scoring import score_here, score_safely
 
 _REASON = 300
 _TEXT = 500
-_FLIPPED = {">=": "<=", "<=": ">=", ">": "<", "<": ">"}
 
 
 class NotScoredError(LLMOpsError):
@@ -37,7 +37,7 @@ class Measured(float):
 
     def explain(self, comparison: str, other: object, *, on_the_right: bool = False) -> list[str]:
         """The lines that pytest shows when `self comparison other`, or `other comparison self`, is false."""
-        sign = _FLIPPED.get(comparison, comparison) if on_the_right else comparison
+        sign = mirror(comparison) if on_the_right else comparison
         lines = [f"{self.metric} {float(self):.4g} {sign} {printable(str(other), 100)}"]
         lines += [f"  {printable(self.reason, _REASON)}"] if self.reason else []
         return [*lines, *self.told]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmops.bounds import format_bound, is_minimum, usual_sign
 from pytest_llmops.calibration.agreement import Agreement, Cut, Rate
 from pytest_llmops.calibration.bias import Bias
 from pytest_llmops.calibration.labels import Labels
@@ -124,7 +125,7 @@ def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
 
 def _sign(cut: Cut | None) -> str:
     """Of a bound that a row passes at: `>=`, or `<=` where lower is better."""
-    return ">=" if cut is None else f"{cut.bound.comparison[0]}="
+    return usual_sign(higher_is_better=cut is None or is_minimum(cut.bound))
 
 
 def _counts(report: Report) -> str:
@@ -239,7 +240,7 @@ def _bound(bound: Bound | None) -> dict[str, Any]:
 
 
 def _shown(bound: Bound) -> str:
-    return f"{bound.comparison} {bound.threshold:.4g}"
+    return format_bound(bound, digits=4)
 
 
 def _levels(levels: Sequence[float]) -> str:

@@ -9,15 +9,14 @@ that only watches for a drop has `null` in the place of its bound. `min_gain` is
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from pytest_llmops.errors import hint
-from pytest_llmops.records import GAIN, Sign, SuiteCheck
+from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, parse_bound
+from pytest_llmops.errors import ComparisonError, hint
+from pytest_llmops.golden.suite import make_suite_checks, split_entry
+from pytest_llmops.records import GAIN, Bound, SuiteCheck
 from pytest_llmops.statistics.summaries import NAMES
-
-_BOUND = re.compile(r"\s*(?P<comparison>>=|>|<=|<)\s*(?P<threshold>\S+)\s*\Z")
 
 
 def dump_suite(suite: Mapping[str, Sequence[SuiteCheck]], cases: Iterable[str]) -> dict[str, Any]:
@@ -65,83 +64,52 @@ def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
         alone = sum(each.metric == check.metric and each.statistic != GAIN for each in checks) == 1
         if check.max_drop is not None and check.statistic != "mean" and not alone:
             raise ValueError(f"{check.metric}: max_drop beside several statistics is about the mean")
-        bound = None
-        if check.comparison is not None and check.threshold is not None:
-            bound = f"{check.comparison} {_shortest(check.threshold)}"
+        bound = bound_of(check)
+        written = format_bound(bound, digits=None) if bound else None
         shared: dict[str, Any] = {**check.options}
         if check.max_drop is not None:
             shared["max_drop"] = check.max_drop
         if check.record_only:
-            shared["record_only"] = True
-        dumped.setdefault(check.metric, {}).update({check.statistic: bound, **shared})
+            shared[RECORD_ONLY] = True
+        dumped.setdefault(check.metric, {}).update({check.statistic: written, **shared})
     return dumped
 
 
-def _shortest(number: float) -> str:
-    short = f"{number:g}"
-    return short if float(short) == number else repr(number)
-
-
 def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
-    checks: list[SuiteCheck] = []
-    for metric, told in suite.items():
-        max_drop = told.get("max_drop")
-        if max_drop is not None and not (_is_finite(max_drop) and max_drop >= 0):
-            raise ValueError(f"{metric}: max_drop must be a number from 0, not {max_drop!r}")
-        statistics = {key: told[key] for key in told if key in NAMES}
-        for key, value in told.items():
-            if key not in statistics and isinstance(value, str) and _BOUND.match(value):
-                near = hint(key, NAMES)
-                raise ValueError(
-                    f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
-                )
-        own = {*statistics, "max_drop", "min_gain", "record_only"}
-        options = {key: told[key] for key in told if key not in own}
-        alone = len(statistics) < 2  # noqa: PLR2004 - the mean stands for none
-        if max_drop is not None and not alone and "mean" not in statistics:
-            raise ValueError(f"{metric}: max_drop beside several statistics is about the mean; there is none")
-        if "min_gain" in told:
-            gains = _parse_gain(metric, told["min_gain"], options)
-            statistics = statistics if max_drop is None else statistics or {"mean": None}
-        else:
-            gains, statistics = (), statistics or {"mean": None}
-        for name, bound in statistics.items():
-            comparison, threshold = _parse_bound(bound, f"{metric} {name}")
-            checks.append(
-                SuiteCheck(
-                    metric=metric,
-                    statistic=name,
-                    comparison=comparison,
-                    threshold=threshold,
-                    max_drop=float(max_drop) if max_drop is not None and (alone or name == "mean") else None,
-                    options=options,
-                    record_only=told.get("record_only") is True,
-                )
+    return tuple(check for metric, written in suite.items() for check in _parse_entry(metric, written))
+
+
+def _parse_entry(metric: str, written: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
+    entry = split_entry(written)
+    max_drop, min_gain = entry.words.get("max_drop"), entry.words.get("min_gain")
+    if max_drop is not None and not (_is_finite(max_drop) and max_drop >= 0):
+        raise ValueError(f"{metric}: max_drop must be a number from 0, not {max_drop!r}")
+    if "min_gain" in entry.words and not _is_finite(min_gain):
+        raise ValueError(f"{metric}: min_gain must be a number, not {min_gain!r}")
+    for key, value in entry.options.items():
+        if isinstance(value, str) and parse_bound(value):
+            near = hint(key, NAMES)
+            raise ValueError(
+                f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
             )
-        checks += gains
-    return tuple(checks)
-
-
-def _parse_gain(metric: str, value: Any, options: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
-    if not _is_finite(value):
-        raise ValueError(f"{metric}: min_gain must be a number, not {value!r}")
-    check = SuiteCheck(
-        metric=metric, statistic=GAIN, comparison=">=", threshold=float(value), options=options
-    )
-    return (check,)
-
-
-def _parse_bound(bound: Any, place: str) -> tuple[Sign | None, float | None]:
-    if bound is None:
-        return None, None
-    matched = _BOUND.match(bound) if isinstance(bound, str) else None
     try:
-        threshold = float(matched["threshold"]) if matched else math.nan
-    except ValueError:
-        threshold = math.nan
-    if matched is None or not math.isfinite(threshold):
-        raise ValueError(f'{place}: must be a comparison such as ">= 0.9", not {bound!r}')
-    return cast("Sign", matched["comparison"]), threshold
+        return make_suite_checks(
+            metric,
+            {name: _parse_bound(bound, f"{metric} {name}") for name, bound in entry.statistics.items()},
+            max_drop=None if max_drop is None else float(max_drop),
+            min_gain=None if min_gain is None else float(min_gain),
+            options=entry.options,
+            record_only=entry.words.get(RECORD_ONLY) is True,
+        )
+    except ComparisonError as error:
+        raise ValueError(f"{metric}: {error}") from None
+
+
+def _parse_bound(written: Any, place: str) -> Bound | None:
+    bound = parse_bound(written) if isinstance(written, str) else None
+    if written is not None and bound is None:
+        raise ValueError(f'{place}: must be a comparison such as ">= 0.9", not {written!r}')
+    return bound
 
 
 def _is_finite(value: Any) -> bool:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
+from pytest_llmops.bounds import format_bound, invert, parse_bound
 from pytest_llmops.gates.outcomes import WORST_FIRST
-from pytest_llmops.gates.thresholds import OTHER_SIDE
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
-from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Sign, Usage, Verdict
+from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
 from pytest_llmops.runner.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
 
-_BOUND = re.compile(r"(?P<name>.+) (?P<sign>>=|<=|>|<) (?P<threshold>\S+)")
 _SUMMARY = 200
 _TEXT = 400
 _REASON = 300
@@ -72,11 +70,11 @@ def summarize(verdicts: Sequence[Verdict]) -> str:
 
 def _against_bound(verdict: Verdict) -> str:
     """`keywords 0 < 1`, of a check that misses its bound; empty for another."""
-    matched = _BOUND.fullmatch(verdict.check)
-    if verdict.outcome != "failed" or verdict.observed is None or not matched:
+    name, *written = verdict.check.rsplit(" ", 2)
+    bound = parse_bound(" ".join(written))
+    if verdict.outcome != "failed" or verdict.observed is None or not bound:
         return ""
-    sign = OTHER_SIDE[cast("Sign", matched["sign"])]
-    return f"{printable(matched['name'])} {_number(verdict.observed)} {sign} {matched['threshold']}"
+    return f"{printable(name)} {_number(verdict.observed)} {format_bound(invert(bound))}"
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:

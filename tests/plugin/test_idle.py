@@ -1,4 +1,4 @@
-"""An idle plugin imports one small module of ours and its flags, opens, writes and prints nothing."""
+"""An idle plugin imports one small module of ours and the settings, opens, writes and prints nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ def refuse(*_, **__):
 
 socket.socket.connect = refuse
 
+LIGHT = ("errors", "plugin", "setting_values", "settings")
+
 def test_idle():
     ours = sorted(name for name in sys.modules if name.split(".")[0] == "pytest_llmops")
-    assert ours == ["pytest_llmops", "pytest_llmops.flags", "pytest_llmops.plugin"]
+    assert ours == ["pytest_llmops", *(f"pytest_llmops.{name}" for name in LIGHT)]
     heavy = {"numpy", "scipy", "openai", "presidio_analyzer", "yaml", "rich", "sacrebleu", "opentelemetry"}
     assert not heavy & set(sys.modules)
 """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import SettingsError
-from pytest_llmops.settings import Settings, load_settings
+from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, Settings, load_settings
 
 PRICES = (
     "flags: prices must map a model to [prompt, completion] in US dollars for a million tokens, "
@@ -124,3 +124,16 @@ def test_a_tool_that_is_no_table_is_not_ours(tmp_path: Path) -> None:
 
 def test_paths_start_at_the_root(tmp_path: Path) -> None:
     assert load_settings(tmp_path).path(".llmops") == tmp_path / ".llmops"
+
+
+def test_the_documentation_lists_every_setting() -> None:
+    rows = [
+        f"| `{name}` | {f'`--llm-{flag}`' if name in FLAGS else ''} | "
+        f"{f'`--{flag}`' if name in INI_KEYS and name not in {'golden', 'collect'} else ''} | "
+        f"{f'`llm_{name}`' if name in INI_KEYS else ''} | {setting.help} |"
+        for name, setting in SETTINGS.items()
+        for flag in [name.replace("_", "-")]
+    ]
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Protocol
 
+from pytest_llmops.bounds import holds
 from pytest_llmops.gates.answers import answer_digests, digest
 from pytest_llmops.gates.drift import Clue
-from pytest_llmops.gates.thresholds import describe_check, holds
+from pytest_llmops.gates.thresholds import describe_check
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
-from pytest_llmops.gates.merge_base.bounds import SIDES
+from pytest_llmops.bounds import is_minimum
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.merge_base.shown import show_change, show_check, show_field, show_options
@@ -156,7 +156,7 @@ def _what_is_laxer(check: Check, alike: Sequence[Check]) -> str:
     name = printable(check.metric)
     if not alike:
         return f"no longer checks {name}"
-    same_side = [each for each in alike if SIDES[each.comparison] == SIDES[check.comparison]]
+    same_side = [each for each in alike if is_minimum(each) == is_minimum(check)]
     if not same_side:
         return f"no longer asks for {show_check(check)}"
     if not has_same_options(check.metric, same_side[0].options, check.options):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from pytest_llmops.gates.merge_base.bounds import is_bound_as_strict
+from pytest_llmops.bounds import is_bound_as_strict
 from pytest_llmops.records import Bound
 
 _FOR_PEOPLE = {"description", "metadata"}

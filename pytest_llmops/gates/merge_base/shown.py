@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_llmops.bounds import bound_of, format_bound, format_number
 from pytest_llmops.gates.merge_base.fields import Changed
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Check, SuiteCheck
@@ -34,16 +35,10 @@ def show_options(now: Mapping[str, object], was: Mapping[str, object]) -> str:
 
 def show_check(check: Check | SuiteCheck) -> str:
     statistic = f" {check.statistic}" if isinstance(check, SuiteCheck) else ""
-    bound = "" if check.threshold is None else f" {check.comparison} {show_number(check.threshold)}"
+    bound = f" {format_bound(found, digits=None)}" if (found := bound_of(check)) else ""
     trusted = f" min_kappa {check.min_kappa:g}" if isinstance(check, Check) and check.min_kappa else ""
     return printable(f"{check.metric}{statistic}{bound}{trusted}")
 
 
 def show_drop(check: SuiteCheck) -> str:
-    return "" if check.max_drop is None else f"max_drop {show_number(check.max_drop)}"
-
-
-def show_number(number: float) -> str:
-    """As short as it can be without being another number."""
-    short = f"{number:g}"
-    return short if float(short) == number else repr(number)
+    return "" if check.max_drop is None else f"max_drop {format_number(check.max_drop)}"

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_llmops.bounds import excludes_equal, is_bound_as_strict, is_minimum
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.merge_base.bounds import SIDES, is_bound_as_strict
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.metrics.lexical.exact_match import ExactMatch
 from pytest_llmops.metrics.lexical.keywords import Keywords
 from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.metrics.words import fold
-from pytest_llmops.records import Bound, Check
+from pytest_llmops.records import Check
 from pytest_llmops.registry import create_metric
 
 _COMPARED = {"metric", "comparison", "threshold", "options", "min_kappa"}
@@ -35,13 +35,13 @@ def is_as_strict(new: Check, old: Check) -> bool:
     if any(looser_fields(old, new, _COMPARED)):
         return False
     if has_same_options(new.metric, new.options, old.options):
-        return is_bound_as_strict(bound_of(new), bound_of(old))
+        return is_bound_as_strict(new, old)
     made, was = _create(new.metric, new.options), _create(old.metric, old.options)
-    low = SIDES[old.comparison] == "low"
+    low = is_minimum(old)
     if isinstance(made, Keywords) and isinstance(was, Keywords):
-        return low and _asks_for_more(made, bound_of(new), was, bound_of(old))
+        return low and _asks_for_more(made, new, was, old)
     above, below = (was, made) if low else (made, was)
-    return is_bound_as_strict(bound_of(new), bound_of(old)) and _is_never_above(below, above)
+    return is_bound_as_strict(new, old) and _is_never_above(below, above)
 
 
 def has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
@@ -52,10 +52,6 @@ def has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]
     return made is not None and made == _create(metric, old)
 
 
-def bound_of(check: Check) -> Bound:
-    return Bound(comparison=check.comparison, threshold=check.threshold)
-
-
 def _create(metric: str, options: Mapping[str, Any]) -> Any:
     """The metric with those options; None where it is not known here."""
     try:
@@ -64,14 +60,14 @@ def _create(metric: str, options: Mapping[str, Any]) -> Any:
         return None
 
 
-def _asks_for_more(new: Keywords, new_bound: Bound, old: Keywords, old_bound: Bound) -> bool:
+def _asks_for_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Check) -> bool:
     """
     Whether `keywords` keeps all that it required, and lets no more of it be missed.
 
     A score is the share of requirements met, so under a threshold below 1 a further word can excuse an
     old one: of 2 words `>= 0.5` lets 1 be missing, of 4 words 2.
     """
-    if SIDES[new_bound.comparison] != "low":
+    if not is_minimum(new_bound):
         return False
     keeps = (
         _words(old.all) <= _words(new.all)
@@ -83,7 +79,7 @@ def _asks_for_more(new: Keywords, new_bound: Bound, old: Keywords, old_bound: Bo
         for each, bound in ((new, new_bound), (old, old_bound))
     )
     if may_miss == might_miss:
-        return keeps and (old_bound.comparison == ">=" or new_bound.comparison == ">")
+        return keeps and (excludes_equal(new_bound) or not excludes_equal(old_bound))
     return keeps and may_miss < might_miss
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from pytest_llmops.bounds import bound_of, is_bound_as_strict
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.merge_base.bounds import is_bound_as_strict
 from pytest_llmops.gates.merge_base.fields import looser_fields
 from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.gates.merge_base.shown import show_check, show_drop, show_field, show_options
 from pytest_llmops.gates.merge_base.strictness import has_same_options
 from pytest_llmops.gates.pairing import find_scale
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Bound, Golden, SuiteCheck
+from pytest_llmops.records import Golden, SuiteCheck
 
 _COMPARED = {"metric", "statistic", "comparison", "threshold", "max_drop", "options"}
 
@@ -37,7 +37,7 @@ def compare_suite_checks(was: SuiteCheck, old: Golden, new: Golden) -> Iterator[
     if not has_same_options(was.metric, now.options, was.options):
         what = f"the suite is judged by {name} with other options: {show_options(now.options, was.options)}"
         yield loosened(what=what)
-    elif (bound := _bound(was)) and not ((kept := _bound(now)) and is_bound_as_strict(kept, bound)):
+    elif (bound := bound_of(was)) and not ((kept := bound_of(now)) and is_bound_as_strict(kept, bound)):
         what = f"the suite's bound on {name} is laxer"
         yield loosened(what=what, before=show_check(was), after=show_check(now))
     if _tolerates_more(now, was):
@@ -46,12 +46,6 @@ def compare_suite_checks(was: SuiteCheck, old: Golden, new: Golden) -> Iterator[
     for changed in looser_fields(was, now, _COMPARED):
         what = f"{changed.name} of the suite's {name} changed"
         yield loosened(what=what, **show_field(changed))
-
-
-def _bound(check: SuiteCheck) -> Bound | None:
-    if check.comparison is None or check.threshold is None:
-        return None
-    return Bound(comparison=check.comparison, threshold=check.threshold)
 
 
 def _tolerates_more(now: SuiteCheck, was: SuiteCheck) -> bool:

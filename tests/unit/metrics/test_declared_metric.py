@@ -153,10 +153,10 @@ def test_a_registered_metric_is_looked_up_anew(monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_file_and_one_line_make_a_metric(slurs: str) -> None:
     """Registry, marker, gate and masking know it by what it declares."""
+    from pytest_llmops.detect.seal import seal_result
     from pytest_llmops.errors import ComparisonError
     from pytest_llmops.gates.thresholds import is_judged_by_rate
     from pytest_llmops.golden.thresholds import read_checks
-    from pytest_llmops.detect.seal import seal_result
 
     metric = create_metric(slurs, {"word": "bah"})
     (score,) = metric.score([Sample(output=Output(text="bah", repeat=2))])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops.bounds import holds
 from pytest_llmops.gates.merge_base.strictness import is_as_strict
-from pytest_llmops.gates.thresholds import holds
 from pytest_llmops.records import Output, Sample
 from pytest_llmops.registry import create_metric
 from tests.unit.gates.golden_records import check_of

@@ -6,7 +6,7 @@ import pytest
 from _pytest.config.findpaths import locate_config
 
 from pytest_llmops.errors import SettingsError
-from pytest_llmops.settings import INI_FILES, read_addopts, read_ini
+from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 
 INI = "[pytest]\nllm_undecided = fail\naddopts = -q\n"
 CFG = "[tool:pytest]\nllm_undecided = warn\n"

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_llmops.gates.drift import Drift
-    from pytest_llmops.records import Run
+from pytest_llmops.cli.typed import read_count
+from pytest_llmops.detect.mask import stand_in
+from pytest_llmops.errors import DriftError, ReviewError, RunFileError
+from pytest_llmops.gates.drift import Drift
+from pytest_llmops.gates.drift.finding import find_drift
+from pytest_llmops.golden.reviews import load_reviews
+from pytest_llmops.records import Run
+from pytest_llmops.reports.baseline_file import load_base
+from pytest_llmops.reports.drift import drift_json, render_drift
+from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
+from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"none": 0, "drift": 1, "open": 2}
 _BROKEN = 3
 _CANARIES = "20"
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("drift", help="why does a run answer otherwise than an earlier one?")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE.json")
     parser.add_argument("new", metavar="NEW.json")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -36,14 +44,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _drift(given: argparse.Namespace) -> int:
-    from pytest_llmops.cli.counts import read_count
-    from pytest_llmops.errors import DriftError, ReviewError, RunFileError
-    from pytest_llmops.gates.drift.finding import find_drift
-    from pytest_llmops.golden.reviews import load_reviews
-    from pytest_llmops.reports.baseline_file import load_base
-    from pytest_llmops.reports.drift import drift_json, render_drift
-    from pytest_llmops.reports.run_file import load_run
-
     typed = given.canary
     count = 0 if typed is None else read_count("--canary", typed, "write it behind the files")
     try:
@@ -62,9 +62,6 @@ def _drift(given: argparse.Namespace) -> int:
 
 
 def _find_reviews(given: str | None) -> Path:
-    from pytest_llmops.errors import ReviewError
-    from pytest_llmops.settings import find_root, load_settings
-
     if given is None:
         settings = load_settings(find_root(Path.cwd()))
         return settings.path(settings.reviews)
@@ -75,12 +72,6 @@ def _find_reviews(given: str | None) -> Path:
 
 
 def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
-    import os
-
-    from pytest_llmops.detect.mask import stand_in
-    from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
-    from pytest_llmops.settings import find_root, load_settings
-
     settings = load_settings(find_root(Path.cwd()))
     folders = (settings.path(settings.home) / "cassettes", settings.path(settings.cassettes))
     endpoint = find_endpoint(os.environ, settings.timeout_s)

@@ -9,13 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pytest_llmops.cli.score import (
+from pytest_llmops.calibration.agreement import measure_agreement
+from pytest_llmops.calibration.bias import find_bias
+from pytest_llmops.calibration.labels import LabelError, Labels, find_field, read_labels
+from pytest_llmops.calibration.pairs import families_of, read_verdicts
+from pytest_llmops.calibration.readings import read_bound
+from pytest_llmops.calibration.record import CalibrationRecordError, calibration_of, save_calibration
+from pytest_llmops.calibration.repeats import measure_turning
+from pytest_llmops.cli.rows.score import (
     add_metric_options,
     open_metric,
     read_input,
@@ -23,26 +31,24 @@ from pytest_llmops.cli.score import (
     rows_of,
     tell_unscored,
 )
-from pytest_llmops.protocols import traits_of
+from pytest_llmops.cli.typed import read_count, read_number, read_share
+from pytest_llmops.detect.mask import mask
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.errors import SettingsError
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Failure, Score
+from pytest_llmops.reports.agreement import Report, agreement_json, agreement_markdown, render_agreement
+from pytest_llmops.runner.rows import Row, check_rows, score_rows, stem_of
+from pytest_llmops.runner.rows.stored_scores import reaches, read_scores, show_range
+from pytest_llmops.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-
-    from pytest_llmops.calibration.labels import Labels
-    from pytest_llmops.protocols import Metric
-    from pytest_llmops.records import Failure, Score
-    from pytest_llmops.reports.agreement import Report
-    from pytest_llmops.runner.rows import Row
-    from pytest_llmops.settings import Settings
-
-    Results = list[list[Score | Failure]]
+Results = list[list[Score | Failure]]
 
 _UNSCORED = 3
 _ONE_LOOK = "an agreement is kept of scores that were asked for once, as a check asks"
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("calibrate", help="how far does a metric agree with people's labels?")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("metric", metavar="METRIC")
     parser.add_argument(
         "file", metavar="FILE.jsonl", help="rows as for llmops score, with labels; - reads stdin"
@@ -74,12 +80,8 @@ def add_verb(verbs: Any) -> None:
 
 
 def _calibrate(given: argparse.Namespace) -> int:
-    from pytest_llmops.calibration.labels import LabelError, find_field, read_labels
-    from pytest_llmops.documents.atomic_file import write_atomically
-    from pytest_llmops.reports.agreement import agreement_json, agreement_markdown, render_agreement
-    from pytest_llmops.runner.rows import check_rows
-
-    threshold, max_error = _number("--threshold", given.threshold), _share("--max-error", given.max_error)
+    threshold = read_number("--threshold", given.threshold)
+    max_error = read_share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
     metric, settings = open_metric(given, stored=bool(given.scores))
     _check_threshold(metric, threshold)
@@ -118,17 +120,11 @@ def _groups(found: Sequence[Any]) -> list[Hashable]:
 
 
 def _check_threshold(metric: Metric, threshold: float | None) -> None:
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.runner.rows.stored_scores import reaches, show_range
-
     if threshold is not None and not reaches(metric, threshold):
         raise SettingsError(f"--threshold {threshold:g}: {metric.name} goes {show_range(metric)}")
 
 
 def _repeats(given: argparse.Namespace, metric: Metric) -> int:
-    from pytest_llmops.cli.counts import read_count
-    from pytest_llmops.errors import SettingsError
-
     repeats = 1 if given.repeats is None else read_count("--repeats", given.repeats)
     if repeats > 1 and given.scores:
         raise SettingsError("--repeats asks again, and --scores asks nobody; take one of them out")
@@ -141,8 +137,6 @@ def _repeats(given: argparse.Namespace, metric: Metric) -> int:
 
 def _one_each(results: Results) -> list[Score | Failure]:
     """Of each row a score where any of its repeats gave one, else why the first gave none."""
-    from pytest_llmops.records import Score
-
     return [next((each for each in found if isinstance(each, Score)), found[0]) for found in results]
 
 
@@ -155,11 +149,7 @@ def _results(  # noqa: PLR0913, PLR0917 - what is scored and how
     problems: list[str],
 ) -> Results:
     """Of each row its result, and those of further repeats."""
-    from pytest_llmops.runner.rows import score_rows, stem_of
-
     if given.scores:
-        from pytest_llmops.runner.rows.stored_scores import read_scores
-
         return read_scores(rows_of(read_input(given.scores), given.scores), rows, metric, given.scores)
     found = score_rows(metric, rows, stem_of(given.file), settings, repeats=repeats, problems=problems)
     return [found[at :: len(rows)] for at in range(len(rows))]
@@ -174,15 +164,6 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     groups: Sequence[Hashable] | None,
     limits: tuple[float | None, float | None],
 ) -> Report:
-    from pytest_llmops.calibration.agreement import measure_agreement
-    from pytest_llmops.calibration.bias import find_bias
-    from pytest_llmops.calibration.pairs import families_of, read_verdicts
-    from pytest_llmops.calibration.readings import read_bound
-    from pytest_llmops.calibration.repeats import measure_turning
-    from pytest_llmops.detect.mask import mask
-    from pytest_llmops.records import Failure, Score
-    from pytest_llmops.reports.agreement import Report
-
     scores = [[each for each in found if isinstance(each, Score)] for found in results]
     looks = [[each.value for each in found] for found in scores]
     values = [(mean(found) if len(found) > 1 else found[0]) if found else None for found in looks]
@@ -223,8 +204,6 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
 
 
 def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
-    from pytest_llmops.calibration.record import CalibrationRecordError, calibration_of, save_calibration
-
     if len(report.signatures) != 1 or not report.signatures[0]:
         ways = "no signature" if len(report.signatures) < 2 else f"{len(report.signatures)} signatures"  # noqa: PLR2004
         raise CalibrationRecordError(
@@ -243,28 +222,3 @@ def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
     )
     save_calibration(path, report.signatures[0], calibration)
     print(f"saved in {path}: {report.signatures[0]}", file=sys.stderr)  # noqa: T201 - a command talks to its user
-
-
-def _number(flag: str, typed: str | None) -> float | None:
-    from math import isfinite
-
-    from pytest_llmops.errors import SettingsError
-
-    if typed is None:
-        return None
-    try:
-        number = float(typed)
-    except ValueError:
-        number = float("nan")
-    if not isfinite(number):
-        raise SettingsError(f"{flag} takes a number, not {typed!r}")
-    return number
-
-
-def _share(flag: str, typed: str | None) -> float | None:
-    from pytest_llmops.errors import SettingsError
-
-    number = _number(flag, typed)
-    if number is not None and not 0 < number < 1:
-        raise SettingsError(f"{flag} takes a share between 0 and 1, such as 0.05, not {typed!r}")
-    return number

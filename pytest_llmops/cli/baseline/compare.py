@@ -8,17 +8,23 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_llmops.records import Run
+from pytest_llmops.cli.baseline.golden_files import load_goldens_of
+from pytest_llmops.errors import RunFileError
+from pytest_llmops.gates.baseline.rescoring import rescore_all
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.records import Run
+from pytest_llmops.reports.baseline_file import load_base
+from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
+from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.settings import find_root
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("compare", help="is a run worse than its baseline, by more than chance?")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE.json")
     parser.add_argument("run", metavar="RUN.json")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
@@ -26,12 +32,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_llmops.errors import RunFileError
-    from pytest_llmops.gates.comparison import compare
-    from pytest_llmops.reports.baseline_file import load_base
-    from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
-    from pytest_llmops.reports.run_file import load_run
-
     try:
         with _without_collector():
             base, run = load_base(given.base), load_run(given.run)
@@ -61,12 +61,6 @@ def _without_collector() -> Iterator[None]:
 
 def _comparable(base: Run, run: Run) -> Run:
     """The base scored again where its scores were made otherwise, by the golden files that are there."""
-    from dataclasses import replace
-
-    from pytest_llmops.cli.goldens import load_goldens_of
-    from pytest_llmops.gates.baseline.rescoring import rescore_all
-    from pytest_llmops.settings import find_root
-
     # A file that is not there is another project's, or was moved: its cases are compared as they are.
     goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
     again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)

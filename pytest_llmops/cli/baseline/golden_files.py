@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_llmops.errors import GoldenError
-    from pytest_llmops.records import Golden, Run
+from pytest_llmops.errors import GoldenError
+from pytest_llmops.golden import load_golden
+from pytest_llmops.records import Golden, Run
 
 
 def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenError]]:
     """Those that its cases name and that can be loaded, by path; and an error for each other one."""
-    from pytest_llmops.errors import GoldenError
-    from pytest_llmops.golden import load_golden
-
     goldens: list[Golden] = []
     errors: list[GoldenError] = []
     for path in sorted({result.case.rpartition("::")[0] for result in run.results} - {""}):

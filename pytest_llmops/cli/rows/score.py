@@ -5,24 +5,38 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_llmops.protocols import Metric
-    from pytest_llmops.records import Failure, Score
-    from pytest_llmops.runner.rows import Row
-    from pytest_llmops.settings import Settings
+from pytest_llmops.detect.mask import mask, mask_secrets
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.errors import MetricOptionError, SettingsError, hint
+from pytest_llmops.judges.pairwise import win_rate
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Failure, Score
+from pytest_llmops.registry import metric_options
+from pytest_llmops.reports.json_file import dump_json
+from pytest_llmops.runner.rows import (
+    Row,
+    RowError,
+    check_rows,
+    make_metric,
+    number_repeats,
+    read_rows,
+    score_rows,
+    stem_of,
+)
+from pytest_llmops.settings import Settings, find_root, load_settings
 
 _UNSCORED = 3
 _TOLD = 3
 _NOBODY = "none"  # a judge that is named and never called
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser("score", help="score the rows of a JSONL file, without an app")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("metric", metavar="METRIC")
     parser.add_argument(
         "file", metavar="FILE.jsonl", help="id, input, output, reference, contexts …; - reads stdin"
@@ -58,10 +72,6 @@ def open_metric(given: argparse.Namespace, *, stored: bool = False) -> tuple[Met
     Raises:
         LLMOpsError: There is none, or an option cannot be.
     """
-    from pytest_llmops.registry import metric_options
-    from pytest_llmops.runner.rows import make_metric
-    from pytest_llmops.settings import find_root, load_settings
-
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
     options = read_options(given.option)
     if given.judge is not None:
@@ -74,8 +84,6 @@ def open_metric(given: argparse.Namespace, *, stored: bool = False) -> tuple[Met
 
 def read_options(typed: Sequence[str]) -> dict[str, Any]:
     """`k=5`, `rubric=support`: a value is JSON, and text where it is none."""
-    from pytest_llmops.errors import MetricOptionError
-
     options: dict[str, Any] = {}
     for each in typed:
         name, sign, value = each.partition("=")
@@ -93,9 +101,6 @@ def refuse_overwriting(out: str | None, *inputs: str | None) -> None:
     Raises:
         SettingsError: What is written would take the place of what is read.
     """
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.printable import printable
-
     read = {Path(each).resolve() for each in inputs if each and each != "-"}
     if out and Path(out).resolve() in read:
         raise SettingsError(f"--out {printable(out)} is the file that is read; write to another")
@@ -108,9 +113,6 @@ def read_input(path: str) -> bytes:
     Raises:
         RowError: It cannot be read.
     """
-    from pytest_llmops.errors import hint
-    from pytest_llmops.runner.rows import RowError
-
     if path == "-":
         return sys.stdin.buffer.read()
     try:
@@ -125,8 +127,6 @@ def rows_of(data: bytes, path: str) -> list[Row]:
     Raises:
         RowError: The bytes are no rows.
     """
-    from pytest_llmops.runner.rows import RowError, read_rows
-
     shown = "standard input" if path == "-" else path
     try:
         return read_rows(data.decode("utf-8-sig"), shown)
@@ -135,11 +135,6 @@ def rows_of(data: bytes, path: str) -> list[Row]:
 
 
 def _score(given: argparse.Namespace) -> int:
-    from pytest_llmops.documents.atomic_file import write_atomically
-    from pytest_llmops.records import Score
-    from pytest_llmops.reports.json_file import dump_json
-    from pytest_llmops.runner.rows import check_rows, number_repeats, score_rows, stem_of
-
     refuse_overwriting(given.out, given.file)
     metric, settings = open_metric(given)
     rows = rows_of(read_input(given.file), given.file)
@@ -157,16 +152,12 @@ def _score(given: argparse.Namespace) -> int:
         write_atomically(Path(given.out), text.encode())
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
-    from pytest_llmops.printable import counted
-    from pytest_llmops.protocols import traits_of
 
     values = [result.value for result in results if isinstance(result, Score)]
     told = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
     if values:
         told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
     if values and (traits := traits_of(metric)).compares and traits.basis == "judge":
-        from pytest_llmops.judges.pairwise import win_rate
-
         rate, low, high = win_rate(_means(rows, results))
         told.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
     print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
@@ -176,10 +167,6 @@ def _score(given: argparse.Namespace) -> int:
 
 def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[float]:
     """A value a case, since repeats of one case are not independent of each other."""
-    from statistics import fmean
-
-    from pytest_llmops.records import Score
-
     values: dict[str, list[float]] = {}
     for row, result in zip(rows, results, strict=True):
         if isinstance(result, Score):
@@ -191,10 +178,6 @@ def tell_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""
-    from pytest_llmops.detect.mask import mask
-    from pytest_llmops.printable import counted, printable
-    from pytest_llmops.records import Failure
-
     broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
     for row, failure in broken[:_TOLD]:
         print(f"{row.place}: not scored: {printable(mask(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
@@ -205,9 +188,6 @@ def tell_unscored(
 
 
 def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) -> dict[str, Any]:
-    from pytest_llmops.detect.mask import mask, mask_secrets
-    from pytest_llmops.records import Failure
-
     case: dict[str, Any] = {"id": row.id} if repeat is None else {"id": row.id, "repeat": repeat}
     if isinstance(result, Failure):
         return {**case, "metric": metric, "error": mask(result.error)}

@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_llmops.gates.baseline.acceptance import Acceptance
-    from pytest_llmops.settings import Settings
+from pytest_llmops.errors import AcceptanceError, SettingsError
+from pytest_llmops.evaluation.acceptance import accepted_path, describe_missed
+from pytest_llmops.gates.baseline.acceptance import Acceptance
+from pytest_llmops.golden.revision import is_revision
+from pytest_llmops.printable import printable
+from pytest_llmops.reports.baseline_file import update_baseline
+from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.terminal import count_named
+from pytest_llmops.settings import Settings, find_root, load_settings
 
-_NAMED = 5
 _NOTHING_ACCEPTED = 3
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser(
-        "accept", help="write the baseline from a run; only its new cases, unless --all"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN.json")
     parser.add_argument("--all", action="store_true", help="take the run's scores of known cases, too")
     parser.add_argument(
@@ -39,11 +40,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _accept(given: argparse.Namespace) -> int:
-    from pytest_llmops.errors import AcceptanceError, SettingsError
-    from pytest_llmops.reports.baseline_file import update_baseline
-    from pytest_llmops.reports.run_file import load_run
-    from pytest_llmops.settings import find_root, load_settings
-
     if given.all and given.merge:
         raise SettingsError(
             "--all takes the run's scores instead of the baseline's, --merge adds them; take one"
@@ -68,10 +64,6 @@ def _accept(given: argparse.Namespace) -> int:
 
 def _find_path(typed: str | None, settings: Settings) -> Path:
     """The file to write: a path that is typed starts where it is typed."""
-    from pytest_llmops.errors import SettingsError
-    from pytest_llmops.evaluation.acceptance import accepted_path
-    from pytest_llmops.golden.revision import is_revision
-
     if typed is not None:
         if is_revision(typed):
             raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")
@@ -80,10 +72,6 @@ def _find_path(typed: str | None, settings: Settings) -> Path:
 
 
 def _render(path: Path, acceptance: Acceptance) -> list[str]:
-    from pytest_llmops.evaluation.acceptance import describe_missed
-    from pytest_llmops.printable import printable
-    from pytest_llmops.reports.terminal import count_named
-
     missed = describe_missed(len(acceptance.missed))
     fewer = "1 of these has" if len(acceptance.fewer) == 1 else f"{len(acceptance.fewer)} of these have"
     return [

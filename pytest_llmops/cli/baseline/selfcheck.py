@@ -11,19 +11,24 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_llmops.records import Golden, Run
+from pytest_llmops.cli.baseline.golden_files import load_goldens_of
+from pytest_llmops.cli.typed import read_count
+from pytest_llmops.errors import LLMOpsError, RunFileError, SelfCheckError
+from pytest_llmops.gates.foresight.duplicates import find_near_duplicates
+from pytest_llmops.gates.foresight.selfcheck import RUNS, check_itself, plan_repeats
+from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
+from pytest_llmops.printable import name_some, printable
+from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.baseline_file import load_base
+from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
+from pytest_llmops.settings import find_root, load_settings
 
 _UNKNOWN = 3
 _NAMED = 5
 
 
-def add_verb(verbs: Any) -> None:
-    parser = verbs.add_parser(
-        "selfcheck", help="how often is the gate red for nothing, and which drop would it see?"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("baseline", nargs="?", metavar="BASELINE", help="default: the accepted baseline")
     parser.add_argument("--runs", metavar="N", help="pairs of random halves to compare; default: 200")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -31,13 +36,6 @@ def add_verb(verbs: Any) -> None:
 
 
 def _selfcheck(given: argparse.Namespace) -> int:
-    from pytest_llmops.cli.counts import read_count
-    from pytest_llmops.errors import RunFileError, SelfCheckError
-    from pytest_llmops.gates.foresight.selfcheck import RUNS, check_itself, plan_repeats
-    from pytest_llmops.reports.baseline_file import load_base
-    from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
-    from pytest_llmops.settings import find_root, load_settings
-
     runs = RUNS if given.runs is None else read_count("--runs", given.runs)
     settings = load_settings(find_root(Path.cwd()))
     path = settings.path(settings.accepted) if given.baseline is None else Path(given.baseline)
@@ -63,11 +61,6 @@ def _selfcheck(given: argparse.Namespace) -> int:
 
 def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
     """A line for each question that several cases ask without a group; none where no encoder is at hand."""
-    from pytest_llmops.errors import LLMOpsError
-    from pytest_llmops.gates.foresight.duplicates import find_near_duplicates
-    from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
-    from pytest_llmops.printable import name_some, printable
-
     lines = []
     try:
         encoder = load_encoder(read_encoder(DEFAULT, "selfcheck"))
@@ -84,9 +77,6 @@ def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:
     """Those of the golden files that can be loaded; of each other one is told that it cannot."""
-    from pytest_llmops.cli.goldens import load_goldens_of
-    from pytest_llmops.printable import printable
-
     goldens, errors = load_goldens_of(base, root)
     for error in errors:
         told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"

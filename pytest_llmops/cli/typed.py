@@ -1,0 +1,36 @@
+"""Numbers that are typed; one that cannot be is a SettingsError."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+
+from pytest_llmops.errors import SettingsError
+from pytest_llmops.printable import printable
+
+
+def read_count(flag: str, typed: str, remedy: str = "") -> int:
+    """A whole number from 1 to 999,999; the remedy ends the message where it is another."""
+    if not re.fullmatch("[1-9][0-9]{0,5}", typed):
+        more = f"; {remedy}" if remedy else ""
+        raise SettingsError(f"{flag} takes a whole number above 0, not {printable(typed)!r}{more}")
+    return int(typed)
+
+
+def read_number(flag: str, typed: str | None) -> float | None:
+    if typed is None:
+        return None
+    try:
+        number = float(typed)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise SettingsError(f"{flag} takes a number, not {typed!r}")
+    return number
+
+
+def read_share(flag: str, typed: str | None) -> float | None:
+    number = read_number(flag, typed)
+    if number is not None and not 0 < number < 1:
+        raise SettingsError(f"{flag} takes a share between 0 and 1, such as 0.05, not {typed!r}")
+    return number

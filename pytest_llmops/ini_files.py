@@ -1,0 +1,87 @@
+"""What the file that pytest takes its settings from says of ours."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from configparser import ConfigParser, Error
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.errors import SettingsError
+from pytest_llmops.settings import SETTINGS, read_toml
+
+INI_FILES = (
+    "pytest.toml",
+    ".pytest.toml",
+    "pytest.ini",
+    ".pytest.ini",
+    "pyproject.toml",
+    "tox.ini",
+    "setup.cfg",
+)
+"""Where pytest looks for its settings, in this order."""
+
+
+def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
+    """
+    The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
+
+    A running plugin is told by pytest. This is for files of another revision, which no pytest has read.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    name, table = _find_pytest_table(root)
+    ours = {key.removeprefix("llm_"): value for key, value in table.items() if key.startswith("llm_")}
+    if isinstance(ours.get("golden"), str):
+        ours["golden"] = shlex.split(ours["golden"])
+    return name, {key: value for key, value in ours.items() if key in SETTINGS and value}
+
+
+def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
+    """
+    The name of the same file, and the flags that it gives every run of pytest.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    name, table = _find_pytest_table(root)
+    written = table.get("addopts", ())
+    if isinstance(written, list | tuple):
+        return name, tuple(map(str, written))
+    try:
+        return name, tuple(shlex.split(str(written)))
+    except ValueError:  # an open quote, of which pytest tells
+        return name, (str(written),)
+
+
+def _find_pytest_table(root: Path) -> tuple[str, Mapping[str, Any]]:
+    for name in INI_FILES:
+        table = _pytest_table(root / name)
+        if table is not None:
+            return name, table
+    return "", {}
+
+
+def _pytest_table(path: Path) -> Mapping[str, Any] | None:
+    """What pytest would take from a file; None where it would look into the next one."""
+    if not path.is_file():
+        return None
+    found: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
+    parts = {"pyproject.toml": ("tool", "pytest"), "setup.cfg": ("tool:pytest",)}
+    for part in parts.get(path.name, ("pytest",)):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if path.name == "pyproject.toml" and isinstance(found, Mapping):
+        found = found.get("ini_options", found) or None
+    always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
+    return found if isinstance(found, Mapping) else {} if always else None
+
+
+def _read_sections(path: Path) -> Mapping[str, Any]:
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, Error) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    return {name: dict(parser[name]) for name in parser.sections()}
