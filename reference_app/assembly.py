@@ -57,10 +57,10 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     from reference_app.documents.grounding import Grounding, split
     from reference_app.documents.index import open_vectors
     from reference_app.documents.knowledge import load_knowledge
+    from reference_app.models.prompt import load_prompt
     from reference_app.nodes.answerer import Answerer, Excerpts
     from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
     from reference_app.nodes.planner import Planner
-    from reference_app.nodes.prompt import load_prompt
     from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.telling import REPLIES, Telling
     from reference_app.nodes.tools import Confirming, ToolUse
@@ -137,7 +137,7 @@ def _sql_writer(settings: Settings, models: Models) -> Complete | None:
     """The chat model where it is not the embedded one, which cannot write SQL."""
     if settings.model is None:
         return None
-    from reference_app.nodes.prompt import load_prompt
+    from reference_app.models.prompt import load_prompt
 
     prompt = load_prompt(settings.prompts, "sql")
     return lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reference_app.documents.index import Vectors
     from reference_app.documents.knowledge import Section
     from reference_app.models.client import Models
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.nodes.telling import Telling
     from reference_app.state import Found, State, ToolCall
 

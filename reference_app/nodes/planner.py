@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reference_app.documents.index import Vectors
     from reference_app.models.client import Models
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.state import State
 
 MAX_TOKENS = 128

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from reference_app.cli import main
+from reference_app.cli.command import main
+from reference_app.cli.terminal import Terminal
 from reference_app.state import ToolCall
-from reference_app.terminal import Terminal
 from reference_app.tools.registry import Confirmation
 
 CALL = ToolCall(
