@@ -48,12 +48,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page.",
     )
     parser.add_argument("question", nargs="?")
+    parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
     parser.add_argument("--json", action="store_true", help="print each answer as a JSON object")
     parser.add_argument("--trace", action="store_true", help="print the spans of the run as a tree")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.file is not None and options.question is None:
+        raise QuestionError("--file goes with a question.")
     spans = _capture_spans() if options.trace else None
     from reference_app.cli.terminal import Terminal
     from reference_app.graph import open_app
@@ -61,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty())
         if options.question is not None:
-            terminal.ask(options.question)
+            terminal.ask(options.question, options.file)
             return 0
         return _chat(terminal)
     finally:

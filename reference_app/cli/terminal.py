@@ -31,12 +31,13 @@ class Terminal:
         self._asks = asks
         self._written = ""
 
-    def ask(self, question: str) -> None:
-        """Answer one question; raises as the app does."""
+    def ask(self, question: str, file: str | None = None) -> None:
+        """Answer one question, asked with the name of an uploaded file or without; raises as the app does."""
         thread = f"terminal-{id(self)}"
         state: State = {}
         self._written = ""
-        steps: Steps | None = self._app.run(question, None if self._as_json else self._hear, thread=thread)
+        heard = None if self._as_json else self._hear
+        steps: Steps | None = self._app.run(question, heard, thread=thread, file=file)
         while steps is not None:
             waits = self._follow(steps, state)
             steps = self._decide(thread, state) if waits else None
@@ -106,7 +107,7 @@ def describe_step(node: str, added: State) -> Iterator[str]:
         for one in added["passages"]:
             old = " (superseded)" if one.section.status == "superseded" else ""
             yield f"retriever: {one.score:.2f} {one.section.id}{old}"
-    elif node == "tools":
+    elif node in ("tools", "reader"):
         for call in added["tool_calls"]:
             reason = f": {call.reason}" if call.reason else ""
             yield f"tool: {write_call(call)} {call.decision}{reason}"
