@@ -79,22 +79,20 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     replies = load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies
     telling = Telling(replies)
     tools = open_toolbox(settings, encode, _sql_writer(settings, models))
-    guarded = "input" in settings.guards
+    guarded, role = "input" in settings.guards, settings.role
     planner = _make_planner(settings, models, vectors, replies["mend"], tools.registry)
     answerer = _make_answerer(settings, weights, models, vectors, sections, telling)
-    reader = Reader(tools.attachments, settings.pages, encode, settings.role)
+    reader = Reader(tools.attachments, settings.pages, encode, role)
+    headed = vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections])
     nodes: dict[str, Any] = {
         "input_guard": InputGuard(models, telling, on=guarded),
         "planner": planner,
         "reader": reader,
         "retriever": Retriever(
-            sections,
-            vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections]),
-            top_k=settings.top_k,
-            suspect=suspect if guarded else lambda _: None,
+            sections, headed, top_k=settings.top_k, suspect=suspect if guarded else lambda _: None
         ),
-        "approval": Confirming(tools.registry, settings.role),
-        "tools": ToolUse(tools.registry, settings.role),
+        "approval": Confirming(tools.registry, role),
+        "tools": ToolUse(tools.registry, role),
         "answerer": answerer,
         "output_guard": OutputGuard(
             telling,
