@@ -83,14 +83,13 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     planner = _make_planner(settings, models, vectors, replies["mend"], tools.registry)
     answerer = _make_answerer(settings, weights, models, vectors, sections, telling)
     reader = Reader(tools.attachments, settings.pages, encode, role)
+    screen: Callable[[str], str | None] = suspect if guarded else lambda _: None
     headed = vectors([f"{one.title}: {one.heading}. {one.text}" for one in sections])
     nodes: dict[str, Any] = {
         "input_guard": InputGuard(models, telling, on=guarded),
         "planner": planner,
         "reader": reader,
-        "retriever": Retriever(
-            sections, headed, top_k=settings.top_k, suspect=suspect if guarded else lambda _: None
-        ),
+        "retriever": Retriever(sections, headed, top_k=settings.top_k, suspect=screen),
         "approval": Confirming(tools.registry, role),
         "tools": ToolUse(tools.registry, role),
         "answerer": answerer,
