@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from concurrent.futures import wait
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ class LoopbackServer:
         listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._loop = _LOOP.start()
-        self._served = asyncio.run_coroutine_threadsafe(self._server.serve([listener]), self._loop)
+        # In a context of its own: what it serves belongs to no question, not even to the first one.
+        self._served = Context().run(
+            asyncio.run_coroutine_threadsafe, self._server.serve([listener]), self._loop
+        )
 
     @property
     def runs(self) -> bool:

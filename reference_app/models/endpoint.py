@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx2
+import httpcore2
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -50,10 +50,9 @@ class Endpoint:
         self.engines = Engines(weights)
         self._token = token
         self._chat_names = [name for name in (weights.chat_name, weights.tuned_name) if name]
-        # An engine closes idle connections when it likes.
-        self._client = httpx2.AsyncClient(
-            timeout=None, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0)
-        )
+        # Not httpx2: who watches that for calls to models would count the client's own call twice. None is
+        # kept, since an engine closes idle connections when it likes.
+        self._pool = httpcore2.AsyncConnectionPool(max_connections=None, max_keepalive_connections=0)
         routes = [
             Route("/health", self._say_health),
             Route("/v1/models", self._list_models),
@@ -84,7 +83,7 @@ class Endpoint:
         if self.weights.adapter is not None:
             tuned = body["model"] == self.weights.tuned_name
             body["lora"] = [{"id": 0, "scale": 1.0 if tuned else 0.0}]
-        return _Relay(self.engines, self._client, body)
+        return _Relay(self.engines, self._pool, body)
 
     async def _embed(self, request: Request) -> Response:
         body = await _read(request, self.weights.encoder_name)
@@ -94,9 +93,9 @@ class Endpoint:
 class _Relay(Response):
     """The answer of an engine as it comes; when the client hangs up, the engine is hung up on, and stops."""
 
-    def __init__(self, engines: Engines, client: httpx2.AsyncClient, body: dict[str, Any]) -> None:
+    def __init__(self, engines: Engines, pool: httpcore2.AsyncConnectionPool, body: dict[str, Any]) -> None:
         super().__init__()
-        self._engines, self._client, self._body = engines, client, body
+        self._engines, self._pool, self._content = engines, pool, json.dumps(body).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch() -> None:
@@ -116,12 +115,17 @@ class _Relay(Response):
     async def _pass_on(self, send: Send) -> None:
         async with (
             self._engines.borrow() as url,
-            self._client.stream("POST", f"{url}/v1/chat/completions", json=self._body) as answer,
+            self._pool.stream(
+                "POST",
+                f"{url}/v1/chat/completions",
+                headers={"Content-Type": "application/json"},
+                content=self._content,
+            ) as answer,
         ):
             kept = ("content-type", "content-length")
-            headers = [(name, value) for name, value in answer.headers.raw if name.decode().lower() in kept]
-            await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-            async for piece in answer.aiter_raw():
+            headers = [(name, value) for name, value in answer.headers if name.decode().lower() in kept]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            async for piece in answer.aiter_stream():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         # Only after a whole answer, so that a cut line is seen as one.
         await send({"type": "http.response.body", "body": b"", "more_body": False})
