@@ -18,14 +18,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from reference_app.evaluation.queries import evaluate as evaluate_sql
+from reference_app.evaluation.shares import lower_bound
 from reference_app.models.encoder import Encoder
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
-from reference_app.shares import lower_bound
 from reference_app.shop.database import open_shop
 from reference_app.tools.sql.agent import SqlAgent
-from reference_app.tools.sql.evaluation import evaluate as evaluate_sql
-from reference_app.training.evaluation import Outcome, evaluate, load_cases
+from reference_app.training.evaluation.cases import load_cases
+from reference_app.training.evaluation.comparison import Outcome, evaluate
 
 SQL_GOAL, ROUTE_GOAL = 0.80, 0.90
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["answer"]
 
 
-def answer(question: str) -> dict[str, Any]:
+def answer(question: str | Mapping[str, str]) -> dict[str, Any]:
     """
     Answer one question of a customer; may be called from many threads at once.
 
     Args:
-        question: At most 2,000 characters.
+        question: At most 2,000 characters; or a mapping of `question` and `file`, an uploaded file's name.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

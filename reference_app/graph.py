@@ -6,6 +6,7 @@ import atexit
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ class SupportApp:
         except BaseException:
             self.models.close()
             raise
+        self._uploads = settings.uploads
         self._redacts = "redaction" in settings.guards
         # Under the asker's name of a question the graph's own: two who use one name never share a state.
         self._waiting: OrderedDict[str, str] = OrderedDict()
@@ -64,7 +66,12 @@ class SupportApp:
         self.parts.close()
 
     def run(
-        self, question: str, heard: Callable[[str], None] | None = None, *, thread: str | None = None
+        self,
+        question: str,
+        heard: Callable[[str], None] | None = None,
+        *,
+        thread: str | None = None,
+        file: str | None = None,
     ) -> Iterator[tuple[str, State]]:
         """
         Each node's name and what it added, as it ends.
@@ -76,9 +83,10 @@ class SupportApp:
             question: What the customer writes.
             heard: Gets the answer piece by piece while the model writes it.
             thread: Under which `resume` finds the question again; without it nothing is kept that waits.
+            file: Name of an uploaded file that the question is about.
 
         Raises:
-            QuestionError: The question is empty or longer than 2,000 characters.
+            QuestionError: The question is empty or longer than 2,000 characters, or no files are read here.
         """
         if not isinstance(question, str) or not question.strip():
             raise QuestionError("The question is empty.")
@@ -86,8 +94,12 @@ class SupportApp:
             raise QuestionError(
                 f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read."
             )
+        if file is not None and (not isinstance(file, str) or not file or self._uploads is None):
+            raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
         text = question.strip().encode("utf-8", "replace").decode()
         start: State = {"question": mask(text) if self._redacts else text}
+        if file is not None:
+            start["file"] = file
         if thread and (given_up := self._take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
         yield from self._follow(start, heard, thread, uuid.uuid4().hex, start["question"])
@@ -120,10 +132,13 @@ class SupportApp:
         answer = {"digest": confirmation.digest, "approved": approved}
         yield from self._follow(Command(resume=answer), heard, thread, kept, None)
 
-    def answer(self, question: str) -> dict[str, Any]:
+    def answer(self, question: str | Mapping[str, str]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
+        asked = question if isinstance(question, Mapping) else {"question": question}
+        if unknown := sorted(set(asked) - {"question", "file"}):
+            raise QuestionError(f"A question has no {unknown[0]!r}; it has `question` and `file`.")
         state: State = {}
-        for _, added in self.run(question):
+        for _, added in self.run(asked.get("question", ""), file=asked.get("file")):
             state.update(added)
         return as_record(state, self.models.chat_model)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from reference_app.errors import SettingsError
+from reference_app.safety.urls import PORTS, Allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HERE = Path(__file__).parent
+SHOP_HOST = "fellwind.example"
+LOOPBACK = {"localhost", "127.0.0.1"}
+_HOST = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII)
 MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
 Guard = Literal["input", "redaction", "output"]
@@ -30,6 +35,8 @@ class Settings:
         shop_token: What that service asks for as a bearer token.
         database_url: Of a PostgreSQL server that query_shop asks; None means the database of the shop here.
         role: Whose rights the tools' policy grants: `customer` or `staff`.
+        pages: Hosts of the shop, whose pages are read where a question names their URL.
+        uploads: The folder of the files that customers upload; None where none are read.
         guards: Of `GUARDS`, those that stand around the graph.
         model: The chat model at the endpoint of the environment; None where the embedded one answers.
         embedding_model: The same for embeddings; None means the embedded encoder.
@@ -54,6 +61,8 @@ class Settings:
     shop_token: str | None = field(repr=False)
     database_url: str | None = field(repr=False)
     role: Role
+    pages: Allowed
+    uploads: Path | None
     guards: frozenset[Guard]
     model: str | None
     embedding_model: str | None
@@ -76,6 +85,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
     base_url, api_key = environ.get("OPENAI_BASE_URL") or None, environ.get("OPENAI_API_KEY") or None
     remote = base_url is not None or api_key is not None
+    uploads = environ.get("REFERENCE_APP_UPLOADS")
     adapter, tuned_model = _read_adapter(environ.get("REFERENCE_APP_ADAPTER") or None, remote=remote)
     return Settings(
         top_k=_top_k(environ.get("REFERENCE_APP_TOP_K") or "5"),
@@ -90,6 +100,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
         shop_token=environ.get("REFERENCE_APP_SHOP_TOKEN") or None,
         database_url=_read_database(environ.get("REFERENCE_APP_DATABASE_URL") or None),
+        pages=_read_pages(environ.get("REFERENCE_APP_PAGE_HOSTS") or SHOP_HOST),
+        uploads=Path(uploads).expanduser().resolve() if uploads else None,
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
         guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
         model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
@@ -123,6 +135,22 @@ def _read_database(value: str | None) -> str | None:
         # It is not shown, because it may hold a password.
         raise SettingsError("REFERENCE_APP_DATABASE_URL must be like postgresql://user@host/database.")
     return value
+
+
+def _read_pages(value: str) -> Allowed:
+    """Hosts like `shop.example`, `.shop.example` for all below it, or `127.0.0.1:8000`."""
+    named = [name for name in (part.strip().lower() for part in value.split(",")) if name not in ("", "none")]
+    if wrong := [name for name in named if not _HOST.fullmatch(name)]:
+        raise SettingsError(
+            f"REFERENCE_APP_PAGE_HOSTS names {wrong[0]!r}; write none, or hosts like "
+            "shop.example or shop.example:8000."
+        )
+    hosts, ports = zip(*(name.partition(":")[::2] for name in named), strict=True) if named else ((), ())
+    return Allowed(
+        hosts=hosts,
+        ports=frozenset((*PORTS.values(), *(int(port) for port in ports if port))),
+        loopback=set(hosts) <= LOOPBACK,
+    )
 
 
 def _read_role(value: str) -> Role:

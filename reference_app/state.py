@@ -71,6 +71,7 @@ class State(TypedDict, total=False):
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.
+        file: Name of the file that was uploaded with the question.
         suspicion: Why the question is not answered, where a guard stopped it.
         vector: The question's unit vector, made once and used by planner and retriever.
         pending: The call that waits for a person.
@@ -82,6 +83,7 @@ class State(TypedDict, total=False):
     """
 
     question: str
+    file: str
     suspicion: str
     vector: list[float]
     plan: Plan

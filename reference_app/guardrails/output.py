@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from reference_app.guardrails.disguises import is_invisible
 from reference_app.guardrails.redaction import mask
-from reference_app.tools.safety import RefusedError
-from reference_app.tools.safety.urls import Allowed, read_url
+from reference_app.safety import RefusedError
+from reference_app.safety.urls import Allowed, read_url
 
 MAX_ANSWER_CHARACTERS = 4000
 LEAK_WORDS = 6  # in a row; fewer are ordinary speech

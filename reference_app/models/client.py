@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from opentelemetry.trace import Span
 
+    from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
-    from reference_app.nodes.prompt import Prompt
     from reference_app.settings import Settings
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,10 @@ class Encoder:
         return unit
 
 
-@cache
 def load_encoder(weights: Weights) -> Encoder:
     """The encoder of these weights, loaded once in a process: loading it costs ten questions."""
-    return Encoder(weights)
+    with _loading:
+        return _load(weights)
+
+
+_load, _loading = cache(Encoder), threading.Lock()

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-import select
-import socket
-import threading
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from reference_app.models.engines import Engines, EnginesClosedError
+import anyio
+import httpcore2
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from reference_app.http_server import LoopbackServer
+from reference_app.models.encoder import load_encoder
+from reference_app.models.engines import EngineError, Engines
 
 if TYPE_CHECKING:
-    from reference_app.models.encoder import Encoder
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
     from reference_app.models.weights import Weights
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_TEXTS = 2048
-POLL_S = 0.2
 
 
 class BadRequestError(Exception):
@@ -31,7 +37,7 @@ class BadRequestError(Exception):
         self.code = code
 
 
-class Endpoint(ThreadingHTTPServer):
+class Endpoint:
     """
     Listens on a free port of 127.0.0.1 until `close`.
 
@@ -39,178 +45,133 @@ class Endpoint(ThreadingHTTPServer):
     made in this process. Nothing is loaded before the first request that needs it.
     """
 
-    daemon_threads = True
-    request_queue_size = 512  # a golden run connects with every case at once
-
     def __init__(self, weights: Weights, token: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.weights = weights
-        self.token = token
         self.engines = Engines(weights)
-        self._encoder: Encoder | None = None
-        self._encoder_lock = threading.Lock()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(
-            target=self.serve_forever, args=(POLL_S / 4,), name="reference-app-endpoint", daemon=True
-        ).start()
-
-    def encoder(self) -> Encoder:
-        """The encoder, loaded by the first caller."""
-        from reference_app.models.encoder import Encoder
-
-        with self._encoder_lock:
-            if self._encoder is None:
-                self._encoder = Encoder(self.weights)
-            return self._encoder
+        self._token = token
+        self._chat_names = [name for name in (weights.chat_name, weights.tuned_name) if name]
+        # Not httpx2: who watches that for calls to models would count the client's own call twice. None is
+        # kept, since an engine closes idle connections when it likes.
+        self._pool = httpcore2.AsyncConnectionPool(max_connections=None, max_keepalive_connections=0)
+        routes = [
+            Route("/health", self._say_health),
+            Route("/v1/models", self._list_models),
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/embeddings", self._embed, methods=["POST"]),
+        ]
+        handlers: Any = {BadRequestError: _refuse, HTTPException: _miss}
+        self._server = LoopbackServer(Starlette(routes=routes, exception_handlers=handlers))
+        self.url = self._server.url
 
     def close(self) -> None:
         """Cut every line and stop the engines, within about 0.3 s even in the middle of an answer."""
+        self._server.close(cut=True)
         self.engines.close()
-        self.shutdown()
-        self.server_close()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news; the standard library would print a traceback."""
+    async def _say_health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok", "token": self._token})
 
+    async def _list_models(self, _: Request) -> Response:
+        names = (*self._chat_names, self.weights.encoder_name)
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "embedded"} for name in names]
+        return JSONResponse({"object": "list", "data": data})
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Endpoint
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        weights = self.server.weights
-        if self.path == "/health":
-            self._reply(200, {"status": "ok", "token": self.server.token})
-        elif self.path == "/v1/models":
-            names = (*self._chat_names(), weights.encoder_name)
-            data = [{"id": name, "object": "model", "created": 0, "owned_by": "embedded"} for name in names]
-            self._reply(200, {"object": "list", "data": data})
-        else:
-            self._reply(404, _error(404, f"There is no {self.path[:100]}."))
-
-    def do_POST(self) -> None:
-        try:
-            body = self._read()
-            if self.path == "/v1/chat/completions":
-                self._require_model(body, *self._chat_names())
-                self._chat(body)
-            elif self.path == "/v1/embeddings":
-                self._require_model(body, self.server.weights.encoder_name)
-                self._reply(200, _embed(self.server.encoder(), body))
-            else:
-                self._reply(404, _error(404, f"There is no {self.path[:100]}."))
-        except BadRequestError as error:
-            self._reply(error.status, _error(error.status, str(error), error.code))
-
-    def _read(self) -> dict[str, Any]:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            self.close_connection = True
-            raise BadRequestError(411, "The request has no Content-Length.")
-        if int(length) > MAX_BODY_BYTES:
-            self.close_connection = True
-            raise BadRequestError(413, f"The request is larger than {MAX_BODY_BYTES} bytes.")
-        try:
-            body = json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError):
-            raise BadRequestError(400, "The request is no JSON.") from None
-        if not isinstance(body, dict):
-            raise BadRequestError(400, "The request is no JSON object.")
-        return body
-
-    def _chat_names(self) -> list[str]:
-        weights = self.server.weights
-        return [name for name in (weights.chat_name, weights.tuned_name) if name]
-
-    def _require_model(self, body: dict[str, Any], *served: str) -> None:
-        if body.get("model") not in served:
-            named = " and ".join(map(repr, served))
-            message = f"The model {str(body.get('model'))[:100]!r} is not served here; served: {named}."
-            raise BadRequestError(404, message, "model_not_found")
-
-    def _chat(self, body: dict[str, Any]) -> None:
+    async def _chat(self, request: Request) -> Response:
+        body = await _read(request, *self._chat_names)
         # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
-        added: dict[str, Any] = {"cache_prompt": False}
-        if self.server.weights.adapter is not None:
-            tuned = body["model"] == self.server.weights.tuned_name
-            added["lora"] = [{"id": 0, "scale": 1.0 if tuned else 0.0}]
-        payload = json.dumps(body | added).encode()
-        try:
-            with self.server.engines.borrow(self._gone) as address:
-                if address is None:
-                    self.close_connection = True
-                    return
-                line = HTTPConnection(*address)
-                with self.server.engines.tracked(line):
-                    line.request(
-                        "POST", "/v1/chat/completions", payload, {"Content-Type": "application/json"}
-                    )
-                    self._pass_on(line)
-        except EnginesClosedError:
-            self.close_connection = True
-        except (OSError, HTTPException):
-            self.close_connection = True  # either side hung up: the client sees a cut line, as it should
-        except RuntimeError as error:
-            self._reply(500, _error(500, f"The chat model cannot be loaded: {error}"))
+        body["cache_prompt"] = False
+        if self.weights.adapter is not None:
+            tuned = body["model"] == self.weights.tuned_name
+            body["lora"] = [{"id": 0, "scale": 1.0 if tuned else 0.0}]
+        return _Relay(self.engines, self._pool, body)
 
-    def _pass_on(self, line: HTTPConnection) -> None:
-        # Waiting on both sides: hanging up on the engine is what makes it stop.
-        while not select.select([line.sock], [], [], POLL_S)[0]:
-            if self._gone():
-                self.close_connection = True
-                return
-        response = line.getresponse()
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.getheader("Content-Type") or "application/json")
-        if (response.getheader("Content-Type") or "").startswith("text/event-stream"):
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self._pass_chunks(response)
-        else:
-            content = response.read()
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    def _pass_chunks(self, response: HTTPResponse) -> None:
-        # The closing chunk is written only after a whole answer, so that a cut line is seen as one.
-        while chunk := response.read1(65536):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _gone(self) -> bool:
-        try:
-            if not select.select([self.connection], [], [], 0)[0]:
-                return False
-            return not self.connection.recv(1, socket.MSG_PEEK)
-        except (OSError, ValueError):
-            return True
-
-    def _reply(self, status: int, content: dict[str, Any]) -> None:
-        payload = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(payload)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(payload)
+    async def _embed(self, request: Request) -> Response:
+        body = await _read(request, self.weights.encoder_name)
+        return JSONResponse(await to_thread.run_sync(_embed, self.weights, body))
 
 
-def _error(status: int, message: str, code: str | None = None) -> dict[str, Any]:
+class _Relay(Response):
+    """The answer of an engine as it comes; when the client hangs up, the engine is hung up on, and stops."""
+
+    def __init__(self, engines: Engines, pool: httpcore2.AsyncConnectionPool, body: dict[str, Any]) -> None:
+        super().__init__()
+        self._engines, self._pool, self._content = engines, pool, json.dumps(body).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            try:
+                await self._pass_on(send)
+            except EngineError as error:
+                content = _describe_error(500, f"The chat model cannot be loaded: {error}")
+                await JSONResponse(content, 500)(scope, receive, send)
+            group.cancel_scope.cancel()
+
+    async def _pass_on(self, send: Send) -> None:
+        async with (
+            self._engines.borrow() as url,
+            self._pool.stream(
+                "POST",
+                f"{url}/v1/chat/completions",
+                headers={"Content-Type": "application/json"},
+                content=self._content,
+            ) as answer,
+        ):
+            kept = ("content-type", "content-length")
+            headers = [(name, value) for name, value in answer.headers if name.decode().lower() in kept]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            async for piece in answer.aiter_stream():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Only after a whole answer, so that a cut line is seen as one.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _read(request: Request, *served: str) -> dict[str, Any]:
+    """The body, which must name one of the models served there."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        raise BadRequestError(411, "The request has no Content-Length.")
+    if int(length) > MAX_BODY_BYTES:
+        raise BadRequestError(413, f"The request is larger than {MAX_BODY_BYTES} bytes.")
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise BadRequestError(400, "The request is no JSON.") from None
+    if not isinstance(body, dict):
+        raise BadRequestError(400, "The request is no JSON object.")
+    if body.get("model") not in served:
+        named = " and ".join(map(repr, served))
+        message = f"The model {str(body.get('model'))[:100]!r} is not served here; served: {named}."
+        raise BadRequestError(404, message, "model_not_found")
+    return body
+
+
+async def _refuse(_: Request, error: BadRequestError) -> Response:
+    return JSONResponse(_describe_error(error.status, str(error), error.code), error.status)
+
+
+async def _miss(request: Request, error: HTTPException) -> Response:
+    content = _describe_error(error.status_code, f"There is no {request.url.path[:100]}.")
+    return JSONResponse(content, error.status_code)
+
+
+def _describe_error(status: int, message: str, code: str | None = None) -> dict[str, Any]:
     kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP's own border
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def _embed(encoder: Encoder, body: dict[str, Any]) -> dict[str, Any]:
+def _embed(weights: Weights, body: dict[str, Any]) -> dict[str, Any]:
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise BadRequestError(400, "`input` must be a text or a list of texts.")
     if len(texts) > MAX_TEXTS:
         raise BadRequestError(400, f"`input` holds more than {MAX_TEXTS} texts.")
+    encoder = load_encoder(weights)
     as_base64 = body.get("encoding_format") == "base64"
     data = [
         {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reference_app.documents.index import Vectors
     from reference_app.documents.knowledge import Section
     from reference_app.models.client import Models
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.nodes.telling import Telling
     from reference_app.state import Found, State, ToolCall
 
@@ -50,7 +50,9 @@ class Excerpts:
 
     def cut(self, section: Section, vector: Sequence[float]) -> str:
         """The section's first sentence, which says what it is about, and the one nearest to the question."""
-        places = self._places[section.id]
+        places = self._places.get(section.id)
+        if places is None:  # what a customer sent was cut when it was read
+            return section.text
         likeness = self._vectors.similarities(vector, places)
         nearest = max(places, key=lambda place: likeness[place - places.start])
         return " ".join(self._sentences[place] for place in sorted({places.start, nearest}))

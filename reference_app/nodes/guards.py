@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reference_app.settings import SHOP_HOST
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from reference_app.models.client import Models
     from reference_app.nodes.telling import Telling
     from reference_app.state import State
-
-HOSTS = ("fellwind.example",)
-"""Whose addresses an answer may name."""
 
 
 def suspect(text: str) -> str | None:
@@ -48,7 +46,7 @@ class OutputGuard:
     def __init__(
         self, telling: Telling, *, known: AbstractSet[str], secrets: tuple[str, ...], on: bool
     ) -> None:
-        """`known` are the ids of sections; `secrets` lines that no answer may repeat."""
+        """`known` are the ids of the documents' sections; `secrets` lines that no answer may repeat."""
         self._telling = telling
         self._known = known
         self._secrets = secrets
@@ -59,18 +57,19 @@ class OutputGuard:
 
         if not self._on:
             return {"problems": []}
+        known = self._known | {one.section.id for one in state.get("passages", [])}
         with trace("output_guard") as span:
             guarded = check_answer(
                 state["text"],
                 sources=state.get("sources", []),
-                known=self._known,
-                hosts=HOSTS,
+                known=known,
+                hosts=(SHOP_HOST,),
                 secrets=self._secrets,
                 given=[one.section.text for one in state.get("passages", [])],
             )
             describe(span, {"reference_app.guard.problems": list(guarded.problems)})
             return {
                 "text": guarded.text or self._telling.say("unknown"),
-                "sources": [source for source in state.get("sources", []) if source in self._known],
+                "sources": [source for source in state.get("sources", []) if source in known],
                 "problems": list(guarded.problems),
             }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reference_app.documents.index import Vectors
     from reference_app.models.client import Models
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.state import State
 
 MAX_TOKENS = 128
@@ -63,7 +63,7 @@ class Planner:
             refuse: Why a call cannot be made as it stands; None where it can.
         """
         self._models = models
-        self._prompt = prompt
+        self.prompt = prompt
         self._examples = examples
         self._mend = mend
         self._refuse = refuse
@@ -82,7 +82,7 @@ class Planner:
                     {"role": "user", "content": self._mend.format(reason=reason)},
                 ]
                 mended, still = self._read(
-                    self._models.complete(self._prompt, again, max_tokens=MAX_TOKENS), question
+                    self._models.complete(self.prompt, again, max_tokens=MAX_TOKENS), question
                 )
                 plan = mended if still is None else plan
             calls = [{"name": call.name, "arguments": call.arguments} for call in plan.calls]
@@ -92,7 +92,7 @@ class Planner:
     def draft(self, question: str, vector: list[float]) -> tuple[list[dict[str, str]], str]:
         """What the model was asked, and its plan in its own words."""
         messages = self._messages(question, vector)
-        return messages, self._models.complete(self._prompt, messages, max_tokens=MAX_TOKENS)
+        return messages, self._models.complete(self.prompt, messages, max_tokens=MAX_TOKENS)
 
     def _read(self, text: str, question: str) -> tuple[Plan, str | None]:
         """
@@ -115,15 +115,15 @@ class Planner:
         return plan, None
 
     def _messages(self, question: str, vector: list[float]) -> list[dict[str, str]]:
-        messages = [{"role": "system", "content": self._prompt.fill()}]
+        messages = [{"role": "system", "content": self.prompt.fill()}]
         if self._examples is not None:
             named = ORDER_ID.search(question) is not None
             nearest = [
-                self._prompt.examples[position]
-                for position, _ in self._examples.search(vector, len(self._prompt.examples))
+                self.prompt.examples[position]
+                for position, _ in self._examples.search(vector, len(self.prompt.examples))
                 # A tool for an order is offered only where the question names one.
-                if named or _ORDER_PLACE not in self._prompt.examples[position][1]
-            ][: self._prompt.shown]
+                if named or _ORDER_PLACE not in self.prompt.examples[position][1]
+            ][: self.prompt.shown]
             # The nearest stands last, where a small model looks first.
             for asked, label in reversed(nearest):
                 messages.append({"role": "user", "content": asked})

@@ -49,6 +49,7 @@ _REFUSALS = {
             "not_on_its_way",
         )
     },
+    **dict.fromkeys(("refused", "empty", "suspicious"), "unknown"),  # of what a customer sent along
     **dict.fromkeys(("denied", "too_slow"), "no_query"),  # the query was at fault, not the shop
 }
 

@@ -27,6 +27,9 @@ class Strict(BaseModel):
 
 class Question(Strict):
     question: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)
+    file: str | None = Field(
+        default=None, min_length=1, max_length=500, description="Name of an uploaded file to read with it."
+    )
     thread: Thread | None = Field(default=None, description="Made up where it is not given.")
 
 

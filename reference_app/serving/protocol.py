@@ -23,7 +23,12 @@ class Support(Protocol):
     def models(self) -> ModelName: ...
 
     def run(
-        self, question: str, heard: Callable[[str], None] | None = None, *, thread: str | None = None
+        self,
+        question: str,
+        heard: Callable[[str], None] | None = None,
+        *,
+        thread: str | None = None,
+        file: str | None = None,
     ) -> Iterator[tuple[str, State]]: ...
 
     def resume(

@@ -81,7 +81,8 @@ def build(support: Support, host: str) -> ASGIApp:
     @web.post("/v1/ask", responses=ANSWERS, summary="Ask a question")
     def ask(asked: Question, accept: Accept = "") -> Response:
         thread = asked.thread or uuid.uuid4().hex
-        return reply(lambda heard: support.run(asked.question, heard, thread=thread), thread, accept)
+        run = partial(support.run, asked.question, thread=thread, file=asked.file)
+        return reply(lambda heard: run(heard=heard), thread, accept)
 
     @web.post("/v1/confirm", responses=ANSWERS, summary="Go on after a person decided")
     def confirm(decided: Decision, accept: Accept = "") -> Response:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from reference_app.errors import AppError
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from reference_app.serving.protocol import Support
 
 MAX_PORT = 65_535
@@ -34,32 +32,16 @@ def serve(app: Support, host: str = "127.0.0.1", port: int = 8321) -> None:
     Raises:
         ServingError: The address cannot be bound.
     """
+    from reference_app.http_server import make_server
+    from reference_app.serving.routes import build
+
     with bind(host, port) as listener:
         address, port = listener.getsockname()[:2]
         sys.stderr.write(f"reference_app: http://{f'[{host}]' if ':' in host else host}:{port}\n")
         if not ip_address(address).is_loopback:
             sys.stderr.write("reference_app: there is no login; whoever reaches this address may ask.\n")
         sys.stderr.flush()
-        make_server(app, host).run(sockets=[listener])
-
-
-def make_server(app: Support, host: str) -> uvicorn.Server:
-    """A server that still needs a listening socket."""
-    import uvicorn
-
-    from reference_app.serving.routes import build
-
-    config = uvicorn.Config(
-        build(app, host),
-        log_level="critical",  # what goes wrong is told by the routes, without what a traceback may quote
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    return uvicorn.Server(config)
+        make_server(build(app, host), GRACE_S).run(sockets=[listener])
 
 
 def bind(host: str, port: int) -> socket.socket:

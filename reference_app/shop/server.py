@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -14,10 +13,7 @@ from reference_app.errors import AppError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from uvicorn import Server
-
-START_S = 20.0
-STOP_S = 5.0
+    from reference_app.http_server import LoopbackServer
 
 
 class ShopError(AppError):
@@ -80,7 +76,7 @@ class RemoteShop:
 
 class LocalShop:
     """
-    A service on loopback in a thread of this process; costs nothing before its first start.
+    A service on loopback in this process; costs nothing before its first start.
 
     It can be started again after it was closed, at another port and with another token.
     """
@@ -89,7 +85,7 @@ class LocalShop:
         self._orders = orders
         self._cache = cache
         self._lock = threading.Lock()
-        self._running: tuple[Address, Server, threading.Thread] | None = None
+        self._running: tuple[Address, LoopbackServer] | None = None
 
     def start(self) -> Address:
         """
@@ -100,7 +96,7 @@ class LocalShop:
             ShopError: The service does not start.
         """
         with self._lock:
-            if self._running is None or not self._running[2].is_alive():
+            if self._running is None or not self._running[1].runs:
                 self._running = self._start()
             return self._running[0]
 
@@ -108,42 +104,19 @@ class LocalShop:
         """Stop it after the answers it is working on; nothing happens if it does not run."""
         with self._lock:
             if self._running is not None:
-                _, server, thread = self._running
+                self._running[1].close()
                 self._running = None
-                server.should_exit = True
-                thread.join(STOP_S)
 
-    def _start(self) -> tuple[Address, Server, threading.Thread]:
-        import logging
-
-        import uvicorn
-
+    def _start(self) -> tuple[Address, LoopbackServer]:
+        from reference_app.http_server import LoopbackServer
         from reference_app.shop.database import open_shop
         from reference_app.shop.journal import Journal
         from reference_app.shop.service import create_service
 
         token = secrets.token_urlsafe(24)
         service = create_service(open_shop(self._orders, self._cache), Journal(self._cache), token)
-        # Silent, since a log line holds what a customer asked for; failures come back as answers.
-        config = uvicorn.Config(
-            service,
-            host="127.0.0.1",
-            port=0,
-            log_config=None,
-            log_level=logging.CRITICAL + 1,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, name="shop", daemon=True)
-        thread.start()
-        until = time.monotonic() + START_S
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > until:
-                server.should_exit = True
-                raise ShopError("The shop's service did not start on loopback.")
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return Address(url=f"http://127.0.0.1:{port}", token=token), server, thread
+        try:
+            server = LoopbackServer(service)
+        except OSError as error:
+            raise ShopError(f"The shop's service did not start on loopback: {error.strerror}.") from error
+        return Address(url=server.url, token=token), server

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reference_app.tools.signing import check_tools
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reference_app.documents.index import Encode
     from reference_app.settings import Settings
-    from reference_app.tools.registry import Registry
+    from reference_app.tools.policy import Outcome
+    from reference_app.tools.registry import Registry, Tool
 
     Complete = Callable[[list[dict[str, str]]], str]
 
@@ -19,16 +22,25 @@ if TYPE_CHECKING:
 class Toolbox:
     """
     Attributes:
+        registry: What a plan may call.
+        attachments: What the app itself calls for what a question brings along; no policy is asked, since the
+            settings say what may be read.
         close: Ends connections, and the shop's service where it was started here.
     """
 
     registry: Registry
+    attachments: Registry
     close: Callable[[], None]
 
 
-def open_toolbox(settings: Settings, encode: Encode, complete: Complete | None) -> Toolbox:
+def open_toolbox(
+    settings: Settings,
+    encode: Encode,
+    complete: Complete | None,
+    check: Callable[[Sequence[Tool]], None] = check_tools,
+) -> Toolbox:
     """
-    The tools of the shop's service and the one that asks its database.
+    The tools of the shop's service, the one that asks its database, and those that read attachments.
 
     The service is started by the first call that needs it.
 
@@ -36,14 +48,16 @@ def open_toolbox(settings: Settings, encode: Encode, complete: Complete | None) 
         settings: Where the shop is, and whose rights count.
         encode: For the words of questions and of the database.
         complete: A chat model that can write SQL; None leaves it to the shapes that the app knows.
+        check: Raises where a tool is not to be trusted.
 
     Raises:
-        AppError: The policy, the orders or an address cannot be used.
+        AppError: The policy, the orders or an address cannot be used, or a tool is not as it was signed for.
     """
     from reference_app.shop.database import open_shop
     from reference_app.shop.server import LocalShop, RemoteShop
     from reference_app.tools.api import ShopApi
-    from reference_app.tools.policy import load_policy
+    from reference_app.tools.attachments import attachment_tools
+    from reference_app.tools.policy import ROLES, Policy, load_policy
     from reference_app.tools.registry import Registry
     from reference_app.tools.sql.agent import SqlAgent, query_tool
 
@@ -54,5 +68,12 @@ def open_toolbox(settings: Settings, encode: Encode, complete: Complete | None) 
     api = ShopApi(shop)
     database = settings.database_url or open_shop(settings.orders, settings.cache)
     agent = SqlAgent(database, encode, complete, settings.prompts)
-    registry = Registry([*api.make_tools(), query_tool(agent)], load_policy(settings.policy))
-    return Toolbox(registry=registry, close=api.close)
+    planned, attached = [*api.make_tools(), query_tool(agent)], attachment_tools(settings)
+    check([*planned, *attached])
+    everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")
+    rules = {tool.name: everybody for tool in attached}
+    return Toolbox(
+        registry=Registry(planned, load_policy(settings.policy)),
+        attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
+        close=api.close,
+    )

@@ -49,11 +49,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _build(options: argparse.Namespace) -> None:
     if options.data:
         from reference_app.training.examples.corpus import DATA, build_corpus, describe, write_corpus
-        from reference_app.training.validation import validate_all
+        from reference_app.training.examples.formats import check_files
 
         corpus = build_corpus()
         write_corpus(corpus, DATA)
-        validate_all(DATA)
+        check_files(DATA)
         for part, counts in describe(corpus).items():
             print(part, counts)  # noqa: T201 - the command line's voice
         return

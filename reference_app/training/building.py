@@ -12,9 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from reference_app.models.adapter import check_adapter
 from reference_app.models.weights import fingerprint
-from reference_app.training.card import write_card
-from reference_app.training.evaluation import evaluate, load_cases
+from reference_app.training.evaluation.card import write_card
+from reference_app.training.evaluation.cases import load_cases
+from reference_app.training.evaluation.comparison import evaluate
 from reference_app.training.examples.corpus import (
     APP,
     DATA,
@@ -24,16 +26,15 @@ from reference_app.training.examples.corpus import (
     read_lines,
     write_corpus,
 )
-from reference_app.training.layout import check_base
+from reference_app.training.examples.formats import check_files
 from reference_app.training.tuning.checkpoint import Checkpoints, clear_checkpoints
 from reference_app.training.tuning.export import write_adapter
 from reference_app.training.tuning.loops import Recipe, measure, tune_by_examples, tune_by_preferences
-from reference_app.training.validation import validate_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.training.evaluation import Measure
+    from reference_app.training.evaluation.comparison import Measure
     from reference_app.training.tuning.policy import Item, Policy
 
 OUT = APP / "adapter"
@@ -60,7 +61,7 @@ def build_adapter(weights: Path, out: Path, work: Path, recipe: Recipe, stage: S
     """
     started = time.process_time()
     write_corpus(build_corpus(), DATA)
-    validate_all(DATA)
+    check_files(DATA)
     base, data = fingerprint(weights), digest_data(DATA)
     policy, items = _open(weights, recipe, stage)
     checkpoints = Checkpoints(work, signature=json.dumps([base, data, asdict(recipe)]))
@@ -99,9 +100,9 @@ def measure_adapter(weights: Path, out: Path, stage: Stage) -> dict[str, Any]:
     Evaluate the adapter in a folder, and write the figures into its `adapter.json` and model card.
 
     Raises:
-        AdapterError: The folder holds no adapter, or one of another base.
+        WeightsError: The folder holds no adapter, or one of another base.
     """
-    check_base(out / "adapter.gguf", fingerprint(weights))
+    check_adapter(out / "adapter.gguf", base=fingerprint(weights))
     report = evaluate(out / "adapter.gguf", weights, told=stage("evaluation", 2 * len(load_cases())))
     summary: dict[str, Any] = json.loads((out / "adapter.json").read_text(encoding="utf-8"))
     summary["test"] = {

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from reference_app.cli import main
+from reference_app.cli.command import main
 from reference_app.errors import WeightsError
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings

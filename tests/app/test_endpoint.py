@@ -170,8 +170,9 @@ def test_hanging_up_frees_the_engine(endpoint, streamed):
     lines = [HTTPConnection(endpoint.url.removeprefix("http://")) for _ in range(endpoint.engines._limit)]
     for line in lines:
         line.request("POST", "/v1/chat/completions", json.dumps(request))
-    while len(endpoint.engines._lines) < len(lines):
+    while not (len(endpoint.engines._engines) == len(lines) and endpoint.engines._slots.locked()):
         time.sleep(0.01)
+    time.sleep(0.3)  # until each is in the middle of its answer
     for line in lines:
         line.close()
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from reference_app.errors import PromptError, SettingsError
+from reference_app.models.prompt import load_prompt
 from reference_app.nodes.planner import MAX_TOKENS, PlanError, Planner, fill_plan, read_plan
-from reference_app.nodes.prompt import load_prompt
 from reference_app.settings import HERE, read_settings
 from reference_app.state import ROUTES, Call, Plan
 

@@ -8,7 +8,7 @@ import pytest
 
 import reference_app
 from reference_app.errors import PromptError
-from reference_app.nodes.prompt import load_prompt
+from reference_app.models.prompt import load_prompt
 from reference_app.nodes.telling import REPLIES, Telling
 from reference_app.state import ToolCall
 

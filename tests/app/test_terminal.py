@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from reference_app.cli import main
+from reference_app.cli.command import main
+from reference_app.cli.terminal import Terminal
 from reference_app.state import ToolCall
-from reference_app.terminal import Terminal
 from reference_app.tools.registry import Confirmation
 
 CALL = ToolCall(
@@ -28,8 +28,9 @@ class Steps:
         self.pieces, self.text, self.sources = pieces, text, list(sources)
         self.asked, self.decided = [], []
 
-    def run(self, question, heard=None, *, thread):
+    def run(self, question, heard=None, *, thread, file=None):
         self.asked.append((question, thread))
+        self.file = file
         if self.pieces is None:
             yield "confirm", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
             return
@@ -119,6 +120,16 @@ def test_what_is_streamed_is_completed_or_corrected(capsys, pieces, text, source
     Terminal(Steps(pieces, text, sources), as_json=False, asks=False).ask("?")
 
     assert capsys.readouterr().out == shown
+
+
+def test_a_file_goes_with_a_question(monkeypatch, capsys):
+    app = Steps(["Fine."], "Fine.")
+    monkeypatch.setattr("reference_app.graph.open_app", lambda: app)
+
+    assert main(["How many?", "--file", "a.csv"]) == 0
+    assert app.file == "a.csv"
+    assert main(["--file", "a.csv"]) == 2
+    assert "--file goes with a question" in capsys.readouterr().err
 
 
 def test_a_byte_that_is_no_text_is_no_traceback(monkeypatch, capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reference_app.settings import HERE
-from reference_app.training.damage import damage
+from tests.app.training.damage import damage
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
 

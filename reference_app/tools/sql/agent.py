@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
-from reference_app.tools.sql.guard import check_query
-from reference_app.tools.sql.linking import COLUMNS, Values, link
-from reference_app.tools.sql.permissions import DeniedError
-from reference_app.tools.sql.planning import Planner
+from reference_app.tools.sql.guard.permissions import DeniedError
+from reference_app.tools.sql.guard.query import check_query
+from reference_app.tools.sql.shapes.linking import COLUMNS, Values, link
+from reference_app.tools.sql.shapes.planning import Planner
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
     from reference_app.tools.sql.execution import Answer
-    from reference_app.tools.sql.linking import Link
-    from reference_app.tools.sql.planning import Encode
+    from reference_app.tools.sql.shapes.linking import Link
+    from reference_app.tools.sql.shapes.planning import Encode
     from reference_app.tools.sql.writing import Complete
 
 NAME = "query_shop"
@@ -120,7 +120,7 @@ class SqlAgent:
         return self.run(postgres.translate(plan.sql) if self._dialect == "postgres" else plan.sql)
 
     def _write(self, question: str, links: list[Link]) -> Ran | str:
-        from reference_app.nodes.prompt import load_prompt
+        from reference_app.models.prompt import load_prompt
 
         schema = describe_schema(question, links, self._values.sampled, self._encode)
         setting = f"{'PostgreSQL' if self._dialect == 'postgres' else 'SQLite'}. Today is {TODAY}."

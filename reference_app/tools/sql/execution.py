@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import AppError
-from reference_app.tools.sql.permissions import FUNCTIONS, READABLE, DeniedError
+from reference_app.tools.sql.guard.permissions import FUNCTIONS, READABLE, DeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

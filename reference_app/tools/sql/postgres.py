@@ -19,7 +19,7 @@ from reference_app.tools.sql.execution import (
     UnavailableError,
     gather,
 )
-from reference_app.tools.sql.permissions import DeniedError
+from reference_app.tools.sql.guard.permissions import DeniedError
 
 if TYPE_CHECKING:
     import psycopg

@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.execution import TooSlowError
-from reference_app.tools.sql.linking import COLUMNS
-from reference_app.tools.sql.permissions import READABLE, DeniedError
-from reference_app.tools.sql.shapes import find_joins
+from reference_app.tools.sql.guard.permissions import READABLE, DeniedError
+from reference_app.tools.sql.shapes.linking import COLUMNS
+from reference_app.tools.sql.shapes.shape import find_joins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reference_app.nodes.prompt import Prompt
-    from reference_app.tools.sql.linking import Link
-    from reference_app.tools.sql.planning import Encode
+    from reference_app.models.prompt import Prompt
+    from reference_app.tools.sql.shapes.linking import Link
+    from reference_app.tools.sql.shapes.planning import Encode
 
     Complete = Callable[[list[dict[str, str]]], str]
 

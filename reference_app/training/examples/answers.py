@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from reference_app.documents.knowledge import Section
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.training.examples.entities import Entities
 
 NEIGHBOUR_SHARE = 0.4  # of passages, with one more sentence of the section

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from reference_app.documents.knowledge import load_knowledge
-from reference_app.nodes.prompt import load_prompt
+from reference_app.models.prompt import load_prompt
 from reference_app.training.examples.answers import (
     make_document_answers,
     make_fact_answers,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from reference_app.documents.knowledge import Section
-    from reference_app.nodes.prompt import Prompt
+    from reference_app.models.prompt import Prompt
     from reference_app.training.examples.entities import Entities
 
 

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from reference_app.models.adapter import BASE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEADS = {"q": 9, "k": 3}
-BASE_KEY = "reference_app.base.fingerprint"
 _NAME = re.compile(r".*\.layers\.(\d+)\.(?:self_attn|mlp)\.(\w+)_proj\.lora_(A|B)\.weight")
 _TARGETS = {
     "q": "attn_q",
@@ -79,7 +80,7 @@ def write_gguf(path: Path, matrices: Mapping[str, NDArray[np.float16]], *, alpha
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(alpha))
-    writer.add_string(BASE_KEY, base)
+    writer.add_string(BASE, base)
     for name, matrix in matrices.items():
         found = _NAME.fullmatch(name)
         if found is None or found[2] not in _TARGETS:

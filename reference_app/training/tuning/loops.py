@@ -86,12 +86,7 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
     """
     import torch
 
-    reference = checkpoints.load("reference")
-    if reference is None:
-        with torch.no_grad():
-            sums = [[float(policy.score([item])[0].sum()) for item in pair] for pair in pairs]
-        reference = {"sums": sums}
-        checkpoints.save("reference", dict(reference))
+    sums_before = _score_before(policy, pairs, checkpoints)
     half = max(1, recipe.batch // 2)
     steps = list(_batches([pair[0] for pair in pairs], half, recipe.dpo_epochs, recipe.seed))
     replay = list(
@@ -102,7 +97,7 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
         both = [pairs[place][side] for side in (0, 1) for place in batch]
         logs, _, owner = policy.score(both)
         sums = torch.zeros(len(both)).index_add(0, owner, logs)
-        before = torch.tensor([reference["sums"][place][side] for side in (0, 1) for place in batch])
+        before = torch.tensor([sums_before[place][side] for side in (0, 1) for place in batch])
         gain = sums - before
         margin = gain[: len(batch)] - gain[len(batch) :]
         preferred = -logs[owner < len(batch)].mean()
@@ -123,6 +118,21 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
         checkpoints=checkpoints,
         told=told,
     )
+
+
+def _score_before(
+    policy: Policy, pairs: Sequence[tuple[Item, Item]], checkpoints: Checkpoints
+) -> list[list[float]]:
+    """What the policy that SFT ended with gives each side of each pair."""
+    import torch
+
+    reference = checkpoints.load("reference")
+    if reference is None:
+        with torch.no_grad():
+            reference = {"sums": [[float(policy.score([item])[0].sum()) for item in pair] for pair in pairs]}
+        checkpoints.save("reference", reference)
+    sums: list[list[float]] = reference["sums"]
+    return sums
 
 
 def measure(policy: Policy, items: Sequence[Item], batch: int = 16) -> tuple[float, float]:

@@ -46,6 +46,12 @@ def test_a_named_thread_is_kept(client, app):
     assert app.asked[0][1] == "mine-1"
 
 
+def test_a_file_goes_with_a_question(client, app):
+    client.post("/v1/ask", json={"question": "How heavy is it?", "file": "a.csv"})
+
+    assert app.file == "a.csv"
+
+
 def test_threads_that_are_made_up_differ(client):
     threads = {client.post("/v1/ask", json={"question": "a"}).json()["thread"] for _ in range(3)}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 
 import httpx2
@@ -55,9 +56,7 @@ def test_a_closed_service_is_gone_and_can_be_started_again(local):
 
 def test_a_service_that_died_is_started_again(local):
     first = local.start()
-    _, server, thread = local._running
-    server.should_exit = True
-    thread.join()
+    local._running[1].close()
 
     assert ask(local.start())["order_id"] == "FW-20001"
     assert local.start() != first
@@ -69,9 +68,10 @@ def test_orders_that_cannot_be_read_are_explained_at_the_start(tmp_path):
 
 
 def test_a_service_that_does_not_start_is_explained(local, monkeypatch):
-    import uvicorn
+    def refuse(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
+    monkeypatch.setattr("socket.create_server", refuse)
     with pytest.raises(ShopError, match="did not start"):
         local.start()
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from reference_app.training.engine import OFF, ON, open_engine
-from reference_app.training.evaluation import evaluate, load_cases
-from reference_app.training.layout import AdapterError
+from reference_app.errors import WeightsError
+from reference_app.training.evaluation.cases import load_cases
+from reference_app.training.evaluation.comparison import evaluate
+from reference_app.training.evaluation.engine import OFF, ON, open_engine
 
 pytestmark = pytest.mark.live
 
@@ -42,7 +43,10 @@ def test_an_answer_repeats_exactly_whatever_was_asked_between(engine, plan):
 def test_a_truncated_adapter_is_an_error_and_no_crash(weights, tmp_path):
     short = tmp_path / "short.gguf"
     short.write_bytes(GGUF.read_bytes()[:100_000])
-    with pytest.raises(AdapterError, match="is no whole GGUF file"), open_engine(weights.chat, short):
+    with (
+        pytest.raises(WeightsError, match="no GGUF file, or was cut short"),
+        open_engine(weights.chat, short),
+    ):
         pass
 
 

@@ -13,7 +13,7 @@ from collections import deque
 
 import pytest
 
-from reference_app.training.openai_jobs import main
+from reference_app.training.openai_jobs.__main__ import main
 from tests.app.shop import environment
 from tests.app.training.fine_tuning_server import KEY, FineTuningServer
 

@@ -4,17 +4,16 @@ import json
 
 import pytest
 
-from reference_app.shares import lower_bound
-from reference_app.training.evaluation import (
-    Case,
+from reference_app.evaluation.shares import lower_bound
+from reference_app.training.evaluation.cases import Case, load_cases
+from reference_app.training.evaluation.comparison import (
     Outcome,
-    load_cases,
     measure_tone,
     summarise,
     train_tone,
 )
-from reference_app.training.scoring import score_answer, score_general, score_plan
-from reference_app.training.tone import find_breaches
+from reference_app.training.evaluation.scoring import score_answer, score_general, score_plan
+from reference_app.training.evaluation.tone import find_breaches
 
 ORDER = '{"route":"tools","calls":[{"name":"order_status","arguments":{"order_id":"FW-10001"}}]}'
 BOTH = json.dumps(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from reference_app.training import __main__ as command
-from reference_app.training.card import MEANINGS, write_card
-from reference_app.training.evaluation import GOALS
+from reference_app.training.evaluation.card import MEANINGS, write_card
+from reference_app.training.evaluation.comparison import GOALS
 
 
 def test_missing_libraries_are_named_with_what_to_install(monkeypatch, capsys, weights):

@@ -5,13 +5,13 @@ import json
 import pytest
 import yaml
 
-from reference_app.shares import lower_bound
+from reference_app.evaluation.queries import QUESTIONS, evaluate
+from reference_app.evaluation.shares import lower_bound
 from reference_app.shop.database import TODAY
 from reference_app.tools.sql import execution
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
-from reference_app.tools.sql.evaluation import QUESTIONS, evaluate
-from reference_app.tools.sql.linking import link
-from reference_app.tools.sql.shapes import load_shapes
+from reference_app.tools.sql.shapes.linking import link
+from reference_app.tools.sql.shapes.shape import FILE, load_shapes
 from tests.app.tools.sql.data import load
 
 SHAPES = {shape.name: shape for shape in load_shapes()}
@@ -81,7 +81,7 @@ def test_the_questions_are_many_and_no_held_one_was_built_with():
     data = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     building = {item["question"] for item in data["building"]}
     held = {item["question"] for item in data["held"]}
-    shapes = QUESTIONS.with_name("shapes.yaml").read_text(encoding="utf-8").lower()
+    shapes = FILE.read_text(encoding="utf-8").lower()
 
     assert len(building | held) >= 100
     assert not building & held

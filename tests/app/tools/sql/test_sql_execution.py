@@ -20,7 +20,7 @@ from reference_app.tools.sql.execution import (
     restrict,
     run_query,
 )
-from reference_app.tools.sql.permissions import DeniedError
+from reference_app.tools.sql.guard.permissions import DeniedError
 from tests.app.tools.sql.data import GROUPS, HOSTILE
 
 # What SQLite itself refuses; the rest is refused by the guard for order's sake and gives nothing away.

@@ -7,8 +7,8 @@ import pytest
 
 from reference_app.shop.database import SCHEMA
 from reference_app.tools.sql.execution import MAX_ROWS, run_query
-from reference_app.tools.sql.guard import MAX_CHARACTERS, check_query
-from reference_app.tools.sql.permissions import PERSONAL, READABLE, DeniedError
+from reference_app.tools.sql.guard.permissions import PERSONAL, READABLE, DeniedError
+from reference_app.tools.sql.guard.query import MAX_CHARACTERS, check_query
 from tests.app.tools.sql.data import HOSTILE, load
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from reference_app.shop.database import TODAY
-from reference_app.tools.sql.linking import Values, link
-from reference_app.tools.sql.periods import find_periods
+from reference_app.tools.sql.shapes.linking import Values, link
+from reference_app.tools.sql.shapes.periods import find_periods
 
 VALUES = Values(
     {

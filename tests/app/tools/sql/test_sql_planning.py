@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from reference_app.shop.database import TODAY
-from reference_app.tools.sql.linking import Values, link
-from reference_app.tools.sql.planning import Planner, find_cues
+from reference_app.tools.sql.shapes.linking import Values, link
+from reference_app.tools.sql.shapes.planning import Planner, find_cues
 
 VALUES = Values({"city": ["Harrowmere"], "category": ["Tents"], "product": ["Skerry 2 tent"]})
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from reference_app.evaluation.rows import same_rows
 from reference_app.shop.database import SCHEMA
 from reference_app.tools.sql import postgres
 from reference_app.tools.sql.agent import SqlAgent
 from reference_app.tools.sql.execution import MAX_ROWS, Answer, TooSlowError, UnavailableError
-from reference_app.tools.sql.permissions import READABLE, DeniedError
-from reference_app.tools.sql.results import same_rows
+from reference_app.tools.sql.guard.permissions import READABLE, DeniedError
 
 psycopg = pytest.importorskip("psycopg")
 OWNER = (

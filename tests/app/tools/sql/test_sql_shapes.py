@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from reference_app.tools.sql.guard import check_query
-from reference_app.tools.sql.linking import COLUMNS, Link
-from reference_app.tools.sql.planning import MASKS
+from reference_app.tools.sql.guard.query import check_query
 from reference_app.tools.sql.postgres import translate
-from reference_app.tools.sql.shapes import fill_shape, find_joins, load_shapes
+from reference_app.tools.sql.shapes.linking import COLUMNS, Link
+from reference_app.tools.sql.shapes.planning import MASKS
+from reference_app.tools.sql.shapes.shape import fill_shape, find_joins, load_shapes
 
 SHAPES = {shape.name: shape for shape in load_shapes()}
 

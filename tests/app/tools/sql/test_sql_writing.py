@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reference_app.tools.sql.agent import SqlAgent
-from reference_app.tools.sql.linking import Link
+from reference_app.tools.sql.shapes.linking import Link
 from reference_app.tools.sql.writing import describe_schema, extract_query
 
 

@@ -1,0 +1,1 @@
+"""The command line: one question, a chat, or an HTTP endpoint."""

@@ -1,0 +1,32 @@
+"""
+`python -m reference_app.tools KEYFILE`: sign the tools as they are now.
+
+The key is the one in the file, or a new one that is written there; the public key goes into `signing.KEYS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reference_app.settings import read_settings
+from reference_app.tools.signing import sign_tools
+from reference_app.tools.toolbox import open_toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reference_app.tools.registry import Tool
+
+
+def _sign(tools: Sequence[Tool]) -> None:
+    sys.stdout.write(sign_tools(tools, Path(sys.argv[1])).hex() + "\n")
+
+
+def _encode(_: Sequence[str]) -> Any:
+    raise NotImplementedError  # no tool is used here
+
+
+if __name__ == "__main__":
+    open_toolbox(read_settings({}), _encode, None, check=_sign).close()

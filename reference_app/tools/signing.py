@@ -1,0 +1,61 @@
+"""The tools as somebody signed for them: what a plan may call changes only together with a signature."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reference_app.safety import RefusedError
+from reference_app.safety.manifests import Manifest, read_manifest, sign_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reference_app.tools.registry import Tool
+
+SIGNED = Path(__file__).with_name("manifests.jsonl")
+SIGNER = "fellwind-1"
+KEYS = {SIGNER: bytes.fromhex("9509ec7f9e84c2515197b183214c775e7be91bde094ba82de4278cbb86039e2f")}
+"""Of whoever may sign; the private key is in no repository."""
+EXPIRES = datetime(2100, 1, 1, tzinfo=UTC)  # these tools are part of the app, which has to work at any time
+
+
+def check_tools(tools: Iterable[Tool], signed: Path = SIGNED, keys: Mapping[str, bytes] = KEYS) -> None:
+    """
+    See that each tool is as it was signed for.
+
+    Raises:
+        RefusedError: A manifest is missing, its signature does not fit, or a tool is not as it says.
+    """
+    try:
+        manifests = [read_manifest(line, keys) for line in signed.read_bytes().splitlines()]
+    except OSError as error:
+        raise RefusedError(f"The tools are refused: {signed} cannot be read.") from error
+    known = {manifest.name: (manifest.description, dict(manifest.parameters)) for manifest in manifests}
+    for tool in tools:
+        if known.get(tool.name) != (tool.description, tool.parameters):
+            raise RefusedError(f"The tool {tool.name} is refused: it is not as {signed} says.")
+
+
+def sign_tools(tools: Iterable[Tool], key: Path, signed: Path = SIGNED) -> bytes:
+    """Write the manifests; returns the public key. A key file that is missing is made."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if not key.exists():
+        key.touch(mode=0o600)
+        key.write_bytes(Ed25519PrivateKey.generate().private_bytes_raw())
+    private = Ed25519PrivateKey.from_private_bytes(key.read_bytes())
+    manifests = [
+        Manifest(
+            name=tool.name,
+            description=tool.description,
+            parameters=dict(tool.parameters),
+            version="1.0.0",
+            expires=EXPIRES,
+            key=SIGNER,
+        )
+        for tool in tools
+    ]
+    signed.write_bytes(b"".join(sign_manifest(manifest, private) + b"\n" for manifest in manifests))
+    return private.public_key().public_bytes_raw()

@@ -1,0 +1,1 @@
+"""Whether a query may run: parsed, checked against lists, and written anew."""

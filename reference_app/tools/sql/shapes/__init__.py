@@ -1,0 +1,1 @@
+"""Which query a question asks for: what it names, and the known shape that is nearest to it."""

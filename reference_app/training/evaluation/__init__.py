@@ -1,0 +1,1 @@
+"""How good the adapter is, beside its base."""

@@ -1,0 +1,1 @@
+"""The adapter's data through OpenAI's fine-tuning jobs."""
