@@ -178,3 +178,15 @@ def _match(text: str) -> Bound | None:
 def _describe_reach(reach: tuple[float, float]) -> str:
     low, high = reach
     return f"it goes from {low:g} to {high:g}" if math.isfinite(high) else f"it is {low:g} or more"
+
+
+def describe_check(check: Check | SuiteCheck) -> str:
+    """`keywords >= 1`, `recall@5 mean >= 0.9`; what else a check has where no bound decides."""
+    name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
+    if check.record_only:
+        return f"{name} (recorded only)"
+    if bound := bound_of(check):
+        return f"{name} {format_bound(bound)}"
+    if isinstance(check, SuiteCheck) and check.max_drop is not None:
+        return f"{name}, max_drop {check.max_drop:g}"
+    return name

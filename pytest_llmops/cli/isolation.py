@@ -12,26 +12,31 @@ import contextlib
 import multiprocessing
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.cli import INTERRUPTED, carry_out
+from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.streams import outlive_readers
 
 _PROCESSES = 30
 _WIND_DOWN_S = 10
 _LOST = "it was not run, since the app ended every process that it was given"
 
+Run = Callable[[argparse.Namespace, SharedStore, str], int]
 
-def run_isolated(given: argparse.Namespace) -> int:
-    """The exit code of the run, whatever becomes of the processes that make it."""
-    from pytest_llmops.cli import INTERRUPTED
-    from pytest_llmops.cli.run import run
 
+def run_isolated(given: argparse.Namespace, run: Run) -> int:
+    """
+    The exit code of the run, whatever becomes of the processes that make it.
+
+    Args:
+        run: Makes the run in its process, with what earlier ones finished, or says why no app is run now.
+    """
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         for number in range(_PROCESSES):
-            process = context.Process(target=_make_run, args=(given, folder, number))
+            process = context.Process(target=_make_run, args=(run, given, folder, number))
             process.start()
             try:
                 process.join()
@@ -42,24 +47,18 @@ def run_isolated(given: argparse.Namespace) -> int:
             with contextlib.suppress(OSError, ValueError):
                 return int(_code_file(folder).read_text(encoding="utf-8"))
             print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return run(given, _store(folder, _PROCESSES), lost=_LOST)
+        return run(given, _store(folder, _PROCESSES), _LOST)
 
 
-def _make_run(given: argparse.Namespace, folder: str, number: int) -> None:
+def _make_run(run: Run, given: argparse.Namespace, folder: str, number: int) -> None:
     """In the other process: only one that came to its end leaves an exit code."""
-    from pytest_llmops.cli import carry_out
-    from pytest_llmops.cli.run import run
-    from pytest_llmops.streams import outlive_readers
-
-    given.do = lambda given: run(given, _store(folder, number))
+    given.do = lambda given: run(given, _store(folder, number), "")
     with outlive_readers():
         code = carry_out(given)
     _code_file(folder).write_text(str(code), encoding="utf-8")
 
 
 def _store(folder: str, number: int) -> SharedStore:
-    from pytest_llmops.runner.store import SharedStore
-
     return SharedStore(folder=Path(folder), worker=number, workers=1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_llmops.models import weights
+from pytest_llmops.models import download, weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,12 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _pull(given: argparse.Namespace) -> int:
-    weights.pull(given.names or None)
+    download.pull(given.names or None)
     return 0
 
 
 def _list(given: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all verbs
-
     for line in weights.status():
         print(line)  # noqa: T201 - a command talks to its user
     return 0

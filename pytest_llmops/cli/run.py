@@ -8,15 +8,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pytest_llmops.settings import INI_KEYS, SETTINGS
+from pytest_llmops.cli.isolation import run_isolated
+from pytest_llmops.evaluation.conclusion import conclude, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.session import Session
+from pytest_llmops.gates.outcomes import count, worst
+from pytest_llmops.golden import find_golden_files
+from pytest_llmops.golden.files import shown_path
+from pytest_llmops.records import Outcome, Verdict
+from pytest_llmops.reports.terminal import render_case, render_suite
+from pytest_llmops.revision.git import pin_environment
+from pytest_llmops.runner import process_end
+from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
 
-if TYPE_CHECKING:
-    from pytest_llmops.evaluation.evaluation import Evaluation
-    from pytest_llmops.records import Outcome, Verdict
-    from pytest_llmops.runner.store import SharedStore
-    from pytest_llmops.settings import Settings
+_BROKEN = 3
 
 _FLAGS = tuple(name for name in INI_KEYS if name not in {"golden", "collect"})
 
@@ -37,17 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _start(given: argparse.Namespace) -> int:
-    if not given.isolate:
-        return run(given)
-    from pytest_llmops.cli.isolation import run_isolated
-
-    return run_isolated(given)
+    return run_isolated(given, run) if given.isolate else run(given)
 
 
-_BROKEN = 3
-
-
-def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: str = "") -> int:
+def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str = "") -> int:
     """
     Run the golden files and say what came of it.
 
@@ -55,9 +55,6 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: st
         store: Holds what earlier processes of the same run finished.
         lost: Why no app is run any more: a case without a result is an error that says so.
     """
-    from pytest_llmops.golden.git import pin_environment
-    from pytest_llmops.runner import process_end
-
     pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
     try:
         code = _run(given, store, lost)
@@ -71,11 +68,6 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, *, lost: st
 
 
 def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
-    from pytest_llmops.evaluation.evaluation import Evaluation
-    from pytest_llmops.evaluation.session import Session
-    from pytest_llmops.golden import find_golden_files
-    from pytest_llmops.golden.files import shown_path
-
     settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
@@ -95,9 +87,6 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
 
 def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     """Write the run, print what is not good and the summary; the exit code."""
-    from pytest_llmops.evaluation.conclusion import conclude, make_run, red_verdicts, save_run
-    from pytest_llmops.gates.outcomes import count, worst
-
     settings = evaluation.session.settings
     run = make_run(evaluation.goldens, evaluation.results().values(), settings)
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
@@ -126,8 +115,6 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
 
 def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
     """The verdicts of each case and of each suite check, and what is shown of them."""
-    from pytest_llmops.reports.terminal import render_case, render_suite
-
     for golden in evaluation.goldens:
         for task in evaluation.plan(golden):
             result, verdicts = evaluation.judge_case(golden, task)
@@ -149,8 +136,6 @@ def _kept_output() -> Iterator[None]:
 
 
 def _settings(given: argparse.Namespace) -> Settings:
-    from pytest_llmops.settings import find_root, load_settings, typed_path
-
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())

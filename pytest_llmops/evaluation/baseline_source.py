@@ -15,20 +15,20 @@ from pytest_llmops.calibration.record import Calibration, load_needed
 from pytest_llmops.calibration.self_preference import warn_of_self_preference
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path
+from pytest_llmops.evaluation.merge_base.former import find_former_baseline
+from pytest_llmops.evaluation.merge_base.reading import read_merge_base
 from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.drops import watch_means
-from pytest_llmops.gates.foresight.selfcheck import plan_repeats
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.merge_base.loosening import Loosening
-from pytest_llmops.gates.pairing import pair_cases
+from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.gates.power.selfcheck import plan_repeats
+from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden.reviews import Review, load_reviews
-from pytest_llmops.golden.revision import Revision, is_revision, open_revision
-from pytest_llmops.merge_base.former import find_former_baseline
-from pytest_llmops.merge_base.reading import read_merge_base
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.baseline_file import ACCEPT, load_base, load_baseline
 from pytest_llmops.reports.selfcheck import selfcheck_line
+from pytest_llmops.revision.loosening.compared import Loosening
+from pytest_llmops.revision.revision import Revision, is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NAMED = 3

@@ -10,10 +10,10 @@ from pytest_llmops.calibration.uncalibrated import find_uncalibrated
 from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.evaluation.baseline_source import BaselineSource, find_baseline
 from pytest_llmops.evaluation.session import Session
-from pytest_llmops.gates.foresight.blind import describe_blind
+from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.power.blind import describe_blind
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.thresholds import count_tests, suite_share
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.records import CaseResult, Golden, Run, Verdict

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_llmops.gates.thresholds import (
-    count_tests,
-    judge_case,
-    judge_suite,
-    require_agreement,
-    suite_share,
-)
+from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.absolute.min_kappa import require_agreement
+from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
+from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 if TYPE_CHECKING:
     from pytest_llmops.calibration.record import Calibration
-    from pytest_llmops.gates.movement import Movement
-    from pytest_llmops.gates.pairing import Chance
+    from pytest_llmops.gates.case_channel.movement import Movement
+    from pytest_llmops.gates.paired_runs.pairing import Chance
     from pytest_llmops.golden.reviews import Review
 
 
@@ -54,7 +51,7 @@ class Judge:
         self._suites = {golden.path: golden.suite for golden in self.goldens}
         self._tests = count_tests(self.goldens)
         if self.base is not None:
-            from pytest_llmops.gates.pairing import Chance
+            from pytest_llmops.gates.paired_runs.pairing import Chance
 
             self._chance = Chance(self.base.results)
 
@@ -70,7 +67,7 @@ class Judge:
     def _judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         if self.base is None:
             return judge_case(case, result)
-        from pytest_llmops.gates.changes import judge_against
+        from pytest_llmops.gates.case_channel.changes import judge_against
 
         base = self._beside(case, result)
         moved = self._moved.get(result.case.split("::")[0])
@@ -84,8 +81,8 @@ class Judge:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
         if self._chance is None or not self.needs_movement(golden):
             return
-        from pytest_llmops.gates.pairing import pair_cases
-        from pytest_llmops.gates.readings import find_movement, read_pairs
+        from pytest_llmops.gates.case_channel.readings import find_movement, read_pairs
+        from pytest_llmops.gates.paired_runs.pairing import pair_cases
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
         for result in results:
@@ -109,9 +106,9 @@ class Judge:
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
             return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
-        from pytest_llmops.gates.drops import judge_suites_against, tolerated_drops
-        from pytest_llmops.gates.pairing import pair_cases
-        from pytest_llmops.gates.single_cases import judge_single_cases
+        from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+        from pytest_llmops.gates.paired_runs.pairing import pair_cases
+        from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
         before = dict(self._before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.pairing import STEADY, Chance, ask_the_same, count_repeats
+from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, ask_the_same, count_repeats
 from pytest_llmops.records import CaseResult
 from pytest_llmops.statistics.alpha_spending import spend_linearly
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.courses import Course
-from pytest_llmops.gates.drops import follow_suites
-from pytest_llmops.gates.inference.error_budget import SUITE_SHARE
+from pytest_llmops.gates.case_channel.readings import read_case, read_pairs
+from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
-from pytest_llmops.gates.measuring import Found
-from pytest_llmops.gates.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
-from pytest_llmops.gates.readings import read_case, read_pairs
-from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
+from pytest_llmops.gates.suite_channel.courses import Course
+from pytest_llmops.gates.suite_channel.drops import follow_suites
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10
@@ -98,7 +98,7 @@ class RepeatPlanner:
         }
 
     def _doubted_facts(
-        self, steady: Sequence[CaseResult], steps: Sequence[tuple[Found, Course]], chance: Chance
+        self, steady: Sequence[CaseResult], steps: Sequence[tuple[PairedScores, Course]], chance: Chance
     ) -> dict[str, int]:
         """
         Cases that do not vary, and whose drop would be called a fact: such a drop is run again first. Those

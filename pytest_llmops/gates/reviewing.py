@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from pytest_llmops.bounds import holds
-from pytest_llmops.gates.answers import answer_digests, digest
-from pytest_llmops.gates.thresholds import describe_check
+from pytest_llmops.bounds import describe_check, holds
+from pytest_llmops.gates.paired_runs.answers import answer_digests, digest
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict

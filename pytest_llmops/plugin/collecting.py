@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.errors import GoldenError, LLMOpsError
+from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden.files import SUFFIXES, find_golden_files
-from pytest_llmops.plugin import written_settings
-from pytest_llmops.settings import Settings, load_settings
+from pytest_llmops.settings import Settings
 
 FLAG = "--llm-golden"
 
@@ -34,23 +33,6 @@ class Selection:
     golden: Sequence[str]
     arguments: Sequence[str]
     alone: bool = False
-
-
-def open_golden_run(config: pytest.Config) -> None:
-    """Register the plugin of the golden files that the session is of, if it is of any."""
-    try:
-        settings = load_settings(config.rootpath, *written_settings(config))
-    except LLMOpsError as error:
-        raise pytest.UsageError(str(error)) from None
-    selection = select(config, settings)
-    config.option.llm_golden = bool(selection.golden)
-    if selection.golden:
-        from pytest_llmops.plugin.golden import GoldenPlugin
-        from pytest_llmops.plugin.reporting import Reporting
-
-        golden = GoldenPlugin.of(config, selection)
-        config.pluginmanager.register(golden, "llmops-golden")
-        config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
 
 
 def is_on_command_line(config: pytest.Config) -> bool:

@@ -13,21 +13,23 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.gates.merge_base.record import Loosening
 from pytest_llmops.golden.files import find_golden_files, shown_path
-from pytest_llmops.plugin import LOOSEN, MARKERS
-from pytest_llmops.plugin.collecting import Selection
+from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
+from pytest_llmops.plugin.collecting import Selection, select
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
 from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.reported import Reported, is_golden
+from pytest_llmops.plugin.reporting import Reporting
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.plugin.uncalibrated import warn_of_doubts
 from pytest_llmops.plugin.unfinished import complete_results, explain_loss, list_items
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.runner import process_end
+from pytest_llmops.settings import load_settings
 
 _NAMED = 5
 _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
@@ -239,6 +241,20 @@ class GoldenPlugin:
         wall_s = time.monotonic() - self.evaluation.session.started_s
         for line in self.conclusion.render(self.reported.counts, wall_s):
             terminalreporter.write_line(line)
+
+
+def open_golden_run(config: pytest.Config) -> None:
+    """Register the plugin of the golden files that the session is of, if it is of any."""
+    try:
+        settings = load_settings(config.rootpath, *written_settings(config))
+    except LLMOpsError as error:
+        raise pytest.UsageError(str(error)) from None
+    selection = select(config, settings)
+    config.option.llm_golden = bool(selection.golden)
+    if selection.golden:
+        golden = GoldenPlugin.of(config, selection)
+        config.pluginmanager.register(golden, "llmops-golden")
+        config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import pytest
 
-from pytest_llmops.golden.git import pin_environment
 from pytest_llmops.plugin import LOOSEN
+from pytest_llmops.revision.git import pin_environment
 
 _FLAGS = pytest.StashKey[tuple[str, ...]]()
 _CHOOSING = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llmops.gates.merge_base.record import Loosening
-from pytest_llmops.golden.revision import Revision
-from pytest_llmops.merge_base.files import is_changed, is_new_or_changed
+from pytest_llmops.evaluation.merge_base.files import is_changed, is_new_or_changed
+from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.revision import Revision
 
 if TYPE_CHECKING:
     import pytest

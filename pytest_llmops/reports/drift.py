@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pytest_llmops.gates.drift import CaseDrift, Cause, Change, Drift
+from pytest_llmops.drift import CaseDrift, Cause, Change, Drift
 from pytest_llmops.printable import counted, printable
 
 VERSION = 1

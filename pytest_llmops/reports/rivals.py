@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.gains import Gain, measure_gain
-from pytest_llmops.gates.measuring import results_of
+from pytest_llmops.gates.absolute.gains import Gain, measure_gain
+from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Run
 from pytest_llmops.reports.comparison import escape

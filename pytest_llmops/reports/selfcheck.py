@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.gates.foresight.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
-from pytest_llmops.gates.foresight.sight import RECORD, Sight, find_scored, foresee_drops
-from pytest_llmops.gates.pairing import Chance
+from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.power.detectable_drops import RECORD, Sight, find_scored, foresee_drops
+from pytest_llmops.gates.power.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
 from pytest_llmops.reports.terminal import align, count_named

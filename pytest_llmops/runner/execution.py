@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.pairing import count_repeats
+from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score

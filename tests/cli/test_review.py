@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main, review
-from pytest_llmops.gates.answers import digest
+from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import CaseResult, Output, Run, Score

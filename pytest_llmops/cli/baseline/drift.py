@@ -10,15 +10,15 @@ from pathlib import Path
 
 from pytest_llmops.cli.typed import read_count
 from pytest_llmops.detect.mask import stand_in
+from pytest_llmops.drift import Drift
+from pytest_llmops.drift.canary import ask_canaries, choose_canaries, find_endpoint
+from pytest_llmops.drift.finding import find_drift
 from pytest_llmops.errors import DriftError, ReviewError, RunFileError
-from pytest_llmops.gates.drift import Drift
-from pytest_llmops.gates.drift.finding import find_drift
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import Run
 from pytest_llmops.reports.baseline_file import load_base
 from pytest_llmops.reports.drift import drift_json, render_drift
 from pytest_llmops.reports.run_file import load_run
-from pytest_llmops.runner.canary import ask_canaries, choose_canaries, find_endpoint
 from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"none": 0, "drift": 1, "open": 2}

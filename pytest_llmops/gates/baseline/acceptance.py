@@ -9,10 +9,10 @@ from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError
-from pytest_llmops.gates.answers import answer_digests
-from pytest_llmops.gates.indexed import LARGEST
-from pytest_llmops.gates.pairing import Scales, ask_the_same, signatures
-from pytest_llmops.gates.thresholds import judge_case
+from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.paired_runs.index import LARGEST
+from pytest_llmops.gates.paired_runs.pairing import Scales, ask_the_same, signatures
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Case, CaseResult, Output, Run, Score
 from pytest_llmops.registry import find_traits

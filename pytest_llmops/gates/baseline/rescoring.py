@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.pairing import ask_the_same, signatures
+from pytest_llmops.gates.paired_runs.pairing import ask_the_same, signatures
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.protocols import traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck

@@ -17,7 +17,7 @@ from pytest_llmops.evaluation.evaluation import open_planner
 from pytest_llmops.evaluation.repeating import run_until_decided
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.pairing import count_repeats
+from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, Output
 from pytest_llmops.runner.tasks import Task, plan
 from pytest_llmops.settings import Settings

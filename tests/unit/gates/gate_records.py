@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.drops import judge_suites_against
+from pytest_llmops.gates.suite_channel.drops import judge_suites_against
 from pytest_llmops.records import (
     Bound,
     CaseResult,

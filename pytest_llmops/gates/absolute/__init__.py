@@ -1,0 +1,1 @@
+"""Verdicts by thresholds alone, without a baseline."""

@@ -1,0 +1,1 @@
+"""Did one case break? Its own repeats against those of the baseline."""

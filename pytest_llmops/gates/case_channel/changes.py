@@ -1,0 +1,196 @@
+"""What the case channel says of a case: its thresholds, in the light of its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pytest_llmops.bounds import holds
+from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.absolute.repeated_checks import needed_rate
+from pytest_llmops.gates.case_channel.movement import Movement
+from pytest_llmops.gates.case_channel.readings import Reading, State, read_check, read_pairs
+from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, ask_the_same, describe_unlike
+from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+from pytest_llmops.registry import find_traits
+from pytest_llmops.statistics.summaries import NOISE
+
+_AGAIN = "chance may explain it; run it again while it may: --llm-repeats auto"
+
+
+def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are held to
+    case: Case,
+    result: CaseResult,
+    base: CaseResult | None,
+    *,
+    level: float = 0.95,
+    tests: int = 1,
+    chance: Chance | None = None,
+    moved: Movement | None = None,
+    readings: Sequence[Reading] = (),
+) -> tuple[Verdict, ...]:
+    """
+    A verdict for each check of a case: its threshold decides, and the baseline says what that means.
+
+    - It got worse, and that is a fact or the repeats show it (`Reading.state`): `regressed`.
+    - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
+    - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
+      `undecided` where it was and is worse in too few repeats to be a fact.
+    - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
+    - It is missed now, in one whose answers vary: `undecided` where further repeats would tell, or
+      where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
+      else `failed` and `known`, as bad as before as far as chance lets see.
+
+    A case that the baseline lacks, could not score, asked otherwise or scored otherwise is judged by
+    its thresholds alone, and the advice says so.
+
+    Args:
+        level: One minus the chance of any false alarm, between 0 and 1.
+        tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
+        chance: What the whole baseline says of the app; by default what this case says.
+        moved: What the other cases say, as in `Reading`.
+        readings: Those of these checks, where they were read before.
+    """
+    verdicts = judge_case(case, result)
+    if base is None or not ask_the_same(base, result):
+        return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
+    before = judge_case(case, base)
+    chance = chance or Chance([base])
+    known = {id(reading.check): reading for reading in readings}
+    compared = []
+    for check, now, then in zip(case.checks, verdicts, before, strict=False):
+        beside = now if check.record_only else _compare(check, now, then, base, result)
+        if beside.baseline is not None and beside.outcome != "error":
+            reading = known.get(id(check)) or replace(read_check(base, result, check, chance), moved=moved)
+            beside = _call(beside, then, reading, chance, level=level, tests=tests)
+        compared.append(beside)
+    return tuple(compared) or verdicts
+
+
+def list_changes(
+    pairs: Pairs, *, level: float = 0.95, readings: Mapping[str, Sequence[Reading]] | None = None
+) -> tuple[Change, ...]:
+    """
+    The readings of shared cases that differ from the baseline's, each the mean of its repeats.
+
+    `confirmed` are those that dropped or improved beyond chance. Readings that were made in unlike ways are
+    left out, and so are metrics without bounds (seconds, dollars, tokens).
+
+    Args:
+        readings: Those of the pairs, where they were read before.
+    """
+    readings = read_pairs(pairs) if readings is None else readings
+    tests = sum(map(len, readings.values()))
+    changes: dict[tuple[str, str], Change] = {}
+    for reading in (reading for of_case in readings.values() for reading in of_case):
+        if abs(reading.mean_after - reading.mean_before) <= NOISE:
+            continue
+        confirmed = reading.state(level=level, tests=tests) == "regressed" or reading.improved()
+        key = (reading.case, reading.check.metric)
+        if key not in changes or confirmed:
+            changes[key] = Change(
+                case=reading.case,
+                metric=reading.check.metric,
+                before=reading.mean_before,
+                after=reading.mean_after,
+                confirmed=confirmed,
+            )
+    return tuple(changes.values())
+
+
+def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
+    """The verdict with its baseline beside it; what a missed check means is left to `_call`."""
+    if now.outcome == "error" or now.observed is None:
+        return now
+    if then.observed is None:
+        return _alone(now, f"the baseline has no score: {then.reason}")
+    if unlike := describe_unlike(check.metric, base, new):
+        return replace(now, outcome="error", reason=f"{unlike}: not comparable; make the baseline again")
+    fixed = now.outcome == "passed" and then.outcome == "failed"
+    return replace(
+        now,
+        baseline=then.observed,
+        difference=now.observed - then.observed,
+        advice="fixed: failed in the baseline" if fixed else now.advice,
+    )
+
+
+def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check, and what they are held to
+    verdict: Verdict, then: Verdict, reading: Reading, chance: Chance, *, level: float, tests: int
+) -> Verdict:
+    """What a check means in the light of its baseline."""
+    state = reading.state(level=level, tests=tests)
+    if state == "regressed":
+        held = "held in the baseline" if then.outcome == "passed" else "worse than in the baseline"
+        verdict = replace(_counted(verdict, reading, tests), outcome="regressed")
+        return replace(verdict, advice=f"{held}; {reading.why}")
+    if verdict.outcome == "passed":
+        if reading.check.max_drop is None or state not in {"suspect", "called"}:
+            return verdict
+        reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
+        return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
+    if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
+        advice = "" if then.outcome == "failed" else "held in the baseline"
+        return replace(verdict, outcome="failed", advice=advice)
+    verdict = replace(_counted(verdict, reading, tests), outcome="failed")
+    if not reading.scale.bounded:  # of seconds and dollars no share of repeats is asked, and they vary always
+        known = then.outcome == "failed"
+        return replace(verdict, known=known, advice=f"{'failed' if known else 'held'} in the baseline")
+    if reading.fact or not (chance.app_varies or reading.rates.varies):
+        once = "; seen once, --llm-repeats auto runs it again" if state == "called" else ""
+        if then.outcome != "failed":
+            return replace(verdict, advice=f"held in the baseline{once}")
+        if state == "called":
+            return replace(verdict, outcome="undecided", advice=f"worse than in the baseline{once}")
+        return replace(verdict, known=True, advice="failed in the baseline too")
+    return _call_varying(verdict, then, reading, state, level=level, tests=tests)
+
+
+def _call_varying(  # noqa: PLR0913 - as above
+    verdict: Verdict, then: Verdict, reading: Reading, state: State, *, level: float, tests: int
+) -> Verdict:
+    """What a missed check means that chance may explain."""
+    rates = reading.rates
+    held = then.outcome == "passed"
+    doubtful = {"suspect", "called", "refuted"} if reading.was_steady else {"suspect", "called"}
+    if state in doubtful or reading.is_dead:
+        what = "flaky" if rates.varies else "may be chance"
+        advice = "chance may explain it" if reading.most else _AGAIN
+        return replace(verdict, outcome="undecided", reason=f"{what}: {verdict.reason}", advice=advice)
+    if held and reading.dropped_at_all(level=level, tests=tests):
+        advice = f"dropped by less than {reading.size:.3g}, the drop of a case that counts; see max_drop"
+        if reading.by_rate:
+            advice = "holds less often, beyond chance, and still too often for a case that broke"
+        return replace(verdict, outcome="undecided", advice=advice)
+    if held and not reading.most:  # nobody ran it again while that might tell
+        return replace(verdict, outcome="undecided", reason=f"flaky: {verdict.reason}", advice=_AGAIN)
+    both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
+    if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
+        return replace(verdict, outcome="passed", advice=f"flaky: {verdict.reason}")
+    if held and reading.was_steady and (reading.by_rate or reading.deviates):
+        return replace(
+            verdict, outcome="undecided", advice="held in each repeat of a baseline that does not vary"
+        )
+    advice = "not worse than the baseline beyond chance" if held else "failed in the baseline too"
+    return replace(verdict, known=True, advice=advice)
+
+
+def _counted(verdict: Verdict, reading: Reading, tests: int) -> Verdict:
+    """The verdict with its test and, where repeats say more than one answer, with how many hold."""
+    if reading.fact:
+        return verdict
+    rates = reading.rates
+    p_value = reading.p_value()
+    verdict = replace(verdict, p_value=p_value, p_adjusted=reading.p_adjusted(tests))
+    if rates.repeats + rates.repeats_before <= 2:  # noqa: PLR2004 - one on each side has no rate
+        return verdict
+    counts = f"{rates.held} of {rates.repeats} repeats hold it"
+    counts += f", {rates.held_before} of {rates.repeats_before} in the baseline"
+    return replace(verdict, reason=counts, evidence=())
+
+
+def _alone(verdict: Verdict, why: str) -> Verdict:
+    """A verdict that stands on the threshold alone; told where somebody will read it."""
+    if verdict.outcome == "error":
+        return verdict
+    return replace(verdict, advice="; ".join(filter(None, (why, verdict.advice))))

@@ -1,1 +1,0 @@
-"""How pass rates and runs of a baseline are tested, and how both channels share one error budget."""

@@ -1,0 +1,209 @@
+"""Which results of two runs belong together, and which readings of them may be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
+
+from pytest_llmops.errors import LLMOpsError, MetricOptionError
+from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.paired_runs.index import signatures_by_metric, values_by_metric
+from pytest_llmops.records import Bound, CaseResult
+from pytest_llmops.registry import create_metric, metric_factory
+from pytest_llmops.statistics.significance.exact_tests import fisher_p_value
+from pytest_llmops.statistics.summaries import NOISE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """
+    How a metric's numbers are read.
+
+    Attributes:
+        bounded: It goes from a lowest to a highest score. What has no such end, seconds, dollars or
+            tokens, moves with every edit of an app and is no measure of its answers.
+        bound: What the metric itself takes for good, where a case asks for nothing else.
+        range: Lowest and highest score.
+    """
+
+    higher_is_better: bool
+    bounded: bool
+    bound: Bound | None = None
+    range: tuple[float, float] = (-math.inf, math.inf)
+
+    def holds(self, value: float) -> bool:
+        """Whether it can be a score: within the range, but for what an encoder's sums are rounded by."""
+        low, high = self.range
+        return low - NOISE <= value <= high + NOISE
+
+
+def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scale:
+    """
+    The scale of a metric, from its class where it cannot be made without options that only cases have.
+
+    Raises:
+        LLMOpsError: Nobody registered the metric, or only an instance could tell.
+    """
+    try:
+        source: object = create_metric(metric, options)
+    except MetricOptionError:
+        source = metric_factory(metric)
+        if not isinstance(getattr(source, "higher_is_better", None), bool):
+            raise
+    ends = getattr(source, "range", None)
+    bounded = isinstance(ends, tuple) and all(math.isfinite(end) for end in ends)
+    bound = getattr(source, "bound", None)
+    return Scale(
+        higher_is_better=bool(getattr(source, "higher_is_better")),  # noqa: B009 - of a class or of an instance
+        bounded=bounded,
+        bound=bound if isinstance(bound, Bound) else None,
+        range=ends if isinstance(ends, tuple) else (-math.inf, math.inf),
+    )
+
+
+class Scales(dict[str, "Scale | None"]):
+    """Metric to its scale, each looked up once; None where nobody knows the metric."""
+
+    def __missing__(self, metric: str) -> Scale | None:
+        try:
+            self[metric] = find_scale(metric)
+        except LLMOpsError:
+            self[metric] = None
+        return self[metric]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """
+    The cases of two runs, each sorted by id.
+
+    Attributes:
+        shared: (base, new) of the cases that ask the same in both.
+        new: Ids that only the new run has, or with an input that was changed.
+        missing: Ids that only the baseline has, or with an input that was changed.
+    """
+
+    shared: tuple[tuple[CaseResult, CaseResult], ...]
+    new: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
+    """Pair by id and by what is asked: an edited case is another one, and its old self is gone."""
+    before = {result.case: result for result in base}
+    after = {result.case: result for result in new}
+    same = sorted(case for case in before.keys() & after.keys() if ask_the_same(before[case], after[case]))
+    return Pairs(
+        shared=tuple((before[case], after[case]) for case in same),
+        new=tuple(sorted(after.keys() - same)),
+        missing=tuple(sorted(before.keys() - same)),
+    )
+
+
+def ask_the_same(base: CaseResult, new: CaseResult) -> bool:
+    """Whether two results of one case answer the same question; an unknown hash is believed."""
+    return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
+
+
+def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
+    """How a case's scores by a metric were made; scores made otherwise are not compared."""
+    return signatures_by_metric(result).get(metric, ())
+
+
+def describe_unlike(metric: str, base: CaseResult, new: CaseResult) -> str:
+    """How the scores of a case were made otherwise than in the baseline; empty where they were not."""
+    made, was = signatures(metric, new), signatures(metric, base)
+    return "" if made == was else f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
+
+
+@dataclass(slots=True)
+class Chance:
+    """
+    Whether chance may be behind what differs between a case and its baseline.
+
+    It may not where the app does not vary: no case of the baseline has repeats that differ, this case has
+    two at least, and those of the new run are alike too. Two alike answers of one case alone are no proof,
+    in an app that varies elsewhere.
+
+    Attributes:
+        scales: Of every metric met, so that each is looked up once.
+        app_varies: A case of the baseline gave unlike answers, or unlike scores, to one question.
+        alike: Repeats of the whole baseline where none did; 0 in an app that varies.
+    """
+
+    base_results: InitVar[Iterable[CaseResult]]
+    scales: Scales = field(default_factory=Scales)
+    app_varies: bool = field(init=False)
+    alike: int = field(init=False)
+
+    def __post_init__(self, base_results: Iterable[CaseResult]) -> None:
+        results = list(base_results)
+        self.app_varies = any(not self.is_alike(result) for result in results)
+        self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
+
+    def is_alike(self, result: CaseResult) -> bool:
+        """Whether all repeats gave the same answer and the same scores; seconds and dollars may vary."""
+        return len(set(answer_digests(result))) <= 1 and all(
+            _are_alike(values)
+            for metric, values in values_by_metric(result).items()
+            if (scale := self.scales[metric]) is not None and scale.bounded
+        )
+
+    def is_confirmed(
+        self,
+        dropped: Sequence[tuple[CaseResult, CaseResult]],
+        pairs: Sequence[tuple[CaseResult, CaseResult]],
+    ) -> bool:
+        """
+        Whether drops of cases that do not vary are facts: each was seen in several repeats, or they are more
+        than the rare deviations that the baseline's alike repeats leave possible (Fisher's exact test).
+
+        Args:
+            dropped: Those of the pairs that dropped.
+        """
+        if all(count_repeats(new) >= CONFIRMED for _, new in dropped):
+            return True
+        alike = sum(len(answer_digests(base)) - 1 for base, _ in pairs)
+        return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE
+
+    def may_explain(self, base: CaseResult, new: CaseResult) -> bool:
+        """Whether another run of the same app might give what the new one gave."""
+        steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
+        return not (steady and self.is_alike(base) and self.is_alike(new))
+
+
+def _are_alike(values: Sequence[float]) -> bool:
+    """Whether they are one value, but for what processors round an encoder's sums by."""
+    low, high = min(values), max(values)
+    return low == high or high - low <= NOISE * max(abs(low), abs(high))
+
+
+STEADY = 2
+"""Alike repeats that a case needs in the baseline, for a difference to be a fact."""
+
+CONFIRMED = 3
+"""Alike new repeats in which a drop must be seen to be a fact: an app may deviate once in a hundred calls."""
+
+_RARE = 0.05
+
+
+def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
+    """The result as it was after so many repeats."""
+    if count_repeats(result) <= repeats:
+        return result
+    return replace(
+        result,
+        outputs=tuple(output for output in result.outputs if output.repeat < repeats),
+        scores=tuple(score for score in result.scores if score.repeat < repeats),
+        answers=result.answers[:repeats],
+        rival=result.rival and first_repeats(result.rival, repeats),
+    )
+
+
+def count_repeats(result: CaseResult) -> int:
+    """How often the app was asked, failed repeats included."""
+    asked = [output.repeat for output in result.outputs]
+    asked += [failure.repeat for failure in result.failures]
+    asked += [score.repeat for score in result.scores]
+    return max(len(result.answers), max(asked, default=-1) + 1)

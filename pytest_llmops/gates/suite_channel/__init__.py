@@ -1,0 +1,1 @@
+"""Did the app get worse in general? Suite checks over paired cases."""

@@ -1,0 +1,1 @@
+"""Another revision of the repository: its files, and what a change loosened since."""

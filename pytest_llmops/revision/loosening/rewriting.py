@@ -1,0 +1,104 @@
+"""What a change took out of a baseline, or made worse in it: there is no drop from what was low before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.paired_runs.index import values_by_metric
+from pytest_llmops.gates.paired_runs.pairing import ask_the_same, find_scale, signatures
+from pytest_llmops.golden.identity import input_hash
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.statistics.summaries import calculate
+
+
+class Rewriting(NamedTuple):
+    """Something of a case that a baseline no longer holds as it did; the fields are those of `Loosening`."""
+
+    case: str
+    what: str
+    before: str = ""
+    after: str = ""
+
+
+def list_rewritten(
+    base: Run, new: Run, old_goldens: Sequence[Golden], goldens: Sequence[Golden]
+) -> Iterator[Rewriting]:
+    """
+    The readings of the old baseline that the new one lacks, or holds as worse ones, or made otherwise.
+
+    What no golden file asks any longer is left out: that a case or a check went is told of its file, and
+    the answer to a question that was edited serves nobody.
+    """
+    known = {golden.path for golden in (*old_goldens, *goldens)}
+    questions = {f"{golden.path}::{case.id}": (golden, case) for golden in goldens for case in golden.cases}
+    results = {result.case: result for result in new.results}
+    for was in base.results:
+        metrics = None
+        if was.case in questions:
+            golden, case = questions[was.case]
+            metrics = {check.metric for check in case.checks} | {check.metric for check in golden.suite}
+            if was.input_hash not in {"", input_hash(case)}:
+                continue
+        elif was.case.partition("::")[0] in known:
+            continue
+        now = results.get(was.case)
+        if now is None:
+            yield Rewriting(was.case, "the case was taken out of the baseline")
+        elif not ask_the_same(was, now):
+            yield Rewriting(was.case, "the baseline holds the answer to another question")
+        else:
+            yield from _compare(was, now, metrics)
+
+
+def _compare(was: CaseResult, now: CaseResult, metrics: set[str] | None) -> Iterator[Rewriting]:
+    """The readings by those metrics, or by all, that are not as good as they were."""
+    before, after = values_by_metric(was), values_by_metric(now)
+    failed = {failure.metric for failure in now.failures} - {failure.metric for failure in was.failures}
+    for metric, old in before.items():
+        new = after.get(metric, [])
+        if metrics is not None and metric not in metrics:
+            continue
+        if not new or failed & {metric, ""}:
+            what = "holds no whole score any longer"
+        elif sorted(old) == sorted(new):
+            continue
+        elif signatures(metric, was) != signatures(metric, now):
+            what = "was recorded again, and scored in another way"
+        elif len(new) < len(old):
+            what = "was recorded again with fewer repeats"
+        elif not _are_as_good(metric, new, old):
+            what = "was recorded again with worse scores"
+        else:
+            continue
+        yield Rewriting(was.case, f"{printable(metric)} in the baseline {what}", _told(old), _told(new))
+    if len(set(answer_digests(was))) == 1 < len(set(answer_digests(now))):
+        # A fall from answers that never varied is a fact; from others it must be more than chance explains.
+        yield Rewriting(was.case, "the answers in the baseline, once all alike, vary")
+
+
+def _are_as_good(metric: str, new: Sequence[float], old: Sequence[float]) -> bool:
+    """
+    Whether for every score at least as large a share of the new repeats reaches it.
+
+    This is first-order stochastic dominance. Where it is not known which side is good, nothing is as good.
+    """
+    try:
+        sign = 1 if find_scale(metric).higher_is_better else -1
+    except LLMOpsError:
+        return False
+    return all(_reaching(new, each, sign) * len(old) >= _reaching(old, each, sign) * len(new) for each in old)
+
+
+def _reaching(values: Sequence[float], bound: float, sign: int) -> int:
+    return sum(sign * value >= sign * bound for value in values)
+
+
+def _told(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    repeats = counted(len(values), "repeat")
+    return f"{calculate('mean', values):.4g} over {repeats}"

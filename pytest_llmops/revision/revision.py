@@ -1,0 +1,295 @@
+"""
+The project's files as they were at a git revision, read without touching the working tree or the index.
+
+Objects are asked of `git cat-file`, which gives what was committed: no checkout, filter or hook runs, and
+no `.gitattributes` can leave a file out, as it can with `git archive`. In a partial clone git itself
+fetches an object that is missing.
+
+A link is followed where it leads to something in the same revision, as the working tree would follow it.
+One that leads out of the repository is an error, since no revision holds what stood there, and leaving it
+out could hide what a change loosened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+from pytest_llmops.errors import RevisionError, hint
+from pytest_llmops.printable import printable
+from pytest_llmops.revision.git import ask_git, find_by_git, start_git
+from pytest_llmops.settings import REVISION
+
+_PLACES = ("refs/remotes/{}", "refs/heads/{}", "refs/tags/{}", "refs/{}", "refs/remotes/{}/HEAD")
+_NO_NAMES = {"", "@", "HEAD", "FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD"}
+_NAME_AND_REST = re.compile(r"(.*?)((?:[~^:]|@\{).*)?", re.DOTALL)
+_WHOLE_HASH, _SHORT_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}"), re.compile("[0-9a-f]{4,63}")
+
+_LINK, _SUBMODULE = "120000", "160000"
+_REFS = 5_000  # among which the near miss is looked for
+_DEPTH = "with actions/checkout set fetch-depth: 0"
+_LOST = "is missing from the clone; fetch it again, or look with: git fsck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """
+    A commit, seen from a project's folder.
+
+    Attributes:
+        ref: As the user named it, `origin/main`.
+        commit: The merge base of it and HEAD, in full.
+        target: The commit that `ref` names now; further than `commit` where it moved on since.
+        root: The project's folder; it may lie below the top of the repository.
+    """
+
+    ref: str
+    commit: str
+    target: str
+    root: Path
+
+    def at_target(self) -> Revision:
+        """The same project where the change is to go."""
+        return replace(self, commit=self.target)
+
+    def read(self, path: str) -> bytes | None:
+        """
+        What a file held; None where there was none, or a folder.
+
+        Args:
+            path: From the project's root, with forward slashes.
+
+        Raises:
+            RevisionError: The path or a link leads out, or git cannot read the object.
+        """
+        with _open_tree(self) as tree:
+            found = tree.find(_inside(path, self))
+        return found.content if found and found.kind == "blob" else None
+
+    def export(self, paths: Iterable[str], folder: Path) -> None:
+        """
+        Write the files, and everything below the folders, that existed, under the same relative paths.
+
+        Links become the files that they lead to. Within an exported folder a link to another folder is
+        left out, as by whoever walks the working tree, for it may lead round in circles; so are
+        submodules.
+
+        Args:
+            paths: From the project's root, with forward slashes; `.` is all of it.
+            folder: One that holds none of these files yet.
+
+        Raises:
+            RevisionError: A path or a link leads out, git cannot read an object, or a name in the commit
+                cannot be written below the folder.
+        """
+        written = set()
+        with _open_tree(self) as tree:
+            for path in paths:
+                for name, content in tree.files(_inside(path, self)):
+                    if name not in written:
+                        _write(folder, name, content, self)
+                        written.add(name)
+
+
+def is_revision(text: str) -> bool:
+    """Whether a baseline is named by a revision and not as a file."""
+    return text.startswith(REVISION)
+
+
+def open_revision(text: str, root: Path) -> Revision:
+    """
+    The merge base of HEAD and what `git:REF` names: where this change began.
+
+    On a branch that REF holds already that is HEAD itself.
+
+    Args:
+        text: `git:` and anything that git takes for a commit: a branch, a tag, a hash.
+        root: The project's folder, in a git repository.
+
+    Raises:
+        RevisionError: Git, the repository, the commit or a common ancestor is missing, each with what
+            to do about it.
+    """
+    ref = text.removeprefix(REVISION)
+    if not ref.strip() or ref.startswith("-") or not ref.isprintable():
+        raise RevisionError(
+            f"{printable(text)} names no revision; write a branch, tag or commit, git:origin/main"
+        )
+    ask_git(["rev-parse", "--git-dir"], root)
+    head, commit = _resolve("HEAD", root), _resolve(_qualified(ref, root), root)
+    if head is None:
+        raise RevisionError(f"{text}: the repository at {root} has no commit yet; commit first")
+    if commit is None:
+        raise RevisionError(
+            f"{text}: the repository at {root} has no such revision.{_near_miss(ref, root)} A branch of a "
+            f"remote must be fetched first: git fetch origin; {_DEPTH}"
+        )
+    base = find_by_git(["merge-base", commit, head], root)
+    if not base:
+        why = "they share no history; name a revision that this branch came from"
+        if ask_git(["rev-parse", "--is-shallow-repository"], root) == "true":
+            why = f"the clone is shallow and lacks it; {_DEPTH}, elsewhere run: git fetch --unshallow"
+        raise RevisionError(f"{text}: HEAD and {ref} have no common ancestor: {why}")
+    return Revision(ref=ref, commit=base, target=commit, root=root)
+
+
+def _qualified(ref: str, root: Path) -> str:
+    """
+    The name in full, so that no tag or branch can stand in for the branch of a remote that is meant.
+
+    Git itself would prefer a tag, which may be anybody's to push.
+
+    Raises:
+        RevisionError: Several are so named, and they are different commits.
+    """
+    name, rest = _NAME_AND_REST.fullmatch(ref).groups()  # type: ignore[union-attr]  # it matches any text
+    if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
+        return ref
+    found = {
+        place: commit
+        for each in _PLACES
+        if (commit := _resolve(place := each.format(name), root)) is not None
+    }
+    if found and _SHORT_HASH.fullmatch(name):
+        objects = ask_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
+        found |= {f"the object {each}": each for each in objects}
+    if len(set(found.values())) > 1:
+        places = " and ".join(found)
+        raise RevisionError(
+            f"{REVISION}{ref} is ambiguous: {places} are different commits; write one of them in full, "
+            f"{REVISION}{next(iter(found))}{rest or ''}"
+        )
+    return f"{next(iter(found))}{rest or ''}" if found else ref
+
+
+def _resolve(ref: str, root: Path) -> str | None:
+    """The commit that git takes the words for."""
+    found = find_by_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root)
+    return None if found is None or found.startswith("^") else found  # as of `^main`, all that is not in it
+
+
+def _near_miss(ref: str, root: Path) -> str:
+    names = ask_git(["for-each-ref", f"--count={_REFS}", "--format=%(refname:short)"], root).splitlines()
+    of_a_remote = [name for name in names if name.endswith(f"/{ref}")]
+    return f" Did you mean {of_a_remote[0]!r}?" if of_a_remote else hint(ref, names)
+
+
+class _Object(NamedTuple):
+    """What git answered: a `blob`, a `tree`, or the word for why there is neither."""
+
+    kind: str
+    id: str = ""
+    content: bytes = b""
+
+
+class _Tree:
+    """A conversation with one `git cat-file`: a question a line, an object an answer."""
+
+    def __init__(self, revision: Revision, process: subprocess.Popen[bytes]) -> None:
+        self._revision = revision
+        self._process = process
+        self._prefix = ask_git(["rev-parse", "--show-prefix"], revision.root)
+
+    def find(self, path: str) -> _Object | None:
+        """What the path leads to; None where nothing was there, or a link leads to nothing."""
+        commit, from_top = self._revision.commit, f"{self._prefix}{path}".removesuffix("/")
+        found = self._ask(f"{commit}:{from_top}")
+        if found.kind == "symlink":
+            raise self._broken(path, "is a link out of the repository, so what it held is not known")
+        if found.kind == "missing" and any(
+            mode != _SUBMODULE for mode, *_ in self._list(commit, "--", from_top)
+        ):
+            raise self._broken(path, _LOST)
+        return found if found.kind in {"blob", "tree"} else None
+
+    def files(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """The files at and below a path, each with what it held."""
+        found = self.find(path)
+        if found and found.kind == "blob":
+            yield path, found.content
+        for mode, id_, below in self._list("-r", found.id) if found and found.kind == "tree" else ():
+            name = f"{path}/{below}" if path else below
+            if mode == _SUBMODULE or (mode == _LINK and "\n" in name):  # which a question cannot hold
+                continue
+            file = self.find(name) if mode == _LINK else self._ask(id_)
+            if file and file.kind == "missing":
+                raise self._broken(name, _LOST)
+            if file and file.kind == "blob":
+                yield name, file.content
+
+    def _list(self, *arguments: str) -> Iterator[tuple[str, str, str]]:
+        """Mode, id and path of what a tree holds."""
+        command = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", *arguments]
+        for entry in filter(None, ask_git(command, self._revision.root).split("\0")):
+            about, _, path = entry.partition("\t")
+            mode, _, id_ = about.split(" ")
+            yield mode, id_, path
+
+    def _ask(self, name: str) -> _Object:
+        question, answer = self._process.stdin, self._process.stdout
+        if question is None or answer is None:
+            raise RuntimeError("git cat-file was started without pipes")
+        with suppress(BrokenPipeError):  # it has ended, and so has its answer
+            question.write(os.fsencode(name) + b"\n")
+            question.flush()
+        *words, last = os.fsdecode(answer.readline()).rstrip("\n").rsplit(" ", 2)
+        if not last:
+            raise EOFError
+        if not last.isdecimal():
+            return _Object(last)
+        content = answer.read(int(last))
+        answer.read(1)
+        return _Object(words[-1], words[0], content)
+
+    def _broken(self, path: str, why: str) -> RevisionError:
+        revision = self._revision
+        return RevisionError(f"git:{revision.ref}: {printable(path)} at {revision.commit[:12]} {why}")
+
+
+@contextmanager
+def _open_tree(revision: Revision) -> Iterator[_Tree]:
+    with start_git(["cat-file", "--batch", "--follow-symlinks"], revision.root) as process:
+        yield _Tree(revision, process)
+
+
+def _inside(path: str, revision: Revision) -> str:
+    """The path in its shortest form, empty for the root itself."""
+    if "\n" in path or not _is_safe(path):
+        raise RevisionError(f"git:{revision.ref}: {printable(path)} must lie in the project")
+    return "/".join(PurePosixPath(path).parts)
+
+
+def _is_safe(path: str) -> bool:
+    """Whether a path stays below the folder that it starts in, on any system, and names no `.git`."""
+    parts = (*PurePosixPath(path).parts, *PureWindowsPath(path).parts)
+    only_there = os.name == "nt" and ("\\" in path or ":" in path)
+    return not (
+        path.startswith("/")
+        or "\0" in path
+        or any(part == ".." or part.casefold() == ".git" for part in parts)
+        or only_there
+    )
+
+
+def _write(folder: Path, name: str, content: bytes, revision: Revision) -> None:
+    target = folder / name
+    wrong = ""
+    if not _is_safe(name):
+        wrong = "it leads out of the folder, or names .git"
+    elif not target.parent.resolve().is_relative_to(folder.resolve()):
+        wrong = "a link in the folder leads out of it"
+    else:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:  # never through a link that lies there
+                file.write(content)
+        except OSError as error:
+            wrong = error.strerror or str(error)
+    if wrong:
+        raise RevisionError(f"git:{revision.ref}: {printable(name)} cannot be written: {wrong}")

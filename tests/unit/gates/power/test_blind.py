@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.gates.power.blind import describe_blind
+from pytest_llmops.records import Case, Golden, SuiteCheck
+
+
+def golden_of(cases, statistic, *, groups=0, max_drop=0.05):
+    check = SuiteCheck(
+        metric="recall@5", statistic=statistic, comparison=None, threshold=None, max_drop=max_drop
+    )
+    return Golden(
+        path="golden/shop.yaml",
+        cases=tuple(
+            Case(id=str(at), input="?", group=f"g{at % groups}" if groups else "") for at in range(cases)
+        ),
+        suite=(check,),
+        suite_lines={"recall@5": 7},
+    )
+
+
+@pytest.mark.parametrize(
+    ("golden", "said"),
+    [
+        (golden_of(1, "mean"), "golden/shop.yaml:7: recall@5 mean, max_drop 0.05: 1 case cannot"),
+        (golden_of(6, "mean", groups=1), "1 group cannot"),
+        (golden_of(4, "p95"), "4 cases cannot"),
+        (golden_of(2, "mean"), None),
+        (golden_of(6, "p95"), None),
+        (golden_of(1, "mean", max_drop=None), None),
+    ],
+)
+def test_a_max_drop_that_could_never_turn_red_is_described(golden, said):
+    found = describe_blind(golden)
+
+    assert bool(found) == bool(said)
+    assert said is None or said in found[0]

@@ -1,0 +1,378 @@
+"""What a change loosened of golden files and settings, each thing once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.golden import load_golden
+from pytest_llmops.records import Check
+from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
+from tests.unit.gates.golden_records import PATH, case_of, check_of, golden_of, suite_of
+
+
+def compare_checks(old: tuple[Check, ...], new: tuple[Check, ...]) -> list[tuple[str, str, str]]:
+    found = list_loosened([golden_of(case_of(*old))], [golden_of(case_of(*new))])
+    assert all((each.place, each.case) == (f"{PATH}:7", f"{PATH}::a") for each in found)
+    return [(each.what, each.before, each.after) for each in found]
+
+
+def test_what_became_of_a_check_is_told():
+    both = (check_of(">= 0.2"), check_of("<= 0.9"))
+
+    assert compare_checks((check_of(">= 0.8"),), ()) == [("no longer checks bleu", "bleu >= 0.8", "")]
+    assert compare_checks((check_of(">= 0.123456789"),), (check_of(">= 0.123456788"),)) == [
+        ("asks for less of bleu", "bleu >= 0.123456789", "bleu >= 0.123456788")
+    ]
+    assert compare_checks((check_of(">= 0.8"),), (check_of("< 0.8"),)) == [
+        ("no longer asks for bleu >= 0.8", "bleu >= 0.8", "bleu < 0.8")
+    ]
+    assert compare_checks(both, both[:1]) == [
+        ("no longer asks for bleu <= 0.9", "bleu <= 0.9", "bleu >= 0.2")
+    ]
+    assert compare_checks(both[:1], both) == []
+    assert compare_checks(
+        (check_of(">= 1", "judge", rubric="s3cret", min=1),),
+        (check_of(">= 1", "judge", rubric="other", top=2),),
+    ) == [("checks judge by other options: rubric, min, top", "judge >= 1", "judge >= 1")]
+    assert compare_checks((check_of(">= 1", "\x1b[2J"),), ()) == [
+        ("no longer checks \\x1b[2J", "\\x1b[2J >= 1", "")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"input": "Why?"}, "input"),
+        ({"reference": "Other."}, "reference"),
+        ({"input": {"q": "How?"}, "relevant": ("x", "y")}, "input and relevant"),
+    ],
+)
+def test_a_case_that_was_edited_is_another(change, parts):
+    case = case_of(reference="Within 60 days.", relevant=("x",), tags=("t",))
+    old, new = golden_of(case), golden_of(replace(case, tags=(), **change))
+
+    assert list_loosened([old], [new]) == (
+        Loosening(place=f"{PATH}:7", case=f"{PATH}::a", what=f"no longer asks the same: {parts} changed"),
+    )
+
+
+def test_cases_and_files_that_went_are_told_once():
+    one, two = case_of(check_of(">= 1"), id="one"), case_of(check_of(">= 1"), id="two")
+    other = replace(golden_of(one, two, suite=(suite_of(">= 0.9"),)), path="golden/a.yaml")
+
+    assert list_loosened([golden_of(one, two), other], [golden_of(two, case_of(id="three"))]) == (
+        Loosening(place="golden/a.yaml", what="the golden file was removed", before="2 cases"),
+        Loosening(place=PATH, case=f"{PATH}::one", what="the case was removed"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "defaults", "expected"),
+    [
+        (3, 3, (1, 1), []),
+        (3, 5, (1, 1), []),
+        (5, 3, (1, 1), [(f"{PATH}:7", "repeats 5", "repeats 3")]),
+        (5, None, (1, 1), [(f"{PATH}:7", "repeats 5", "repeats 1")]),
+        (5, None, (1, 5), []),
+        (None, 3, (5, 5), [(f"{PATH}:7", "repeats 5", "repeats 3")]),
+        (None, None, (5, 3), [("pyproject.toml", "repeats 5", "repeats 3")]),
+        (None, None, (1, 3), []),
+        (5, "auto", (1, 1), []),
+        ("auto", "auto", (1, 1), []),
+        ("auto", 8, (1, 1), [(f"{PATH}:7", "repeats auto", "repeats 8")]),
+        (None, None, ("auto", 2), [("pyproject.toml", "repeats auto", "repeats 2")]),
+    ],
+)
+def test_repeats_that_became_fewer(old, new, defaults, expected):
+    found = list_loosened(
+        [golden_of(case_of(repeats=old))],
+        [golden_of(case_of(repeats=new))],
+        old_settings={"repeats": defaults[0]},
+        new_settings={"repeats": defaults[1]},
+    )
+
+    assert [(each.place, each.before, each.after) for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param([suite_of(">= 0.9")], [suite_of(">= 0.9")], [], id="as it was"),
+        pytest.param(
+            [suite_of(">= 0.9")], [suite_of(">= 0.95"), suite_of("<= 2", "latency_s")], [], id="more"
+        ),
+        pytest.param(
+            [suite_of("<= 2", "latency_s", "p95")], [suite_of("<= 1", "latency_s", "p95")], [], id="less time"
+        ),
+        pytest.param(
+            [suite_of(">= 0.9")],
+            [],
+            [("the suite is no longer judged by recall@5 mean", "recall@5 mean >= 0.9", "")],
+            id="removed",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9")],
+            [suite_of(">= 0.95", statistic="max")],
+            [
+                (
+                    "the suite is no longer judged by recall@5 mean",
+                    "recall@5 mean >= 0.9",
+                    "recall@5 max >= 0.95",
+                )
+            ],
+            id="another statistic",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9"), suite_of(">= 0.5", statistic="min")],
+            [suite_of(">= 0.9")],
+            [("the suite is no longer judged by recall@5 min", "recall@5 min >= 0.5", "")],
+            id="one of two",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9")],
+            [suite_of(">= 0.8")],
+            [("the suite's bound on recall@5 mean is laxer", "recall@5 mean >= 0.9", "recall@5 mean >= 0.8")],
+            id="lowered",
+        ),
+        pytest.param(
+            [suite_of("<= 0.1", "cost_usd", "sum")],
+            [suite_of("<= 0.2", "cost_usd", "sum")],
+            [("the suite's bound on cost_usd sum is laxer", "cost_usd sum <= 0.1", "cost_usd sum <= 0.2")],
+            id="dearer",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9", drop=0.05)],
+            [suite_of(drop=0.05)],
+            [("the suite's bound on recall@5 mean is laxer", "recall@5 mean >= 0.9", "recall@5 mean")],
+            id="bound gone",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9", drop=0.05)],
+            [suite_of(">= 0.9", drop=0.1)],
+            [("the suite tolerates a larger drop of recall@5 mean", "max_drop 0.05", "max_drop 0.1")],
+            id="max_drop raised",
+        ),
+        pytest.param(
+            [suite_of(drop=0.05)],
+            [suite_of(">= 0.9")],
+            [("the suite tolerates a larger drop of recall@5 mean", "max_drop 0.05", "")],
+            id="max_drop gone",
+        ),
+        pytest.param([suite_of(drop=0.05)], [suite_of(drop=0.01)], [], id="max_drop lowered"),
+        pytest.param(
+            [suite_of(">= 0.9")],
+            [suite_of(">= 0.9", drop=0.1)],
+            [("the suite tolerates a larger drop of recall@5 mean", "", "max_drop 0.1")],
+            id="any drop counted before",
+        ),
+        pytest.param([suite_of(">= 0.9")], [suite_of(">= 0.9", drop=0)], [], id="any drop counts still"),
+        pytest.param(
+            [suite_of("<= 2", "latency_s")],
+            [suite_of("<= 2", "latency_s", drop=1)],
+            [],
+            id="a drop is watched now",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9", "unheard_of")],
+            [suite_of(">= 0.9", "unheard_of", drop=0.1)],
+            [("the suite tolerates a larger drop of unheard_of mean", "", "max_drop 0.1")],
+            id="max_drop of nobody knows what",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9", "semantic", encoder="mine")],
+            [suite_of(">= 0.95", "semantic")],
+            [("the suite is judged by semantic mean with other options: encoder", "", "")],
+            id="another encoder",
+        ),
+        pytest.param(
+            [suite_of(">= 0.9", "semantic")],
+            [suite_of(">= 0.9", "semantic", encoder="default")],
+            [],
+            id="default said",
+        ),
+        pytest.param(
+            [suite_of(">= 0.1", statistic="gain")],
+            [suite_of(">= 0.05", statistic="gain")],
+            [
+                (
+                    "the suite's bound on recall@5 gain is laxer",
+                    "recall@5 gain >= 0.1",
+                    "recall@5 gain >= 0.05",
+                )
+            ],
+            id="a smaller gain",
+        ),
+    ],
+)
+def test_suite_checks(old, new, expected):
+    found = list_loosened([golden_of(suite=tuple(old))], [golden_of(suite=tuple(new))])
+
+    assert all((each.place, each.case) == (PATH, None) for each in found)
+    assert [(each.what, each.before, each.after) for each in found] == expected
+
+
+def test_prompts_and_data_that_no_longer_stamp_a_run():
+    old = golden_of(prompts=("app/prompts", "app/more"), data=("docs/a.md", "index"))
+    new = golden_of(prompts=("app/prompts/", "app/mor"), data=("docs",))
+
+    assert [each.what for each in list_loosened([old], [new])] == [
+        "data no longer name index, so a change of it is not seen",
+        "prompts no longer name app/more, so a change of it is not seen",
+    ]
+    assert list_loosened([old], [golden_of(prompts=("app",), data=(".",))]) == ()
+
+
+@pytest.mark.parametrize("name", ["undecided", "known_failures"])
+@pytest.mark.parametrize(
+    ("old", "new", "loosened"),
+    [
+        ("fail", "warn", True),
+        ("warn", "pass", True),
+        ("fail", "pass", True),
+        ("pass", "fail", False),
+        ("warn", "warn", False),
+        (None, "warn", False),
+        (None, "pass", True),
+        ("fail", None, True),
+    ],
+)
+def test_settings(name, old, new, loosened):
+    before, after = ({name: value} if value else {} for value in (old, new))
+
+    found = list_loosened([], [], old_settings=before, new_settings=after, settings_path="pytest.ini")
+
+    assert (
+        found
+        == (
+            Loosening(
+                place="pytest.ini",
+                what=f"the setting {name} asks for less",
+                before=f"{name} {old or 'warn'}",
+                after=f"{name} {new or 'warn'}",
+            ),
+        )
+        * loosened
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({}, {"app": "mine:app"}, ("the setting app names another app", "", "app mine:app")),
+        (
+            {"app": "a:b"},
+            {"app": "c:d"},
+            ("the setting app names another app", "app a:b", "app c:d"),
+        ),
+        ({"app": "a:b"}, {}, ("the setting app names another app", "app a:b", "")),
+        ({"app": "a:b"}, {"app": "a:b"}, None),
+        (
+            {},
+            {"max_repeats": 8},
+            ("the setting max_repeats asks for less", "max_repeats 64", "max_repeats 8"),
+        ),
+        ({"max_repeats": 8}, {}, None),
+        (
+            {"prices": {"large": (1.0, 2.0), "small": (0.0, 1.0), "gone": (1.0, 1.0)}},
+            {"prices": {"large": (0.5, 2.0), "small": (0.0, 1.0), "new": (1.0, 1.0)}},
+            ("the setting prices changed: large, gone, new", "", ""),
+        ),
+        ({"timeout_s": 9, "budget": "1"}, {"timeout_s": 1, "budget": None}, None),
+    ],
+)
+def test_settings_that_choose_what_is_judged(old, new, expected):
+    found = list_loosened([], [], old_settings=old, new_settings=new)
+
+    assert [(each.what, each.before, each.after) for each in found] == ([expected] if expected else [])
+
+
+def test_another_app_or_encoder_of_a_golden_file():
+    old, new = golden_of(app="shop:answer"), golden_of(app="mine:\x1b[2J", encoder="mine")
+
+    assert list_loosened([old], [new]) == (
+        Loosening(
+            place=PATH,
+            what="the golden file names another app",
+            before="app shop:answer",
+            after="app mine:\\x1b[2J",
+        ),
+        Loosening(
+            place=PATH,
+            what="the golden file names another encoder",
+            before="encoder default",
+            after="encoder mine",
+        ),
+    )
+    assert list_loosened([golden_of()], [old])[0].before == ""
+    assert list_loosened([old], [old]) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "rival", "loosened"),
+    [
+        (golden_of(rival="shop:base", suite=(suite_of(">= 0", statistic="gain"),)), "shop:worse", True),
+        (golden_of(rival="shop:base", suite=(suite_of(">= 0"),)), "shop:worse", False),
+        (golden_of(case_of(check_of(">= 0.5", "pairwise"))), "shop:worse", True),
+        (golden_of(case_of(check_of(">= 0.5"))), "shop:worse", False),
+    ],
+)
+def test_another_rival_counts_where_a_check_rests_on_it(old, rival, loosened):
+    found = [each.what for each in list_loosened([old], [replace(old, rival=rival)])]
+
+    assert found == (["the golden file names another rival"] if loosened else [])
+
+
+def test_flags_of_pytest_that_changed():
+    (found,) = list_loosened([], [], addopts_changed=True, pytest_path="tox.ini")
+
+    assert (found.place, found.what) == ("tox.ini", "pytest's addopts changed, which may leave cases out")
+
+
+def test_reviews_and_lock_are_told_as_they_were_found():
+    assert list_loosened([], [], reviews_rewritten=True, lock_loosened=["planner:\n1.0 to 0.9"]) == (
+        Loosening(place="golden/reviews.jsonl", what="the log of reviews is not the old one, continued"),
+        Loosening(place="prompts.lock", what="planner:\\n1.0 to 0.9"),
+    )
+
+
+def test_the_order_is_file_line_case():
+    old = golden_of(
+        case_of(check_of(">= 1"), id="late", line=3),
+        case_of(check_of(">= 1"), id="early", line=20),
+        case_of(id="gone"),
+        suite=(suite_of(">= 1"),),
+    )
+    new = golden_of(case_of(id="early", line=5), case_of(id="late", line=10))
+    other = replace(old, path="golden/z.yaml")
+
+    found = list_loosened([other, old], [new], reviews_rewritten=True)
+
+    assert [(each.place, (each.case or "").partition("::")[2]) for each in found] == [
+        ("golden/reviews.jsonl", ""),
+        (PATH, ""),
+        (PATH, "gone"),
+        (f"{PATH}:5", "early"),
+        (f"{PATH}:10", "late"),
+        ("golden/z.yaml", ""),
+    ]
+
+
+def test_golden_files_as_they_are_written(tmp_path: Path):
+    """A check of every case that is dropped is told of each case, at the line where the case stands now."""
+    (tmp_path / "shop.yaml").write_text(
+        "checks: {keywords: {any: [days]}}\n"
+        "cases:\n- {id: a, input: x, checks: {latency_s: none}}\n- {id: b, input: y}\n"
+    )
+    old = load_golden("shop.yaml", root=tmp_path)
+    (tmp_path / "shop.yaml").write_text(
+        "cases:\n- {id: b, input: y}\n\n- {id: a, input: x, checks: {latency_s: none}}\n"
+    )
+    new = load_golden("shop.yaml", root=tmp_path)
+
+    assert [(each.place, each.case, each.what) for each in list_loosened([old], [new])] == [
+        ("shop.yaml:2", "shop.yaml::b", "no longer checks keywords"),
+        ("shop.yaml:4", "shop.yaml::a", "no longer checks keywords"),
+    ]
