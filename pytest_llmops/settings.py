@@ -79,10 +79,10 @@ class Settings:
     collect: bool = _setting(
         default=False,
         read=read_switch,
-        help="true adds the golden files to whatever pytest collects, also without --llm-golden",
+        help="true adds the golden files to whatever pytest collects, even without --llm-golden",
     )
     metrics: tuple[str, ...] = _setting(
-        (), read_paths, "files or modules that define metrics of your own", has_ini_key=False
+        (), read_paths, "files or modules that define custom metrics", has_ini_key=False
     )
     app: str | None = _setting(
         None, read_text, "the app under test; overrides what golden files name", metavar="MODULE:ATTR"
@@ -102,16 +102,16 @@ class Settings:
     )
     # By default `auto` for cases that the baseline has, and one for others.
     repeats: int | Literal["auto"] | None = _setting(
-        None, read_repeats, "ask each case N times, or again while a verdict is open", metavar="N|auto"
+        None, read_repeats, "run each case N times; auto repeats it while a verdict is open", metavar="N|auto"
     )
     budget: str | None = _setting(
-        None, read_budget, "what model calls may cost: 2.50, or '500 calls'", metavar="USD"
+        None, read_budget, "limit of model calls: 2.50 (US dollars), or '500 calls'", metavar="USD"
     )
     concurrency: int = _setting(
-        150, read_count, "cases in work at once, in each process (default 150)", metavar="N"
+        150, read_count, "cases that run at once, in each process (default 150)", metavar="N"
     )
     timeout_s: float = _setting(
-        120.0, read_seconds, "time limit of one answer in seconds (default 120)", metavar="S"
+        120.0, read_seconds, "time limit for one call of the app in seconds (default 120)", metavar="S"
     )
     home: str = _setting(
         ".llmops", read_text, "folder for runs, cache and local cassettes (default: .llmops)"
@@ -127,11 +127,11 @@ class Settings:
         partial(read_choice, Leniency),
         "what an undecided verdict does to the build: pass, warn (default) or fail",
     )
-    max_repeats: int = _setting(64, read_repeat_count, "the most that repeats auto asks a case (default 64)")
+    max_repeats: int = _setting(64, read_repeat_count, "most repeats of a case by repeats auto (default 64)")
     known_failures: Leniency = _setting(
         "warn",
         partial(read_choice, Leniency),
-        "what a case that failed in the baseline too does: pass, warn (default) or fail",
+        "what a failure that the baseline has too does to the build: pass, warn (default) or fail",
     )
     reviews: str = _setting(
         "golden/reviews.jsonl",
@@ -142,19 +142,19 @@ class Settings:
     judge: Mapping[str, Any] = _setting(
         {},
         read_judge,
-        "the chat model that judges where a golden file names none: model, base_url, api_key_env and so on",
+        "the chat model that judges unless a golden file names one: model, base_url, api_key_env and so on",
         has_ini_key=False,
     )
     calibration: str = _setting(
         "golden/calibration.json",
         read_text,
-        "agreement of metrics with people, by llmops calibrate --save (default: golden/calibration.json)",
+        "agreement of metrics with people, written by llmops calibrate --save (default: golden/calibration.json)",
         has_ini_key=False,
     )
     prices: Mapping[str, tuple[float, float]] = _setting(
         {},
         read_prices,
-        "model to US dollars for a million prompt and completion tokens",
+        "prices by model: US dollars per million prompt and completion tokens",
         has_ini_key=False,
     )
     flagged: frozenset[str] = frozenset()
