@@ -148,7 +148,7 @@ class Settings:
     calibration: str = _setting(
         "golden/calibration.json",
         read_text,
-        "agreement of metrics with people, written by llmops calibrate --save (default: golden/calibration.json)",
+        "agreement of metrics with people, from llmops calibrate --save (default: golden/calibration.json)",
         has_ini_key=False,
     )
     prices: Mapping[str, tuple[float, float]] = _setting(
