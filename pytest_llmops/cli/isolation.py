@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_llmops.cli import INTERRUPTED, carry_out
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.streams import outlive_readers
 
 _PROCESSES = 30

@@ -24,7 +24,7 @@ from pytest_llmops.golden.files import SUFFIXES, shown_path
 from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, Golden, Run
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import Settings, find_root, load_settings, typed_path
 
 _PROMPT = "[g]ood  [b]ad  [s]kip  [q]uit, and a note if you like, as in `b wrong city`: "

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_llmops.calibration.bias.self_preference import warn_of_self_preference
 from pytest_llmops.calibration.record import Calibration, load_needed
-from pytest_llmops.calibration.self_preference import warn_of_self_preference
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
@@ -25,7 +25,7 @@ from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden.reviews import Review, load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import ACCEPT, load_base, load_baseline
+from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline
 from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.revision.loosening.compared import Loosening
 from pytest_llmops.revision.revision import Revision, is_revision, open_revision

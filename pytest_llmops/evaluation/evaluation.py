@@ -17,9 +17,9 @@ from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.runner.cases.tasks import Task, give_up, plan
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
-from pytest_llmops.runner.tasks import Task, give_up, plan
 from pytest_llmops.settings import Settings
 
 

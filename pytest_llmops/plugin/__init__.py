@@ -19,8 +19,8 @@ from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
-    from pytest_llmops.plugin.measured import Measured
-    from pytest_llmops.plugin.tested import Llm
+    from pytest_llmops.plugin.assertions.llm import Llm
+    from pytest_llmops.plugin.assertions.measured import Measured
     from pytest_llmops.protocols import Metric
     from pytest_llmops.records import Span
 
@@ -110,7 +110,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
     if config.getoption("llm_isolate"):
-        from pytest_llmops.plugin.isolation import isolate
+        from pytest_llmops.plugin.distribution import isolate
 
         isolate(config)
     if not (config.getoption("llm_golden") or _collects(config)):
@@ -136,7 +136,7 @@ def pytest_configure(config: pytest.Config) -> None:
         told = " and ".join(f"--llm-{name}" for name in useless)
         raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
-        from pytest_llmops.plugin.golden import open_golden_run
+        from pytest_llmops.plugin.golden.golden_plugin import open_golden_run
 
         open_golden_run(config)
 
@@ -160,7 +160,7 @@ def _collects(config: pytest.Config) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     names = {name for name, _ in MARKERS}
     if any(mark.name in names for item in items for mark in item.iter_markers()):
-        from pytest_llmops.plugin.marked import MarkedTests
+        from pytest_llmops.plugin.assertions.markers import MarkedTests
 
         config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
 
@@ -168,7 +168,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """A score explains itself; and pytest, shown this, prints no answer in full, with what it may hold."""
     for side, other in ((left, right), (right, left)):
-        if type(side).__module__ == "pytest_llmops.plugin.measured":
+        if type(side).__module__ == "pytest_llmops.plugin.assertions.measured":
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
     return None
@@ -214,7 +214,7 @@ def llm_app() -> Any:
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.plugin.tested import Llm
+    from pytest_llmops.plugin.assertions.llm import Llm
 
     try:
         return Llm.of(request.node, llm_app)
@@ -277,8 +277,8 @@ def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
 
 
 def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
-    """The function of `asserting` that is named as the fixture, for the test that takes it."""
-    from pytest_llmops.plugin import asserting
-    from pytest_llmops.plugin.measured import Bench
+    """The function of `fixtures` that is named as the fixture, for the test that takes it."""
+    from pytest_llmops.plugin.assertions import fixtures
+    from pytest_llmops.plugin.assertions.measured import Bench
 
-    return partial(getattr(asserting, str(request.fixturename)), Bench(request.node))
+    return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))

@@ -9,9 +9,9 @@ from pytest_llmops.evaluation.session import Session
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.reported import Reported
-from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.time_limit import TimeLimit
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring.time_limit import TimeLimit
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMING = "pass --llm-app, or define the fixture llm_app in a conftest.py"

@@ -11,7 +11,7 @@ from pytest_llmops.gates.outcomes import WORST_FIRST
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
-from pytest_llmops.runner.tracebacks import shorten
+from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
 

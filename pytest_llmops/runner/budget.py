@@ -24,7 +24,7 @@ from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
-from pytest_llmops.runner.prices import cost_usd
+from pytest_llmops.runner.usage import cost_usd
 
 _WRITTEN = re.compile(
     r"\s*(?P<usd>[0-9.]+)\s*(?:usd)?\s*\Z|\s*(?P<calls>[0-9]+)\s*calls?\s*\Z", re.IGNORECASE

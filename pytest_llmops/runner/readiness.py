@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -16,12 +17,12 @@ from pytest_llmops.protocols import App, Metric
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
-from pytest_llmops.runner.app import resolve_app
-from pytest_llmops.runner.importing import importing
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.tasks import Task
+from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import Settings
 
+_MOST_IMPORTS = 2
 _CACHED = ("vector", "match")  # what encoders may have made of texts in an earlier run
 
 
@@ -60,6 +61,19 @@ def check_ready(
                     place = f"{source.path}:{source.line}" if source else golden.path
                     raise NotReadyError(f"{place}: {task.case.id}: {name}: {lack}")
                 seen.add(key)
+
+
+@contextmanager
+def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> Iterator[None]:
+    """Refuses an import that ended several processes of a run, before it ends this one too."""
+    if store is None:
+        yield
+        return
+    apps = " or ".join(filter(None, (settings.app or golden.app, golden.rival)))
+    with store.survived(f"import {apps}") as ended:
+        if ended >= _MOST_IMPORTS:
+            raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
+        yield
 
 
 def named_rival(golden: Golden, settings: Settings) -> App | None:

@@ -20,7 +20,7 @@ from pytest_llmops.gates.power.selfcheck import RUNS, check_itself, plan_repeats
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base
+from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
 from pytest_llmops.settings import find_root, load_settings
 

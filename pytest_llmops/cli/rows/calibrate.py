@@ -17,9 +17,9 @@ from statistics import mean
 from typing import Any
 
 from pytest_llmops.calibration.agreement import measure_agreement
-from pytest_llmops.calibration.bias import find_bias
+from pytest_llmops.calibration.bias.findings import find_bias
+from pytest_llmops.calibration.bias.pairs import families_of, read_verdicts
 from pytest_llmops.calibration.labels import LabelError, Labels, find_field, read_labels
-from pytest_llmops.calibration.pairs import families_of, read_verdicts
 from pytest_llmops.calibration.readings import read_bound
 from pytest_llmops.calibration.record import CalibrationRecordError, calibration_of, save_calibration
 from pytest_llmops.calibration.repeats import measure_turning
@@ -37,7 +37,12 @@ from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Score
-from pytest_llmops.reports.agreement import Report, agreement_json, agreement_markdown, render_agreement
+from pytest_llmops.reports.calibration.agreement import (
+    Report,
+    agreement_json,
+    agreement_markdown,
+    render_agreement,
+)
 from pytest_llmops.runner.rows import Row, check_rows, score_rows, stem_of
 from pytest_llmops.runner.rows.stored_scores import reaches, read_scores, show_range
 from pytest_llmops.settings import Settings

@@ -18,7 +18,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Score
 from pytest_llmops.registry import metric_options
-from pytest_llmops.reports.json_file import dump_json
+from pytest_llmops.reports.files.json_file import dump_json
 from pytest_llmops.runner.rows import (
     Row,
     RowError,

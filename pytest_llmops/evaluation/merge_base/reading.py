@@ -29,7 +29,7 @@ from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base, parse_baseline
+from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
 from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
 from pytest_llmops.revision.loosening.target import Merged, merge_target
 from pytest_llmops.revision.revision import Revision

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_llmops.errors import AnswerError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Output, Passage
-from pytest_llmops.runner.app import read_answer
+from pytest_llmops.runner.app.answers import read_answer
 
 _PAIR = 2
 

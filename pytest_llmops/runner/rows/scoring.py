@@ -21,7 +21,7 @@ from pytest_llmops.runner.rows.fields import (
     read_relevant,
 )
 from pytest_llmops.runner.rows.reading import Row, RowError, list_rows
-from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
+from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
 
 if TYPE_CHECKING:
     from pytest_llmops.settings import Settings

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
 
-from pytest_llmops.calibration.bias import (
+from pytest_llmops.calibration.bias.findings import (
     LEVEL,
     Verdict,
     find_bias,
@@ -166,7 +166,7 @@ def test_lean_is_the_share_of_all_ways_to_deal_the_errors(rows):
     verdicts = [Verdict(value=error, label=0.0, own=1) for error in towards]
     verdicts += [Verdict(value=1 - error, label=1.0, own=1) for error in away]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pytest_llmops.calibration.bias._GUARD", 1.0)
+        patch.setattr("pytest_llmops.calibration.bias.findings._GUARD", 1.0)
         found = measure_lean("self_preference", verdicts, "own")
 
     dealt = [sum(some) for some in combinations([error for error, _ in rows], len(towards))]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.calibration.pairs import families_of, read_verdicts
-from pytest_llmops.calibration.self_preference import judges_of, warn_of_self_preference
+from pytest_llmops.calibration.bias.pairs import families_of, read_verdicts
+from pytest_llmops.calibration.bias.self_preference import judges_of, warn_of_self_preference
 from pytest_llmops.records import CaseResult, Output, Score
 
 JUDGE = {"judge": "gpt-4o-2024-08-06", "family": "gpt"}

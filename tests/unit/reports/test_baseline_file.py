@@ -15,14 +15,14 @@ from pytest_llmops.errors import AcceptanceError, RunFileError
 from pytest_llmops.gates.baseline.acceptance import make_entry
 from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Run, Score, ToolCall, Usage
-from pytest_llmops.reports.baseline_file import (
+from pytest_llmops.reports.files.baseline_file import (
     load_base,
     load_baseline,
     parse_baseline,
     update_baseline,
     write_baseline,
 )
-from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.files.run_file import load_run, write_run
 
 SCHEMA = json.loads(
     files("pytest_llmops.reports").joinpath("baseline.schema.json").read_text(encoding="utf-8")

@@ -27,8 +27,8 @@ from pytest_llmops.records import (
     ToolCall,
     Usage,
 )
-from pytest_llmops.reports.baseline_file import load_base
-from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.statistics.summaries import NAMES
 
 SCHEMA = json.loads(files("pytest_llmops.reports").joinpath("run.schema.json").read_text(encoding="utf-8"))

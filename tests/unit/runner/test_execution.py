@@ -9,11 +9,11 @@ import pytest
 
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Case
-from pytest_llmops.runner.app_calls import AppCaller
-from pytest_llmops.runner.execution import Execution, NotBegunError
-from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.tasks import Task
+from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.cases.execution import Execution, NotBegunError
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.runner.scoring.scorer import Scorer
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, Output
-from pytest_llmops.runner.failed_calls import (
+from pytest_llmops.runner.app.failed_calls import (
     describe_failed_calls,
     find_breaking,
     join_attempts,

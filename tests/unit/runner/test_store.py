@@ -7,7 +7,7 @@ import multiprocessing
 import pytest
 
 from pytest_llmops.records import CaseResult, Output
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.cases.store import SharedStore
 
 CASES = [f"golden/a.yaml::case-{number}" for number in range(200)]
 
