@@ -21,7 +21,7 @@ from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.reports.files.run_pieces import read_pieces
 from pytest_llmops.reports.files.run_reading import read_run
-from tests.unit.reports.test_run_file import BROKEN, RESULT, RUN, jsons, runs
+from tests.unit.reports.files.test_run_file import BROKEN, RESULT, RUN, jsons, runs
 
 CHECKED = replace(
     RESULT,

@@ -25,7 +25,7 @@ from pytest_llmops.reports.files.baseline_file import (
 from pytest_llmops.reports.files.run_file import load_run, write_run
 
 SCHEMA = json.loads(
-    files("pytest_llmops.reports").joinpath("baseline.schema.json").read_text(encoding="utf-8")
+    files("pytest_llmops.reports.files").joinpath("baseline.schema.json").read_text(encoding="utf-8")
 )
 VALIDATOR = Draft202012Validator(SCHEMA)
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
