@@ -84,7 +84,7 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
     Args:
         run: None where no case was run.
         notes: Sentences of the door itself.
-        loosened: What the run itself showed of the change, beside what its files did.
+        loosened: What the run itself showed of the change, in addition to its files.
         permission: What whoever runs the pipeline gives to let a change loosen its own gate.
     """
     session, source = evaluation.session, evaluation.source

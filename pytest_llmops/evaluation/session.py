@@ -277,14 +277,14 @@ class Session:
         process_end.uninstall()
 
 
-def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:
+def _on_thread(task: Callable[[], Answer]) -> Future[Answer]:
     """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
     done: Future[Answer] = Future()
 
     def run() -> None:
         try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            done.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             done.set_exception(error)
 
     threading.Thread(target=run, name="llmops-repeats", daemon=True).start()

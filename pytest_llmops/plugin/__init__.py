@@ -99,7 +99,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         read_pipeline(early_config)
     if golden and not known.file_or_dir:
         ini = {"golden": early_config.getini("llm_golden") or None}
-        with contextlib.suppress(SettingsError):  # told when the settings are read for good
+        with contextlib.suppress(SettingsError):  # reported when the settings are read for good
             settings = load_settings(early_config.rootpath, ("ini", ini))
             usual = early_config.getini("testpaths") or [str(early_config.invocation_params.dir)]
             # Only pytest's search for conftest files sees these; the arguments are parsed anew after it.
@@ -122,8 +122,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for _, told in MARKERS:
-        config.addinivalue_line("markers", told)
+    for _, usage in MARKERS:
+        config.addinivalue_line("markers", usage)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
     given = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
@@ -133,8 +133,8 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [name for name in ("out", "baseline", "accept") if config.getoption(f"llm_{name}")]
     if useless and not config.getoption("llm_golden"):
-        told = " and ".join(f"--llm-{name}" for name in useless)
-        raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
+        flags = " and ".join(f"--llm-{name}" for name in useless)
+        raise pytest.UsageError(f"{flags} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden.golden_plugin import open_golden_run
 

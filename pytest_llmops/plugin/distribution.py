@@ -43,12 +43,12 @@ def is_joined(config: pytest.Config) -> bool:
 
 
 def join(config: pytest.Config, here: ScoreBatch) -> tuple[SharedStore, Scorer]:
-    """A worker's store and scorer, from what its controller told it."""
+    """A worker's store and scorer, from the input of its controller."""
     given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
-    told = given[_INPUT]
+    shared = given[_INPUT]
     worker = int(given["workerid"].removeprefix("gw"))
-    store = SharedStore(folder=Path(told["folder"]), worker=worker, workers=told["workers"])
-    return store, Scorer(RemoteScorer(told["address"], told["key"], here), here)
+    store = SharedStore(folder=Path(shared["folder"]), worker=worker, workers=shared["workers"])
+    return store, Scorer(RemoteScorer(shared["address"], shared["key"], here), here)
 
 
 def isolate(config: pytest.Config) -> None:
@@ -89,7 +89,7 @@ class Controller:
 
     @property
     def store(self) -> SharedStore:
-        """The controller's view of the results; it has no share of the work."""
+        """The controller's view of the results; it runs no cases itself."""
         return SharedStore(folder=self.folder, worker=-1, workers=1)
 
     @pytest.hookimpl(optionalhook=True)

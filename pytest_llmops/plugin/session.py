@@ -33,7 +33,7 @@ def session_of(config: pytest.Config) -> Session:
 
 
 def _open(config: pytest.Config, settings: Settings) -> Session:
-    """Where xdist is at work, what its processes share; ordinary tests share a budget only."""
+    """Under xdist, processes share results and a budget; those of ordinary tests share only the budget."""
     here = TimeLimit(settings.timeout_s)
     golden = bool(config.getoption("llm_golden"))
     store: SharedStore | None = None

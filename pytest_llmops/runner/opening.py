@@ -93,7 +93,7 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
 
 def _make_home(home: Path) -> None:
     """A new working folder says itself that it is not for git; one that is there is left as it is."""
-    with suppress(OSError):  # there already, or nothing can be written, which is told where it matters
+    with suppress(OSError):  # there already, or nothing can be written, which is reported where it matters
         home.mkdir(parents=True)
         (home / ".gitignore").write_text("*\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What a run will need beside the app, looked at before the app is called: its rival, judges, weights."""
+"""What a run needs other than the app, checked before the app is called: its rival, judges, weights."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _may_replay(judge: JudgeModel, task: Task, settings: Settings) -> bool:
     path = cassette_path(settings.path(settings.cassettes), task.id)
     try:
         calls = load_calls(path).values()
-    except LLMOpsError:  # a broken cassette is told where it is read for good
+    except LLMOpsError:  # a broken cassette is reported where it is read for good
         return True
     models = {call.request.get("model") for call in calls if isinstance(call.request, dict)}
     return judge.model in models or (settings.record == "once" and path.exists())

@@ -68,7 +68,7 @@ def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
 
 
 def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
-    """What the results tell of metrics and models, several values joined."""
+    """Versions of metrics and models in the results, several values joined."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:
         for score in result.scores:

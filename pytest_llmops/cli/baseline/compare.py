@@ -1,4 +1,4 @@
-"""`llmops compare BASE.json RUN.json`: 0 held, 1 regressed, 2 undecided, 3 broken."""
+"""`llmops compare BASE.json RUN.json`: 0 not regressed, 1 regressed, 2 undecided, 3 broken."""
 
 from __future__ import annotations
 

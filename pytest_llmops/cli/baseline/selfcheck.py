@@ -76,9 +76,9 @@ def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
 
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:
-    """Those of the golden files that can be loaded; of each other one is told that it cannot."""
+    """The golden files that can be loaded; each other one is reported."""
     goldens, errors = load_goldens_of(base, root)
     for error in errors:
-        told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
-        print(f"note: {told}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        problem = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
+        print(f"note: {problem}", file=sys.stderr)  # noqa: T201 - a command talks to its user
     return goldens

@@ -26,10 +26,10 @@ from pytest_llmops.calibration.repeats import measure_turning
 from pytest_llmops.cli.rows.score import (
     add_metric_options,
     open_metric,
+    print_unscored,
     read_input,
     refuse_overwriting,
     rows_of,
-    tell_unscored,
 )
 from pytest_llmops.cli.typed import read_count, read_number, read_share
 from pytest_llmops.detect.mask import mask
@@ -102,7 +102,7 @@ def _calibrate(given: argparse.Namespace) -> int:
     try:
         report = _report(given, metric, rows, labels, results, groups, (threshold, max_error))
     except LabelError as error:  # too few rows are left, which those without a score explain
-        tell_unscored(rows, _one_each(results), [*problems, str(error)])
+        print_unscored(rows, _one_each(results), [*problems, str(error)])
         return _UNSCORED
     if given.save:
         _save(report, settings, sha256(data).hexdigest())
@@ -115,7 +115,7 @@ def _calibrate(given: argparse.Namespace) -> int:
         write_atomically(Path(given.out), f"{text}\n".encode())
     else:
         print(text)  # noqa: T201 - a command talks to its user
-    tell_unscored(rows, _one_each(results), problems)
+    print_unscored(rows, _one_each(results), problems)
     return _UNSCORED if report.unscored else 0
 
 

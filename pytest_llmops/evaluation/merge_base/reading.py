@@ -44,7 +44,7 @@ _DECIDING = ("undecided", "known_failures", "repeats", "max_repeats")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeBase:
     """
-    What a run against a revision is held to.
+    What a run against a revision must satisfy.
 
     Attributes:
         goldens: The files to run: those of the change, with what its target got since.

@@ -45,7 +45,7 @@ def check_arguments(family: str, written: Mapping[str, Any], arguments: Iterable
 
     Args:
         written: What is left for the metric, as for `find_metric`.
-        arguments: What the marker or fixture takes beside it.
+        arguments: The other arguments of the marker or fixture.
 
     Raises:
         MetricOptionError: As `find_metric`, or with the near miss.

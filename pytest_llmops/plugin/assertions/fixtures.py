@@ -1,4 +1,4 @@
-"""What the fixtures do: `lexical(answer, reference)` and its kin, each a number that explains itself."""
+"""The functions behind the fixtures: `lexical(answer, reference)` and others return a `Measured` number."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ class _Given:
         if isinstance(answer, str):
             return Output(text=answer, passages=passages)
         if not isinstance(answer, Output):
-            told = "needs an answer" if answer is None else f"cannot measure {_named(answer)}"
-            raise NotScoredError(f"{self.family} {told}; give a string, or the Output that llm() returned")
+            problem = "needs an answer" if answer is None else f"cannot measure {_named(answer)}"
+            raise NotScoredError(f"{self.family} {problem}; give a string, or the Output that llm() returned")
         return answer if passages is None else replace(answer, passages=passages)
 
     def measure(self, bench: Bench, sample: Sample) -> Measured:
@@ -177,12 +177,12 @@ class _Given:
 
 
 def _recall(bench: Bench, sample: Sample, answer: Any) -> Sample:
-    """The sample with what `llm()` was asked, and told as the reference, where the call does not say it."""
-    asked = next((each for each in Llm.asked_in(bench.node) if each.output is answer), None)
-    if asked is None:
+    """The sample with the input and reference of the `llm()` call, where this call gives none."""
+    found = next((each for each in Llm.asked_in(bench.node) if each.output is answer), None)
+    if found is None:
         return sample
-    question = asked.input if sample.input is None else sample.input
-    return replace(sample, input=question, reference=sample.reference or asked.reference)
+    question = found.input if sample.input is None else sample.input
+    return replace(sample, input=question, reference=sample.reference or found.reference)
 
 
 def read_passages(place: str, given: Any, *, text: bool) -> tuple[Passage, ...]:

@@ -1,4 +1,4 @@
-"""Markers on ordinary tests: each `llm()` answer of a marked test must hold the marker's threshold."""
+"""Markers on ordinary tests: each `llm()` answer of a marked test must satisfy the marker's threshold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
 from pytest_llmops.plugin.assertions.fixtures import read_passages, write_expected
 from pytest_llmops.plugin.assertions.llm import Llm
-from pytest_llmops.plugin.assertions.measured import make_metric, say_in_test, tell_contexts, tell_parts
+from pytest_llmops.plugin.assertions.measured import (
+    describe_contexts,
+    describe_parts,
+    make_metric,
+    say_in_test,
+)
 from pytest_llmops.plugin.golden_warnings import GoldenWarning, warn_of_marker
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric, traits_of
@@ -68,7 +73,7 @@ class MarkedTests:
 
     @classmethod
     def of(cls, items: Sequence[pytest.Item]) -> MarkedTests:
-        """Read the markers of all tests; what is wrong is told where the test would run."""
+        """Read the markers of all tests; each problem is reported where its test would run."""
         tests = cls()
         seen: set[tuple[str, str]] = set()
         for item in items:
@@ -193,19 +198,19 @@ def _calibrations(item: pytest.Item, demand: Demand) -> Mapping[str, Calibration
 
 
 def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
-    """What one marker holds against one answer, as text; empty when nothing."""
+    """Why one answer misses one marker, as text; empty if it does not."""
     reference = sample.reference if demand.reference is None else demand.reference
     output = sample.output
     if demand.contexts is not None:
         output = replace(output, passages=demand.contexts)
-    asked = replace(
+    marked = replace(
         sample,
         output=output,
         reference=reference,
         relevant=sample.relevant or demand.relevant,
         rival=demand.other,
     )
-    (scored,) = score_safely(score_here, demand.metric, [asked])
+    (scored,) = score_safely(score_here, demand.metric, [marked])
     case = Case(
         id=f"{item.name} llm() {number + 1}", input=sample.input, reference=reference, checks=demand.checks
     )
@@ -232,6 +237,6 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
         verdicts = verdicts if undecided == "fail" else tuple(each for each in verdicts if each not in open_)
     if all(verdict.outcome == "passed" for verdict in verdicts):
         return ""
-    parts = [line for each in result.scores for line in tell_parts(each.evidence, each.reason)]
-    parts += tell_contexts(demand.metric, output)
+    parts = [line for each in result.scores for line in describe_parts(each.evidence, each.reason)]
+    parts += describe_contexts(demand.metric, output)
     return "\n".join([render_case(case, result, verdicts), *parts])

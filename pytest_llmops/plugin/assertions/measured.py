@@ -1,4 +1,4 @@
-"""A score in an assert: a plain number to compare, that tells what it rests on when the assert fails."""
+"""A score in an assert: a plain number to compare, which explains itself when the assert fails."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Measured(float):
 
     metric: str
     reason: str
-    told: tuple[str, ...]
+    details: tuple[str, ...]
 
     def explain(self, comparison: str, other: object, *, on_the_right: bool = False) -> list[str]:
         """The lines that pytest shows when `self comparison other`, or `other comparison self`, is false."""
         sign = mirror(comparison) if on_the_right else comparison
         lines = [f"{self.metric} {float(self):.4g} {sign} {printable(str(other), 100)}"]
         lines += [f"  {printable(self.reason, _REASON)}"] if self.reason else []
-        return [*lines, *self.told]
+        return [*lines, *self.details]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Bench:
             raise NotScoredError(f"{metric.name}: {mask(say_in_test(result.error))}")
         measured = Measured(result.value)
         measured.metric, measured.reason = result.metric, result.reason
-        measured.told = (*tell_parts(result.evidence, result.reason), *_tell_texts(metric, sample))
+        measured.details = (*describe_parts(result.evidence, result.reason), *_describe_texts(metric, sample))
         return measured
 
 
@@ -94,26 +94,26 @@ def make_metric(config: pytest.Config, family: str, written: Mapping[str, Any]) 
     return create_metric(name, options)
 
 
-def _tell_texts(metric: Metric, sample: Sample) -> list[str]:
-    """Question, answer and what it is held against; of an answer with a leak nothing."""
+def _describe_texts(metric: Metric, sample: Sample) -> list[str]:
+    """Answer, the other answer and the reference; an answer with a leak is left out."""
     texts: list[tuple[str, str | None]] = [
         ("answer:    ", sample.output.text if not traits_of(metric).masks else ""),
         ("other:     ", sample.rival),
         ("reference: ", sample.reference),
     ]
     lines = [f"  {label}{printable(text, _TEXT)}" for label, text in texts if text]
-    return [*lines, *tell_contexts(metric, sample.output)]
+    return [*lines, *describe_contexts(metric, sample.output)]
 
 
-def tell_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:
+def describe_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:
     """
     Lines on the lowest part and what comes nearest to it, escaped and cut; none where nothing is named.
 
     Args:
-        reason: Of the same score; what it tells in full is not told again.
+        reason: Of the same score; what it quotes in full is not repeated.
     """
-    told = [pair for each in evidence[:1] if isinstance(each, Mapping) for pair in _tell(each)]
-    return [f"  {label}: {printable(text, _PART)}" for label, text in told if text and text not in reason]
+    pairs = [pair for each in evidence[:1] if isinstance(each, Mapping) for pair in _name_parts(each)]
+    return [f"  {label}: {printable(text, _PART)}" for label, text in pairs if text and text not in reason]
 
 
 def say_in_test(error: str) -> str:
@@ -123,7 +123,7 @@ def say_in_test(error: str) -> str:
     return error
 
 
-def tell_contexts(metric: Metric, output: Output) -> list[str]:
+def describe_contexts(metric: Metric, output: Output) -> list[str]:
     """Lines with the first few contexts, escaped and cut, of a metric that reads their texts."""
     reads = "passages" in metric.needs or traits_of(metric).waits
     if not reads or "relevant" in metric.needs:
@@ -138,7 +138,7 @@ def tell_contexts(metric: Metric, output: Output) -> list[str]:
     ]
 
 
-def _tell(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _name_parts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Label and text: of a claim and what is nearest to it, a judge's lowest criterion, what it misses."""
     claims, criteria = evidence.get("claims"), evidence.get("criteria")
     if isinstance(claims, Sequence) and claims and isinstance(claims[0], Mapping):

@@ -91,9 +91,9 @@ class GoldenItem(pytest.Item):
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
         known = [each for each in self.verdicts if each.known]
         if open_ and settings.undecided == "warn":
-            told = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
+            advice = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             try:
-                self.warn(GoldenWarning(f"undecided: {told}"))
+                self.warn(GoldenWarning(f"undecided: {advice}"))
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
                 self.fail()
         if known and settings.known_failures == "warn":

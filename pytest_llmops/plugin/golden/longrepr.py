@@ -54,7 +54,7 @@ def traceback_style(config: pytest.Config) -> TracebackStyle:
 
 
 def reason_of(raised: BaseException, item: pytest.Item) -> Reason | None:
-    """Of whatever ended a golden item; None where only pytest's own report can tell."""
+    """Why a golden item ended; None where pytest's own report is the only one."""
     if isinstance(raised, NotGoodError):
         return raised.reason
     traceback = describe_traceback(raised)

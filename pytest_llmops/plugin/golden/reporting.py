@@ -15,7 +15,7 @@ from pytest_llmops.plugin.golden.longrepr import as_longrepr, reason_of
 
 
 class Reporting:
-    """Registered beside the golden run whose items it reports."""
+    """Registered together with the golden run whose items it reports."""
 
     def __init__(self, evaluation: Evaluation, config: pytest.Config) -> None:
         self._evaluation = evaluation

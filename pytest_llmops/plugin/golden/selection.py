@@ -63,7 +63,7 @@ def _golden_among(config: pytest.Config, settings: Settings, *, typed: bool) -> 
         path = (config.invocation_params.dir / written).resolve()
         if not path.is_dir():
             if path.suffix in SUFFIXES or (typed and not path.exists() and path.suffix != ".py"):
-                yield written  # also one that is missing, of which a near miss is told
+                yield written  # also a missing one: the error then names the near miss
         elif any(path.is_relative_to(home) for home in homes):
             if typed or _holds_golden(path):
                 yield written

@@ -98,11 +98,11 @@ def render_agreement(report: Report) -> list[str]:
     lines += [_counts(report), "", *(f"  {line}" for line in align(_table(report)))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
         lines += ["", *(f"  {line}" for line in align(errors))]
-    told = [
-        *_told(report),
+    notes = [
+        *_notes(report),
         *(f"note: {printable(each)}" for each in (*report.agreement.notes, *report.notes)),
     ]
-    return [*lines, *(["", *told] if told else [])]
+    return [*lines, *(["", *notes] if notes else [])]
 
 
 def agreement_markdown(report: Report) -> list[str]:
@@ -114,8 +114,8 @@ def agreement_markdown(report: Report) -> list[str]:
     lines += [_escape(_counts(report)), "", *_markdown_table(_table(report))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
         lines += ["", *_markdown_table(errors)]
-    told = [*_told(report), *report.agreement.notes, *report.notes]
-    return [*lines, *(["", *(f"- {_escape(line.strip())}" for line in told)] if told else [])]
+    notes = [*_notes(report), *report.agreement.notes, *report.notes]
+    return [*lines, *(["", *(f"- {_escape(line.strip())}" for line in notes)] if notes else [])]
 
 
 def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
@@ -130,13 +130,13 @@ def _sign(cut: Cut | None) -> str:
 
 def _counts(report: Report) -> str:
     found = report.agreement
-    told = f"{counted(found.rows, 'row')} with a label and a score"
-    told += f" in {counted(found.groups, 'group')}" if found.groups != found.rows else ""
-    told += f", {report.unlabelled} without a label, {len(report.unscored)} not scored"
+    text = f"{counted(found.rows, 'row')} with a label and a score"
+    text += f" in {counted(found.groups, 'group')}" if found.groups != found.rows else ""
+    text += f", {report.unlabelled} without a label, {len(report.unscored)} not scored"
     if report.unscored:
         named = name_some([printable(entry, 60) for entry, _ in report.unscored], _NAMED)
-        told += f" ({named}: {printable(report.unscored[0][1], 200)})"
-    return told
+        text += f" ({named}: {printable(report.unscored[0][1], 200)})"
+    return text
 
 
 def _table(report: Report) -> list[tuple[str, str, str]]:
@@ -161,13 +161,13 @@ def _table(report: Report) -> list[tuple[str, str, str]]:
     return table
 
 
-def _told(report: Report) -> list[str]:
+def _notes(report: Report) -> list[str]:
     found = report.agreement
     lines = []
     if found.error_threshold is not None:
-        lines.append(_tell_threshold(found.error_threshold, found.cut))
+        lines.append(_describe_threshold(found.error_threshold, found.cut))
     if found.rate is not None:
-        lines += _tell_rate(found.rate, pairs=report.labels.kind == "pair")
+        lines += _describe_rate(found.rate, pairs=report.labels.kind == "pair")
     if report.turning is not None:
         lines.append(report.turning.told)
     if report.bias is not None:
@@ -175,7 +175,7 @@ def _told(report: Report) -> list[str]:
     return lines
 
 
-def _tell_threshold(found: ErrorThreshold, cut: Cut | None) -> str:
+def _describe_threshold(found: ErrorThreshold, cut: Cut | None) -> str:
     stated = f"{found.max_error:.3g}"
     if found.threshold is None:
         return (
@@ -190,13 +190,13 @@ def _tell_threshold(found: ErrorThreshold, cut: Cut | None) -> str:
     )
 
 
-def _tell_rate(rate: Rate, *, pairs: bool) -> list[str]:
+def _describe_rate(rate: Rate, *, pairs: bool) -> list[str]:
     what = "wins of the first" if pairs else "pass rate"
-    told = [f"{what}: {rate.judged:.3f} by the scores of {counted(rate.rows, 'row')}"]
-    told.append(f"{_number(rate.labelled)}{_after(rate.labelled)} by labels alone")
+    parts = [f"{what}: {rate.judged:.3f} by the scores of {counted(rate.rows, 'row')}"]
+    parts.append(f"{_number(rate.labelled)}{_after(rate.labelled)} by labels alone")
     if rate.powered is not None:
-        told.append(f"{_number(rate.powered)}{_after(rate.powered)} by both (prediction-powered)")
-    return ["; ".join(told)]
+        parts.append(f"{_number(rate.powered)}{_after(rate.powered)} by both (prediction-powered)")
+    return ["; ".join(parts)]
 
 
 def _turning_json(found: Turning | None) -> dict[str, Any] | None:
@@ -254,13 +254,13 @@ def _number(measure: Measure) -> str:
 def _interval(measure: Measure) -> str:
     if measure.low is None or measure.high is None:
         return "" if measure.value is None else "none: every resample is alike"
-    told = f"{measure.low:.3f} … {measure.high:.3f}"
-    return told if measure.method in {"BCa", "asymptotic"} else f"{told} ({measure.method})"
+    text = f"{measure.low:.3f} … {measure.high:.3f}"
+    return text if measure.method in {"BCa", "asymptotic"} else f"{text} ({measure.method})"
 
 
 def _after(measure: Measure) -> str:
-    told = _interval(measure)
-    return f" ({told})" if told else ""
+    text = _interval(measure)
+    return f" ({text})" if text else ""
 
 
 def _mapping(found: CalibrationError) -> str:

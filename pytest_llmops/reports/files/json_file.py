@@ -75,8 +75,10 @@ def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], 
                 f"{shown}: line {line} is a mark of a git conflict. Settle the conflict, or take the file "
                 "of one side whole: git checkout --ours or --theirs"
             ) from None
-        told = str(error).removesuffix(".")
-        raise RunFileError(f"{shown}: {told}{'' if told.endswith('?') else '.'} {kind.remedy}") from None
+        problem = str(error).removesuffix(".")
+        raise RunFileError(
+            f"{shown}: {problem}{'' if problem.endswith('?') else '.'} {kind.remedy}"
+        ) from None
 
 
 def dump_json(value: Any, indent: int | None = None) -> str:

@@ -1,7 +1,7 @@
 """
 The run file: everything a run produced, in one JSON file that can be compared by itself.
 
-Its JSON Schema is `run.schema.json` beside this module. A file named `.jsonl` is a stream of the same:
+Its JSON Schema is `run.schema.json` in this folder. A file named `.jsonl` is a stream of the same:
 the head without results on the first line, a result on each further one, and `{"usage": …}` last; a
 stream that was cut off between two lines is a smaller run.
 """
@@ -127,7 +127,7 @@ def _encode(run: Run, path: Path) -> bytes:
 
 
 def _plain_result(result: CaseResult) -> dict[str, Any]:
-    """The result as JSON values; of a rival what it produced, for what it was asked stands beside it."""
+    """The result as JSON values; a rival has only what it produced: its input is the case's."""
     dumped: dict[str, Any] = plain(result)
     del dumped["printed"]
     rival = dumped.pop("rival")

@@ -25,7 +25,7 @@ def dump_suite(suite: Mapping[str, Sequence[SuiteCheck]], cases: Iterable[str]) 
 
     Args:
         suite: Golden file to its checks.
-        cases: Item ids of the run; they tell the golden file where it is not written.
+        cases: Item ids of the run; they name the golden file where it is not written.
 
     Raises:
         ValueError: The checks are none that a golden file can hold.
@@ -37,7 +37,7 @@ def dump_suite(suite: Mapping[str, Sequence[SuiteCheck]], cases: Iterable[str]) 
 
 def parse_suite(suite: Mapping[str, Any], cases: Iterable[str]) -> dict[str, tuple[SuiteCheck, ...]]:
     """
-    Golden file to its suite checks; the file is "" where nothing tells it.
+    Golden file to its suite checks; the file is "" where nothing names it.
 
     Raises:
         ValueError: What is wrong, with the metric.

@@ -34,7 +34,7 @@ def read_answer(answer: Any) -> Output:
         )
     text = answer.get("text")
     if not isinstance(text, str):
-        raise AnswerError(_tell_text(answer, text))
+        raise AnswerError(_describe_text(answer, text))
     for key in answer:
         if key not in _ANSWER_KEYS:
             raise AnswerError(
@@ -57,14 +57,14 @@ def read_answer(answer: Any) -> Output:
     )
 
 
-def _tell_text(answer: Mapping[Any, Any], text: Any) -> str:
+def _describe_text(answer: Mapping[Any, Any], text: Any) -> str:
     """What is wrong with an answer whose `text` is no string."""
     if "text" in answer:
         return f"the app returned a mapping whose 'text' is {_named(text)}, not a string"
-    return _tell_missing("the output", "text", answer)
+    return _describe_missing("the output", "text", answer)
 
 
-def _tell_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
+def _describe_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
     """`the tool call has no 'name'; did you mean it for 'nme'?`, or the keys that it has."""
     keys = [printable(str(key), _KEY) for key in given]
     if near := get_close_matches(name, keys, n=1):
@@ -137,7 +137,7 @@ def _tool_call(given: Any) -> ToolCall:
     if not isinstance(given, Mapping):
         raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
     if "name" not in given:
-        raise AnswerError(_tell_missing("the tool call", "name", given))
+        raise AnswerError(_describe_missing("the tool call", "name", given))
     if not isinstance(given["name"], str):
         raise AnswerError(f"the 'name' of a tool call must be a string, not {_named(given['name'])}")
     return ToolCall(

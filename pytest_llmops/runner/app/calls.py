@@ -62,7 +62,7 @@ class AppCaller:
         """
         The app's output or why there is none, and the spans it left; raises nothing of the app's.
 
-        An app that meets a busy endpoint is asked again. Model calls that were answered the first time
+        An app that meets a busy endpoint is called again. Model calls that were answered the first time
         are replayed then, so that nothing is paid twice. The usage is that of all attempts.
 
         Args:
@@ -71,7 +71,7 @@ class AppCaller:
         rules = rules or CallRules()
         logs: list[CallLog] = []
         answer, spans = await self._attempts(case, repeat, question, rules, logs)
-        if not logs:  # a broken cassette, so that nothing was asked
+        if not logs:  # a broken cassette, so that nothing was called
             return answer, spans
         log = join_attempts(logs)
         failed = note_failed(log.calls)
@@ -135,8 +135,8 @@ class AppCaller:
             answering.cancel()
             return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
         if answering.cancelled():
-            told = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
-            return _broken(repeat, told)
+            reason = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
+            return _broken(repeat, reason)
         if not ended:
             return None
         error = answering.exception()
@@ -207,7 +207,7 @@ async def _on_thread(app: App, question: Any) -> Any:
         else:
             done.set_exception(error)
 
-    def work() -> None:
+    def call() -> None:
         answer: Any = None
         error: Exception | None = None
         try:
@@ -219,7 +219,7 @@ async def _on_thread(app: App, question: Any) -> Any:
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, answer, error)
 
-    threading.Thread(target=work, name="llmops-app", daemon=True).start()
+    threading.Thread(target=call, name="llmops-app", daemon=True).start()
     return await done
 
 
@@ -240,7 +240,7 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _retried(calls: Sequence[Call]) -> bool:
-    """Whether the app's own client asked again; then it has waited long enough."""
+    """Whether the app's own client retried; then it has waited long enough."""
     failed = [call.key for call in calls if call.outcome == "failed"]
     return len(failed) > len(set(failed))
 

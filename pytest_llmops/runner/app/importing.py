@@ -54,10 +54,10 @@ def _import(path: str, module_name: str, root: Path) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success
-        raise AppError(_tell_import(path, module_name, error, root)) from error
+        raise AppError(_describe_import(path, module_name, error, root)) from error
 
 
-def _tell_import(path: str, module_name: str, error: BaseException, root: Path) -> str:
+def _describe_import(path: str, module_name: str, error: BaseException, root: Path) -> str:
     """Why the module cannot be imported: in a sentence with file and line, then the app's own traceback."""
     said = f"the app {path!r} cannot be imported"
     if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):

@@ -30,7 +30,7 @@ class LoopThread:
     _open: set[Future[Any]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """
         Run a coroutine there, in a copy of the caller's context.
 
@@ -39,10 +39,10 @@ class LoopThread:
         """
         with self._lock:
             if self._closed:
-                work.close()
+                coroutine.close()
                 raise RuntimeError(f"the loop {self.name} was closed")
             if self._lost is not None:
-                work.close()
+                coroutine.close()
                 raise RuntimeError(str(self._lost))
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -50,7 +50,7 @@ class LoopThread:
                     target=self._serve, args=(self._loop,), name=self.name, daemon=True
                 )
                 start_outside(self._thread)
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
             self._open.add(future)  # under the lock, or a loop that breaks now would not know of it
         future.add_done_callback(self._open.discard)
         return future

@@ -1,4 +1,4 @@
-"""What an app prints and logs while it answers a case; kept by the case, since many are in work at once."""
+"""What an app prints and logs while it answers a case; kept by case, since many run at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST = 100_000  # characters of a channel; whole pieces only, so that no half o
 
 @dataclass(slots=True)
 class Printed:
-    """Grows while a case is in work; written to from whatever thread carries the case's context."""
+    """Grows while a case runs; written to from whatever thread carries the case's context."""
 
     pieces: dict[Channel, list[str]] = field(default_factory=dict)
     _sizes: dict[Channel, int] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Printed:
 
 
 current: ContextVar[Printed | None] = ContextVar("pytest_llmops_printed", default=None)
-"""Of the case that this context works for."""
+"""Of the case that runs in this context."""
 
 
 @contextlib.contextmanager

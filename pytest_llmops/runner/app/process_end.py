@@ -1,8 +1,8 @@
 """
 An app that ends the process by Python's own means: an error of its case, and not the end of all cases.
 
-`os._exit` and its kin run nothing on their way out, so a run would end without a word, and as a success
-where the code is 0. While cases are in work they raise instead, in this process alone: a child that was
+`os._exit` and similar calls run no cleanup, so a run would end without a message, and as a success where
+the code is 0. While cases run they raise instead, in this process alone: a child that was
 forked ends as it always did. What C code does (a crash, its own `_exit`) needs a process of its own, see
 decision 13.
 """
@@ -87,7 +87,7 @@ def noting() -> Iterator[list[str]]:
 
 def take_unattributed() -> list[str]:
     """
-    Sentences on what would have ended the process, from threads of no case in work; each is said once.
+    Sentences on what would have ended the process, from threads of no running case; each is reported once.
 
     No case carries them, so each is an error of the suite.
     """

@@ -1,4 +1,4 @@
-"""The app's rival: asked beside it, scored as it is, and kept apart from it."""
+"""The app's rival: called with the same cases, scored the same way, and kept apart from the app."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def rival_id(case: str) -> str:
 
 
 def refuse(repeats: Iterable[int], why: str) -> list[Called]:
-    """What a rival that is not asked answers."""
-    return [(told_of_rival(Failure(metric="", stage="app", error=why, repeat=each)), ()) for each in repeats]
+    """The failures of a rival that is not called."""
+    return [(blame_rival(Failure(metric="", stage="app", error=why, repeat=each)), ()) for each in repeats]
 
 
-def told_of_rival(answer: Output | Failure) -> Output | Failure:
-    """What broke, where the sentence is about the app that was asked: that is the rival."""
+def blame_rival(answer: Output | Failure) -> Output | Failure:
+    """The answer; a failure that speaks of the app names the rival, which is what was called."""
     if isinstance(answer, Failure) and answer.error.startswith(_THE_APP):
         return replace(answer, error=f"the rival {answer.error.removeprefix(_THE_APP)}")
     return answer
 
 
 def is_of_pairs(metric: Metric) -> bool:
-    """Whether a score says how an answer stands beside another one."""
+    """Whether a score compares an answer with another one."""
     return traits_of(metric).compares
 
 

@@ -21,13 +21,13 @@ from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.rivals import (
     Rival,
+    blame_rival,
     is_of_pairs,
     pair_up,
     refuse,
     rival_id,
     sign_pair,
     texts_of,
-    told_of_rival,
     turn_round,
 )
 from pytest_llmops.runner.budget import Budget
@@ -169,7 +169,7 @@ class Execution:
         if alone:
             return refuse(repeats, _ENDED)
         answers = await self._call_all(self.rival.caller, rival_id(task.id), task, repeats)
-        return [(told_of_rival(answer), spans) for answer, spans in answers]
+        return [(blame_rival(answer), spans) for answer, spans in answers]
 
     async def _call(self, caller: AppCaller, case: str, repeat: int, task: Task) -> Called:
         async with self._slots:
@@ -224,7 +224,7 @@ def _calls_rival_first(task: Task) -> bool:
 
 
 def _samples(task: Task, case: str, answers: Sequence[Called], others: Mapping[int, str]) -> list[Sample]:
-    """What one side answered, beside the other side's text of the same repeat."""
+    """The samples of one side, each with the other side's text of the same repeat."""
     return [
         Sample(
             output=output,

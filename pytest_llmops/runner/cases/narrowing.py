@@ -1,4 +1,4 @@
-"""Which cases may be in work together, once some of them were in work when a process ended."""
+"""Which cases may run together, once some of them were running when a process ended."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_TRIES = 3
 @dataclass(slots=True)
 class Narrowing:
     """
-    Finds the case that ends processes among those that were in work beside it.
+    Finds the case that ends processes among those that ran at the same time.
 
     Cases that a process took along when it ended are run in small groups, and those of a group that ended one
     again each alone, so that only what ends a process by itself is begun more than `MOST_TRIES` times.
 
     Attributes:
-        concurrency: Cases that may be in work at once when nothing has ended.
+        concurrency: Cases that may run at once when nothing has ended.
     """
 
     concurrency: int

@@ -124,12 +124,12 @@ class SharedStore:
     def is_stopped(self) -> bool:
         return (self.folder / _STOP).exists()
 
-    def write(self, work: str, result: CaseResult) -> None:
-        write_atomically(self._path(work, "result"), pickle.dumps(result), durable=False)
+    def write(self, task: str, result: CaseResult) -> None:
+        write_atomically(self._path(task, "result"), pickle.dumps(result), durable=False)
 
-    def read(self, work: str) -> CaseResult | None:
-        """The result of a piece of work, once somebody has it."""
-        return _load(self._path(work, "result"))
+    def read(self, task: str) -> CaseResult | None:
+        """The result of a task, once some process has it."""
+        return _load(self._path(task, "result"))
 
     def read_all(self) -> list[CaseResult]:
         """Every result there is; of a case that was asked again several."""

@@ -37,7 +37,7 @@ def score(
     """
     One score a row, in order, or why there is none.
 
-    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored beside the
+    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored against the
     second. `contexts` are texts, or mappings of `id` and `text`; `retrieved` are ids, best first, or
     mappings of `id`, `text` and `score`. Where both are given, `retrieved` has the order, and takes missing
     texts from the context of the same id, or of the same place where contexts have no ids and are as many.

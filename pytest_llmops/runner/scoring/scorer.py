@@ -3,7 +3,7 @@ Scores in full batches: whatever arrived while a metric was busy is its next bat
 
 So a model sees one text when little is to do and hundreds when much is, and nothing waits for a
 timer. One scorer serves a process, or a whole session by way of the scoring service. A metric that waits
-on an endpoint gains nothing by a batch: what it is asked it is asked at once, side by side.
+on an endpoint gains nothing by a batch: its requests are made at once, in parallel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.statistics.summaries import NOISE
 
 Result = Score | Failure
-_ASKED_AT_ONCE = 64
+_MOST_REQUESTS = 64
 _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
 
 
@@ -47,48 +47,48 @@ class Scorer:
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._asked: Queue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None] = Queue()
-        self._askers = 0
+        self._requests: Queue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None] = Queue()
+        self._threads = 0
 
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
         job: Future[Sequence[Result]] = Future()
         with self._changed:
             if traits_of(metric).waits:
-                self._ask(metric, samples, job)
+                self._schedule(metric, samples, job)
                 return job
             self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="llmops-scorer", daemon=True)
+                self._thread = threading.Thread(target=self._score_batches, name="llmops-scorer", daemon=True)
                 start_outside(self._thread)
             self._changed.notify()
         return job
 
     def close(self) -> None:
-        """Take no further work; what is being scored ends by itself."""
+        """Take no further jobs; what is being scored ends by itself."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-            for _ in range(self._askers):
-                self._asked.put(None)
+            for _ in range(self._threads):
+                self._requests.put(None)
 
-    def _ask(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
+    def _schedule(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
         """In this process, whoever else scores: no model is loaded, and its calls are recorded here."""
-        self._asked.put((metric, samples, job))
-        if self._asked.qsize() and self._askers < _ASKED_AT_ONCE:  # else one that is idle has it already
-            self._askers += 1
+        self._requests.put((metric, samples, job))
+        if self._requests.qsize() and self._threads < _MOST_REQUESTS:  # else one that is idle has it already
+            self._threads += 1
             start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
 
     def _answer(self) -> None:
         """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
         stand_aside()
-        while (asked := self._asked.get()) is not None and not self._closed:
-            metric, samples, job = asked
+        while (request := self._requests.get()) is not None and not self._closed:
+            metric, samples, job = request
             found = score_safely(self._here, metric, samples)
             if job.set_running_or_notify_cancel():
                 job.set_result(found)
 
-    def _work(self) -> None:
+    def _score_batches(self) -> None:
         stand_aside()
         while True:
             with self._changed:

@@ -66,14 +66,14 @@ class TimeLimit:
         done: SimpleQueue[list[Result]] = SimpleQueue()
         given_up = threading.Event()
 
-        def work() -> None:
+        def score() -> None:
             stand_aside()
             for batch in batches:
                 if given_up.is_set():
                     return
                 done.put(score_safely(score_here, metric, batch))
 
-        start_outside(threading.Thread(target=work, name="llmops-metric", daemon=True))
+        start_outside(threading.Thread(target=score, name="llmops-metric", daemon=True))
         found: list[list[Result]] = []
         for _ in batches:
             try:

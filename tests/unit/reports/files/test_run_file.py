@@ -31,7 +31,9 @@ from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.statistics.summaries import NAMES
 
-SCHEMA = json.loads(files("pytest_llmops.reports.files").joinpath("run.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    files("pytest_llmops.reports.files").joinpath("run.schema.json").read_text(encoding="utf-8")
+)
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 RESULT = CaseResult(
