@@ -12,6 +12,7 @@ from pytest_llmops.plugin.assertions.llm import Llm
 from pytest_llmops.plugin.assertions.measured import Bench, Measured, NotScoredError
 from pytest_llmops.printable import with_article
 from pytest_llmops.records import Output, Passage, Sample, Span, ToolCall
+from pytest_llmops.runner.app.answers import describe_missing
 
 # What these arguments are called elsewhere, DeepEval's names first.
 _ALSO_CALLED = {
@@ -224,6 +225,8 @@ def _write_call(given: Any) -> Mapping[str, Any]:
         return {"name": given}
     mapped = isinstance(given, Mapping)
     call = dict(given) if mapped else {key: getattr(given, key, None) for key in _OF_A_CALL}
+    if mapped and "name" not in call:
+        raise NotScoredError(describe_missing("the tool call", "name", call))
     if not isinstance(call.get("name"), str):
         raise NotScoredError(
             f"a tool call is a name, a ToolCall or a mapping with 'name', not {_named(given)}"

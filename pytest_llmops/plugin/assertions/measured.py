@@ -15,7 +15,7 @@ from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.assertions.families import find_metric
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.protocols import Metric, Need, traits_of
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Output, Sample
 from pytest_llmops.registry import create_metric, metric_options
 from pytest_llmops.runner.scoring.scorer import score_here, score_safely
@@ -24,9 +24,10 @@ _REASON = 300
 _TEXT = 500
 _PART = 300
 _CONTEXTS = 3
-_OF_TEST: dict[Need, str] = {
-    "reference": "there is no reference; pass reference= to llm(), or to the marker",
-    "relevant": "no relevant passages are named; pass relevant= to llm(), or to the marker",
+_OF_TEST = {
+    REMEDIES["reference"]: "there is no reference; pass reference= to llm(), or to the marker",
+    REMEDIES["relevant"]: "no relevant passages are named; pass relevant= to llm(), or to the marker",
+    "add `reference:` to the case": "pass other= to the marker, or reference= to llm()",
 }
 
 
@@ -118,8 +119,8 @@ def describe_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:
 
 def say_in_test(error: str) -> str:
     """What a metric says that it lacks, with the remedy of a test instead of a golden file's."""
-    for need, remedy in _OF_TEST.items():
-        error = error.replace(REMEDIES[need], remedy)
+    for in_file, in_test in _OF_TEST.items():
+        error = error.replace(in_file, in_test)
     return error
 
 

@@ -61,10 +61,10 @@ def _describe_text(answer: Mapping[Any, Any], text: Any) -> str:
     """What is wrong with an answer whose `text` is no string."""
     if "text" in answer:
         return f"the app returned a mapping whose 'text' is {_named(text)}, not a string"
-    return _describe_missing("the output", "text", answer)
+    return describe_missing("the output", "text", answer)
 
 
-def _describe_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
+def describe_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
     """`the tool call has no 'name'; did you mean it for 'nme'?`, or the keys that it has."""
     keys = [printable(str(key), _KEY) for key in given]
     if near := get_close_matches(name, keys, n=1):
@@ -111,10 +111,12 @@ def _passage(given: Any) -> Passage:
         return given
     if isinstance(given, str):
         return Passage(id=given, text=given)
-    if not isinstance(given, Mapping) or "id" not in given:
+    if not isinstance(given, Mapping):
         raise AnswerError(
             f"a passage must be a Passage, a string, or a mapping with 'id', not {_named(given)}"
         )
+    if "id" not in given:
+        raise AnswerError(describe_missing("the passage", "id", given))
     score = given.get("score")
     return Passage(id=str(given["id"]), text=str(given.get("text", "")), score=_score(score))
 
@@ -137,7 +139,7 @@ def _tool_call(given: Any) -> ToolCall:
     if not isinstance(given, Mapping):
         raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
     if "name" not in given:
-        raise AnswerError(_describe_missing("the tool call", "name", given))
+        raise AnswerError(describe_missing("the tool call", "name", given))
     if not isinstance(given["name"], str):
         raise AnswerError(f"the 'name' of a tool call must be a string, not {_named(given['name'])}")
     return ToolCall(
