@@ -43,7 +43,7 @@ class BaselineSource:
         goldens: The files to run. Against a revision they hold what was added there since the change began.
         base: None where nothing was accepted yet, or nobody wants a comparison.
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
-            change cannot vouch for its own judge.
+            change cannot calibrate its own judge.
         loosened: What the change made easier to pass; only known against a revision.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
@@ -101,7 +101,7 @@ def find_baseline(
     Args:
         goldens: The files that are run.
         named: Files and folders that somebody named for it, from the root.
-        accept: The run will be taken into the baseline, which must be fit for it before a model is asked.
+        accept: The run will be taken into the baseline, which must be fit for it before a model is called.
         selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
 
     Raises:

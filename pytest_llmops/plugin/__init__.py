@@ -1,5 +1,5 @@
 """
-The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
+The entry point of pytest: options, ini keys, markers and fixtures, and nothing else until it is used.
 
 This module and the settings are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
 brings the rest.
@@ -86,9 +86,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
-    What the pipeline says is read here, before any conftest of the project could change it.
+    Read what the pipeline says here, before any conftest of the project can change it.
 
-    A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files.
+    A golden run without paths runs the golden folder, whose conftest.py may define metrics.
     """
     known = early_config.known_args_namespace
     early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
@@ -108,7 +108,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
-    """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
+    """A golden run continues to its verdict and its run file when the reader of its output closes."""
     if config.getoption("llm_isolate"):
         from pytest_llmops.plugin.distribution import isolate
 
@@ -142,7 +142,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _collects(config: pytest.Config) -> bool:
-    """Whether the settings ask for golden items; whoever does not use them pays for one look into a file."""
+    """Whether the settings enable golden items; a project without them pays for reading one file."""
     written = config.getini("llm_collect") or None
     if written is None:
         try:
@@ -166,7 +166,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """A score explains itself; and pytest, shown this, prints no answer in full, with what it may hold."""
+    """A score explains itself; given these lines, pytest does not print the whole answer and its secrets."""
     for side, other in ((left, right), (right, left)):
         if type(side).__module__ == "pytest_llmops.plugin.assertions.measured":
             measured: Measured = side  # type: ignore[assignment]
@@ -189,7 +189,7 @@ def _registered_metrics() -> frozenset[str]:
 
 
 def _forget_metrics(before: frozenset[str]) -> None:
-    """Take back what conftest files of this session registered: another session may have other ones."""
+    """Unregister what conftest files of this session registered: another session may have other ones."""
     if own := sys.modules.get("pytest_llmops.golden.own_metrics"):
         before |= own.kept_metrics
     if registry := sys.modules.get("pytest_llmops.registry"):

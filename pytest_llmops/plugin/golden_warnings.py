@@ -1,4 +1,4 @@
-"""Warnings of bounds that no labels vouch for and of drops that none could see, once a file."""
+"""Warnings about uncalibrated bounds and about drops that no check would find, once a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_llmops.protocols import Metric
 
 
 class GoldenWarning(pytest.PytestWarning):
-    """An undecided verdict, a known failure that the settings let pass, a bound that no labels vouch for."""
+    """An undecided verdict, a known failure that the settings let pass, an uncalibrated bound."""
 
 
 def warn_of_doubts(config: pytest.Config, evaluation: Evaluation) -> None:

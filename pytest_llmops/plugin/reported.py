@@ -1,5 +1,5 @@
 """
-What became of every selected item, in the process that talks to the user.
+The outcome of every selected item, in the process that talks to the user.
 
 A worker, or the session, may end before an item was reported. xdist counts such an item nowhere, so this
 list is kept here, and what has no outcome at the end is an error.

@@ -1,4 +1,4 @@
-"""What a change loosened of its own gate, for people."""
+"""What a change loosened in its own gate, for people."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ def _describe_broken(rival: str, gains: Sequence[Gain]) -> list[str]:
 
 def _row(gain: Gain) -> list[str]:
     """The cells of a metric; escaped for a terminal."""
-    asked = gain.cases + len(gain.broken)
+    cases_run = gain.cases + len(gain.broken)
     name = printable(gain.metric) + ("" if gain.scale.higher_is_better else " (less is better)")
-    cases = f"{gain.cases}" if gain.cases == asked else f"{gain.cases} of {asked}"
+    cases = f"{gain.cases}" if gain.cases == cases_run else f"{gain.cases} of {cases_run}"
     if not gain.cases:
         return [name, cases, *[""] * (len(_HEAD) - 2)]
     rate, low, high = gain.win_rate

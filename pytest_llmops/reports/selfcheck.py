@@ -62,7 +62,7 @@ def selfcheck_line(
 
     Args:
         suite: Golden file to its suite checks; by default the mean of each bounded metric.
-        repeats: How often the new run asks each case.
+        repeats: How often the new run runs each case.
     """
     results, _ = find_scored(base.results)
     if not results:

@@ -28,7 +28,7 @@ def render_case(
     case: Case, result: CaseResult, verdicts: Sequence[Verdict], *, traceback: TracebackStyle = "long"
 ) -> str:
     """
-    Why a case is not good: where it is written, what was asked and answered, a line a verdict, and the
+    Why a case is not good: where it is written, its input and answers, a line for each verdict, and the
     traceback of an app that raised.
 
     Passed checks are left out, unless all are. Every text is escaped and cut.

@@ -36,7 +36,7 @@ def check_ready(
     """
     Whether the rival can be imported, judges have their keys and models their weights.
 
-    What a recording or the cache may answer is not asked for: a key is missed only by a case of which no
+    What a recording or the cache may answer is not needed: a key is missed only by a case of which no
     answer of that judge is recorded, weights of an encoder only where nothing was ever cached.
 
     Args:

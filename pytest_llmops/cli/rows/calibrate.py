@@ -120,7 +120,7 @@ def _calibrate(given: argparse.Namespace) -> int:
 
 
 def _groups(found: Sequence[Any]) -> list[Hashable]:
-    """What rows are drawn together; a row without a group is one of its own."""
+    """The group of each row; a row without a group is a group of one."""
     return [("row", at) if group is None else json.dumps(group) for at, group in enumerate(found)]
 
 

@@ -68,7 +68,7 @@ def pairwise(
 
 
 def faithfulness(bench: Bench, answer: Any = None, contexts: Any = None, **options: Any) -> Measured:
-    """How far the contexts bear an answer out, 0 to 1; those of an output are its own passages."""
+    """How far the contexts support an answer, 0 to 1; the contexts of an output are its passages."""
     __tracebackhide__ = True
     given = _Given("faithfulness", options, answer=answer, contexts=contexts, question=None)
     output = given.output(given.contexts())
@@ -78,7 +78,7 @@ def faithfulness(bench: Bench, answer: Any = None, contexts: Any = None, **optio
 
 
 def recall_at_k(bench: Bench, answer: Any = None, relevant: Any = None, **options: Any) -> Measured:
-    """What the first k of an output's passages, or of a ranking of ids, hold of the relevant ones."""
+    """The share of relevant ids among the first k of an output's passages, or of a ranking of ids."""
     __tracebackhide__ = True
     given = _Given("recall_at_k", options, answer=answer, relevant=relevant)
     ranking, ids = given["answer"], given["relevant"]
@@ -103,7 +103,7 @@ def tool_calls(bench: Bench, answer: Any = None, expected: Any = None, **options
 
 
 def pii_leak(bench: Bench, answer: Any = "", spans: Iterable[Span] = (), **options: Any) -> Measured:
-    """How many pieces of personal data an answer and spans hold; the report shows places and masks only."""
+    """How many pieces of personal data an answer and spans contain; reports show places and masks only."""
     __tracebackhide__ = True
     given = _Given("pii_leak", options, answer=answer, spans=tuple(spans))
     return given.measure(bench, Sample(output=given.output(None), spans=given["spans"]))
@@ -179,7 +179,7 @@ class _Given:
 
 def _recall(bench: Bench, sample: Sample, answer: Any) -> Sample:
     """The sample with the input and reference of the `llm()` call, where this call gives none."""
-    found = next((each for each in Llm.asked_in(bench.node) if each.output is answer), None)
+    found = next((each for each in Llm.samples_of(bench.node) if each.output is answer), None)
     if found is None:
         return sample
     question = found.input if sample.input is None else sample.input

@@ -1,4 +1,4 @@
-"""The fixture `llm`: asks the app under test from an ordinary test."""
+"""The fixture `llm`: calls the app under test from an ordinary test."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _STASH = pytest.StashKey["Llm"]()
 @dataclass(slots=True, eq=False)
 class Llm:
     """
-    Asks the app under test, from a test.
+    Calls the app under test, from a test.
 
     Attributes:
-        samples: What was asked and answered so far, for the test's markers.
+        samples: Inputs and outputs so far, for the test's markers.
         spans: Every span that the answers left.
     """
 
@@ -61,8 +61,8 @@ class Llm:
         return llm
 
     @staticmethod
-    def asked_in(node: pytest.Item) -> Sequence[Sample]:
-        """The questions and answers of a test, in order."""
+    def samples_of(node: pytest.Item) -> Sequence[Sample]:
+        """The inputs and outputs of a test, in order."""
         llm = node.stash.get(_STASH, None)
         return () if llm is None else tuple(llm.samples)
 

@@ -62,7 +62,7 @@ class Demand:
 @dataclass(slots=True, eq=False)
 class MarkedTests:
     """
-    Registered only where a collected test bears one of our markers.
+    Registered only if a collected test has one of our markers.
 
     Attributes:
         problems: By test, what is wrong with its markers; the test fails with it and is not run.
@@ -106,7 +106,7 @@ class MarkedTests:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         result = yield
         demands = self.demands.get(item.nodeid, ())
-        samples = Llm.asked_in(item)
+        samples = Llm.samples_of(item)
         if demands and not samples:
             pytest.fail("the test is marked, but llm() was never called: nothing was checked", pytrace=False)
         shown = [
@@ -190,7 +190,7 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
 
 
 def _calibrations(item: pytest.Item, demand: Demand) -> Mapping[str, Calibration]:
-    """What is recorded of judges, where the marker asks for it."""
+    """The recorded calibrations of judges, if the marker needs them."""
     settings = session_of(item.config).settings
     if all(check.min_kappa is None for check in demand.checks):
         return {}

@@ -81,7 +81,7 @@ class Bench:
 
 def make_metric(config: pytest.Config, family: str, written: Mapping[str, Any]) -> Metric:
     """
-    The metric that a marker or a fixture asks for.
+    The metric of a marker or a fixture.
 
     Args:
         written: Options of the metric, `metric` and `k`.

@@ -56,7 +56,7 @@ class GoldenPlugin:
 
     @classmethod
     def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
-        """Everything that can be wrong with the files is wrong here, before any model is called."""
+        """Report every problem of the files here, before any model is called."""
         config.args = list(selection.arguments)
         folder = config.invocation_params.dir
         try:
@@ -95,7 +95,7 @@ class GoldenPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Golden files that only the target of the change has, so that no folder here holds them."""
+        """Add golden files that only the target of the change has, and no folder here."""
         for path, golden in self.goldens.items():
             if golden.path in self.evaluation.source.carried and not path.exists():
                 items.extend(self._add_file(session, path, golden).collect())
@@ -150,13 +150,13 @@ class GoldenPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Write what was finished, and hold on to the exit code, whatever the app does on its way out."""
+        """Write what is finished, and keep the exit code, whatever the app does at exit."""
         self._end(session)
         yield
         process_end.hand_over(int(session.exitstatus))
 
     def _end(self, session: pytest.Session) -> None:
-        """A file that was asked for and cannot be had is no success."""
+        """Complete, write and judge the run; a requested file that cannot be written is no success."""
         if only_shows(session.config):
             return
         shared = self.evaluation.session
@@ -209,7 +209,7 @@ class GoldenPlugin:
         return make_run(goldens, results, replace(settings, app=None) if given else settings)
 
     def _save(self, run: Run) -> str:
-        """Write the run; a sentence where the file that somebody asked for could not be written."""
+        """Write the run; a sentence if the requested file could not be written."""
         settings, problems = self.evaluation.session.settings, self.evaluation.session.problems
         problems += filter(None, [save_run(run, settings.path(settings.home) / "runs" / "last.json")])
         return save_run(run, settings.path(settings.out)) if settings.out else ""

@@ -219,13 +219,13 @@ class SuiteItem(GoldenItem):
 
 
 def _escape_lines(text: str) -> str:
-    """What an app prints may hold what a model said."""
+    """Escape the text: what an app prints may contain what a model said."""
     lines = text.expandtabs().split("\n")
     return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
 
 
 def only_shows(config: pytest.Config) -> bool:
-    """Whether pytest is asked what it would run, and not to run it: then no app and no model is called."""
+    """Whether pytest only shows what it would run: then no app and no model is called."""
     return any(config.getoption(name, None) for name in _SHOWING)
 
 

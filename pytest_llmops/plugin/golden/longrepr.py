@@ -31,7 +31,7 @@ class Reason:
     Attributes:
         text: In full, for the section of the item and for JUnit.
         summary: On one line.
-        path: Where it is to be mended, with `line`: where the app broke, else where the check is written.
+        path: Where to fix it, with `line`: where the app raised, else where the check is written.
     """
 
     text: str

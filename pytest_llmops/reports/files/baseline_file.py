@@ -2,7 +2,7 @@
 The baseline: what every later run is compared with, one line a case, so that a diff can be reviewed.
 
 Its JSON Schema is `baseline.schema.json` in this folder. A list of one item stands for all repeats
-being equal. A case has the digests of its answers or, where they were asked for, its outputs.
+being equal. A case has the digests of its answers or, on request, its outputs.
 """
 
 from __future__ import annotations

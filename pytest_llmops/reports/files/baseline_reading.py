@@ -25,7 +25,7 @@ from pytest_llmops.records import CaseResult, Output, Run, Score
 VERSION = 1
 KIND = "baseline"
 
-_MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file asks for
+_MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
 Item = TypeVar("Item")
 
 

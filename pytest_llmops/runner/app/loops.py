@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, so that nobody who waits has to run one."""
+"""An event loop on a separate thread, so that callers that wait need not run one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The loop: cases run concurrently on a thread of its own, ahead of whoever waits for them.
+The loop: cases run concurrently on a separate thread, before anything waits for them.
 
 Nothing here knows pytest. A case's future holds its `CaseResult`, whatever became of the app.
 """
@@ -42,7 +42,7 @@ _ENDED = f"a worker that asked it beside the app ended the process {MOST_TRIES -
 
 
 class NotBegunError(LLMOpsError):
-    """A case was not asked, since the session is to stop."""
+    """A case was not run, since the session stops."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Execution:
         return self._futures[task.key]
 
     def finished(self) -> dict[str, CaseResult]:
-        """The results there are, by item id; of a case that was asked again the last."""
+        """The results there are, by item id; of a repeated case the last."""
         done = [each for each in list(self._futures.values()) if each.done() and not each.cancelled()]
         return latest(future.result() for future in done if future.exception() is None)
 
@@ -133,9 +133,9 @@ class Execution:
     async def _do(self, task: Task, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
         begun = _begun(task)
-        asked = range(count_repeats(begun), task.repeats)
+        repeats = range(count_repeats(begun), task.repeats)
         with collect() as printed:
-            answers, others = await self._call_both(task, asked, alone=alone)
+            answers, others = await self._call_both(task, repeats, alone=alone)
         if task.begun and self.budget:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(task, answers, others)
@@ -190,7 +190,7 @@ class Execution:
     async def _score_both(
         self, task: Task, answers: Sequence[Called], others: Sequence[Called]
     ) -> tuple[list[Result], list[Result]]:
-        """What the metrics say of the app and of its rival; one of pairs is asked once, of the app."""
+        """The scores of the app and of its rival; a metric of pairs runs once, for the app."""
         mine, theirs = texts_of(_outputs(answers)), texts_of(_outputs(others))
         metrics = dict(task.metrics)
         of_one = {name: metric for name, metric in metrics.items() if not is_of_pairs(metric)}
@@ -279,7 +279,7 @@ def _within(budget: Budget, answers: Sequence[Called]) -> Sequence[Called]:
 
 
 def _begun(task: Task) -> CaseResult:
-    """What there is of a case before it is asked, or asked again."""
+    """The result so far of a case that is run, or run again."""
     return task.begun or _blank(task)
 
 

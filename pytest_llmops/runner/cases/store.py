@@ -29,7 +29,7 @@ class SharedStore:
     A folder of this session alone, made by its controller.
 
     Attributes:
-        worker: Number of this process, from 0; one that replaces a dead worker has no share of its own.
+        worker: Number of this process, from 0; one that replaces a dead worker has no share.
         workers: How many processes divide the cases between them.
     """
 
@@ -132,7 +132,7 @@ class SharedStore:
         return _load(self._path(task, "result"))
 
     def read_all(self) -> list[CaseResult]:
-        """Every result there is; of a case that was asked again several."""
+        """Every result there is; several of a repeated case."""
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return [result for result in loaded if result is not None]
 

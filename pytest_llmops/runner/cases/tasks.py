@@ -1,4 +1,4 @@
-"""What there is to do for a case, before anything is asked."""
+"""The tasks of a run: what to do for a case, before the app is called."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pytest_llmops.registry import create_metric
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """
-    One case to do.
+    One case to run.
 
     Attributes:
         id: The item's.
         metrics: Every one that the case is scored with, by name.
-        repeats: How often the app has been asked when it is done.
-        most: The most repeats that looks may ask for; 0 where the number is fixed.
-        begun: What the first repeats gave, for a case that is asked again.
+        repeats: How often the app has been called when it is done.
+        most: The most repeats that looks may request; 0 where the number is fixed.
+        begun: What the first repeats gave, for a case that is run again.
         rules: What the golden file says of the case's model calls.
     """
 
@@ -39,7 +39,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Its name among all the task of a session: a case that is asked again is further task."""
+        """Its name among all tasks of a session: a case that is run again is a further task."""
         return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
 
 
@@ -47,7 +47,7 @@ def plan(
     golden: Golden, repeats: int | Literal["auto"] | None, most: int, known: Container[str] = ()
 ) -> list[Task]:
     """
-    The task of a golden file, in its order; a case is scored for its own checks and the suite's.
+    The tasks of a golden file, in its order; a case is scored for its own checks and the suite's.
 
     Args:
         repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
@@ -56,14 +56,14 @@ def plan(
     tasks = []
     for case in golden.cases:
         id_ = f"{golden.path}::{case.id}"
-        asked = case.repeats or repeats or ("auto" if id_ in known else 1)
+        wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
         tasks.append(
             Task(
                 id=id_,
                 case=case,
-                repeats=1 if asked == "auto" else asked,
+                repeats=1 if wanted == "auto" else wanted,
                 metrics=tuple(_metrics(golden, case).items()),
-                most=most if asked == "auto" else 0,
+                most=most if wanted == "auto" else 0,
                 rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
             )
         )

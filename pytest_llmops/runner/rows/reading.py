@@ -112,7 +112,7 @@ def number_repeats(rows: Sequence[Row]) -> list[int]:
     Which repeat of its case each row is, where the rows of one id are repeats of one case.
 
     Raises:
-        RowError: Some are none, or rows of one id differ in what they ask or expect; all of them.
+        RowError: Some are none, or rows of one id differ in input or expectations; all of them.
     """
     problems, numbers = [], []
     firsts: dict[str, Row] = {}

@@ -59,7 +59,7 @@ def score(
 
 def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
     """
-    The metric of that name; one that asks a judge asks the settings', unless the options name one.
+    The metric of that name; a judged one uses the settings' judge, unless the options name one.
 
     Raises:
         UnknownMetricError, MetricOptionError: There is no such metric, or none that rows can be scored by.
@@ -106,7 +106,7 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
 
     Args:
         name: Under which model calls are kept, of a file its stem.
-        repeats: How often a judge is asked of each row.
+        repeats: How often a judge scores each row.
         numbers: Of each row which repeat of its case it is, so that equal requests of two repeats are two
             calls; each row is a case of its own by default.
         problems: Gets sentences about model calls that could not be kept.

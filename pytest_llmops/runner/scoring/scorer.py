@@ -31,7 +31,7 @@ _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
 
 
 class Scorer:
-    """Collects what is to be scored and scores it on one thread of its own, metric by metric."""
+    """Collects what is to be scored and scores it on one thread, metric by metric."""
 
     def __init__(self, score_batch: ScoreBatch | None = None, here: ScoreBatch | None = None) -> None:
         """
