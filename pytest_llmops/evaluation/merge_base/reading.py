@@ -193,8 +193,8 @@ def _merge_target(
             f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only "
             f"it has: merge {revision.ref} first"
         ) from None
-    running = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
-    merged = merge_target(old, run, theirs, run=sorted(running))
+    run_paths = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
+    merged = merge_target(old, run, theirs, run=sorted(run_paths))
     running = {golden.path for golden in merged.goldens}
     decide = {name: getattr(settings, name) for name in _DECIDING}
     ahead = list_loosened(
