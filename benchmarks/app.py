@@ -38,7 +38,7 @@ def main() -> None:
     table = Table("", "adapter", "n", "at least", "goal", "base", title="the reference app")
     with Progress(transient=True) as progress:
         task = progress.add_task("test split", total=2 * len(load_cases()[::every]))
-        report = evaluate(weights.adapter, weights.chat, every=every, told=lambda: progress.advance(task))
+        report = evaluate(weights.adapter, weights.chat, every=every, progress=lambda: progress.advance(task))
     for name, measure in report.adapter.items():
         base = report.base.get(name)
         goal = "" if measure.goal is None else f"{measure.goal:.2f}"

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pytest_llmops.records import CaseResult, Check, Output, Run, Score, SuiteCheck, Usage
-from pytest_llmops.reports.run_file import write_run
+from pytest_llmops.reports.files.run_file import write_run
 
 BINARY = ("exact_match", "keywords", "pii_leak", "recall@5")
 SMOOTH = ("faithfulness", "rouge_l", "semantic")
@@ -27,8 +27,8 @@ REPEATS = 10
 NOTHING = "pass"
 PEER = "import json; [json.loads(open(each, encoding='utf-8').read()) for each in files]"
 READ = """
-from pytest_llmops.reports.baseline_file import load_base
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import load_run
 base, run = load_base(files[0]), load_run(files[1])
 """
 COMPARE = f"{READ}\nfrom pytest_llmops import compare\ncompare(base, run)"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Run as Run
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
-    from pytest_llmops.reports.baseline_file import load_base
+    from pytest_llmops.reports.files.baseline_file import load_base
     from pytest_llmops.runner.rows import score as score
 
     load_run = load_base  # a baseline can be compared with as any run can
@@ -35,7 +35,7 @@ _HOMES = {
     "ToolCall": "records",
     "compare": "gates.comparison",
     "load_golden": "golden.loader",
-    "load_run": "reports.baseline_file:load_base",
+    "load_run": "reports.files.baseline_file:load_base",
     "metric": "metrics.custom",
     "run_golden": "evaluation.golden_run",
     "scan": "detect.files",

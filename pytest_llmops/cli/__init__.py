@@ -65,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def carry_out(given: argparse.Namespace) -> int:
-    """Do what the verb does; whatever a user can mend is one message."""
+    """Run the verb; an error that a user can fix is one message."""
     try:
         code: int = given.do(given)
     except LLMOpsError as error:

@@ -1,5 +1,5 @@
 """
-`llmops run --isolate`: the app in a process of its own, which this one watches over and starts anew.
+`llmops run --isolate`: the app in a separate process, which this one watches and restarts.
 
 What a process finished is in a folder that both know, so that the next one goes on where it ended. A case
 that was running at the end of three of them is an error, as under xdist.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_llmops.cli import INTERRUPTED, carry_out
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.streams import outlive_readers
 
 _PROCESSES = 30

@@ -24,7 +24,7 @@ from pytest_llmops.golden.files import SUFFIXES, shown_path
 from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, Golden, Run
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import Settings, find_root, load_settings, typed_path
 
 _PROMPT = "[g]ood  [b]ad  [s]kip  [q]uit, and a note if you like, as in `b wrong city`: "
@@ -66,7 +66,7 @@ def _review(given: argparse.Namespace) -> int:
 def _questions(
     run: Run, base: Run | None, reviews: Sequence[Review], settings: Settings
 ) -> tuple[Question, ...]:
-    """The queue. Cases that ask otherwise by now are left out and told, for nobody sees what was asked."""
+    """The queue. A case whose input changed since is left out and reported, since the old input is gone."""
     goldens = _goldens(run, settings.root)
     written = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
     judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
@@ -82,8 +82,8 @@ def _questions(
             cases[result.case] = case
             verdicts[result.case] = judge.judge_case(case, result)
     if lost := len(run.results) - len(cases):
-        told = "1 case of the run is" if lost == 1 else f"{lost} cases of the run are"
-        _say(f"{told} in no golden file any more, or changed since: make the run again", file=sys.stderr)
+        subject = "1 case of the run is" if lost == 1 else f"{lost} cases of the run are"
+        _say(f"{subject} in no golden file any more, or changed since: make the run again", file=sys.stderr)
     return list_questions(run, verdicts, cases, reviews)
 
 
@@ -103,11 +103,11 @@ def _name(given: str | None, root: Path) -> str:
         name = given.strip()
     else:
         try:
-            asked = ["git", "-C", str(root), "config", "user.name"]
-            told = subprocess.run(asked, capture_output=True, check=False).stdout.decode(errors="replace")  # noqa: S603
+            command = ["git", "-C", str(root), "config", "user.name"]
+            output = subprocess.run(command, capture_output=True, check=False).stdout.decode(errors="replace")  # noqa: S603
         except OSError:  # there is no git
-            told = ""
-        name = told.strip() or os.environ.get("USER", "").strip()
+            output = ""
+        name = output.strip() or os.environ.get("USER", "").strip()
     if not name:
         raise ReviewError("a review needs a name; pass --who NAME, or set git's user.name")
     return name

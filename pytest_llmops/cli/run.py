@@ -19,8 +19,8 @@ from pytest_llmops.golden.files import shown_path
 from pytest_llmops.records import Outcome, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
-from pytest_llmops.runner import process_end
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
 
 _BROKEN = 3

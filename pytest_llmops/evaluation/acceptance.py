@@ -8,7 +8,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Run
-from pytest_llmops.reports.baseline_file import update_baseline
+from pytest_llmops.reports.files.baseline_file import update_baseline
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 

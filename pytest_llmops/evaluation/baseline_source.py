@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_llmops.calibration.bias.self_preference import warn_of_self_preference
 from pytest_llmops.calibration.record import Calibration, load_needed
-from pytest_llmops.calibration.self_preference import warn_of_self_preference
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
@@ -25,7 +25,7 @@ from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden.reviews import Review, load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import ACCEPT, load_base, load_baseline
+from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline
 from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.revision.loosening.compared import Loosening
 from pytest_llmops.revision.revision import Revision, is_revision, open_revision
@@ -43,7 +43,7 @@ class BaselineSource:
         goldens: The files to run. Against a revision they hold what was added there since the change began.
         base: None where nothing was accepted yet, or nobody wants a comparison.
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
-            change cannot vouch for its own judge.
+            change cannot calibrate its own judge.
         loosened: What the change made easier to pass; only known against a revision.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
@@ -101,7 +101,7 @@ def find_baseline(
     Args:
         goldens: The files that are run.
         named: Files and folders that somebody named for it, from the root.
-        accept: The run will be taken into the baseline, which must be fit for it before a model is asked.
+        accept: The run will be taken into the baseline, which must be fit for it before a model is called.
         selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
 
     Raises:

@@ -13,13 +13,13 @@ from pytest_llmops.gates.absolute.breakage import tell_empty, tell_unscored
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
-from pytest_llmops.reports.run_file import write_run
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.runner.app.failed_calls import describe_failed_calls
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.failed_calls import describe_failed_calls
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -84,7 +84,7 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
     Args:
         run: None where no case was run.
         notes: Sentences of the door itself.
-        loosened: What the run itself showed of the change, beside what its files did.
+        loosened: What the run itself showed of the change, in addition to its files.
         permission: What whoever runs the pipeline gives to let a change loosen its own gate.
     """
     session, source = evaluation.session, evaluation.source

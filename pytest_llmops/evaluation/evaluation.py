@@ -17,9 +17,9 @@ from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.runner.cases.tasks import Task, give_up, plan
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.runner.signature import prompt_versions
-from pytest_llmops.runner.tasks import Task, give_up, plan
 from pytest_llmops.settings import Settings
 
 
@@ -52,7 +52,7 @@ class Evaluation:
         selection: str = "",
     ) -> Evaluation:
         """
-        Whatever can be wrong with the files is wrong here, before any model is called.
+        Report every problem of the files here, before any model is called.
 
         Args:
             named: Files and folders that somebody named for it, from the root.
@@ -73,7 +73,7 @@ class Evaluation:
         return self.source.goldens
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that says little: no labels vouch for its bound, or it sees no drop."""
+        """A sentence for each check that says little: its bound is uncalibrated, or it would find no drop."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.source.calibrations)
             yield from describe_blind(golden)
@@ -88,7 +88,7 @@ class Evaluation:
 
     def check_ready(self) -> None:
         """
-        What no case could do without is looked at first, for all files: then it is one message and no call.
+        Check what every case needs first, for all files: a lack is then one message and no call.
 
         Raises:
             LLMOpsError: Something is missing.
@@ -180,7 +180,7 @@ def open_planner(
     golden: Golden, goldens: Sequence[Golden], baseline: Run | None, settings: Settings
 ) -> RepeatPlanner:
     """
-    What decides on further repeats of the cases of one golden file.
+    The planner of further repeats for the cases of one golden file.
 
     Args:
         goldens: All that the run has: they share one error budget.

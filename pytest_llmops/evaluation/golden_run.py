@@ -11,7 +11,7 @@ from pytest_llmops.evaluation.session import Session
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.runner.failed_calls import describe_failed_calls
+from pytest_llmops.runner.app.failed_calls import describe_failed_calls
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.settings import Settings
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult
-from pytest_llmops.runner.tasks import Task
+from pytest_llmops.runner.cases.tasks import Task
 
 Fetch = Callable[[Sequence[Task]], Sequence[CaseResult]]
 

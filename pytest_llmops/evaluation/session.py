@@ -16,13 +16,14 @@ from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import CaseResult, Golden
-from pytest_llmops.runner import process_end
-from pytest_llmops.runner.app_calls import AppCaller
+from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.execution import Execution, latest
-from pytest_llmops.runner.importing import importing
-from pytest_llmops.runner.loops import LoopThread
+from pytest_llmops.runner.cases.execution import Execution, latest
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.opening import (
     describe_budget,
     named_app,
@@ -32,11 +33,10 @@ from pytest_llmops.runner.opening import (
     open_recorder,
     open_rival,
 )
-from pytest_llmops.runner.scoring import Scorer
+from pytest_llmops.runner.readiness import importing
+from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring.time_limit import TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.tasks import Task
-from pytest_llmops.runner.time_limit import TimeLimit
 from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
@@ -277,14 +277,14 @@ class Session:
         process_end.uninstall()
 
 
-def _on_thread(work: Callable[[], Answer]) -> Future[Answer]:
+def _on_thread(task: Callable[[], Answer]) -> Future[Answer]:
     """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
     done: Future[Answer] = Future()
 
     def run() -> None:
         try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            done.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             done.set_exception(error)
 
     threading.Thread(target=run, name="llmops-repeats", daemon=True).start()

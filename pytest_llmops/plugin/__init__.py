@@ -1,5 +1,5 @@
 """
-The door that pytest opens: options, ini keys, markers and fixtures, and nothing else until asked.
+The entry point of pytest: options, ini keys, markers and fixtures, and nothing else until it is used.
 
 This module and the settings are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
 brings the rest.
@@ -19,8 +19,8 @@ from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
-    from pytest_llmops.plugin.measured import Measured
-    from pytest_llmops.plugin.tested import Llm
+    from pytest_llmops.plugin.assertions.llm import Llm
+    from pytest_llmops.plugin.assertions.measured import Measured
     from pytest_llmops.protocols import Metric
     from pytest_llmops.records import Span
 
@@ -86,9 +86,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
-    What the pipeline says is read here, before any conftest of the project could change it.
+    Read what the pipeline says here, before any conftest of the project can change it.
 
-    A golden run without paths is of the golden folder, whose conftest.py may hold metrics of its files.
+    A golden run without paths runs the golden folder, whose conftest.py may define metrics.
     """
     known = early_config.known_args_namespace
     early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
@@ -99,7 +99,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         read_pipeline(early_config)
     if golden and not known.file_or_dir:
         ini = {"golden": early_config.getini("llm_golden") or None}
-        with contextlib.suppress(SettingsError):  # told when the settings are read for good
+        with contextlib.suppress(SettingsError):  # reported when the settings are read for good
             settings = load_settings(early_config.rootpath, ("ini", ini))
             usual = early_config.getini("testpaths") or [str(early_config.invocation_params.dir)]
             # Only pytest's search for conftest files sees these; the arguments are parsed anew after it.
@@ -108,9 +108,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
-    """A golden run goes on to its verdict and its run file when the reader of its output leaves."""
+    """A golden run continues to its verdict and its run file when the reader of its output closes."""
     if config.getoption("llm_isolate"):
-        from pytest_llmops.plugin.isolation import isolate
+        from pytest_llmops.plugin.distribution import isolate
 
         isolate(config)
     if not (config.getoption("llm_golden") or _collects(config)):
@@ -122,8 +122,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for _, told in MARKERS:
-        config.addinivalue_line("markers", told)
+    for _, usage in MARKERS:
+        config.addinivalue_line("markers", usage)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
     given = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
@@ -133,16 +133,16 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [name for name in ("out", "baseline", "accept") if config.getoption(f"llm_{name}")]
     if useless and not config.getoption("llm_golden"):
-        told = " and ".join(f"--llm-{name}" for name in useless)
-        raise pytest.UsageError(f"{told} belongs to a golden run: add --llm-golden")
+        flags = " and ".join(f"--llm-{name}" for name in useless)
+        raise pytest.UsageError(f"{flags} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
-        from pytest_llmops.plugin.golden import open_golden_run
+        from pytest_llmops.plugin.golden.golden_plugin import open_golden_run
 
         open_golden_run(config)
 
 
 def _collects(config: pytest.Config) -> bool:
-    """Whether the settings ask for golden items; whoever does not use them pays for one look into a file."""
+    """Whether the settings enable golden items; a project without them pays for reading one file."""
     written = config.getini("llm_collect") or None
     if written is None:
         try:
@@ -160,15 +160,15 @@ def _collects(config: pytest.Config) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     names = {name for name, _ in MARKERS}
     if any(mark.name in names for item in items for mark in item.iter_markers()):
-        from pytest_llmops.plugin.marked import MarkedTests
+        from pytest_llmops.plugin.assertions.markers import MarkedTests
 
         config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """A score explains itself; and pytest, shown this, prints no answer in full, with what it may hold."""
+    """A score explains itself; given these lines, pytest does not print the whole answer and its secrets."""
     for side, other in ((left, right), (right, left)):
-        if type(side).__module__ == "pytest_llmops.plugin.measured":
+        if type(side).__module__ == "pytest_llmops.plugin.assertions.measured":
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
     return None
@@ -189,7 +189,7 @@ def _registered_metrics() -> frozenset[str]:
 
 
 def _forget_metrics(before: frozenset[str]) -> None:
-    """Take back what conftest files of this session registered: another session may have other ones."""
+    """Unregister what conftest files of this session registered: another session may have other ones."""
     if own := sys.modules.get("pytest_llmops.golden.own_metrics"):
         before |= own.kept_metrics
     if registry := sys.modules.get("pytest_llmops.registry"):
@@ -214,7 +214,7 @@ def llm_app() -> Any:
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.plugin.tested import Llm
+    from pytest_llmops.plugin.assertions.llm import Llm
 
     try:
         return Llm.of(request.node, llm_app)
@@ -277,8 +277,8 @@ def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
 
 
 def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
-    """The function of `asserting` that is named as the fixture, for the test that takes it."""
-    from pytest_llmops.plugin import asserting
-    from pytest_llmops.plugin.measured import Bench
+    """The function of `fixtures` that is named as the fixture, for the test that takes it."""
+    from pytest_llmops.plugin.assertions import fixtures
+    from pytest_llmops.plugin.assertions.measured import Bench
 
-    return partial(getattr(asserting, str(request.fixturename)), Bench(request.node))
+    return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))

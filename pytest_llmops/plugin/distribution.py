@@ -18,13 +18,15 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.plugin.reported import Reported, is_golden, make_error
 from pytest_llmops.protocols import ScoreBatch
-from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.service import RemoteScorer, ScoringService
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring.service import RemoteScorer, ScoringService
 
 _INPUT = "llmops"
+_RESTARTS = 30
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -41,12 +43,32 @@ def is_joined(config: pytest.Config) -> bool:
 
 
 def join(config: pytest.Config, here: ScoreBatch) -> tuple[SharedStore, Scorer]:
-    """A worker's store and scorer, from what its controller told it."""
+    """A worker's store and scorer, from the input of its controller."""
     given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
-    told = given[_INPUT]
+    shared = given[_INPUT]
     worker = int(given["workerid"].removeprefix("gw"))
-    store = SharedStore(folder=Path(told["folder"]), worker=worker, workers=told["workers"])
-    return store, Scorer(RemoteScorer(told["address"], told["key"], here), here)
+    store = SharedStore(folder=Path(shared["folder"]), worker=worker, workers=shared["workers"])
+    return store, Scorer(RemoteScorer(shared["address"], shared["key"], here), here)
+
+
+def isolate(config: pytest.Config) -> None:
+    """
+    Give the session one worker of xdist, unless it has some: what ends a worker is an error of its case.
+
+    To be called before xdist reads its options.
+
+    Raises:
+        UsageError: xdist is not installed.
+    """
+    if is_worker(config):
+        return
+    if not config.pluginmanager.hasplugin("xdist"):
+        raise pytest.UsageError(str(MissingExtraError("--llm-isolate", "xdist")))
+    option: Any = config.option
+    if not option.numprocesses and not option.tx:
+        option.numprocesses = 1
+    if option.maxworkerrestart is None:
+        option.maxworkerrestart = str(_RESTARTS)  # of one worker xdist replaces four, that is one deadly case
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +89,7 @@ class Controller:
 
     @property
     def store(self) -> SharedStore:
-        """The controller's view of the results; it has no share of the work."""
+        """The controller's view of the results; it runs no cases itself."""
         return SharedStore(folder=self.folder, worker=-1, workers=1)
 
     @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,5 @@
 """
-What whoever runs the pipeline asked for, read before any code of the project could change it.
+What the pipeline requested, read before any code of the project can change it.
 
 A conftest or the app may set `PYTEST_ADDOPTS` or `GIT_DIR` while it is imported. Neither may give a change
 the permission that only the pipeline has, nor have it compared with another repository.

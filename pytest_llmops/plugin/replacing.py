@@ -20,7 +20,7 @@ _CONFTEST = "conftest.py"
 def list_replacing(config: pytest.Config, revision: Revision, golden_paths: Iterable[str]) -> list[Loosening]:
     """
     Each conftest and plugin of the project that is loaded and is not as it was where the change began, and
-    each conftest beside golden files that is gone.
+    each removed conftest of a folder with golden files.
 
     Args:
         golden_paths: Of the golden files that are run, from the root.

@@ -1,5 +1,5 @@
 """
-What became of every selected item, in the process that talks to the user.
+The outcome of every selected item, in the process that talks to the user.
 
 A worker, or the session, may end before an item was reported. xdist counts such an item nowhere, so this
 list is kept here, and what has no outcome at the end is an error.
@@ -8,15 +8,17 @@ list is kept here, and what has no outcome at the end is an error.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.evaluation.session import Session
 from pytest_llmops.golden.files import SUFFIXES
-from pytest_llmops.records import OUTCOMES, Outcome
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome
+from pytest_llmops.runner.cases.tasks import give_up
 
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
@@ -127,3 +129,34 @@ def _reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestR
     )
     make_error(setup, reason)
     return setup, teardown
+
+
+def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
+    """Every item of the golden files, whatever the command line selects of them."""
+    for golden in goldens:
+        yield from (f"{golden.path}::{case.id}" for case in golden.cases)
+        yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
+
+
+def explain_loss(session: Session, reported: Reported, node_id: str) -> str:
+    """Why nobody reported an item, and what to do."""
+    if session.store is None:
+        return "the session ended before this was run"
+    if reported.selected is None:
+        return "every worker's process ended while it collected the items; run without -n to see why"
+    begun = session.store.read(node_id) is None and session.store.count_tries(node_id)
+    if begun or node_id in reported.crashed:
+        return "the worker's process ended while this was being run; run it alone to see why"
+    return "no worker was left to run this, since their processes ended; run without -n to see why"
+
+
+def complete_results(
+    session: Session, reported: Reported, goldens: Sequence[Golden]
+) -> dict[str, CaseResult]:
+    """The results there are; a case that is an error without one, or was lost, has the reason there."""
+    results = dict(session.results())
+    cases = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
+    for node_id, reason in reported.reasons.items():
+        if node_id in cases and (node_id not in results or node_id in reported.lost):
+            results[node_id] = give_up(node_id, cases[node_id], reason, results.get(node_id))
+    return results

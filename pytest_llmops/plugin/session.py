@@ -9,9 +9,9 @@ from pytest_llmops.evaluation.session import Session
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.reported import Reported
-from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.time_limit import TimeLimit
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring.time_limit import TimeLimit
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMING = "pass --llm-app, or define the fixture llm_app in a conftest.py"
@@ -33,7 +33,7 @@ def session_of(config: pytest.Config) -> Session:
 
 
 def _open(config: pytest.Config, settings: Settings) -> Session:
-    """Where xdist is at work, what its processes share; ordinary tests share a budget only."""
+    """Under xdist, processes share results and a budget; those of ordinary tests share only the budget."""
     here = TimeLimit(settings.timeout_s)
     golden = bool(config.getoption("llm_golden"))
     store: SharedStore | None = None

@@ -75,19 +75,19 @@ def comparison_markdown(comparison: Comparison) -> list[str]:
     lines = [f"**{comparison.outcome}** (level {comparison.level:g})", ""]
     if body:
         lines += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
-    told = [
+    items = [
         f"- {verdict.outcome}: {verdict.check}: {verdict.reason}"
         for verdict in comparison.verdicts
         if verdict.outcome != "passed"
     ]
-    told += [f"- changed: {line}" for line in comparison.differs]
-    told += [f"- missing case: {case}" for case in comparison.missing[:_LISTED]]
-    told += [
+    items += [f"- changed: {line}" for line in comparison.differs]
+    items += [f"- missing case: {case}" for case in comparison.missing[:_LISTED]]
+    items += [
         f"- {change.case}: {change.metric} {change.before:.4g} → {change.after:.4g}"
         for change in [each for each in comparison.changed if each.confirmed][:_LISTED]
     ]
     counts = render_counts(count(verdict.outcome for verdict in comparison.verdicts))
-    return [*lines, "", *(f"- {escape(line[2:])}" for line in told), "", counts]
+    return [*lines, "", *(f"- {escape(line[2:])}" for line in items), "", counts]
 
 
 def render_differs(differs: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a change loosened of its own gate, for people."""
+"""What a change loosened in its own gate, for people."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def _line(item: Loosening) -> str:
     where = ": ".join(printable(part) for part in (item.place, case) if part)
     before = f"before: {item.before}" if item.before else ""
     after = f"now: {item.after}" if item.after else ""
-    told = ", ".join(printable(part) for part in (before, after) if part)
-    return f"  {where}: {printable(item.what)}{f' ({told})' if told else ''}"
+    values = ", ".join(printable(part) for part in (before, after) if part)
+    return f"  {where}: {printable(item.what)}{f' ({values})' if values else ''}"

@@ -1,4 +1,4 @@
-"""An app beside its rival: a table for each golden file that names one, for the terminal or as Markdown."""
+"""An app compared with its rival: a table for each golden file with a rival, for terminals or as Markdown."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def _tables(run: Run) -> Iterator[_Table]:
         yield _Table(
             title=f"{path}: {run.signature.get(f'app:{path}', 'the app')} beside its rival {rival}",
             gains=gains,
-            notes=[*_tell_broken(rival, gains), *unknown],
+            notes=[*_describe_broken(rival, gains), *unknown],
         )
 
 
 def _measure(run: Run, path: str, results: Sequence[CaseResult]) -> tuple[list[Gain], list[str]]:
-    """The gain by each metric that scored the app, and what cannot be told."""
+    """The gain by each metric that scored the app, and why some metrics have none."""
     options = {check.metric: check.options for result in results for check in result.checks}
     options |= {check.metric: check.options for check in run.suite.get(path, ())}
     gains, unknown = [], []
@@ -82,7 +82,7 @@ def _measure(run: Run, path: str, results: Sequence[CaseResult]) -> tuple[list[G
     return gains, unknown
 
 
-def _tell_broken(rival: str, gains: Sequence[Gain]) -> list[str]:
+def _describe_broken(rival: str, gains: Sequence[Gain]) -> list[str]:
     """A sentence for each set of cases in which the rival broke, with the metrics that miss it there."""
     metrics: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for gain in gains:
@@ -98,9 +98,9 @@ def _tell_broken(rival: str, gains: Sequence[Gain]) -> list[str]:
 
 def _row(gain: Gain) -> list[str]:
     """The cells of a metric; escaped for a terminal."""
-    asked = gain.cases + len(gain.broken)
+    cases_run = gain.cases + len(gain.broken)
     name = printable(gain.metric) + ("" if gain.scale.higher_is_better else " (less is better)")
-    cases = f"{gain.cases}" if gain.cases == asked else f"{gain.cases} of {asked}"
+    cases = f"{gain.cases}" if gain.cases == cases_run else f"{gain.cases} of {cases_run}"
     if not gain.cases:
         return [name, cases, *[""] * (len(_HEAD) - 2)]
     rate, low, high = gain.win_rate
@@ -109,7 +109,7 @@ def _row(gain: Gain) -> list[str]:
         cases,
         *(f"{calculate('mean', list(side.values())):.4g}" for side in (gain.rival, gain.app)),
         f"{gain.difference:+.3g}",
-        f"{gain.low:+.3g} … {gain.high:+.3g}" if gain.cases > 1 else "",  # one case tells of no other
+        f"{gain.low:+.3g} … {gain.high:+.3g}" if gain.cases > 1 else "",  # one case says nothing of others
         f"{rate:.0%}",
         f"{low:.0%} … {high:.0%}",
         f"{gain.wins}, {gain.ties}, {gain.losses}",

@@ -62,27 +62,27 @@ def selfcheck_line(
 
     Args:
         suite: Golden file to its suite checks; by default the mean of each bounded metric.
-        repeats: How often the new run asks each case.
+        repeats: How often the new run runs each case.
     """
     results, _ = find_scored(base.results)
     if not results:
         return f"baseline: no case was scored; {RECORD}"
     chance = Chance(results)
     cases = sort_cases(results, chance)
-    told = f"baseline: {counted(cases.count, 'case')}, {_vary(cases)}"
+    text = f"baseline: {counted(cases.count, 'case')}, {_vary(cases)}"
     if len(cases.single) == cases.count:
-        return f"{told}; {RECORD}"
+        return f"{text}; {RECORD}"
     if cases.app_is_steady:
-        return f"{told}; {_FACT}"
+        return f"{text}; {_FACT}"
     known = base.suite if suite is None else suite
     found = foresee_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
     seen = [each for each in found if each.smallest_drop is not None]
     unseen = next((each.advice for each in found if each.smallest_drop is None), "nothing is watched")
     with_repeats = f"with {counted(repeats, 'new repeat')} this gate sees"
     if not seen:
-        return f"{told}; {with_repeats} no drop: {printable(unseen)}"
+        return f"{text}; {with_repeats} no drop: {printable(unseen)}"
     named = name_some([f"{_drop(each)} in {_name(each, found)}" for each in seen], _IN_LINE)
-    return f"{told}; {with_repeats} a drop of {named}"
+    return f"{text}; {with_repeats} a drop of {named}"
 
 
 def _row(sight: Sight) -> tuple[str, ...]:
@@ -135,19 +135,19 @@ def _alarms(check: SelfCheck) -> str:
         return f"false alarms: not known, since no case has two repeats; {RECORD}"
     if not alarms.runs:
         return "false alarms: none among these repeats, since no half differs from another"
-    told = (
+    text = (
         f"false alarms: {round(alarms.rate * alarms.runs)} of {counted(alarms.runs, 'pair')} of halves, "
         f"{_percent(alarms.rate)} ({_percent(alarms.low)} … {_percent(alarms.high)}); "
         f"the gate allows itself {_percent(allowed)}"
     )
-    return f"{told}, and this is more: {RECORD}" if alarms.low > allowed else told
+    return f"{text}, and this is more: {RECORD}" if alarms.low > allowed else text
 
 
 def _vary(cases: Recorded) -> str:
-    told = f"{len(cases.varying) or 'none'} var{'ies' if len(cases.varying) < 2 else 'y'}"  # noqa: PLR2004
+    text = f"{len(cases.varying) or 'none'} var{'ies' if len(cases.varying) < 2 else 'y'}"  # noqa: PLR2004
     if not cases.varying and cases.single:
         return f"{len(cases.single)} with one repeat"
-    return told + (f", {len(cases.single)} with one repeat" if cases.single else "")
+    return text + (f", {len(cases.single)} with one repeat" if cases.single else "")
 
 
 def _percent(share: float) -> str:

@@ -11,7 +11,7 @@ from pytest_llmops.gates.outcomes import WORST_FIRST
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
-from pytest_llmops.runner.tracebacks import shorten
+from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
 
@@ -28,7 +28,7 @@ def render_case(
     case: Case, result: CaseResult, verdicts: Sequence[Verdict], *, traceback: TracebackStyle = "long"
 ) -> str:
     """
-    Why a case is not good: where it is written, what was asked and answered, a line a verdict, and the
+    Why a case is not good: where it is written, its input and answers, a line for each verdict, and the
     traceback of an app that raised.
 
     Passed checks are left out, unless all are. Every text is escaped and cut.
@@ -38,8 +38,8 @@ def render_case(
     lines += _answers(result)
     if case.reference is not None:
         lines.append(f"  reference  {printable(case.reference, _TEXT)}")
-    told = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
-    for verdict in _merged(told):
+    shown = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
+    for verdict in _merged(shown):
         lines += render_verdict(verdict)
     if (traced := find_traceback(result)) and traceback != "no":
         lines += ["", traced if traceback == "long" else shorten(traced)]
@@ -53,10 +53,10 @@ def find_traceback(result: CaseResult) -> str:
 
 def summarize(verdicts: Sequence[Verdict]) -> str:
     """`keywords 0 < 1: missing 'five years'`: why an item is not good, on one short line."""
-    told = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
-    if not told:
+    shown = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
+    if not shown:
         return ""
-    first = min(told, key=lambda verdict: (verdict.known, WORST_FIRST.index(verdict.outcome)))
+    first = min(shown, key=lambda verdict: (verdict.known, WORST_FIRST.index(verdict.outcome)))
     numbers = _against_bound(first)
     if not numbers:
         head = f"{first.outcome} {printable(first.check)}" if first.outcome != "error" else ""
@@ -64,7 +64,7 @@ def summarize(verdicts: Sequence[Verdict]) -> str:
     reason = printable(first.reason or first.advice, _SUMMARY)
     if first.outcome != "error":
         reason = reason.replace(": '", " '")  # a colon stands before it already
-    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
     return ": ".join(filter(None, (numbers, reason))) + more
 
 
@@ -78,7 +78,7 @@ def _against_bound(verdict: Verdict) -> str:
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
-    """Errors for one and the same reason as one verdict: an app that broke is told once."""
+    """Errors for one and the same reason as one verdict: a broken app is reported once."""
     merged: dict[object, Verdict] = {}
     for position, verdict in enumerate(verdicts):
         key = verdict.reason if verdict.outcome == "error" else position
@@ -123,7 +123,7 @@ def render_summary(
 
     Args:
         counts: Of the items' outcomes.
-        problems: Sentences about what could not be kept or read beside the cases.
+        problems: Sentences about what could not be kept or read, other than cases.
         suite: The suite's verdicts, for the table.
         wall_s: From the start of the run to its end, in seconds.
     """
@@ -219,12 +219,12 @@ def _number(value: float | None) -> str:
 def _against_baseline(verdict: Verdict) -> str:
     if verdict.baseline is None:
         return ""
-    told = f"baseline {_number(verdict.baseline)}"
+    text = f"baseline {_number(verdict.baseline)}"
     if verdict.difference is not None:
-        told += f", difference {verdict.difference:+.3g}"
+        text += f", difference {verdict.difference:+.3g}"
     if verdict.interval is not None:
-        told += f" ({verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g})"
-    return told
+        text += f" ({verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g})"
+    return text
 
 
 def _repeats(evidence: Any, reason: str) -> bool:
@@ -242,9 +242,13 @@ def _repeats(evidence: Any, reason: str) -> bool:
 def _evidence(evidence: Any) -> str:
     """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
     if isinstance(evidence, Mapping) and evidence:
-        told = dict(evidence)
-        if isinstance(rests_on := told.get("evidence"), list):  # of one repeat, beside its reason
-            told["evidence"] = [each for each in rests_on if not _repeats(each, str(told.get("reason", "")))]
-        told = {key: value for key, value in told.items() if value not in ([], (), {}, None)} or told
-        return ", ".join(f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in told.items())
+        shown = dict(evidence)
+        if isinstance(rests_on := shown.get("evidence"), list):  # of one repeat, with its reason
+            shown["evidence"] = [
+                each for each in rests_on if not _repeats(each, str(shown.get("reason", "")))
+            ]
+        shown = {key: value for key, value in shown.items() if value not in ([], (), {}, None)} or shown
+        return ", ".join(
+            f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in shown.items()
+        )
     return printable(evidence, 200)

@@ -21,7 +21,7 @@ class Attribution:
     _before: Missed = field(default_factory=count_missed)
 
     def errors(self, recorder: Recorder | None) -> list[str]:
-        """A sentence for each kind of what no case can be told of: each is an error of the suite."""
+        """A sentence for each kind that belongs to no known case: each is an error of the suite."""
         calls = recorder.unattributed if recorder else 0
         spans = count_missed().since(self._before).unattributed
         return [

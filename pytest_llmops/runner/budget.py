@@ -2,7 +2,7 @@
 What model calls may cost: looked at before each one is made.
 
 A budget in calls is never exceeded. One in dollars is exceeded by at most what is under way when it is spent,
-since nobody knows the price of an answer before it is there: the first question is asked alone, and no more
+since nobody knows the price of an answer before it is there: the first call is made alone, and no more
 are open after it than the dearest call so far says that there is money for. What every process of a session
 makes is counted together.
 """
@@ -24,7 +24,7 @@ from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
-from pytest_llmops.runner.prices import cost_usd
+from pytest_llmops.runner.usage import cost_usd
 
 _WRITTEN = re.compile(
     r"\s*(?P<usd>[0-9.]+)\s*(?:usd)?\s*\Z|\s*(?P<calls>[0-9]+)\s*calls?\s*\Z", re.IGNORECASE
@@ -128,7 +128,7 @@ class Budget:
             ledger.largest_usd = max(ledger.largest_usd, cost)
 
     def may_go_on(self) -> bool:
-        """Whether further repeats may be asked for; if not, the summary will say so."""
+        """Whether further repeats may be run; if not, the summary will say so."""
         with self._open() as ledger:
             if not self._is_spent(ledger):
                 return True
@@ -136,23 +136,23 @@ class Budget:
             ledger.ended = True
         return False
 
-    def is_crowded(self, asking: int, *, learned: bool) -> bool:
+    def is_crowded(self, running: int, *, learned: bool) -> bool:
         """
         Whether another question has to wait for one of those under way to end.
 
         Args:
-            asking: Questions that this process has under way.
+            running: Calls of the app that this process has under way.
             learned: One has ended, so that the price of a call may be known.
         """
-        if self.usd is None or not asking:
+        if self.usd is None or not running:
             return False
         with self._open() as ledger:
-            reserved_usd = (asking + 1) * ledger.largest_usd
+            reserved_usd = (running + 1) * ledger.largest_usd
             return not learned or self.usd - reserved_usd <= ledger.usd < self.usd
 
     @property
     def ended(self) -> bool:
-        """Whether it kept anything from being asked."""
+        """Whether it kept anything from being called."""
         with self._open() as ledger:
             return ledger.ended
 
@@ -171,16 +171,16 @@ class Budget:
         return bool(ledger.uncounted) or ledger.usd >= (self.usd or 0.0)
 
     def _refusal(self) -> str:
-        return f"the budget of {self._told()} is spent"
+        return f"the budget of {self._limit()} is spent"
 
-    def _told(self) -> str:
+    def _limit(self) -> str:
         return counted(self.calls, "call") if self.calls is not None else f"${self.usd:g}"
 
     def _used(self, ledger: _Ledger) -> str:
         begun = ledger.calls + ledger.under_way
         spent = f"{begun}" if self.calls is not None else f"${ledger.usd:.4g}"
         unknown = f"; {printable(ledger.uncounted, 60)} does not report its tokens, so give a budget in calls"
-        return f"{spent} of {self._told()}{unknown if ledger.uncounted else ''}"
+        return f"{spent} of {self._limit()}{unknown if ledger.uncounted else ''}"
 
     @contextmanager
     def _open(self, *, change: bool = False) -> Iterator[_Ledger]:

@@ -12,14 +12,14 @@ from pytest_llmops.errors import AppError
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Golden
-from pytest_llmops.runner.app import resolve_app
-from pytest_llmops.runner.app_calls import AppCaller
+from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.app.rivals import Rival
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.execution import Execution
+from pytest_llmops.runner.cases.execution import Execution
+from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.readiness import named_rival
-from pytest_llmops.runner.rivals import Rival
-from pytest_llmops.runner.scoring import Scorer
-from pytest_llmops.runner.store import SharedStore
+from pytest_llmops.runner.scoring.scorer import Scorer
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
 
@@ -93,7 +93,7 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
 
 def _make_home(home: Path) -> None:
     """A new working folder says itself that it is not for git; one that is there is left as it is."""
-    with suppress(OSError):  # there already, or nothing can be written, which is told where it matters
+    with suppress(OSError):  # there already, or nothing can be written, which is reported where it matters
         home.mkdir(parents=True)
         (home / ".gitignore").write_text("*\n", encoding="utf-8")
 

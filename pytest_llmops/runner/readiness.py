@@ -1,9 +1,10 @@
-"""What a run will need beside the app, looked at before the app is called: its rival, judges, weights."""
+"""What a run needs other than the app, checked before the app is called: its rival, judges, weights."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -16,12 +17,12 @@ from pytest_llmops.protocols import App, Metric
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
-from pytest_llmops.runner.app import resolve_app
-from pytest_llmops.runner.importing import importing
-from pytest_llmops.runner.store import SharedStore
-from pytest_llmops.runner.tasks import Task
+from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import Settings
 
+_MOST_IMPORTS = 2
 _CACHED = ("vector", "match")  # what encoders may have made of texts in an earlier run
 
 
@@ -35,7 +36,7 @@ def check_ready(
     """
     Whether the rival can be imported, judges have their keys and models their weights.
 
-    What a recording or the cache may answer is not asked for: a key is missed only by a case of which no
+    What a recording or the cache may answer is not needed: a key is missed only by a case of which no
     answer of that judge is recorded, weights of an encoder only where nothing was ever cached.
 
     Args:
@@ -60,6 +61,19 @@ def check_ready(
                     place = f"{source.path}:{source.line}" if source else golden.path
                     raise NotReadyError(f"{place}: {task.case.id}: {name}: {lack}")
                 seen.add(key)
+
+
+@contextmanager
+def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> Iterator[None]:
+    """Refuses an import that ended several processes of a run, before it ends this one too."""
+    if store is None:
+        yield
+        return
+    apps = " or ".join(filter(None, (settings.app or golden.app, golden.rival)))
+    with store.survived(f"import {apps}") as ended:
+        if ended >= _MOST_IMPORTS:
+            raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
+        yield
 
 
 def named_rival(golden: Golden, settings: Settings) -> App | None:
@@ -129,7 +143,7 @@ def _may_replay(judge: JudgeModel, task: Task, settings: Settings) -> bool:
     path = cassette_path(settings.path(settings.cassettes), task.id)
     try:
         calls = load_calls(path).values()
-    except LLMOpsError:  # a broken cassette is told where it is read for good
+    except LLMOpsError:  # a broken cassette is reported where it is read for good
         return True
     models = {call.request.get("model") for call in calls if isinstance(call.request, dict)}
     return judge.model in models or (settings.record == "once" and path.exists())

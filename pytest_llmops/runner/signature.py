@@ -33,7 +33,7 @@ def sign_run(
     | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |
     | `data:PATH` | SHA-256 over the names and bytes of what it names as data |
     | `metric:NAME` | how its scores were made: version, encoder, judge |
-    | `model:NAME` | asked for under that name, what answered: reported names and fingerprints |
+    | `model:NAME` | what answered requests for that model: reported names and fingerprints |
     | `tools:NAME` | digests of the tool schemas offered to it |
     | `repeats` | their number, or `auto` |
     | `partial` | how many of the cases were run, where some were not |
@@ -68,7 +68,7 @@ def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
 
 
 def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
-    """What the results tell of metrics and models, several values joined."""
+    """Versions of metrics and models in the results, several values joined."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:
         for score in result.scores:

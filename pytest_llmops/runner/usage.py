@@ -1,12 +1,17 @@
-"""Sums over what model calls took, in which an unknown part makes the whole unknown."""
+"""What model calls used and cost: sums that are unknown where a part of them is unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.records import CaseResult, Usage
+
+if TYPE_CHECKING:
+    from pytest_llmops.recorder import Call, CallLog
+
+_MILLION = 1_000_000
 
 
 def sum_known(values: Iterable[Any]) -> Any:
@@ -27,3 +32,35 @@ def sum_outputs(results: Iterable[CaseResult]) -> Usage:
     sides = [side for result in results for side in (result, result.rival) if side is not None]
     outputs = [output.usage for side in sides for output in side.outputs]
     return sum_usage([*outputs, *(failure.usage for side in sides for failure in side.failures)])
+
+
+def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
+    """Calls by what became of them, and sums over the answered ones, unknown where one may be missing."""
+    answered = [call for call in log.calls if call.answered]
+    failed = sum(call.outcome == "failed" for call in log.calls)
+    usage = Usage(
+        calls=len(answered) + failed,
+        replayed=sum(call.outcome == "replayed" for call in answered),
+        failed=failed,
+        prompt_tokens=sum_known(call.prompt_tokens for call in answered),
+        completion_tokens=sum_known(_completion_tokens(call) for call in answered),
+        cost_usd=sum_known(cost_usd(call, prices) for call in answered),
+    )
+    if log.is_whole:
+        return usage
+    return replace(usage, prompt_tokens=None, completion_tokens=None, cost_usd=None)
+
+
+def _completion_tokens(call: Call) -> int | None:
+    return 0 if call.kind == "embeddings" else call.completion_tokens
+
+
+def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
+    """By the table of prices; without an entry there, a model of this machine costs nothing."""
+    price = prices.get(call.model_reported or "") or prices.get(call.model or "")
+    if price is None:
+        return 0.0 if call.provider == "loopback" else None
+    completion_tokens = _completion_tokens(call)
+    if call.prompt_tokens is None or completion_tokens is None:
+        return None
+    return (price[0] * call.prompt_tokens + price[1] * completion_tokens) / _MILLION

@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return FAILED
     except Exception as error:
-        told = _explain(error)
-        if told is None:
+        message = _explain(error)
+        if message is None:
             raise
-        return _fail(told, MISUSED if isinstance(error, QuestionError) else FAILED)
+        return _fail(message, MISUSED if isinstance(error, QuestionError) else FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,11 +98,11 @@ def _chat(terminal: Terminal) -> int:
                 raise
             _say("Interrupted.")
         except Exception as error:
-            told = _explain(error)
-            if told is None:
+            message = _explain(error)
+            if message is None:
                 raise
             failed = FAILED
-            _say(told)
+            _say(message)
 
 
 def _read_question(*, shown: bool) -> str:

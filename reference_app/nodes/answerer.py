@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.documents.grounding import split
-from reference_app.nodes.facts import MAX_ROWS, TOLD, bears_out, write_facts
+from reference_app.nodes.facts import MAX_ROWS, REPORTED_FIELDS, bears_out, write_facts
 from reference_app.tracing import describe, trace
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ class Answerer:
 
     def _tell(self, calls: Sequence[ToolCall], question: str) -> str:
         """In the model's words where they say what the tools found, else in the app's own."""
-        told = self.telling.tell(calls)
+        report = self.telling.tell(calls)
         if not self.tuned or not all(_is_short(call) for call in calls):
-            return told
+            return report
         facts = write_facts(calls)
         if len(facts) > MAX_FACTS_CHARACTERS:
-            return told
+            return report
         answer = " ".join(self.ask(f"Facts: {facts}", question, None).split())
-        return answer if bears_out(calls, answer) else told
+        return answer if bears_out(calls, answer) else report
 
     def ask(self, passage: str, question: str, heard: Callable[[str], None] | None) -> str:
         """What the model makes of one section, or of the facts."""
@@ -175,7 +175,7 @@ def _is_short(call: ToolCall) -> bool:
         # A bare figure says nothing of what it counts, and the model makes up what.
         whole = whole and all(isinstance(row[0], str) for row in result["rows"])
         return whole and len(result["rows"]) in range(1, MAX_ROWS)
-    return call.name in TOLD
+    return call.name in REPORTED_FIELDS
 
 
 def readable(found: Sequence[Found]) -> list[Found]:

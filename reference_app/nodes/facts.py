@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reference_app.state import ToolCall
 
 MAX_ROWS = 5
-TOLD = {
+REPORTED_FIELDS = {
     "order_status": ("order_id", "status", "expected", "carrier", "tracking"),
     "shipment": ("order_id", "late", "expected", "carrier", "tracking"),
     "loyalty_points": ("order_id", "points"),
@@ -105,10 +105,10 @@ def _tells_points(earned: Mapping[str, Any], answer: str) -> bool:
 
 def _tells_stock(stock: Mapping[str, Any], answer: str) -> bool:
     product, store = stock["product"].lower(), stock["store"].lower()
-    told = [part for part in _SENTENCE_END.split(answer) if store in part and product in part]
-    said = " ".join(told).replace(product, " ")
-    if not told or not stock["quantity"]:
-        return bool(told) and _NONE.search(said) is not None
+    clauses = [part for part in _SENTENCE_END.split(answer) if store in part and product in part]
+    said = " ".join(clauses).replace(product, " ")
+    if not clauses or not stock["quantity"]:
+        return bool(clauses) and _NONE.search(said) is not None
     return _NONE.search(said) is None and _says(said, show(stock["quantity"]))
 
 
@@ -180,10 +180,10 @@ def _rows(call: ToolCall) -> list[Mapping[str, Any]]:
     if "rows" in result:
         columns = result["columns"]
         return [dict(zip(columns, row, strict=True)) for row in result["rows"][:MAX_ROWS]]
-    told = {name: result[name] for name in TOLD.get(call.name, ()) if name in result}
-    if told.get("status") in ("delivered", "returned", "cancelled"):
-        told.pop("expected", None)  # a model would say that it is still expected
-    return [told]
+    reported = {name: result[name] for name in REPORTED_FIELDS.get(call.name, ()) if name in result}
+    if reported.get("status") in ("delivered", "returned", "cancelled"):
+        reported.pop("expected", None)  # a model would say that it is still expected
+    return [reported]
 
 
 def _write(row: Mapping[str, Any]) -> str:

@@ -105,10 +105,10 @@ class Planner:
             plan = read_plan(text)
         except PlanError as error:
             return Plan(route="documents"), str(error)
-        told = ORDER_ID.findall(question)
+        orders = ORDER_ID.findall(question)
         for call in plan.calls:
             # Never from the model, so that no other order can be looked up, nor asked of the database.
-            if strange := [named for named in _name_orders(call) if named not in told]:
+            if strange := [named for named in _name_orders(call) if named not in orders]:
                 return Plan(route="documents"), f"the question names no order {strange[0][:20]}"
             if (reason := self._refuse(call)) is not None:
                 return plan, reason

@@ -138,11 +138,11 @@ def _add_reading(service: FastAPI, shop: Path) -> None:
 
 
 def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
-    def take(key: str, operation: str, order_id: str, body: dict[str, Any], **told: Any) -> dict[str, Any]:
+    def take(key: str, operation: str, order_id: str, body: dict[str, Any], **details: Any) -> dict[str, Any]:
         number = journal.add(key, operation, order_id, body)
         if number is None:
             raise Refused(409, "key_used_before")
-        return {"order_id": order_id, "state": "requested", "request": number, **told}
+        return {"order_id": order_id, "state": "requested", "request": number, **details}
 
     @service.post("/orders/{order_id}/refund", operation_id="request_refund", response_model=replies.Refunded)
     def request_refund(order_id: OrderId, key: Key) -> Any:

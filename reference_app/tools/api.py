@@ -27,7 +27,7 @@ MAX_ANSWER_BYTES = 64_000
 MAX_DIGITS = 18  # of a whole number; a question that waits for a person is kept in 64 bits
 IDEMPOTENT = ("GET", "PUT", "DELETE")
 WORTH_ANOTHER_TRY = (502, 503, 504)
-TOLD = (200, 404, 409)  # whose answer is the tool's; all others are the service's trouble
+RESULT_STATUSES = (200, 404, 409)  # whose answer is the tool's; all others are the service's trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class ShopApi:
             status, answer, tries = self._send(operation, arguments)
             described = {"http.response.status_code": status, "http.request.resend_count": tries - 1 or None}
             describe(span, described)
-            if status in TOLD and _is_told(operation, status, answer):
+            if status in RESULT_STATUSES and _is_documented(operation, status, answer):
                 return cast("dict[str, Any]", answer)
             span.set_attribute("error.type", "no_answer" if status is None else f"{status}")
             return {"error": "unavailable"}
@@ -204,7 +204,7 @@ def _parse(content: bytes) -> object:
     return value
 
 
-def _is_told(operation: Operation, status: int, answer: object) -> bool:
+def _is_documented(operation: Operation, status: int, answer: object) -> bool:
     """Whether the document knows such an answer."""
     from jsonschema import Draft202012Validator
 

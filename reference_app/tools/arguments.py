@@ -83,8 +83,8 @@ def explain_errors(validator: Validator, name: str, arguments: Mapping[str, Any]
     found = sorted(
         validator.iter_errors(arguments), key=lambda error: (error.json_path, str(error.validator))
     )
-    told = dict.fromkeys(line for error in found for line in _explain(error, name))
-    return " ".join(list(told)[:MAX_NAMED])
+    lines = dict.fromkeys(line for error in found for line in _explain(error, name))
+    return " ".join(list(lines)[:MAX_NAMED])
 
 
 def name_near_miss(name: object, known: list[str]) -> str:

@@ -120,9 +120,9 @@ class Registry:
         read = read_arguments(arguments)
         kept: dict[str, Any] = {} if isinstance(read, str) else read
         tool = self._tools.get(name) if isinstance(name, str) else None
-        told = tool.name if tool else "unknown"
+        shown = tool.name if tool else "unknown"
         with trace(
-            f"execute_tool {told}",
+            f"execute_tool {shown}",
             gen_ai__operation__name="execute_tool",
             gen_ai__tool__name=str(name)[:60],
             gen_ai__tool__description=tool.description if tool else None,

@@ -72,7 +72,7 @@ def build_adapter(weights: Path, out: Path, work: Path, recipe: Recipe, stage: S
     pairs = _read_pairs(policy, stage)
     steps = -(-len(pairs) // max(1, recipe.batch // 2)) * recipe.dpo_epochs
     dpo = tune_by_preferences(
-        policy, pairs, train, recipe=recipe, checkpoints=checkpoints, told=stage("preferences", steps)
+        policy, pairs, train, recipe=recipe, checkpoints=checkpoints, progress=stage("preferences", steps)
     )
     after_dpo = measure(policy, held)
     files = write_adapter(out, policy.state(), policy.config, base=base)
@@ -103,7 +103,7 @@ def measure_adapter(weights: Path, out: Path, stage: Stage) -> dict[str, Any]:
         WeightsError: The folder holds no adapter, or one of another base.
     """
     check_adapter(out / "adapter.gguf", base=fingerprint(weights))
-    report = evaluate(out / "adapter.gguf", weights, told=stage("evaluation", 2 * len(load_cases())))
+    report = evaluate(out / "adapter.gguf", weights, progress=stage("evaluation", 2 * len(load_cases())))
     summary: dict[str, Any] = json.loads((out / "adapter.json").read_text(encoding="utf-8"))
     summary["test"] = {
         "adapter": _measures(report.adapter),

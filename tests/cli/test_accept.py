@@ -11,8 +11,8 @@ import pytest
 
 from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.baseline_file import load_baseline
-from pytest_llmops.reports.run_file import write_run
+from pytest_llmops.reports.files.baseline_file import load_baseline
+from pytest_llmops.reports.files.run_file import write_run
 
 BASELINE = Path("golden/baseline.json")
 

@@ -17,7 +17,7 @@ from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import CaseResult, Output, Run, Score
-from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.files.run_file import load_run, write_run
 
 GOLDEN = """
 version: 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest_llmops.plugin.asserting
-import pytest_llmops.plugin.marked  # noqa: F401 - what is loaded already is not loaded by each run
+import pytest_llmops.plugin.assertions.fixtures
+import pytest_llmops.plugin.assertions.markers  # noqa: F401 - what is loaded already is not loaded by each run
 
 CONFTEST = """
     import pytest

@@ -13,7 +13,7 @@ import pytest
 import scipy.stats  # noqa: F401
 import yaml  # noqa: F401
 
-import pytest_llmops.plugin.golden  # noqa: F401
+import pytest_llmops.plugin.golden.golden_plugin  # noqa: F401
 
 APP = """
     from pathlib import Path

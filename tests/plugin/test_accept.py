@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.reports.baseline_file import load_baseline
+from pytest_llmops.reports.files.baseline_file import load_baseline
 from tests.plugin.varying import STEADY, Varying, golden_text
 
 BROKEN_FILES = {

@@ -92,7 +92,7 @@ def test_every_family_has_a_fixture_with_its_members(run):
         ("faithfulness('a', contxts=['b'])", "Did you mean 'contexts'?"),
         ("tool_calls('a', ['b'])", "tool_calls(answer) must be a list, not a str"),
         ("tool_calls([7], ['b'])", "a tool call is a name, a ToolCall or a mapping with 'name', not an int"),
-        ("tool_calls(['a'], [{'nam': 'b'}])", "a mapping with 'name'"),
+        ("tool_calls(['a'], [{'nam': 'b'}])", "the tool call has no 'name'; did you mean it for 'nam'?"),
         ("pairwise('a')", "pairwise needs two answers: pairwise(answer, other, question)"),
         ("judge('a')", "no judge is named"),
     ],

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_llmops.models.weights import weights_folder
-from pytest_llmops.plugin.parts import tell_parts
+from pytest_llmops.plugin.assertions.measured import describe_parts
 from tests.openai_server import OpenAIServer
 from tests.plugin.asserted import CONFTEST
 
@@ -56,12 +56,12 @@ def run(project):
     ],
 )
 def test_the_part_that_cost_most(evidence, told):
-    assert tell_parts(evidence) == told
+    assert describe_parts(evidence) == told
 
 
 def test_what_the_reason_tells_is_not_told_twice():
     evidence = ({"claims": [{"claim": "90 days", "score": 0, "support": {"text": "Within 60 days."}}]},)
-    assert tell_parts(evidence, "'90 days' is not said") == ["  nearest to it: Within 60 days."]
+    assert describe_parts(evidence, "'90 days' is not said") == ["  nearest to it: Within 60 days."]
 
 
 RUBRIC = {

@@ -40,6 +40,10 @@ def speaks_well(shown: str) -> None:
             "the tool call has no 'name'; did you mean it for 'nme'?",
         ),
         ("return {'text': 'x', 'tool_calls': [{}]}", "the tool call has no 'name'; it has: nothing"),
+        (
+            "return {'text': 'x', 'passages': [{'ident': 'f'}]}",
+            "the passage has no 'id'; it has: ident",
+        ),
         ("return {'text': 'x', 'tool_calls': [3]}", "a mapping with 'name', not an int"),
         ("return 'within 30 days'", "keywords >= 1: 0; missing: '60 days'"),
     ],
@@ -112,18 +116,28 @@ def test_mistakes_of_the_command(project, capsys, monkeypatch, arguments, messag
     speaks_well(shown)
 
 
-def test_an_ordinary_test_is_told_its_own_remedy(project):
-    project.write("test_it.py", """
+@pytest.mark.parametrize(
+    ("marker", "remedy"),
+    [
+        ("lexical(min=0.5)", "there is no reference; pass reference= to llm(), or to the marker"),
+        (
+            "pairwise(min=0.5, judge={'model': 'm', 'base_url': 'http://127.0.0.1:9/v1'})",
+            "there is no other answer to compare with; pass other= to the marker, or reference= to llm()",
+        ),
+    ],
+)
+def test_an_ordinary_test_is_told_its_own_remedy(project, marker, remedy):
+    project.write("test_it.py", f"""
         import pytest
 
-        @pytest.mark.lexical(min=0.5)
+        @pytest.mark.{marker}
         def test_it(llm):
             llm("capital of France?")
     """)  # fmt: skip
     result = project.pytester.runpytest_inprocess(
         "test_it.py", "--llm-app", "capitals:answer", "-p", "no:cacheprovider", "-W", "default"
     )
-    result.stdout.fnmatch_lines(["*there is no reference; pass reference= to llm(), or to the marker*"])
+    result.stdout.fnmatch_lines([f"*{remedy}*"])
     assert "reference:`" not in result.stdout.str()
 
 

@@ -10,8 +10,8 @@ from pytest_llmops.errors import AcceptanceError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path, describe_missed
 from pytest_llmops.gates.baseline.acceptance import Acceptance
 from pytest_llmops.printable import printable
-from pytest_llmops.reports.baseline_file import update_baseline
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.baseline_file import update_baseline
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.terminal import count_named
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import Settings, find_root, load_settings

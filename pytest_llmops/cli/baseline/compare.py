@@ -1,4 +1,4 @@
-"""`llmops compare BASE.json RUN.json`: 0 held, 1 regressed, 2 undecided, 3 broken."""
+"""`llmops compare BASE.json RUN.json`: 0 not regressed, 1 regressed, 2 undecided, 3 broken."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.records import Run
-from pytest_llmops.reports.baseline_file import load_base
 from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import find_root
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}

@@ -16,9 +16,9 @@ from pytest_llmops.drift.finding import find_drift
 from pytest_llmops.errors import DriftError, ReviewError, RunFileError
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import Run
-from pytest_llmops.reports.baseline_file import load_base
 from pytest_llmops.reports.drift import drift_json, render_drift
-from pytest_llmops.reports.run_file import load_run
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"none": 0, "drift": 1, "open": 2}

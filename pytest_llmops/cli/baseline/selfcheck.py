@@ -20,7 +20,7 @@ from pytest_llmops.gates.power.selfcheck import RUNS, check_itself, plan_repeats
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base
+from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
 from pytest_llmops.settings import find_root, load_settings
 
@@ -76,9 +76,9 @@ def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
 
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:
-    """Those of the golden files that can be loaded; of each other one is told that it cannot."""
+    """The golden files that can be loaded; each other one is reported."""
     goldens, errors = load_goldens_of(base, root)
     for error in errors:
-        told = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
-        print(f"note: {told}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        problem = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
+        print(f"note: {problem}", file=sys.stderr)  # noqa: T201 - a command talks to its user
     return goldens

@@ -17,19 +17,19 @@ from statistics import mean
 from typing import Any
 
 from pytest_llmops.calibration.agreement import measure_agreement
-from pytest_llmops.calibration.bias import find_bias
+from pytest_llmops.calibration.bias.findings import find_bias
+from pytest_llmops.calibration.bias.pairs import families_of, read_verdicts
 from pytest_llmops.calibration.labels import LabelError, Labels, find_field, read_labels
-from pytest_llmops.calibration.pairs import families_of, read_verdicts
 from pytest_llmops.calibration.readings import read_bound
 from pytest_llmops.calibration.record import CalibrationRecordError, calibration_of, save_calibration
 from pytest_llmops.calibration.repeats import measure_turning
 from pytest_llmops.cli.rows.score import (
     add_metric_options,
     open_metric,
+    print_unscored,
     read_input,
     refuse_overwriting,
     rows_of,
-    tell_unscored,
 )
 from pytest_llmops.cli.typed import read_count, read_number, read_share
 from pytest_llmops.detect.mask import mask
@@ -37,7 +37,12 @@ from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Score
-from pytest_llmops.reports.agreement import Report, agreement_json, agreement_markdown, render_agreement
+from pytest_llmops.reports.calibration.agreement import (
+    Report,
+    agreement_json,
+    agreement_markdown,
+    render_agreement,
+)
 from pytest_llmops.runner.rows import Row, check_rows, score_rows, stem_of
 from pytest_llmops.runner.rows.stored_scores import reaches, read_scores, show_range
 from pytest_llmops.settings import Settings
@@ -97,7 +102,7 @@ def _calibrate(given: argparse.Namespace) -> int:
     try:
         report = _report(given, metric, rows, labels, results, groups, (threshold, max_error))
     except LabelError as error:  # too few rows are left, which those without a score explain
-        tell_unscored(rows, _one_each(results), [*problems, str(error)])
+        print_unscored(rows, _one_each(results), [*problems, str(error)])
         return _UNSCORED
     if given.save:
         _save(report, settings, sha256(data).hexdigest())
@@ -110,12 +115,12 @@ def _calibrate(given: argparse.Namespace) -> int:
         write_atomically(Path(given.out), f"{text}\n".encode())
     else:
         print(text)  # noqa: T201 - a command talks to its user
-    tell_unscored(rows, _one_each(results), problems)
+    print_unscored(rows, _one_each(results), problems)
     return _UNSCORED if report.unscored else 0
 
 
 def _groups(found: Sequence[Any]) -> list[Hashable]:
-    """What rows are drawn together; a row without a group is one of its own."""
+    """The group of each row; a row without a group is a group of one."""
     return [("row", at) if group is None else json.dumps(group) for at, group in enumerate(found)]
 
 

@@ -18,7 +18,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Score
 from pytest_llmops.registry import metric_options
-from pytest_llmops.reports.json_file import dump_json
+from pytest_llmops.reports.files.json_file import dump_json
 from pytest_llmops.runner.rows import (
     Row,
     RowError,
@@ -32,7 +32,7 @@ from pytest_llmops.runner.rows import (
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _UNSCORED = 3
-_TOLD = 3
+_LISTED = 3
 _NOBODY = "none"  # a judge that is named and never called
 
 
@@ -154,14 +154,14 @@ def _score(given: argparse.Namespace) -> int:
         print(text, end="")  # noqa: T201 - a command talks to its user
 
     values = [result.value for result in results if isinstance(result, Score)]
-    told = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
+    lines = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
     if values:
-        told.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
+        lines.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
     if values and (traits := traits_of(metric)).compares and traits.basis == "judge":
         rate, low, high = win_rate(_means(rows, results))
-        told.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
-    print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
-    tell_unscored(rows, results, problems)
+        lines.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
+    print("; ".join(lines), file=sys.stderr)  # noqa: T201 - as above
+    print_unscored(rows, results, problems)
     return 0 if len(values) == len(rows) else _UNSCORED
 
 
@@ -174,15 +174,15 @@ def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[floa
     return [fmean(each) for each in values.values()]
 
 
-def tell_unscored(
+def print_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""
     broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
-    for row, failure in broken[:_TOLD]:
+    for row, failure in broken[:_LISTED]:
         print(f"{row.place}: not scored: {printable(mask(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
-    if len(broken) > _TOLD:
-        print(f"and {counted(len(broken) - _TOLD, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
+    if len(broken) > _LISTED:
+        print(f"and {counted(len(broken) - _LISTED, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
     for problem in problems:
         print(printable(problem), file=sys.stderr)  # noqa: T201 - as above
 
@@ -191,11 +191,11 @@ def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) ->
     case: dict[str, Any] = {"id": row.id} if repeat is None else {"id": row.id, "repeat": repeat}
     if isinstance(result, Failure):
         return {**case, "metric": metric, "error": mask(result.error)}
-    told = {"reason": result.reason, "evidence": list(result.evidence)}
+    texts = {"reason": result.reason, "evidence": list(result.evidence)}
     return {
         **case,
         "metric": metric,
         "value": result.value,
-        **{name: mask_secrets(each) for name, each in told.items()},
+        **{name: mask_secrets(each) for name, each in texts.items()},
         "signature": result.signature,
     }

@@ -1,4 +1,4 @@
-"""Files that verdicts rest on beside golden files, and that a change edited since it began."""
+"""Files other than golden files that verdicts rest on, and whether a change edited them."""
 
 from __future__ import annotations
 

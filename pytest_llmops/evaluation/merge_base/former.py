@@ -30,14 +30,14 @@ def find_former_baseline(root: Path) -> str | None:
     """
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return None
-    asked = set()
+    seen = set()
     with suppress(RevisionError):  # no git, no commit yet: nothing was named before
         for commit in _touching_commits(root):
             for parent in (commit, f"{commit}^"):
                 named = _named_at(parent, root)
-                if named is None or named in asked:
+                if named is None or named in seen:
                     continue
-                asked.add(named)
+                seen.add(named)
                 with suppress(RevisionError):  # it names a branch that is gone
                     began = open_revision(named, root)
                     if (found := _read_baseline(began)) is not None:

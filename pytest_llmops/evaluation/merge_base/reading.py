@@ -29,7 +29,7 @@ from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import find_lock, locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.baseline_file import load_base, parse_baseline
+from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
 from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
 from pytest_llmops.revision.loosening.target import Merged, merge_target
 from pytest_llmops.revision.revision import Revision
@@ -44,7 +44,7 @@ _DECIDING = ("undecided", "known_failures", "repeats", "max_repeats")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeBase:
     """
-    What a run against a revision is held to.
+    What a run against a revision must satisfy.
 
     Attributes:
         goldens: The files to run: those of the change, with what its target got since.
@@ -193,8 +193,8 @@ def _merge_target(
             f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only "
             f"it has: merge {revision.ref} first"
         ) from None
-    asked = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
-    merged = merge_target(old, run, theirs, run=sorted(asked))
+    run_paths = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
+    merged = merge_target(old, run, theirs, run=sorted(run_paths))
     running = {golden.path for golden in merged.goldens}
     decide = {name: getattr(settings, name) for name in _DECIDING}
     ahead = list_loosened(

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_llmops.errors import AnswerError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Output, Passage
-from pytest_llmops.runner.app import read_answer
+from pytest_llmops.runner.app.answers import read_answer
 
 _PAIR = 2
 
@@ -40,8 +40,8 @@ def _answer(written: Any, name: str) -> Output:
     try:
         return read_answer(written)
     except AnswerError as error:
-        told = str(error).replace("the app returned ", "", 1)
-        raise BrokenRowError(f"{name} cannot be read: {told}") from None
+        problem = str(error).replace("the app returned ", "", 1)
+        raise BrokenRowError(f"{name} cannot be read: {problem}") from None
 
 
 def read_reference(given: Mapping[str, Any]) -> str | None:
@@ -60,26 +60,26 @@ def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ..
     What was retrieved, in its order.
 
     Args:
-        texts: Whether anybody reads the passages; if not, those whose contexts cannot be told have none.
+        texts: Whether anybody reads the passages; if not, passages with unclear contexts have none.
     """
     contexts, retrieved = given.get("contexts"), given.get("retrieved")
-    held = None if contexts is None else _read_list("contexts", contexts, text=True)
+    contents = None if contexts is None else _read_list("contexts", contexts, text=True)
     if retrieved is None:
-        return held
+        return contents
     ranked = _read_list("retrieved", retrieved, text=False)
-    if held is None:
+    if contents is None:
         return ranked
-    by_id = {passage.id: passage.text for passage in held}
+    by_id = {passage.id: passage.text for passage in contents}
     named = all(isinstance(each, Mapping) and "id" in each for each in contexts or ())
-    if not named and len(held) != len(ranked):
+    if not named and len(contents) != len(ranked):
         if not texts:
             return ranked
         raise BrokenRowError(
-            f"has {counted(len(held), 'context')} and {len(ranked)} retrieved; "
+            f"has {counted(len(contents), 'context')} and {len(ranked)} retrieved; "
             "give contexts ids to join them by"
         )
     return tuple(
-        replace(passage, text=passage.text or (by_id.get(passage.id, "") if named else held[at].text))
+        replace(passage, text=passage.text or (by_id.get(passage.id, "") if named else contents[at].text))
         for at, passage in enumerate(ranked)
     )
 
@@ -96,14 +96,14 @@ def _read_passage(name: str, written: Any, at: int, *, text: bool) -> Passage:
         return Passage(id=str(at), text=str(written)) if text else Passage(id=str(written))
     what = "a text" if text else "an id"
     if isinstance(written, Mapping):
-        entry, held, rating = (
+        entry, contents, rating = (
             written.get("id", str(at) if text else None),
             written.get("text", ""),
             written.get("score"),
         )
         number = rating is None or type(rating) in {int, float}
-        if (isinstance(entry, str) or type(entry) is int) and isinstance(held, str) and number:
-            return Passage(id=str(entry), text=held, score=None if rating is None else float(rating))
+        if (isinstance(entry, str) or type(entry) is int) and isinstance(contents, str) and number:
+            return Passage(id=str(entry), text=contents, score=None if rating is None else float(rating))
     raise BrokenRowError(
         f"{name}[{at}] must be {what}, or a mapping of id, text and score, not {printable(written, 60)}"
     )

@@ -17,7 +17,7 @@ _OF_A_CASE = ("input", "reference", "references", "relevant")
 
 
 class RowError(LLMOpsError):
-    """Rows that cannot be scored as they are; tells every one of them, and shows the first 200."""
+    """Rows that cannot be scored as they are; names every one of them, and shows the first 200."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         left = len(problems) - _SHOWN
@@ -112,7 +112,7 @@ def number_repeats(rows: Sequence[Row]) -> list[int]:
     Which repeat of its case each row is, where the rows of one id are repeats of one case.
 
     Raises:
-        RowError: Some are none, or rows of one id differ in what they ask or expect; all of them.
+        RowError: Some are none, or rows of one id differ in input or expectations; all of them.
     """
     problems, numbers = [], []
     firsts: dict[str, Row] = {}
@@ -145,7 +145,7 @@ def _read_row(row: Any, number: int, place: str) -> Row:
 
 
 def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
-    """A row without an id goes by its number; where another row has that id, nobody could tell them apart."""
+    """A row without an id goes by its number; where another row has that id, the two would be confused."""
     own = {row.id: row.place for row in rows if row.fields.get("id") is not None}
     return [
         replace(row, problem=f"has no id, and its number is the id of {own[row.id]}; give it one")

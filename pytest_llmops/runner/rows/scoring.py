@@ -21,7 +21,7 @@ from pytest_llmops.runner.rows.fields import (
     read_relevant,
 )
 from pytest_llmops.runner.rows.reading import Row, RowError, list_rows
-from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
+from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
 
 if TYPE_CHECKING:
     from pytest_llmops.settings import Settings
@@ -37,7 +37,7 @@ def score(
     """
     One score a row, in order, or why there is none.
 
-    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored beside the
+    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored against the
     second. `contexts` are texts, or mappings of `id` and `text`; `retrieved` are ids, best first, or
     mappings of `id`, `text` and `score`. Where both are given, `retrieved` has the order, and takes missing
     texts from the context of the same id, or of the same place where contexts have no ids and are as many.
@@ -59,7 +59,7 @@ def score(
 
 def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
     """
-    The metric of that name; one that asks a judge asks the settings', unless the options name one.
+    The metric of that name; a judged one uses the settings' judge, unless the options name one.
 
     Raises:
         UnknownMetricError, MetricOptionError: There is no such metric, or none that rows can be scored by.
@@ -106,7 +106,7 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
 
     Args:
         name: Under which model calls are kept, of a file its stem.
-        repeats: How often a judge is asked of each row.
+        repeats: How often a judge scores each row.
         numbers: Of each row which repeat of its case it is, so that equal requests of two repeats are two
             calls; each row is a case of its own by default.
         problems: Gets sentences about model calls that could not be kept.

@@ -1,4 +1,4 @@
-"""Scores that `llmops score` wrote, beside the rows they are of."""
+"""Scores that `llmops score` wrote, joined to their rows."""
 
 from __future__ import annotations
 

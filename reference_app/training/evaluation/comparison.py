@@ -89,7 +89,7 @@ def evaluate(  # noqa: PLR0913 - each has a use of its own
     data: Path = DATA,
     systems: Sequence[str] = ("adapter", "base"),
     every: int = 1,
-    told: Callable[[], object] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> Report:
     """
     Run the test split through the adapter and, at scale 0 in the same server, through the base.
@@ -99,7 +99,7 @@ def evaluate(  # noqa: PLR0913 - each has a use of its own
         weights: GGUF file of the base.
         systems: Which of `adapter` and `base` to run.
         every: Take each Nth case only, for a quick look.
-        told: Called after each answer.
+        progress: Called after each answer.
 
     Raises:
         WeightsError: The adapter cannot be loaded.
@@ -114,7 +114,7 @@ def evaluate(  # noqa: PLR0913 - each has a use of its own
         for name, scale in scales.items():
             for case in cases:
                 outcomes[name].append(_run(engine, case, scale, tone))
-                told()
+                progress()
     measures = {name: summarise(rows) for name, rows in outcomes.items()}
     return Report(
         adapter=measures.get("adapter", {}),

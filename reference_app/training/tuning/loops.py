@@ -49,7 +49,7 @@ def tune_by_examples(
     items: Sequence[Item],
     recipe: Recipe,
     checkpoints: Checkpoints,
-    told: Callable[[float], object],
+    progress: Callable[[float], object],
 ) -> list[float]:
     """Train on the assistants' tokens; returns the loss of every step."""
 
@@ -66,7 +66,7 @@ def tune_by_examples(
         rate=recipe.sft_rate,
         save_every=recipe.save_every,
         checkpoints=checkpoints,
-        told=told,
+        progress=progress,
     )
 
 
@@ -77,7 +77,7 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
     *,
     recipe: Recipe,
     checkpoints: Checkpoints,
-    told: Callable[[float], object],
+    progress: Callable[[float], object],
 ) -> list[float]:
     """
     Train on (preferred, rejected) pairs; returns the loss of every step.
@@ -116,7 +116,7 @@ def tune_by_preferences(  # noqa: PLR0913 - what the stage works on
         rate=recipe.dpo_rate,
         save_every=recipe.save_every,
         checkpoints=checkpoints,
-        told=told,
+        progress=progress,
     )
 
 
@@ -165,7 +165,7 @@ def _run(  # noqa: PLR0913 - one loop for both stages
     rate: float,
     save_every: int,
     checkpoints: Checkpoints,
-    told: Callable[[float], object],
+    progress: Callable[[float], object],
 ) -> list[float]:
     import torch
 
@@ -176,7 +176,7 @@ def _run(  # noqa: PLR0913 - one loop for both stages
         optimiser.load_state_dict(saved["optimiser"])
         losses = saved["losses"]
         for loss in losses:
-            told(loss)
+            progress(loss)
     for step in range(len(losses), len(steps)):
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(step, len(steps))
@@ -188,7 +188,7 @@ def _run(  # noqa: PLR0913 - one loop for both stages
         optimiser.step()
         policy.train(mode=False)
         losses.append(loss.item())
-        told(losses[-1])
+        progress(losses[-1])
         if (step + 1) % save_every == 0 or step + 1 == len(steps):
             checkpoints.save(
                 stage, {"adapter": policy.state(), "optimiser": optimiser.state_dict(), "losses": losses}

@@ -91,13 +91,13 @@ class Policy:
         set_peft_model_state_dict(self._peft, dict(state))
 
     def prepare(
-        self, conversations: Sequence[Sequence[Mapping[str, str]]], told: Callable[[], object]
+        self, conversations: Sequence[Sequence[Mapping[str, str]]], progress: Callable[[], object]
     ) -> list[Item]:
         """
         Run the lower layers once for each conversation, whose last message is the assistant's.
 
         Args:
-            told: Called after each chunk of 16.
+            progress: Called after each chunk of 16.
         """
         torch = self._torch
         encoded = [self._encode(messages) for messages in conversations]
@@ -116,7 +116,7 @@ class Policy:
                 for row, place in zip(hidden, chunk, strict=True):
                     tokens, labels = encoded[place]
                     items[place] = Item(hidden=row[: len(tokens)].clone(), labels=torch.tensor(labels))
-                told()
+                progress()
         finally:
             self._model.model.layers, self._model.model.norm = self._layers, self._norm
         return [items[place] for place in range(len(encoded))]

@@ -17,8 +17,8 @@ from pytest_llmops.judges.rubric_file import DEFAULT
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import lock_prompts
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.baseline_file import load_baseline, write_baseline
-from pytest_llmops.reports.run_file import write_run
+from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
+from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.settings import Settings, load_settings
 from tests.git_settings import forget_git_settings
 

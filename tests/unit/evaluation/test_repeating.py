@@ -19,7 +19,7 @@ from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, Output
-from pytest_llmops.runner.tasks import Task, plan
+from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 from tests.evaluating import evaluate
 from tests.openai_server import OpenAIServer, last_user_text

@@ -12,7 +12,7 @@ from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
-from pytest_llmops.reports.run_file import load_run, write_run
+from pytest_llmops.reports.files.run_file import load_run, write_run
 from tests.unit.gates.gate_records import (
     FILE,
     VARYING,

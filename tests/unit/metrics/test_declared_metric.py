@@ -9,7 +9,7 @@ import pytest
 
 from pytest_llmops import registry
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.plugin.families import find_metric
+from pytest_llmops.plugin.assertions.families import find_metric
 from pytest_llmops.protocols import FACTS, MetricTraits, traits_of
 from pytest_llmops.records import Bound, CaseResult, Check, Output, Sample, Score
 from pytest_llmops.registry import create_metric, family_members, find_traits, register_metric

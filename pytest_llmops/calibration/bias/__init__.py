@@ -1,0 +1,1 @@
+"""Whether a judge leans: by place, by length, to its own model family."""

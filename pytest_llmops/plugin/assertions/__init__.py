@@ -1,0 +1,1 @@
+"""The fixtures and markers of ordinary tests."""

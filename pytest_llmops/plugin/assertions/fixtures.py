@@ -1,0 +1,250 @@
+"""The functions behind the fixtures: `lexical(answer, reference)` and others return a `Measured` number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.plugin.assertions.families import check_arguments
+from pytest_llmops.plugin.assertions.llm import Llm
+from pytest_llmops.plugin.assertions.measured import Bench, Measured, NotScoredError
+from pytest_llmops.printable import with_article
+from pytest_llmops.records import Output, Passage, Sample, Span, ToolCall
+from pytest_llmops.runner.app.answers import describe_missing
+
+# What these arguments are called elsewhere, DeepEval's names first.
+_ALSO_CALLED = {
+    "answer": ("actual_output", "output", "response", "prediction"),
+    "question": ("input", "query"),
+    "reference": ("expected_output", "expected", "ground_truth"),
+    "contexts": ("retrieval_context", "context", "passages", "documents"),
+    "other": ("rival",),
+    "expected": ("expected_tools",),
+}
+_ARGUMENTS = ("input_parameters", "args")
+_OF_A_CALL = ("name", "arguments", "input_parameters")
+
+
+def lexical(bench: Bench, answer: Any = None, reference: str | None = None, **options: Any) -> Measured:
+    """How much of the reference's wording an answer has; `metric=` names any lexical metric."""
+    __tracebackhide__ = True
+    return _compare(bench, "lexical", answer, reference, options)
+
+
+def semantic(bench: Bench, answer: Any = None, reference: str | None = None, **options: Any) -> Measured:
+    """How close in meaning an answer is to a reference; `metric=` names any semantic metric."""
+    __tracebackhide__ = True
+    return _compare(bench, "semantic", answer, reference, options)
+
+
+def judge(
+    bench: Bench, answer: Any = None, question: Any = None, reference: str | None = None, **options: Any
+) -> Measured:
+    """What a chat model thinks of an answer, by a rubric or by the reference."""
+    __tracebackhide__ = True
+    given = _Given("judge", options, answer=answer, question=question, reference=reference, contexts=None)
+    sample = Sample(
+        output=given.output(given.contexts()), input=given["question"], reference=given.text("reference")
+    )
+    return given.measure(bench, sample)
+
+
+def pairwise(
+    bench: Bench, answer: Any = None, other: Any = None, question: Any = None, **options: Any
+) -> Measured:
+    """Which of two answers a chat model prefers: 1 the first, 0.5 neither, 0 the other."""
+    __tracebackhide__ = True
+    given = _Given("pairwise", options, answer=answer, other=other, question=question, reference=None)
+    rival = given["other"]
+    rival = rival.text if isinstance(rival, Output) else given.text("other")
+    if rival is None and given["reference"] is None:
+        raise NotScoredError("pairwise needs two answers: pairwise(answer, other, question)")
+    sample = Sample(
+        output=given.output(None), input=given["question"], reference=given.text("reference"), rival=rival
+    )
+    return given.measure(bench, sample)
+
+
+def faithfulness(bench: Bench, answer: Any = None, contexts: Any = None, **options: Any) -> Measured:
+    """How far the contexts support an answer, 0 to 1; the contexts of an output are its passages."""
+    __tracebackhide__ = True
+    given = _Given("faithfulness", options, answer=answer, contexts=contexts, question=None)
+    output = given.output(given.contexts())
+    if output.passages is None:
+        raise NotScoredError("faithfulness needs contexts: faithfulness(answer, [text, …])")
+    return given.measure(bench, Sample(output=output, input=given["question"]))
+
+
+def recall_at_k(bench: Bench, answer: Any = None, relevant: Any = None, **options: Any) -> Measured:
+    """The share of relevant ids among the first k of an output's passages, or of a ranking of ids."""
+    __tracebackhide__ = True
+    given = _Given("recall_at_k", options, answer=answer, relevant=relevant)
+    ranking, ids = given["answer"], given["relevant"]
+    if ids is None:
+        raise NotScoredError("recall_at_k needs the relevant ids: recall_at_k(output, [id, …], k=5)")
+    output = given.output(None) if isinstance(ranking, Output) else None
+    if output is None:
+        output = Output(text="", passages=read_passages("recall_at_k(answer)", ranking, text=False))
+    sample = Sample(output=output, relevant=(ids,) if isinstance(ids, str) else tuple(map(str, ids)))
+    return given.measure(bench, sample)
+
+
+def tool_calls(bench: Bench, answer: Any = None, expected: Any = None, **options: Any) -> Measured:
+    """Whether an output's tool calls, or a list of calls, are the expected ones."""
+    __tracebackhide__ = True
+    given = _Given("tool_calls", options, answer=answer, expected=expected, tools_called=None)
+    calls = given["tools_called"] if given["answer"] is None else given["answer"]
+    output = calls if isinstance(calls, Output) else Output(text="", tool_calls=_read_calls(calls))
+    if given["expected"] is not None:
+        given.options["expected"] = write_expected(given["expected"], given.options.get("metric"))
+    return given.measure(bench, Sample(output=output))
+
+
+def pii_leak(bench: Bench, answer: Any = "", spans: Iterable[Span] = (), **options: Any) -> Measured:
+    """How many pieces of personal data an answer and spans contain; reports show places and masks only."""
+    __tracebackhide__ = True
+    given = _Given("pii_leak", options, answer=answer, spans=tuple(spans))
+    return given.measure(bench, Sample(output=given.output(None), spans=given["spans"]))
+
+
+def write_expected(expected: Any, metric: str | None) -> list[Any]:
+    """Expected calls as the metric takes them: names for `tool_order`, else as a golden file writes calls."""
+    __tracebackhide__ = True
+    calls = [_write_call(each) for each in _list("expected", expected)]
+    return [each["name"] for each in calls] if metric == "tool_order" else calls
+
+
+def _compare(
+    bench: Bench, family: str, answer: Any, reference: str | None, options: Mapping[str, Any]
+) -> Measured:
+    __tracebackhide__ = True
+    given = _Given(family, options, answer=answer, reference=reference, question=None)
+    sample = Sample(output=given.output(None), input=given["question"], reference=given.text("reference"))
+    return given.measure(bench, sample)
+
+
+class _Given:
+    """The arguments of one call, under whichever of their names they came."""
+
+    def __init__(self, family: str, options: Mapping[str, Any], **arguments: Any) -> None:
+        __tracebackhide__ = True
+        self.family, self.options, self.arguments = family, dict(options), arguments
+        for name in tuple(arguments):
+            for other in (name, *_ALSO_CALLED.get(name, ())):
+                if other in arguments and other != name:
+                    continue
+                if (value := self.options.pop(other, None)) is None:
+                    continue
+                if arguments[name] not in (None, "", ()):
+                    raise NotScoredError(f"{family} was given {name} twice, the second time as {other}")
+                arguments[name] = value
+        try:
+            check_arguments(family, self.options, arguments)
+        except LLMOpsError as error:
+            raise NotScoredError(str(error)) from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def text(self, name: str) -> str | None:
+        __tracebackhide__ = True
+        value = self.arguments[name]
+        if value is not None and not isinstance(value, str):
+            raise NotScoredError(f"{self.family}({name}=…) must be text, not {_named(value)}")
+        return value
+
+    def contexts(self) -> tuple[Passage, ...] | None:
+        __tracebackhide__ = True
+        contexts = self.arguments["contexts"]
+        return None if contexts is None else read_passages(f"{self.family}(contexts=…)", contexts, text=True)
+
+    def output(self, passages: tuple[Passage, ...] | None) -> Output:
+        """The answer as an output, with these passages where there are some."""
+        __tracebackhide__ = True
+        answer = self.arguments["answer"]
+        if isinstance(answer, str):
+            return Output(text=answer, passages=passages)
+        if not isinstance(answer, Output):
+            problem = "needs an answer" if answer is None else f"cannot measure {_named(answer)}"
+            raise NotScoredError(f"{self.family} {problem}; give a string, or the Output that llm() returned")
+        return answer if passages is None else replace(answer, passages=passages)
+
+    def measure(self, bench: Bench, sample: Sample) -> Measured:
+        __tracebackhide__ = True
+        sample = replace(_recall(bench, sample, self.arguments["answer"]), case=bench.node.nodeid)
+        return bench.measure(self.family, self.options, sample)
+
+
+def _recall(bench: Bench, sample: Sample, answer: Any) -> Sample:
+    """The sample with the input and reference of the `llm()` call, where this call gives none."""
+    found = next((each for each in Llm.samples_of(bench.node) if each.output is answer), None)
+    if found is None:
+        return sample
+    question = found.input if sample.input is None else sample.input
+    return replace(sample, input=question, reference=sample.reference or found.reference)
+
+
+def read_passages(place: str, given: Any, *, text: bool) -> tuple[Passage, ...]:
+    """Passages from a string or a list of strings, passages or mappings; strings are texts, or ids."""
+    __tracebackhide__ = True
+    if isinstance(given, Output):
+        return given.passages or ()
+    passages = []
+    for each in [given] if isinstance(given, str | Passage) else _list(place, given):
+        if isinstance(each, Passage):
+            passages.append(each)
+        elif isinstance(each, str):
+            passages.append(Passage(id="", text=each) if text else Passage(id=each))
+        elif isinstance(each, Mapping) and each.keys() & {"id", "text"}:
+            passages.append(Passage(id=str(each.get("id", "")), text=str(each.get("text", ""))))
+        else:
+            raise NotScoredError(f"{place} holds {_named(each)}; give strings or Passages")
+    return tuple(passages)
+
+
+def _read_calls(given: Any) -> tuple[ToolCall, ...]:
+    __tracebackhide__ = True
+    calls = []
+    for each in _list("tool_calls(answer)", given):
+        if not isinstance(each, ToolCall):
+            written = _write_call(each)
+            arguments = written.get("arguments", {})
+            each = ToolCall(  # noqa: PLW2901 - the same call as ours
+                name=written["name"], arguments=arguments, decision=written.get("decision")
+            )
+        calls.append(each)
+    return tuple(calls)
+
+
+def _write_call(given: Any) -> Mapping[str, Any]:
+    """A call as a golden file writes it, from a name, a mapping, a `ToolCall` of ours or of DeepEval."""
+    __tracebackhide__ = True
+    if isinstance(given, str):
+        return {"name": given}
+    mapped = isinstance(given, Mapping)
+    call = dict(given) if mapped else {key: getattr(given, key, None) for key in _OF_A_CALL}
+    if mapped and "name" not in call:
+        raise NotScoredError(describe_missing("the tool call", "name", call))
+    if not isinstance(call.get("name"), str):
+        raise NotScoredError(
+            f"a tool call is a name, a ToolCall or a mapping with 'name', not {_named(given)}"
+        )
+    for other in _ARGUMENTS:
+        if (arguments := call.pop(other, None)) is not None:
+            call["arguments"] = arguments
+    if not mapped and not call.get("arguments"):
+        call.pop("arguments", None)  # a record that says nothing of them: any will do
+    return call
+
+
+def _list(place: str, given: Any) -> Sequence[Any]:
+    __tracebackhide__ = True
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise NotScoredError(f"{place} must be a list, not {_named(given)}")
+    return list(given)
+
+
+def _named(value: Any) -> str:
+    return "None" if value is None else with_article(type(value).__name__)

@@ -1,0 +1,1 @@
+"""Golden files as pytest collects, runs and reports them."""

@@ -1,0 +1,107 @@
+"""
+Standard output and logging of an app to its case.
+
+pytest captures for the item that it runs, and cases run ahead of their items, many at once: what they print
+would stand under whichever item was being reported. So while a golden run is on, the streams' own `write`
+asks whose context it is in. The streams are changed in place, since pytest exchanges `sys.stdout` all the
+time and an app may have taken hold of it. Output of subprocesses is not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.runner.app.printed import Channel, current
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass(slots=True, eq=False)
+class Router:
+    """
+    Installed for a session, and put back at its end.
+
+    Attributes:
+        shows: Whether what is routed is also shown at once, `--capture=tee-sys`.
+    """
+
+    shows: bool
+    _streams: list[Any] = field(default_factory=list)
+    _handlers: list[logging.Handler] = field(default_factory=list)
+    _log: logging.Handler | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Router:
+        router = cls(shows=config.getoption("capture") == "tee-sys")
+        config.add_cleanup(router.close)
+        return router
+
+    def take_streams(self) -> None:
+        """Route what is written to the streams of the moment; those taken before are left as they are."""
+        channels: tuple[tuple[Channel, Any], ...] = (("stdout", sys.stdout), ("stderr", sys.stderr))
+        for channel, stream in channels:
+            if any(each is stream for each in self._streams) or not hasattr(stream, "write"):
+                continue
+            original = sys.__stdout__ if channel == "stdout" else sys.__stderr__
+            shown = original.write if self.shows and original is not None else None
+            try:
+                stream.write = _routed(stream.write, channel, shown)
+            except AttributeError:  # a stream of somebody's own, which pytest did not make
+                continue
+            self._streams.append(stream)
+
+    def take_logs(self, plugin: Any) -> None:
+        """
+        Records of a case go to the case, and no more to the item that pytest happens to run.
+
+        Args:
+            plugin: pytest's `logging-plugin`, which is there once a session starts; None where it is off.
+        """
+        if plugin is None or self._log is not None:
+            return
+        for name in ("caplog_handler", "report_handler"):
+            if isinstance(handler := getattr(plugin, name, None), logging.Handler):
+                handler.addFilter(_is_of_no_case)
+                self._handlers.append(handler)
+        self._log = _CaseLog(level=getattr(plugin, "log_level", None) or 0)
+        self._log.setFormatter(getattr(plugin, "formatter", None))
+        logging.getLogger().addHandler(self._log)
+
+    def close(self) -> None:
+        for stream in self._streams:
+            del stream.write  # the class's own shows again
+        self._streams.clear()
+        for handler in self._handlers:
+            handler.removeFilter(_is_of_no_case)
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+
+
+class _CaseLog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if (printed := current.get()) is not None:
+            printed.add("log", f"{self.format(record)}\n")
+
+
+def _is_of_no_case(_record: logging.LogRecord) -> bool:
+    return current.get() is None
+
+
+def _routed(
+    write: Callable[[str], int], channel: Channel, shown: Callable[[str], int] | None
+) -> Callable[[str], int]:
+    def routed(text: str, /) -> int:
+        printed = current.get()
+        if printed is None or not isinstance(text, str):  # the stream itself refuses what is no text
+            return write(text)
+        printed.add(channel, text)
+        if shown is not None:
+            shown(text)
+        return len(text)
+
+    return routed

@@ -1,0 +1,265 @@
+"""`--llm-golden`: collect golden files, run their cases ahead of their items, report every count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
+from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.golden.files import find_golden_files, shown_path
+from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
+from pytest_llmops.plugin.distribution import is_controller, is_worker
+from pytest_llmops.plugin.golden.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
+from pytest_llmops.plugin.golden.reporting import Reporting
+from pytest_llmops.plugin.golden.selection import Selection, select
+from pytest_llmops.plugin.golden_warnings import warn_of_doubts
+from pytest_llmops.plugin.pipeline import may_loosen, selects
+from pytest_llmops.plugin.replacing import list_replacing
+from pytest_llmops.plugin.reported import Reported, complete_results, explain_loss, is_golden, list_items
+from pytest_llmops.plugin.session import session_of
+from pytest_llmops.printable import counted, name_some
+from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.runner.app import process_end
+from pytest_llmops.settings import load_settings
+
+_NAMED = 5
+_MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
+    "skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings",
+}  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class GoldenPlugin:
+    """
+    One process's part in a golden run.
+
+    Attributes:
+        goldens: By resolved path; loaded before collection, so that every problem is reported at once.
+        alone: Ordinary tests are not collected, and nobody named paths.
+        conclusion: What the run came to; made at the end of the session.
+    """
+
+    evaluation: Evaluation
+    goldens: Mapping[Path, Golden]
+    reported: Reported
+    alone: bool = False
+    files: list[GoldenFile] = field(default_factory=list)
+    conclusion: Conclusion | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
+        """Report every problem of the files here, before any model is called."""
+        config.args = list(selection.arguments)
+        folder = config.invocation_params.dir
+        try:
+            evaluation = Evaluation.prepare(
+                session_of(config),
+                find_golden_files(selection.golden, folder),
+                named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
+                accept=config.getoption("llm_accept"),
+                selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
+            )
+            if problems := [problem for golden in evaluation.goldens for problem in _wrong_tags(golden)]:
+                raise GoldenError(problems)
+        except LLMOpsError as error:
+            raise pytest.UsageError(str(error)) from None
+        warn_of_doubts(config, evaluation)
+        for tag in sorted(
+            {tag for golden in evaluation.goldens for case in golden.cases for tag in case.tags}
+        ):
+            config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
+        settings = evaluation.session.settings
+        return cls(
+            evaluation=evaluation,
+            goldens={settings.path(golden.path).resolve(): golden for golden in evaluation.goldens},
+            reported=Reported.of(config),
+            alone=selection.alone,
+        )
+
+    def pytest_report_header(self) -> str | None:
+        if not self.alone:
+            return None
+        return "golden set: ordinary tests are not collected; name paths, or set collect = true, to run both"
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
+        golden = self.goldens.get(file_path.resolve())
+        return None if golden is None else self._add_file(parent, file_path, golden)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add golden files that only the target of the change has, and no folder here."""
+        for path, golden in self.goldens.items():
+            if golden.path in self.evaluation.source.carried and not path.exists():
+                items.extend(self._add_file(session, path, golden).collect())
+
+    def _add_file(self, parent: pytest.Collector, path: Path, golden: Golden) -> GoldenFile:
+        file = GoldenFile.of(parent, path=path, evaluation=self.evaluation, golden=golden)
+        self.files.append(file)
+        return file
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
+        for item in session.items:
+            if isinstance(item, CaseItem | SuiteItem):
+                file = item.parent
+                tasks = (item.task,) if isinstance(item, CaseItem) else file.tasks.values()
+                self.evaluation.want(file.golden, tasks)
+        if not is_controller(session.config):
+            self.reported.select(item.nodeid for item in session.items)
+            collected = {file.golden.path for file in self.files}
+            left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
+            self.evaluation.session.problems += [
+                f"{path}: not collected (norecursedirs, --ignore)" for path in left_out
+            ]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.reported.select(ids)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Begin before the first item, wherever the app is named by path; a fixture waits for its item."""
+        if only_shows(session.config) or is_controller(session.config):
+            return
+        named = [
+            file.golden
+            for file in self.files
+            if file.golden.path in self.evaluation.tasks and not overrides_app(file)
+        ]
+        try:
+            self.evaluation.check_ready()
+            for golden in named:
+                self.evaluation.session.open_file(golden)
+        except LLMOpsError as error:
+            self.evaluation.refused = str(error)
+            if is_worker(session.config):
+                return  # each item says so, and the first of them ends the session
+            raise pytest.UsageError(self.evaluation.refused) from None
+        for golden in named:
+            self.evaluation.start(golden)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.reported.take(report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write what is finished, and keep the exit code, whatever the app does at exit."""
+        self._end(session)
+        yield
+        process_end.hand_over(int(session.exitstatus))
+
+    def _end(self, session: pytest.Session) -> None:
+        """Complete, write and judge the run; a requested file that cannot be written is no success."""
+        if only_shows(session.config):
+            return
+        shared = self.evaluation.session
+        if is_worker(session.config):
+            if shared.store is not None:
+                shared.store.report(shared.own_problems(), shared.own_errors())
+            return
+        self.reported.complete(
+            session, list_items(self.evaluation.goldens), partial(explain_loss, shared, self.reported)
+        )
+        results = complete_results(shared, self.reported, self.evaluation.goldens)
+        run = self._make_run(results.values()) if results else None
+        unsaved = self._save(run) if run else ""
+        self.conclusion = done = conclude(
+            self.evaluation,
+            run,
+            notes=self._notes(),
+            accept=session.config.getoption("llm_accept"),
+            loosened=self._loosened_here(session.config),
+            permission=LOOSEN,
+            permitted=may_loosen(session.config),
+        )
+        if unsaved:
+            done.add(unsaved, "error", shared.settings)
+        if run:
+            self._check_whole(run, session, done)
+        elif any(map(is_golden, self.reported.selected or ())):
+            done.add("nothing was scored: every golden item was skipped", "error", shared.settings)
+        if done.red:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _notes(self) -> list[str]:
+        known = len(self.reported.known)
+        return [f"{known} of the failures were in the baseline too (known_failures)"] if known else []
+
+    def _loosened_here(self, config: pytest.Config) -> list[Loosening]:
+        """Against a revision: what pytest loaded of the change."""
+        revision = self.evaluation.source.revision
+        paths = [golden.path for golden in self.evaluation.goldens]
+        return list_replacing(config, revision, paths) if revision else []
+
+    def _make_run(self, results: Iterable[CaseResult]) -> Run:
+        """The run, stamped by the app that was called: where a fixture gave it, by no name."""
+        given = {file.golden.path for file in self.files if overrides_app(file)}
+        goldens = [
+            replace(golden, app=None) if golden.path in given else golden
+            for golden in self.evaluation.goldens
+        ]
+        settings = self.evaluation.session.settings
+        return make_run(goldens, results, replace(settings, app=None) if given else settings)
+
+    def _save(self, run: Run) -> str:
+        """Write the run; a sentence if the requested file could not be written."""
+        settings, problems = self.evaluation.session.settings, self.evaluation.session.problems
+        problems += filter(None, [save_run(run, settings.path(settings.home) / "runs" / "last.json")])
+        return save_run(run, settings.path(settings.out)) if settings.out else ""
+
+    def _check_whole(self, run: Run, session: pytest.Session, done: Conclusion) -> None:
+        """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
+        if self.evaluation.source.revision is None:
+            return
+        settings = self.evaluation.session.settings
+        ran = {result.case for result in run.results}
+        cases = [f"{golden.path}::{case.id}" for golden in self.evaluation.goldens for case in golden.cases]
+        left_out = [case for case in cases if case not in ran]
+        if left_out and not selects(session.config):
+            named = name_some(left_out, _NAMED)
+            line = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
+            done.add(line, "failed", settings)
+        counts = self.reported.counts
+        bad = counts["regressed"] + counts["error"] + counts["failed"] - len(self.reported.known)
+        if bad and not session.exitstatus:
+            done.add(
+                "red: verdicts that fail a build were excused by the repository itself", "failed", settings
+            )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if only_shows(terminalreporter.config) or self.evaluation.refused or self.conclusion is None:
+            return
+        terminalreporter.write_sep("=", "golden set")
+        wall_s = time.monotonic() - self.evaluation.session.started_s
+        for line in self.conclusion.render(self.reported.counts, wall_s):
+            terminalreporter.write_line(line)
+
+
+def open_golden_run(config: pytest.Config) -> None:
+    """Register the plugin of the golden files that the session is of, if it is of any."""
+    try:
+        settings = load_settings(config.rootpath, *written_settings(config))
+    except LLMOpsError as error:
+        raise pytest.UsageError(str(error)) from None
+    selection = select(config, settings)
+    config.option.llm_golden = bool(selection.golden)
+    if selection.golden:
+        golden = GoldenPlugin.of(config, selection)
+        config.pluginmanager.register(golden, "llmops-golden")
+        config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
+
+
+def _wrong_tags(golden: Golden) -> Iterable[Problem]:
+    """A tag becomes a mark, and some marks would excuse a case from being judged."""
+    for case in golden.cases:
+        for tag in sorted(_MARKS_THAT_ACT & set(case.tags)):
+            message = f"the tag {tag!r} is a mark that changes how a test is run; choose another word"
+            line = case.source.line if case.source else 0
+            yield Problem(path=golden.path, line=line, case=case.id, message=message)

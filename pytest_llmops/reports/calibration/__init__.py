@@ -1,0 +1,1 @@
+"""How far a metric agrees with people, as `llmops calibrate` shows it."""

@@ -1,0 +1,272 @@
+"""How far a metric agrees with people, as `llmops calibrate` shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_llmops.bounds import format_bound, is_minimum, usual_sign
+from pytest_llmops.calibration.agreement import Agreement, Cut, Rate
+from pytest_llmops.calibration.bias.findings import Bias
+from pytest_llmops.calibration.labels import Labels
+from pytest_llmops.calibration.repeats import Turning
+from pytest_llmops.calibration.thresholds import ErrorThreshold
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import Bound
+from pytest_llmops.reports.calibration.bias import bias_json, render_bias
+from pytest_llmops.reports.calibration.errors_by_threshold import errors_json, errors_table
+from pytest_llmops.reports.terminal import align
+from pytest_llmops.statistics.calibration_error import CalibrationError
+from pytest_llmops.statistics.intervals import Measure
+
+VERSION = 1
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """
+    What one calibration found.
+
+    Attributes:
+        signatures: Of the scores; more than one says that they were made in more ways than one.
+        label: The field that held the labels.
+        unlabelled: Rows without a label, which were scored all the same.
+        unscored: (id, why) of rows that got no score.
+        families: Of the models that judged.
+        turning: Of rows that were scored more than once; their score is the mean.
+        notes: What else has to be said.
+    """
+
+    metric: str
+    signatures: tuple[str, ...]
+    label: str
+    labels: Labels
+    agreement: Agreement
+    bias: Bias | None = None
+    unlabelled: int = 0
+    unscored: tuple[tuple[str, str], ...] = ()
+    families: tuple[str, ...] = ()
+    turning: Turning | None = None
+    notes: tuple[str, ...] = ()
+
+
+def agreement_json(report: Report) -> dict[str, Any]:
+    """As JSON values; every number is finite, and what is not defined is null."""
+    found = report.agreement
+    cut, best = found.cut, found.best
+    return {
+        "version": VERSION,
+        "metric": report.metric,
+        "signatures": list(report.signatures),
+        "label": report.label,
+        "labels": report.labels.told,
+        "kind": report.labels.kind,
+        "n": found.rows,
+        "groups": found.groups,
+        "unlabelled": report.unlabelled,
+        "unscored": [{"id": entry, "error": error} for entry, error in report.unscored],
+        "auc": _measure(found.auc),
+        "accuracy": _measure(found.accuracy) | _bound(None if cut is None else cut.bound),
+        "best": None if best is None else _measure(best[1]) | _bound(best[0]),
+        "kappa": _measure(found.kappa),
+        "quadratic_kappa": _measure(found.quadratic_kappa),
+        "levels": list(found.levels),
+        "spearman": _measure(found.spearman),
+        "cuts": [
+            {**_bound(each.bound), "accuracy": _measure(each.accuracy), "kappa": _measure(each.kappa)}
+            for each in found.cuts
+        ],
+        "ece": None
+        if found.calibration is None
+        else {"value": found.calibration.value, "mapping": found.calibration.mapping},
+        "error_threshold": _error_threshold_json(found.error_threshold),
+        "errors": errors_json(found.errors, _sign(found.cut)),
+        "pass_rate": _rate_json(found.rate),
+        "repeats": _turning_json(report.turning),
+        "bias": bias_json(report.bias, report.families),
+        "notes": [*found.notes, *report.notes],
+    }
+
+
+def render_agreement(report: Report) -> list[str]:
+    """A row a measure, then the thresholds, the rate and what was found of bias."""
+    lines = [f"{printable(report.metric)} against {printable(report.label)}: {printable(report.labels.told)}"]
+    lines += [_counts(report), "", *(f"  {line}" for line in align(_table(report)))]
+    if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
+        lines += ["", *(f"  {line}" for line in align(errors))]
+    notes = [
+        *_notes(report),
+        *(f"note: {printable(each)}" for each in (*report.agreement.notes, *report.notes)),
+    ]
+    return [*lines, *(["", *notes] if notes else [])]
+
+
+def agreement_markdown(report: Report) -> list[str]:
+    """The same with a table that Markdown shows."""
+    lines = [
+        f"**{_escape(report.metric)}** against `{_escape(report.label)}`: {_escape(report.labels.told)}",
+        "",
+    ]
+    lines += [_escape(_counts(report)), "", *_markdown_table(_table(report))]
+    if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
+        lines += ["", *_markdown_table(errors)]
+    notes = [*_notes(report), *report.agreement.notes, *report.notes]
+    return [*lines, *(["", *(f"- {_escape(line.strip())}" for line in notes)] if notes else [])]
+
+
+def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = [[_escape(cell) for cell in row] for row in table]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+
+
+def _sign(cut: Cut | None) -> str:
+    """Of a bound that a row passes at: `>=`, or `<=` where lower is better."""
+    return usual_sign(higher_is_better=cut is None or is_minimum(cut.bound))
+
+
+def _counts(report: Report) -> str:
+    found = report.agreement
+    text = f"{counted(found.rows, 'row')} with a label and a score"
+    text += f" in {counted(found.groups, 'group')}" if found.groups != found.rows else ""
+    text += f", {report.unlabelled} without a label, {len(report.unscored)} not scored"
+    if report.unscored:
+        named = name_some([printable(entry, 60) for entry, _ in report.unscored], _NAMED)
+        text += f" ({named}: {printable(report.unscored[0][1], 200)})"
+    return text
+
+
+def _table(report: Report) -> list[tuple[str, str, str]]:
+    found = report.agreement
+    over = "" if not found.levels else f" over {_levels(found.levels)}"
+    at = "" if found.cut is None else f" at {_shown(found.cut.bound)}"
+    rows = [
+        ("AUC", found.auc),
+        ("accuracy" + (at or " (same verdict)" * bool(found.levels)), found.accuracy),
+        *([("accuracy at best threshold, " + _shown(found.best[0]), found.best[1])] if found.best else []),
+        ("Cohen's kappa" + (over or at), found.kappa),
+        *([("Cohen's kappa" + at, found.cut.kappa)] if over and found.cut else []),
+        ("quadratic kappa" + (over or at), found.quadratic_kappa),
+        ("Spearman", found.spearman),
+    ]
+    table = [("measure", "value", f"interval ({found.auc.level:.0%})")]
+    table += [(name, _number(measure), _interval(measure)) for name, measure in rows]
+    if found.calibration is not None:
+        table.append(
+            ("calibration error (ECE)", f"{found.calibration.value:.3f}", _mapping(found.calibration))
+        )
+    return table
+
+
+def _notes(report: Report) -> list[str]:
+    found = report.agreement
+    lines = []
+    if found.error_threshold is not None:
+        lines.append(_describe_threshold(found.error_threshold, found.cut))
+    if found.rate is not None:
+        lines += _describe_rate(found.rate, pairs=report.labels.kind == "pair")
+    if report.turning is not None:
+        lines.append(report.turning.told)
+    if report.bias is not None:
+        lines += render_bias(report.bias, report.families)
+    return lines
+
+
+def _describe_threshold(found: ErrorThreshold, cut: Cut | None) -> str:
+    stated = f"{found.max_error:.3g}"
+    if found.threshold is None:
+        return (
+            f"no threshold keeps the share of bad rows that pass at {stated}: at the strictest, "
+            f"{round(found.false_pass * found.bad)} of {found.bad} pass and the bound is {found.upper:.3g}; "
+            f"it takes about {3 / found.max_error:.0f} bad rows at least to show it"
+        )
+    return (
+        f"threshold for at most {stated} of bad rows passing: {_sign(cut)} {found.threshold:.4g}; "
+        f"{round(found.false_pass * found.bad)} of {found.bad} bad rows pass (bound {found.upper:.3g}) "
+        f"and {found.passing:.3g} of the good ones"
+    )
+
+
+def _describe_rate(rate: Rate, *, pairs: bool) -> list[str]:
+    what = "wins of the first" if pairs else "pass rate"
+    parts = [f"{what}: {rate.judged:.3f} by the scores of {counted(rate.rows, 'row')}"]
+    parts.append(f"{_number(rate.labelled)}{_after(rate.labelled)} by labels alone")
+    if rate.powered is not None:
+        parts.append(f"{_number(rate.powered)}{_after(rate.powered)} by both (prediction-powered)")
+    return ["; ".join(parts)]
+
+
+def _turning_json(found: Turning | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    counts = {"asked": found.asked, "rows": found.rows, "failed": found.failed}
+    return {**counts, "differing": found.differing, "crossing": found.crossing, **_bound(found.bound)}
+
+
+def _error_threshold_json(found: ErrorThreshold | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "max_error": found.max_error,
+        "threshold": found.threshold,
+        "false_pass": found.false_pass,
+        "upper": found.upper,
+        "passing": found.passing,
+        "bad": found.bad,
+    }
+
+
+def _rate_json(rate: Rate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    return {
+        "judged": rate.judged,
+        "rows": rate.rows,
+        "labelled": _measure(rate.labelled),
+        "prediction_powered": None if rate.powered is None else _measure(rate.powered),
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    interval = None if measure.low is None else [measure.low, measure.high]
+    return {"value": measure.value, "interval": interval, "level": measure.level, "method": measure.method}
+
+
+def _bound(bound: Bound | None) -> dict[str, Any]:
+    return {} if bound is None else {"comparison": bound.comparison, "threshold": bound.threshold}
+
+
+def _shown(bound: Bound) -> str:
+    return format_bound(bound, digits=4)
+
+
+def _levels(levels: Sequence[float]) -> str:
+    return f"{len(levels)} levels" if len(levels) > _NAMED else "/".join(f"{level:g}" for level in levels)
+
+
+def _number(measure: Measure) -> str:
+    return "-" if measure.value is None else f"{measure.value:.3f}"
+
+
+def _interval(measure: Measure) -> str:
+    if measure.low is None or measure.high is None:
+        return "" if measure.value is None else "none: every resample is alike"
+    text = f"{measure.low:.3f} … {measure.high:.3f}"
+    return text if measure.method in {"BCa", "asymptotic"} else f"{text} ({measure.method})"
+
+
+def _after(measure: Measure) -> str:
+    text = _interval(measure)
+    return f" ({text})" if text else ""
+
+
+def _mapping(found: CalibrationError) -> str:
+    return "score as chance" if found.mapping == "none" else "after a logistic curve, fitted on other rows"
+
+
+def _escape(text: str) -> str:
+    """Text of anybody as Markdown that shows it and does nothing."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text)).replace("<", "&lt;")

@@ -1,0 +1,1 @@
+"""Run files and baselines: reading and writing."""

@@ -1,0 +1,194 @@
+"""
+The baseline: what every later run is compared with, one line a case, so that a diff can be reviewed.
+
+Its JSON Schema is `baseline.schema.json` in this folder. A list of one item stands for all repeats
+being equal. A case has the digests of its answers or, on request, its outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json
+from pytest_llmops.errors import RunFileError
+from pytest_llmops.gates.baseline.acceptance import Acceptance, accept, find_flaw, make_entry
+from pytest_llmops.printable import printable
+from pytest_llmops.records import CaseResult, Output, Run
+from pytest_llmops.reports.files.baseline_reading import KIND, VERSION, read_baseline
+from pytest_llmops.reports.files.json_file import (
+    FileKind,
+    dump_json,
+    plain,
+    read_content,
+    read_file,
+)
+from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.reports.files.run_reading import read_run
+
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+"""The command that makes a baseline."""
+
+_REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
+_KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
+_EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
+_HEAD = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
+_WHOLE = 2**53
+Item = TypeVar("Item")
+
+
+def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
+    """
+    Write a run as a baseline: the same bytes in whatever order its results and scores came.
+
+    Args:
+        with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
+
+    Raises:
+        RunFileError: A case occurs twice, was not scored in every repeat, or holds what JSON cannot.
+        OSError: The folder cannot be made or written.
+    """
+    path = Path(path)
+    entries = []
+    for result in sorted(run.results, key=lambda result: result.case):
+        if flaw := find_flaw(result):
+            raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
+        entries.append(make_entry(result, with_outputs=with_outputs))
+    for before, after in pairwise(entries):
+        if before.case == after.case:
+            raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
+    signature = dict(sorted(run.signature.items()))
+    lines = [_dump_entry(entry, signature, path) for entry in entries]
+    head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
+    cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
+    text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
+    write_atomically(path, text.encode())
+
+
+def update_baseline(  # noqa: PLR0913 - as `accept`
+    path: str | Path,
+    run: Run,
+    *,
+    replace: bool = False,
+    prune: bool = False,
+    with_outputs: bool = False,
+    merge: bool = False,
+) -> Acceptance:
+    """
+    Accept a run into a baseline file; one that would stay the same is not touched.
+
+    Args:
+        replace: As for `accept`, and so are `prune`, `with_outputs` and `merge`.
+
+    Raises:
+        RunFileError: The file that is there is broken; it stays as it is.
+        AcceptanceError: Nothing of the run can be accepted.
+    """
+    path = Path(path)
+    baseline = load_baseline(path) if path.exists() else None
+    acceptance = accept(baseline, run, replace=replace, prune=prune, with_outputs=with_outputs, merge=merge)
+    if acceptance.changed:
+        write_baseline(acceptance.baseline, path, with_outputs=True)
+    return acceptance
+
+
+def load_baseline(path: str | Path) -> Run:
+    """
+    Read a baseline; its results have answers and scores, outputs only where they were kept.
+
+    Raises:
+        RunFileError: It is missing, cut off, of another version, or holds something that a baseline
+            cannot: the message names the file, the place in it, and what to do.
+    """
+    return parse_baseline(read_file(Path(path), _KIND), str(path))
+
+
+def parse_baseline(data: bytes, shown: str) -> Run:
+    """The same of a file's bytes, wherever they come from; `shown` names it in a message."""
+    return read_content(data, shown, _KIND, partial(_parse, shown))
+
+
+def load_base(path: str | Path) -> Run:
+    """
+    Read what a run can be compared with: a baseline or another run.
+
+    Raises:
+        RunFileError: It is neither, or broken.
+    """
+    from pytest_llmops.reports.files.run_pieces import read_pieces
+
+    path = Path(path)
+    if path.suffix == ".jsonl":
+        return load_run(path)
+    if (run := read_pieces(path)) is not None:
+        return run
+    data = read_file(path, _EITHER)
+    if _HEAD.match(data):
+        return parse_baseline(data, str(path))
+
+    def read(text: str) -> Run:
+        value = parse_json(text)
+        is_run = not isinstance(value, dict) or "kind" not in value
+        return read_run(value) if is_run else parse_baseline(data, str(path))
+
+    return read_content(data, str(path), _EITHER, read)
+
+
+def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:
+    scores: dict[str, list[float]] = {}
+    ways: dict[str, str] = {}
+    for score in entry.scores:
+        scores.setdefault(score.metric, []).append(_shortest(score.value))
+        if score.signature != signature.get(f"metric:{score.metric}", ""):
+            ways[score.metric] = score.signature
+    line: dict[str, Any] = {
+        "case": entry.case,
+        "input_hash": entry.input_hash,
+        "repeats": len(entry.answers),
+        **({"runs": list(entry.runs)} if entry.runs else {}),
+    }
+    try:
+        if entry.outputs:
+            outputs = [_dump_output(output) for output in entry.outputs]
+            line["outputs"] = _once(outputs, [dump_json(output) for output in outputs])
+        else:
+            line["answers"] = _once(entry.answers)
+        line["scores"] = {metric: _once(values) for metric, values in scores.items()}
+        return dump_json({**line, "signatures": ways} if ways else line)
+    except (TypeError, ValueError) as error:
+        raise RunFileError(
+            f"{path}: not written: {printable(entry.case)} holds what JSON cannot: {error}"
+        ) from None
+
+
+def _dump_output(output: Output) -> dict[str, Any]:
+    dumped = {"text": output.text}
+    if output.passages is not None:
+        dumped["passages"] = plain(output.passages)
+    if output.tool_calls:
+        dumped["tool_calls"] = plain(output.tool_calls)
+    return dumped
+
+
+def _shortest(value: float) -> float:
+    """1 for 1.0: a float's own text is the shortest that reads back, but for its `.0`."""
+    value = float(value)
+    return int(value) if value.is_integer() and abs(value) < _WHOLE else value
+
+
+def _once(items: Sequence[Item], marks: Iterable[Hashable] = ()) -> Sequence[Item]:
+    """The first item alone where all are equal, or by what marks each where equal items may differ."""
+    return items[:1] if len(set(marks or items)) == 1 else items
+
+
+def _parse(shown: str, text: str) -> Run:
+    value = parse_json(text, unique=True)
+    if isinstance(value, dict) and "kind" not in value and "results" in value:
+        made = f"llmops accept {shown} --baseline FILE.json"
+        raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")
+    return read_baseline(value)

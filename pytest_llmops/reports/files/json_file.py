@@ -1,0 +1,105 @@
+"""JSON files that people keep and review: whole or not there, readable or one clear error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pytest_llmops.documents.record_reader import BrokenValueError
+from pytest_llmops.errors import RunFileError, hint
+
+# Controls, bidi overrides, zero width, tags and lone surrogates: only within JSON strings can they occur.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_CONFLICT = re.compile(rb"^(<{7}|>{7}|\|{7}) |^={7}\r?$", re.MULTILINE)
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKind:
+    """
+    What a message says of a file.
+
+    Attributes:
+        name: What it should be, `run file`.
+        made_by: The command that makes it.
+        remedy: What to do about a broken one, the command at its end.
+    """
+
+    name: str
+    made_by: str
+    remedy: str
+
+
+def read_file(path: Path, kind: FileKind) -> bytes:
+    """
+    The bytes of a file.
+
+    Raises:
+        RunFileError: There is none, or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        near = hint(path.name, [each.name for each in path.parent.glob("*.json*")])
+        raise RunFileError(f"{path}: there is no such {kind.name}.{near} Make it: {kind.made_by}") from None
+    except OSError as error:
+        raise RunFileError(f"{path}: cannot be read: {error.strerror}. {kind.remedy}") from None
+
+
+def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], Content]) -> Content:
+    """
+    What `read` makes of the text of a file.
+
+    Args:
+        shown: The file, for the message.
+
+    Raises:
+        RunFileError: It is no UTF-8, or `read` met a broken value; with the place and the remedy.
+    """
+    try:
+        return read(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RunFileError(f"{shown}: byte {error.start} is no UTF-8. {kind.remedy}") from None
+    except RecursionError:
+        raise RunFileError(f"{shown}: is nested too deeply to be a {kind.name}. {kind.remedy}") from None
+    except BrokenValueError as error:
+        if conflict := _CONFLICT.search(data):
+            line = data.count(b"\n", 0, conflict.start()) + 1
+            raise RunFileError(
+                f"{shown}: line {line} is a mark of a git conflict. Settle the conflict, or take the file "
+                "of one side whole: git checkout --ours or --theirs"
+            ) from None
+        problem = str(error).removesuffix(".")
+        raise RunFileError(
+            f"{shown}: {problem}{'' if problem.endswith('?') else '.'} {kind.remedy}"
+        ) from None
+
+
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """
+    The value as JSON, with nothing in it that a reader could not see.
+
+    Raises:
+        TypeError, ValueError: JSON has no such value.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def plain(value: Any) -> Any:
+    """Records as mappings of their fields, however deep they lie."""
+    if isinstance(value, str | int | float) or value is None:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return value

@@ -1,0 +1,1 @@
+"""The app under test: importing it, calling it, and reading what it returns."""

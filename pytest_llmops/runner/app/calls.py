@@ -1,0 +1,287 @@
+"""One question to the app: under the recorder, with its spans caught, inside a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import math
+import threading
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
+from pytest_llmops.protocols import App
+from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
+from pytest_llmops.recorder.model_calls import note_calls
+from pytest_llmops.records import Failure, Output, Span
+from pytest_llmops.runner.app.answers import read_answer
+from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
+from pytest_llmops.runner.app.loops import LoopThread
+from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.tracebacks import describe_traceback
+from pytest_llmops.runner.usage import usage_of
+from pytest_llmops.traces.capture import capture
+from pytest_llmops.traces.reading import passages_of, tool_calls_of
+
+_BUSY = frozenset({429, 500, 502, 503, 504, 529})
+_ATTEMPTS = 3
+_LONGEST_WAIT_S = 30.0
+
+Called = tuple[Output | Failure, tuple[Span, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppCaller:
+    """
+    What every question of a run shares.
+
+    Attributes:
+        timeout_s: Time limit of one answer, in seconds.
+        prices: Model to US dollars for a million prompt and completion tokens.
+        prompts: Name to version of the app's prompts, for the spans of its model calls.
+        app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
+            an app that blocks its loop must not stop the clock.
+        raised: Case to what the app raised last, for a debugger; None keeps nothing, since a traceback keeps
+            every frame alive.
+    """
+
+    app: App
+    recorder: Recorder
+    timeout_s: float
+    prices: Mapping[str, tuple[float, float]]
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
+    raised: dict[str, BaseException] | None = None
+
+    async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
+        """
+        The app's output or why there is none, and the spans it left; raises nothing of the app's.
+
+        An app that meets a busy endpoint is called again. Model calls that were answered the first time
+        are replayed then, so that nothing is paid twice. The usage is that of all attempts.
+
+        Args:
+            rules: What the golden file says of the model calls of the case.
+        """
+        rules = rules or CallRules()
+        logs: list[CallLog] = []
+        answer, spans = await self._attempts(case, repeat, question, rules, logs)
+        if not logs:  # a broken cassette, so that nothing was called
+            return answer, spans
+        log = join_attempts(logs)
+        failed = note_failed(log.calls)
+        if log.calls or not log.is_whole:
+            answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
+        breaking = find_breaking(failed, rules.errors) if isinstance(answer, Output) else ""
+        if breaking:
+            broken = _broken(repeat, breaking)
+            answer = replace(broken, usage=answer.usage, failed_calls=failed)
+        return answer, spans
+
+    async def _attempts(
+        self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
+    ) -> Called:
+        """The attempts; the log of each is added to the list."""
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(_is_busy),
+                stop=stop_after_attempt(_ATTEMPTS),
+                wait=_wait_s,
+                reraise=True,
+            ):
+                with attempt:
+                    return await self._attempt(case, repeat, question, rules, logs)
+        except LLMOpsError as error:
+            return _broken(repeat, str(error)), ()
+        except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
+            return self._raised(case, repeat, error), ()
+        raise RuntimeError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(
+        self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
+    ) -> Called:
+        """Raises what says that an endpoint is busy, and a broken cassette's error."""
+        with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
+            logs.append(log)
+            started = time.perf_counter()
+            answering = asyncio.ensure_future(self._answer(question))
+            await asyncio.wait({answering}, timeout=self.timeout_s)
+            elapsed_s = time.perf_counter() - started
+            if unanswered := self._why_unanswered(case, repeat, answering, ended):
+                return unanswered, tuple(spans)
+            try:
+                output = read_answer(answering.result())
+            except AnswerError as error:
+                return _broken(repeat, str(error)), tuple(spans)
+            except Exception as error:
+                if _is_busy(error) and log.error is None and not _retried(log.calls):
+                    raise
+                failure = self._raised(case, repeat, error)
+                return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
+        if log.error is not None:  # the app swallowed it and answered from half a replay
+            return _broken(repeat, str(log.error)), tuple(spans)
+        return self._complete(output, repeat, elapsed_s, log, spans)
+
+    def _why_unanswered(
+        self, case: str, repeat: int, answering: asyncio.Future[Any], ended: list[str]
+    ) -> Failure | None:
+        """Why there is nothing to read: the app is not done, or did what no answer excuses."""
+        if not answering.done():
+            answering.cancel()
+            return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
+        if answering.cancelled():
+            reason = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
+            return _broken(repeat, reason)
+        if not ended:
+            return None
+        error = answering.exception()
+        failure = self._raised(case, repeat, error) if error else _broken(repeat, "")
+        return replace(failure, error=describe(ended))
+
+    def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
+        """What the app raised, with its own part of the traceback."""
+        error = error.raised if isinstance(error, _EndedError) else error
+        if self.raised is not None:
+            self.raised[case] = error
+        failure = _broken(repeat, f"the app raised {describe_error(error)}")
+        return replace(failure, traceback=describe_traceback(error))
+
+    def _complete(
+        self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
+    ) -> Called:
+        """The output with what the trace and the recorder know of it."""
+        calls = log.calls
+        replayed = [call for call in calls if call.outcome == "replayed"]
+        waited_s = sum(call.waited_s for call in replayed)
+        return (
+            replace(
+                output,
+                repeat=repeat,
+                passages=passages_of(spans) if output.passages is None else output.passages,
+                tool_calls=output.tool_calls or tool_calls_of(spans),
+                latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
+                model=output.model or _reported_model(calls),
+                model_calls=note_calls(calls),
+            ),
+            (*spans, *(_call_span(index, call, self.prompts) for index, call in enumerate(calls))),
+        )
+
+    async def _answer(self, question: Any) -> Any:
+        """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
+        if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
+            running = _awaited(self.app(question))  # type: ignore[arg-type]
+            return await asyncio.wrap_future(self.app_loop.submit(running))
+        answer = await _on_thread(self.app, question)
+        if inspect.isawaitable(answer):
+            return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
+        return answer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    """What is no `Exception` ends whatever loop it meets, so it is carried as one; not our own cancelling."""
+    try:
+        return await answer
+    except BaseException as raised:
+        task = asyncio.current_task()
+        ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
+        if isinstance(raised, Exception) or ours:
+            raise
+        raise _EndedError(raised) from None
+
+
+async def _on_thread(app: App, question: Any) -> Any:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(answer: Any, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(answer)
+        else:
+            done.set_exception(error)
+
+    def call() -> None:
+        answer: Any = None
+        error: Exception | None = None
+        try:
+            answer = context.run(app, question)
+        except StopIteration as stop:  # a future cannot carry it
+            error = RuntimeError(f"StopIteration: {stop}")
+        except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
+            error = raised if isinstance(raised, Exception) else _EndedError(raised)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, answer, error)
+
+    threading.Thread(target=call, name="llmops-app", daemon=True).start()
+    return await done
+
+
+class _EndedError(Exception):
+    """The app tried to end the process, which a future cannot carry as it is."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(describe_error(raised))
+        self.raised = raised
+
+
+def _broken(repeat: int, reason: str) -> Failure:
+    return Failure(metric="", stage="app", error=reason, repeat=repeat)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "status_code", None) in _BUSY
+
+
+def _retried(calls: Sequence[Call]) -> bool:
+    """Whether the app's own client retried; then it has waited long enough."""
+    failed = [call.key for call in calls if call.outcome == "failed"]
+    return len(failed) > len(set(failed))
+
+
+def _wait_s(state: RetryCallState) -> float:
+    """Seconds to wait: what the provider asks for by Retry-After, else 1, 2, 4 …"""
+    error = state.outcome.exception() if state.outcome else None
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    try:
+        asked_s = float(headers["retry-after"])
+    except (KeyError, TypeError, ValueError):
+        asked_s = math.nan
+    if not math.isfinite(asked_s):
+        asked_s = 2.0 ** (state.attempt_number - 1)
+    return min(max(asked_s, 0.0), _LONGEST_WAIT_S)
+
+
+def _busy_s(calls: Sequence[Call]) -> float:
+    """Seconds in which at least one of the calls was under way, when they were made."""
+    total_s, until_s = 0.0, -math.inf
+    for begin_s, duration_s in sorted((call.offset_s, call.duration_s) for call in calls):
+        end_s = begin_s + duration_s
+        total_s += max(end_s - max(begin_s, until_s), 0.0)
+        until_s = max(until_s, end_s)
+    return total_s
+
+
+def _reported_model(calls: Sequence[Call]) -> str | None:
+    chats = [call for call in calls if call.kind != "embeddings" and call.model_reported]
+    return chats[-1].model_reported if chats else None
+
+
+def _call_span(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
+    """A model call as a span, so that an app which traces nothing still shows what it sent."""
+    return Span(
+        span_id=f"call-{index}",
+        parent_id=None,
+        name=f"{call.kind} {call.model}",
+        kind="llm",
+        start=call.started,
+        end=call.started + call.duration_s,
+        attributes={"request": call.request, "response": call.text or "", "prompts": dict(prompts)},
+        status=call.outcome,
+    )

@@ -1,0 +1,170 @@
+"""
+Results shared by the processes of one session, each case done once.
+
+A lease is a file lock, which the system frees when its holder dies, so that a dead worker's cases can
+be taken over at once and no clock decides who is alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.records import CaseResult
+
+_STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedStore:
+    """
+    A folder of this session alone, made by its controller.
+
+    Attributes:
+        worker: Number of this process, from 0; one that replaces a dead worker has no share.
+        workers: How many processes divide the cases between them.
+    """
+
+    folder: Path
+    worker: int
+    workers: int
+
+    @property
+    def ledger(self) -> Path:
+        """Where the session's budget is kept."""
+        return self.folder / "budget.json"
+
+    def owner(self, case: str) -> int:
+        """The worker to whose share a case belongs."""
+        return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big") % self.workers
+
+    def is_mine(self, case: str) -> bool:
+        return self.owner(case) == self.worker
+
+    @contextlib.contextmanager
+    def lease(self, case: str) -> Iterator[bool]:
+        """Whether this process may do the case now; nobody else can until the block ends."""
+        lock = FileLock(self._path(case, "lease"), thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def count_try(self, case: str) -> int:
+        """How often the case was begun, this time included; to be called under its lease."""
+        with self._path(case, "tries").open("ab") as tries:
+            tries.write(b".")
+            return tries.tell()
+
+    def count_tries(self, case: str) -> int:
+        """How often the case was begun so far."""
+        path = self._path(case, "tries")
+        return path.stat().st_size if path.exists() else 0
+
+    @contextlib.contextmanager
+    def survived(self, step: str) -> Iterator[int]:
+        """
+        Around a step that may end the process: how many processes have ended inside of it before.
+
+        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
+        """
+        ended = 0
+        for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
+            lock = FileLock(f"{mark}.lock", thread_local=False)
+            with contextlib.suppress(Timeout):
+                lock.acquire(blocking=False)
+                ended += mark.exists()
+                lock.release()
+        mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
+        with FileLock(f"{mark}.lock", thread_local=False):
+            mark.touch()
+            try:
+                yield ended
+            finally:
+                mark.unlink(missing_ok=True)
+
+    def announce(self, golden: str) -> FileLock:
+        """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
+        lock = FileLock(self._alive(self.worker, golden), thread_local=False)
+        lock.acquire()
+        return lock
+
+    def is_working(self, worker: int, golden: str) -> bool:
+        """Whether that worker is alive and has started on its share of a golden file."""
+        if worker == self.worker:
+            return True
+        path = self._alive(worker, golden)
+        if not path.exists():
+            return False
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def stop(self) -> None:
+        """Have no process of the session begin a case any more."""
+        (self.folder / _STOP).touch()
+
+    def is_stopped(self) -> bool:
+        return (self.folder / _STOP).exists()
+
+    def write(self, task: str, result: CaseResult) -> None:
+        write_atomically(self._path(task, "result"), pickle.dumps(result), durable=False)
+
+    def read(self, task: str) -> CaseResult | None:
+        """The result of a task, once some process has it."""
+        return _load(self._path(task, "result"))
+
+    def read_all(self) -> list[CaseResult]:
+        """Every result there is; several of a repeated case."""
+        loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
+        return [result for result in loaded if result is not None]
+
+    def report(self, problems: Sequence[str], errors: Sequence[str] = ()) -> None:
+        """Hand sentences for the summary, and errors of the suite, to the controller."""
+        for kind, sentences in (("problems", problems), ("errors", errors)):
+            path = self.folder / f"worker-{self.worker}.{kind}"
+            path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+
+    def read_problems(self) -> list[str]:
+        """What all workers reported, each sentence once."""
+        return self._read_reported("problems")
+
+    def read_errors(self) -> list[str]:
+        """The errors of the suite that workers reported, each sentence once."""
+        return self._read_reported("errors")
+
+    def _read_reported(self, kind: str) -> list[str]:
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob(f"*.{kind}"))]
+        return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
+
+    def _alive(self, worker: int, golden: str) -> Path:
+        return self._path(golden, f"alive-{worker}")
+
+    def _path(self, case: str, kind: str) -> Path:
+        return self.folder / f"{hashlib.sha256(case.encode()).hexdigest()[:32]}.{kind}"
+
+
+def _load(path: Path) -> CaseResult | None:
+    try:
+        written = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    result: CaseResult = pickle.loads(written)  # noqa: S301 - written by this session, in a folder of its user's alone
+    return result

@@ -1,0 +1,100 @@
+"""The tasks of a run: what to do for a case, before the app is called."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.gates.paired_runs.pairing import count_repeats
+from pytest_llmops.golden import input_hash
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.recorder import CallRules
+from pytest_llmops.records import Case, CaseResult, Failure, Golden
+from pytest_llmops.registry import create_metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """
+    One case to run.
+
+    Attributes:
+        id: The item's.
+        metrics: Every one that the case is scored with, by name.
+        repeats: How often the app has been called when it is done.
+        most: The most repeats that looks may request; 0 where the number is fixed.
+        begun: What the first repeats gave, for a case that is run again.
+        rules: What the golden file says of the case's model calls.
+    """
+
+    id: str
+    case: Case
+    repeats: int
+    metrics: tuple[tuple[str, Metric], ...]
+    most: int = 0
+    begun: CaseResult | None = None
+    rules: CallRules = field(default_factory=CallRules)
+
+    @property
+    def key(self) -> str:
+        """Its name among all tasks of a session: a case that is run again is a further task."""
+        return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
+
+
+def plan(
+    golden: Golden, repeats: int | Literal["auto"] | None, most: int, known: Container[str] = ()
+) -> list[Task]:
+    """
+    The tasks of a golden file, in its order; a case is scored for its own checks and the suite's.
+
+    Args:
+        repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
+        known: Ids of the cases that the baseline has.
+    """
+    tasks = []
+    for case in golden.cases:
+        id_ = f"{golden.path}::{case.id}"
+        wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
+        tasks.append(
+            Task(
+                id=id_,
+                case=case,
+                repeats=1 if wanted == "auto" else wanted,
+                metrics=tuple(_metrics(golden, case).items()),
+                most=most if wanted == "auto" else 0,
+                rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
+            )
+        )
+    return tasks
+
+
+def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:
+    """The result of a case that was not finished: what there is of it, and why there is no more."""
+    begun = begun or CaseResult(case=case_id, input_hash=input_hash(case), checks=case.checks)
+    failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
+    return replace(begun, failures=(*begun.failures, failure))
+
+
+def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
+    metrics = {check.metric: create_metric(check.metric, check.options) for check in case.checks}
+    for check in golden.suite:
+        if check.metric in metrics:
+            continue
+        try:
+            metric = create_metric(check.metric, check.options)
+        except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
+            continue
+        if _can_score(metric, case, paired=golden.rival is not None):
+            metrics[check.metric] = metric
+    return metrics
+
+
+def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
+    """Whether a suite's metric says anything of this case: without a reference, or a rival, it cannot."""
+    paired = paired and traits_of(metric).compares
+    return not (
+        ("reference" in metric.needs and case.reference is None and not paired)
+        or ("relevant" in metric.needs and not case.relevant)
+    )

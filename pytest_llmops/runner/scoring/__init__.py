@@ -1,0 +1,1 @@
+"""Scores in batches: in this process, under a time limit, or by a shared service."""

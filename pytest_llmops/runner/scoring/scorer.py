@@ -1,0 +1,158 @@
+"""
+Scores in full batches: whatever arrived while a metric was busy is its next batch.
+
+So a model sees one text when little is to do and hundreds when much is, and nothing waits for a
+timer. One scorer serves a process, or a whole session by way of the scoring service. A metric that waits
+on an endpoint gains nothing by a batch: its requests are made at once, in parallel.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from numbers import Real
+from queue import Queue
+
+from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.metrics.sources import sign_source
+from pytest_llmops.printable import counted, with_article
+from pytest_llmops.protocols import Metric, ScoreBatch, traits_of
+from pytest_llmops.recorder.interception.listeners import stand_aside
+from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.records import Failure, Sample, Score
+from pytest_llmops.statistics.summaries import NOISE
+
+Result = Score | Failure
+_MOST_REQUESTS = 64
+_Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
+
+
+class Scorer:
+    """Collects what is to be scored and scores it on one thread, metric by metric."""
+
+    def __init__(self, score_batch: ScoreBatch | None = None, here: ScoreBatch | None = None) -> None:
+        """
+        Take what does the scoring.
+
+        Args:
+            score_batch: Scores whatever computes; by default `here`.
+            here: Scores in this process; by default without a time limit.
+        """
+        self._here = here or score_here
+        self._score_batch = score_batch or self._here
+        self._waiting: dict[Hashable, tuple[Metric, list[_Job]]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._requests: Queue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None] = Queue()
+        self._threads = 0
+
+    def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
+        """Score soon; the future holds one result a sample, in order, and never an exception."""
+        job: Future[Sequence[Result]] = Future()
+        with self._changed:
+            if traits_of(metric).waits:
+                self._schedule(metric, samples, job)
+                return job
+            self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._score_batches, name="llmops-scorer", daemon=True)
+                start_outside(self._thread)
+            self._changed.notify()
+        return job
+
+    def close(self) -> None:
+        """Take no further jobs; what is being scored ends by itself."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            for _ in range(self._threads):
+                self._requests.put(None)
+
+    def _schedule(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
+        """In this process, whoever else scores: no model is loaded, and its calls are recorded here."""
+        self._requests.put((metric, samples, job))
+        if self._requests.qsize() and self._threads < _MOST_REQUESTS:  # else one that is idle has it already
+            self._threads += 1
+            start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
+
+    def _answer(self) -> None:
+        """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
+        stand_aside()
+        while (request := self._requests.get()) is not None and not self._closed:
+            metric, samples, job = request
+            found = score_safely(self._here, metric, samples)
+            if job.set_running_or_notify_cancel():
+                job.set_result(found)
+
+    def _score_batches(self) -> None:
+        stand_aside()
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                metric, jobs = self._waiting.pop(next(iter(self._waiting)))
+            batch = [sample for samples, _ in jobs for sample in samples]
+            results = iter(score_safely(self._score_batch, metric, batch))
+            for samples, job in jobs:
+                found = [next(results) for _ in samples]
+                if job.set_running_or_notify_cancel():  # whoever waited may have been stopped
+                    job.set_result(found)
+
+
+def _key(metric: Metric) -> Hashable:
+    """Equal metrics share a batch; one whose options cannot be hashed has its batches to itself."""
+    try:
+        hash(metric)
+    except TypeError:
+        return id(metric)
+    return (metric,)
+
+
+def score_here(metric: Metric, batch: Sequence[Sample]) -> Sequence[Result]:
+    """Score in this process."""
+    return metric.score(batch)
+
+
+def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample]) -> list[Result]:
+    """
+    One result a sample whatever happens: an exception, a wrong count, or a number that is none
+    becomes a `Failure`. A batch that raised is scored again one by one, so that one bad sample
+    costs no other case its score.
+    """
+    try:
+        results = list(score_batch(metric, batch))
+        if len(results) != len(batch):
+            gave = f"{counted(len(results), 'result')} for {counted(len(batch), 'output')}"
+            raise ValueError(f"{metric.name} gave {gave}")  # noqa: TRY301
+        return [_checked(metric, sample, result) for sample, result in zip(batch, results, strict=True)]
+    except BaseException as error:  # noqa: BLE001 - a metric is anybody's code; even its exit is a result
+        if len(batch) > 1 and not isinstance(error, LLMOpsError):
+            return [score_safely(score_batch, metric, [sample])[0] for sample in batch]
+        reason = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
+        return [
+            Failure(metric=metric.name, stage="score", error=reason, repeat=sample.output.repeat)
+            for sample in batch
+        ]
+
+
+def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
+    """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
+    repeat = sample.output.repeat
+    if not isinstance(result, Score | Failure):
+        raise TypeError(f"{metric.name} gave {with_article(type(result).__name__)}, not a Score or a Failure")
+    if isinstance(result, Score):
+        if not isinstance(result.value, Real) or not math.isfinite(result.value):
+            error = f"{metric.name} gave {result.value!r}, which is no score"
+            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+        low, high = metric.range
+        if not low - NOISE <= result.value <= high + NOISE:
+            error = f"{metric.name} gave {result.value!r}, which is outside its range, {low:g} to {high:g}"
+            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+        result = sign_source(metric, replace(result, value=float(result.value)))
+    return replace(result, metric=metric.name, repeat=repeat)
