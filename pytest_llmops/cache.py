@@ -125,20 +125,20 @@ def use_cache(folder: Path | None) -> None:
 
 def read(kind: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """What is kept of these keys."""
-    found: dict[bytes, bytes] = {}
+    rows: dict[bytes, bytes] = {}
     with _lock:
         if _connection is None:
-            return found
+            return rows
         try:
             for start in range(0, len(keys), _KEYS_AT_ONCE):
                 some = keys[start : start + _KEYS_AT_ONCE]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT key, value FROM entries WHERE kind = ? AND key IN ({marks})"  # noqa: S608  marks only
-                found.update(_connection.execute(query, (kind, *some)))
+                rows.update(_connection.execute(query, (kind, *some)))
         except sqlite3.Error as error:
             _give_up(str(error))
             return {}
-    return found
+    return rows
 
 
 def holds_any(folder: Path, kinds: Sequence[str]) -> bool:

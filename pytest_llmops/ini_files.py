@@ -68,14 +68,14 @@ def _pytest_table(path: Path) -> Mapping[str, Any] | None:
     """What pytest would take from a file; None where it would look into the next one."""
     if not path.is_file():
         return None
-    found: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
+    table: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
     parts = {"pyproject.toml": ("tool", "pytest"), "setup.cfg": ("tool:pytest",)}
     for part in parts.get(path.name, ("pytest",)):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if path.name == "pyproject.toml" and isinstance(found, Mapping):
-        found = found.get("ini_options", found) or None
+        table = table.get(part) if isinstance(table, Mapping) else None
+    if path.name == "pyproject.toml" and isinstance(table, Mapping):
+        table = table.get("ini_options", table) or None
     always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
-    return found if isinstance(found, Mapping) else {} if always else None
+    return table if isinstance(table, Mapping) else {} if always else None
 
 
 def _read_sections(path: Path) -> Mapping[str, Any]:

@@ -131,20 +131,20 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     placed = read_levels(rows, levels) if levels else None
     halves = [(bound, *read_halves(rows, bound)) for bound in list_bounds(rows)]
 
-    found = iter(measure_with_intervals(build_measure(rows, good, (levels, placed), halves), rows.groups))
-    auc, spearman, best = next(found), next(found), next(found)
+    measured = iter(measure_with_intervals(build_measure(rows, good, (levels, placed), halves), rows.groups))
+    auc, spearman, best = next(measured), next(measured), next(measured)
     count = rows.group_count
     if good is not None:
         pairs = min(int((good == 1).sum()), int((good == 0).sum()), count)
         auc = bound_share(auc, pairs)  # no row is in two of so many pairs of good and bad
     whole = None
     if placed is not None:
-        same = bound_share(next(found), count)
+        same = bound_share(next(measured), count)
         whole = (
             same,
-            bound_kappa(next(found), chance_cost(*placed, levels=len(levels), quadratic=False), 1, count),
+            bound_kappa(next(measured), chance_cost(*placed, levels=len(levels), quadratic=False), 1, count),
             bound_kappa(
-                next(found),
+                next(measured),
                 chance_cost(*placed, levels=len(levels), quadratic=True),
                 (len(levels) - 1) ** 2,
                 count,
@@ -153,8 +153,10 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     cuts = tuple(
         Cut(
             bound=bound,
-            accuracy=bound_share(next(found), count),
-            kappa=bound_kappa(next(found), chance_cost(judged, people, levels=2, quadratic=False), 1, count),
+            accuracy=bound_share(next(measured), count),
+            kappa=bound_kappa(
+                next(measured), chance_cost(judged, people, levels=2, quadratic=False), 1, count
+            ),
         )
         for bound, judged, people in halves
     )
@@ -198,10 +200,10 @@ def _measure_calibration(rows: Readings, good: Floats) -> CalibrationError | Non
 
 
 def _keep_error(rows: Readings, good: Floats, max_error: float) -> ErrorThreshold | None:
-    found = find_error_threshold(rows.oriented, good, max_error)
-    if found is None or found.threshold is None:
-        return found
-    return replace(found, threshold=rows.sign * found.threshold)
+    threshold = find_error_threshold(rows.oriented, good, max_error)
+    if threshold is None or threshold.threshold is None:
+        return threshold
+    return replace(threshold, threshold=rows.sign * threshold.threshold)
 
 
 def _estimate_rate(rows: Readings, good: Floats | None) -> Rate | None:

@@ -56,24 +56,24 @@ def build_measure(
 
     def measure(weights: Floats) -> list[float]:
         counts = sum_weights(kind, weights, len(one))
-        found = [math.nan, measure_spearman(ranks, labels, counts), math.nan]
+        measured = [math.nan, measure_spearman(ranks, labels, counts), math.nan]
         if known is not None:
             goods, bads, below = count_good(oriented, known, counts)
-            found[0] = read_auc(goods, bads, below)
+            measured[0] = read_auc(goods, bads, below)
             if rows.kind != "pair":
-                found[2] = float(read_right(goods, below).max() / counts.sum())
+                measured[2] = float(read_right(goods, below).max() / counts.sum())
         counts = sum_weights(part, counts, len(first))
         if steps is not None:
-            found += [
+            measured += [
                 measure_accuracy(steps[0] == steps[1], counts),
                 measure_kappa(*steps, counts, levels=len(scale), quadratic=False),
                 measure_kappa(*steps, counts, levels=len(scale), quadratic=True),
             ]
         for judged, people in sides:
-            found += [
+            measured += [
                 measure_accuracy(judged == people, counts),
                 measure_kappa(judged, people, counts, levels=2, quadratic=False),
             ]
-        return found
+        return measured
 
     return measure

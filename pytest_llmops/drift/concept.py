@@ -32,7 +32,7 @@ class Reviewed(Protocol):
     def verdict(self) -> str: ...
 
 
-def find_fallen(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[Clue]:
+def find_dropped(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[Clue]:
     """
     Scores against the reference that fell for answers that held.
 
@@ -47,20 +47,22 @@ def find_fallen(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[
     for made in sorted(before.keys() & after.keys()):
         metric, _ = made
         was, now = before[made], after[made]
-        falls = [
+        drops = [
             (fmean(was[answer]), fmean(now[answer]))
             for answer in sorted(was.keys() & now.keys())
             if fmean(now[answer]) < fmean(was[answer]) - _TIE
         ]
-        if falls:
-            told = f"{metric} of an equal answer fell from {falls[0][0]:.3g} to {falls[0][1]:.3g}"
-            told += "; its golden file was edited" if edited else ""
-            yield Clue(kind="concept", evidence=told, sure=edited and find_traits(metric).basis != "judge")
+        if drops:
+            evidence = f"{metric} of an equal answer fell from {drops[0][0]:.3g} to {drops[0][1]:.3g}"
+            evidence += "; its golden file was edited" if edited else ""
+            yield Clue(
+                kind="concept", evidence=evidence, sure=edited and find_traits(metric).basis != "judge"
+            )
         elif edited and not was.keys() & now.keys() and _mean(now) < _mean(was) - _TIE:
             agreement = similarity(base, new)
             if agreement >= AGREEMENT:
-                told = f"{metric} fell, its golden file was edited, and answers agree by {agreement:.2f}"
-                yield Clue(kind="concept", evidence=told, sure=False)
+                evidence = f"{metric} fell, its golden file was edited, and answers agree by {agreement:.2f}"
+                yield Clue(kind="concept", evidence=evidence, sure=False)
 
 
 def find_overruled(result: CaseResult, reviews: Sequence[Reviewed]) -> Iterator[Clue]:
@@ -76,8 +78,8 @@ def find_overruled(result: CaseResult, reviews: Sequence[Reviewed]) -> Iterator[
             if check.metric == metric and any(
                 not holds(fmean(scores[each]), check) for each in good & scores.keys()
             ):
-                told = f"a reviewer calls an answer good that misses {describe_check(check)}"
-                yield Clue(kind="concept", evidence=told)
+                evidence = f"a reviewer calls an answer good that misses {describe_check(check)}"
+                yield Clue(kind="concept", evidence=evidence)
 
 
 def similarity(base: CaseResult, new: CaseResult) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, ask_the_same, count_repeats
+from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, count_repeats, have_same_input
 from pytest_llmops.records import CaseResult
 from pytest_llmops.statistics.alpha_spending import spend_linearly
 
@@ -86,15 +86,15 @@ def find_varying(
     Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
     alike new repeats are enough.
     """
-    asked = [each for each in results if each.auto and not each.failures and is_known(each, base)]
-    varies = chance.app_varies or not all(map(chance.is_alike, asked))
+    repeated = [each for each in results if each.auto and not each.failures and is_known(each, base)]
+    varies = chance.app_varies or not all(map(chance.is_alike, repeated))
     return [
         each
-        for each in asked
+        for each in repeated
         if chance.may_explain(base[each.case], each) and (varies or count_repeats(each) < STEADY)
     ]
 
 
 def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
     """Whether the baseline has the case, asking the same."""
-    return result.case in base and ask_the_same(base[result.case], result)
+    return result.case in base and have_same_input(base[result.case], result)

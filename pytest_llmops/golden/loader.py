@@ -191,9 +191,9 @@ class _Reading:
     def _check_needs(self) -> None:
         for at in range(len(self._entries)):
             for name, (_, metric) in self._inherited(at).items():
-                self._needs.ask_inherited(at, name, metric)
+                self._needs.require_inherited(at, name, metric)
             for name, (_, metric) in self._own[at].items():
-                self._needs.ask(at, name, metric)
+                self._needs.require(at, name, metric)
         self.mistakes += self._needs.mistakes()
 
     def _read_checks(self, holder: Any, place: Place) -> Read:
@@ -273,9 +273,9 @@ def _decoded(raw: bytes) -> str:
         line = len(_LINE_END.findall(raw[: error.start])) + 1
         message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
         raise UnreadableError(Mistake(line=line, message=message)) from None
-    if found := _NOT_TEXT.search(text):
-        line = len(_LINE_END.findall(text[: found.start()].encode())) + 1
-        message = f"the control character U+{ord(found[0]):04X} cannot stand in a file; write an escape"
+    if match := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: match.start()].encode())) + 1
+        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
         raise UnreadableError(Mistake(line=line, message=message))
     return text
 

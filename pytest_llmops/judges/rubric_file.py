@@ -200,17 +200,17 @@ class _Reader:
         )
 
     def _table(self, place: tuple[str, ...], known: Sequence[str]) -> Table:
-        found = self._document
+        table = self._document
         for step in place:
-            found = found[step]
-        if not isinstance(found, Table):
+            table = table[step]
+        if not isinstance(table, Table):
             said = f"{' '.join(place) or 'a rubric'} must be a mapping of {', '.join(known)}"
             raise self._error(place, said)
-        for key in found:
+        for key in table:
             if key not in known:
                 message = f"unknown key {key!r}.{hint(key, known)} Known keys: {', '.join(known)}"
                 raise self._error((*place, key), message)
-        return found
+        return table
 
     def _value(self, table: Table, place: tuple[str, ...], key: str) -> Any:
         if key not in table:

@@ -49,12 +49,12 @@ def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
     Raises:
         PromptError: A lock is broken or of another version.
     """
-    found: dict[str, Prompt] = {}
+    prompts: dict[str, Prompt] = {}
     for path in _outermost(paths, root):
         for prompt in load_lock(find_lock(path, root), root):
             if _is_in(prompt.path, path):
-                found[prompt.path] = prompt
-    return tuple(prompt for _, prompt in sorted(found.items()))
+                prompts[prompt.path] = prompt
+    return tuple(prompt for _, prompt in sorted(prompts.items()))
 
 
 def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:

@@ -25,11 +25,11 @@ from pytest_llmops.calibration.record import CalibrationRecordError, calibration
 from pytest_llmops.calibration.repeats import measure_turning
 from pytest_llmops.cli.rows.score import (
     add_metric_options,
+    describe_unscored,
     open_metric,
     read_input,
     refuse_overwriting,
     rows_of,
-    tell_unscored,
 )
 from pytest_llmops.cli.typed import read_count, read_number, read_share
 from pytest_llmops.detect.mask import mask
@@ -97,7 +97,7 @@ def _calibrate(given: argparse.Namespace) -> int:
     try:
         report = _report(given, metric, rows, labels, results, groups, (threshold, max_error))
     except LabelError as error:  # too few rows are left, which those without a score explain
-        tell_unscored(rows, _one_each(results), [*problems, str(error)])
+        describe_unscored(rows, _one_each(results), [*problems, str(error)])
         return _UNSCORED
     if given.save:
         _save(report, settings, sha256(data).hexdigest())
@@ -110,7 +110,7 @@ def _calibrate(given: argparse.Namespace) -> int:
         write_atomically(Path(given.out), f"{text}\n".encode())
     else:
         print(text)  # noqa: T201 - a command talks to its user
-    tell_unscored(rows, _one_each(results), problems)
+    describe_unscored(rows, _one_each(results), problems)
     return _UNSCORED if report.unscored else 0
 
 
@@ -180,7 +180,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     turning = None
     if (asked := max(map(len, results))) > 1:
         failed = sum(len(found) - len(each) for found, each in zip(results, scores, strict=True) if each)
-        turning = measure_turning(looks, read_bound(metric, limits[0]), asked=asked, failed=failed)
+        turning = measure_turning(looks, read_bound(metric, limits[0]), repeats=asked, failed=failed)
     notes = (
         ("the scores were made in more ways than one; see their signatures",) if len(signatures) > 1 else ()
     )

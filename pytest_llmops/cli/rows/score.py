@@ -161,7 +161,7 @@ def _score(given: argparse.Namespace) -> int:
         rate, low, high = win_rate(_means(rows, results))
         told.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
     print("; ".join(told), file=sys.stderr)  # noqa: T201 - as above
-    tell_unscored(rows, results, problems)
+    describe_unscored(rows, results, problems)
     return 0 if len(values) == len(rows) else _UNSCORED
 
 
@@ -174,7 +174,7 @@ def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[floa
     return [fmean(each) for each in values.values()]
 
 
-def tell_unscored(
+def describe_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
     """The first rows without a score and why, and what could not be kept, on the error stream."""

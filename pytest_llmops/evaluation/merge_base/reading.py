@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from pytest_llmops.calibration.record import Calibration, ask_for_agreement, parse_calibrations
+from pytest_llmops.calibration.record import Calibration, need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.files import (
     list_changed_cassettes,
@@ -96,7 +96,7 @@ def read_merge_base(
         base = _baseline_of(revision, then.accepted)
         log = revision.read(then.reviews) or b""
         reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
-        calibrated = revision.read(then.calibration) if ask_for_agreement(goldens) else None
+        calibrated = revision.read(then.calibration) if need_calibrations(goldens) else None
         calibrations = (
             parse_calibrations(calibrated, f"{then.calibration} at git:{revision.ref}") if calibrated else {}
         )

@@ -12,7 +12,7 @@ from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import LARGEST
-from pytest_llmops.gates.paired_runs.pairing import Scales, ask_the_same, signatures
+from pytest_llmops.gates.paired_runs.pairing import Scales, have_same_input, signatures
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Case, CaseResult, Output, Run, Score
 from pytest_llmops.registry import find_traits
@@ -92,13 +92,13 @@ def accept(  # noqa: PLR0913 - what is taken, and how
             refused.append((result.case, reason))
             continue
         entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
-        if merge and before is not None and ask_the_same(before, entry):
+        if merge and before is not None and have_same_input(before, entry):
             if reason := _find_unmergeable(before, entry):
                 refused.append((result.case, reason))
             else:
                 taken[entry.case] = merge_entries(before, entry)
             continue
-        if before is None or not ask_the_same(before, entry) or (replace and entry != before):
+        if before is None or not have_same_input(before, entry) or (replace and entry != before):
             taken[entry.case] = entry
         elif _ways(entry) - _ways(before):
             stale.append(entry.case)
@@ -114,7 +114,7 @@ def accept(  # noqa: PLR0913 - what is taken, and how
     if baseline is not None and (taken or replace):
         signature = _merge_signatures(baseline.signature, signed, replace=replace)
     merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
-    edited = {case for case in taken if case in old and not ask_the_same(old[case], taken[case])}
+    edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     return Acceptance(
         baseline=merged,
@@ -270,10 +270,10 @@ def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
     if not run.results:
         raise AcceptanceError("the run has no result; nothing was accepted")
     if len(refused) == len(run.results):
-        told = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
+        lines = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
         more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
         raise AcceptanceError(
-            "\n".join(("no case of the run can be accepted; fix these and run again:", *told, *more))
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *lines, *more))
         )
     if not any(result.scores for result in run.results):
         raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")

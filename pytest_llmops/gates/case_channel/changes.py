@@ -10,7 +10,7 @@ from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.repeated_checks import needed_rate
 from pytest_llmops.gates.case_channel.movement import Movement
 from pytest_llmops.gates.case_channel.readings import Reading, State, read_check, read_pairs
-from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, ask_the_same, describe_unlike
+from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, describe_unlike, have_same_input
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
@@ -52,18 +52,18 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         readings: Those of these checks, where they were read before.
     """
     verdicts = judge_case(case, result)
-    if base is None or not ask_the_same(base, result):
+    if base is None or not have_same_input(base, result):
         return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
     before = judge_case(case, base)
     chance = chance or Chance([base])
     known = {id(reading.check): reading for reading in readings}
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
-        beside = now if check.record_only else _compare(check, now, then, base, result)
-        if beside.baseline is not None and beside.outcome != "error":
+        verdict = now if check.record_only else _compare(check, now, then, base, result)
+        if verdict.baseline is not None and verdict.outcome != "error":
             reading = known.get(id(check)) or replace(read_check(base, result, check, chance), moved=moved)
-            beside = _call(beside, then, reading, chance, level=level, tests=tests)
-        compared.append(beside)
+            verdict = _call(verdict, then, reading, chance, level=level, tests=tests)
+        compared.append(verdict)
     return tuple(compared) or verdicts
 
 

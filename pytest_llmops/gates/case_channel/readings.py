@@ -191,15 +191,15 @@ class Reading:
         twice, where both can be read. In (0, 1].
         """
         stop = len(self.after) if stop is None else stop
-        found = []
+        p_values = []
         if self._is_counted:
-            found.append(self._rate_p_value(start, stop))
+            p_values.append(self._rate_p_value(start, stop))
         if self._is_measured:
             whole = (start, stop) == (0, len(self.after))
             after = self.after[start:stop]
             counts = self._counts(self.mean_after if whole else calculate("mean", after))
-            found.append(drop_p_value(*self._turned(after), self.size) if counts else 1.0)
-        return min(1.0, len(found) * min(found))
+            p_values.append(drop_p_value(*self._turned(after), self.size) if counts else 1.0)
+        return min(1.0, len(p_values) * min(p_values))
 
     def _rate_p_value(self, start: int, stop: int) -> float:
         """By chance and, where other cases moved too, as one of them."""
@@ -225,8 +225,8 @@ class Reading:
 
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""
-        fell = self._is_measured and self._counts(self.mean_after) and self._drop > self.size
-        if not fell and not self.deviates and not self.rates.at(most).collapsed:
+        dropped = self._is_measured and self._counts(self.mean_after) and self._drop > self.size
+        if not dropped and not self.deviates and not self.rates.at(most).collapsed:
             return "clear"
         times = -(-most // len(self.after))
         ahead = replace(self, after=(list(self.after) * times)[:most], means=None)
@@ -326,7 +326,7 @@ def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Rea
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = {new.case: list(read_case(base, new, chance)) for base, new in pairs.shared}
     moved = find_movement(readings)
-    for each in (each for found in readings.values() for each in found):
+    for each in (each for of_case in readings.values() for each in of_case):
         object.__setattr__(each, "moved", moved)  # a copy would count again what it holds; nobody has it yet
     return readings
 

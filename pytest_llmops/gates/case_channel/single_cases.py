@@ -54,10 +54,14 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
         read = readings[new.case]
         held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
         plain = not case.checks or _is_plain(case, new, read, level, tests)
-        found = () if plain else judge_against(case, new, base, **held_to, readings=read)
+        judged = () if plain else judge_against(case, new, base, **held_to, readings=read)
         own = {check.metric for check in new.checks}
-        told = [_tell(each, level, tests, tolerated or {}) for each in read if each.check.metric not in own]
-        for verdict in (*found, *filter(None, told)):
+        further = [
+            _judge_unchecked(each, level, tests, tolerated or {})
+            for each in read
+            if each.check.metric not in own
+        ]
+        for verdict in (*judged, *filter(None, further)):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
@@ -84,14 +88,14 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
     for each in readings:
         if not each.most and not each.fact and each.by_rate:
             by_check.setdefault((each.check.metric, describe_check(each.check)), []).append(each)
-    found = {}
+    verdicts = {}
     for key, of_check in by_check.items():
         p_value = count_p_value([each.rates for each in of_check])
         p_adjusted = min(1.0, p_value * len(by_check) / COUNT_SHARE)
         if p_adjusted > 1 - level:
             continue
         collapsed = [each for each in of_check if has_collapsed(each.rates)]
-        found[key] = [
+        verdicts[key] = [
             Verdict(
                 check=key[1],
                 outcome="regressed",
@@ -105,27 +109,29 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
             )
             for each in collapsed
         ]
-    return found
+    return verdicts
 
 
-def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]) -> Verdict | None:
+def _judge_unchecked(
+    reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]
+) -> Verdict | None:
     """The verdict on a reading that nobody checks; None where there is nothing to tell."""
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
-    fell = beyond and reading.state(level=level, tests=tests) == "regressed"
+    dropped = beyond and reading.state(level=level, tests=tests) == "regressed"
     leaks = not find_traits(metric).excusable and reading.rates.held < reading.rates.repeats
-    if not fell and not leaks:
+    if not dropped and not leaks:
         return None
     return Verdict(
         check=describe_check(reading.check),
-        outcome="regressed" if fell else "failed",
+        outcome="regressed" if dropped else "failed",
         metric=metric,
         case=reading.case,
         observed=reading.mean_after,
         baseline=reading.mean_before,
         p_value=None if reading.fact else reading.p_value(),
         p_adjusted=None if reading.fact else reading.p_adjusted(tests),
-        advice=reading.why if fell else "",
+        advice=reading.why if dropped else "",
     )
 
 

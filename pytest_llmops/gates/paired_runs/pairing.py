@@ -93,7 +93,7 @@ def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
     """Pair by id and by what is asked: an edited case is another one, and its old self is gone."""
     before = {result.case: result for result in base}
     after = {result.case: result for result in new}
-    same = sorted(case for case in before.keys() & after.keys() if ask_the_same(before[case], after[case]))
+    same = sorted(case for case in before.keys() & after.keys() if have_same_input(before[case], after[case]))
     return Pairs(
         shared=tuple((before[case], after[case]) for case in same),
         new=tuple(sorted(after.keys() - same)),
@@ -101,7 +101,7 @@ def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
     )
 
 
-def ask_the_same(base: CaseResult, new: CaseResult) -> bool:
+def have_same_input(base: CaseResult, new: CaseResult) -> bool:
     """Whether two results of one case answer the same question; an unknown hash is believed."""
     return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
 
@@ -203,7 +203,7 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
 
 def count_repeats(result: CaseResult) -> int:
     """How often the app was asked, failed repeats included."""
-    asked = [output.repeat for output in result.outputs]
-    asked += [failure.repeat for failure in result.failures]
-    asked += [score.repeat for score in result.scores]
-    return max(len(result.answers), max(asked, default=-1) + 1)
+    repeats = [output.repeat for output in result.outputs]
+    repeats += [failure.repeat for failure in result.failures]
+    repeats += [score.repeat for score in result.scores]
+    return max(len(result.answers), max(repeats, default=-1) + 1)

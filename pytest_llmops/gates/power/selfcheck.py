@@ -20,7 +20,12 @@ from pytest_llmops.gates.looks import plan_looks
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import values_by_metric
 from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, Scale
-from pytest_llmops.gates.power.detectable_drops import RECORD, Sight, find_scored, foresee_drops
+from pytest_llmops.gates.power.detectable_drops import (
+    RECORD,
+    DetectableDrop,
+    find_detectable_drops,
+    find_scored,
+)
 from pytest_llmops.gates.suite_channel.drops import watch_mean
 from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
@@ -102,7 +107,7 @@ class SelfCheck:
     level: float
     repeats: int
     false_alarms: FalseAlarms | None
-    checks: tuple[Sight, ...]
+    checks: tuple[DetectableDrop, ...]
     cases: Recorded
     broken_case: int | None
     unscored: tuple[str, ...]
@@ -130,15 +135,15 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
         SelfCheckError: Nothing in the baseline was scored.
     """
     goldens = tuple(goldens)
-    asked = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
+    written = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
     scored, unscored = find_scored(base.results)
     if not scored:
         raise SelfCheckError(f"nothing in the baseline was scored, so nothing can be checked; {RECORD}")
-    results = [replace(each, checks=asked.get(each.case, each.checks)) for each in scored]
+    results = [replace(each, checks=written.get(each.case, each.checks)) for each in scored]
     chance = Chance(results)
     suite = find_suite({**base.suite, **{each.path: each.suite for each in goldens}}, results, chance)
     cases = sort_cases(results, chance)
-    checks = foresee_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
+    checks = find_detectable_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
     return SelfCheck(
         level=level,
         repeats=repeats,
@@ -288,8 +293,8 @@ def _repeats(result: CaseResult) -> list[int]:
 
 def _part(result: CaseResult, repeats: set[int]) -> CaseResult:
     """A result as it were had only these repeats been made, and their number been fixed."""
-    asked = range(len(result.answers)) if result.answers else sorted(each.repeat for each in result.outputs)
-    answers = zip(asked, answer_digests(result), strict=True)
+    made = range(len(result.answers)) if result.answers else sorted(each.repeat for each in result.outputs)
+    answers = zip(made, answer_digests(result), strict=True)
     return replace(
         result,
         outputs=(),

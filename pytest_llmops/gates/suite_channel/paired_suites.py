@@ -74,11 +74,11 @@ class PairedSuites:
             return absolute
         if check.statistic == GAIN:  # which is over a rival, not a baseline
             return absolute
-        found = self.find(check, absolute)
-        if isinstance(found, Verdict) or check.comparison is None:
-            return found
-        bases = [base for base, _ in found.pairs]
-        return replace(found, missed_before=judge_suite(check, bases).outcome == "failed")
+        scores = self.find(check, absolute)
+        if isinstance(scores, Verdict) or check.comparison is None:
+            return scores
+        bases = [base for base, _ in scores.pairs]
+        return replace(scores, missed_before=judge_suite(check, bases).outcome == "failed")
 
     def find(self, check: SuiteCheck, absolute: Verdict = _NO_VERDICT) -> PairedScores | Verdict:
         """What can be compared, or the verdict that says why nothing can."""

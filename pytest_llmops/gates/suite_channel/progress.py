@@ -32,7 +32,7 @@ _TESTED = frozenset({"open", "cleared"})
 
 
 @dataclass(slots=True)
-class Course:
+class Progress:
     """
     Where a check stands.
 
@@ -54,9 +54,9 @@ class Course:
     wants: int = 0
 
 
-def follow(
+def track_checks(
     watched: Sequence[PairedScores], looks: Looks, *, share: float, level: float, seed: int = 0
-) -> list[Course]:
+) -> list[Progress]:
     """
     The course of each check that watches for a drop.
 
@@ -64,52 +64,52 @@ def follow(
         share: Of the error budget, for these checks together.
         level: One minus that budget.
     """
-    courses = [_begin(found) for found in watched]
-    both = list(zip(courses, watched, strict=True))
+    followed = [_begin(scores) for scores in watched]
+    both = list(zip(followed, watched, strict=True))
     for look in looks.taken:
         if looks.is_tested(look):
             _test(both, looks, look, share=share, seed=seed)
-        for course, found in both:
-            if course.state in _TESTED:
+        for progress, scores in both:
+            if progress.state in _TESTED:
                 final = share * (1 - level) / len(watched)
-                _decide(course, found, looks, look, level=level, final=final, seed=seed)
-    for course, found in both:
-        if course.state == "called":
-            _confirm(course, found, looks, seed)
-        elif course.state == "open":
-            course.wants = looks.next_after(looks.done)
-    return courses
+                _decide(progress, scores, looks, look, level=level, final=final, seed=seed)
+    for progress, scores in both:
+        if progress.state == "called":
+            _confirm(progress, scores, looks, seed)
+        elif progress.state == "open":
+            progress.wants = looks.next_after(looks.done)
+    return followed
 
 
-def _begin(found: PairedScores) -> Course:
+def _begin(scores: PairedScores) -> Progress:
     """Open, but for a drop beyond `max_drop` of an app that does not vary, which needs no test."""
-    if found.fact and found.check.max_drop is not None and not found.is_tolerated(found.at(None)):
-        return Course(state="regressed", p_adjusted=0.0)
-    return Course()
+    if scores.fact and scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None)):
+        return Progress(state="regressed", p_adjusted=0.0)
+    return Progress()
 
 
 def _test(
-    both: Sequence[tuple[Course, PairedScores]], looks: Looks, look: int | None, *, share: float, seed: int
+    both: Sequence[tuple[Progress, PairedScores]], looks: Looks, look: int | None, *, share: float, seed: int
 ) -> None:
     """Hold the checks not called yet against their baselines, and all against each other (Holm)."""
-    for course, found in both:
-        if course.state in _TESTED and not _can_clear(found, look):
-            course.last = found.p_value(found.at(look), seed=seed)
-            course.p_value = min(course.p_value, course.last / looks.part(look))
-    adjusted = adjust_holm([course.p_value for course, _ in both])
-    for (course, _), p_value in zip(both, adjusted, strict=True):
-        if course.state in _TESTED:
-            course.p_adjusted = min(1.0, p_value / share)
+    for progress, scores in both:
+        if progress.state in _TESTED and not _can_clear(scores, look):
+            progress.last = scores.p_value(scores.at(look), seed=seed)
+            progress.p_value = min(progress.p_value, progress.last / looks.part(look))
+    adjusted = adjust_holm([progress.p_value for progress, _ in both])
+    for (progress, _), p_value in zip(both, adjusted, strict=True):
+        if progress.state in _TESTED:
+            progress.p_adjusted = min(1.0, p_value / share)
 
 
-def _can_clear(found: PairedScores, look: int | None) -> bool:
+def _can_clear(scores: PairedScores, look: int | None) -> bool:
     """Whether the observed drop is tolerated at one of several looks, so that no call is due."""
-    return bool(look and found.check.max_drop) and found.is_tolerated(found.at(look))
+    return bool(look and scores.check.max_drop) and scores.is_tolerated(scores.at(look))
 
 
 def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
-    course: Course,
-    found: PairedScores,
+    progress: Progress,
+    scores: PairedScores,
     looks: Looks,
     look: int | None,
     *,
@@ -117,48 +117,48 @@ def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
     final: float,
     seed: int,
 ) -> None:
-    values = found.at(look)
-    if looks.is_tested(look) and course.p_adjusted <= 1 - level and _is_beyond(found, values, seed):
-        course.state = "regressed" if looks.is_fixed else "called"
-    elif course.state == "cleared":
+    values = scores.at(look)
+    if looks.is_tested(look) and progress.p_adjusted <= 1 - level and _is_beyond(scores, values, seed):
+        progress.state = "regressed" if looks.is_fixed else "called"
+    elif progress.state == "cleared":
         return
-    elif look is not None and _is_cleared(course, found, looks, look, final):
-        course.state = "cleared"
-    course.look = look
+    elif look is not None and _is_cleared(progress, scores, looks, look, final):
+        progress.state = "cleared"
+    progress.look = look
 
 
-def _is_beyond(found: PairedScores, values: Values, seed: int, most: float = BEYOND) -> bool:
+def _is_beyond(scores: PairedScores, values: Values, seed: int, most: float = BEYOND) -> bool:
     """Whether the drop is larger than what is tolerated, and not by chance."""
-    if found.is_tolerated(values):
+    if scores.is_tolerated(values):
         return False
-    return not found.check.max_drop or found.excess_p_value(values, seed=seed) <= most
+    return not scores.check.max_drop or scores.excess_p_value(values, seed=seed) <= most
 
 
-def _is_cleared(course: Course, found: PairedScores, looks: Looks, look: int, final: float) -> bool:
-    if found.check.max_drop is None:
-        return _is_futile(course, looks, look, final)
+def _is_cleared(progress: Progress, scores: PairedScores, looks: Looks, look: int, final: float) -> bool:
+    if scores.check.max_drop is None:
+        return _is_futile(progress, looks, look, final)
     if look == 1:  # one repeat clears half of what did not change, and hardly anything that did
-        return found.drop(found.at(look)) <= 0
-    return found.is_tolerated(found.at(look))
+        return scores.drop(scores.at(look)) <= 0
+    return scores.is_tolerated(scores.at(look))
 
 
-def _is_futile(course: Course, looks: Looks, look: int, final: float) -> bool:
+def _is_futile(progress: Progress, looks: Looks, look: int, final: float) -> bool:
     """Whether the next test has no fair chance to call a check that no `max_drop` says enough about."""
     later = [each for each in looks.tested if each > look]
     if not later or not looks.is_tested(look):
         return not later
     bound = final * looks.part(later[0])
-    return conditional_power(course.last, look / later[0], bound) < _FAIR_CHANCE
+    return conditional_power(progress.last, look / later[0], bound) < _FAIR_CHANCE
 
 
-def _confirm(course: Course, found: PairedScores, looks: Looks, seed: int) -> None:
+def _confirm(progress: Progress, scores: PairedScores, looks: Looks, seed: int) -> None:
     """Hold a called drop against repeats that were made after the call."""
-    start = course.look or 0
+    start = progress.look or 0
     if looks.done < start + looks.fresh:
-        course.wants = start + looks.fresh
+        progress.wants = start + looks.fresh
         return
-    fresh = found.at(start + looks.fresh, start)
+    fresh = scores.at(start + looks.fresh, start)
     again = not looks.fresh or (
-        found.p_value(fresh, seed=seed) <= CONFIRM and _is_beyond(found, fresh, seed, CONFIRM_BEYOND)
+        scores.p_value(fresh, seed=seed) <= CONFIRM and _is_beyond(scores, fresh, seed, CONFIRM_BEYOND)
     )
-    course.state = "regressed" if again else "refuted"
+    progress.state = "regressed" if again else "refuted"
