@@ -30,7 +30,7 @@ from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Metric
-    from pytest_llmops.statistics.codes import Floats
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 _BOTH = 2
 
@@ -137,29 +137,8 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     if good is not None:
         pairs = min(int((good == 1).sum()), int((good == 0).sum()), count)
         auc = bound_share(auc, pairs)  # no row is in two of so many pairs of good and bad
-    whole = None
-    if placed is not None:
-        same = bound_share(next(measured), count)
-        whole = (
-            same,
-            bound_kappa(next(measured), chance_cost(*placed, levels=len(levels), quadratic=False), 1, count),
-            bound_kappa(
-                next(measured),
-                chance_cost(*placed, levels=len(levels), quadratic=True),
-                (len(levels) - 1) ** 2,
-                count,
-            ),
-        )
-    cuts = tuple(
-        Cut(
-            bound=bound,
-            accuracy=bound_share(next(measured), count),
-            kappa=bound_kappa(
-                next(measured), chance_cost(judged, people, levels=2, quadratic=False), 1, count
-            ),
-        )
-        for bound, judged, people in halves
-    )
+    whole = None if placed is None else _bound_levels(measured, placed, len(levels), count)
+    cuts = _bound_cuts(measured, halves, count)
     cut = cuts[0] if cuts and rows.kind != "pair" else None
     undefined = Measure(value=None)
     accuracy, kappa, quadratic = whole or (undefined, *(2 * (cut.kappa if cut else undefined,)))
@@ -181,6 +160,32 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
         errors=() if binary is None else find_errors(rows.oriented, binary, rows.groups, sign=rows.sign),
         rate=_estimate_rate(rows, good),
         notes=tuple(_note(rows, good, kinds, max_error)),
+    )
+
+
+def _bound_levels(
+    measured: Iterator[Measure], placed: tuple[Codes, Codes], levels: int, count: int
+) -> tuple[Measure, Measure, Measure]:
+    """Accuracy, kappa and quadratic kappa of the levels, with intervals that hold for few groups."""
+    accuracy = bound_share(next(measured), count)
+    costs = [chance_cost(*placed, levels=levels, quadratic=quadratic) for quadratic in (False, True)]
+    kappa = bound_kappa(next(measured), costs[0], 1, count)
+    return accuracy, kappa, bound_kappa(next(measured), costs[1], (levels - 1) ** 2, count)
+
+
+def _bound_cuts(
+    measured: Iterator[Measure], halves: Sequence[tuple[Bound, Codes, Codes]], count: int
+) -> tuple[Cut, ...]:
+    """Accuracy and kappa at each bound, with intervals that hold for few groups."""
+    return tuple(
+        Cut(
+            bound=bound,
+            accuracy=bound_share(next(measured), count),
+            kappa=bound_kappa(
+                next(measured), chance_cost(judged, people, levels=2, quadratic=False), 1, count
+            ),
+        )
+        for bound, judged, people in halves
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pytest_llmops.gates.absolute.breakage import unscored_cases
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.case_channel.changes import list_changes
-from pytest_llmops.gates.case_channel.readings import read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_pairs
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases

@@ -81,7 +81,7 @@ class Judge:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
         if self._chance is None or not self.needs_movement(golden):
             return
-        from pytest_llmops.gates.case_channel.readings import find_movement, read_pairs
+        from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
         from pytest_llmops.gates.paired_runs.pairing import pair_cases
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.case_channel.readings import read_case, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_case, read_pairs
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases

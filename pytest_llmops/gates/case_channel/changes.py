@@ -8,8 +8,9 @@ from dataclasses import replace
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.repeated_checks import needed_rate
+from pytest_llmops.gates.case_channel.check_reading import Reading, State
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.readings import Reading, State, read_check, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_check, read_pairs
 from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, describe_unlike, have_same_input
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 from pytest_llmops.registry import find_traits

@@ -8,9 +8,10 @@ from typing import Any
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.check_reading import Reading
 from pytest_llmops.gates.case_channel.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.readings import Reading, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE
 from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs
 from pytest_llmops.printable import name_some

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.case_channel.readings import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.paired_runs.pairing import Chance, count_repeats, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
