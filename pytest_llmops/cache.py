@@ -73,18 +73,18 @@ class Memory(Generic[Made]):
         """
         unique = dict.fromkeys(keys)
         with self._lock:
-            found = {key: self._held[key] for key in unique if key in self._held}
-        lacking = [key for key in unique if key not in found]
+            values = {key: self._held[key] for key in unique if key in self._held}
+        lacking = [key for key in unique if key not in values]
         stored = {key: self._read(value) for key, value in read(self._kind, lacking).items()}
         known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
         self._hold(known)
-        found.update(known)
-        if fresh := [key for key in lacking if key not in found]:
+        values.update(known)
+        if fresh := [key for key in lacking if key not in values]:
             for made in make(fresh):
                 write(self._kind, {key: self._write(result) for key, result in made.items()})
                 self._hold(made)
-                found.update(made)
-        return found
+                values.update(made)
+        return values
 
     def forget(self) -> None:
         """Drop what is in memory; the cache keeps its own."""

@@ -27,7 +27,7 @@ def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
     """
     The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
 
-    A running plugin is told by pytest. This is for files of another revision, which no pytest has read.
+    A running plugin gets this from pytest. This is for files of another revision, which no pytest has read.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -52,7 +52,7 @@ def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
         return name, tuple(map(str, written))
     try:
         return name, tuple(shlex.split(str(written)))
-    except ValueError:  # an open quote, of which pytest tells
+    except ValueError:  # an open quote, which pytest reports
         return name, (str(written),)
 
 

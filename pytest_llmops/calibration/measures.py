@@ -33,7 +33,7 @@ def build_measure(
     there are any, accuracy and both kappas, then of each bound accuracy and kappa.
 
     Rows with one score and one label are alike in everything, and are counted as one; so are, for bounds
-    and levels, rows that none of these tells apart.
+    and levels, rows that none of these distinguishes.
 
     Args:
         good: Of each row 1, 0 or NaN; None where nobody knows.

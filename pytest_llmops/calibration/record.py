@@ -63,7 +63,7 @@ class Calibration:
     whole: Mapping[str, Any] | None = None
 
 
-def calibration_of(  # noqa: PLR0913 - what a record tells
+def calibration_of(  # noqa: PLR0913 - what a record contains
     agreement: Agreement, *, metric: str, label: str, unscored: int, labels_sha256: str, date: str
 ) -> Calibration:
     """An agreement as it is recorded: of the cuts those with a kappa; without an interval it may be any."""

@@ -1,4 +1,4 @@
-"""How often a metric's scores turn when it is asked again of the same row."""
+"""How often a metric's scores turn when the same row is scored again."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ def send_canaries(
     Send canaries, and add to a drift what they show: the model moved since they were recorded, or it held.
 
     It moved when another model or fingerprint answers; when a request of temperature 0 is answered twice in
-    one way that was not recorded; or when requests of other temperatures, asked twice each, share fewer
-    answers with what was recorded than chance explains. When no canary could be asked, a drift that found
+    one way that was not recorded; or when requests of other temperatures, sent twice each, share fewer
+    answers with what was recorded than chance explains. When no canary could be sent, a drift that found
     nothing is open. Nothing is recorded.
 
     Args:

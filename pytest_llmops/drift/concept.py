@@ -20,7 +20,7 @@ _TIE = 1e-9
 
 
 class Reviewed(Protocol):
-    """What a person said of an answer, told by its digest; `verdict` is `good` or `bad`."""
+    """What a person said of an answer, named by its digest; `verdict` is `good` or `bad`."""
 
     @property
     def case(self) -> str: ...
@@ -34,7 +34,7 @@ class Reviewed(Protocol):
 
 def find_dropped(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[Clue]:
     """
-    Scores against the reference that fell for answers that held.
+    Scores against the reference that dropped for answers that held.
 
     An answer that came in both runs, word for word, and scores lower now shows that its measure moved,
     unless a judge gave the score, who may waver. Answers that are only alike are no proof: the one word
@@ -84,7 +84,7 @@ def find_overruled(result: CaseResult, reviews: Sequence[Reviewed]) -> Iterator[
 
 def similarity(base: CaseResult, new: CaseResult) -> float:
     """
-    How much alike the answers of two runs are, from 0 to 1: each new one beside the nearest old one.
+    How much alike the answers of two runs are, from 0 to 1: each new one against the nearest old one.
 
     The share of characters that are in both, in order: 1 - d / (m + n), d the number of characters to
     insert or delete, m and n the lengths. 0 where a run keeps no texts.

@@ -39,7 +39,7 @@ def cross_case(base: CaseResult, new: CaseResult, moved: Moved) -> CaseDrift:
     """
     Whether the answers of a case changed, and why.
 
-    Each new repeat is followed call by call beside the base's repeats that went the same way so far. Its
+    Each new repeat is followed call by call against the base's repeats that went the same way so far. Its
     first call that none of them made and got answered so is where the runs part. An equal request that is
     answered otherwise is the model's doing; another request, or another text from equal answers, comes
     from something else: one thing alone that moved and could explain it is shown, several are candidates.
@@ -115,7 +115,7 @@ def _upstream(
     output: Output, alike: Sequence[Output], moved: Moved, call: ModelCall | None
 ) -> Iterator[Clue]:
     """
-    What moved beside the answers of models, as far as this repeat could have met it.
+    What moved besides the answers of models, as far as this repeat could have met it.
 
     Args:
         alike: The base's repeats that went the same way.
@@ -152,7 +152,7 @@ def _moved_data(output: Output, alike: Sequence[Output], moved: Moved) -> Iterat
     yield from (Clue(kind="data", evidence=f"passage {name} has another text") for name in retexted)
     names = [each.id for each in passages]
     if any(each.passages is not None and names == [one.id for one in each.passages] for each in alike):
-        if not any(each.text for each in passages):  # only ids are told, so the texts may have moved
+        if not any(each.text for each in passages):  # only ids are known, so the texts may have moved
             yield from (Clue(kind="data", evidence=evidence) for evidence in moved.data)
         return
     calls = vectors_of(output)

@@ -1,4 +1,4 @@
-"""Two runs crossed: which kinds of drift there are, what shows them, and which run would tell the rest."""
+"""Two runs crossed: which kinds of drift there are, what shows them, and which run would decide the rest."""
 
 from __future__ import annotations
 

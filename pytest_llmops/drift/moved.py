@@ -14,10 +14,10 @@ from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
 from pytest_llmops.statistics.significance.exact_tests import poisson_binomial_p_value
 
 Mark = tuple[str, str]
-"""The model that says it answered, and the provider's fingerprint; empty where it is not told."""
+"""The model that says it answered, and the provider's fingerprint; empty where it is unknown."""
 
 UNNAMED = "-"
-"""Stands for a model that a request does not name, and for a mark that is not told."""
+"""Stands for a model that a request does not name, and for a mark that is unknown."""
 
 _PARTS = {"prompt", "data", "model"}
 _EMBEDDINGS = "embeddings"
@@ -161,7 +161,7 @@ def mark_of(call: ModelCall) -> Mark:
 
 
 def compare_marks(model: str, before: frozenset[Mark], after: frozenset[Mark]) -> str:
-    """How the marks differ, in words; empty where they have one in common or one side tells none."""
+    """How the marks differ, in words; empty where they have one in common or one side has none."""
     if not all(fingerprint for _, fingerprint in before | after):
         before, after = (frozenset((name, "") for name, _ in each if name) for each in (before, after))
     if not before or not after or before & after:

@@ -100,7 +100,7 @@ class Judge:
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """
         A verdict for each suite check of a file, in its order, over the results of its cases; then one for
-        each metric that no case checks itself and by which single cases fell. A file that is new to the
+        each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds alone, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):

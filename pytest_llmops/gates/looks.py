@@ -28,7 +28,7 @@ class Looks:
         planned: New repeats at each look, rising; empty where their number was fixed, and one look sees all.
         tested: Those of the planned looks at which a drop can be called.
         fresh: Repeats after a call on which it is confirmed; 0 where nothing can be asked for.
-        done: New repeats of every case that is asked look by look.
+        done: New repeats of every case that is run look by look.
     """
 
     planned: tuple[int, ...] = ()
@@ -81,7 +81,7 @@ def find_varying(
     results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
 ) -> list[CaseResult]:
     """
-    The cases that are asked look by look, and in which chance may be behind a difference.
+    The cases that are run look by look, and in which chance may be behind a difference.
 
     Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
     alike new repeats are enough.
@@ -96,5 +96,5 @@ def find_varying(
 
 
 def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
-    """Whether the baseline has the case, asking the same."""
+    """Whether the baseline has the case, with the same input."""
     return result.case in base and have_same_input(base[result.case], result)

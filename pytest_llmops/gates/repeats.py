@@ -62,7 +62,7 @@ class RepeatPlanner:
         """
         Case to the repeats that it should have next; without entries every verdict is closed.
 
-        Only cases marked `auto` are asked again, and none that the app broke on.
+        Only cases marked `auto` are run again, and none that the app broke on.
         """
         chance = self._chance
         auto = [each for each in results if each.auto and not each.failures]
@@ -124,7 +124,7 @@ class RepeatPlanner:
     def _single_cases(
         self, varying: Sequence[CaseResult], results: Sequence[CaseResult], chance: Chance
     ) -> dict[str, int]:
-        """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
+        """Cases that are run again by themselves: suspects, and those that have to be confirmed."""
         readings = read_pairs(pair_cases(self.base.values(), results), chance) if varying else {}
         wanted = {}
         for result in varying:

@@ -119,7 +119,7 @@ def _settled(verdict: Verdict, review: Review) -> Verdict:
 
 
 def _is_readable(metric: str) -> bool:
-    """Whether a person can tell the score from an answer; nobody reads time, cost and tokens there."""
+    """Whether a person can judge the score from the answer; time, cost and tokens are not in it."""
     return find_traits(metric).basis != "run"
 
 
@@ -153,7 +153,7 @@ def _reasons(
 
 
 def _flaky(case: Case | None, result: CaseResult, verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """Check to what is known beside it, for the checks that hold in some repeats and not in others."""
+    """Check to what else is known of it, for the checks that hold in some repeats and not in others."""
     flaky = {
         verdict.check: ""
         for verdict in verdicts

@@ -51,7 +51,7 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     return list(files)
 
 
-def read_golden_bytes(path: Path, shown: str) -> bytes:
+def read_golden_bytes(path: Path, display_path: str) -> bytes:
     """
     What the file holds.
 
@@ -70,7 +70,7 @@ def read_golden_bytes(path: Path, shown: str) -> bytes:
     if len(raw) > MAX_BYTES:
         wrong = f"larger than {MAX_BYTES // 2**20} MiB; split it into several files"
     if wrong:
-        raise GoldenError([Problem(path=shown, line=0, message=wrong)])
+        raise GoldenError([Problem(path=display_path, line=0, message=wrong)])
     return raw
 
 

@@ -1,4 +1,4 @@
-"""A golden file, read, checked and made into records; whatever is wrong in it is told at once."""
+"""A golden file, read, checked and made into records; whatever is wrong in it is reported at once."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def load_golden(
     settings = load_settings(root)
     if not past:
         import_metrics(settings)
-    shown = shown_path(root / path, root)
-    raw = read_golden_bytes(root / path, shown)
+    display_path = shown_path(root / path, root)
+    raw = read_golden_bytes(root / path, display_path)
     try:
         document, mistakes = _READERS[Path(path).suffix.lower()](_decoded(raw))
     except UnreadableError as error:
-        raise GoldenError([_problem(shown, error.mistake, {})]) from None
+        raise GoldenError([_problem(display_path, error.mistake, {})]) from None
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
     reading = _Reading(
@@ -87,15 +87,15 @@ def load_golden(
     )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
-        raise GoldenError(_problem(shown, mistake, reading.ids) for mistake in ordered)
-    return reading.golden(shown, sha256(raw).hexdigest())
+        raise GoldenError(_problem(display_path, mistake, reading.ids) for mistake in ordered)
+    return reading.golden(display_path, sha256(raw).hexdigest())
 
 
 class _Reading:
     """
     What the document means.
 
-    Whatever has the wrong shape is stepped over here, since the structure check has told of it.
+    Whatever has the wrong shape is stepped over here, since the structure check has reported it.
 
     Attributes:
         ids: Of the cases whose id can be shown, by position.

@@ -1,4 +1,4 @@
-"""What metrics ask of a case, `reference` and `relevant`, and which cases do not have it."""
+"""What metrics require of a case, `reference` and `relevant`, and which cases do not have it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Needs:
             self._inherited[name, need].append(at)
 
     def mistakes(self) -> list[Mistake]:
-        """What was asked for and is not there."""
+        """What is required and not there."""
         for (name, need), lacking in self._inherited.items():
             what, remedy = _REMEDIES[need]
             if len(lacking) <= _NAMED_ONE_BY_ONE:

@@ -53,8 +53,8 @@ def answer_pairs(
             block = by_length[start : start + _AT_ONCE]
             yield dict(zip(block, answer([pair_of[key] for key in block]), strict=True))
 
-    found = memory.recall(keys, make)
-    return [found[key] for key in keys]
+    answers = memory.recall(keys, make)
+    return [answers[key] for key in keys]
 
 
 @lru_cache(maxsize=16)

@@ -202,7 +202,7 @@ def _locked(path: Path, stop: Event) -> Iterator[None]:
 
 @contextmanager
 def _guarding(root: Path) -> Iterator[None]:
-    """Troubles with the disk, told as one line."""
+    """Troubles with the disk, reported as one line."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Models that tell whether one text follows from another: a classifier of three labels, or one number."""
+"""Models that decide whether one text follows from another: a classifier of three labels, or one number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def relate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]
     """
     Whether the second text of each pair follows from the first, each distinct pair asked once.
 
-    A model that gives one number tells of entailment alone: the sigmoid of its logit.
+    A model that gives one number rates entailment alone: the sigmoid of its logit.
 
     Args:
         model: A folder or hub name that the CrossEncoder of sentence-transformers can load.

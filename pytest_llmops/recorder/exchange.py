@@ -27,7 +27,7 @@ class Recording:
     Answers, counts and logs the model calls of one repeat.
 
     Attributes:
-        lines: What `llmops explain` will tell of each call.
+        lines: What `llmops explain` will print of each call.
         began: Of the monotonic clock; a call's offset counts from here.
         ended: The repeat is over; what its threads and tasks still ask reaches no check.
     """

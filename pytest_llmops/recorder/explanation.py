@@ -1,4 +1,4 @@
-"""Logs of what runs did with each model call, and what `llmops explain` tells of them."""
+"""Logs of what runs did with each model call, and what `llmops explain` prints of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git as a program: started without a shell, and what it refuses told with the remedy."""
+"""Git as a program: started without a shell, and what it refuses reported with the remedy."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _FAR = 1_000  # times the cases: more is no advice
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
     """
-    How an app scores beside its rival, by one metric and in its unit. Where no case is left to compare, the
+    How an app scores against its rival, by one metric and in its unit. Where no case is left to compare, the
     numbers from `difference` on say nothing.
 
     Attributes:

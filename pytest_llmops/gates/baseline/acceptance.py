@@ -75,7 +75,7 @@ def accept(  # noqa: PLR0913 - what is taken, and how
 
     Args:
         replace: Take the run's scores also of cases that the baseline has.
-        prune: Take out cases that are in no golden file any more. A run tells that only of the files
+        prune: Take out cases that are in no golden file any more. A run shows that only of the files
             that it covers wholly.
         with_outputs: Keep the outputs of the cases that are taken.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
@@ -213,7 +213,7 @@ def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
 
 
 def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
-    """Cases that a golden file of the baseline no longer has, as far as a run can tell."""
+    """Cases that a golden file of the baseline no longer has, as far as a run can show."""
     if "partial" in run.signature:
         return ()
     there = {result.case for result in run.results}

@@ -52,7 +52,7 @@ def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Ca
         metric = create_metric(check.metric, check.options)
     except LLMOpsError:  # it needs an option that only other cases give
         return base
-    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
+    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
     waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
     if measured or waits or "spans" in metric.needs:
         return base

@@ -38,7 +38,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
       `undecided` where it was and is worse in too few repeats to be a fact.
     - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
-    - It is missed now, in one whose answers vary: `undecided` where further repeats would tell, or
+    - It is missed now, in one whose answers vary: `undecided` where further repeats would decide, or
       where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
       else `failed` and `known`, as bad as before as far as chance lets see.
 
@@ -100,7 +100,7 @@ def list_changes(
 
 
 def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
-    """The verdict with its baseline beside it; what a missed check means is left to `_call`."""
+    """The verdict with its baseline; what a missed check means is left to `_call`."""
     if now.outcome == "error" or now.observed is None:
         return now
     if then.observed is None:
@@ -163,7 +163,7 @@ def _call_varying(  # noqa: PLR0913 - as above
         if reading.by_rate:
             advice = "holds less often, beyond chance, and still too often for a case that broke"
         return replace(verdict, outcome="undecided", advice=advice)
-    if held and not reading.most:  # nobody ran it again while that might tell
+    if held and not reading.most:  # nobody ran it again while that might decide
         return replace(verdict, outcome="undecided", reason=f"flaky: {verdict.reason}", advice=_AGAIN)
     both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
     if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
@@ -191,7 +191,7 @@ def _counted(verdict: Verdict, reading: Reading, tests: int) -> Verdict:
 
 
 def _alone(verdict: Verdict, why: str) -> Verdict:
-    """A verdict that stands on the threshold alone; told where somebody will read it."""
+    """A verdict that stands on the threshold alone; the advice says so."""
     if verdict.outcome == "error":
         return verdict
     return replace(verdict, advice="; ".join(filter(None, (why, verdict.advice))))

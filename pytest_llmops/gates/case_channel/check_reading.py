@@ -41,7 +41,7 @@ _DEAD = 8  # repeats of which none holds, after which a case is not excused as k
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """
-    One check of one case beside its baseline.
+    One check of one case compared with its baseline.
 
     Attributes:
         before: The baseline's scores by repeat; `after` the new ones.

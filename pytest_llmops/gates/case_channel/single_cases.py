@@ -37,7 +37,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     What a golden file checks of a case is judged as `judge_against` does. Of a metric that it does not
     check only what dropped beyond chance, and by more than the suite lets pass, is reported; and every leak.
     Where the number of repeats was fixed, so is a check by which more cases collapsed than chance explains,
-    each of them with too few repeats to tell.
+    each of them with too few repeats to say.
 
     Args:
         tests: How many readings of cases the run has; by default those of the pairs.
@@ -116,7 +116,7 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
 def _judge_unchecked(
     reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]
 ) -> Verdict | None:
-    """The verdict on a reading that nobody checks; None where there is nothing to tell."""
+    """The verdict on a reading that nobody checks; None where there is nothing to report."""
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
     dropped = beyond and reading.state(level=level, tests=tests) == "regressed"

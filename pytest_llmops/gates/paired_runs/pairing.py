@@ -43,7 +43,7 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
     The scale of a metric, from its class where it cannot be made without options that only cases have.
 
     Raises:
-        LLMOpsError: Nobody registered the metric, or only an instance could tell.
+        LLMOpsError: Nobody registered the metric, or only an instance has one.
     """
     try:
         source: object = create_metric(metric, options)
@@ -202,7 +202,7 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
 
 
 def count_repeats(result: CaseResult) -> int:
-    """How often the app was asked, failed repeats included."""
+    """How often the app was called, failed repeats included."""
     repeats = [output.repeat for output in result.outputs]
     repeats += [failure.repeat for failure in result.failures]
     repeats += [score.repeat for score in result.scores]

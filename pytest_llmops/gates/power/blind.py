@@ -9,7 +9,7 @@ from pytest_llmops.records import Golden
 from pytest_llmops.statistics.summaries import LINEAR
 
 _BUDGET = 0.05
-_ALONE = 2  # units of which a spread can be told
+_ALONE = 2  # units that have a spread
 
 
 def describe_blind(golden: Golden) -> list[str]:

@@ -1,5 +1,5 @@
 """
-Which drop the suite channel would see, foretold from how the repeats of a baseline differ.
+Which drop the suite channel would detect, estimated from how the repeats of a baseline differ.
 
 The drop is one that all cases share. One that hits few of them is the case channel's, and an edit that
 moves single cases up and down adds noise that no baseline knows of.
@@ -37,12 +37,12 @@ _WORTH = 0.95  # of a drop: advice that does not get below it is none
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectableDrop:
     """
-    What a suite check would see.
+    The drop that a suite check would detect.
 
     Attributes:
         check: As its verdict names it.
         smallest_drop: Called `regressed` by about four in five runs, in the unit of the statistic; 0 where
-            any drop is. None where no drop would be or none can be foretold: the advice says why.
+            any drop is. None where no drop would be or none can be estimated: the advice says why.
         advice: What would see a smaller one.
     """
 
@@ -111,11 +111,11 @@ class _Noise:
         recorded: Repeats that the baseline has of a case, the fewest.
         once: Sum over the cases of the variance of a repeat; `kept` of that of the baseline's mean, `paid`
             the same were there `BASELINE_REPEATS` in it at least.
-        held: Where each score is pass or miss, the share that passes: a fall of it makes new noise, since
+        held: Where each score is pass or miss, the share that passes: a drop of it makes new noise, since
             a case that always passed then passes now and then. None for other scores, which keep theirs.
         tolerated: The drop of the mean that passes.
         unit: Of the statistic, for one of the mean: a sum has as many as there are cases.
-        fact: One case that falls is enough.
+        fact: One case that drops is enough.
     """
 
     cases: int
@@ -175,7 +175,7 @@ class _Noise:
 
 def _reach(cases: int, tests: float, level: float) -> float | None:
     """
-    How many standard errors a mean has to fall to be called; None where so few cases call nothing.
+    How many standard errors a mean has to drop to be called; None where so few cases call nothing.
 
     Fewer than `FEWEST` cases are held against Student's t. For more it is that of `smallest_drop`, but that
     the test compares with the root of the mean square, which the drop is
@@ -210,7 +210,7 @@ def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, li
 
 
 def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) -> _Noise | str:
-    """The noise of a check, or why nothing can be foretold of it."""
+    """The noise of a check, or why no drop can be estimated for it."""
     try:
         scale = find_scale(check.metric, check.options)
     except LLMOpsError as error:

@@ -78,7 +78,7 @@ def _is_red(
     draw: random.Random,
     level: float,
 ) -> bool:
-    """Whether one random half of each case's repeats is `regressed` beside the other, the larger one."""
+    """Whether one random half of each case's repeats is `regressed` against the other, the larger one."""
     before, after = [], []
     for result in results:
         repeats = scored_repeats(result)

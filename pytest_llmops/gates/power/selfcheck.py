@@ -29,14 +29,14 @@ RUNS = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
     """
-    What the gate is worth beside a baseline: its false alarms, and the drops that it would see.
+    What the gate is worth against a baseline: its false alarms, and the drops that it would see.
 
     Attributes:
         level: One minus the chance of a false alarm that the gate allows itself.
-        repeats: New repeats of a case that the drops are foretold for.
+        repeats: New repeats of a case that the drops are estimated for.
         false_alarms: None where no case has two repeats.
         broken_case: New repeats after which a case that always held and never does any more is named; None
-            where the most that is allowed is too few, or where no case is asked for anything.
+            where the most that is allowed is too few, or where no case has a check.
         unscored: Cases left out: the app or a metric broke in them, or nothing was scored.
     """
 
@@ -63,8 +63,8 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
     Hold the gate against a baseline's own repeats.
 
     Args:
-        goldens: They say what is asked of the cases and of the suite.
-        repeats: How often a new run asks each case; `most` is what `auto` may ask one.
+        goldens: They have the checks of the cases and of the suite.
+        repeats: How often a new run runs each case; `most` is the limit of `auto`.
         runs: Pairs of halves to compare, 1 at least; `seed` fixes them.
 
     Raises:
@@ -92,7 +92,7 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
 
 
 def plan_repeats(settings: Settings) -> int:
-    """How often a run will ask a varying case; where that is decided look by look, by the last one."""
+    """How often a run will run a varying case; where that is decided look by look, by the last one."""
     if isinstance(settings.repeats, int):
         return settings.repeats
     return plan_looks(settings.max_repeats).planned[-1]

@@ -93,7 +93,7 @@ def track_suites(  # noqa: PLR0913 - what the channel is held to
     level: float = 0.95,
 ) -> list[tuple[PairedScores, Progress]]:
     """
-    For each check that watches for a drop: its values, and its course over the looks taken.
+    For each check that watches for a drop: its scores, and its progress over the looks taken.
 
     Checks that cannot be measured are left out: no further repeat would help them.
     """

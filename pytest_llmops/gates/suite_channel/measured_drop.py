@@ -12,7 +12,7 @@ from pytest_llmops.statistics.summaries import calculate, mean, sample_variance
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredDrop:
     """
-    A suite check beside its baseline, for its verdict.
+    A suite check compared with its baseline, for its verdict.
 
     Attributes:
         dropped: The pairs that got worse, the farthest first.

@@ -1,8 +1,8 @@
 """
-The course of suite checks over the looks at a run: cleared, or called and confirmed on fresh repeats.
+The progress of suite checks over the looks at a run: cleared, or called and confirmed on fresh repeats.
 
-The planner of repeats and the verdict follow the same course from the same repeats, so that what was asked
-for is what is judged.
+The repeat planner and the verdict compute the same progress from the same repeats, so that what was run is
+what is judged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Progress:
     Where a check stands.
 
     Attributes:
-        state: `cleared` asks for no repeats, but is called if those that others asked for prove a drop;
+        state: `cleared` needs no repeats, but is called if those that others need prove a drop;
             `called` is not confirmed yet, `refuted` was not confirmed by fresh repeats.
         look: The new repeats at which it was cleared or called; None for all there are.
         p_value: The smallest error budget with which one of the looks would have called it, were it alone.
@@ -58,7 +58,7 @@ def track_checks(
     watched: Sequence[PairedScores], looks: Looks, *, share: float, level: float, seed: int = 0
 ) -> list[Progress]:
     """
-    The course of each check that watches for a drop.
+    The progress of each check that watches for a drop.
 
     Args:
         share: Of the error budget, for these checks together.

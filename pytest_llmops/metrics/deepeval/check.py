@@ -206,7 +206,7 @@ def _plain(value: Any) -> Any:
 
 
 def _describe(error: BaseException) -> str:
-    """What happened at last, of an error that tells of tries."""
+    """What happened at last, of an error that reports several tries."""
     if isinstance(error, RetryError) and (last := error.last_attempt.exception()) is not None:
         error = last
     return str(error) if isinstance(error, LLMOpsError) else describe_error(error)

@@ -31,7 +31,7 @@ class Claim:
 
     Attributes:
         score: How far the contexts support it, 0 to 1.
-        label: None where the scorer does not tell absence from contradiction.
+        label: None where the scorer does not separate absence from contradiction.
         support: The sentence that it rests on, or that comes nearest; None where nothing does.
         unfound: Numbers and names, as stems, that no context holds.
     """

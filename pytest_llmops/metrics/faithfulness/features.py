@@ -54,7 +54,7 @@ a number, a name, or by their opposite: 0, or the square of `aligned`.
 @dataclass(frozen=True, slots=True)
 class Described:
     """
-    A claim beside its contexts.
+    A claim against its contexts.
 
     Attributes:
         row: The numbers of `FEATURES`.
@@ -69,7 +69,7 @@ class Described:
 
 def describe_claims(claims: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[Described]:
     """
-    Each claim beside the sentences that could support it, at least one; all texts are encoded in one go.
+    Each claim against the sentences that could support it, at least one; all texts are encoded in one go.
 
     Source: greedy alignment of word pieces as in BERTScore (Zhang et al. 2020), one-sided; the contrast
     with the claim's opposite is ours.

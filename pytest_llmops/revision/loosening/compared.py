@@ -79,10 +79,8 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     if old_baseline is not None and new_baseline is None:
         loosened.append(Loosening(place=baseline_path, what="the baseline was removed"))
     elif old_baseline is not None and new_baseline is not None:
-        loosened += [
-            Loosening(place=baseline_path, **each._asdict())
-            for each in list_rewritten(old_baseline, new_baseline, old, new)
-        ]
+        rewritten = list_rewritten(old_baseline, new_baseline, old, new)
+        loosened += [Loosening(place=baseline_path, **each._asdict()) for each in rewritten]
     return tuple(sorted(loosened, key=_order))
 
 

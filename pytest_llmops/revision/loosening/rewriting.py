@@ -30,7 +30,7 @@ def list_rewritten(
     """
     The readings of the old baseline that the new one lacks, or holds as worse ones, or made otherwise.
 
-    What no golden file asks any longer is left out: that a case or a check went is told of its file, and
+    What no golden file asks any longer is left out: that a case or a check went is reported for its file, and
     the answer to a question that was edited serves nobody.
     """
     known = {golden.path for golden in (*old_goldens, *goldens)}
