@@ -100,7 +100,7 @@ def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
 
 
 def _unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:
-    """An error, unless reported, for each metric that left a case without a score, and for an app that broke."""
+    """An error, unless reported, for each metric that left a case unscored, and for an app that broke."""
     failures = (failure for result in results for failure in result.failures)
     metrics = {failure.metric for failure in failures if failure.stage != "rival"} - reported
     verdicts = []
