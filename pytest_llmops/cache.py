@@ -73,18 +73,18 @@ class Memory(Generic[Made]):
         """
         unique = dict.fromkeys(keys)
         with self._lock:
-            found = {key: self._held[key] for key in unique if key in self._held}
-        lacking = [key for key in unique if key not in found]
+            values = {key: self._held[key] for key in unique if key in self._held}
+        lacking = [key for key in unique if key not in values]
         stored = {key: self._read(value) for key, value in read(self._kind, lacking).items()}
         known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
         self._hold(known)
-        found.update(known)
-        if fresh := [key for key in lacking if key not in found]:
+        values.update(known)
+        if fresh := [key for key in lacking if key not in values]:
             for made in make(fresh):
                 write(self._kind, {key: self._write(result) for key, result in made.items()})
                 self._hold(made)
-                found.update(made)
-        return found
+                values.update(made)
+        return values
 
     def forget(self) -> None:
         """Drop what is in memory; the cache keeps its own."""
@@ -125,20 +125,20 @@ def use_cache(folder: Path | None) -> None:
 
 def read(kind: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """What is kept of these keys."""
-    found: dict[bytes, bytes] = {}
+    rows: dict[bytes, bytes] = {}
     with _lock:
         if _connection is None:
-            return found
+            return rows
         try:
             for start in range(0, len(keys), _KEYS_AT_ONCE):
                 some = keys[start : start + _KEYS_AT_ONCE]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT key, value FROM entries WHERE kind = ? AND key IN ({marks})"  # noqa: S608  marks only
-                found.update(_connection.execute(query, (kind, *some)))
+                rows.update(_connection.execute(query, (kind, *some)))
         except sqlite3.Error as error:
             _give_up(str(error))
             return {}
-    return found
+    return rows
 
 
 def holds_any(folder: Path, kinds: Sequence[str]) -> bool:

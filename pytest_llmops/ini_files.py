@@ -27,7 +27,7 @@ def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
     """
     The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
 
-    A running plugin is told by pytest. This is for files of another revision, which no pytest has read.
+    A running plugin gets this from pytest. This is for files of another revision, which no pytest has read.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -52,7 +52,7 @@ def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
         return name, tuple(map(str, written))
     try:
         return name, tuple(shlex.split(str(written)))
-    except ValueError:  # an open quote, of which pytest tells
+    except ValueError:  # an open quote, which pytest reports
         return name, (str(written),)
 
 
@@ -68,14 +68,14 @@ def _pytest_table(path: Path) -> Mapping[str, Any] | None:
     """What pytest would take from a file; None where it would look into the next one."""
     if not path.is_file():
         return None
-    found: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
+    table: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
     parts = {"pyproject.toml": ("tool", "pytest"), "setup.cfg": ("tool:pytest",)}
     for part in parts.get(path.name, ("pytest",)):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if path.name == "pyproject.toml" and isinstance(found, Mapping):
-        found = found.get("ini_options", found) or None
+        table = table.get(part) if isinstance(table, Mapping) else None
+    if path.name == "pyproject.toml" and isinstance(table, Mapping):
+        table = table.get("ini_options", table) or None
     always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
-    return found if isinstance(found, Mapping) else {} if always else None
+    return table if isinstance(table, Mapping) else {} if always else None
 
 
 def _read_sections(path: Path) -> Mapping[str, Any]:

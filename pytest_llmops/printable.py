@@ -14,7 +14,7 @@ def printable(value: Any, limit: int = 400) -> str:
     """
     The value on one line with everything invisible escaped, cut after about `limit` characters.
 
-    A text stands as it is, any other value as JSON. What was cut is told as a number of characters.
+    A text stands as it is, any other value as JSON. What was cut is given as a number of characters.
     """
     text = value if isinstance(value, str) else _as_json(value)
     shown: list[str] = []

@@ -30,7 +30,7 @@ class Metric(Protocol):
     Attributes:
         name: As written in a golden file, `recall@3` for k = 3.
         version: Raised whenever equal inputs may score otherwise.
-        needs: What a case or an output must carry; told at collection where it can be.
+        needs: What a case or an output must carry; reported at collection where it can be.
         range: Lowest and highest score.
         bound: What `true`, `false`, `none` or options without a comparison mean; None where no number is
             right for all kinds of text, so that a check has to write its own.
@@ -73,7 +73,7 @@ class MetricTraits:
             the app is turned round for the rival.
         family: The marker and fixture whose `metric=` may name it; empty for golden files alone.
         basis: What a score rests on: the opinion of a `judge`, which may waver; what the case says is right
-            (`reference`); or what the `run` took, which nobody can tell from reading an answer.
+            (`reference`); or what the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or since the baseline has it too.
         masks: It finds what must not be shown, so results in which it found something are masked.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # Windows says EINVAL of a pipe without a reader. A stream that is closed from the start is none to Python, so
-# one that turns out closed later was closed by the app, and that is told.
+# one that turns out closed later was closed by the app, and that is reported.
 _READER_LEFT = (errno.EPIPE, errno.EINVAL)
 
 

@@ -30,7 +30,7 @@ from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Metric
-    from pytest_llmops.statistics.codes import Floats
+    from pytest_llmops.statistics.codes import Codes, Floats
 
 _BOTH = 2
 
@@ -131,33 +131,14 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     placed = read_levels(rows, levels) if levels else None
     halves = [(bound, *read_halves(rows, bound)) for bound in list_bounds(rows)]
 
-    found = iter(measure_with_intervals(build_measure(rows, good, (levels, placed), halves), rows.groups))
-    auc, spearman, best = next(found), next(found), next(found)
+    measured = iter(measure_with_intervals(build_measure(rows, good, (levels, placed), halves), rows.groups))
+    auc, spearman, best = next(measured), next(measured), next(measured)
     count = rows.group_count
     if good is not None:
         pairs = min(int((good == 1).sum()), int((good == 0).sum()), count)
         auc = bound_share(auc, pairs)  # no row is in two of so many pairs of good and bad
-    whole = None
-    if placed is not None:
-        same = bound_share(next(found), count)
-        whole = (
-            same,
-            bound_kappa(next(found), chance_cost(*placed, levels=len(levels), quadratic=False), 1, count),
-            bound_kappa(
-                next(found),
-                chance_cost(*placed, levels=len(levels), quadratic=True),
-                (len(levels) - 1) ** 2,
-                count,
-            ),
-        )
-    cuts = tuple(
-        Cut(
-            bound=bound,
-            accuracy=bound_share(next(found), count),
-            kappa=bound_kappa(next(found), chance_cost(judged, people, levels=2, quadratic=False), 1, count),
-        )
-        for bound, judged, people in halves
-    )
+    whole = None if placed is None else _bound_levels(measured, placed, len(levels), count)
+    cuts = _bound_cuts(measured, halves, count)
     cut = cuts[0] if cuts and rows.kind != "pair" else None
     undefined = Measure(value=None)
     accuracy, kappa, quadratic = whole or (undefined, *(2 * (cut.kappa if cut else undefined,)))
@@ -182,6 +163,32 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     )
 
 
+def _bound_levels(
+    measured: Iterator[Measure], placed: tuple[Codes, Codes], levels: int, count: int
+) -> tuple[Measure, Measure, Measure]:
+    """Accuracy, kappa and quadratic kappa of the levels, with intervals that hold for few groups."""
+    accuracy = bound_share(next(measured), count)
+    costs = [chance_cost(*placed, levels=levels, quadratic=quadratic) for quadratic in (False, True)]
+    kappa = bound_kappa(next(measured), costs[0], 1, count)
+    return accuracy, kappa, bound_kappa(next(measured), costs[1], (levels - 1) ** 2, count)
+
+
+def _bound_cuts(
+    measured: Iterator[Measure], halves: Sequence[tuple[Bound, Codes, Codes]], count: int
+) -> tuple[Cut, ...]:
+    """Accuracy and kappa at each bound, with intervals that hold for few groups."""
+    return tuple(
+        Cut(
+            bound=bound,
+            accuracy=bound_share(next(measured), count),
+            kappa=bound_kappa(
+                next(measured), chance_cost(judged, people, levels=2, quadratic=False), 1, count
+            ),
+        )
+        for bound, judged, people in halves
+    )
+
+
 def _best_bound(rows: Readings, good: Floats) -> Bound:
     import numpy as np
 
@@ -198,10 +205,10 @@ def _measure_calibration(rows: Readings, good: Floats) -> CalibrationError | Non
 
 
 def _keep_error(rows: Readings, good: Floats, max_error: float) -> ErrorThreshold | None:
-    found = find_error_threshold(rows.oriented, good, max_error)
-    if found is None or found.threshold is None:
-        return found
-    return replace(found, threshold=rows.sign * found.threshold)
+    threshold = find_error_threshold(rows.oriented, good, max_error)
+    if threshold is None or threshold.threshold is None:
+        return threshold
+    return replace(threshold, threshold=rows.sign * threshold.threshold)
 
 
 def _estimate_rate(rows: Readings, good: Floats | None) -> Rate | None:

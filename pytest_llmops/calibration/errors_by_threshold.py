@@ -66,14 +66,14 @@ def find_errors(
     passed, refused = _shares(codes, good, np.ones(len(codes)), len(cuts))
     drawn = list(_draw(codes, good, groups, len(cuts), seed))
     count = len(set(groups))
-    found = []
+    rows = []
     for kind, own, other, side in (("bad passed", passed, refused, 0), ("good refused", refused, passed, 1)):
         for rate in RATES:
             at = _place(own, rate, kind)
             places = np.sort([_place(shares[side], rate, kind) for shares in drawn])
             costs = np.array([shares[1 - side][at] for shares in drawn])
             low, high = _ends(places) if len(places) else (None, None)
-            found.append(
+            rows.append(
                 ErrorRow(
                     kind=kind,  # type: ignore[arg-type]  # one of the two
                     at_most=rate,
@@ -83,7 +83,7 @@ def find_errors(
                     other=_share(float(other[at]), costs, min(count, int((good == (side == 0)).sum()))),
                 )
             )
-    return tuple(found)
+    return tuple(rows)
 
 
 def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Floats, Floats]:

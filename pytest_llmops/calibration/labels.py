@@ -1,7 +1,7 @@
 """
 What people said of rows, as numbers: good or bad, a rating, or which of a pair is better.
 
-Nothing is guessed in silence: `Labels.told` says in words how the labels were read.
+Nothing is guessed in silence: `Labels.description` says in words how the labels were read.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Labels:
     Attributes:
         values: `good`: 1 or 0. `rating`: higher is better. `pair`: 1 the first is better, 0 the second,
             0.5 neither. None: nobody labelled the row.
-        told: How they were read, with the count of each.
+        description: How they were read, with the count of each.
     """
 
     kind: Kind
     values: tuple[float | None, ...]
-    told: str
+    description: str
 
 
 def read_labels(
@@ -68,23 +68,23 @@ def read_labels(
     if nested := next((each for each in written if isinstance(each, Mapping)), None):
         inner = ", ".join(f"{name}.{printable(key, 40)}" for key in nested)
         raise LabelError(f"{name} holds several labels; take one of them: {inner}")
-    found = [_plain(label) for label in written]
+    plain = [_plain(label) for label in written]
     if any(row.get("outputs") is not None for row in rows):
         _check_pairs(rows, places)
-        return _read_pairs(found, places, name)
+        return _read_pairs(plain, places, name)
     if positive is not None:
-        return _read_positive(found, places, name, positive)
-    texts = [label for label in found if isinstance(label, str)]
+        return _read_positive(plain, places, name, positive)
+    texts = [label for label in plain if isinstance(label, str)]
     if texts:
         seen = name_some([repr(printable(text, 40)) for text in dict.fromkeys(texts)], _SHOWN)
         raise LabelError(f"{name} holds text: {seen}. Say which mean good: --positive NAME[,NAME]")
-    distinct = sorted({label for label in found if isinstance(label, float)})
+    distinct = sorted({label for label in plain if isinstance(label, float)})
     if set(distinct) <= {0.0, 1.0}:
-        return _labels("good", found, {1.0: "good", 0.0: "bad"})
-    values = tuple(label if isinstance(label, float) else None for label in found)
+        return _labels("good", plain, {1.0: "good", 0.0: "bad"})
+    values = tuple(label if isinstance(label, float) else None for label in plain)
     counted = sum(value is not None for value in values)
-    told = f"{counted} ratings from {distinct[0]:g} to {distinct[-1]:g}, higher is better"
-    return Labels(kind="rating", values=values, told=told)
+    description = f"{counted} ratings from {distinct[0]:g} to {distinct[-1]:g}, higher is better"
+    return Labels(kind="rating", values=values, description=description)
 
 
 def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
@@ -95,16 +95,16 @@ def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
         LabelError: No row has it.
     """
     outer, _, inner = name.partition(".")
-    found = [row.get(name) for row in rows]
-    if inner and all(value is None for value in found):
+    values = [row.get(name) for row in rows]
+    if inner and all(value is None for value in values):
         nested = [row.get(outer) for row in rows]
-        found = [value.get(inner) if isinstance(value, Mapping) else None for value in nested]
-    if all(value is None for value in found):
+        values = [value.get(inner) if isinstance(value, Mapping) else None for value in nested]
+    if all(value is None for value in values):
         fields = sorted({field for row in rows for field in row})
         near = "" if name in fields else hint(name, fields)
         shown = printable(", ".join(fields))
         raise LabelError(f"no row has a value in {printable(name, 60)!r}.{near} Fields: {shown}")
-    return found
+    return values
 
 
 def _plain(label: Any) -> float | str | None:
@@ -147,31 +147,31 @@ def _find_mixed(written: Sequence[Any], places: Sequence[str], name: str) -> Ite
 
 
 def _read_positive(
-    found: Sequence[float | str | None], places: Sequence[str], name: str, positive: str
+    labels: Sequence[float | str | None], places: Sequence[str], name: str, positive: str
 ) -> Labels:
     if bound := parse_bound(positive):
-        for label, place in zip(found, places, strict=True):
+        for label, place in zip(labels, places, strict=True):
             if isinstance(label, str):
                 raise LabelError(f"{place}: {name} is the text {printable(label, 40)!r}, not a number")
-        read = [float(holds(label, bound)) if isinstance(label, float) else None for label in found]
+        read = [float(holds(label, bound)) if isinstance(label, float) else None for label in labels]
         return _labels("good", read, {1.0: f"good ({format_bound(bound)})", 0.0: "bad"})
     names = {word.strip() for word in positive.split(",")} - {""}
-    known = {_text(label) for label in found if label is not None}
+    known = {_text(label) for label in labels if label is not None}
     for word in sorted(names - known):
         listed = name_some([repr(printable(each, 40)) for each in sorted(known)], _SHOWN)
         raise LabelError(f"--positive: no {name} is {word!r}.{hint(word, known)} Labels: {listed}")
-    read = [None if label is None else float(_text(label) in names) for label in found]
+    read = [None if label is None else float(_text(label) in names) for label in labels]
     return _labels("good", read, {1.0: f"good ({', '.join(sorted(names))})", 0.0: "bad"})
 
 
-def _read_pairs(found: Sequence[float | str | None], places: Sequence[str], name: str) -> Labels:
+def _read_pairs(labels: Sequence[float | str | None], places: Sequence[str], name: str) -> Labels:
     """
     Words, or numbers in one of three ways: any below 0: negative the first is better, 0 neither, positive
     the second; any 2: 1 the first, 2 the second, 0 neither; else 1 the first, 0 the second, 0.5 neither.
     """
-    numbers = {label for label in found if isinstance(label, float)}
+    numbers = {label for label in labels if isinstance(label, float)}
     read: list[float | str | None] = []
-    for label, place in zip(found, places, strict=True):
+    for label, place in zip(labels, places, strict=True):
         value = _PAIR_WORDS.get(label.lower()) if isinstance(label, str) else _pair_number(label, numbers)
         if label is not None and value is None:
             shown = f"{label:g}" if isinstance(label, float) else repr(printable(label, 40))
@@ -203,8 +203,8 @@ def _pair_number(label: float | None, numbers: set[float]) -> float | None:
 def _labels(kind: Kind, read: Sequence[float | str | None], words: Mapping[float, str]) -> Labels:
     values = tuple(value if isinstance(value, float) else None for value in read)
     counts = Counter(values)
-    told = ", ".join(f"{counts[value]} {word}" for value, word in words.items())
-    return Labels(kind=kind, values=values, told=told)
+    description = ", ".join(f"{counts[value]} {word}" for value, word in words.items())
+    return Labels(kind=kind, values=values, description=description)
 
 
 def _text(label: float | str | None) -> str:

@@ -33,7 +33,7 @@ def build_measure(
     there are any, accuracy and both kappas, then of each bound accuracy and kappa.
 
     Rows with one score and one label are alike in everything, and are counted as one; so are, for bounds
-    and levels, rows that none of these tells apart.
+    and levels, rows that none of these distinguishes.
 
     Args:
         good: Of each row 1, 0 or NaN; None where nobody knows.
@@ -56,24 +56,24 @@ def build_measure(
 
     def measure(weights: Floats) -> list[float]:
         counts = sum_weights(kind, weights, len(one))
-        found = [math.nan, measure_spearman(ranks, labels, counts), math.nan]
+        measured = [math.nan, measure_spearman(ranks, labels, counts), math.nan]
         if known is not None:
             goods, bads, below = count_good(oriented, known, counts)
-            found[0] = read_auc(goods, bads, below)
+            measured[0] = read_auc(goods, bads, below)
             if rows.kind != "pair":
-                found[2] = float(read_right(goods, below).max() / counts.sum())
+                measured[2] = float(read_right(goods, below).max() / counts.sum())
         counts = sum_weights(part, counts, len(first))
         if steps is not None:
-            found += [
+            measured += [
                 measure_accuracy(steps[0] == steps[1], counts),
                 measure_kappa(*steps, counts, levels=len(scale), quadratic=False),
                 measure_kappa(*steps, counts, levels=len(scale), quadratic=True),
             ]
         for judged, people in sides:
-            found += [
+            measured += [
                 measure_accuracy(judged == people, counts),
                 measure_kappa(judged, people, counts, levels=2, quadratic=False),
             ]
-        return found
+        return measured
 
     return measure

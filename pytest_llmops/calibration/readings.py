@@ -81,7 +81,7 @@ def pair_readings(
     places = range(len(scores))
     both = [at for at in places if scores[at] is not None and labels.values[at] is not None]
     alone = [at for at in places if scores[at] is not None and labels.values[at] is None]
-    if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be told
+    if len(both) < 2:  # noqa: PLR2004 - of one row nothing can be said
         raise LabelError(
             f"{len(both)} of {counted(len(scores), 'row')} with a label and a score; at least two are needed"
         )

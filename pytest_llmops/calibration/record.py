@@ -63,7 +63,7 @@ class Calibration:
     whole: Mapping[str, Any] | None = None
 
 
-def calibration_of(  # noqa: PLR0913 - what a record tells
+def calibration_of(  # noqa: PLR0913 - what a record contains
     agreement: Agreement, *, metric: str, label: str, unscored: int, labels_sha256: str, date: str
 ) -> Calibration:
     """An agreement as it is recorded: of the cuts those with a kappa; without an interval it may be any."""
@@ -140,10 +140,10 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
     Raises:
         CalibrationRecordError: As `load_calibrations`.
     """
-    return load_calibrations(path) if ask_for_agreement(goldens) else {}
+    return load_calibrations(path) if need_calibrations(goldens) else {}
 
 
-def ask_for_agreement(goldens: Iterable[Golden]) -> bool:
+def need_calibrations(goldens: Iterable[Golden]) -> bool:
     """Whether some check has a `min_kappa`, or a bound on a metric that has none of its own."""
     goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)

@@ -73,17 +73,17 @@ def find_error_threshold(
     bad, fine = np.sort(oriented[good == 0]), np.sort(oriented[good == 1])
     if not len(bad):
         return None
-    found: float | None = None
+    kept: float | None = None
     cuts = np.unique(oriented)[::-1]
     for cut in cuts:
         if upper_bound(_above(bad, cut), len(bad), level) > max_error:
             break
-        found = float(cut)
-    at = float(cuts[0]) if found is None else found
+        kept = float(cut)
+    at = float(cuts[0]) if kept is None else kept
     passed = _above(bad, at)
     return ErrorThreshold(
         max_error=max_error,
-        threshold=found,
+        threshold=kept,
         false_pass=passed / len(bad),
         upper=upper_bound(passed, len(bad), level),
         passing=_above(fine, at) / len(fine) if len(fine) else 0.0,

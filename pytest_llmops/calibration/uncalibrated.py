@@ -23,7 +23,7 @@ def find_uncalibrated(golden: Golden, known: Mapping[str, Calibration]) -> list[
         *(each for case in golden.cases for each in case.checks),
     ]
     return [
-        f"{golden.path}:{golden.bound_lines[name]}: {tell_uncalibrated(name)}"
+        f"{golden.path}:{golden.bound_lines[name]}: {describe_uncalibrated(name)}"
         for name in golden.bound_lines
         if has_no_bound(name)
         and not all(
@@ -43,7 +43,7 @@ def is_calibrated(metric: Metric, known: Mapping[str, Calibration]) -> bool:
     )
 
 
-def tell_uncalibrated(metric: str) -> str:
+def describe_uncalibrated(metric: str) -> str:
     """What to do about a bound of which nobody knows what it passes."""
     return (
         f"what a bound on {metric} passes differs between kinds of text, and none of your labels shows it: "

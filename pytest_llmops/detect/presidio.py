@@ -162,12 +162,12 @@ def _is_card_brand(text: str, start: int, end: int) -> bool:
     return _CARD_BRANDS.fullmatch(digits) is not None
 
 
-def _is_telling_ssn(text: str, start: int, end: int) -> bool:
+def _is_marked_ssn(text: str, start: int, end: int) -> bool:
     shaped = _SSN_SHAPE.fullmatch(text, start, end)
     return bool(shaped or _SSN_WORDS.search(text, max(0, start - _CONTEXT), start))
 
 
-def _is_telling_phone(text: str, start: int, end: int) -> bool:
+def _is_marked_phone(text: str, start: int, end: int) -> bool:
     """Written as in North America; or a trunk 0 or ten digits, after a word such as `call`."""
     if _PHONE_SHAPE.fullmatch(text, start, end):
         return True
@@ -227,7 +227,7 @@ _KINDS: tuple[_Kind, ...] = (
         "",
         re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
         _ssn,
-        _is_telling_ssn,
+        _is_marked_ssn,
     ),
     _Kind(
         "PHONE_NUMBER",
@@ -241,7 +241,7 @@ _KINDS: tuple[_Kind, ...] = (
         "",
         re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
         _phone_at_home,
-        _is_telling_phone,
+        _is_marked_phone,
     ),
     _Kind(
         "IP_ADDRESS",

@@ -74,9 +74,9 @@ def _without_label(label: str, findings: Sequence[Finding]) -> list[Finding]:
 
 def _scan(text: str, *, personal: bool) -> tuple[Finding, ...]:
     """Findings without overlaps, in order of place; the earlier kind of `KINDS` goes before the later."""
-    found = [(kind, start, end, 1.0) for kind, start, end in find_credentials(text)]
+    credentials = [(kind, start, end, 1.0) for kind, start, end in find_credentials(text)]
     kept: list[Finding] = []
-    for kind, start, end, score in [*found, *(find_personal(text) if personal else ())]:
+    for kind, start, end, score in [*credentials, *(find_personal(text) if personal else ())]:
         at = bisect_left(kept, end, key=lambda each: each.start)
         if at == 0 or kept[at - 1].end <= start:
             kept.insert(at, Finding(kind=kind, start=start, end=end, score=score))

@@ -48,9 +48,9 @@ def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
         raise BrokenValueError(f"must be a JSON object, not {show(value)}")
     if "version" not in value:
         raise BrokenValueError(f"version: is missing, so this is no {file}")
-    found = value["version"]
-    if found != version or isinstance(found, bool):
-        raise BrokenValueError(f"version: is {show(found)}, this release reads {version}")
+    written = value["version"]
+    if written != version or isinstance(written, bool):
+        raise BrokenValueError(f"version: is {show(written)}, this release reads {version}")
     return value
 
 
@@ -126,19 +126,19 @@ def list_of(reader: Reader) -> Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise BrokenValueError(f"must be a list, not {show(value)}")
-        found: list[Any] = []
+        items: list[Any] = []
         problems: list[tuple[str, str]] = []
         rest = iter(value)
-        while len(found) < len(value):  # once more after each error; a try for each item would cost more
+        while len(items) < len(value):  # once more after each error; a try for each item would cost more
             try:
                 for each in rest:
-                    found.append(reader(each))  # noqa: PERF401 - how many were read is the place of the error
+                    items.append(reader(each))  # noqa: PERF401 - how many were read is the place of the error
             except BrokenValueError as error:
-                problems += error.within(f"[{len(found)}]").problems
-                found.append(None)
+                problems += error.within(f"[{len(items)}]").problems
+                items.append(None)
         if problems:
             raise BrokenValueError(*problems)
-        return tuple(found)
+        return tuple(items)
 
     return read
 
@@ -154,16 +154,16 @@ def mapping_of(reader: Reader) -> Reader:
 
 def _read_all(parts: Iterable[tuple[str, Reader, Any]]) -> dict[str, Any]:
     """Every value of an object by its reader; all that is wrong in any of them is one error."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     problems: list[tuple[str, str]] = []
     for name, reader, value in parts:
         try:
-            found[name] = reader(value)
+            values[name] = reader(value)
         except BrokenValueError as error:
             problems += error.within(f".{printable(name, _SHOWN)}").problems
     if problems:
         raise BrokenValueError(*problems)
-    return found
+    return values
 
 
 def optional(reader: Reader) -> Reader:

@@ -70,7 +70,7 @@ class Cause:
     Attributes:
         evidence: What exactly moved.
         cases: Those it explains, or could; none where every answer held in spite of it.
-        shown: The crossing of old and new parts shows it; else it is a candidate beside others.
+        shown: The crossing of old and new parts shows it; else it is one candidate of several.
     """
 
     kind: Kind
@@ -88,7 +88,7 @@ class Drift:
         outcome: `drift` when a cause is shown, else `open` when something drifted, else `none`.
         causes: Shown ones first.
         cases: Every case with answers in both runs, by id.
-        advice: Which run would tell where a cause is open.
+        advice: Which run would decide where a cause is open.
         notes: What moved without effect, and what could not be compared.
         comparable: False where no answer, and no model's answer to a request, occurs twice in both runs: then
             each answer is new anyway, other answers say nothing, and what moved is a candidate at most.

@@ -49,8 +49,8 @@ class Canary:
     def is_steady(self) -> bool:
         """Whether one and the same answer is to be expected: temperature 0, and no other was recorded."""
         request = self.call.request
-        asked = request.get("temperature") if isinstance(request, Mapping) else None
-        return asked == 0 and len({call.answer for call in self.recorded}) == 1
+        temperature = request.get("temperature") if isinstance(request, Mapping) else None
+        return temperature == 0 and len({call.answer for call in self.recorded}) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,28 +105,28 @@ def choose_canaries(run: Run, folders: Sequence[Path], count: int) -> tuple[Cana
     Raises:
         CassetteError: A cassette is broken.
     """
-    found: dict[str, Canary] = {}
+    chosen: dict[str, Canary] = {}
     for result in sorted(run.results, key=lambda each: each.case):
-        asked = {call.key for output in result.outputs for call in output.model_calls}
+        keys = {call.key for output in result.outputs for call in output.model_calls}
         for folder in folders:
             for call in load_calls(cassette_path(folder, result.case)).values():
-                if kind_of(call.path) == "chat" and (not asked or call.key in asked):
-                    canary = found.get(call.key) or Canary(case=result.case, call=call, recorded=())
-                    found[call.key] = replace(canary, recorded=(*canary.recorded, _note(call, call.body)))
-    canaries = list(found.values())
+                if kind_of(call.path) == "chat" and (not keys or call.key in keys):
+                    canary = chosen.get(call.key) or Canary(case=result.case, call=call, recorded=())
+                    chosen[call.key] = replace(canary, recorded=(*canary.recorded, _note(call, call.body)))
+    canaries = list(chosen.values())
     count = min(count, len(canaries))
     return tuple(canaries[index * len(canaries) // count] for index in range(count))
 
 
-def ask_canaries(
+def send_canaries(
     drift: Drift, canaries: Sequence[Canary], endpoint: Endpoint, redact: Callable[[str], str]
 ) -> Drift:
     """
     Send canaries, and add to a drift what they show: the model moved since they were recorded, or it held.
 
     It moved when another model or fingerprint answers; when a request of temperature 0 is answered twice in
-    one way that was not recorded; or when requests of other temperatures, asked twice each, share fewer
-    answers with what was recorded than chance explains. When no canary could be asked, a drift that found
+    one way that was not recorded; or when requests of other temperatures, sent twice each, share fewer
+    answers with what was recorded than chance explains. When no canary could be sent, a drift that found
     nothing is open. Nothing is recorded.
 
     Args:
@@ -134,22 +134,26 @@ def ask_canaries(
     """
     sound, notes = _sort_out(canaries, endpoint)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(partial(_ask, endpoint=endpoint, redaction=Redaction(redact)), sound))
-    for told, count in Counter(each for each in answers if isinstance(each, str)).items():
-        notes.append(f"canaries without an answer: {count}, {told}")
-    asked = [(canary, each) for canary, each in zip(sound, answers, strict=True) if not isinstance(each, str)]
-    found = dict(_judge(asked))
+        answers = list(pool.map(partial(_request, endpoint=endpoint, redaction=Redaction(redact)), sound))
+    for why, count in Counter(each for each in answers if isinstance(each, str)).items():
+        notes.append(f"canaries without an answer: {count}, {why}")
+    answered = [
+        (canary, each) for canary, each in zip(sound, answers, strict=True) if not isinstance(each, str)
+    ]
+    moved = dict(_judge(answered))
     held = sum(
-        any(now.answer == was.answer for now in each for was in canary.recorded) for canary, each in asked
+        any(now.answer == was.answer for now in each for was in canary.recorded) for canary, each in answered
     )
-    notes.insert(0, f"canaries: {len(asked)} asked of {len(canaries)} chosen, {held} with a recorded answer")
-    outcome = "drift" if found else "open" if not asked and drift.outcome == "none" else drift.outcome
-    evidence = tuple(dict.fromkeys(told for _, told in found.items()))
-    cause = Cause(kind="model", evidence=evidence, cases=tuple(sorted(set(found))), shown=True)
+    notes.insert(
+        0, f"canaries: {len(answered)} asked of {len(canaries)} chosen, {held} with a recorded answer"
+    )
+    outcome = "drift" if moved else "open" if not answered and drift.outcome == "none" else drift.outcome
+    evidence = tuple(dict.fromkeys(why for _, why in moved.items()))
+    cause = Cause(kind="model", evidence=evidence, cases=tuple(sorted(set(moved))), shown=True)
     return replace(
         drift,
         outcome=outcome,
-        causes=(*((cause,) if found else ()), *drift.causes),
+        causes=(*((cause,) if moved else ()), *drift.causes),
         notes=(*notes, *drift.notes),
     )
 
@@ -170,7 +174,7 @@ def _sort_out(canaries: Sequence[Canary], endpoint: Endpoint) -> tuple[list[Cana
     return sound, [f"canaries not asked: {count}, {why}" for why, count in left.items()]
 
 
-def _ask(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[ModelCall, ...] | str:
+def _request(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[ModelCall, ...] | str:
     """One answer that says enough, or two; or in words why there is none."""
     answers: tuple[ModelCall, ...] = ()
     known = {call.answer for call in canary.recorded}
@@ -208,15 +212,15 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def _judge(asked: Iterable[tuple[Canary, tuple[ModelCall, ...]]]) -> Iterable[tuple[str, str]]:
+def _judge(answered: Iterable[tuple[Canary, tuple[ModelCall, ...]]]) -> Iterable[tuple[str, str]]:
     """Case and evidence of each canary that shows another model."""
     open_ones: list[tuple[str, str, Counter[str], Counter[str]]] = []
-    for canary, answers in asked:
+    for canary, answers in answered:
         was, now = (Counter(call.answer for call in calls) for calls in (canary.recorded, answers))
         marks = (frozenset(map(mark_of, calls)) for calls in (canary.recorded, answers))
         model = answers[0].model or UNNAMED
-        if told := compare_marks(model, *marks):
-            yield canary.case, f"{told}, to requests sent again as they were recorded"
+        if evidence := compare_marks(model, *marks):
+            yield canary.case, f"{evidence}, to requests sent again as they were recorded"
         elif canary.is_steady:
             if not was.keys() & now.keys() and len(now) == 1:
                 yield (

@@ -20,7 +20,7 @@ _TIE = 1e-9
 
 
 class Reviewed(Protocol):
-    """What a person said of an answer, told by its digest; `verdict` is `good` or `bad`."""
+    """What a person said of an answer, named by its digest; `verdict` is `good` or `bad`."""
 
     @property
     def case(self) -> str: ...
@@ -32,9 +32,9 @@ class Reviewed(Protocol):
     def verdict(self) -> str: ...
 
 
-def find_fallen(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[Clue]:
+def find_dropped(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[Clue]:
     """
-    Scores against the reference that fell for answers that held.
+    Scores against the reference that dropped for answers that held.
 
     An answer that came in both runs, word for word, and scores lower now shows that its measure moved,
     unless a judge gave the score, who may waver. Answers that are only alike are no proof: the one word
@@ -47,20 +47,22 @@ def find_fallen(base: CaseResult, new: CaseResult, *, edited: bool) -> Iterator[
     for made in sorted(before.keys() & after.keys()):
         metric, _ = made
         was, now = before[made], after[made]
-        falls = [
+        drops = [
             (fmean(was[answer]), fmean(now[answer]))
             for answer in sorted(was.keys() & now.keys())
             if fmean(now[answer]) < fmean(was[answer]) - _TIE
         ]
-        if falls:
-            told = f"{metric} of an equal answer fell from {falls[0][0]:.3g} to {falls[0][1]:.3g}"
-            told += "; its golden file was edited" if edited else ""
-            yield Clue(kind="concept", evidence=told, sure=edited and find_traits(metric).basis != "judge")
+        if drops:
+            evidence = f"{metric} of an equal answer fell from {drops[0][0]:.3g} to {drops[0][1]:.3g}"
+            evidence += "; its golden file was edited" if edited else ""
+            yield Clue(
+                kind="concept", evidence=evidence, sure=edited and find_traits(metric).basis != "judge"
+            )
         elif edited and not was.keys() & now.keys() and _mean(now) < _mean(was) - _TIE:
             agreement = similarity(base, new)
             if agreement >= AGREEMENT:
-                told = f"{metric} fell, its golden file was edited, and answers agree by {agreement:.2f}"
-                yield Clue(kind="concept", evidence=told, sure=False)
+                evidence = f"{metric} fell, its golden file was edited, and answers agree by {agreement:.2f}"
+                yield Clue(kind="concept", evidence=evidence, sure=False)
 
 
 def find_overruled(result: CaseResult, reviews: Sequence[Reviewed]) -> Iterator[Clue]:
@@ -76,13 +78,13 @@ def find_overruled(result: CaseResult, reviews: Sequence[Reviewed]) -> Iterator[
             if check.metric == metric and any(
                 not holds(fmean(scores[each]), check) for each in good & scores.keys()
             ):
-                told = f"a reviewer calls an answer good that misses {describe_check(check)}"
-                yield Clue(kind="concept", evidence=told)
+                evidence = f"a reviewer calls an answer good that misses {describe_check(check)}"
+                yield Clue(kind="concept", evidence=evidence)
 
 
 def similarity(base: CaseResult, new: CaseResult) -> float:
     """
-    How much alike the answers of two runs are, from 0 to 1: each new one beside the nearest old one.
+    How much alike the answers of two runs are, from 0 to 1: each new one against the nearest old one.
 
     The share of characters that are in both, in order: 1 - d / (m + n), d the number of characters to
     insert or delete, m and n the lengths. 0 where a run keeps no texts.

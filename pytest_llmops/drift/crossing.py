@@ -39,7 +39,7 @@ def cross_case(base: CaseResult, new: CaseResult, moved: Moved) -> CaseDrift:
     """
     Whether the answers of a case changed, and why.
 
-    Each new repeat is followed call by call beside the base's repeats that went the same way so far. Its
+    Each new repeat is followed call by call against the base's repeats that went the same way so far. Its
     first call that none of them made and got answered so is where the runs part. An equal request that is
     answered otherwise is the model's doing; another request, or another text from equal answers, comes
     from something else: one thing alone that moved and could explain it is shown, several are candidates.
@@ -52,7 +52,7 @@ def cross_case(base: CaseResult, new: CaseResult, moved: Moved) -> CaseDrift:
     if not (moved.has_calls and base.outputs and new.outputs):
         return _cross_unseen(base, new, moved, varies=len(before) > 1 or len(after) > 1)
     crossed = [
-        found for output in new.outputs if (found := _cross_repeat(output, base.outputs, moved)) is not None
+        repeat for output in new.outputs if (repeat := _cross_repeat(output, base.outputs, moved)) is not None
     ]
     if not crossed:
         return CaseDrift(case=new.case, change="varying")
@@ -69,7 +69,7 @@ def _cross_repeat(output: Output, base_outputs: Sequence[Output], moved: Moved) 
         if same:
             alike = same
             continue
-        if any(call.key in _asked(each) for each in alike):
+        if any(call.key in _requested(each) for each in alike):
             return _cross_answer(call, output, alike, moved)
         return _Crossed(clues=tuple(_upstream(output, alike, moved, call)))
     clues = tuple(_upstream(output, alike, moved, None))
@@ -115,49 +115,49 @@ def _upstream(
     output: Output, alike: Sequence[Output], moved: Moved, call: ModelCall | None
 ) -> Iterator[Clue]:
     """
-    What moved beside the answers of models, as far as this repeat could have met it.
+    What moved besides the answers of models, as far as this repeat could have met it.
 
     Args:
         alike: The base's repeats that went the same way.
         call: The first request that they did not make; None where all were made.
     """
-    yield from (Clue(kind="prompt", evidence=told) for told in moved.prompts.values())
+    yield from (Clue(kind="prompt", evidence=evidence) for evidence in moved.prompts.values())
     yield from _moved_data(output, alike, moved)
     yield from _moved_tools(output, moved, call)
     yield from _moved_results(output, moved)
-    asked = {each.model or UNNAMED for each in words_of(output)}
-    for model, told in moved.models.items():
-        if model in asked or not moved.has_calls:
-            yield Clue(kind="model", evidence=told)
-    yield from _asked_instead(alike, moved, call)
+    requested = {each.model or UNNAMED for each in words_of(output)}
+    for model, evidence in moved.models.items():
+        if model in requested or not moved.has_calls:
+            yield Clue(kind="model", evidence=evidence)
+    yield from _replaced_model(alike, moved, call)
 
 
-def _asked_instead(alike: Sequence[Output], moved: Moved, call: ModelCall | None) -> Iterator[Clue]:
+def _replaced_model(alike: Sequence[Output], moved: Moved, call: ModelCall | None) -> Iterator[Clue]:
     """Another model where the first other request goes; by the stamps where requests are not seen."""
     before = {each.model or UNNAMED for other in alike for each in words_of(other)}
     now = {call.model or UNNAMED} if call is not None else set()
     if not moved.has_calls:
         before, now = set(moved.base.marks), set(moved.new.marks)
     if before and now and not before & now:
-        told = f"{' and '.join(sorted(now))} is asked instead of {' and '.join(sorted(before))}"
-        yield Clue(kind="model", evidence=told)
+        evidence = f"{' and '.join(sorted(now))} is asked instead of {' and '.join(sorted(before))}"
+        yield Clue(kind="model", evidence=evidence)
 
 
 def _moved_data(output: Output, alike: Sequence[Output], moved: Moved) -> Iterator[Clue]:
     passages = output.passages
     if passages is None or not any(each.passages is not None for each in alike):
-        yield from (Clue(kind="data", evidence=told) for told in moved.data)
+        yield from (Clue(kind="data", evidence=evidence) for evidence in moved.data)
         return
     retexted = sorted(_retexted(output, moved))
     yield from (Clue(kind="data", evidence=f"passage {name} has another text") for name in retexted)
     names = [each.id for each in passages]
     if any(each.passages is not None and names == [one.id for one in each.passages] for each in alike):
-        if not any(each.text for each in passages):  # only ids are told, so the texts may have moved
-            yield from (Clue(kind="data", evidence=told) for told in moved.data)
+        if not any(each.text for each in passages):  # only ids are known, so the texts may have moved
+            yield from (Clue(kind="data", evidence=evidence) for evidence in moved.data)
         return
     calls = vectors_of(output)
     yield from (
-        Clue(kind="data", evidence=f"{told}, and other passages are retrieved") for told in moved.data
+        Clue(kind="data", evidence=f"{evidence}, and other passages are retrieved") for evidence in moved.data
     )
     for model in sorted({call.model or UNNAMED for call in calls} & moved.embedders.keys()):
         yield Clue(kind="data", evidence=moved.embedders[model])
@@ -182,7 +182,7 @@ def _retexted(output: Output, moved: Moved) -> Iterator[str]:
 def _moved_tools(output: Output, moved: Moved, call: ModelCall | None) -> Iterator[Clue]:
     """By the request itself where requests are seen to carry tool schemas, else by the stamps."""
     if not moved.has_calls or moved.base.tools | moved.new.tools <= {""}:
-        yield from (Clue(kind="data", evidence=told) for told in moved.tools)
+        yield from (Clue(kind="data", evidence=evidence) for evidence in moved.tools)
         return
     for each in [call] if call is not None else words_of(output):
         if each.tools not in moved.base.tools:
@@ -201,15 +201,15 @@ def _moved_results(output: Output, moved: Moved) -> Iterator[Clue]:
         known, result = moved.base.results.get(name_call(call), set()), name_result(call)
         if not known or result in known or any(text in result for text in texts):
             continue  # a tool that hands out a document which changed is the document's doing
-        told = (
+        evidence = (
             f"{call.name} gives another result for the same arguments ({', '.join(sorted(call.arguments))})"
         )
-        yield Clue(kind="tool output", evidence=told, sure=len(known) == 1)
+        yield Clue(kind="tool output", evidence=evidence, sure=len(known) == 1)
 
 
 def _answered(output: Output) -> set[tuple[str, str]]:
     return {(call.key, call.answer) for call in words_of(output)}
 
 
-def _asked(output: Output) -> set[str]:
+def _requested(output: Output) -> set[str]:
     return {call.key for call in words_of(output)}

@@ -1,4 +1,4 @@
-"""Two runs crossed: which kinds of drift there are, what shows them, and which run would tell the rest."""
+"""Two runs crossed: which kinds of drift there are, what shows them, and which run would decide the rest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.drift import KINDS, CaseDrift, Cause, Drift, Kind
-from pytest_llmops.drift.concept import Reviewed, find_fallen, find_overruled
+from pytest_llmops.drift.concept import Reviewed, find_dropped, find_overruled
 from pytest_llmops.drift.crossing import cross_case
 from pytest_llmops.drift.moved import Moved, find_moved
 from pytest_llmops.errors import DriftError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.pairing import Pairs, ask_the_same, pair_cases
+from pytest_llmops.gates.paired_runs.pairing import Pairs, have_same_input, pair_cases
 from pytest_llmops.records import CaseResult, Run
 
 _COMMIT = "COMMIT_OF_THE_BASE"
@@ -103,7 +103,7 @@ def _pair(base: Run, new: Run) -> Pairs:
     edited = [
         (before[case], after[case])
         for case in pairs.new
-        if case in before and _ask_alike(before[case], after[case])
+        if case in before and _request_alike(before[case], after[case])
     ]
     names = {result.case for result, _ in edited}
     return replace(
@@ -114,17 +114,17 @@ def _pair(base: Run, new: Run) -> Pairs:
     )
 
 
-def _ask_alike(base: CaseResult, new: CaseResult) -> bool:
+def _request_alike(base: CaseResult, new: CaseResult) -> bool:
     """By the requests to models; by the answers where requests are not seen in both."""
-    asked = [{call.key for output in each.outputs for call in output.model_calls} for each in (base, new)]
-    before, after = asked if all(asked) else map(set, map(answer_digests, (base, new)))
+    requested = [{call.key for output in each.outputs for call in output.model_calls} for each in (base, new)]
+    before, after = requested if all(requested) else map(set, map(answer_digests, (base, new)))
     return bool(before & after)
 
 
 def _find_case(base: CaseResult, new: CaseResult, moved: Moved, reviews: Sequence[Reviewed]) -> CaseDrift:
     crossed = cross_case(base, new, moved)
-    edited = not ask_the_same(base, new) or new.case.partition("::")[0] in moved.golden
-    concept = tuple(dict.fromkeys((*find_fallen(base, new, edited=edited), *find_overruled(new, reviews))))
+    edited = not have_same_input(base, new) or new.case.partition("::")[0] in moved.golden
+    concept = tuple(dict.fromkeys((*find_dropped(base, new, edited=edited), *find_overruled(new, reviews))))
     shown: tuple[Kind, ...] = ("concept",) if any(clue.sure for clue in concept) else ()
     return replace(crossed, clues=crossed.clues + concept, shown=crossed.shown + shown)
 
@@ -134,19 +134,19 @@ def _gather(cases: Sequence[CaseDrift], moved: Moved) -> Iterator[Cause]:
     whole: Mapping[Kind, Mapping[str, str]] = {"model": moved.models, "data": moved.embedders}
     for shown in (True, False):
         for kind in KINDS:
-            found = [
+            clues = [
                 (case.case, clue.evidence)
                 for case in cases
                 if (kind in case.shown) is shown
                 for clue in case.clues
                 if clue.kind == kind
             ]
-            evidence = [*(whole.get(kind, {}).values() if shown else ()), *(told for _, told in found)]
+            evidence = [*(whole.get(kind, {}).values() if shown else ()), *(what for _, what in clues)]
             if evidence:
                 yield Cause(
                     kind=kind,
                     evidence=tuple(dict.fromkeys(evidence)),
-                    cases=tuple(dict.fromkeys(case for case, _ in found)),
+                    cases=tuple(dict.fromkeys(case for case, _ in clues)),
                     shown=shown,
                 )
 
@@ -171,7 +171,7 @@ def _advise_on(kinds: Sequence[Kind], moved: Moved) -> str:
     causes = [kind for kind in kinds if kind != "concept"]
     if "prompt" in causes:
         paths = " ".join(map(shlex.quote, moved.prompts))
-        old = ", ".join(told.partition(" → ")[0].replace(": ", " ", 1) for told in moved.prompts.values())
+        old = ", ".join(change.partition(" → ")[0].replace(": ", " ", 1) for change in moved.prompts.values())
         return (
             f"Run the old prompts ({old}) with everything else new: git worktree add --detach ../crossed && "
             f"git -C ../crossed checkout {_COMMIT} -- {paths}; {_THERE}. What drifts there too is not the "
@@ -205,12 +205,12 @@ def _note_left(pairs: Pairs, cases: Sequence[CaseDrift]) -> Iterator[str]:
 
 def _note_idle(causes: Sequence[Cause], moved: Moved) -> Iterator[str]:
     """What moved and explains nothing, and what could not be seen to move."""
-    told: Mapping[Kind, Sequence[str]] = {
+    moves: Mapping[Kind, Sequence[str]] = {
         "prompt": tuple(moved.prompts.values()),
         "data": (*moved.data, *moved.tools, *((moved.retrieval.evidence,) if moved.retrieval else ())),
         "concept": [f"{path} was edited" for path in sorted(moved.golden)],
     }
-    for kind, evidence in told.items():
+    for kind, evidence in moves.items():
         if all(cause.kind != kind for cause in causes):
             yield from (f"changed, without effect: {each}" for each in evidence)
     yield from moved.app

@@ -14,10 +14,10 @@ from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
 from pytest_llmops.statistics.significance.exact_tests import poisson_binomial_p_value
 
 Mark = tuple[str, str]
-"""The model that says it answered, and the provider's fingerprint; empty where it is not told."""
+"""The model that says it answered, and the provider's fingerprint; empty where it is unknown."""
 
 UNNAMED = "-"
-"""Stands for a model that a request does not name, and for a mark that is not told."""
+"""Stands for a model that a request does not name, and for a mark that is unknown."""
 
 _PARTS = {"prompt", "data", "model"}
 _EMBEDDINGS = "embeddings"
@@ -32,8 +32,8 @@ class Seen:
     Attributes:
         answers: Key of a call that asks for words to its answers, counted.
         vectors: Key of an embeddings call to its answers, counted.
-        asked: Key to the model that was asked.
-        marks: Model asked to the marks of those that answered, the signature's included.
+        requested: Key to the model that was requested.
+        marks: Requested model to the marks of those that answered, the signature's included.
         tools: Digests of the tool schemas that models were given, empty for none.
         texts: Passage id to the texts it had.
         results: Tool call to its results.
@@ -41,7 +41,7 @@ class Seen:
 
     answers: Mapping[str, Counter[str]]
     vectors: Mapping[str, Counter[str]]
-    asked: Mapping[str, str]
+    requested: Mapping[str, str]
     marks: Mapping[str, frozenset[Mark]]
     tools: frozenset[str]
     texts: Mapping[str, set[str]]
@@ -59,7 +59,7 @@ class Moved:
         data: Files or folders whose stamp is another; `tools`, `app` and `golden` alike.
         known: The kinds of parts that both runs are stamped with: `prompt`, `data`, `model` with the
             fingerprint of each; `half_known` those that only one has stamps of.
-        models: Model asked to how it is known that another one answers, or otherwise.
+        models: Requested model to how it is known that another one answers, or otherwise.
         embedders: The same of models that make vectors.
         varies: Equal requests of one run were answered in several ways.
         retrieval: That other passages come up, where the documents are not stamped; None if none do.
@@ -82,7 +82,7 @@ class Moved:
     @property
     def has_calls(self) -> bool:
         """Whether the app asks its models where that is seen, in both runs."""
-        return bool(self.base.asked and self.new.asked)
+        return bool(self.base.requested and self.new.requested)
 
 
 def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult]]) -> Moved:
@@ -99,11 +99,11 @@ def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult
         fingerprint for seen in (before, after) for each in seen.marks.values() for _, fingerprint in each
     ):
         known -= {"model"}
-    embedders = {seen.asked[key] for seen in (before, after) for key in seen.vectors}
+    embedders = {seen.requested[key] for seen in (before, after) for key in seen.vectors}
     marks = {
-        model: told
+        model: change
         for model in sorted(before.marks.keys() & after.marks.keys())
-        if (told := compare_marks(model, before.marks[model], after.marks[model]))
+        if (change := compare_marks(model, before.marks[model], after.marks[model]))
     }
     return Moved(
         base=before,
@@ -119,9 +119,9 @@ def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult
         half_known=frozenset(stamped[0] ^ stamped[1]),
         models={
             **_moved_by_answers(before, after),
-            **{model: told for model, told in marks.items() if model not in embedders},
+            **{model: change for model, change in marks.items() if model not in embedders},
         },
-        embedders={model: told for model, told in marks.items() if model in embedders},
+        embedders={model: change for model, change in marks.items() if model in embedders},
         varies=_varies(before.answers, after.answers),
         retrieval=None if "data" in known else compare_retrieval(pairs),
     )
@@ -161,7 +161,7 @@ def mark_of(call: ModelCall) -> Mark:
 
 
 def compare_marks(model: str, before: frozenset[Mark], after: frozenset[Mark]) -> str:
-    """How the marks differ, in words; empty where they have one in common or one side tells none."""
+    """How the marks differ, in words; empty where they have one in common or one side has none."""
     if not all(fingerprint for _, fingerprint in before | after):
         before, after = (frozenset((name, "") for name, _ in each if name) for each in (before, after))
     if not before or not after or before & after:
@@ -184,8 +184,10 @@ def chance_of_moving(counts: Sequence[tuple[Counter[str], Counter[str]]]) -> flo
     Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.
     """
     chances = [(_chance_apart(before, after), not before.keys() & after.keys()) for before, after in counts]
-    telling = [(chance, apart) for chance, apart in chances if 0 < chance < 1]
-    return poisson_binomial_p_value([chance for chance, _ in telling], sum(apart for _, apart in telling))
+    informative = [(chance, apart) for chance, apart in chances if 0 < chance < 1]
+    return poisson_binomial_p_value(
+        [chance for chance, _ in informative], sum(apart for _, apart in informative)
+    )
 
 
 def _see(run: Run) -> Seen:
@@ -194,7 +196,7 @@ def _see(run: Run) -> Seen:
     marks: defaultdict[str, set[Mark]] = defaultdict(set)
     texts: defaultdict[str, set[str]] = defaultdict(set)
     results: defaultdict[str, set[str]] = defaultdict(set)
-    asked: dict[str, str] = {}
+    requested: dict[str, str] = {}
     tools: set[str] = set()
     for name, value in run.signature.items():
         if name.startswith("model:"):
@@ -202,7 +204,7 @@ def _see(run: Run) -> Seen:
     results_in_order = sorted(run.results, key=lambda result: result.case)
     for output in (output for result in results_in_order for output in result.outputs):
         for call in output.model_calls:
-            asked[call.key] = call.model or UNNAMED
+            requested[call.key] = call.model or UNNAMED
             (vectors if call.kind == _EMBEDDINGS else answers)[call.key][call.answer] += 1
             marks[call.model or UNNAMED].add(mark_of(call))
             tools.add(call.tools)
@@ -213,8 +215,8 @@ def _see(run: Run) -> Seen:
     return Seen(
         answers=answers,
         vectors=vectors,
-        asked=asked,
-        marks={model: frozenset(found) - {("", "")} for model, found in marks.items()},
+        requested=requested,
+        marks={model: frozenset(seen) - {("", "")} for model, seen in marks.items()},
         tools=frozenset(tools),
         texts=texts,
         results=results,
@@ -257,27 +259,27 @@ def _varies(*answers: Mapping[str, Counter[str]]) -> bool:
 
 def _moved_by_answers(before: Seen, after: Seen) -> dict[str, str]:
     """
-    Model asked to how its answers to equal requests show that it is another one.
+    Requested model to how its answers to equal requests show that it is another one.
 
     Where no request of either run was answered in two ways, one whose answers share nothing is a fact, if
     a run asked it several times. Where answers vary, the test above has to say so.
     """
     shared: defaultdict[str, list[str]] = defaultdict(list)
     for key in sorted(before.answers.keys() & after.answers.keys()):
-        shared[before.asked[key]].append(key)
+        shared[before.requested[key]].append(key)
     varies = _varies(before.answers, after.answers)
-    found = {}
+    moved = {}
     for model, keys in sorted(shared.items()):
         counts = [(before.answers[key], after.answers[key]) for key in keys]
         apart = [(one, other) for one, other in counts if not one.keys() & other.keys()]
-        told = f"{model}: {len(apart)} of {len(counts)} equal requests are answered otherwise"
+        change = f"{model}: {len(apart)} of {len(counts)} equal requests are answered otherwise"
         if varies:
             chance = chance_of_moving(counts)
             if chance <= LEVEL:
-                found[model] = f"{told}, which chance does with p = {chance:.2g}"
+                moved[model] = f"{change}, which chance does with p = {chance:.2g}"
         elif any(max(one.total(), other.total()) >= _SEVERAL for one, other in apart):
-            found[model] = f"{told}, each in one way when it was asked again"
-    return found
+            moved[model] = f"{change}, each in one way when it was asked again"
+    return moved
 
 
 def _chance_apart(before: Counter[str], after: Counter[str]) -> float:

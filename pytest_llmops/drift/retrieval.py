@@ -44,8 +44,8 @@ def compare_retrieval(pairs: Sequence[tuple[CaseResult, CaseResult]]) -> Clue | 
     names = sorted({name for row in rows for shares in row for name in shares})
     counts = np.array([[[shares.get(name, 0.0) for name in names] for shares in row] for row in rows])
     distance, p_value = _test(counts)
-    told = f"other passages come up: Jensen-Shannon distance {distance:.2f}, p = {p_value:.2g}"
-    return Clue(kind="data", evidence=f"{told}, {len(rows)} cases", sure=p_value <= LEVEL)
+    change = f"other passages come up: Jensen-Shannon distance {distance:.2f}, p = {p_value:.2g}"
+    return Clue(kind="data", evidence=f"{change}, {len(rows)} cases", sure=p_value <= LEVEL)
 
 
 def _embedded(result: CaseResult) -> set[str]:
@@ -54,9 +54,9 @@ def _embedded(result: CaseResult) -> set[str]:
 
 def _retrieved(result: CaseResult) -> dict[str, float]:
     """Passage id to the share of the repeats that retrieved it; an empty id stands for none at all."""
-    told = [output.passages for output in result.outputs if output.passages is not None]
-    counted = Counter(name for passages in told for name in {passage.id for passage in passages} or {""})
-    return {name: count / len(told) for name, count in counted.items()}
+    retrieved = [output.passages for output in result.outputs if output.passages is not None]
+    counted = Counter(name for passages in retrieved for name in {passage.id for passage in passages} or {""})
+    return {name: count / len(retrieved) for name, count in counted.items()}
 
 
 def _test(counts: NDArray[np.float64]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.acceptance import accept_into_baseline
 from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.gates.absolute.breakage import tell_empty, tell_unscored
+from pytest_llmops.gates.absolute.breakage import describe_empty_answers, describe_unscored
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -160,8 +160,8 @@ def _judge_whole(evaluation: Evaluation, run: Run, done: Conclusion) -> None:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 done.add(line, verdict.outcome, settings, counted=True)
-    done.problems += filter(None, [tell_empty(run)])
-    if unscored := tell_unscored(run):
+    done.problems += filter(None, [describe_empty_answers(run)])
+    if unscored := describe_unscored(run):
         done.add(unscored, "error", settings)
 
 

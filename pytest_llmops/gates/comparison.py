@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pytest_llmops.gates.absolute.breakage import unscored_cases
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.case_channel.changes import list_changes
-from pytest_llmops.gates.case_channel.readings import read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_pairs
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
@@ -99,12 +99,12 @@ def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
     return tuple(map(watch_mean, sorted(metrics)))
 
 
-def _unscored(results: Sequence[CaseResult], told: set[str]) -> list[Verdict]:
-    """An error for each metric that left a case without its score, and for an app that broke, if untold."""
+def _unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:
+    """An error, unless reported, for each metric that left a case unscored, and for an app that broke."""
     failures = (failure for result in results for failure in result.failures)
-    metrics = {failure.metric for failure in failures if failure.stage != "rival"} - told
+    metrics = {failure.metric for failure in failures if failure.stage != "rival"} - reported
     verdicts = []
-    for metric in sorted(metrics - {""} if told else metrics):  # an app that broke is in every error
+    for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, [each for each in results if _failed(metric, each)])
         reason = f"could not score {len(cases)} of the cases: {next(iter(cases.values()))}"
         verdicts.append(

@@ -69,7 +69,7 @@ class Judge:
             return judge_case(case, result)
         from pytest_llmops.gates.case_channel.changes import judge_against
 
-        base = self._beside(case, result)
+        base = self._find_base(case, result)
         moved = self._moved.get(result.case.split("::")[0])
         return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
 
@@ -81,13 +81,13 @@ class Judge:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
         if self._chance is None or not self.needs_movement(golden):
             return
-        from pytest_llmops.gates.case_channel.readings import find_movement, read_pairs
+        from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
         from pytest_llmops.gates.paired_runs.pairing import pair_cases
 
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
         for result in results:
             if result.case in cases:
-                self._beside(cases[result.case], result)
+                self._find_base(cases[result.case], result)
         pairs = pair_cases(self._before.values(), results)
         self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
 
@@ -100,12 +100,12 @@ class Judge:
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """
         A verdict for each suite check of a file, in its order, over the results of its cases; then one for
-        each metric that no case checks itself and by which single cases fell. A file that is new to the
+        each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds alone, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
-            return verdicts if self.base is None else tuple(map(_told_as_new, verdicts))
+            return verdicts if self.base is None else tuple(map(_advise_as_new, verdicts))
         from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
         from pytest_llmops.gates.paired_runs.pairing import pair_cases
         from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
@@ -113,7 +113,7 @@ class Judge:
         cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
         before = dict(self._before)
         for result in results:
-            if result.case in cases and (base := self._beside(cases[result.case], result)):
+            if result.case in cases and (base := self._find_base(cases[result.case], result)):
                 before[result.case] = base
         suite = {golden.path: golden.suite}
         verdicts = judge_suites_against(
@@ -134,7 +134,7 @@ class Judge:
         recorded -= {check.metric for check in golden.suite if not check.record_only}
         return (*verdicts, *(verdict for verdict in single if verdict.metric not in recorded))
 
-    def _beside(self, case: Case, result: CaseResult) -> CaseResult | None:
+    def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""
         base = self._before.get(result.case)
         if base is None:
@@ -154,6 +154,6 @@ def _alone(check: SuiteCheck, verdict: Verdict) -> Verdict:
     return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")
 
 
-def _told_as_new(verdict: Verdict) -> Verdict:
-    told = "the baseline has no case of this file"
-    return verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or told)
+def _advise_as_new(verdict: Verdict) -> Verdict:
+    advice = "the baseline has no case of this file"
+    return verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or advice)

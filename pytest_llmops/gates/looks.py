@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, ask_the_same, count_repeats
+from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, count_repeats, have_same_input
 from pytest_llmops.records import CaseResult
 from pytest_llmops.statistics.alpha_spending import spend_linearly
 
@@ -28,7 +28,7 @@ class Looks:
         planned: New repeats at each look, rising; empty where their number was fixed, and one look sees all.
         tested: Those of the planned looks at which a drop can be called.
         fresh: Repeats after a call on which it is confirmed; 0 where nothing can be asked for.
-        done: New repeats of every case that is asked look by look.
+        done: New repeats of every case that is run look by look.
     """
 
     planned: tuple[int, ...] = ()
@@ -81,20 +81,20 @@ def find_varying(
     results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
 ) -> list[CaseResult]:
     """
-    The cases that are asked look by look, and in which chance may be behind a difference.
+    The cases that are run look by look, and in which chance may be behind a difference.
 
     Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
     alike new repeats are enough.
     """
-    asked = [each for each in results if each.auto and not each.failures and is_known(each, base)]
-    varies = chance.app_varies or not all(map(chance.is_alike, asked))
+    repeated = [each for each in results if each.auto and not each.failures and is_known(each, base)]
+    varies = chance.app_varies or not all(map(chance.is_alike, repeated))
     return [
         each
-        for each in asked
+        for each in repeated
         if chance.may_explain(base[each.case], each) and (varies or count_repeats(each) < STEADY)
     ]
 
 
 def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
-    """Whether the baseline has the case, asking the same."""
-    return result.case in base and ask_the_same(base[result.case], result)
+    """Whether the baseline has the case, with the same input."""
+    return result.case in base and have_same_input(base[result.case], result)

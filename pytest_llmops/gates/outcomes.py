@@ -17,8 +17,8 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 def count(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
     """How often each of the five occurs, zeros included."""
-    found = list(outcomes)
-    return {outcome: found.count(outcome) for outcome in OUTCOMES}
+    listed = list(outcomes)
+    return {outcome: listed.count(outcome) for outcome in OUTCOMES}
 
 
 def name_files(by_file: Mapping[str, Iterable[Verdict]]) -> list[Verdict]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.case_channel.readings import read_case, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_case, read_pairs
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
-from pytest_llmops.gates.suite_channel.courses import Course
-from pytest_llmops.gates.suite_channel.drops import follow_suites
+from pytest_llmops.gates.suite_channel.drops import track_suites
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
+from pytest_llmops.gates.suite_channel.progress import Progress
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10
@@ -62,19 +62,19 @@ class RepeatPlanner:
         """
         Case to the repeats that it should have next; without entries every verdict is closed.
 
-        Only cases marked `auto` are asked again, and none that the app broke on.
+        Only cases marked `auto` are run again, and none that the app broke on.
         """
         chance = self._chance
         auto = [each for each in results if each.auto and not each.failures]
         known = [each for each in auto if is_known(each, self.base)]
         wanted = self._first_repeats([each for each in auto if not is_known(each, self.base)], chance)
         varying = find_varying(results, self.base, chance)
-        steps = follow_suites(
+        steps = track_suites(
             self.suite, results, list(self.base.values()), share=self.share, chance=chance, level=self.level
         )
         alike = {each.case for each in known} - {each.case for each in varying}
-        wanted |= self._doubted_facts([each for each in known if each.case in alike], steps, chance)
-        if step := max((course.wants for _, course in steps), default=0) if varying else 0:
+        wanted |= self._unconfirmed_facts([each for each in known if each.case in alike], steps, chance)
+        if step := max((progress.wants for _, progress in steps), default=0) if varying else 0:
             further = {each.case: step for each in varying if count_repeats(each) < step}
             if further:
                 return wanted | further
@@ -97,34 +97,34 @@ class RepeatPlanner:
             if count_repeats(each) < self.most and _is_undecided(each)
         }
 
-    def _doubted_facts(
-        self, steady: Sequence[CaseResult], steps: Sequence[tuple[PairedScores, Course]], chance: Chance
+    def _unconfirmed_facts(
+        self, steady: Sequence[CaseResult], steps: Sequence[tuple[PairedScores, Progress]], chance: Chance
     ) -> dict[str, int]:
         """
         Cases that do not vary, and whose drop would be called a fact: such a drop is run again first. Those
         of a suite check count where its mean dropped by more than it tolerates.
         """
-        doubted = {
+        unconfirmed = {
             each.case
             for each in steady
             for reading in read_case(self.base[each.case], each, chance)
             if reading.wants(level=self.level, tests=self.tests)
         }
-        for found, course in steps if steady else ():
-            beyond = found.check.max_drop is not None and not found.is_tolerated(found.at(None))
-            if beyond or course.state == "regressed":
-                doubted |= found.dropped
+        for scores, progress in steps if steady else ():
+            beyond = scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None))
+            if beyond or progress.state == "regressed":
+                unconfirmed |= scores.dropped
         confirmed = min(CONFIRMED, self.most)
         return {
             each.case: confirmed
             for each in steady
-            if each.case in doubted and count_repeats(each) < confirmed
+            if each.case in unconfirmed and count_repeats(each) < confirmed
         }
 
     def _single_cases(
         self, varying: Sequence[CaseResult], results: Sequence[CaseResult], chance: Chance
     ) -> dict[str, int]:
-        """Cases that are asked on by themselves: suspects, and those that have to be confirmed."""
+        """Cases that are run again by themselves: suspects, and those that have to be confirmed."""
         readings = read_pairs(pair_cases(self.base.values(), results), chance) if varying else {}
         wanted = {}
         for result in varying:

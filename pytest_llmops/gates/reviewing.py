@@ -119,7 +119,7 @@ def _settled(verdict: Verdict, review: Review) -> Verdict:
 
 
 def _is_readable(metric: str) -> bool:
-    """Whether a person can tell the score from an answer; nobody reads time, cost and tokens there."""
+    """Whether a person can judge the score from the answer; time, cost and tokens are not in it."""
     return find_traits(metric).basis != "run"
 
 
@@ -153,8 +153,8 @@ def _reasons(
 
 
 def _flaky(case: Case | None, result: CaseResult, verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """Check to what is known beside it, for the checks that hold in some repeats and not in others."""
-    found = {
+    """Check to what else is known of it, for the checks that hold in some repeats and not in others."""
+    flaky = {
         verdict.check: ""
         for verdict in verdicts
         if verdict.reason.startswith("flaky") and _is_readable(verdict.metric)
@@ -164,8 +164,8 @@ def _flaky(case: Case | None, result: CaseResult, verdicts: Sequence[Verdict]) -
             continue
         held = [holds(score.value, check) for score in result.scores if score.metric == check.metric]
         if any(held) and not all(held):
-            found[describe_check(check)] = f" holds in {sum(held)} of {len(held)} repeats"
-    return found
+            flaky[describe_check(check)] = f" holds in {sum(held)} of {len(held)} repeats"
+    return flaky
 
 
 def _disagreement(checks: Sequence[Check], scores: Sequence[Score]) -> str:
@@ -179,5 +179,5 @@ def _disagreement(checks: Sequence[Check], scores: Sequence[Score]) -> str:
     compared = {holding for metric, holding in held.items() if find_traits(metric).basis == "reference"}
     if not judged or not compared or len(judged | compared) == 1:
         return ""
-    told = (f"{metric} {'holds' if holding else 'is missed'}" for metric, holding in held.items())
-    return f"judge and reference disagree: {', '.join(told)}"
+    parts = (f"{metric} {'holds' if holding else 'is missed'}" for metric, holding in held.items())
+    return f"judge and reference disagree: {', '.join(parts)}"

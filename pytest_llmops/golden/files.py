@@ -32,7 +32,7 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     Raises:
         GoldenError: For each path that does not exist, and each that holds no golden file.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     problems = []
     for written in paths:
         path = Path(os.path.normpath(root.absolute() / written))
@@ -45,13 +45,13 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
         if wrong:
             problems.append(Problem(path=shown_path(path, root), line=0, message=wrong))
         else:
-            found.update(dict.fromkeys(inside))
+            files.update(dict.fromkeys(inside))
     if problems:
         raise GoldenError(problems)
-    return list(found)
+    return list(files)
 
 
-def read_golden_bytes(path: Path, shown: str) -> bytes:
+def read_golden_bytes(path: Path, display_path: str) -> bytes:
     """
     What the file holds.
 
@@ -70,7 +70,7 @@ def read_golden_bytes(path: Path, shown: str) -> bytes:
     if len(raw) > MAX_BYTES:
         wrong = f"larger than {MAX_BYTES // 2**20} MiB; split it into several files"
     if wrong:
-        raise GoldenError([Problem(path=shown, line=0, message=wrong)])
+        raise GoldenError([Problem(path=display_path, line=0, message=wrong)])
     return raw
 
 
@@ -101,7 +101,7 @@ def find_in_folder(folder: Path) -> list[Path]:
     cassettes, wherever they lie; what begins with a dot; and of the folders below those named `cassettes`,
     `rubrics` or with an underscore in front. Links to folders are not followed.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     folders = []
     for name in _names(folder):
         path = folder / name
@@ -109,10 +109,10 @@ def find_in_folder(folder: Path) -> list[Path]:
             continue
         if not os.path.isdir(path):
             if name.lower().endswith(_IN_FOLDERS) and not _is_cassette(path):
-                found.append(path)
+                files.append(path)
         elif name[0] != "_" and name not in _NOT_GOLDEN and not os.path.islink(path):
             folders.append(path)
-    return [*found, *(path for below in folders for path in find_in_folder(below))]
+    return [*files, *(path for below in folders for path in find_in_folder(below))]
 
 
 def _is_cassette(path: Path) -> bool:

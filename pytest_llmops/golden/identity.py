@@ -1,4 +1,4 @@
-"""A short name for what a case asks, so that a run can tell an edited case from an old one."""
+"""A short name for what a case asks, so that a run can recognise an edited case."""
 
 from __future__ import annotations
 

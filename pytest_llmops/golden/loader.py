@@ -1,4 +1,4 @@
-"""A golden file, read, checked and made into records; whatever is wrong in it is told at once."""
+"""A golden file, read, checked and made into records; whatever is wrong in it is reported at once."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def load_golden(
     settings = load_settings(root)
     if not past:
         import_metrics(settings)
-    shown = shown_path(root / path, root)
-    raw = read_golden_bytes(root / path, shown)
+    display_path = shown_path(root / path, root)
+    raw = read_golden_bytes(root / path, display_path)
     try:
         document, mistakes = _READERS[Path(path).suffix.lower()](_decoded(raw))
     except UnreadableError as error:
-        raise GoldenError([_problem(shown, error.mistake, {})]) from None
+        raise GoldenError([_problem(display_path, error.mistake, {})]) from None
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
     reading = _Reading(
@@ -87,15 +87,15 @@ def load_golden(
     )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
-        raise GoldenError(_problem(shown, mistake, reading.ids) for mistake in ordered)
-    return reading.golden(shown, sha256(raw).hexdigest())
+        raise GoldenError(_problem(display_path, mistake, reading.ids) for mistake in ordered)
+    return reading.golden(display_path, sha256(raw).hexdigest())
 
 
 class _Reading:
     """
     What the document means.
 
-    Whatever has the wrong shape is stepped over here, since the structure check has told of it.
+    Whatever has the wrong shape is stepped over here, since the structure check has reported it.
 
     Attributes:
         ids: Of the cases whose id can be shown, by position.
@@ -191,9 +191,9 @@ class _Reading:
     def _check_needs(self) -> None:
         for at in range(len(self._entries)):
             for name, (_, metric) in self._inherited(at).items():
-                self._needs.ask_inherited(at, name, metric)
+                self._needs.require_inherited(at, name, metric)
             for name, (_, metric) in self._own[at].items():
-                self._needs.ask(at, name, metric)
+                self._needs.require(at, name, metric)
         self.mistakes += self._needs.mistakes()
 
     def _read_checks(self, holder: Any, place: Place) -> Read:
@@ -273,9 +273,9 @@ def _decoded(raw: bytes) -> str:
         line = len(_LINE_END.findall(raw[: error.start])) + 1
         message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
         raise UnreadableError(Mistake(line=line, message=message)) from None
-    if found := _NOT_TEXT.search(text):
-        line = len(_LINE_END.findall(text[: found.start()].encode())) + 1
-        message = f"the control character U+{ord(found[0]):04X} cannot stand in a file; write an escape"
+    if match := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: match.start()].encode())) + 1
+        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
         raise UnreadableError(Mistake(line=line, message=message))
     return text
 

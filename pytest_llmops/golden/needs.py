@@ -1,4 +1,4 @@
-"""What metrics ask of a case, `reference` and `relevant`, and which cases do not have it."""
+"""What metrics require of a case, `reference` and `relevant`, and which cases do not have it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Needs:
         self._mistakes: list[Mistake] = []
         self._inherited: dict[tuple[str, str], list[int]] = defaultdict(list)
 
-    def ask(self, at: int, name: str, metric: Metric) -> None:
+    def require(self, at: int, name: str, metric: Metric) -> None:
         """Of the case at that position, for a check of its own."""
         for need in self._lacking(at, metric):
             what, remedy = _REMEDIES[need]
             message = f"{name} needs {what}, and the case has none; {remedy}"
             self._note(("cases", at, "checks", name), message)
 
-    def ask_inherited(self, at: int, name: str, metric: Metric) -> None:
+    def require_inherited(self, at: int, name: str, metric: Metric) -> None:
         """Of the case at that position, for a check of every case."""
         for need in self._lacking(at, metric):
             self._inherited[name, need].append(at)
 
     def mistakes(self) -> list[Mistake]:
-        """What was asked for and is not there."""
+        """What is required and not there."""
         for (name, need), lacking in self._inherited.items():
             what, remedy = _REMEDIES[need]
             if len(lacking) <= _NAMED_ONE_BY_ONE:
@@ -53,16 +53,16 @@ class Needs:
 
     def lacking_everywhere(self, metric: Metric) -> str | None:
         """What the metric needs and no case has, in words."""
-        for need in self._asked(metric):
+        for need in self._required(metric):
             if self._entries and not any(_has(entry, need) for entry in self._entries):
                 return _REMEDIES[need][0]
         return None
 
     def _lacking(self, at: int, metric: Metric) -> list[str]:
         entry = self._entries[at]
-        return [need for need in self._asked(metric) if not _has(entry, need)]
+        return [need for need in self._required(metric) if not _has(entry, need)]
 
-    def _asked(self, metric: Metric) -> list[str]:
+    def _required(self, metric: Metric) -> list[str]:
         """What of a case the metric needs; one of pairs takes the reference only where there is no rival."""
         paired = "rival" in self._document and traits_of(metric).compares
         return [

@@ -34,10 +34,10 @@ def import_metrics(settings: Settings) -> None:
             except MetricNameError:
                 raise
             except (Exception, SystemExit) as error:
-                told = (
+                message = (
                     f"the setting metrics names {name!r}, which cannot be imported: {describe_error(error)}"
                 )
-                raise SettingsError(told) from error
+                raise SettingsError(message) from error
             _imported.add(name)
             kept_metrics.update(registered_metrics() - known)
 

@@ -75,17 +75,17 @@ def load_reviews(path: str | Path) -> tuple[Review, ...]:
     return parse_reviews(_read_bytes(Path(path)), str(path))
 
 
-def parse_reviews(data: bytes, shown: str) -> tuple[Review, ...]:
+def parse_reviews(data: bytes, log: str) -> tuple[Review, ...]:
     """
     The reviews of a log's bytes, such as another revision's.
 
     Args:
-        shown: What errors call the log.
+        log: What errors call the log.
 
     Raises:
         ReviewError: It is not as it was written.
     """
-    return _parse(data, shown)[0]
+    return _parse(data, log)[0]
 
 
 def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | None = None) -> None:
@@ -137,7 +137,7 @@ class _BrokenLineError(Exception):
         self.remedy = remedy
 
 
-def _parse(data: bytes, shown: str) -> tuple[tuple[Review, ...], str]:
+def _parse(data: bytes, log: str) -> tuple[tuple[Review, ...], str]:
     """The reviews, and the hash that the next line must name."""
     *lines, rest = data.split(b"\n")
     reviews: list[Review] = []
@@ -147,11 +147,11 @@ def _parse(data: bytes, shown: str) -> tuple[tuple[Review, ...], str]:
             # A checkout on Windows may have changed the line ends, and nothing else.
             review, previous = _read_line(line.removesuffix(b"\r"), previous)
         except _BrokenLineError as error:
-            raise ReviewError(f"{shown}:{number}: {error}. {error.remedy}") from None
+            raise ReviewError(f"{log}:{number}: {error}. {error.remedy}") from None
         reviews.append(review)
     if rest:
         raise ReviewError(
-            f"{shown}:{len(lines) + 1}: is cut off, for no line end stands behind it. Restore the file from "
+            f"{log}:{len(lines) + 1}: is cut off, for no line end stands behind it. Restore the file from "
             "version control, or delete this line if it was never in there"
         )
     return tuple(reviews), previous

@@ -35,11 +35,11 @@ def find_structure_mistakes(document: Any) -> list[Mistake]:
         return [Mistake(line=1, message=f"the file has no cases; {_SMALLEST}")]
     if isinstance(document, list):
         return [Mistake(line=1, message="the file is a list; put the cases under a key: cases: [...]")]
-    found: dict[Mistake, None] = {}
+    mistakes: dict[Mistake, None] = {}
     for error in _validator().iter_errors(document):
         place = tuple(error.absolute_path)
-        found.update(dict.fromkeys(_translated(document, error, place)))
-    return list(found)
+        mistakes.update(dict.fromkeys(_translated(document, error, place)))
+    return list(mistakes)
 
 
 @lru_cache(maxsize=1)
@@ -53,7 +53,7 @@ def _validator() -> Any:
 
 
 def _translated(document: Any, error: Any, place: Place) -> Iterator[Mistake]:
-    value, asked = error.instance, error.validator_value
+    value, expected = error.instance, error.validator_value
     line = line_of(document, place)
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
@@ -63,12 +63,12 @@ def _translated(document: Any, error: Any, place: Place) -> Iterator[Mistake]:
                 yield Mistake(line=line_of(document, at), message=_unknown(key, known), place=at)
         return
     if error.validator == "required":
-        for key in asked:
+        for key in expected:
             if key not in value:
                 yield Mistake(line=line, message=_missing(key, place), place=place)
         return
     say = _SAYINGS.get(error.validator)
-    message = say(_name(place), value, asked) if say else f"{_name(place)} cannot be {described(value)}"
+    message = say(_name(place), value, expected) if say else f"{_name(place)} cannot be {described(value)}"
     yield Mistake(line=line, message=message, place=place)
 
 
@@ -95,8 +95,8 @@ def _missing(key: str, place: Place) -> str:
     return f"{_name(place)}: {key} is missing"
 
 
-def _type(name: str, value: Any, asked: Any) -> str:
-    kinds = [asked] if isinstance(asked, str) else list(asked)
+def _type(name: str, value: Any, expected: Any) -> str:
+    kinds = [expected] if isinstance(expected, str) else list(expected)
     if name == "repeats":
         return _REPEATS + described(value)
     wanted = [_KINDS[kind] for kind in kinds]
@@ -115,15 +115,15 @@ def _type(name: str, value: Any, asked: Any) -> str:
 _REPEATS = "repeats must be a whole number or auto, not "
 
 
-def _too_long(name: str, value: Any, asked: Any) -> str:
-    return f"{name} has {counted(len(value), 'character')}; at most {asked} fit"
+def _too_long(name: str, value: Any, expected: Any) -> str:
+    return f"{name} has {counted(len(value), 'character')}; at most {expected} fit"
 
 
-def _empty(name: str, _value: Any, _asked: Any) -> str:
+def _empty(name: str, _value: Any, _expected: Any) -> str:
     return f"the file has no cases; {_SMALLEST}" if name == "cases" else f"{name} is empty"
 
 
-def _twice(name: str, value: Any, _asked: Any) -> str:
+def _twice(name: str, value: Any, _expected: Any) -> str:
     seen: set[str] = set()
     for item in map(excerpt, value):
         if item in seen:
@@ -132,24 +132,24 @@ def _twice(name: str, value: Any, _asked: Any) -> str:
     return f"{name} holds one item twice"
 
 
-def _minimum(name: str, value: Any, asked: Any) -> str:
-    return f"{name} must be {asked} or more, not {described(value)}"
+def _minimum(name: str, value: Any, expected: Any) -> str:
+    return f"{name} must be {expected} or more, not {described(value)}"
 
 
-def _maximum(name: str, value: Any, asked: Any) -> str:
-    return f"{name} must be {asked} or less, not {described(value)}"
+def _maximum(name: str, value: Any, expected: Any) -> str:
+    return f"{name} must be {expected} or less, not {described(value)}"
 
 
-def _version(name: str, value: Any, asked: Any) -> str:
-    return f"{name} must be {asked}, the one that this release reads, not {described(value)}"
+def _version(name: str, value: Any, expected: Any) -> str:
+    return f"{name} must be {expected}, the one that this release reads, not {described(value)}"
 
 
-def _choice(name: str, value: Any, asked: Any) -> str:
-    near = hint(value, asked) if isinstance(value, str) else ""
-    return f"{name} must be one of {', '.join(asked)}, not {described(value)}.{near}".removesuffix(".")
+def _choice(name: str, value: Any, expected: Any) -> str:
+    near = hint(value, expected) if isinstance(value, str) else ""
+    return f"{name} must be one of {', '.join(expected)}, not {described(value)}.{near}".removesuffix(".")
 
 
-def _pattern(name: str, value: Any, _asked: Any) -> str:
+def _pattern(name: str, value: Any, _expected: Any) -> str:
     if name == "repeats":
         return _REPEATS + described(value)
     if name.endswith(" of never"):

@@ -110,7 +110,7 @@ def configure_metric(
     The metric with those options, and the options with the encoder or judge that the file adds to them.
 
     Args:
-        words: What may stand beside the options, so that a misspelt one is told as such.
+        words: What may stand with the options, so that a misspelt one is reported as such.
     """
     taken = _options(name)
     added = {option: model for option, model in (models or {}).items() if option in taken}

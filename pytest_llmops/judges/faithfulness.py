@@ -111,8 +111,8 @@ class Faithfulness(DeclaredMetric):
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         made = self._identity()
         return [
-            found if isinstance(found, Failure) else self._sum_up(sample, found, made)
-            for sample, found in zip(samples, self._rate(samples), strict=True)
+            rated if isinstance(rated, Failure) else self._sum_up(sample, rated, made)
+            for sample, rated in zip(samples, self._rate(samples), strict=True)
         ]
 
     def _sum_up(self, sample: Sample, rated: Rated, made: str) -> Score:

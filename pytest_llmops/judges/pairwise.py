@@ -90,7 +90,7 @@ class Pairwise(JudgedMetric):
             self._request_order(judge, sample, rival, output),
         )
         orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
-        found: dict[str, Any] = {
+        evidence: dict[str, Any] = {
             **describe_judge(judge, given),
             "orders": orders,
             "repaired": given.repaired or swapped.repaired,
@@ -100,10 +100,10 @@ class Pairwise(JudgedMetric):
             ],
         }
         if orders[0] == orders[1]:
-            reason = str(found["verdicts"][0]["reason"])
+            reason = str(evidence["verdicts"][0]["reason"])
         else:
             reason = f"the verdict depends on the order: {_name(orders[0])} first, {_name(orders[1])} swapped"
-        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, found, sample)
+        return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, evidence, sample)
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
         whole = {"lengths": opinions[0].evidence["lengths"]}
@@ -166,8 +166,8 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return rate, *wilson_interval(rate, len(values), level)
 
 
-def _opinion(value: float, reason: str, found: Mapping[str, Any], sample: Sample) -> Opinion:
-    evidence = {**found, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
+def _opinion(value: float, reason: str, verdicts: Mapping[str, Any], sample: Sample) -> Opinion:
+    evidence = {**verdicts, "lengths": [len(sample.output.text), len(_rival(sample) or "")]}
     return Opinion(value=value, reason="" if value == WIN else reason, evidence=evidence)
 
 

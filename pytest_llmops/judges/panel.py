@@ -150,13 +150,13 @@ class JudgedMetric(DeclaredMetric):
     def _judge(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
         try:
             with recording_of(sample.case or f"judges::{self.name}", sample.output.repeat) as log:
-                found = run(_request_all(self, judges, sample))
+                replies = run(_request_all(self, judges, sample))
         except LLMOpsError as error:
             return fail(self, sample, str(error))
-        opinions = [each for each in found if isinstance(each, Opinion)]
+        opinions = [each for each in replies if isinstance(each, Opinion)]
         problems = [
             (f"{judge.model}: " if self.panel else "") + describe_problem(each, located, log)
-            for judge, located, each in zip(self.judges, judges, found, strict=True)
+            for judge, located, each in zip(self.judges, judges, replies, strict=True)
             if isinstance(each, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
@@ -274,8 +274,10 @@ async def _request_all(
     metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
 ) -> list[Opinion | Exception]:
     """Of each judge its opinion, or why there is none."""
-    found = await asyncio.gather(*(metric.request(judge, sample) for judge in judges), return_exceptions=True)
-    for each in found:
+    replies = await asyncio.gather(
+        *(metric.request(judge, sample) for judge in judges), return_exceptions=True
+    )
+    for each in replies:
         if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
             raise each
-    return [each for each in found if isinstance(each, Opinion | Exception)]
+    return [each for each in replies if isinstance(each, Opinion | Exception)]

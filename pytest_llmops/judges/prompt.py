@@ -46,7 +46,7 @@ class JudgePrompt:
     def render(self, **values: str) -> list[Message]:
         """The messages with every place filled; what is filled in is not looked through again."""
         return [
-            {"role": role, "content": _PLACE.sub(lambda found: values[found[1]], text).strip()}
+            {"role": role, "content": _PLACE.sub(lambda match: values[match[1]], text).strip()}
             for role, text in self.turns
         ]
 
@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     # Half a surrogate pair cannot be sent.
     whole = text.encode("utf-8", "replace").decode()
-    return _TURN.sub(lambda found: found[0] + _GAP, whole)
+    return _TURN.sub(lambda match: match[0] + _GAP, whole)
 
 
 def _mark(texts: Mapping[str, str]) -> str:

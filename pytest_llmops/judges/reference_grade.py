@@ -68,12 +68,12 @@ class ReferenceGrade(JudgedMetric):
         messages = load_prompt("reference-grade").render(**fence(texts), form=_FORM)
         answer = await request_verdict(judge, messages, _SCHEMA)
         given = answer.values
-        found: dict[str, Any] = {
+        verdict: dict[str, Any] = {
             "missing": [kept(each) for each in given["missing"][:_MOST_SHOWN]],
             "contradicted": [kept(each) for each in given["contradicted"][:_MOST_SHOWN]],
             "reason": kept(given["reason"]),
             "grade": given["grade"],
         }
         value = GRADES[given["grade"]]
-        reason = "" if value == 1 else f"{found['grade']}: {found['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**describe_judge(judge, answer), **found})
+        reason = "" if value == 1 else f"{verdict['grade']}: {verdict['reason']}"
+        return Opinion(value=value, reason=reason, evidence={**describe_judge(judge, answer), **verdict})

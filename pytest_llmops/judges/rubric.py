@@ -81,7 +81,7 @@ class Judge(JudgedMetric):
             "answer": sample.output.text,
         })  # fmt: skip
         if judge.yes_no:
-            return await self._ask_yes(judge, data)
+            return await self._request_yes(judge, data)
         criteria = self.rubric.criteria
         texts = {"criteria": "\n\n".join(map(_describe, criteria)), "form": _form(criteria)}
         answer = await request_verdict(
@@ -89,7 +89,7 @@ class Judge(JudgedMetric):
         )
         return self._weigh(_read(answer), describe_judge(judge, answer))
 
-    async def _ask_yes(self, judge: JudgeModel, data: Mapping[str, str]) -> Opinion:
+    async def _request_yes(self, judge: JudgeModel, data: Mapping[str, str]) -> Opinion:
         prompt = load_prompt("yes-no")
         chances = await asyncio.gather(
             *(
@@ -97,7 +97,7 @@ class Judge(JudgedMetric):
                 for each in self.rubric.criteria
             )
         )
-        found = {
+        by_criterion = {
             each.name: {
                 "reason": f"yes to {each.yes_no!r} has a probability of {chance:.2f}",
                 "score": round(_LOW + (_HIGH - _LOW) * chance, 4),
@@ -105,23 +105,23 @@ class Judge(JudgedMetric):
             }
             for each, chance in zip(self.rubric.criteria, chances, strict=True)
         }
-        return self._weigh(found, describe_judge(judge))
+        return self._weigh(by_criterion, describe_judge(judge))
 
-    def _weigh(self, found: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
+    def _weigh(self, by_criterion: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
-        if lacking := [each.name for each in self.rubric.criteria if of not in found[each.name]]:
+        if lacking := [each.name for each in self.rubric.criteria if of not in by_criterion[each.name]]:
             raise NoVerdictError(
                 f"{judged['judge']} gave no probabilities for the score of {', '.join(lacking)}, from which "
                 "`expected` would come"
             )
         total = sum(each.weight for each in self.rubric.criteria)
-        value = sum(each.weight * found[each.name][of] for each in self.rubric.criteria) / total
-        lowest = min(found, key=lambda name: found[name][of])
+        value = sum(each.weight * by_criterion[each.name][of] for each in self.rubric.criteria) / total
+        lowest = min(by_criterion, key=lambda name: by_criterion[name][of])
         reason = ""
         if value < _HIGH:
-            scores = ", ".join(f"{name} {found[name][of]:g}" for name in found)
-            reason = f"{scores}: {found[lowest]['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": dict(found)})
+            scores = ", ".join(f"{name} {by_criterion[name][of]:g}" for name in by_criterion)
+            reason = f"{scores}: {by_criterion[lowest]['reason']}"
+        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": dict(by_criterion)})
 
 
 def passages_of(sample: Sample) -> str | None:
@@ -165,13 +165,13 @@ def _schema(criteria: tuple[Criterion, ...]) -> dict[str, Any]:
 def _read(answer: Answer) -> dict[str, dict[str, Any]]:
     """By criterion: score, reason, evidence, and the expected score where it can be known."""
     expected = expect_scores(answer.reply.text, answer.reply.tokens, list(answer.values), SCALE)
-    found = {}
+    by_criterion = {}
     for name, given in answer.values.items():
-        found[name] = {
+        by_criterion[name] = {
             "reason": kept(given["reason"]),
             "evidence": kept(given["evidence"]),
             "score": int(given["score"]),
         }
         if name in expected:
-            found[name]["expected"] = expected[name]
-    return found
+            by_criterion[name]["expected"] = expected[name]
+    return by_criterion

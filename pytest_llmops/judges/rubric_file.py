@@ -47,7 +47,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """`digest` is of the file, so that two rubrics of one name are told apart."""
+    """`digest` is of the file, so that two rubrics of one name differ."""
 
     name: str
     version: str
@@ -141,30 +141,30 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
     )
 
 
-def _read(path: Path, shown: str, metric: str) -> Rubric:
+def _read(path: Path, display_path: str, metric: str) -> Rubric:
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MetricOptionError(f"{metric}: {shown} is no UTF-8") from None
+        raise MetricOptionError(f"{metric}: {display_path} is no UTF-8") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
-        raise MetricOptionError(f"{metric}: {shown} cannot be read: {why}") from None
+        raise MetricOptionError(f"{metric}: {display_path} cannot be read: {why}") from None
     try:
         document, mistakes = read_yaml(text)
     except UnreadableError as error:
         mistakes = [error.mistake]
     if mistakes:
-        raise MetricOptionError(f"{metric}: {shown}:{mistakes[0].line}: {mistakes[0].message}")
-    reader = _Reader(shown, metric, document)
+        raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")
+    reader = _Reader(display_path, metric, document)
     return reader.rubric(path.stem, sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12])
 
 
 class _Reader:
     """The first thing that is wrong in a rubric ends its reading."""
 
-    def __init__(self, shown: str, metric: str, document: Any) -> None:
-        self._shown, self._metric, self._document = shown, metric, document
+    def __init__(self, display_path: str, metric: str, document: Any) -> None:
+        self._display_path, self._metric, self._document = display_path, metric, document
 
     def rubric(self, stem: str, digest: str) -> Rubric:
         table = self._table((), _KEYS)
@@ -200,17 +200,17 @@ class _Reader:
         )
 
     def _table(self, place: tuple[str, ...], known: Sequence[str]) -> Table:
-        found = self._document
+        table = self._document
         for step in place:
-            found = found[step]
-        if not isinstance(found, Table):
+            table = table[step]
+        if not isinstance(table, Table):
             said = f"{' '.join(place) or 'a rubric'} must be a mapping of {', '.join(known)}"
             raise self._error(place, said)
-        for key in found:
+        for key in table:
             if key not in known:
                 message = f"unknown key {key!r}.{hint(key, known)} Known keys: {', '.join(known)}"
                 raise self._error((*place, key), message)
-        return found
+        return table
 
     def _value(self, table: Table, place: tuple[str, ...], key: str) -> Any:
         if key not in table:
@@ -225,7 +225,7 @@ class _Reader:
 
     def _error(self, place: tuple[str, ...], message: str) -> MetricOptionError:
         line = line_of(self._document, place)
-        return MetricOptionError(f"{self._metric}: {self._shown}:{line}: {message}")
+        return MetricOptionError(f"{self._metric}: {self._display_path}:{line}: {message}")
 
 
 def _is_weight(value: Any) -> bool:

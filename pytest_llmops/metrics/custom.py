@@ -138,11 +138,11 @@ def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
     def factory(**given: Any) -> FunctionMetric:
         return replace(made, options=tuple(sorted(given.items())))
 
-    shown: Any = factory
-    shown.written = made.function  # where people will look for it
-    shown.__signature__ = inspect.Signature(options)
+    marked: Any = factory
+    marked.written = made.function  # where people will look for it
+    marked.__signature__ = inspect.Signature(options)
     for fact in ("higher_is_better", "range", "bound"):  # read off what makes a metric, without any option
-        setattr(shown, fact, getattr(made, fact))
+        setattr(marked, fact, getattr(made, fact))
     return factory
 
 

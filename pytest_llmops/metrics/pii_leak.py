@@ -67,12 +67,17 @@ class PiiLeak(DeclaredMetric):
     ) -> Score:
         evidence: list[dict[str, Any]] = []
         for piece in pieces:
-            for found in next(scans):
-                wanted = found.kind in self.kinds or not self.kinds
-                if not wanted or piece.text[found.start : found.end].casefold() in allowed:
+            for finding in next(scans):
+                wanted = finding.kind in self.kinds or not self.kinds
+                if not wanted or piece.text[finding.start : finding.end].casefold() in allowed:
                     continue
-                where = {"place": _place(piece), "kind": found.kind, "start": found.start, "end": found.end}
-                evidence.append({**where, "mask": found.mask})
+                where = {
+                    "place": _place(piece),
+                    "kind": finding.kind,
+                    "start": finding.start,
+                    "end": finding.end,
+                }
+                evidence.append({**where, "mask": finding.mask})
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
         return self.give(

@@ -31,7 +31,7 @@ class Chat:
 
     Attributes:
         base_url: For any OpenAI client; the port is free when the server starts.
-        model: Name to ask for and to be told; it holds the digest of the weights.
+        model: Name in requests and in replies; it holds the digest of the weights.
     """
 
     base_url: str

@@ -34,14 +34,14 @@ def rate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
         WeightsError, MissingExtraError: Some pair is in no cache and the model cannot be loaded, or it gives
             more than one number for a pair.
     """
-    return ask_once(_memory, identify(model), pairs, lambda block: _rate(model, block))
+    return answer_pairs(_memory, identify(model), pairs, lambda block: _rate(model, block))
 
 
-def ask_once(
+def answer_pairs(
     memory: Memory[Answer],
     identity: str,
     pairs: Sequence[tuple[str, str]],
-    ask: Callable[[Sequence[tuple[str, str]]], Sequence[Answer]],
+    answer: Callable[[Sequence[tuple[str, str]]], Sequence[Answer]],
 ) -> list[Answer]:
     """What a model says of each pair: each distinct one once, in blocks by length, and kept."""
     keys = [key_of(identity, str(len(first)), first, second) for first, second in pairs]
@@ -51,10 +51,10 @@ def ask_once(
         by_length = sorted(fresh, key=lambda key: sum(map(len, pair_of[key])))
         for start in range(0, len(by_length), _AT_ONCE):
             block = by_length[start : start + _AT_ONCE]
-            yield dict(zip(block, ask([pair_of[key] for key in block]), strict=True))
+            yield dict(zip(block, answer([pair_of[key] for key in block]), strict=True))
 
-    found = memory.recall(keys, make)
-    return [found[key] for key in keys]
+    answers = memory.recall(keys, make)
+    return [answers[key] for key in keys]
 
 
 @lru_cache(maxsize=16)

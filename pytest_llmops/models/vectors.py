@@ -26,7 +26,7 @@ def embed(encoder: EncoderChoice | str, texts: Sequence[str], *, query: bool = F
     Unit vectors of the texts, shape (texts, dimensions).
 
     Args:
-        query: The texts are questions, which some models want told apart from what answers them.
+        query: The texts are questions, which some models encode otherwise than what answers them.
 
     Raises:
         WeightsError, MissingExtraError: Some text is in no cache and the encoder cannot be loaded.
@@ -53,10 +53,10 @@ def embed(encoder: EncoderChoice | str, texts: Sequence[str], *, query: bool = F
             vectors = dict(zip(block, made, strict=True))
             yield {key: vector for key, vector in vectors.items() if text_of[key] not in refused}
 
-    found = _memory.recall(keys, make)
+    by_key = _memory.recall(keys, make)
     if refused:
         raise RefusedTextsError(refused, np.empty((0, 0), dtype=np.float32))
-    return np.stack([found[key] for key in keys])
+    return np.stack([by_key[key] for key in keys])
 
 
 def forget() -> None:

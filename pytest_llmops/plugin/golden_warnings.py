@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.calibration.record import load_calibrations
-from pytest_llmops.calibration.uncalibrated import is_calibrated, tell_uncalibrated
+from pytest_llmops.calibration.uncalibrated import describe_uncalibrated, is_calibrated
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.session import session_of
@@ -44,4 +44,4 @@ def warn_of_marker(item: pytest.Item, metric: Metric, seen: set[tuple[str, str]]
     seen.add(place)
     settings = session_of(item.config).settings
     if not is_calibrated(metric, load_calibrations(settings.path(settings.calibration))):
-        item.warn(GoldenWarning(tell_uncalibrated(metric.name)))
+        item.warn(GoldenWarning(describe_uncalibrated(metric.name)))

@@ -33,7 +33,7 @@ class Prompt:
         name: Without blanks; the file's own name, less its ending, where it does not say one.
         version: `MAJOR.MINOR.PATCH`; None of a prompt without a version.
         kind: One of `fields.KINDS`.
-        tools: Names of the tools it tells the model of.
+        tools: Names of the tools it describes to the model.
         output: Digest of the output format it promises; empty where it promises none.
         sha256: Of the file's bytes with CRLF taken as LF, so that a checkout on Windows has the same.
     """
@@ -114,37 +114,37 @@ def normalise(raw: bytes) -> bytes:
 
 
 def _files_at(written: str, root: Path, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
-    shown = path_from_root(written, root)
-    top = root / shown
+    from_root = path_from_root(written, root)
+    top = root / from_root
     wrong = ""
-    if shown.startswith(("../", "/")) or shown == "..":
+    if from_root.startswith(("../", "/")) or from_root == "..":
         wrong = "lies outside the project; a prompt is known by its path from the project's root"
     elif os.path.isdir(top):
-        yield from _files_in(top, shown, problems)
+        yield from _files_in(top, from_root, problems)
     elif not os.path.exists(top):
         near = hint(top.name[:255], _names(top.parent))
         wrong = f"no such file or folder{'.' if near else ''}{near}"
     elif not os.path.isfile(top):
         wrong = "neither a file nor a folder"
-    elif not shown.lower().endswith(SUFFIXES):
+    elif not from_root.lower().endswith(SUFFIXES):
         wrong = f"not a prompt file: its name ends in none of {', '.join(SUFFIXES)}"
     else:
-        yield shown, top
+        yield from_root, top
     if wrong:
-        problems.append(Problem(path=printable(shown), line=0, message=wrong))
+        problems.append(Problem(path=printable(from_root), line=0, message=wrong))
 
 
-def _files_in(top: Path, shown: str, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
+def _files_in(top: Path, from_root: str, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
     def complain(error: OSError) -> None:
         message = f"a folder below cannot be read: {error.strerror}"
-        problems.append(Problem(path=printable(shown), line=0, message=message))
+        problems.append(Problem(path=printable(from_root), line=0, message=message))
 
     for folder, folders, names in os.walk(top, onerror=complain):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in (Path(folder) / name for name in names):
             below = file.relative_to(top).as_posix()
             if is_prompt_file(below) and os.path.isfile(file):
-                yield PurePosixPath(shown, below).as_posix(), file
+                yield PurePosixPath(from_root, below).as_posix(), file
 
 
 def _names(folder: Path) -> list[str]:

@@ -35,8 +35,8 @@ def find_lock(path: str, root: Path) -> Path:
     It is the nearest one upwards, not above `root`; where there is none, it belongs into the folder itself
     or beside the file.
     """
-    shown = PurePosixPath(path_from_root(path, root))
-    folders = [root / folder for folder in (shown, *shown.parents)]
+    from_root = PurePosixPath(path_from_root(path, root))
+    folders = [root / folder for folder in (from_root, *from_root.parents)]
     start = folders[0] if folders[0].is_dir() else folders[0].parent
     locks = [folder / LOCK_NAME for folder in folders]
     return next((lock for lock in locks if lock.exists()), start / LOCK_NAME)
@@ -49,12 +49,12 @@ def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
     Raises:
         PromptError: A lock is broken or of another version.
     """
-    found: dict[str, Prompt] = {}
+    prompts: dict[str, Prompt] = {}
     for path in _outermost(paths, root):
         for prompt in load_lock(find_lock(path, root), root):
             if _is_in(prompt.path, path):
-                found[prompt.path] = prompt
-    return tuple(prompt for _, prompt in sorted(found.items()))
+                prompts[prompt.path] = prompt
+    return tuple(prompt for _, prompt in sorted(prompts.items()))
 
 
 def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
@@ -64,16 +64,16 @@ def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
     Raises:
         PromptError: It cannot be read, is no lock, or is of another version.
     """
-    shown = path_from_root(str(lock), root)
+    from_root = path_from_root(str(lock), root)
     try:
         document = _checked(lock.read_bytes())
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise _broken(shown, f"cannot be read: {error.strerror}") from None
+        raise _broken(from_root, f"cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise _broken(shown, str(error)) from None
-    folder = PurePosixPath(shown).parent
+        raise _broken(from_root, str(error)) from None
+    folder = PurePosixPath(from_root).parent
     return tuple(
         Prompt(**{**entry, "path": (folder / entry["path"]).as_posix(), "tools": tuple(entry["tools"])})
         for entry in document["prompts"]
@@ -108,8 +108,10 @@ def lock_prompts(paths: Iterable[str], root: Path, prompts: Iterable[Prompt]) ->
 
 def _outermost(paths: Iterable[str], root: Path) -> list[str]:
     """The paths from the root, without those that lie in another of them."""
-    shown = list(dict.fromkeys(path_from_root(path, root) for path in paths))
-    return [path for path in shown if not any(path != other and _is_in(path, other) for other in shown)]
+    from_root = list(dict.fromkeys(path_from_root(path, root) for path in paths))
+    return [
+        path for path in from_root if not any(path != other and _is_in(path, other) for other in from_root)
+    ]
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -168,5 +170,5 @@ def _validator() -> Any:
     )
 
 
-def _broken(shown: str, said: str) -> PromptError:
-    return PromptError([Problem(path=printable(shown), line=0, message=f"{said}. {_REMEDY}")])
+def _broken(from_root: str, said: str) -> PromptError:
+    return PromptError([Problem(path=printable(from_root), line=0, message=f"{said}. {_REMEDY}")])

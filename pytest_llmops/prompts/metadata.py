@@ -42,11 +42,11 @@ def read_metadata(text: str, *, is_yaml: bool) -> Table:
 
 def _read_mapping(text: str, *, first_line: int) -> Table:
     try:
-        found, mistakes = read_yaml(text, file="prompt file", strict=False)
+        table, mistakes = read_yaml(text, file="prompt file", strict=False)
     except UnreadableError as error:
         mistakes = [error.mistake]
     if mistakes:
         raise MetadataError(mistakes[0].line, printable(mistakes[0].message))
-    if not isinstance(found, Table):
+    if not isinstance(table, Table):
         raise MetadataError(first_line, "holds no mapping; metadata is written as `name: value` lines")
-    return found
+    return table

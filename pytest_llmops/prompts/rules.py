@@ -55,16 +55,16 @@ class PromptFinding:
         return self.what not in _PENDING
 
 
-def check_prompts(locked: Iterable[Prompt], found: Iterable[Prompt]) -> tuple[PromptFinding, ...]:
+def check_prompts(locked: Iterable[Prompt], current: Iterable[Prompt]) -> tuple[PromptFinding, ...]:
     """
     What the rules say of the prompts that were found, by file.
 
     Args:
         locked: An earlier state: of the lock, or prompts found in another revision.
-        found: The present state of the same paths.
+        current: The present state of the same paths.
     """
     before = {prompt.path: prompt for prompt in locked}
-    after = {prompt.path: prompt for prompt in found}
+    after = {prompt.path: prompt for prompt in current}
     pairs = [(before.pop(path), after.pop(path)) for path in sorted(before.keys() & after.keys())]
     pairs += _renamed(before, after)
     findings = [finding for old, new in pairs for finding in _compare(old, new)]

@@ -27,7 +27,7 @@ class Recording:
     Answers, counts and logs the model calls of one repeat.
 
     Attributes:
-        lines: What `llmops explain` will tell of each call.
+        lines: What `llmops explain` will print of each call.
         began: Of the monotonic clock; a call's offset counts from here.
         ended: The repeat is over; what its threads and tasks still ask reaches no check.
     """
@@ -137,11 +137,11 @@ class Exchange:
     def look_up(self) -> None:
         """Find the recorded answer, or find out why there is none and whether the call may be made."""
         place = (self._identity.key, self._recording.log.repeat, self._nth)
-        found = None if self._live else self._session.calls.get(place)
-        if found is not None:
-            self._offset_s, self.duration_s = found.offset_s, found.duration_s
-            self.replay = (found.content_type, encode_body(found.body))
-            self._close("replayed", found.body, read_reply(found.body), _OK)
+        recorded = None if self._live else self._session.calls.get(place)
+        if recorded is not None:
+            self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
+            self.replay = (recorded.content_type, encode_body(recorded.body))
+            self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
             return
         self._reason = self._live or self._why_missing()
         if self._recording.mode == "none" if self._live else self._session.sealed:

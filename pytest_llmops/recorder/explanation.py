@@ -1,4 +1,4 @@
-"""Logs of what runs did with each model call, and what `llmops explain` tells of them."""
+"""Logs of what runs did with each model call, and what `llmops explain` prints of them."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def explain(folder: Path, case: str) -> str:
     """
     last: dict[str, list[dict[str, Any]]] = {}
     for path in _logs(folder):
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_case: dict[str, list[dict[str, Any]]] = {}
         for entry in _entries(path):
-            found.setdefault(entry["case"], []).append(entry)
-        for name, entries in found.items():
+            by_case.setdefault(entry["case"], []).append(entry)
+        for name, entries in by_case.items():
             if name not in last or entries[-1]["at"] > last[name][-1]["at"]:
                 last[name] = entries
     bare = {name: name.partition("::")[2] for name in last}
@@ -105,8 +105,8 @@ def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
             lines.append(f"    {entry['error']}")
         for number, call in enumerate(entry["calls"], start=1):
             model = call["model"] or "(no model named)"
-            asked = printable(f"{call['kind']} {model} at {call['provider']}{call['path']}")
-            lines.append(f"    {number}. {asked}: {_outcome(call)}")
+            request = printable(f"{call['kind']} {model} at {call['provider']}{call['path']}")
+            lines.append(f"    {number}. {request}: {_outcome(call)}")
             lines += [f"         {difference}" for difference in call["differences"]]
     return "\n".join(lines) + "\n"
 

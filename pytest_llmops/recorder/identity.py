@@ -54,14 +54,14 @@ class Identity:
         return model if isinstance(model, str) else None
 
 
-def may_ask_model(method: str, path: str) -> bool:
-    """Whether a request can be a model call, by its method and the end of its path; `asks_model` decides."""
+def may_call_model(method: str, path: str) -> bool:
+    """Whether a request can be a model call, by its method and the end of its path: see `is_model_call`."""
     return method == "POST" and path.endswith(_ENDS)
 
 
-def asks_model(method: str, path: str, content: bytes) -> bool:
+def is_model_call(method: str, path: str, content: bytes) -> bool:
     """Whether a request is a model call: an app's backend may have a path such as `/tickets/7/messages`."""
-    if not may_ask_model(method, path):
+    if not may_call_model(method, path):
         return False
     marks = _MARKS[kind_of(path)]
     if not marks or _AZURE in path:
@@ -89,7 +89,7 @@ def is_host(written: str, host: str, port: int | None) -> bool:
 
 
 def identify(host: str, port: int | None, path: str, content: bytes) -> Identity:
-    """The identity of a request that `asks_model`."""
+    """The identity of a request that `is_model_call`."""
     provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
     body: Any
     try:

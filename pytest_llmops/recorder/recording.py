@@ -72,7 +72,7 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
-        self._beside: Counter[str] = Counter()
+        self._judge_calls: Counter[str] = Counter()
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
         self._redaction = Redaction(redact)
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
@@ -91,9 +91,9 @@ class Recorder:
             listeners.recorders.remove(self)
             clients.uninstall()
 
-    def tell_beside(self) -> list[str]:
+    def describe_judge_calls(self) -> list[str]:
         """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
-        made, replayed, failed = (self._beside[name] for name in ("made", "replayed", "failed"))
+        made, replayed, failed = (self._judge_calls[name] for name in ("made", "replayed", "failed"))
         return [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
 
     def rule_unattributed(self) -> CassetteError | None:
@@ -170,7 +170,7 @@ class Recorder:
             recording.end()
             if not shared:
                 with self._lock:
-                    self._beside.update(call.outcome for call in log.calls)
+                    self._judge_calls.update(call.outcome for call in log.calls)
             for session in (local, committed):
                 if problem := self._cassettes.save(case, session):
                     self._report(problem)

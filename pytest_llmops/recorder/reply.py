@@ -117,7 +117,7 @@ def _tool_pieces(event: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], st
 
 def _read_events(text: str) -> Reply:
     said: list[str] = []
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     ended, error = False, None
     for line, event in event_lines(text):
         if event is None:
@@ -132,8 +132,8 @@ def _read_events(text: str) -> Reply:
             if isinstance(part, Mapping):
                 said_of = {"model": _string(part.get("model")), **_usage(part.get("usage"))}
                 said_of["fingerprint"] = _string(part.get("system_fingerprint"))
-                found.update({name: value for name, value in said_of.items() if value is not None})
-    return Reply(text="".join(said), ended=ended, error=error, **found)
+                fields.update({name: value for name, value in said_of.items() if value is not None})
+    return Reply(text="".join(said), ended=ended, error=error, **fields)
 
 
 def _text(body: Mapping[str, Any]) -> str | None:

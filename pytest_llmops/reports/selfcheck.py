@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.gates.paired_runs.pairing import Chance
-from pytest_llmops.gates.power.detectable_drops import RECORD, Sight, find_scored, foresee_drops
-from pytest_llmops.gates.power.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
+from pytest_llmops.gates.power.detectable_drops import (
+    RECORD,
+    DetectableDrop,
+    find_detectable_drops,
+    find_scored,
+)
+from pytest_llmops.gates.power.recorded_cases import Recorded, sort_cases
+from pytest_llmops.gates.power.selfcheck import SelfCheck, find_suite
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
 from pytest_llmops.reports.terminal import align, count_named
@@ -75,7 +81,7 @@ def selfcheck_line(
     if cases.app_is_steady:
         return f"{text}; {_FACT}"
     known = base.suite if suite is None else suite
-    found = foresee_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
+    found = find_detectable_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
     seen = [each for each in found if each.smallest_drop is not None]
     unseen = next((each.advice for each in found if each.smallest_drop is None), "nothing is watched")
     with_repeats = f"with {counted(repeats, 'new repeat')} this gate sees"
@@ -85,19 +91,19 @@ def selfcheck_line(
     return f"{text}; {with_repeats} a drop of {named}"
 
 
-def _row(sight: Sight) -> tuple[str, ...]:
-    smallest = "-" if sight.smallest_drop is None else _drop(sight)
-    return printable(sight.check), smallest, printable(sight.advice)
+def _row(drop: DetectableDrop) -> tuple[str, ...]:
+    smallest = "-" if drop.smallest_drop is None else _drop(drop)
+    return printable(drop.check), smallest, printable(drop.advice)
 
 
-def _drop(sight: Sight) -> str:
-    return f"{sight.smallest_drop:.2g}" if sight.smallest_drop else "any size"
+def _drop(drop: DetectableDrop) -> str:
+    return f"{drop.smallest_drop:.2g}" if drop.smallest_drop else "any size"
 
 
-def _name(sight: Sight, among: Sequence[Sight]) -> str:
+def _name(drop: DetectableDrop, among: Sequence[DetectableDrop]) -> str:
     """The metric alone where no other check is about it."""
-    alone = sum(each.metric == sight.metric for each in among) == 1
-    return printable(sight.metric if alone else sight.check)
+    alone = sum(each.metric == drop.metric for each in among) == 1
+    return printable(drop.metric if alone else drop.check)
 
 
 def _cases(check: SelfCheck) -> list[str]:

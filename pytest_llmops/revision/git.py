@@ -1,4 +1,4 @@
-"""Git as a program: started without a shell, and what it refuses told with the remedy."""
+"""Git as a program: started without a shell, and what it refuses reported with the remedy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pin_environment(environment: Mapping[str, str] | None) -> None:
     _pinned = environment
 
 
-def ask_git(arguments: Sequence[str], root: Path) -> str:
+def run_git(arguments: Sequence[str], root: Path) -> str:
     """
     What git prints, without the line's end.
 
@@ -43,15 +43,15 @@ def ask_git(arguments: Sequence[str], root: Path) -> str:
         RevisionError: Git is missing or refuses.
     """
     with start_git(arguments, root) as process:
-        told, _ = process.communicate()
-    return os.fsdecode(told).removesuffix("\n")
+        output, _ = process.communicate()
+    return os.fsdecode(output).removesuffix("\n")
 
 
 def find_by_git(arguments: Sequence[str], root: Path) -> str | None:
-    """As `ask_git`; None where git says by an exit status of 1 that there is no such thing."""
+    """As `run_git`; None where git says by an exit status of 1 that there is no such thing."""
     with start_git(arguments, root, fails=(1,)) as process:
-        told, _ = process.communicate()
-    return None if process.returncode else os.fsdecode(told).removesuffix("\n")
+        output, _ = process.communicate()
+    return None if process.returncode else os.fsdecode(output).removesuffix("\n")
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def start_git(
     environment |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     with TemporaryFile() as complaints:
         try:
-            process = subprocess.Popen(  # noqa: S603 - no shell; see `ask_git` on arguments
+            process = subprocess.Popen(  # noqa: S603 - no shell; see `run_git` on arguments
                 [program, "-c", "core.quotepath=off", "-c", "advice.graftFileDeprecated=false", *arguments],
                 cwd=root,
                 env=environment,
@@ -109,9 +109,9 @@ def _explain(said: str, root: Path) -> str:
             f"{printable(command[0]) if command else 'see safe.directory in the manual of git config'}"
         )
     if "not a git repository" in said:
-        told = " (GIT_DIR is set)" if "GIT_DIR" in os.environ else ""
+        noteut = " (GIT_DIR is set)" if "GIT_DIR" in os.environ else ""
         return (
-            f"{root} lies in no git repository{told}; a baseline named by git: needs a clone with its .git "
+            f"{root} lies in no git repository{noteut}; a baseline named by git: needs a clone with its .git "
             "folder; elsewhere name a baseline file"
         )
     lines = [line for line in said.splitlines() if line.strip()]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from pytest_llmops.errors import RevisionError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.revision.git import ask_git, find_by_git, start_git
+from pytest_llmops.revision.git import find_by_git, run_git, start_git
 from pytest_llmops.settings import REVISION
 
 _PLACES = ("refs/remotes/{}", "refs/heads/{}", "refs/tags/{}", "refs/{}", "refs/remotes/{}/HEAD")
@@ -69,8 +69,8 @@ class Revision:
             RevisionError: The path or a link leads out, or git cannot read the object.
         """
         with _open_tree(self) as tree:
-            found = tree.find(_inside(path, self))
-        return found.content if found and found.kind == "blob" else None
+            entry = tree.find(_inside(path, self))
+        return entry.content if entry and entry.kind == "blob" else None
 
     def export(self, paths: Iterable[str], folder: Path) -> None:
         """
@@ -121,7 +121,7 @@ def open_revision(text: str, root: Path) -> Revision:
         raise RevisionError(
             f"{printable(text)} names no revision; write a branch, tag or commit, git:origin/main"
         )
-    ask_git(["rev-parse", "--git-dir"], root)
+    run_git(["rev-parse", "--git-dir"], root)
     head, commit = _resolve("HEAD", root), _resolve(_qualified(ref, root), root)
     if head is None:
         raise RevisionError(f"{text}: the repository at {root} has no commit yet; commit first")
@@ -133,7 +133,7 @@ def open_revision(text: str, root: Path) -> Revision:
     base = find_by_git(["merge-base", commit, head], root)
     if not base:
         why = "they share no history; name a revision that this branch came from"
-        if ask_git(["rev-parse", "--is-shallow-repository"], root) == "true":
+        if run_git(["rev-parse", "--is-shallow-repository"], root) == "true":
             why = f"the clone is shallow and lacks it; {_DEPTH}, elsewhere run: git fetch --unshallow"
         raise RevisionError(f"{text}: HEAD and {ref} have no common ancestor: {why}")
     return Revision(ref=ref, commit=base, target=commit, root=root)
@@ -151,31 +151,33 @@ def _qualified(ref: str, root: Path) -> str:
     name, rest = _NAME_AND_REST.fullmatch(ref).groups()  # type: ignore[union-attr]  # it matches any text
     if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
         return ref
-    found = {
+    meanings = {
         place: commit
         for each in _PLACES
         if (commit := _resolve(place := each.format(name), root)) is not None
     }
-    if found and _SHORT_HASH.fullmatch(name):
-        objects = ask_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
-        found |= {f"the object {each}": each for each in objects}
-    if len(set(found.values())) > 1:
-        places = " and ".join(found)
+    if meanings and _SHORT_HASH.fullmatch(name):
+        objects = run_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
+        meanings |= {f"the object {each}": each for each in objects}
+    if len(set(meanings.values())) > 1:
+        places = " and ".join(meanings)
         raise RevisionError(
             f"{REVISION}{ref} is ambiguous: {places} are different commits; write one of them in full, "
-            f"{REVISION}{next(iter(found))}{rest or ''}"
+            f"{REVISION}{next(iter(meanings))}{rest or ''}"
         )
-    return f"{next(iter(found))}{rest or ''}" if found else ref
+    return f"{next(iter(meanings))}{rest or ''}" if meanings else ref
 
 
 def _resolve(ref: str, root: Path) -> str | None:
     """The commit that git takes the words for."""
-    found = find_by_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root)
-    return None if found is None or found.startswith("^") else found  # as of `^main`, all that is not in it
+    commit = find_by_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root)
+    return (
+        None if commit is None or commit.startswith("^") else commit
+    )  # as of `^main`, all that is not in it
 
 
 def _near_miss(ref: str, root: Path) -> str:
-    names = ask_git(["for-each-ref", f"--count={_REFS}", "--format=%(refname:short)"], root).splitlines()
+    names = run_git(["for-each-ref", f"--count={_REFS}", "--format=%(refname:short)"], root).splitlines()
     of_a_remote = [name for name in names if name.endswith(f"/{ref}")]
     return f" Did you mean {of_a_remote[0]!r}?" if of_a_remote else hint(ref, names)
 
@@ -194,30 +196,30 @@ class _Tree:
     def __init__(self, revision: Revision, process: subprocess.Popen[bytes]) -> None:
         self._revision = revision
         self._process = process
-        self._prefix = ask_git(["rev-parse", "--show-prefix"], revision.root)
+        self._prefix = run_git(["rev-parse", "--show-prefix"], revision.root)
 
     def find(self, path: str) -> _Object | None:
         """What the path leads to; None where nothing was there, or a link leads to nothing."""
         commit, from_top = self._revision.commit, f"{self._prefix}{path}".removesuffix("/")
-        found = self._ask(f"{commit}:{from_top}")
-        if found.kind == "symlink":
+        entry = self._request(f"{commit}:{from_top}")
+        if entry.kind == "symlink":
             raise self._broken(path, "is a link out of the repository, so what it held is not known")
-        if found.kind == "missing" and any(
+        if entry.kind == "missing" and any(
             mode != _SUBMODULE for mode, *_ in self._list(commit, "--", from_top)
         ):
             raise self._broken(path, _LOST)
-        return found if found.kind in {"blob", "tree"} else None
+        return entry if entry.kind in {"blob", "tree"} else None
 
     def files(self, path: str) -> Iterator[tuple[str, bytes]]:
         """The files at and below a path, each with what it held."""
-        found = self.find(path)
-        if found and found.kind == "blob":
-            yield path, found.content
-        for mode, id_, below in self._list("-r", found.id) if found and found.kind == "tree" else ():
+        entry = self.find(path)
+        if entry and entry.kind == "blob":
+            yield path, entry.content
+        for mode, id_, below in self._list("-r", entry.id) if entry and entry.kind == "tree" else ():
             name = f"{path}/{below}" if path else below
             if mode == _SUBMODULE or (mode == _LINK and "\n" in name):  # which a question cannot hold
                 continue
-            file = self.find(name) if mode == _LINK else self._ask(id_)
+            file = self.find(name) if mode == _LINK else self._request(id_)
             if file and file.kind == "missing":
                 raise self._broken(name, _LOST)
             if file and file.kind == "blob":
@@ -226,12 +228,12 @@ class _Tree:
     def _list(self, *arguments: str) -> Iterator[tuple[str, str, str]]:
         """Mode, id and path of what a tree holds."""
         command = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", *arguments]
-        for entry in filter(None, ask_git(command, self._revision.root).split("\0")):
+        for entry in filter(None, run_git(command, self._revision.root).split("\0")):
             about, _, path = entry.partition("\t")
             mode, _, id_ = about.split(" ")
             yield mode, id_, path
 
-    def _ask(self, name: str) -> _Object:
+    def _request(self, name: str) -> _Object:
         question, answer = self._process.stdin, self._process.stdout
         if question is None or answer is None:
             raise RuntimeError("git cat-file was started without pipes")

@@ -87,8 +87,8 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
 
     def measure_units(sample: Any, axis: int) -> Any:  # noqa: ARG001 - as scipy calls it
         drawn = (np.concatenate([members[unit] for unit in row]) for row in np.atleast_2d(sample))
-        found = np.array([measure(after[rows], before[rows], axis=0) for rows in drawn])
-        return found if sample.ndim > 1 else found[0]
+        measured = np.array([measure(after[rows], before[rows], axis=0) for rows in drawn])
+        return measured if sample.ndim > 1 else measured[0]
 
     return _read_spread(_bootstrap((np.arange(count),), measure_units, "percentile", level, seed, draws))
 

@@ -21,7 +21,7 @@ class Measure:
         value: None where the rows do not define it, such as an area under the curve of good rows alone.
         low: None, as `high`, where no interval could be made.
         method: How the interval was made; `percentile` where BCa is not defined, and `exact` where all rows
-            agree, of which no resample can tell how sure it is.
+            agree, of which no resample can say how sure it is.
     """
 
     value: float | None

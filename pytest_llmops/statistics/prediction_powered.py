@@ -75,9 +75,9 @@ def _variance_of_mean(values: Floats, codes: Codes) -> float:
     import numpy as np
 
     off = values - values.mean()
-    found = [0.0]
+    variances = [0.0]
     for sums in (off, np.bincount(codes, off)):
         count = len(sums)
         if count > 1:
-            found.append(float((sums**2).sum() / len(values) ** 2 * count / (count - 1)))
-    return max(found)
+            variances.append(float((sums**2).sum() / len(values) ** 2 * count / (count - 1)))
+    return max(variances)

@@ -1,5 +1,5 @@
 """
-What a trace tells of an answer: the passages retrieved and the tools called.
+What a trace says of an answer: the passages retrieved and the tools called.
 
 Attribute names are those of OpenTelemetry's GenAI conventions and of OpenInference, so an app that
 returns a plain string still gets recall@k.
@@ -18,15 +18,15 @@ _DOCUMENT = re.compile(r"retrieval\.documents\.(?P<rank>\d+)\.document\.(?P<fiel
 
 
 def passages_of(spans: Sequence[Span]) -> tuple[Passage, ...] | None:
-    """The passages of the last retrieval, best first; None when no span tells of one."""
-    found: tuple[Passage, ...] | None = None
+    """The passages of the last retrieval, best first; None when no span has one."""
+    passages: tuple[Passage, ...] | None = None
     for span in sorted(spans, key=lambda span: span.start):
         documents = _open_inference(span.attributes)
         if documents is None and "gen_ai.retrieval.documents" in span.attributes:
             documents = _json_list(span.attributes["gen_ai.retrieval.documents"])
         if documents is not None:
-            found = tuple(_passage(document) for document in documents)
-    return found
+            passages = tuple(_passage(document) for document in documents)
+    return passages
 
 
 def tool_calls_of(spans: Iterable[Span]) -> tuple[ToolCall, ...]:

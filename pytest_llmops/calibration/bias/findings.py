@@ -59,14 +59,14 @@ class Finding:
             the share that went to the second. Else by how much more often the judge errs towards that
             side than away from it. From -1 to 1.
         p_adjusted: By Holm's method over all that was tested; accused at `LEVEL` or below.
-        told: The numbers behind it.
+        description: The numbers behind it.
     """
 
     name: Lean
     pairs: int
     effect: float
     p_value: float
-    told: str
+    description: str
     p_adjusted: float = 1.0
 
     @property
@@ -101,9 +101,9 @@ def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias
     """
     findings: list[Finding] = []
     untested: list[str] = []
-    asked = [verdict.orders for verdict in verdicts if verdict.orders is not None]
-    if asked:
-        findings.append(measure_position(asked))
+    in_both_orders = [verdict.orders for verdict in verdicts if verdict.orders is not None]
+    if in_both_orders:
+        findings.append(measure_position(in_both_orders))
     else:
         untested.append("position: no pair was asked in both orders")
     labelled = [verdict for verdict in verdicts if verdict.label is not None]
@@ -111,16 +111,18 @@ def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias
         ("length", "length_difference", "people never chose the longer answer, or always did"),
         ("self_preference", "own", _why_no_family(family)),
     ):
-        found = measure_lean(name, labelled, side)  # type: ignore[arg-type]  # the two names of the line above
-        if found is None:
+        lean = measure_lean(name, labelled, side)  # type: ignore[arg-type]  # the two names of the line above
+        if lean is None:
             untested.append(f"{name.replace('_', '-')}: {why if labelled else 'no pair has a label'}")
         else:
-            findings.append(found)
+            findings.append(lean)
     adjusted = adjust_holm([finding.p_value for finding in findings])
     again = [(verdict.value, value) for verdict in verdicts for value in verdict.again]
     return Bias(
         findings=tuple(replace(each, p_adjusted=p) for each, p in zip(findings, adjusted, strict=True)),
-        order_flips=sum(first != second for first, second in asked) / len(asked) if asked else None,
+        order_flips=sum(first != second for first, second in in_both_orders) / len(in_both_orders)
+        if in_both_orders
+        else None,
         repeat_flips=sum(first != second for first, second in again) / len(again) if again else None,
         length_correlation=_correlate_length(labelled),
         untested=tuple(untested),
@@ -139,13 +141,13 @@ def measure_position(orders: Sequence[tuple[float, float]]) -> Finding:
     second = sum(ahead < behind for ahead, behind in orders)
     flips = first + second
     places = f"{first} to the first place, {second} to the second"
-    told = f"{flips} of {counted(len(orders), 'pair')} turned with the order, {places}"
+    description = f"{flips} of {counted(len(orders), 'pair')} turned with the order, {places}"
     return Finding(
         name="position",
         pairs=len(orders),
         effect=(first - second) / flips if flips else 0.0,
         p_value=float(binomtest(first, flips).pvalue) if flips else 1.0,
-        told=told,
+        description=description,
     )
 
 
@@ -178,7 +180,7 @@ def measure_lean(
     p_value = dealt_p_value(towards, away)
     guard = sign_flip_p_value(-excess)
     what = "the longer" if side == "length_difference" else "its own family's"
-    told = (
+    description = (
         f"where people prefer the other, it errs towards {what} by {towards.mean():.3f} "
         f"({counted(len(towards), 'pair')}); away from it by {away.mean():.3f} ({counted(len(away), 'pair')})"
     )
@@ -187,7 +189,7 @@ def measure_lean(
         pairs=len(turned),
         effect=float(towards.mean() - away.mean()),
         p_value=p_value if guard <= _GUARD else max(p_value, guard),
-        told=told,
+        description=description,
     )
 
 

@@ -40,7 +40,7 @@ def read_verdicts(
             again=tuple(_side(each.value) for each in again),
         )
         for row, (first, *again), label in (
-            (row, found, label) for row, found, label in zip(rows, scores, labels, strict=True) if found
+            (row, score, label) for row, score, label in zip(rows, scores, labels, strict=True) if score
         )
     ]
 

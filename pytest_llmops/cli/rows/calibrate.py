@@ -185,7 +185,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what a report is made of
     turning = None
     if (asked := max(map(len, results))) > 1:
         failed = sum(len(found) - len(each) for found, each in zip(results, scores, strict=True) if each)
-        turning = measure_turning(looks, read_bound(metric, limits[0]), asked=asked, failed=failed)
+        turning = measure_turning(looks, read_bound(metric, limits[0]), repeats=asked, failed=failed)
     notes = (
         ("the scores were made in more ways than one; see their signatures",) if len(signatures) > 1 else ()
     )

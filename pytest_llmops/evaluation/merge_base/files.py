@@ -14,7 +14,7 @@ from pytest_llmops.printable import name_some, printable
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
-from pytest_llmops.revision.git import ask_git
+from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
@@ -104,10 +104,10 @@ def list_changed_cassettes(
 def list_moved_root(revision: Revision, root: Path) -> Iterator[Loosening]:
     """A settings file that makes a folder the project's root, whose settings and baseline were further up."""
     new = [name for name in INI_FILES if (root / name).is_file()]
-    top = Path(ask_git(["rev-parse", "--show-toplevel"], root))
+    top = Path(run_git(["rev-parse", "--show-toplevel"], root))
     if not new or root == top or any(revision.read(name) is not None for name in INI_FILES):
         return
-    if not ask_git(["ls-tree", revision.commit, "--", "."], root):  # the folder itself is new
+    if not run_git(["ls-tree", revision.commit, "--", "."], root):  # the folder itself is new
         return
     above = Revision(ref=revision.ref, commit=revision.commit, target=revision.target, root=top)
     was = [(each / name).as_posix() for each in root.relative_to(top).parents for name in INI_FILES]
@@ -133,7 +133,7 @@ def _committed_since(revision: Revision, place: str) -> list[str]:
     if not _is_inside(place):
         return []
     command = ["diff-tree", "-r", "-z", "--name-only", "--relative", revision.commit, "HEAD", "--", place]
-    return list(filter(None, ask_git(command, revision.root).split("\0")))
+    return list(filter(None, run_git(command, revision.root).split("\0")))
 
 
 def _is_inside(path: str) -> bool:

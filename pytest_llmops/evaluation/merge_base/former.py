@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_llmops.errors import RevisionError, SettingsError
 from pytest_llmops.evaluation.merge_base.reading import SETTING_FILES, read_written_settings
 from pytest_llmops.ini_files import read_addopts
-from pytest_llmops.revision.git import ask_git
+from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision, is_revision, open_revision
 from pytest_llmops.settings import REVISION
 
@@ -48,12 +48,12 @@ def find_former_baseline(root: Path) -> str | None:
 def _touching_commits(root: Path) -> list[str]:
     """The last commits that put in or took out a line with `git:`, newest first."""
     command = ["log", "--format=%H", "--text", "-G", REVISION, f"--max-count={_COMMITS}", "HEAD", "--"]
-    return ask_git([*command, *SETTING_FILES], root).split()
+    return run_git([*command, *SETTING_FILES], root).split()
 
 
 def _named_at(commit: str, root: Path) -> str | None:
     with suppress(RevisionError):  # the first commit has no parent
-        full = ask_git(["rev-parse", "--verify", "--quiet", commit], root)
+        full = run_git(["rev-parse", "--verify", "--quiet", commit], root)
         return _read_baseline(Revision(ref=commit, commit=full, target=full, root=root))
     return None
 

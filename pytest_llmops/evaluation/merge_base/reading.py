@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from pytest_llmops.calibration.record import Calibration, ask_for_agreement, parse_calibrations
+from pytest_llmops.calibration.record import Calibration, need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.files import (
     list_changed_cassettes,
@@ -82,46 +82,14 @@ def read_merge_base(
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         folder = Path(name) / "base"
         folder.mkdir()
-        revision.export(SETTING_FILES, folder)
-        ini, then = read_written_settings(folder)
-        _, flags = read_addopts(folder)
-        pytest_path, flags_now = read_addopts(settings.root)
-        ini_now, now = read_written_settings(settings.root)
-        files = {*then.golden, *named, *(golden.path for golden in goldens)}
-        revision.export(sorted(files), folder)
-        old = _load_all(files, folder, revision)
-        prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
-        locks = {find_lock(path, settings.root).relative_to(settings.root).as_posix() for path in prompts}
-        revision.export(sorted({*prompts, *locks} - files), folder)
-        base = _baseline_of(revision, then.accepted)
-        log = revision.read(then.reviews) or b""
-        reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
-        calibrated = revision.read(then.calibration) if ask_for_agreement(goldens) else None
-        calibrations = (
-            parse_calibrations(calibrated, f"{then.calibration} at git:{revision.ref}") if calibrated else {}
-        )
-        accepted = settings.path(settings.accepted)
-        all_now = _all_now(settings, goldens)
-        loosened = list_loosened(
-            _watched(old, all_now, base),
-            all_now,
-            old_baseline=base,
-            new_baseline=load_base(accepted) if accepted.exists() else None,
-            old_settings=_as_mapping(then),
-            new_settings=_as_mapping(now),
-            given={each: getattr(settings, each) for each in settings.flagged},
-            selects_by=lambda tag: _selects_by(selection, tag),
-            reviews_rewritten=not extends(reviews, load_reviews(settings.path(settings.reviews))),
-            files_changed=list_changed_options(old, revision),
-            lock_loosened=_broken_promises(prompts, folder, settings.root),
-            baseline_path=settings.accepted,
-            addopts_changed=flags != flags_now,
-            settings_path=ini_now or ini or _PROJECT,
-            pytest_path=pytest_path or _PROJECT,
-            reviews_path=settings.reviews,
-        )
+        former = _read_former(revision, settings, goldens, named, folder)
+        loosened = _list_loosened(former, settings, goldens, revision, selection)
         merged, ahead = _merge_target(
-            revision, old, run=goldens, named=named or settings.golden, folder=Path(name) / "target"
+            revision,
+            former.goldens,
+            run=goldens,
+            named=named or settings.golden,
+            folder=Path(name) / "target",
         )
     ref = printable(revision.ref)
     known = {(each.case, each.what) for each in loosened}
@@ -132,17 +100,97 @@ def read_merge_base(
             for each in ahead
             if (each.case, each.what) not in known
         ),
-        *list_changed_metrics(old, revision, settings.root),
-        *list_changed_cassettes(old, revision, settings, (then.cassettes, then.home)),
+        *list_changed_metrics(former.goldens, revision, settings.root),
+        *list_changed_cassettes(
+            former.goldens, revision, settings, (former.settings.cassettes, former.settings.home)
+        ),
         *list_moved_root(revision, settings.root),
     ]
     return MergeBase(
         goldens=merged.goldens,
+        base=former.base,
+        reviews=former.reviews,
+        calibrations=former.calibrations,
+        loosened=tuple(found),
+        carried=merged.carried,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Former:
+    """
+    What the revision holds.
+
+    Attributes:
+        folder: Where its settings, golden files, prompts and locks lie.
+        prompts: Paths of the prompts that its golden files or those of the working tree name.
+    """
+
+    folder: Path
+    settings: Settings
+    goldens: list[Golden]
+    prompts: set[str]
+    base: Run | None
+    reviews: tuple[Review, ...]
+    calibrations: Mapping[str, Calibration]
+
+
+def _read_former(
+    revision: Revision, settings: Settings, goldens: Sequence[Golden], named: Sequence[str], folder: Path
+) -> _Former:
+    revision.export(SETTING_FILES, folder)
+    _, then = read_written_settings(folder)
+    files = {*then.golden, *named, *(golden.path for golden in goldens)}
+    revision.export(sorted(files), folder)
+    old = _load_all(files, folder, revision)
+    prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
+    locks = {find_lock(path, settings.root).relative_to(settings.root).as_posix() for path in prompts}
+    revision.export(sorted({*prompts, *locks} - files), folder)
+    base = _baseline_of(revision, then.accepted)
+    log = revision.read(then.reviews) or b""
+    reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
+    calibrated = revision.read(then.calibration) if need_calibrations(goldens) else None
+    calibrations = (
+        parse_calibrations(calibrated, f"{then.calibration} at git:{revision.ref}") if calibrated else {}
+    )
+    return _Former(
+        folder=folder,
+        settings=then,
+        goldens=old,
+        prompts=prompts,
         base=base,
         reviews=reviews,
         calibrations=calibrations,
-        loosened=tuple(found),
-        carried=merged.carried,
+    )
+
+
+def _list_loosened(
+    former: _Former, settings: Settings, goldens: Sequence[Golden], revision: Revision, selection: str
+) -> tuple[Loosening, ...]:
+    """What the working tree made looser than the revision has it."""
+    ini, then = read_written_settings(former.folder)
+    ini_now, now = read_written_settings(settings.root)
+    _, flags = read_addopts(former.folder)
+    pytest_path, flags_now = read_addopts(settings.root)
+    accepted = settings.path(settings.accepted)
+    all_now = _all_now(settings, goldens)
+    return list_loosened(
+        _watched(former.goldens, all_now, former.base),
+        all_now,
+        old_baseline=former.base,
+        new_baseline=load_base(accepted) if accepted.exists() else None,
+        old_settings=_as_mapping(then),
+        new_settings=_as_mapping(now),
+        given={each: getattr(settings, each) for each in settings.flagged},
+        selects_by=lambda tag: _selects_by(selection, tag),
+        reviews_rewritten=not extends(former.reviews, load_reviews(settings.path(settings.reviews))),
+        files_changed=list_changed_options(former.goldens, revision),
+        lock_loosened=_broken_promises(former.prompts, former.folder, settings.root),
+        baseline_path=settings.accepted,
+        addopts_changed=flags != flags_now,
+        settings_path=ini_now or ini or _PROJECT,
+        pytest_path=pytest_path or _PROJECT,
+        reviews_path=settings.reviews,
     )
 
 

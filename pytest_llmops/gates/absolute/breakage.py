@@ -9,7 +9,7 @@ from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Failure, Run, Score
 
 
-def tell_unscored(run: Run) -> str:
+def describe_unscored(run: Run) -> str:
     """Why a run says nothing of its app, whatever its cases' outcomes; empty when something was scored."""
     if any(result.scores for result in run.results):
         return ""
@@ -17,7 +17,7 @@ def tell_unscored(run: Run) -> str:
     return f"nothing was scored{'' if broke else ': give the golden file checks'}"
 
 
-def tell_empty(run: Run) -> str:
+def describe_empty_answers(run: Run) -> str:
     """How many answers are empty, which checks of what must not be in one all pass; else nothing."""
     outputs = [output for result in run.results for output in result.outputs]
     empty = sum(not output.text.strip() and not output.tool_calls for output in outputs)

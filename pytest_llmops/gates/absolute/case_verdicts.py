@@ -45,7 +45,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     observed = means_by_metric(result)[check.metric]
     # The reason of the repeat that holds the bound least is the one that people look for.
     worst = min if is_minimum(check) else max
-    telling = scores[values.index(worst(values))]
+    decisive = scores[values.index(worst(values))]
     alike = len({*values}) == len({score.reason for score in scores}) == 1
     verdict = Verdict(
         check=name,
@@ -53,8 +53,8 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
         metric=check.metric,
         case=result.case,
         observed=observed,
-        reason=telling.reason,
-        evidence=telling.evidence if alike else (),
+        reason=decisive.reason,
+        evidence=decisive.evidence if alike else (),
     )
     if alike:
         return verdict
@@ -79,5 +79,9 @@ def _judge_rate(verdict: Verdict, needed: Bound, held: int, repeats: int) -> Ver
 
 
 def _repeat(score: Score) -> dict[str, object]:
-    told = {"reason": score.reason, "evidence": list(score.evidence)}
-    return {"repeat": score.repeat, "value": score.value, **{key: each for key, each in told.items() if each}}
+    details = {"reason": score.reason, "evidence": list(score.evidence)}
+    return {
+        "repeat": score.repeat,
+        "value": score.value,
+        **{key: each for key, each in details.items() if each},
+    }

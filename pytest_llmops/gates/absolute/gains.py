@@ -28,7 +28,7 @@ _FAR = 1_000  # times the cases: more is no advice
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
     """
-    How an app scores beside its rival, by one metric and in its unit. Where no case is left to compare, the
+    How an app scores against its rival, by one metric and in its unit. Where no case is left to compare, the
     numbers from `difference` on say nothing.
 
     Attributes:
@@ -142,41 +142,41 @@ def judge_gain(check: SuiteCheck, results: Sequence[CaseResult], *, level: float
       narrow. For 0 or less, which asks for not being worse by more, the interval lies above it.
     - `undecided`: neither.
     """
-    name, asked = describe_check(check), check.threshold or 0.0
-    found = measure_gain(check.metric, results, options=check.options, level=level)
-    if found.broken or not found.cases:
-        why = next(iter(found.broken.values()), f"nothing was scored by {check.metric}")
-        cases = counted(len(found.broken), "case")
-        where = f" in {cases} ({name_some(list(found.broken), _NAMED)})" if found.broken else ""
+    name, needed = describe_check(check), check.threshold or 0.0
+    measured = measure_gain(check.metric, results, options=check.options, level=level)
+    if measured.broken or not measured.cases:
+        why = next(iter(measured.broken.values()), f"nothing was scored by {check.metric}")
+        cases = counted(len(measured.broken), "case")
+        where = f" in {cases} ({name_some(list(measured.broken), _NAMED)})" if measured.broken else ""
         return Verdict(
             check=name,
             outcome="error",
             metric=check.metric,
-            cases=len(found.broken),
+            cases=len(measured.broken),
             reason=f"the rival cannot be compared with{where}: {why}",
-            evidence=tuple(found.broken),
+            evidence=tuple(measured.broken),
         )
-    low, high = found.interval
-    noise = NOISE * max(abs(found.gain), abs(asked))
-    if high < asked - noise:
+    low, high = measured.interval
+    noise = NOISE * max(abs(measured.gain), abs(needed))
+    if high < needed - noise:
         outcome: Outcome = "failed"
-    elif asked > 0:
-        sure = low > 0 and found.p_value <= 1 - level
-        outcome = "passed" if sure and found.gain >= asked - noise else "undecided"
+    elif needed > 0:
+        sure = low > 0 and measured.p_value <= 1 - level
+        outcome = "passed" if sure and measured.gain >= needed - noise else "undecided"
     else:
-        outcome = "passed" if low >= asked - noise else "undecided"
-    app, rival = (calculate("mean", list(side.values())) for side in (found.app, found.rival))
+        outcome = "passed" if low >= needed - noise else "undecided"
+    app, rival = (calculate("mean", list(side.values())) for side in (measured.app, measured.rival))
     reason = f"the app has {app:.3g} and its rival {rival:.3g}, so the gain is {low:+.3g} to {high:+.3g}"
     return Verdict(
         check=name,
         outcome=outcome,
         metric=check.metric,
-        observed=found.gain,
+        observed=measured.gain,
         interval=(low, high),
-        p_value=found.p_value if asked > 0 else None,
-        cases=found.cases,
+        p_value=measured.p_value if needed > 0 else None,
+        cases=measured.cases,
         reason=reason,
-        advice=_advise(found, asked) if outcome == "undecided" else "",
+        advice=_advise(measured, needed) if outcome == "undecided" else "",
     )
 
 
@@ -199,16 +199,16 @@ def _find_breakage(metric: str, result: CaseResult) -> str:
     return "" if made == was else f"it was scored by {' and '.join(was)}, the app by {' and '.join(made)}"
 
 
-def _advise(found: Gain, asked: float) -> str:
+def _advise(measured: Gain, needed: float) -> str:
     """How many cases might settle it, if they are like those there are."""
-    fewest = math.ceil(math.log2(1 / (1 - found.level)))
-    if asked > 0 and found.cases < fewest:
+    fewest = math.ceil(math.log2(1 / (1 - measured.level)))
+    if needed > 0 and measured.cases < fewest:
         return f"so few cases show no gain, however large: it takes {fewest} at least"
-    low, high = found.interval
-    edge = 0.0 if asked > 0 and found.gain >= asked else asked
-    distance = abs(found.gain - edge)
-    reach = found.gain - low if found.gain >= edge else high - found.gain
+    low, high = measured.interval
+    edge = 0.0 if needed > 0 and measured.gain >= needed else needed
+    distance = abs(measured.gain - edge)
+    reach = measured.gain - low if measured.gain >= edge else high - measured.gain
     if distance * math.sqrt(_FAR) <= reach:
         return "more cases, or more repeats, would narrow it"
-    cases = math.ceil(found.cases * (reach / distance) ** 2)
-    return f"about {max(cases, found.cases + 1):,} such cases would tell"
+    cases = math.ceil(measured.cases * (reach / distance) ** 2)
+    return f"about {max(cases, measured.cases + 1):,} such cases would tell"

@@ -27,17 +27,17 @@ def require_agreement(
     Args:
         calibrations: By the signature of scores.
     """
-    asking = {
+    by_name = {
         describe_check(check): check
         for check in case.checks
         if check.min_kappa is not None and not check.record_only
     }
-    if not asking:
+    if not by_name:
         return tuple(verdicts)
     return tuple(
         replace(verdict, outcome="undecided", advice=doubt)
         if verdict.outcome == "passed"
-        and (check := asking.get(verdict.check))
+        and (check := by_name.get(verdict.check))
         and (
             doubt := _doubt(
                 check, {each.signature for each in case_scores(check.metric, result)}, calibrations
@@ -50,26 +50,26 @@ def require_agreement(
 
 def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, Calibration]) -> str:
     """Why scores of these signatures are trusted less than the check asks, and the remedy; empty if not."""
-    asked = f"min_kappa {check.min_kappa:g}"
+    needed = f"min_kappa {check.min_kappa:g}"
     for signature in sorted(signatures):
         known = calibrations.get(signature)
         if known is None:
             other = any(each.metric == check.metric for each in calibrations.values())
-            told = (
+            why = (
                 "labels were judged otherwise (model, rubric or version)"
                 if other
                 else "no labels are recorded"
             )
-            return f"{asked}: {told}; run: {_calibrate(check)}"
+            return f"{needed}: {why}; run: {_calibrate(check)}"
         bound = Bound(comparison=check.comparison, threshold=check.threshold)
         cuts = [cut for cut in known.cuts if cut.bound in {bound, invert(bound)}]
         if not cuts:
             missing = f"nothing is recorded for {format_bound(bound)}"
-            return f"{asked}: {missing}; run: {_calibrate(check)} --threshold {check.threshold:g}"
+            return f"{needed}: {missing}; run: {_calibrate(check)} --threshold {check.threshold:g}"
         if cuts[0].low < (check.min_kappa or 0):
             kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
-            told = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
-            return f"{asked}: {told}; improve the judge, or label more: {_calibrate(check)}"
+            why = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
+            return f"{needed}: {why}; improve the judge, or label more: {_calibrate(check)}"
     return ""
 
 

@@ -6,19 +6,23 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.baseline.entries import (
+    find_flaw,
+    make_entry,
+    merge_entries,
+    repeats_by_run,
+    scoring_ways,
+)
 from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import LARGEST
-from pytest_llmops.gates.paired_runs.pairing import Scales, ask_the_same, signatures
-from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import Case, CaseResult, Output, Run, Score
+from pytest_llmops.gates.paired_runs.pairing import Scales, have_same_input
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Case, CaseResult, Run
 from pytest_llmops.registry import find_traits
 
 _NAMED = 5
-Repeated = TypeVar("Repeated", Output, Score)
 _OF_FILES = ("golden:", "app:")
 
 
@@ -71,7 +75,7 @@ def accept(  # noqa: PLR0913 - what is taken, and how
 
     Args:
         replace: Take the run's scores also of cases that the baseline has.
-        prune: Take out cases that are in no golden file any more. A run tells that only of the files
+        prune: Take out cases that are in no golden file any more. A run shows that only of the files
             that it covers wholly.
         with_outputs: Keep the outputs of the cases that are taken.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
@@ -82,26 +86,11 @@ def accept(  # noqa: PLR0913 - what is taken, and how
             were merged before.
     """
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
-    taken: dict[str, CaseResult] = {}
-    stale: list[str] = []
-    refused: list[tuple[str, str]] = []
     watched, scales = _watched(run), Scales()
     results = [_reduced(result, watched, scales) for result in run.results]
-    for result in sorted(results, key=lambda result: result.case):
-        if reason := find_flaw(result):
-            refused.append((result.case, reason))
-            continue
-        entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
-        if merge and before is not None and ask_the_same(before, entry):
-            if reason := _find_unmergeable(before, entry):
-                refused.append((result.case, reason))
-            else:
-                taken[entry.case] = merge_entries(before, entry)
-            continue
-        if before is None or not ask_the_same(before, entry) or (replace and entry != before):
-            taken[entry.case] = entry
-        elif _ways(entry) - _ways(before):
-            stale.append(entry.case)
+    taken, stale, refused = _sort_results(
+        results, old, replace=replace, with_outputs=with_outputs, merge=merge
+    )
     _check_worth(run, refused)
     if merge and _holds_run(old, results):
         raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
@@ -114,7 +103,7 @@ def accept(  # noqa: PLR0913 - what is taken, and how
     if baseline is not None and (taken or replace):
         signature = _merge_signatures(baseline.signature, signed, replace=replace)
     merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
-    edited = {case for case in taken if case in old and not ask_the_same(old[case], taken[case])}
+    edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     return Acceptance(
         baseline=merged,
@@ -130,6 +119,35 @@ def accept(  # noqa: PLR0913 - what is taken, and how
         pruned=unused if prune else (),
         refused=tuple(refused),
     )
+
+
+def _sort_results(
+    results: Iterable[CaseResult],
+    old: Mapping[str, CaseResult],
+    *,
+    replace: bool,
+    with_outputs: bool,
+    merge: bool,
+) -> tuple[dict[str, CaseResult], list[str], list[tuple[str, str]]]:
+    """Case to its new entry; the cases that are stale; the cases that are refused, with the reason."""
+    taken: dict[str, CaseResult] = {}
+    stale: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for result in sorted(results, key=lambda result: result.case):
+        if reason := find_flaw(result):
+            refused.append((result.case, reason))
+            continue
+        entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
+        if merge and before is not None and have_same_input(before, entry):
+            if reason := _find_unmergeable(before, entry):
+                refused.append((result.case, reason))
+            else:
+                taken[entry.case] = merge_entries(before, entry)
+        elif before is None or not have_same_input(before, entry) or (replace and entry != before):
+            taken[entry.case] = entry
+        elif scoring_ways(entry) - scoring_ways(before):
+            stale.append(entry.case)
+    return taken, stale, refused
 
 
 def _misses(result: CaseResult) -> bool:
@@ -160,127 +178,42 @@ def _merge_signatures(old: Mapping[str, str], new: Mapping[str, str], *, replace
     return {**{name: value for name, value in old.items() if name.startswith(_OF_FILES)}, **new}
 
 
-def find_flaw(result: CaseResult) -> str:
-    """Why a result cannot stand in a baseline; empty when every repeat has its answer and its scores."""
-    for failure in result.failures:
-        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
-    repeats = range(len(answer_digests(result)))
-    if not repeats:
-        return "the app gave no output"
-    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
-        return "the repeats of the outputs are not counted from 0"
-    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
-    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
-    return next(filter(None, flaws), "")
-
-
-def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
-    """
-    The part of a flawless result that a baseline keeps, in one order whatever the result's.
-
-    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
-    one, would have to see. What it took stands in the scores alone.
-    """
-    return CaseResult(
-        case=result.case,
-        input_hash=result.input_hash,
-        outputs=tuple(
-            Output(
-                text=output.text,
-                repeat=output.repeat,
-                passages=output.passages,
-                tool_calls=output.tool_calls,
-            )
-            for output in sorted(result.outputs, key=lambda output: output.repeat)
-            if with_outputs
-        ),
-        scores=tuple(
-            dataclasses.replace(score, reason="", evidence=())
-            for score in sorted(result.scores, key=lambda score: (score.metric, score.repeat))
-        ),
-        answers=answer_digests(result),
-        runs=result.runs,
-    )
-
-
-def merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
-    """Both runs' repeats as one entry, those of the baseline first, that says how many each run gave."""
-    shift = len(before.answers)
-    both_kept = bool(before.outputs and entry.outputs)
-    return dataclasses.replace(
-        before,
-        outputs=(*before.outputs, *_shifted(entry.outputs, shift)) if both_kept else (),
-        scores=tuple(
-            sorted(
-                (*before.scores, *_shifted(entry.scores, shift)),
-                key=lambda score: (score.metric, score.repeat),
-            )
-        ),
-        answers=(*before.answers, *entry.answers),
-        runs=(*_runs(before), len(entry.answers)),
-    )
-
-
 def _holds_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
     """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
     varying = [(old[each.case], answer_digests(each)) for each in results if each.case in old]
     varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
     return bool(varying) and all(
         answers
-        in {before.answers[start:stop] for start, stop in pairwise(accumulate(_runs(before), initial=0))}
+        in {
+            before.answers[start:stop]
+            for start, stop in pairwise(accumulate(repeats_by_run(before), initial=0))
+        }
         for before, answers in varying
     )
 
 
-def _runs(entry: CaseResult) -> tuple[int, ...]:
-    return entry.runs or (len(entry.answers),)
-
-
-def _shifted(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
-    return tuple(dataclasses.replace(record, repeat=record.repeat + by) for record in records)
-
-
 def _find_unmergeable(before: CaseResult, entry: CaseResult) -> str:
     """Why repeats cannot stand beside older ones; empty where they can."""
-    if _ways(before) != _ways(entry):
+    if scoring_ways(before) != scoring_ways(entry):
         return "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
     return ""
-
-
-def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
-    scores = [score for score in result.scores if score.metric == metric]
-    scored = sorted(score.repeat for score in scores)
-    if missing := [repeat for repeat in repeats if repeat not in scored]:
-        return f"{metric} gave no score in repeat {missing[0]}"
-    if scored != list(repeats):
-        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
-    for score in scores:
-        if not abs(score.value) <= LARGEST:  # true of NaN, too
-            return f"{metric} gave {score.value}, which is no finite number that can be judged"
-    made = signatures(metric, result)
-    return f"{metric} made its scores in several ways: {' and '.join(made)}" if len(made) > 1 else ""
-
-
-def _ways(entry: CaseResult) -> set[tuple[str, str]]:
-    """Metric and signature of the entry's scores."""
-    return {(score.metric, score.signature) for score in entry.scores}
 
 
 def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
     if not run.results:
         raise AcceptanceError("the run has no result; nothing was accepted")
     if len(refused) == len(run.results):
-        told = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
+        lines = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
         more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
         raise AcceptanceError(
-            "\n".join(("no case of the run can be accepted; fix these and run again:", *told, *more))
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *lines, *more))
         )
     if not any(result.scores for result in run.results):
         raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")
 
 
 def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
-    """Cases that a golden file of the baseline no longer has, as far as a run can tell."""
+    """Cases that a golden file of the baseline no longer has, as far as a run can show."""
     if "partial" in run.signature:
         return ()
     there = {result.case for result in run.results}

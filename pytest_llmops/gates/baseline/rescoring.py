@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.paired_runs.pairing import ask_the_same, signatures
+from pytest_llmops.gates.paired_runs.pairing import have_same_input, signatures
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.protocols import traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck
@@ -22,7 +22,7 @@ def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[Suite
     were kept, where a metric looks at traces, which never are, or asks a judge, and where scoring breaks:
     the gate then says what differs.
     """
-    if not base.outputs or not ask_the_same(base, new):
+    if not base.outputs or not have_same_input(base, new):
         return base
     checks: list[Check | SuiteCheck] = [*suite, *case.checks]  # a case's own options weigh more
     for check in {check.metric: check for check in checks}.values():
@@ -52,9 +52,9 @@ def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Ca
         metric = create_metric(check.metric, check.options)
     except LLMOpsError:  # it needs an option that only other cases give
         return base
-    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer tells
-    asks = traits_of(metric).waits  # a judge: who compares two runs pays for no call
-    if measured or asks or "spans" in metric.needs:
+    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
+    waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
+    if measured or waits or "spans" in metric.needs:
         return base
     samples = [
         Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)

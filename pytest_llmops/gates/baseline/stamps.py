@@ -11,9 +11,9 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
     """
     A line for each stamp that differs between two signatures, prompts first.
 
-    What only one side has is told for the files that both runs could name; a baseline of another version
-    may lack stamps, and is not blamed for it. What only the base has is not told of a run of fewer cases or
-    golden files, which did not come across it.
+    What only one side has is reported for the files that both runs could name; a baseline of another version
+    may lack stamps, and is not blamed for it. What only the base has is not reported where a run has fewer
+    cases or golden files, which did not come across it.
     """
     names = sorted((base.keys() | new.keys()) - _UNSAID, key=_weight)
     whole = "partial" not in new and not any(name.startswith("golden:") for name in base.keys() - new.keys())

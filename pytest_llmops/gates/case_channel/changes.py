@@ -8,9 +8,10 @@ from dataclasses import replace
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.repeated_checks import needed_rate
+from pytest_llmops.gates.case_channel.check_reading import Reading, State
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.readings import Reading, State, read_check, read_pairs
-from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, ask_the_same, describe_unlike
+from pytest_llmops.gates.case_channel.paired_readings import read_check, read_pairs
+from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, describe_unlike, have_same_input
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
@@ -37,7 +38,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
       `undecided` where it was and is worse in too few repeats to be a fact.
     - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
-    - It is missed now, in one whose answers vary: `undecided` where further repeats would tell, or
+    - It is missed now, in one whose answers vary: `undecided` where further repeats would decide, or
       where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
       else `failed` and `known`, as bad as before as far as chance lets see.
 
@@ -52,18 +53,18 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         readings: Those of these checks, where they were read before.
     """
     verdicts = judge_case(case, result)
-    if base is None or not ask_the_same(base, result):
+    if base is None or not have_same_input(base, result):
         return tuple(_alone(verdict, "the baseline has no such case") for verdict in verdicts)
     before = judge_case(case, base)
     chance = chance or Chance([base])
     known = {id(reading.check): reading for reading in readings}
     compared = []
     for check, now, then in zip(case.checks, verdicts, before, strict=False):
-        beside = now if check.record_only else _compare(check, now, then, base, result)
-        if beside.baseline is not None and beside.outcome != "error":
+        verdict = now if check.record_only else _compare(check, now, then, base, result)
+        if verdict.baseline is not None and verdict.outcome != "error":
             reading = known.get(id(check)) or replace(read_check(base, result, check, chance), moved=moved)
-            beside = _call(beside, then, reading, chance, level=level, tests=tests)
-        compared.append(beside)
+            verdict = _call(verdict, then, reading, chance, level=level, tests=tests)
+        compared.append(verdict)
     return tuple(compared) or verdicts
 
 
@@ -99,7 +100,7 @@ def list_changes(
 
 
 def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: CaseResult) -> Verdict:
-    """The verdict with its baseline beside it; what a missed check means is left to `_call`."""
+    """The verdict with its baseline; what a missed check means is left to `_call`."""
     if now.outcome == "error" or now.observed is None:
         return now
     if then.observed is None:
@@ -162,7 +163,7 @@ def _call_varying(  # noqa: PLR0913 - as above
         if reading.by_rate:
             advice = "holds less often, beyond chance, and still too often for a case that broke"
         return replace(verdict, outcome="undecided", advice=advice)
-    if held and not reading.most:  # nobody ran it again while that might tell
+    if held and not reading.most:  # nobody ran it again while that might decide
         return replace(verdict, outcome="undecided", reason=f"flaky: {verdict.reason}", advice=_AGAIN)
     both = (rates.held_before + rates.held) / (rates.repeats_before + rates.repeats)
     if reading.by_rate and held and holds(both, needed_rate(reading.check, reading.scale.range[1])):
@@ -190,7 +191,7 @@ def _counted(verdict: Verdict, reading: Reading, tests: int) -> Verdict:
 
 
 def _alone(verdict: Verdict, why: str) -> Verdict:
-    """A verdict that stands on the threshold alone; told where somebody will read it."""
+    """A verdict that stands on the threshold alone; the advice says so."""
     if verdict.outcome == "error":
         return verdict
     return replace(verdict, advice="; ".join(filter(None, (why, verdict.advice))))

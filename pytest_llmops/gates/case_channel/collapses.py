@@ -1,4 +1,4 @@
-"""How many cases collapsed: one test for a check that broke in several cases, each too little to tell."""
+"""How many cases collapsed: one test for a check that broke in several cases, each too little to prove it."""
 
 from __future__ import annotations
 

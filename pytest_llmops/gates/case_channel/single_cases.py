@@ -8,9 +8,10 @@ from typing import Any
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.check_reading import Reading
 from pytest_llmops.gates.case_channel.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.readings import Reading, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE
 from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs
 from pytest_llmops.printable import name_some
@@ -36,7 +37,7 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     What a golden file checks of a case is judged as `judge_against` does. Of a metric that it does not
     check only what dropped beyond chance, and by more than the suite lets pass, is reported; and every leak.
     Where the number of repeats was fixed, so is a check by which more cases collapsed than chance explains,
-    each of them with too few repeats to tell.
+    each of them with too few repeats to say.
 
     Args:
         tests: How many readings of cases the run has; by default those of the pairs.
@@ -54,10 +55,14 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
         read = readings[new.case]
         held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
         plain = not case.checks or _is_plain(case, new, read, level, tests)
-        found = () if plain else judge_against(case, new, base, **held_to, readings=read)
+        judged = () if plain else judge_against(case, new, base, **held_to, readings=read)
         own = {check.metric for check in new.checks}
-        told = [_tell(each, level, tests, tolerated or {}) for each in read if each.check.metric not in own]
-        for verdict in (*found, *filter(None, told)):
+        further = [
+            _judge_unchecked(each, level, tests, tolerated or {})
+            for each in read
+            if each.check.metric not in own
+        ]
+        for verdict in (*judged, *filter(None, further)):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
@@ -84,14 +89,14 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
     for each in readings:
         if not each.most and not each.fact and each.by_rate:
             by_check.setdefault((each.check.metric, describe_check(each.check)), []).append(each)
-    found = {}
+    verdicts = {}
     for key, of_check in by_check.items():
         p_value = count_p_value([each.rates for each in of_check])
         p_adjusted = min(1.0, p_value * len(by_check) / COUNT_SHARE)
         if p_adjusted > 1 - level:
             continue
         collapsed = [each for each in of_check if has_collapsed(each.rates)]
-        found[key] = [
+        verdicts[key] = [
             Verdict(
                 check=key[1],
                 outcome="regressed",
@@ -105,27 +110,29 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
             )
             for each in collapsed
         ]
-    return found
+    return verdicts
 
 
-def _tell(reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]) -> Verdict | None:
-    """The verdict on a reading that nobody checks; None where there is nothing to tell."""
+def _judge_unchecked(
+    reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]
+) -> Verdict | None:
+    """The verdict on a reading that nobody checks; None where there is nothing to report."""
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
-    fell = beyond and reading.state(level=level, tests=tests) == "regressed"
+    dropped = beyond and reading.state(level=level, tests=tests) == "regressed"
     leaks = not find_traits(metric).excusable and reading.rates.held < reading.rates.repeats
-    if not fell and not leaks:
+    if not dropped and not leaks:
         return None
     return Verdict(
         check=describe_check(reading.check),
-        outcome="regressed" if fell else "failed",
+        outcome="regressed" if dropped else "failed",
         metric=metric,
         case=reading.case,
         observed=reading.mean_after,
         baseline=reading.mean_before,
         p_value=None if reading.fact else reading.p_value(),
         p_adjusted=None if reading.fact else reading.p_adjusted(tests),
-        advice=reading.why if fell else "",
+        advice=reading.why if dropped else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers by their digests, so that a baseline can tell equal ones without keeping a text."""
+"""Answers by their digests, so that a baseline can recognise equal ones without keeping a text."""
 
 from __future__ import annotations
 

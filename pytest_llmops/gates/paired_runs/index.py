@@ -22,18 +22,18 @@ LARGEST = 1e100
 
 _REMEMBERED = 2**16
 _BY_REPEAT = attrgetter("repeat")
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
-def once_a_result(work: Callable[[CaseResult], Found]) -> Callable[[CaseResult], Found]:
+def once_a_result(compute: Callable[[CaseResult], Value]) -> Callable[[CaseResult], Value]:
     """Remembers by identity, since hashing a result's content would cost more than the work."""
-    known: dict[int, tuple[CaseResult, Found]] = {}  # with the result, so that nothing else gets its id
+    known: dict[int, tuple[CaseResult, Value]] = {}  # with the result, so that nothing else gets its id
 
-    @wraps(work)
-    def looked_up(result: CaseResult) -> Found:
+    @wraps(compute)
+    def looked_up(result: CaseResult) -> Value:
         entry = known.get(id(result))
         if entry is None:
-            entry = known[id(result)] = (result, work(result))
+            entry = known[id(result)] = (result, compute(result))
             if len(known) > _REMEMBERED:
                 known.pop(next(iter(known)), None)
         return entry[1]
@@ -89,17 +89,19 @@ def _index(result: CaseResult) -> _Index:
     listed: dict[str, list[Score]] = {}
     for score in sorted(result.scores, key=_BY_REPEAT):
         listed.setdefault(score.metric, []).append(score)
-    scores = {metric: tuple(found) for metric, found in listed.items()}
-    read = {metric: tuple([score.value for score in found]) for metric, found in scores.items()}
-    finite = {metric: tuple(filter(math.isfinite, found)) for metric, found in read.items()}
-    values = {metric: found for metric, found in finite.items() if found}
-    signatures = ((metric, frozenset([each.signature for each in found])) for metric, found in scores.items())
+    scores = {metric: tuple(of_metric) for metric, of_metric in listed.items()}
+    read = {metric: tuple([score.value for score in of_metric]) for metric, of_metric in scores.items()}
+    finite = {metric: tuple(filter(math.isfinite, of_metric)) for metric, of_metric in read.items()}
+    values = {metric: of_metric for metric, of_metric in finite.items() if of_metric}
+    signatures = (
+        (metric, frozenset([each.signature for each in of_metric])) for metric, of_metric in scores.items()
+    )
     return _Index(
         scores=scores,
         values=values,
         signatures=_sort_signatures(tuple(signatures)),
         whole=frozenset() if result.failures else _share(_find_whole(result, scores, read)),
-        means={metric: calculate("mean", found) for metric, found in values.items()},
+        means={metric: calculate("mean", of_metric) for metric, of_metric in values.items()},
     )
 
 
@@ -109,15 +111,15 @@ def _find_whole(
     repeats = sorted([output.repeat for output in result.outputs])
     return frozenset(
         metric
-        for metric, found in read.items()
-        if all(abs(value) <= LARGEST for value in found)  # false of NaN, too
+        for metric, values in read.items()
+        if all(abs(value) <= LARGEST for value in values)  # false of NaN, too
         and (not repeats or [score.repeat for score in scores[metric]] == repeats)
     )
 
 
 @lru_cache(maxsize=1024)
 def _sort_signatures(signatures: tuple[tuple[str, frozenset[str]], ...]) -> Mapping[str, tuple[str, ...]]:
-    return {metric: tuple(sorted(found)) for metric, found in signatures}
+    return {metric: tuple(sorted(of_metric)) for metric, of_metric in signatures}
 
 
 @lru_cache(maxsize=1024)

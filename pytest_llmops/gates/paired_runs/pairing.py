@@ -43,7 +43,7 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
     The scale of a metric, from its class where it cannot be made without options that only cases have.
 
     Raises:
-        LLMOpsError: Nobody registered the metric, or only an instance could tell.
+        LLMOpsError: Nobody registered the metric, or only an instance has one.
     """
     try:
         source: object = create_metric(metric, options)
@@ -93,7 +93,7 @@ def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
     """Pair by id and by what is asked: an edited case is another one, and its old self is gone."""
     before = {result.case: result for result in base}
     after = {result.case: result for result in new}
-    same = sorted(case for case in before.keys() & after.keys() if ask_the_same(before[case], after[case]))
+    same = sorted(case for case in before.keys() & after.keys() if have_same_input(before[case], after[case]))
     return Pairs(
         shared=tuple((before[case], after[case]) for case in same),
         new=tuple(sorted(after.keys() - same)),
@@ -101,7 +101,7 @@ def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
     )
 
 
-def ask_the_same(base: CaseResult, new: CaseResult) -> bool:
+def have_same_input(base: CaseResult, new: CaseResult) -> bool:
     """Whether two results of one case answer the same question; an unknown hash is believed."""
     return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
 
@@ -202,8 +202,8 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
 
 
 def count_repeats(result: CaseResult) -> int:
-    """How often the app was asked, failed repeats included."""
-    asked = [output.repeat for output in result.outputs]
-    asked += [failure.repeat for failure in result.failures]
-    asked += [score.repeat for score in result.scores]
-    return max(len(result.answers), max(asked, default=-1) + 1)
+    """How often the app was called, failed repeats included."""
+    repeats = [output.repeat for output in result.outputs]
+    repeats += [failure.repeat for failure in result.failures]
+    repeats += [score.repeat for score in result.scores]
+    return max(len(result.answers), max(repeats, default=-1) + 1)

@@ -9,7 +9,7 @@ from pytest_llmops.records import Golden
 from pytest_llmops.statistics.summaries import LINEAR
 
 _BUDGET = 0.05
-_ALONE = 2  # units of which a spread can be told
+_ALONE = 2  # units that have a spread
 
 
 def describe_blind(golden: Golden) -> list[str]:
@@ -21,7 +21,7 @@ def describe_blind(golden: Golden) -> list[str]:
     """
     units = len({case.group or f"::{case.id}" for case in golden.cases})
     watched = [check for check in golden.suite if check.max_drop is not None]
-    found = []
+    lines = []
     for check in watched:
         bound = SUITE_SHARE * _BUDGET / len(watched)
         linear = check.statistic in LINEAR
@@ -32,5 +32,5 @@ def describe_blind(golden: Golden) -> list[str]:
             f"{describe_check(check)}: {counted(units, of_what)} cannot prove a drop of an app that "
             f"varies, so that max_drop {check.max_drop:g} would never turn red; add cases"
         )
-        found.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
-    return found
+        lines.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
+    return lines

@@ -1,5 +1,5 @@
 """
-Which drop the suite channel would see, foretold from how the repeats of a baseline differ.
+Which drop the suite channel would detect, estimated from how the repeats of a baseline differ.
 
 The drop is one that all cases share. One that hits few of them is the case channel's, and an edit that
 moves single cases up and down adds noise that no baseline knows of.
@@ -35,14 +35,14 @@ _WORTH = 0.95  # of a drop: advice that does not get below it is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class DetectableDrop:
     """
-    What a suite check would see.
+    The drop that a suite check would detect.
 
     Attributes:
         check: As its verdict names it.
         smallest_drop: Called `regressed` by about four in five runs, in the unit of the statistic; 0 where
-            any drop is. None where no drop would be or none can be foretold: the advice says why.
+            any drop is. None where no drop would be or none can be estimated: the advice says why.
         advice: What would see a smaller one.
     """
 
@@ -52,14 +52,14 @@ class Sight:
     advice: str
 
 
-def foresee_drops(
+def find_detectable_drops(
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     *,
     repeats: int,
     steady: bool,
     level: float = 0.95,
-) -> tuple[Sight, ...]:
+) -> tuple[DetectableDrop, ...]:
     """
     What each suite check would see in a new run with so many repeats of a case, 1 at least.
 
@@ -67,24 +67,24 @@ def foresee_drops(
         results: Those of `find_scored`.
         steady: The app does not vary, so that a single case which no longer holds what it held is a fact.
     """
-    found: list[tuple[str, SuiteCheck, _Noise | str]] = []
+    measured: list[tuple[str, SuiteCheck, _Noise | str]] = []
     for path, checks in suite.items():
         noted = _note({check.metric for check in checks}, results_of(path, results))
         for check in checks:
             name = describe_check(check)
             noise = _read(check, noted[check.metric], steady=steady)
-            found.append((f"{path}: {name}" if len(suite) > 1 else name, check, noise))
-    tests = sum(isinstance(noise, _Noise) for _, _, noise in found) / SUITE_SHARE
+            measured.append((f"{path}: {name}" if len(suite) > 1 else name, check, noise))
+    tests = sum(isinstance(noise, _Noise) for _, _, noise in measured) / SUITE_SHARE
     return tuple(
-        Sight(check=name, metric=check.metric, smallest_drop=None, advice=noise)
+        DetectableDrop(check=name, metric=check.metric, smallest_drop=None, advice=noise)
         if isinstance(noise, str)
-        else Sight(
+        else DetectableDrop(
             check=name,
             metric=check.metric,
             smallest_drop=noise.smallest(tests, level, repeats),
             advice=_advise(noise, tests, level, repeats),
         )
-        for name, check, noise in found
+        for name, check, noise in measured
     )
 
 
@@ -111,11 +111,11 @@ class _Noise:
         recorded: Repeats that the baseline has of a case, the fewest.
         once: Sum over the cases of the variance of a repeat; `kept` of that of the baseline's mean, `paid`
             the same were there `BASELINE_REPEATS` in it at least.
-        held: Where each score is pass or miss, the share that passes: a fall of it makes new noise, since
+        held: Where each score is pass or miss, the share that passes: a drop of it makes new noise, since
             a case that always passed then passes now and then. None for other scores, which keep theirs.
         tolerated: The drop of the mean that passes.
         unit: Of the statistic, for one of the mean: a sum has as many as there are cases.
-        fact: One case that falls is enough.
+        fact: One case that drops is enough.
     """
 
     cases: int
@@ -144,12 +144,12 @@ class _Noise:
         if reach is None:
             return None
         noise = ((self.paid if paid else self.kept) + self.once / repeats) / (self.cases**2 * times)
-        asked = times * self.cases * repeats
-        called = self._find_drop(reach, 0.0, noise, asked)
-        above = self._find_drop(_SURE, self.tolerated, noise, asked)
+        answers = times * self.cases * repeats
+        called = self._find_drop(reach, 0.0, noise, answers)
+        above = self._find_drop(_SURE, self.tolerated, noise, answers)
         return None if called is None or above is None else max(called, above) * self.unit
 
-    def _find_drop(self, reach: float, tolerated: float, noise: float, asked: int) -> float | None:
+    def _find_drop(self, reach: float, tolerated: float, noise: float, answers: int) -> float | None:
         """
         The drop of a mean that is so many of its standard errors above what is tolerated.
 
@@ -158,7 +158,7 @@ class _Noise:
 
         Args:
             noise: Square of the standard error of the mean difference, were nothing changed.
-            asked: New answers of all cases together.
+            answers: New answers of all cases together.
 
         Source: the score interval of a proportion, which takes the variance at the value that is asked for
         and solves the square equation for it; Wilson (1927), Probable inference; Agresti (2013), Categorical
@@ -166,7 +166,7 @@ class _Noise:
         """
         if self.held is None:
             return tolerated + reach * math.sqrt(noise)
-        own = reach**2 / asked
+        own = reach**2 / answers
         linear = 2 * tolerated + own * (2 * self.held - 1)
         square = linear**2 - 4 * (1 + own) * (tolerated**2 - reach**2 * noise)
         drop = (linear + math.sqrt(max(square, 0.0))) / (2 * (1 + own))
@@ -175,7 +175,7 @@ class _Noise:
 
 def _reach(cases: int, tests: float, level: float) -> float | None:
     """
-    How many standard errors a mean has to fall to be called; None where so few cases call nothing.
+    How many standard errors a mean has to drop to be called; None where so few cases call nothing.
 
     Fewer than `FEWEST` cases are held against Student's t. For more it is that of `smallest_drop`, but that
     the test compares with the root of the mean square, which the drop is
@@ -210,7 +210,7 @@ def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, li
 
 
 def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) -> _Noise | str:
-    """The noise of a check, or why nothing can be foretold of it."""
+    """The noise of a check, or why no drop can be estimated for it."""
     try:
         scale = find_scale(check.metric, check.options)
     except LLMOpsError as error:

@@ -39,7 +39,7 @@ def find_near_duplicates(
             continue
         old, new = sorted((question[one], question[other]), reverse=True)
         question = [new if each == old else each for each in question]
-    found: dict[int, list[str]] = {}
+    by_question: dict[int, list[str]] = {}
     for case, of in zip(cases, question, strict=True):
-        found.setdefault(of, []).append(case.id)
-    return [tuple(ids) for ids in found.values() if len(ids) > 1]
+        by_question.setdefault(of, []).append(case.id)
+    return [tuple(ids) for ids in by_question.values() if len(ids) > 1]

@@ -1,108 +1,49 @@
-"""
-What a baseline's own repeats say of the gate: how often it is red for nothing, and which drop it sees.
-
-Random halves of the repeats are two runs of one and the same app: whenever the gate calls one half worse
-than the other, that is a false alarm.
-"""
+"""What a baseline's own repeats say of the gate: how often it is red for nothing, and which drop it sees."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
 from pytest_llmops.errors import SelfCheckError
-from pytest_llmops.gates.case_channel.readings import Reading, checks_of
-from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.case_channel.check_reading import Reading
+from pytest_llmops.gates.case_channel.paired_readings import checks_of
 from pytest_llmops.gates.looks import plan_looks
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import STEADY, Chance, Scale
-from pytest_llmops.gates.power.detectable_drops import RECORD, Sight, find_scored, foresee_drops
+from pytest_llmops.gates.paired_runs.pairing import Chance, Scale
+from pytest_llmops.gates.power.detectable_drops import (
+    RECORD,
+    DetectableDrop,
+    find_detectable_drops,
+    find_scored,
+)
+from pytest_llmops.gates.power.false_alarms import FalseAlarms, count_false_alarms, scored_repeats
+from pytest_llmops.gates.power.recorded_cases import Recorded, sort_cases
 from pytest_llmops.gates.suite_channel.drops import watch_mean
-from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
-from pytest_llmops.statistics.intervals import exact_interval
 
 RUNS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deviations:
-    """
-    Answers that differ from their case's most frequent one, of all repeats but one of each case.
-
-    Attributes:
-        high: The upper end of the 95 % interval of the rate, in [0, 1], exact (Clopper and Pearson 1934).
-    """
-
-    deviating: int
-    repeats: int
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """
-    The scored cases of a baseline by what their repeats say; ids, sorted.
-
-    Attributes:
-        varying: Two repeats differ in the answer or in a score.
-        steady: Two repeats or more, all alike.
-        single: One repeat: whether it varies is unknown.
-        deviations: How often an answer differs from what its case mostly answers; None without repeats.
-    """
-
-    varying: tuple[str, ...]
-    steady: tuple[str, ...]
-    single: tuple[str, ...]
-    deviations: Deviations | None = None
-
-    @property
-    def count(self) -> int:
-        return len(self.varying) + len(self.steady) + len(self.single)
-
-    @property
-    def app_is_steady(self) -> bool:
-        return not self.varying and not self.single
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FalseAlarms:
-    """
-    The share of pairs of halves that were `regressed`, with its 95 % interval, all in [0, 1].
-
-    Attributes:
-        runs: Pairs compared; 0 where no half can differ from another, so that the rate is 0 by itself.
-    """
-
-    rate: float
-    low: float
-    high: float
-    runs: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
     """
-    What the gate is worth beside a baseline: its false alarms, and the drops that it would see.
+    What the gate is worth against a baseline: its false alarms, and the drops that it would see.
 
     Attributes:
         level: One minus the chance of a false alarm that the gate allows itself.
-        repeats: New repeats of a case that the drops are foretold for.
+        repeats: New repeats of a case that the drops are estimated for.
         false_alarms: None where no case has two repeats.
         broken_case: New repeats after which a case that always held and never does any more is named; None
-            where the most that is allowed is too few, or where no case is asked for anything.
+            where the most that is allowed is too few, or where no case has a check.
         unscored: Cases left out: the app or a metric broke in them, or nothing was scored.
     """
 
     level: float
     repeats: int
     false_alarms: FalseAlarms | None
-    checks: tuple[Sight, ...]
+    checks: tuple[DetectableDrop, ...]
     cases: Recorded
     broken_case: int | None
     unscored: tuple[str, ...]
@@ -122,27 +63,27 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
     Hold the gate against a baseline's own repeats.
 
     Args:
-        goldens: They say what is asked of the cases and of the suite.
-        repeats: How often a new run asks each case; `most` is what `auto` may ask one.
+        goldens: They have the checks of the cases and of the suite.
+        repeats: How often a new run runs each case; `most` is the limit of `auto`.
         runs: Pairs of halves to compare, 1 at least; `seed` fixes them.
 
     Raises:
         SelfCheckError: Nothing in the baseline was scored.
     """
     goldens = tuple(goldens)
-    asked = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
+    written = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
     scored, unscored = find_scored(base.results)
     if not scored:
         raise SelfCheckError(f"nothing in the baseline was scored, so nothing can be checked; {RECORD}")
-    results = [replace(each, checks=asked.get(each.case, each.checks)) for each in scored]
+    results = [replace(each, checks=written.get(each.case, each.checks)) for each in scored]
     chance = Chance(results)
     suite = find_suite({**base.suite, **{each.path: each.suite for each in goldens}}, results, chance)
     cases = sort_cases(results, chance)
-    checks = foresee_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
+    checks = find_detectable_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
     return SelfCheck(
         level=level,
         repeats=repeats,
-        false_alarms=_count_alarms(suite, results, chance, runs=runs, seed=seed, level=level),
+        false_alarms=count_false_alarms(suite, results, chance, runs=runs, seed=seed, level=level),
         checks=checks,
         cases=cases,
         broken_case=_repeats_to_name(results, chance, cases, most, level),
@@ -151,41 +92,10 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
 
 
 def plan_repeats(settings: Settings) -> int:
-    """How often a run will ask a varying case; where that is decided look by look, by the last one."""
+    """How often a run will run a varying case; where that is decided look by look, by the last one."""
     if isinstance(settings.repeats, int):
         return settings.repeats
     return plan_looks(settings.max_repeats).planned[-1]
-
-
-def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
-    """
-    Args:
-        results: Sorted by case.
-        chance: Of just these results.
-    """
-    varying: list[str] = []
-    steady: list[str] = []
-    single: list[str] = []
-    for result in results:
-        if chance.app_varies and not chance.is_alike(result):
-            varying.append(result.case)
-        else:
-            (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)
-    return Recorded(
-        varying=tuple(varying),
-        steady=tuple(steady),
-        single=tuple(single),
-        deviations=_count_deviations(results),
-    )
-
-
-def _count_deviations(results: Iterable[CaseResult]) -> Deviations | None:
-    answers = [digests for result in results if len(digests := answer_digests(result)) > 1]
-    repeats = sum(len(digests) - 1 for digests in answers)
-    if not repeats:
-        return None
-    deviating = sum(len(digests) - Counter(digests).most_common(1)[0][1] for digests in answers)
-    return Deviations(deviating=deviating, repeats=repeats, high=exact_interval(deviating, repeats)[1])
 
 
 def find_suite(
@@ -222,89 +132,12 @@ def _means(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, .
     )
 
 
-def _count_alarms(  # noqa: PLR0913 - what is compared, and how often
-    suite: Mapping[str, Sequence[SuiteCheck]],
-    results: Iterable[CaseResult],
-    chance: Chance,
-    *,
-    runs: int,
-    seed: int,
-    level: float,
-) -> FalseAlarms | None:
-    halved = [result for result in results if len(_repeats(result)) >= STEADY]
-    if not halved:
-        return None
-    watched = {
-        path: tuple(check for check in checks if _is_watched(check, chance)) for path, checks in suite.items()
-    }
-    if any(watched.values()):
-        suite = watched  # the others cannot be red, and only take time
-    metrics = {check.metric for checks in watched.values() for check in checks}
-    if not any(_differs(result, metrics, chance) for result in halved):
-        return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
-    draw = random.Random(seed)  # noqa: S311 - which repeats are compared is no secret
-    red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
-    low, high = exact_interval(red, runs)
-    return FalseAlarms(rate=red / runs, low=low, high=high, runs=runs)
-
-
-def _is_watched(check: SuiteCheck, chance: Chance) -> bool:
-    scale = chance.scales[check.metric]
-    return scale is not None and tolerated_drop(check, scale) is not None
-
-
-def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:
-    """Whether the gate looks at something in which two repeats differ, seconds and dollars among it."""
-    values = values_by_metric(result)
-    return not chance.is_alike(result) or any(len(set(values.get(metric, ()))) > 1 for metric in watched)
-
-
-def _is_red(
-    suite: Mapping[str, Sequence[SuiteCheck]],
-    results: Iterable[CaseResult],
-    draw: random.Random,
-    level: float,
-) -> bool:
-    """Whether one random half of each case's repeats is `regressed` beside the other, the larger one."""
-    before, after = [], []
-    for result in results:
-        repeats = _repeats(result)
-        draw.shuffle(repeats)
-        half = (len(repeats) + 1) // 2
-        before.append(_part(result, set(repeats[:half])))
-        after.append(_part(result, set(repeats[half:])))
-    compared = compare(
-        Run(signature={}, results=tuple(before)),
-        Run(signature={}, results=tuple(after)),
-        suite=suite,
-        level=level,
-    )
-    return any(verdict.outcome == "regressed" for verdict in compared.verdicts)
-
-
-def _repeats(result: CaseResult) -> list[int]:
-    return sorted({score.repeat for score in result.scores})
-
-
-def _part(result: CaseResult, repeats: set[int]) -> CaseResult:
-    """A result as it were had only these repeats been made, and their number been fixed."""
-    asked = range(len(result.answers)) if result.answers else sorted(each.repeat for each in result.outputs)
-    answers = zip(asked, answer_digests(result), strict=True)
-    return replace(
-        result,
-        outputs=(),
-        scores=tuple(score for score in result.scores if score.repeat in repeats),
-        answers=tuple(answer for repeat, answer in answers if repeat in repeats),
-        auto=0,
-    )
-
-
 def _repeats_to_name(
     results: Sequence[CaseResult], chance: Chance, cases: Recorded, most: int, level: float
 ) -> int | None:
     """New repeats that name a case which held each of the recorded ones, of which it has the usual number."""
     tests = sum(len(checks_of(result, chance.scales)) for result in results)
-    recorded = median_low(len(_repeats(result)) for result in results)
+    recorded = median_low(len(scored_repeats(result)) for result in results)
     for repeats in range(1, most + 1) if tests else ():
         broken = Reading(
             case="",

@@ -14,10 +14,10 @@ from statistics import NormalDist
 
 from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.paired_runs.pairing import Chance, Scales
-from pytest_llmops.gates.suite_channel.courses import Course, follow
 from pytest_llmops.gates.suite_channel.measured_drop import MeasuredDrop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, results_of
 from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.registry import find_traits
@@ -69,21 +69,21 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     chance = chance or Chance(base_results)
     verdicts: dict[str, tuple[Verdict, ...]] = {}
     for path, checks in suite.items():
-        beside = PairedSuites.of(results_of(path, results), results_of(path, base_results), chance)
-        found = [beside.judge(check, level) for check in checks]
-        watched = [each for each in found if isinstance(each, PairedScores) and each.tolerated is not None]
-        courses = iter(follow(watched, beside.looks, share=share, level=level, seed=seed))
+        paired = PairedSuites.of(results_of(path, results), results_of(path, base_results), chance)
+        judged = [paired.judge(check, level) for check in checks]
+        watched = [each for each in judged if isinstance(each, PairedScores) and each.tolerated is not None]
+        progress = iter(track_checks(watched, paired.looks, share=share, level=level, seed=seed))
         tests = len(watched) / share
         verdicts[path] = tuple(
             each
             if isinstance(each, Verdict)
-            else _judge(each, None if each.tolerated is None else next(courses), tests, level, seed)
-            for each in found
+            else _judge(each, None if each.tolerated is None else next(progress), tests, level, seed)
+            for each in judged
         )
     return verdicts
 
 
-def follow_suites(  # noqa: PLR0913 - what the channel is held to
+def track_suites(  # noqa: PLR0913 - what the channel is held to
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
@@ -91,24 +91,24 @@ def follow_suites(  # noqa: PLR0913 - what the channel is held to
     share: float,
     chance: Chance,
     level: float = 0.95,
-) -> list[tuple[PairedScores, Course]]:
+) -> list[tuple[PairedScores, Progress]]:
     """
-    For each check that watches for a drop: its values, and its course over the looks taken.
+    For each check that watches for a drop: its scores, and its progress over the looks taken.
 
     Checks that cannot be measured are left out: no further repeat would help them.
     """
-    followed: list[tuple[PairedScores, Course]] = []
+    tracked: list[tuple[PairedScores, Progress]] = []
     for path, checks in suite.items():
-        beside = PairedSuites.of(results_of(path, results), results_of(path, base_results), chance)
-        broken = any(result.failures for result in beside.results)
-        found = (
-            beside.judge(check, level) if broken else beside.find(check)
+        paired = PairedSuites.of(results_of(path, results), results_of(path, base_results), chance)
+        broken = any(result.failures for result in paired.results)
+        judged = (
+            paired.judge(check, level) if broken else paired.find(check)
             for check in checks
             if check.statistic != GAIN and not check.record_only
         )
-        watched = [each for each in found if isinstance(each, PairedScores) and each.tolerated is not None]
-        followed += zip(watched, follow(watched, beside.looks, share=share, level=level), strict=True)
-    return followed
+        watched = [each for each in judged if isinstance(each, PairedScores) and each.tolerated is not None]
+        tracked += zip(watched, track_checks(watched, paired.looks, share=share, level=level), strict=True)
+    return tracked
 
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
@@ -147,57 +147,57 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
     return drops
 
 
-def _judge(found: PairedScores, course: Course | None, tests: float, level: float, seed: int) -> Verdict:
-    check, values = found.check, found.at(None)
-    each = MeasuredDrop.of(found, values, level=level, seed=seed)
-    drop = found.drop(values)
+def _judge(scores: PairedScores, progress: Progress | None, tests: float, level: float, seed: int) -> Verdict:
+    check, values = scores.check, scores.at(None)
+    measured = MeasuredDrop.of(scores, values, level=level, seed=seed)
+    drop = scores.drop(values)
     verdict = replace(
-        found.absolute,
-        baseline=each.baseline,
-        difference=each.difference,
-        interval=(each.spread.low, each.spread.high),
-        p_value=None if course is None or found.fact else course.p_value,
-        p_adjusted=None if course is None or found.fact else course.p_adjusted,
-        cases=each.cases,
+        scores.absolute,
+        baseline=measured.baseline,
+        difference=measured.difference,
+        interval=(measured.spread.low, measured.spread.high),
+        p_value=None if progress is None or scores.fact else progress.p_value,
+        p_adjusted=None if progress is None or scores.fact else progress.p_adjusted,
+        cases=measured.cases,
     )
-    failed = found.absolute.outcome == "failed"
-    seen = _seen(found, each, tests, level)
-    if course is not None and course.state == "regressed":
+    failed = scores.absolute.outcome == "failed"
+    power = _describe_power(scores, measured, tests, level)
+    if progress is not None and progress.state == "regressed":
         tolerated = f", more than max_drop {check.max_drop:g}" if check.max_drop else ""
         reason = f"worse than the baseline by {drop:.3g}{tolerated}"
-        advice = "no repeat differs, so the app changed here" if found.fact else verdict.advice
+        advice = "no repeat differs, so the app changed here" if scores.fact else verdict.advice
         return replace(
-            verdict, outcome="regressed", reason=reason, evidence=each.dropped[:_NAMED], advice=advice
+            verdict, outcome="regressed", reason=reason, evidence=measured.dropped[:_NAMED], advice=advice
         )
-    if failed and (not found.missed_before or not find_traits(check.metric).excusable):
-        then = "missed it too, which excuses no leak" if found.missed_before else "held it"
-        return replace(verdict, reason=f"the baseline {then}", evidence=each.dropped[:_NAMED])
-    if found.lost:
-        return replace(verdict, outcome="undecided", reason=_lost(found.lost), evidence=(), advice=_ACCEPT)
-    if course is not None and _is_open(found, course):
-        few = "1 case is" if each.cases == 1 else f"{each.cases} cases are"
+    if failed and (not scores.missed_before or not find_traits(check.metric).excusable):
+        then = "missed it too, which excuses no leak" if scores.missed_before else "held it"
+        return replace(verdict, reason=f"the baseline {then}", evidence=measured.dropped[:_NAMED])
+    if scores.lost:
+        return replace(verdict, outcome="undecided", reason=_lost(scores.lost), evidence=(), advice=_ACCEPT)
+    if progress is not None and _is_open(scores, progress):
+        few = "1 case is" if measured.cases == 1 else f"{measured.cases} cases are"
         reason = f"dropped by {drop:.3g}; {few} too few to prove it"
-        if course.state == "refuted":
+        if progress.state == "refuted":
             reason = f"dropped by {drop:.3g}, which fresh repeats did not confirm"
-        elif course.state == "called":
+        elif progress.state == "called":
             reason = f"dropped by {drop:.3g}, not confirmed: the repeats for it were not made"
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(
-            verdict, outcome="undecided", reason=reason, evidence=each.dropped[:_NAMED], advice=seen
+            verdict, outcome="undecided", reason=reason, evidence=measured.dropped[:_NAMED], advice=power
         )
     if failed:
-        return replace(verdict, known=True, reason="the baseline missed it too", advice=seen)
-    fixed = "fixed: failed in the baseline" if found.missed_before else ""
-    return replace(verdict, advice="; ".join(filter(None, (fixed, seen))))
+        return replace(verdict, known=True, reason="the baseline missed it too", advice=power)
+    fixed = "fixed: failed in the baseline" if scores.missed_before else ""
+    return replace(verdict, advice="; ".join(filter(None, (fixed, power))))
 
 
-def _is_open(found: PairedScores, course: Course) -> bool:
+def _is_open(scores: PairedScores, progress: Progress) -> bool:
     """
     Whether the observed drop is more than what is tolerated, and nothing says that it is chance. Without a
     `max_drop` any drop is more, and counts where a test called it.
     """
-    doubted = found.check.max_drop is not None or course.state == "called"
-    return doubted and course.state != "cleared" and not found.is_tolerated(found.at(None))
+    counts = scores.check.max_drop is not None or progress.state == "called"
+    return counts and progress.state != "cleared" and not scores.is_tolerated(scores.at(None))
 
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
@@ -207,27 +207,27 @@ def _lost(cases: Sequence[str]) -> str:
     return f"{len(cases)} of the baseline's cases cannot be compared: {name_some(cases, _NAMED)}"
 
 
-def _seen(found: PairedScores, each: MeasuredDrop, tests: float, level: float) -> str:
+def _describe_power(scores: PairedScores, measured: MeasuredDrop, tests: float, level: float) -> str:
     """
     The drop that four in five such runs would have called `regressed`, by the normal approximation, and
     what more repeats or more cases would see. The strictest step of Holm's correction is assumed.
     """
-    tolerated = found.tolerated
-    if tolerated is None or not each.spread.error:
+    tolerated = scores.tolerated
+    if tolerated is None or not measured.spread.error:
         return ""
-    smallest = smallest_drop(each.spread.error, tests=tests, level=level)
+    smallest = smallest_drop(measured.spread.error, tests=tests, level=level)
     advice = f"this run could see a drop of {smallest:.2g}"
-    if not tolerated or smallest <= tolerated or found.check.statistic != "mean":
+    if not tolerated or smallest <= tolerated or scores.check.statistic != "mean":
         return advice
-    if each.noise:
-        repeats = _MORE * each.repeats
-        saved = each.noise * (1 / each.repeats - 1 / repeats) / each.cases
-        if (left := each.spread.error**2 - saved) > 0:
-            fewer = smallest * math.sqrt(left) / each.spread.error
+    if measured.noise:
+        repeats = _MORE * measured.repeats
+        saved = measured.noise * (1 / measured.repeats - 1 / repeats) / measured.cases
+        if (left := measured.spread.error**2 - saved) > 0:
+            fewer = smallest * math.sqrt(left) / measured.spread.error
             advice += f"; {counted(repeats, 'repeat')} would see {fewer:.2g}"
     if smallest > _FAR * tolerated:
         return advice
-    cases = math.ceil(each.cases * (smallest / tolerated) ** 2)
+    cases = math.ceil(measured.cases * (smallest / tolerated) ** 2)
     return f"{advice}; about {counted(cases, 'case')} would see one of {tolerated:g}"
 
 

@@ -12,7 +12,7 @@ from pytest_llmops.statistics.summaries import calculate, mean, sample_variance
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredDrop:
     """
-    A suite check beside its baseline, for its verdict.
+    A suite check compared with its baseline, for its verdict.
 
     Attributes:
         dropped: The pairs that got worse, the farthest first.
@@ -29,15 +29,15 @@ class MeasuredDrop:
     noise: float
 
     @classmethod
-    def of(cls, found: PairedScores, values: Values, *, level: float, seed: int) -> MeasuredDrop:
-        before, after = (dict(zip(values, means, strict=True)) for means in found.means(values))
-        worst = sorted((found.sign * (after[case] - before[case]), case) for case in before)
+    def of(cls, scores: PairedScores, values: Values, *, level: float, seed: int) -> MeasuredDrop:
+        before, after = (dict(zip(values, means, strict=True)) for means in scores.means(values))
+        worst = sorted((scores.sign * (after[case] - before[case]), case) for case in before)
         base = list(before.values())
         return cls(
-            baseline=calculate(found.check.statistic, base),
-            difference=found.difference(values),
+            baseline=calculate(scores.check.statistic, base),
+            difference=scores.difference(values),
             spread=paired_interval(
-                found.check.statistic, base, list(after.values()), level=level, seed=seed, units=found.units
+                scores.check.statistic, base, list(after.values()), level=level, seed=seed, units=scores.units
             ),
             dropped=tuple(
                 {"case": case, "before": before[case], "after": after[case]} for by, case in worst if by < 0

@@ -32,7 +32,7 @@ _RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, the
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedSuites:
     """
-    The results of one golden file beside their baseline, paired once for all its checks.
+    The results of one golden file and of their baseline, paired once for all its checks.
 
     Attributes:
         before: Case to metric to its finite scores by repeat, in the baseline; `after` in the new run.
@@ -68,17 +68,17 @@ class PairedSuites:
         )
 
     def judge(self, check: SuiteCheck, level: float) -> PairedScores | Verdict:
-        """What can be compared, beside what the threshold alone says; or the verdict where nothing can."""
+        """What can be compared, with what the threshold alone says; or the verdict where nothing can."""
         absolute = judge_suite(check, self.results, level=level)
         if absolute.outcome == "error" or check.record_only:
             return absolute
         if check.statistic == GAIN:  # which is over a rival, not a baseline
             return absolute
-        found = self.find(check, absolute)
-        if isinstance(found, Verdict) or check.comparison is None:
-            return found
-        bases = [base for base, _ in found.pairs]
-        return replace(found, missed_before=judge_suite(check, bases).outcome == "failed")
+        scores = self.find(check, absolute)
+        if isinstance(scores, Verdict) or check.comparison is None:
+            return scores
+        bases = [base for base, _ in scores.pairs]
+        return replace(scores, missed_before=judge_suite(check, bases).outcome == "failed")
 
     def find(self, check: SuiteCheck, absolute: Verdict = _NO_VERDICT) -> PairedScores | Verdict:
         """What can be compared, or the verdict that says why nothing can."""
@@ -126,7 +126,7 @@ class PairedSuites:
         return self.chance.is_confirmed([pair for pair in pairs if pair[1].case in dropped], pairs)
 
     def _nothing_shared(self, check: SuiteCheck, scale: Scale, absolute: Verdict) -> Verdict:
-        """Where no case has a score on both sides: nothing was compared, which is told where it matters."""
+        """Where no case has a score on both sides: nothing was compared, and the advice says so."""
         had = any(_says(check.metric, result) for result in self.base_results)
         if tolerated_drop(check, scale) is None:
             return absolute

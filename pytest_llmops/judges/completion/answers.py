@@ -44,12 +44,12 @@ def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
     if len(texts) > 1:
         raise UnusableAnswerError(f"the answer calls {len(texts)} tools instead of one: {shown}")
     try:
-        found = _parse(_without_fence(_without_thought(texts[0])))
+        parsed = _parse(_without_fence(_without_thought(texts[0])))
     except UnusableAnswerError as error:
         raise UnusableAnswerError(f"{error}: {shown}") from None
-    if problem := _violation(found, schema):
+    if problem := _violation(parsed, schema):
         raise UnusableAnswerError(f"{problem}: {shown}")
-    return found
+    return parsed
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _parse(text: str) -> dict[str, Any]:
         )
     decoder = json.JSONDecoder(parse_constant=refuse_constant, object_pairs_hook=unique_keys)
     try:
-        found, end = decoder.raw_decode(text)
+        parsed, end = decoder.raw_decode(text)
     except (json.JSONDecodeError, RecursionError):
         raise UnusableAnswerError(
             "the answer is cut off, its JSON object has no end"
@@ -82,7 +82,7 @@ def _parse(text: str) -> dict[str, Any]:
         raise UnusableAnswerError("the answer holds a number that is none") from None
     if end < len(text):
         raise UnusableAnswerError("the answer says something after its JSON object")
-    return dict(found)
+    return dict(parsed)
 
 
 def _is_unfinished(text: str) -> bool:
@@ -97,12 +97,12 @@ def _is_unfinished(text: str) -> bool:
     return True
 
 
-def _violation(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def _violation(parsed: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """The first place where the object is not as asked; empty where there is none."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(schema).iter_errors(found))
+    error = best_match(Draft202012Validator(schema).iter_errors(parsed))
     return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _SHOWN)}"
 
 

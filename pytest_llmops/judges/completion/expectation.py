@@ -34,12 +34,12 @@ def expect_scores(
     places = [matched.end() for matched in _NUMBER.finditer(text)]
     if len(places) != len(names) or "".join(str(each.get("token")) for each in tokens) != text:
         return {}
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for name, place in zip(names, places, strict=True):
         expected = _expect(*_token_at(place, tokens), scale)
         if expected is not None:
-            found[name] = expected
-    return found
+            scores[name] = expected
+    return scores
 
 
 def _token_at(place: int, tokens: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], str]:

@@ -47,7 +47,7 @@ def quote(text: str, limit: int) -> str:
     return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    if digits := found[1] or found[2]:
+def _unescaped(match: re.Match[str]) -> str:
+    if digits := match[1] or match[2]:
         return chr(int(digits, 16))
-    return _ESCAPED.get(found[3], found[3])
+    return _ESCAPED.get(match[3], match[3])

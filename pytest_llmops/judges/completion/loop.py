@@ -20,9 +20,9 @@ _running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
 _closers: list[Callable[[], Awaitable[None]]] = []
 
 
-def run(work: Coroutine[Any, Any, Result]) -> Result:
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Do it on the loop's thread, in a copy of the caller's context, and wait for it."""
-    future = _submit(work)
+    future = _submit(coroutine)
     try:
         return future.result()
     except BaseException:  # an interrupt of whoever waits ends the work too
@@ -48,7 +48,7 @@ def close() -> None:
         thread.join(2 * _WIND_DOWN_S)
 
 
-def _submit(work: Coroutine[Any, Any, Result]) -> Future[Result]:
+def _submit(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
     with _lock:
         if not _running:
             loop = asyncio.new_event_loop()
@@ -56,7 +56,7 @@ def _submit(work: Coroutine[Any, Any, Result]) -> Future[Result]:
             start_outside(thread)
             _running.append((loop, thread))
             atexit.register(close)
-        return asyncio.run_coroutine_threadsafe(work, _running[0][0])
+        return asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
 
 
 async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:

@@ -77,10 +77,12 @@ class DeepEval(DeclaredMetric):
         named = label if metric is None else metric
         if not isinstance(named, str) or not named:
             raise MetricOptionError("deepeval needs the option 'metric', such as {metric: GEval}")
-        found = find_class(named)
-        if {"name", "evaluation_params"} <= inspect.signature(found).parameters.keys():  # GEval and the like
+        metric_class = find_class(named)
+        if {"name", "evaluation_params"} <= inspect.signature(
+            metric_class
+        ).parameters.keys():  # GEval and the like
             options = {"name": label or named, "evaluation_params": ["input", "actual_output"], **options}
-        check_options(found, options, _OWN)
+        check_options(metric_class, options, _OWN)
         threshold = 1.0 if options.get("strict_mode") is True else options.get("threshold", _THRESHOLD)
         if isinstance(threshold, bool) or not isinstance(threshold, int | float):
             raise MetricOptionError(f"deepeval: threshold is a number, not {threshold!r}")
@@ -90,8 +92,8 @@ class DeepEval(DeclaredMetric):
             "judge": _write(_read_judge(judge)),
             "options": _write(options),
             "expected_tools": _write(list(expected_tools)),
-            "required": find_needs(found, read_options(options)),
-            "reads_answer": reads_answer(found, read_options(options)),
+            "required": find_needs(metric_class, read_options(options)),
+            "reads_answer": reads_answer(metric_class, read_options(options)),
             "threshold": float(threshold),
         }
         for name, value in values.items():
@@ -151,8 +153,8 @@ class DeepEval(DeclaredMetric):
     @contextmanager
     def _open(self) -> Iterator[Any]:
         import_deepeval()
-        found = find_class(self.metric)
-        parameters = inspect.signature(found).parameters
+        metric_class = find_class(self.metric)
+        parameters = inspect.signature(metric_class).parameters
         options = read_options(json.loads(self.options))
         with ExitStack() as stack:
             if "model" in parameters and (judge := json.loads(self.judge)):
@@ -160,9 +162,9 @@ class DeepEval(DeclaredMetric):
             if "async_mode" in parameters:
                 options["async_mode"] = False  # what runs side by side is the runner's to say
             try:
-                made = found(**options)
+                made = metric_class(**options)
             except DeprecationWarning:  # a notice that is given once, where warnings are errors
-                made = found(**options)
+                made = metric_class(**options)
             made.async_mode = False
             yield made
 
@@ -204,7 +206,7 @@ def _plain(value: Any) -> Any:
 
 
 def _describe(error: BaseException) -> str:
-    """What happened at last, of an error that tells of tries."""
+    """What happened at last, of an error that reports several tries."""
     if isinstance(error, RetryError) and (last := error.last_attempt.exception()) is not None:
         error = last
     return str(error) if isinstance(error, LLMOpsError) else describe_error(error)

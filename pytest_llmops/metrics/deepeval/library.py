@@ -63,7 +63,7 @@ def find_class(named: str) -> type[Any]:
     """
     metrics = import_deepeval()
     if ":" in named:
-        found: Any = _import_class(named)
+        metric_class: Any = _import_class(named)
     else:
         known = {
             name: each for name in dir(metrics) if _is_single_turn(each := getattr(metrics, name), metrics)
@@ -79,25 +79,25 @@ def find_class(named: str) -> type[Any]:
             raise MetricOptionError(
                 f"DeepEval has no metric {named!r}.{near} Known: {', '.join(sorted(known))}"
             )
-        found = known[name]
-    if not _is_single_turn(found, metrics):
+        metric_class = known[name]
+    if not _is_single_turn(metric_class, metrics):
         raise MetricOptionError(f"{named!r} is no metric of DeepEval: it must be a class of its BaseMetric")
-    chosen: type[Any] = found
+    chosen: type[Any] = metric_class
     return chosen
 
 
-def check_options(found: type[Any], options: Mapping[str, Any], own: Sequence[str]) -> None:
+def check_options(metric_class: type[Any], options: Mapping[str, Any], own: Sequence[str]) -> None:
     """
     Refuse options that the class does not take, with the near miss among them and our own.
 
     Raises:
         MetricOptionError: An option is unknown.
     """
-    parameters = inspect.signature(found).parameters
+    parameters = inspect.signature(metric_class).parameters
     for name, each in parameters.items():
         open_ended = each.kind in {each.VAR_KEYWORD, each.VAR_POSITIONAL}
         if each.default is each.empty and not open_ended and name not in options:
-            raise MetricOptionError(f"DeepEval's {found.__name__} needs the option {name!r}")
+            raise MetricOptionError(f"DeepEval's {metric_class.__name__} needs the option {name!r}")
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
     taken = [each for each in parameters if not each.startswith("_")]
@@ -105,7 +105,8 @@ def check_options(found: type[Any], options: Mapping[str, Any], own: Sequence[st
         if option not in taken:
             near = hint(option, [*taken, *own])
             raise MetricOptionError(
-                f"DeepEval's {found.__name__} has no option {option!r}.{near} It takes: {', '.join(taken)}"
+                f"DeepEval's {metric_class.__name__} has no option {option!r}.{near} It takes: "
+                f"{', '.join(taken)}"
             )
 
 
@@ -133,14 +134,14 @@ def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def find_needs(found: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
+def find_needs(metric_class: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
     """What a sample must have, by what the class or its `evaluation_params` asks of a test case."""
-    return frozenset(_NEEDS[name] for name in _parameters_of(found, options) if name in _NEEDS)
+    return frozenset(_NEEDS[name] for name in _parameters_of(metric_class, options) if name in _NEEDS)
 
 
-def reads_answer(found: type[Any], options: Mapping[str, Any]) -> bool:
+def reads_answer(metric_class: type[Any], options: Mapping[str, Any]) -> bool:
     """Whether the class looks at the answer's text, and not at tool calls, which may be all there is."""
-    names = _parameters_of(found, options)
+    names = _parameters_of(metric_class, options)
     return "actual_output" in names and not any("tools" in name for name in names)
 
 
@@ -189,9 +190,9 @@ def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
             yield models.OpenAIModel(http_client=client, **options)
 
 
-def _parameters_of(found: type[Any], options: Mapping[str, Any]) -> list[str]:
+def _parameters_of(metric_class: type[Any], options: Mapping[str, Any]) -> list[str]:
     """The fields of a test case that the class, or its `evaluation_params`, asks for."""
-    names = options.get("evaluation_params") or getattr(found, "_required_params", None)
+    names = options.get("evaluation_params") or getattr(metric_class, "_required_params", None)
     return [str(getattr(each, "value", each)) for each in names] if isinstance(names, list | tuple) else []
 
 
@@ -210,9 +211,11 @@ def _import_class(named: str) -> Any:
         raise MetricOptionError(f"deepeval: {named!r} cannot be imported: {describe_error(error)}") from None
 
 
-def _is_single_turn(found: object, metrics: Any) -> bool:
+def _is_single_turn(metric_class: object, metrics: Any) -> bool:
     return (
-        isinstance(found, type) and issubclass(found, metrics.BaseMetric) and found is not metrics.BaseMetric
+        isinstance(metric_class, type)
+        and issubclass(metric_class, metrics.BaseMetric)
+        and metric_class is not metrics.BaseMetric
     )
 
 

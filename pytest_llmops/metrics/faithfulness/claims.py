@@ -31,7 +31,7 @@ class Claim:
 
     Attributes:
         score: How far the contexts support it, 0 to 1.
-        label: None where the scorer does not tell absence from contradiction.
+        label: None where the scorer does not separate absence from contradiction.
         support: The sentence that it rests on, or that comes nearest; None where nothing does.
         unfound: Numbers and names, as stems, that no context holds.
     """
@@ -66,11 +66,11 @@ def split_claims(text: str) -> list[str]:
 
 def split_contexts(passages: Sequence[Passage]) -> list[Span]:
     """The sentences of the passages, each once, in order."""
-    found: dict[str, Span] = {}
+    spans: dict[str, Span] = {}
     for at, passage in enumerate(passages):
         for sentence in split_sentences(passage.text):
-            found.setdefault(sentence.text, Span(passage=at, id=passage.id, sentence=sentence))
-    return list(found.values())
+            spans.setdefault(sentence.text, Span(passage=at, id=passage.id, sentence=sentence))
+    return list(spans.values())
 
 
 def rate_claims(claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Span]]) -> list[Rated | None]:
@@ -90,9 +90,9 @@ def rate_claims(claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Spa
         described = describe_claims(
             [claim for _, claim in flat], [[span.sentence.text for span in contexts[at]] for at, _ in flat]
         )
-        found = iter(zip(flat, described, strict=True))
+        pairs = iter(zip(flat, described, strict=True))
         for at in block:
-            own = [(claim, each) for (_, claim), each in islice(found, len(claims[at]))]
+            own = [(claim, each) for (_, claim), each in islice(pairs, len(claims[at]))]
             ratings = [model.support.rate(each.row) for _, each in own]
             rated[at] = Rated(
                 claims=tuple(

@@ -47,7 +47,7 @@ def _rate(claim: str, spans: Sequence[Span], relations: Sequence[entailment.Rela
     best = max(range(len(spans)), key=lambda at: relations[at][0])
     against = max(range(len(spans)), key=lambda at: relations[at][1])
     label: Label = "supported" if relations[best][0] >= _LIKELY else "absent"
-    telling = best
+    decisive = best
     if label == "absent" and relations[against][1] >= _LIKELY:
-        label, telling = "contradicted", against
-    return Claim(text=claim, score=relations[best][0], label=label, support=spans[telling])
+        label, decisive = "contradicted", against
+    return Claim(text=claim, score=relations[best][0], label=label, support=spans[decisive])

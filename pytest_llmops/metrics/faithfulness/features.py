@@ -54,7 +54,7 @@ a number, a name, or by their opposite: 0, or the square of `aligned`.
 @dataclass(frozen=True, slots=True)
 class Described:
     """
-    A claim beside its contexts.
+    A claim against its contexts.
 
     Attributes:
         row: The numbers of `FEATURES`.
@@ -69,7 +69,7 @@ class Described:
 
 def describe_claims(claims: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[Described]:
     """
-    Each claim beside the sentences that could support it, at least one; all texts are encoded in one go.
+    Each claim against the sentences that could support it, at least one; all texts are encoded in one go.
 
     Source: greedy alignment of word pieces as in BERTScore (Zhang et al. 2020), one-sided; the contrast
     with the claim's opposite is ours.
@@ -138,6 +138,53 @@ class _Context:
         return aligned
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """
+    A claim against each sentence of its contexts.
+
+    Attributes:
+        weights: Of the claim's word pieces.
+        aligned: The best cosine of each word piece in each sentence, shape (pieces, sentences).
+        by_sentence: Its weighted mean over the word pieces.
+        cosines: Of the whole claim and each sentence.
+        shared: Share of the claim's content words that each sentence has.
+        nearest: Index of the sentence that speaks most of the same.
+        evidence: Indexes of the sentences that are the evidence, the best first.
+    """
+
+    wording: Wording
+    weights: Matrix
+    aligned: Matrix
+    by_sentence: Matrix
+    cosines: Matrix
+    shared: NDArray[np.float64]
+    nearest: int
+    evidence: tuple[int, ...]
+
+    @classmethod
+    def of(cls, claim: str, pieces: Pieces, vector: Matrix, context: _Context) -> _Compared:
+        import numpy as np
+
+        wording = read_wording(claim)
+        weights = _weigh(pieces.tokens)
+        aligned = context.align(pieces)
+        by_sentence = weights @ aligned
+        cosines = context.vectors @ vector
+        stems = set(wording.stems)
+        shared = np.array([_share(stems, each.stems, 1.0) for each in context.wordings])
+        return cls(
+            wording=wording,
+            weights=weights,
+            aligned=aligned,
+            by_sentence=by_sentence,
+            cosines=cosines,
+            shared=shared,
+            nearest=int((by_sentence + cosines).argmax()),
+            evidence=tuple(map(int, np.argsort(-(shared + cosines), kind="stable")[:_NEAREST])),
+        )
+
+
 def _describe(
     claim: str,
     opposites: Sequence[str],
@@ -145,59 +192,68 @@ def _describe(
     pieces: Mapping[str, Pieces],
     vectors: Mapping[str, Matrix],
 ) -> Described:
+    compared = _Compared.of(claim, pieces[claim], vectors[claim], context)
+    wording, nearest = compared.wording, compared.nearest
+    numbers, names = wording.numbers - context.numbers, wording.names - context.stems
+    contrasts = [_contrast(pieces[other], vectors[other], context, compared) for other in opposites]
+    opposed = max(0.0, *(aligned_by for aligned_by, _ in contrasts))
+    alignment = _measure_alignment(compared)
+    alone = alignment["aligned"] ** 2
+    values: Mapping[str, float] = {
+        **alignment,
+        **_measure_wording(compared, context),
+        "numbers_missing": len(numbers) / max(len(wording.numbers), 1),
+        "names_missing": len(names) / max(len(wording.names), 1),
+        "opposite_aligned": _PER_POINT * opposed,
+        "opposite_cosine": _PER_POINT * max(0.0, *(cosine_by for _, cosine_by in contrasts)),
+        "number_alone": alone if numbers else 0.0,
+        "name_alone": alone if names else 0.0,
+        "opposite_alone": alone if opposed else 0.0,
+    }
+    return Described(tuple(values[name] for name in FEATURES), nearest, tuple(sorted(numbers | names)))
+
+
+def _measure_alignment(compared: _Compared) -> dict[str, float]:
+    """How well the claim's word pieces and its meaning are found in the sentences."""
     import numpy as np
 
-    wording = read_wording(claim)
-    weights = _weigh(pieces[claim].tokens)
-    aligned = context.align(pieces[claim])
-    by_sentence = weights @ aligned
-    cosines = context.vectors @ vectors[claim]
-    nearness = by_sentence + cosines
-    nearest = int(nearness.argmax())
-    stems = set(wording.stems)
-    shared = np.array([_share(stems, each.stems, 1.0) for each in context.wordings])
-    evidence = np.argsort(-(shared + cosines), kind="stable")[:_NEAREST]
-    alike = np.argsort(-(shared + 1e-3 * by_sentence), kind="stable")[:_NEAREST]
+    weights, aligned = compared.weights, compared.aligned
+    alike = np.argsort(-(compared.shared + 1e-3 * compared.by_sentence), kind="stable")[:_NEAREST]
     best = aligned.max(axis=1)
     content = best[weights > _FUNCTION_WEIGHT * weights.max()] if len(best) else best
-    said = context.wordings[int(evidence[0])]
-    directions = {context.wordings[int(at)].direction for at in evidence}
-
-    def contrast(other: str) -> tuple[float, float]:
-        if not len(pieces[other].tokens):
-            return 0.0, 0.0
-        turned = float(_weigh(pieces[other].tokens) @ context.align(pieces[other])[:, nearest])
-        return turned - float(by_sentence[nearest]), float(
-            context.vectors[nearest] @ vectors[other] - cosines[nearest]
-        )
-
-    contrasts = [contrast(other) for other in opposites]
-    found = float(weights @ best)
-    numbers, names = wording.numbers - context.numbers, wording.names - context.stems
-    opposed = max(0.0, *(aligned_by for aligned_by, _ in contrasts))
-    values: Mapping[str, float] = {
-        "words_found": _share(stems, context.stems, 1.0),
-        "neighbours_found": _share(wording.neighbours, context.neighbours, _share(stems, context.stems, 1.0)),
-        "aligned": found,
+    return {
+        "aligned": float(weights @ best),
         "aligned_nearest": float(weights @ aligned[:, alike].max(axis=1)),
         "aligned_low": float(np.quantile(content, _LOW)) if len(content) else 1.0,
         "pieces_found": float(weights @ (best > _FOUND)),
-        "cosine": float(cosines.max()),
-        "numbers_missing": len(numbers) / max(len(wording.numbers), 1),
-        "names_missing": len(names) / max(len(wording.names), 1),
-        "negation_differs": float(wording.negated != said.negated),
-        "direction_missing": float(wording.direction != 0 and wording.direction not in directions),
-        "opposite_aligned": _PER_POINT * opposed,
-        "opposite_cosine": _PER_POINT * max(0.0, *(cosine_by for _, cosine_by in contrasts)),
-        "speaks_of_self": float(
-            wording.speaks_of_self and not any(context.wordings[int(at)].speaks_of_self for at in evidence)
-        ),
-        "asks": float(wording.asks),
-        "number_alone": found**2 if numbers else 0.0,
-        "name_alone": found**2 if names else 0.0,
-        "opposite_alone": found**2 if opposed else 0.0,
+        "cosine": float(compared.cosines.max()),
     }
-    return Described(tuple(values[name] for name in FEATURES), nearest, tuple(sorted(numbers | names)))
+
+
+def _measure_wording(compared: _Compared, context: _Context) -> dict[str, float]:
+    """How far the claim's words agree with those of the contexts and of the evidence."""
+    wording = compared.wording
+    words = _share(set(wording.stems), context.stems, 1.0)
+    evidence = [context.wordings[at] for at in compared.evidence]
+    directions = {each.direction for each in evidence}
+    return {
+        "words_found": words,
+        "neighbours_found": _share(wording.neighbours, context.neighbours, words),
+        "negation_differs": float(wording.negated != evidence[0].negated),
+        "direction_missing": float(wording.direction != 0 and wording.direction not in directions),
+        "speaks_of_self": float(wording.speaks_of_self and not any(each.speaks_of_self for each in evidence)),
+        "asks": float(wording.asks),
+    }
+
+
+def _contrast(other: Pieces, vector: Matrix, context: _Context, compared: _Compared) -> tuple[float, float]:
+    """By how much an opposite of the claim is nearer to the nearest sentence: by pieces, by cosine."""
+    if not len(other.tokens):
+        return 0.0, 0.0
+    nearest = compared.nearest
+    turned = float(_weigh(other.tokens) @ context.align(other)[:, nearest])
+    cosine = float(context.vectors[nearest] @ vector - compared.cosines[nearest])
+    return turned - float(compared.by_sentence[nearest]), cosine
 
 
 def _share(wanted: Collection[Any], there: Collection[Any], empty: float) -> float:

@@ -1,7 +1,7 @@
 """
 The embedded scorer: a logistic regression whose every weight can be read, in `model.json`.
 
-Trained by `make faithfulness`; where its labels come from is told in `docs/metrics/faithfulness.md`.
+Trained by `make faithfulness`; where its labels come from is described in `docs/metrics/faithfulness.md`.
 """
 
 from __future__ import annotations

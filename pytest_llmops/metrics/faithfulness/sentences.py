@@ -49,14 +49,14 @@ class Sentence:
 
 def split_sentences(text: str) -> list[Sentence]:
     """The sentences of a text, in order; items of a list and lines are sentences of their own."""
-    found: list[Sentence] = []
+    sentences: list[Sentence] = []
     start = 0
     for end, following in [*_cuts(text), (len(text), len(text))]:
         if end < len(text) and _goes_on(text[start:end], text[following : following + 1]):
             continue
-        found.extend(_kept(text, start, end))
+        sentences.extend(_kept(text, start, end))
         start = following
-    return found
+    return sentences
 
 
 def drop_opener(sentence: str) -> str:
@@ -67,8 +67,8 @@ def drop_opener(sentence: str) -> str:
     Empty where nothing else is said.
     """
     rest = _CITATION.sub("", sentence).strip()
-    while found := _INTERJECTION.match(rest) or _HEDGE.match(rest):
-        rest = rest[found.end() :]
+    while match := _INTERJECTION.match(rest) or _HEDGE.match(rest):
+        rest = rest[match.end() :]
         between = _BETWEEN.match(rest)
         rest = rest[between.end() :] if between else rest
     return rest if _LETTER_OR_DIGIT.search(rest) else ""

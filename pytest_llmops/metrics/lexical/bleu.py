@@ -107,7 +107,7 @@ def _bleu() -> tuple[BLEU, str]:
     from sacrebleu.metrics.bleu import BLEU
 
     bleu = BLEU(effective_order=True)
-    bleu.sentence_score("", [""])  # the signature tells the number of references of the last call
+    bleu.sentence_score("", [""])  # the signature holds the number of references of the last call
     return bleu, str(bleu.get_signature())
 
 

@@ -53,20 +53,22 @@ class Keywords(DeclaredMetric):
     def measure(self, sample: Sample) -> Score:
         text = fold(sample.output.text)
         missing = [word for word in self.all if not _pattern(word).search(text)]
-        found = [word for word in self.none if _pattern(word).search(text)]
+        forbidden = [word for word in self.none if _pattern(word).search(text)]
         lacking = self.any if not any_found(self.any, text) else ()
-        broken = len(missing) + len(found) + bool(lacking)
+        broken = len(missing) + len(forbidden) + bool(lacking)
         total = len(self.all) + len(self.none) + bool(self.any)
         reasons = (
             ("missing: ", missing),
             ("none of: ", lacking),
-            ("must not contain: ", found),
+            ("must not contain: ", forbidden),
         )
         return self.give(
             sample,
             (total - broken) / total,
             "; ".join(f"{label}{quote(words)}" for label, words in reasons if words),
-            evidence=({"missing": missing, "none_of": list(lacking), "forbidden": found},) if broken else (),
+            evidence=({"missing": missing, "none_of": list(lacking), "forbidden": forbidden},)
+            if broken
+            else (),
         )
 
 

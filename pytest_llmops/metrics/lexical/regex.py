@@ -70,7 +70,7 @@ class Regex(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score | Failure:
         text = sample.output.text
-        missing, found = [], []
+        missing, forbidden = [], []
         try:
             for pattern in self.pattern:
                 compiled = _compile(pattern, self.flags)
@@ -82,21 +82,21 @@ class Regex(DeclaredMetric):
                     missing.append(pattern)
             for pattern in self.none:
                 if matched := _compile(pattern, self.flags).search(text, timeout=TIMEOUT_S):
-                    found.append((pattern, matched[0]))
+                    forbidden.append((pattern, matched[0]))
         except TimeoutError:
             error = (
                 f"a match of {quote([pattern])} was not decided in {TIMEOUT_S:g} s, since the pattern can be "
                 "tried in too many ways; let no two neighbouring or nested repeats match the same text"
             )
             return fail(self, sample, error)
-        total, broken = len(self.pattern) + len(self.none), len(missing) + len(found)
+        total, broken = len(self.pattern) + len(self.none), len(missing) + len(forbidden)
         reasons = [f"no match of {quote(missing)}"] if missing else []
-        reasons += [f"must not match {quote([pattern])}: {quote([piece])}" for pattern, piece in found]
+        reasons += [f"must not match {quote([pattern])}: {quote([piece])}" for pattern, piece in forbidden]
         return self.give(
             sample,
             (total - broken) / total,
             "; ".join(reasons),
-            evidence=({"unmatched": missing, "forbidden": [pattern for pattern, _ in found]},)
+            evidence=({"unmatched": missing, "forbidden": [pattern for pattern, _ in forbidden]},)
             if broken
             else (),
         )

@@ -131,11 +131,11 @@ class RougeL(_Rouge):
 
 
 def _share_runs(n: int, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
-    runs, found = (Counter(count_ngrams(words, n)) for words in (wanted, got))
-    overlap = Overlap(common=(runs & found).total(), got=found.total(), wanted=runs.total())
+    runs, there = (Counter(count_ngrams(words, n)) for words in (wanted, got))
+    overlap = Overlap(common=(runs & there).total(), got=there.total(), wanted=runs.total())
     if not runs:
         return overlap, f"the reference has fewer than {counted(n, 'word')}"
-    missing = [" ".join(run) for run in runs - found]
+    missing = [" ".join(run) for run in runs - there]
     return overlap, f"missing: {quote(missing)}" if missing else _count_extra(got, wanted)
 
 

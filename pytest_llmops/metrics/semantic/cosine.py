@@ -74,8 +74,8 @@ class Semantic(DeclaredMetric):
         try:
             cosines = self._compare(samples)
         except RefusedTextsError as error:
-            found = ((at, self._refusal(sample, error.refused)) for at, sample in left)
-            refused = {at: failure for at, failure in found if failure}
+            refusals = ((at, self._refusal(sample, error.refused)) for at, sample in left)
+            refused = {at: failure for at, failure in refusals if failure}
             left = [(at, sample) for at, sample in left if at not in refused]
             cosines = self._compare([sample for _, sample in left])
         read = {at: self._read(sample, each) for (at, sample), each in zip(left, cosines, strict=True)}

@@ -71,8 +71,8 @@ def match_texts(pairs: Sequence[tuple[str, str]], layer: int, corpus: tuple[str,
                 key: _match(output, reference, pair_of[key][1], weights) for key, output, reference in sides
             }
 
-    found = _memory.recall(keys, make)
-    return [found[key] for key in keys]
+    matched = _memory.recall(keys, make)
+    return [matched[key] for key in keys]
 
 
 def forget() -> None:

@@ -49,7 +49,7 @@ class ExpectedCall:
     def differ(self, call: ToolCall, *, partial: bool) -> list[str]:
         """A few words for each argument in which a call of the same tool is another."""
         wanted = json.loads(self.arguments or "{}")
-        found = [
+        differences = [
             f"{_name(key)} is {show_value(call.arguments[key])}"
             if key in call.arguments
             else f"{_name(key)} is not given"
@@ -57,7 +57,7 @@ class ExpectedCall:
             if key not in call.arguments or not equal_json(wanted[key], call.arguments[key], partial=partial)
         ]
         further = [] if partial else [key for key in call.arguments if key not in wanted]
-        return found + [f"{_name(key)} is too much" for key in further]
+        return differences + [f"{_name(key)} is too much" for key in further]
 
 
 def read_calls(given: object) -> tuple[ExpectedCall, ...]:

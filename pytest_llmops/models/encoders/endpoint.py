@@ -93,12 +93,12 @@ class EndpointEncoder:
         except ModuleNotFoundError:
             raise MissingExtraError(f"encoder {self._choice.model!r}", "openai") from None
         prompt = (self._choice.query_prompt if query else self._choice.prompt) or ""
-        asked = [f"{prompt}{text}" or _BLANK for text in texts]
+        prompted = [f"{prompt}{text}" or _BLANK for text in texts]
         rows: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(texts)
         refused: dict[str, str] = {}
         with self._working, self._connect() as client:  # kept open, it would end as an unclosed socket
-            for batch in _batch(asked):
-                for at, answer in self._ask(client, batch, asked):
+            for batch in _batch(prompted):
+                for at, answer in self._request(client, batch, prompted):
                     if isinstance(answer, str):
                         refused[texts[at]] = answer
                     else:
@@ -113,8 +113,8 @@ class EndpointEncoder:
             raise RefusedTextsError(refused, vectors)
         return vectors
 
-    def _ask(
-        self, client: OpenAI, batch: list[int], asked: Sequence[str]
+    def _request(
+        self, client: OpenAI, batch: list[int], prompted: Sequence[str]
     ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
         """
         Place of each text with its vector, or with what the endpoint has against it.
@@ -124,7 +124,7 @@ class EndpointEncoder:
         from openai import APIStatusError
 
         try:
-            rows = self._call(client, [asked[at] for at in batch])
+            rows = self._call(client, [prompted[at] for at in batch])
         except APIStatusError as error:
             if error.status_code not in _REFUSED:
                 raise self._failed(error) from None
@@ -137,8 +137,8 @@ class EndpointEncoder:
             yield from zip(batch, rows, strict=True)
             return
         half = len(batch) // 2
-        yield from self._ask(client, batch[:half], asked)
-        yield from self._ask(client, batch[half:], asked)
+        yield from self._request(client, batch[:half], prompted)
+        yield from self._request(client, batch[half:], prompted)
 
     def _probe(self, client: OpenAI) -> None:
         """Raises where the endpoint refuses a plain word too: then it is not for the texts."""
@@ -229,7 +229,7 @@ def _masked(said: str, variable: str) -> str:
     """Endpoints repeat a wrong key in their complaint, and a report would keep it."""
     if key := os.environ.get(variable):
         said = said.replace(key, f"({variable})")
-    for kind, start, end in sorted(find_credentials(said), key=lambda found: -found[1]):
+    for kind, start, end in sorted(find_credentials(said), key=lambda span: -span[1]):
         said = f"{said[:start]}({kind}){said[end:]}"
     return said
 

@@ -71,10 +71,10 @@ def cassette_path(folder: Path, case: str) -> Path:
 def stamp(path: Path) -> Stamp | None:
     """What changes whenever the file does; None when there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def load_calls(path: Path) -> Calls:

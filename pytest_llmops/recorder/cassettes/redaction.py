@@ -100,7 +100,7 @@ class _Piece:
 
 
 def _collect(value: Any, marks: tuple[Any, ...], streams: dict[Any, list[tuple[Any, Any]]]) -> None:
-    """Gather the pieces of each streamed text, told apart by where they stand and by their choice."""
+    """Gather the pieces of each streamed text, distinguished by where they stand and by their choice."""
     if isinstance(value, dict):
         for name, part in value.items():
             if isinstance(part, str):

@@ -70,15 +70,15 @@ class Cassettes:
         Raises:
             CassetteError: The file is broken, and the mode is none that rewrites it.
         """
-        found = stamp(path)
-        calls = self._load(path) if found else {}
+        stamped = stamp(path)
+        calls = self._load(path) if stamped else {}
         with self._lock:
-            existed = self._existed.setdefault(path, found is not None)
+            existed = self._existed.setdefault(path, stamped is not None)
             if self._mode == "all":
                 self._stale.setdefault(path, set(calls))
                 calls = {}
         sealed = self._mode == "none" or (self._mode == "once" and existed)
-        return CassetteSession(path=path, name=shown_path(path), calls=calls, stamp=found, sealed=sealed)
+        return CassetteSession(path=path, name=shown_path(path), calls=calls, stamp=stamped, sealed=sealed)
 
     def save(self, case: str, session: CassetteSession) -> str | None:
         """Add what was made to the file; in words why that could not be."""

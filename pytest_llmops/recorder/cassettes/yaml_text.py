@@ -106,7 +106,7 @@ def _scalar(text: str) -> str:
     if _SURROGATE.search(text):
         return "!json '" + json.dumps(text).replace("'", "''") + "'"
     quoted = json.dumps(text, ensure_ascii=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
 def _number(value: float) -> str:

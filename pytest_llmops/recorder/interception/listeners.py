@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import CallLog
-from pytest_llmops.recorder.identity import asks_model, may_ask_model
+from pytest_llmops.recorder.identity import is_model_call, may_call_model
 from pytest_llmops.recorder.interception.threads import is_inherited
 
 
@@ -75,13 +75,13 @@ def stand_aside() -> None:
 def may_be_seen(request: Any) -> bool:
     """Whether anybody listens here to what may be a model call."""
     listening = bool(open_recordings) or current.get() is not None or _aside.get()
-    return listening and may_ask_model(request.method, request.url.path)
+    return listening and may_call_model(request.method, request.url.path)
 
 
 def find_recording(request: Any, content: bytes) -> Interceptor | None:
     """Whose call it is: this context's, or of the only case in work. None for what is no model call."""
     url = request.url
-    if not may_be_seen(request) or not asks_model(request.method, url.path, content):
+    if not may_be_seen(request) or not is_model_call(request.method, url.path, content):
         return None
     recording = current.get()
     if recording is not None and not (recording.ended and is_inherited.get()):

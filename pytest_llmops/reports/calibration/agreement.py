@@ -63,7 +63,7 @@ def agreement_json(report: Report) -> dict[str, Any]:
         "metric": report.metric,
         "signatures": list(report.signatures),
         "label": report.label,
-        "labels": report.labels.told,
+        "labels": report.labels.description,
         "kind": report.labels.kind,
         "n": found.rows,
         "groups": found.groups,
@@ -94,7 +94,8 @@ def agreement_json(report: Report) -> dict[str, Any]:
 
 def render_agreement(report: Report) -> list[str]:
     """A row a measure, then the thresholds, the rate and what was found of bias."""
-    lines = [f"{printable(report.metric)} against {printable(report.label)}: {printable(report.labels.told)}"]
+    labels = printable(report.labels.description)
+    lines = [f"{printable(report.metric)} against {printable(report.label)}: {labels}"]
     lines += [_counts(report), "", *(f"  {line}" for line in align(_table(report)))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
         lines += ["", *(f"  {line}" for line in align(errors))]
@@ -107,10 +108,8 @@ def render_agreement(report: Report) -> list[str]:
 
 def agreement_markdown(report: Report) -> list[str]:
     """The same with a table that Markdown shows."""
-    lines = [
-        f"**{_escape(report.metric)}** against `{_escape(report.label)}`: {_escape(report.labels.told)}",
-        "",
-    ]
+    labels = _escape(report.labels.description)
+    lines = [f"**{_escape(report.metric)}** against `{_escape(report.label)}`: {labels}", ""]
     lines += [_escape(_counts(report)), "", *_markdown_table(_table(report))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
         lines += ["", *_markdown_table(errors)]
@@ -169,7 +168,7 @@ def _notes(report: Report) -> list[str]:
     if found.rate is not None:
         lines += _describe_rate(found.rate, pairs=report.labels.kind == "pair")
     if report.turning is not None:
-        lines.append(report.turning.told)
+        lines.append(report.turning.sentence)
     if report.bias is not None:
         lines += render_bias(report.bias, report.families)
     return lines
@@ -202,7 +201,7 @@ def _describe_rate(rate: Rate, *, pairs: bool) -> list[str]:
 def _turning_json(found: Turning | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    counts = {"asked": found.asked, "rows": found.rows, "failed": found.failed}
+    counts = {"asked": found.repeats, "rows": found.rows, "failed": found.failed}
     return {**counts, "differing": found.differing, "crossing": found.crossing, **_bound(found.bound)}
 
 

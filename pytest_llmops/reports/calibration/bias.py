@@ -25,7 +25,7 @@ def bias_json(bias: Bias | None, families: Sequence[str]) -> dict[str, Any] | No
                 "p_value": finding.p_value,
                 "p_adjusted": finding.p_adjusted,
                 "pairs": finding.pairs,
-                "told": finding.told,
+                "told": finding.description,
             }
             for finding in bias.findings
         ],
@@ -56,4 +56,4 @@ def render_bias(bias: Bias, families: Sequence[str]) -> list[str]:
 def _finding(finding: Finding) -> str:
     name = finding.name.replace("_", "-")
     shown = "BIASED" if finding.accused else "not shown"
-    return f"{name}: {shown} (p = {finding.p_adjusted:.3g}); {finding.told}"
+    return f"{name}: {shown} (p = {finding.p_adjusted:.3g}); {finding.description}"

@@ -12,8 +12,8 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import GAIN, Case, Check, Golden
 from pytest_llmops.registry import find_traits
 from pytest_llmops.revision.loosening.fields import looser_fields
+from pytest_llmops.revision.loosening.listing import show_change, show_check, show_field, show_options
 from pytest_llmops.revision.loosening.record import Loosening
-from pytest_llmops.revision.loosening.shown import show_change, show_check, show_field, show_options
 from pytest_llmops.revision.loosening.strictness import has_same_options, is_as_strict
 from pytest_llmops.revision.loosening.suites import compare_suite_checks
 
@@ -117,8 +117,8 @@ def _compare_cases(
         Loosening, place=f"{path}:{now.source.line}" if now.source else path, case=_item(path, now)
     )
     if input_hash(was) != input_hash(now):
-        asked = ("input", "reference", "relevant")
-        changed = [name for name in asked if getattr(was, name) != getattr(now, name)]
+        names = ("input", "reference", "relevant")
+        changed = [name for name in names if getattr(was, name) != getattr(now, name)]
         yield loosened(what=f"no longer asks the same: {' and '.join(changed)} changed")
     before, after = (
         default if case.repeats is None else case.repeats

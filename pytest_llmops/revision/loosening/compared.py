@@ -54,7 +54,7 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
     """
     before, after = complete_settings(old_settings), complete_settings(new_settings)
     repeats = (given or {}).get("repeats")
-    found = [
+    loosened = [
         *compare_files(
             old,
             new,
@@ -69,17 +69,19 @@ def list_loosened(  # noqa: PLR0913 - a gate is made of that many things
         ),
     ]
     if addopts_changed:
-        found.append(Loosening(place=pytest_path, what="pytest's addopts changed, which may leave cases out"))
+        loosened.append(
+            Loosening(place=pytest_path, what="pytest's addopts changed, which may leave cases out")
+        )
     if reviews_rewritten:
-        found.append(Loosening(place=reviews_path, what="the log of reviews is not the old one, continued"))
+        loosened.append(
+            Loosening(place=reviews_path, what="the log of reviews is not the old one, continued")
+        )
     if old_baseline is not None and new_baseline is None:
-        found.append(Loosening(place=baseline_path, what="the baseline was removed"))
+        loosened.append(Loosening(place=baseline_path, what="the baseline was removed"))
     elif old_baseline is not None and new_baseline is not None:
-        found += [
-            Loosening(place=baseline_path, **each._asdict())
-            for each in list_rewritten(old_baseline, new_baseline, old, new)
-        ]
-    return tuple(sorted(found, key=_order))
+        rewritten = list_rewritten(old_baseline, new_baseline, old, new)
+        loosened += [Loosening(place=baseline_path, **each._asdict()) for each in rewritten]
+    return tuple(sorted(loosened, key=_order))
 
 
 def _order(item: Loosening) -> tuple[str, int, str, str]:

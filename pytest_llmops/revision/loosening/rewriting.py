@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import ask_the_same, find_scale, signatures
+from pytest_llmops.gates.paired_runs.pairing import find_scale, have_same_input, signatures
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run
@@ -30,7 +30,7 @@ def list_rewritten(
     """
     The readings of the old baseline that the new one lacks, or holds as worse ones, or made otherwise.
 
-    What no golden file asks any longer is left out: that a case or a check went is told of its file, and
+    What no golden file asks any longer is left out: that a case or a check went is reported for its file, and
     the answer to a question that was edited serves nobody.
     """
     known = {golden.path for golden in (*old_goldens, *goldens)}
@@ -48,7 +48,7 @@ def list_rewritten(
         now = results.get(was.case)
         if now is None:
             yield Rewriting(was.case, "the case was taken out of the baseline")
-        elif not ask_the_same(was, now):
+        elif not have_same_input(was, now):
             yield Rewriting(was.case, "the baseline holds the answer to another question")
         else:
             yield from _compare(was, now, metrics)
@@ -74,7 +74,12 @@ def _compare(was: CaseResult, now: CaseResult, metrics: set[str] | None) -> Iter
             what = "was recorded again with worse scores"
         else:
             continue
-        yield Rewriting(was.case, f"{printable(metric)} in the baseline {what}", _told(old), _told(new))
+        yield Rewriting(
+            was.case,
+            f"{printable(metric)} in the baseline {what}",
+            _describe_scores(old),
+            _describe_scores(new),
+        )
     if len(set(answer_digests(was))) == 1 < len(set(answer_digests(now))):
         # A fall from answers that never varied is a fact; from others it must be more than chance explains.
         yield Rewriting(was.case, "the answers in the baseline, once all alike, vary")
@@ -97,7 +102,7 @@ def _reaching(values: Sequence[float], bound: float, sign: int) -> int:
     return sum(sign * value >= sign * bound for value in values)
 
 
-def _told(values: Sequence[float]) -> str:
+def _describe_scores(values: Sequence[float]) -> str:
     if not values:
         return ""
     repeats = counted(len(values), "repeat")

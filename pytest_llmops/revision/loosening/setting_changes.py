@@ -15,8 +15,8 @@ from typing import Any
 
 from pytest_llmops.printable import printable
 from pytest_llmops.revision.loosening.cases import is_fewer
+from pytest_llmops.revision.loosening.listing import show_change
 from pytest_llmops.revision.loosening.record import Loosening
-from pytest_llmops.revision.loosening.shown import show_change
 from pytest_llmops.settings import REVISION, Settings
 
 _DECIDES_NOTHING = {"root", "flagged", "golden", "out", "concurrency"}

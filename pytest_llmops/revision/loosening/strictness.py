@@ -39,7 +39,7 @@ def is_as_strict(new: Check, old: Check) -> bool:
     made, was = _create(new.metric, new.options), _create(old.metric, old.options)
     low = is_minimum(old)
     if isinstance(made, Keywords) and isinstance(was, Keywords):
-        return low and _asks_for_more(made, new, was, old)
+        return low and _requires_more(made, new, was, old)
     above, below = (was, made) if low else (made, was)
     return is_bound_as_strict(new, old) and _is_never_above(below, above)
 
@@ -60,7 +60,7 @@ def _create(metric: str, options: Mapping[str, Any]) -> Any:
         return None
 
 
-def _asks_for_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Check) -> bool:
+def _requires_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Check) -> bool:
     """
     Whether `keywords` keeps all that it required, and lets no more of it be missed.
 

@@ -11,8 +11,8 @@ from pytest_llmops.gates.paired_runs.pairing import find_scale
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Golden, SuiteCheck
 from pytest_llmops.revision.loosening.fields import looser_fields
+from pytest_llmops.revision.loosening.listing import show_check, show_drop, show_field, show_options
 from pytest_llmops.revision.loosening.record import Loosening
-from pytest_llmops.revision.loosening.shown import show_check, show_drop, show_field, show_options
 from pytest_llmops.revision.loosening.strictness import has_same_options
 
 _COMPARED = {"metric", "statistic", "comparison", "threshold", "max_drop", "options"}

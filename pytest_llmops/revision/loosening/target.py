@@ -104,10 +104,10 @@ def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
         for each in fields(Case)
         if each.name not in {"checks", "source"} and getattr(ours, each.name) == getattr(base, each.name)
     }
-    asked = [check for check in theirs.checks if not any(is_as_strict(own, check) for own in ours.checks)]
-    options = {check.metric: check.options for check in asked}
+    added = [check for check in theirs.checks if not any(is_as_strict(own, check) for own in ours.checks)]
+    options = {check.metric: check.options for check in added}
     own = [check for check in ours.checks if options.get(check.metric, check.options) == check.options]
-    return replace(ours, **taken, checks=(*own, *asked))
+    return replace(ours, **taken, checks=(*own, *added))
 
 
 def _merge_suites(base: Golden, ours: Golden, theirs: Golden) -> Iterator[SuiteCheck]:

@@ -38,16 +38,16 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     largest = max(abs(value) for pair in moving for side in pair for value in side)
     difference = spread = skew = 0.0
     for before, after in moving:
-        old, asked = len(before), len(after)
+        old, fresh = len(before), len(after)
         pooled = [value / largest for value in (*before, *after)]  # powers of dollars leave a float's range
         mean = fmean(pooled)
         second, third = (fmean([(value - mean) ** power for value in pooled]) for power in (2, 3))
         apart = len(pooled) / old  # of the two means, for each unit that the new mean is off the pooled one
         difference += fmean(pooled[old:]) - fmean(pooled[:old])
-        spread += apart**2 * second * old / (asked * (len(pooled) - 1))
+        spread += apart**2 * second * old / (fresh * (len(pooled) - 1))
         if len(pooled) >= _FEWEST:
             left = (len(pooled) - 1) * (len(pooled) - 2)
-            skew += apart**3 * third * old * (old - asked) / (asked**2 * left)
+            skew += apart**3 * third * old * (old - fresh) / (fresh**2 * left)
     difference += _half_a_step(moving) / largest
     p_value = pearson3.cdf(difference / math.sqrt(spread), skew / spread**1.5)
     return float(min(1.0, max(p_value, sys.float_info.min)))
@@ -59,5 +59,5 @@ def _half_a_step(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> fl
     scores = {value for pair in pairs for side in pair for value in side}
     if len(counts) > 1 or len(scores) != 2:  # noqa: PLR2004 - a repeat passes or misses
         return 0.0
-    ((old, asked),) = counts
-    return (max(scores) - min(scores)) * (1 / asked + 1 / old) / 2
+    ((old, fresh),) = counts
+    return (max(scores) - min(scores)) * (1 / fresh + 1 / old) / 2

@@ -67,8 +67,8 @@ def paired_p_value(  # noqa: PLR0913 - both sides, and what is independent of wh
         def measure_exchanged(exchanged: NDArray[np.bool_]) -> Floats:
             turned = exchanged[:, codes]
             sides = np.where(turned, before, after), np.where(turned, after, before)
-            found: Floats = sign * measure(*sides, axis=1)
-            return found
+            measured: Floats = sign * measure(*sides, axis=1)
+            return measured
 
         every = 2**count <= RESAMPLES + 1
         return exchange_units(count, measure_exchanged, draws=None if every else RESAMPLES, seed=seed)
@@ -105,7 +105,7 @@ def exchange_units(
         exchanged = np.arange(2**units)[:, None] >> np.arange(units) & 1 == 1
     else:
         exchanged = np.random.default_rng(seed).integers(0, 2, (draws, units)) == 1
-    found = [measure(exchanged[start : start + _BATCH]) for start in range(0, len(exchanged), _BATCH)]
-    values, observed = np.concatenate(found), measure(np.zeros((1, units), bool))[0]
+    batches = [measure(exchanged[start : start + _BATCH]) for start in range(0, len(exchanged), _BATCH)]
+    values, observed = np.concatenate(batches), measure(np.zeros((1, units), bool))[0]
     as_large = int((values >= observed - _TIE * max(float(np.abs(values).max()), 1e-300)).sum())
     return as_large / len(values) if draws is None else (as_large + 1) / (draws + 1)

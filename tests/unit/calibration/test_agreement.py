@@ -29,7 +29,9 @@ RATING = Scale(range=(1.0, 5.0), bound=Bound(comparison=">=", threshold=4))
 
 
 def labels_of(values, kind="good"):
-    return Labels(kind=kind, values=tuple(None if each is None else float(each) for each in values), told="")
+    return Labels(
+        kind=kind, values=tuple(None if each is None else float(each) for each in values), description=""
+    )
 
 
 def noisy(count=200, seed=1, noise=0.4):

@@ -44,7 +44,7 @@ PAIR = {"outputs": ["a", "b"]}
 def test_labels_are_read_and_told(labels, options, kind, values, told):
     found = read(labels, **options)
 
-    assert (found.kind, found.values, found.told) == (kind, values, told)
+    assert (found.kind, found.values, found.description) == (kind, values, told)
 
 
 @pytest.mark.parametrize(

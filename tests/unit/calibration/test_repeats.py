@@ -20,14 +20,14 @@ AT_4 = Bound(comparison=">=", threshold=4)
     ],
 )
 def test_rows_with_two_scores_or_more_are_counted(scores, rows, differing, crossing):
-    found = measure_turning(scores, AT_4, asked=3)
+    found = measure_turning(scores, AT_4, repeats=3)
 
     assert (found.rows, found.differing, found.crossing) == (rows, differing, crossing)
-    assert ("no row has two scores" in found.told) == (rows == 0)
+    assert ("no row has two scores" in found.sentence) == (rows == 0)
 
 
 @pytest.mark.parametrize(("comparison", "crossing"), [(">=", 0), (">", 1), ("<=", 1), ("<", 0)])
 def test_the_bound_says_which_side_a_score_is_on(comparison, crossing):
-    found = measure_turning([[4, 5]], Bound(comparison=comparison, threshold=4), asked=2)
+    found = measure_turning([[4, 5]], Bound(comparison=comparison, threshold=4), repeats=2)
 
     assert found.crossing == crossing

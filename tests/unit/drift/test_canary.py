@@ -15,7 +15,7 @@ import pytest
 from pytest_llmops.detect.mask import stand_in
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.drift import Drift
-from pytest_llmops.drift.canary import Endpoint, ask_canaries, choose_canaries, find_endpoint
+from pytest_llmops.drift.canary import Endpoint, choose_canaries, find_endpoint, send_canaries
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.cassettes.cassette import Recorded, cassette_path, dump_calls, load_calls
@@ -63,7 +63,7 @@ class Place:
 
     def ask(self, count: int = 20, **environment: str) -> Drift:
         endpoint = find_endpoint({"OPENAI_BASE_URL": self.server.url} | environment, timeout_s=5)
-        return ask_canaries(
+        return send_canaries(
             NOTHING, choose_canaries(self.run(), [self.folder / "near"], count), endpoint, str
         )
 
@@ -277,7 +277,7 @@ def test_a_redirect_is_not_followed(far, tmp_path):
     origin, seen = far
     endpoint = Endpoint(origin=origin, provider=FAR, key="sk-mine", timeout_s=5)
 
-    drift = ask_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
+    drift = send_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
 
     assert seen == [("/v1/chat/completions", "Bearer sk-mine")]
     assert drift.notes[1] == f"canaries without an answer: 1, {origin} answered 302"
@@ -294,7 +294,7 @@ def test_what_is_not_sent_says_why(far, tmp_path, key, provider, told):
     origin, seen = far
     endpoint = Endpoint(origin=origin, provider=provider, key=key, timeout_s=5)
 
-    drift = ask_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
+    drift = send_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
 
     assert drift.notes[1] == f"canaries not asked: 1, {told}"
     assert seen == []
@@ -305,7 +305,7 @@ def test_a_request_that_was_masked_is_not_sent(far, tmp_path):
     _write(tmp_path, {"messages": ["<API_KEY>"]}, key="of the request as it was")
     endpoint = Endpoint(origin=origin, provider=FAR, key="sk-mine", timeout_s=5)
 
-    drift = ask_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
+    drift = send_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
 
     assert "something in the request was masked" in drift.notes[1]
     assert seen == []
@@ -320,10 +320,10 @@ def test_answers_go_through_the_redaction_of_the_recorder(place):
     endpoint = find_endpoint({"OPENAI_BASE_URL": place.server.url}, 5)
     canaries = choose_canaries(place.run(), [place.folder / "near"], 1)
 
-    masked = ask_canaries(NOTHING, canaries, endpoint, stand_in)
+    masked = send_canaries(NOTHING, canaries, endpoint, stand_in)
 
     assert masked.outcome == "none"
-    assert ask_canaries(NOTHING, canaries, endpoint, str).outcome == "drift"
+    assert send_canaries(NOTHING, canaries, endpoint, str).outcome == "drift"
 
 
 @pytest.mark.parametrize(

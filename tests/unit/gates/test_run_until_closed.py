@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.case_channel.readings import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.paired_runs.pairing import Chance, count_repeats, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.suite_channel.drops import follow_suites
+from pytest_llmops.gates.suite_channel.drops import track_suites
 from pytest_llmops.records import CaseResult, Check, Comparison, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, check_of, result_of, run_of, steady, suite_check
 
@@ -270,7 +270,7 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
     for reading in (replace(each, moved=moved) for of_case in readings.values() for each in of_case):
         enough = not reading.most or len(reading.after) == reading.most
         assert enough or reading.state(level=0.95, tests=tests) not in {"suspect", "called"}
-    steps = follow_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
+    steps = track_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
     asked = any(chance.may_explain(base, new) for base, new in pairs.shared)
     for _, course in steps:
         assert course.state != "called"

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.power.detectable_drops import Sight
-from pytest_llmops.gates.power.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
+from pytest_llmops.gates.power.detectable_drops import DetectableDrop
+from pytest_llmops.gates.power.false_alarms import FalseAlarms
+from pytest_llmops.gates.power.recorded_cases import Deviations, Recorded
+from pytest_llmops.gates.power.selfcheck import SelfCheck
 from pytest_llmops.records import Run
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
 from tests.unit.gates.gate_records import result_of, run_of, suite_check
@@ -20,11 +22,11 @@ CHECK = SelfCheck(
     repeats=1,
     false_alarms=FalseAlarms(rate=0.015, low=0.0031, high=0.0432, runs=200),
     checks=(
-        Sight(
+        DetectableDrop(
             check="recall@5 mean", metric="recall@5", smallest_drop=0.0712, advice="would see 0.04 with more"
         ),
-        Sight(check="rouge_l mean", metric="rouge_l", smallest_drop=0.0, advice=""),
-        Sight(check="tokens p95", metric="tokens", smallest_drop=None, advice="cannot be foretold"),
+        DetectableDrop(check="rouge_l mean", metric="rouge_l", smallest_drop=0.0, advice=""),
+        DetectableDrop(check="tokens p95", metric="tokens", smallest_drop=None, advice="cannot be foretold"),
     ),
     cases=Recorded(varying=tuple("abcdefg"), steady=("h", "i"), single=("j",)),
     broken_case=8,
@@ -96,7 +98,9 @@ def test_deviations_in_words():
 def test_text_from_a_file_cannot_act_on_the_terminal():
     hostile = replace(
         CHECK,
-        checks=(Sight(check="\x1b[2J mean", metric="\x1b[2J", smallest_drop=None, advice="\x1b[31m"),),
+        checks=(
+            DetectableDrop(check="\x1b[2J mean", metric="\x1b[2J", smallest_drop=None, advice="\x1b[31m"),
+        ),
         cases=Recorded(varying=("a\u202eb",), steady=(), single=("\x07",)),
         unscored=("\x1b",),
     )

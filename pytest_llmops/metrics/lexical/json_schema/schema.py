@@ -54,18 +54,18 @@ def read_schema(given: object) -> str:
             text = json.dumps(given, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise MetricOptionError(f"json_schema: schema is no JSON: {error}") from None
-        shown = "schema"
+        source = "schema"
     elif isinstance(given, str) and given:
-        text, shown = (given, "schema") if given.lstrip().startswith("{") else _read_file(given)
+        text, source = (given, "schema") if given.lstrip().startswith("{") else _read_file(given)
     else:
         raise MetricOptionError(f"json_schema: schema is a mapping or the path of a file, not {given!r}")
     try:
         schema = read_json(text)
     except (NoJsonError, TooLargeError) as error:
-        raise MetricOptionError(f"json_schema: {shown} is no JSON that can be used: {error}") from None
+        raise MetricOptionError(f"json_schema: {source} is no JSON that can be used: {error}") from None
     if not isinstance(schema, dict):
-        raise MetricOptionError(f"json_schema: {shown} must contain an object, not {printable(schema, 80)}")
-    _check(schema, shown)
+        raise MetricOptionError(f"json_schema: {source} must contain an object, not {printable(schema, 80)}")
+    _check(schema, source)
     return json.dumps(schema, sort_keys=True, ensure_ascii=False)
 
 
@@ -93,18 +93,18 @@ def make_validator(schema: str) -> Validator:
 
 
 def _read_file(path: str) -> tuple[str, str]:
-    shown = printable(path, 200)
+    source = printable(path, 200)
     try:
         with (find_root(Path.cwd()) / path).open(encoding="utf-8-sig") as file:
-            return file.read(MAX_CHARACTERS + 1), shown
+            return file.read(MAX_CHARACTERS + 1), source
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise MetricOptionError(
-            f"json_schema: cannot read the schema {shown}: {reason}; a path starts at the project's root"
+            f"json_schema: cannot read the schema {source}: {reason}; a path starts at the project's root"
         ) from None
 
 
-def _check(schema: dict[str, Any], shown: str) -> None:
+def _check(schema: dict[str, Any], source: str) -> None:
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -118,24 +118,26 @@ def _check(schema: dict[str, Any], shown: str) -> None:
         else Draft202012Validator
     )
     if drafted is None:
-        raise MetricOptionError(f"json_schema: {shown} is of a draft that is not known, {printable(dialect)}")
+        raise MetricOptionError(
+            f"json_schema: {source} is of a draft that is not known, {printable(dialect)}"
+        )
     try:  # without formats, since patterns may hold what `re` does not know, such as \p{L}
         drafted.check_schema(  # type: ignore[call-arg]  # the stub lacks it
             schema, format_checker=FormatChecker(formats=())
         )
     except SchemaError as error:
         problem = printable(error.message, 200)
-        raise MetricOptionError(f"json_schema: {shown} is no schema: {error.json_path}: {problem}") from None
+        raise MetricOptionError(f"json_schema: {source} is no schema: {error.json_path}: {problem}") from None
     resource = Resource.from_contents(schema, default_specification=DRAFT202012)
-    keywords = set(_check_parts(resource, Registry().resolver_with_root(resource), shown))
+    keywords = set(_check_parts(resource, Registry().resolver_with_root(resource), source))
     if {"patternProperties", "unevaluatedProperties"} <= keywords:
         raise MetricOptionError(
-            f"json_schema: {shown} has patternProperties and unevaluatedProperties, which together take a "
+            f"json_schema: {source} has patternProperties and unevaluatedProperties, which together take a "
             "time without bound; use additionalProperties"
         )
 
 
-def _check_parts(resource: Resource[Any], resolver: Resolver[Any], shown: str) -> Iterator[str]:
+def _check_parts(resource: Resource[Any], resolver: Resolver[Any], source: str) -> Iterator[str]:
     """Every keyword of a schema and its parts, after a look at what they refer to and match with."""
     from referencing.exceptions import Unresolvable
 
@@ -149,7 +151,7 @@ def _check_parts(resource: Resource[Any], resolver: Resolver[Any], shown: str) -
                 resolver.lookup(contents[keyword])
             except Unresolvable:
                 raise MetricOptionError(
-                    f"json_schema: {shown} refers to {printable(contents[keyword], 120)}, which is not in "
+                    f"json_schema: {source} refers to {printable(contents[keyword], 120)}, which is not in "
                     "it, and nothing is fetched; put it under $defs"
                 ) from None
     for pattern in (contents.get("pattern"), *contents.get("patternProperties", ())):
@@ -157,10 +159,10 @@ def _check_parts(resource: Resource[Any], resolver: Resolver[Any], shown: str) -
             regex.compile(pattern or "")
         except regex.error as error:
             raise MetricOptionError(
-                f"json_schema: {shown}: {printable(pattern, 120)} is no pattern: {error}"
+                f"json_schema: {source}: {printable(pattern, 120)} is no pattern: {error}"
             ) from None
     for part in resource.subresources():
-        yield from _check_parts(part, resolver.in_subresource(part), shown)
+        yield from _check_parts(part, resolver.in_subresource(part), source)
 
 
 def _search(pattern: str, text: str) -> bool:

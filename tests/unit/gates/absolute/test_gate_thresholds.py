@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.bounds import describe_check
-from pytest_llmops.gates.absolute.breakage import tell_unscored
+from pytest_llmops.gates.absolute.breakage import describe_unscored
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
 from pytest_llmops.records import Case, Check, Failure, Output, Run, Score
@@ -252,7 +252,7 @@ def test_cases_that_could_not_be_scored_are_counted_and_five_of_them_named(broke
     ],
 )
 def test_run_in_which_nothing_was_scored_says_so(results, told):
-    assert tell_unscored(Run(signature={}, results=tuple(results))) == told
+    assert describe_unscored(Run(signature={}, results=tuple(results))) == told
 
 
 def test_nothing_scored_is_an_error():

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_llmops.gates.case_channel.changes import judge_against, list_changes
 from pytest_llmops.gates.case_channel.collapses import count_p_value
+from pytest_llmops.gates.case_channel.paired_readings import read_case
 from pytest_llmops.gates.case_channel.pass_rates import PassRates
-from pytest_llmops.gates.case_channel.readings import read_case
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
 from pytest_llmops.records import Case, CaseResult, Failure

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.power.detectable_drops import foresee_drops
+from pytest_llmops.gates.power.detectable_drops import find_detectable_drops
 from pytest_llmops.gates.power.selfcheck import check_itself, plan_repeats
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Run, Score
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
@@ -161,7 +161,7 @@ def share_red(kind, varying, times):
         before = scores_of(rates, recorded, draw, kind=kind)
         base = [result_of(f"c{each:02}", rouge_l=before[each].tolist()) for each in range(cases)]
         checks = {"": (suite_check("rouge_l"),)}
-        drop = foresee_drops(checks, base, repeats=new, steady=False)[0].smallest_drop
+        drop = find_detectable_drops(checks, base, repeats=new, steady=False)[0].smallest_drop
         after = scores_of(rates, new, draw, kind=kind, drop=times * drop)
         run = [result_of(f"c{each:02}", rouge_l=after[each].tolist()) for each in range(cases)]
         compared = compare(run_of(base), run_of(run), suite=checks)
@@ -176,7 +176,7 @@ def test_drop_foretold_is_seen_in_four_of_five_runs(kind, varying):
 
 
 def foresee(check, results, **options):
-    (seen,) = foresee_drops({FILE: (check,)}, results, **({"repeats": 1, "steady": False} | options))
+    (seen,) = find_detectable_drops({FILE: (check,)}, results, **({"repeats": 1, "steady": False} | options))
     return seen
 
 

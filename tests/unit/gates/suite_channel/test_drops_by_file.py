@@ -9,9 +9,9 @@ import pytest
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.gates.paired_runs.pairing import Chance, first_repeats
 from pytest_llmops.gates.suite_channel.drops import (
-    follow_suites,
     judge_suites_against,
     tolerated_drops,
+    track_suites,
     watch_means,
 )
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
@@ -77,7 +77,7 @@ def test_courses_are_those_of_the_verdict():
     suite = {"": (suite_check(), suite_check("rouge_l"), suite_check("bleu"))}
     chance = Chance(base)
 
-    (one, called), (other, refuted) = follow_suites(suite, results, base, share=0.25, chance=chance)
+    (one, called), (other, refuted) = track_suites(suite, results, base, share=0.25, chance=chance)
 
     judged = judge_suites_against(suite, results, base, share=0.25, chance=chance)[""]
     assert [each.check for each in (one, other)] == list(suite[""][:2])

@@ -126,4 +126,4 @@ def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAISe
         with recording_of("golden/a.yaml::judged", 0), httpx.Client() as client:
             client.post(f"{server.url}/chat/completions", json=body)
 
-    assert run.tell_beside() == ["judges: 1 model call made, 1 replayed, 0 failed"]
+    assert run.describe_judge_calls() == ["judges: 1 model call made, 1 replayed, 0 failed"]

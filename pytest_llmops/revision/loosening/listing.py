@@ -35,7 +35,7 @@ def show_options(now: Mapping[str, object], was: Mapping[str, object]) -> str:
 
 def show_check(check: Check | SuiteCheck) -> str:
     statistic = f" {check.statistic}" if isinstance(check, SuiteCheck) else ""
-    bound = f" {format_bound(found, digits=None)}" if (found := bound_of(check)) else ""
+    bound = f" {format_bound(bounded, digits=None)}" if (bounded := bound_of(check)) else ""
     trusted = f" min_kappa {check.min_kappa:g}" if isinstance(check, Check) and check.min_kappa else ""
     return printable(f"{check.metric}{statistic}{bound}{trusted}")
 

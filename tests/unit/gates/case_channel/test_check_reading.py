@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.check_reading import FRESH, Reading
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.readings import FRESH, Reading, read_case
+from pytest_llmops.gates.case_channel.paired_readings import read_case
 from pytest_llmops.gates.paired_runs.pairing import Chance
 from pytest_llmops.records import Bound, Case, CaseResult, Check
 from tests.unit.gates.gate_records import VARYING, check_of, metric_of, registered, result_of, steady

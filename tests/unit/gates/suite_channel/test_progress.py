@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_llmops.gates.paired_runs.pairing import Chance
-from pytest_llmops.gates.suite_channel.courses import BEYOND, CONFIRM, Course, follow
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
 from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.suite_channel.progress import BEYOND, CONFIRM, Progress, track_checks
 from pytest_llmops.records import CaseResult, SuiteCheck
 from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, steady, suite_check
 
@@ -22,26 +22,26 @@ def run(values: Sequence[float], auto: int = 64, **others: Sequence[float]) -> l
     return [result_of(name, auto=auto, exact_match=list(others.get(name, values))) for name in NAMES]
 
 
-def course_of(
+def progress_of(
     results: list[CaseResult],
     check: SuiteCheck = WATCHED,
     base: list[CaseResult] | None = None,
     **options: object,
-) -> Course:
-    return courses_of(results, check, base=base, **options)[0]
+) -> Progress:
+    return progress_of_all(results, check, base=base, **options)[0]
 
 
-def courses_of(
+def progress_of_all(
     results: list[CaseResult],
     *checks: SuiteCheck,
     base: list[CaseResult] | None = None,
     share: float = 0.7,
     level: float = 0.95,
-) -> list[Course]:
+) -> list[Progress]:
     base = base or BASE
     beside = PairedSuites.of(results, base, Chance(base))
     found = [beside.find(check) for check in checks]
-    return follow(
+    return track_checks(
         [each for each in found if isinstance(each, PairedScores)], beside.looks, share=share, level=level
     )
 
@@ -75,16 +75,16 @@ def courses_of(
     ],
 )
 def test_state_of_a_check_at_a_look(results, state, look, wants):
-    course = course_of(results)
+    progress = progress_of(results)
 
-    assert (course.state, course.look, course.wants) == (state, look, wants)
+    assert (progress.state, progress.look, progress.wants) == (state, look, wants)
 
 
 def test_fresh_repeats_are_those_after_the_call_alone():
     """All ten together show a drop; the six that were made after the call do not."""
     results = run([0.0] * 4 + [1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
 
-    assert course_of(results).state == "refuted"
+    assert progress_of(results).state == "refuted"
     verdict = judge_suite_against(WATCHED, results, BASE)
     assert (verdict.outcome, verdict.difference < -0.3) == ("undecided", True)
     assert verdict.reason.endswith("which fresh repeats did not confirm")
@@ -93,10 +93,10 @@ def test_fresh_repeats_are_those_after_the_call_alone():
 def test_fixed_repeats_have_one_look_and_are_not_confirmed():
     fixed = [result_of(name, exact_match=[0.0] * 4) for name in NAMES]
 
-    course = course_of(fixed)
+    progress = progress_of(fixed)
 
-    assert (course.state, course.look, course.wants) == ("regressed", None, 0)
-    assert course.p_value == course.last < 1e-6
+    assert (progress.state, progress.look, progress.wants) == ("regressed", None, 0)
+    assert progress.p_value == progress.last < 1e-6
 
 
 def test_p_value_counts_each_look_by_its_part_of_the_budget():
@@ -105,12 +105,12 @@ def test_p_value_counts_each_look_by_its_part_of_the_budget():
         [result_of(name, exact_match=[0.0, 0.0, 1.0, 1.0]) for name in NAMES],
     )
 
-    look, one = course_of(four), course_of(fixed)
+    look, one = progress_of(four), progress_of(fixed)
 
     assert look.last == one.last
     assert look.p_value == pytest.approx(min(1.0, one.p_value * 20 / 4))
     assert one.p_adjusted == pytest.approx(one.p_value / 0.7)
-    assert course_of(fixed, share=0.35).p_adjusted == pytest.approx(min(1.0, 2 * one.p_adjusted))
+    assert progress_of(fixed, share=0.35).p_adjusted == pytest.approx(min(1.0, 2 * one.p_adjusted))
 
 
 def test_checks_are_held_against_each_other():
@@ -118,8 +118,8 @@ def test_checks_are_held_against_each_other():
     fixed = [result_of(name, exact_match=[0.5], rouge_l=[1.0]) for name in NAMES]
     base = [result_of(name, exact_match=VARYING, rouge_l=[1.0] * 10) for name in NAMES]
 
-    one = course_of(fixed, base=base)
-    both = courses_of(fixed, WATCHED, suite_check(max_drop=0.1), suite_check("rouge_l"), base=base)
+    one = progress_of(fixed, base=base)
+    both = progress_of_all(fixed, WATCHED, suite_check(max_drop=0.1), suite_check("rouge_l"), base=base)
 
     assert [each.p_value for each in both] == [one.p_value, one.p_value, 1.0]
     assert both[0].p_adjusted == pytest.approx(3 * one.p_adjusted)
@@ -139,7 +139,7 @@ def test_drop_beyond_max_drop_has_to_be_no_chance_itself(held, outcome):
     fixed = [result_of(name, rouge_l=[held + 0.05 * (at % 3 - 1)] * 2) for at, name in enumerate(NAMES)]
     check = suite_check("rouge_l", max_drop=0.05)
 
-    assert course_of(fixed, suite_check("rouge_l"), base=base).state == "regressed"
+    assert progress_of(fixed, suite_check("rouge_l"), base=base).state == "regressed"
     assert judge_suite_against(check, fixed, base).outcome == outcome
     assert BEYOND == 0.02
 
@@ -148,9 +148,9 @@ def test_drop_beyond_max_drop_has_to_be_no_chance_itself(held, outcome):
 def test_without_max_drop_a_check_is_cleared_by_futility_alone(lost):
     first = {name: [1.0, 1.0, 1.0, 0.0] for name in NAMES[:lost]}
 
-    assert course_of(run([1.0]), suite_check()).state == "open"
-    assert course_of(run([1.0] * 3), suite_check()).wants == 4
-    assert course_of(run([1.0] * 4, **first), suite_check()).state == "cleared"
+    assert progress_of(run([1.0]), suite_check()).state == "open"
+    assert progress_of(run([1.0] * 3), suite_check()).wants == 4
+    assert progress_of(run([1.0] * 4, **first), suite_check()).state == "cleared"
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_drop_of_a_steady_app_beyond_max_drop_is_a_fact_at_any_number_of_cases(c
     base = [steady(name, semantic=0.98) for name in names]
     new = [steady(name, 3, semantic=0.7) for name in names]
 
-    course = course_of(new, suite_check("semantic", max_drop=max_drop), base=base)
+    progress = progress_of(new, suite_check("semantic", max_drop=max_drop), base=base)
 
-    assert course.state == state
-    assert (course.p_adjusted == 0.0) == (max_drop == 0.05)
+    assert progress.state == state
+    assert (progress.p_adjusted == 0.0) == (max_drop == 0.05)
     outcome = judge_suite_against(suite_check("semantic", max_drop=max_drop), new, base).outcome
     assert outcome == ("regressed" if state == "regressed" else "passed")
 
@@ -181,7 +181,7 @@ def test_confirmation_needs_less_than_a_call():
     assert CONFIRM == 0.05
     few = run([0.0] * 4 + [1.0, 1.0, 0.0, 1.0, 1.0, 0.0])  # a drop of .23 on the fresh ones, of each case
 
-    assert course_of(few).state == "regressed"
+    assert progress_of(few).state == "regressed"
 
 
 def test_check_that_was_cleared_is_called_by_the_repeats_that_others_asked_for():
@@ -189,8 +189,8 @@ def test_check_that_was_cleared_is_called_by_the_repeats_that_others_asked_for()
     first = run([1.0])
     four, all_but_first = run([1.0, 1.0, 0.0, 0.0]), [1.0] + [0.0] * 9
 
-    assert (course_of(first).state, course_of(first).wants) == ("cleared", 0)
-    assert (course_of(four).state, course_of(four).look, course_of(four).wants) == ("called", 4, 10)
+    assert (progress_of(first).state, progress_of(first).wants) == ("cleared", 0)
+    assert (progress_of(four).state, progress_of(four).look, progress_of(four).wants) == ("called", 4, 10)
     assert judge_suite_against(WATCHED, four, BASE).outcome == "undecided"
     assert judge_suite_against(WATCHED, run(all_but_first), BASE).outcome == "regressed"
 
@@ -199,10 +199,10 @@ def test_check_that_was_cleared_stays_so_while_chance_explains_what_others_saw_o
     few = {name: [1.0, 0.0, 0.0, 0.0] for name in NAMES[:3]}
     results = run([1.0, 1.0, 1.0, 0.5], **few)
 
-    course = course_of(results)
+    progress = progress_of(results)
 
-    assert (course.state, course.look, course.wants) == ("cleared", 1, 0)
+    assert (progress.state, progress.look, progress.wants) == ("cleared", 1, 0)
     verdict = judge_suite_against(WATCHED, results, BASE)
     assert (verdict.outcome, verdict.difference < -0.05) == ("passed", True)
     late = run([0.0, 1.0, 1.0, 1.0], **dict.fromkeys(NAMES[:10], [1.0] * 4))
-    assert course_of(late).state != "cleared"
+    assert progress_of(late).state != "cleared"
