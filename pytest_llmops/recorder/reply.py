@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 _ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
@@ -204,3 +207,19 @@ def _list(value: Any) -> list[Mapping[str, Any]]:
 
 def _first(value: Any) -> Mapping[str, Any]:
     return next(iter(_list(value)), {})
+
+
+def retry_after_s(written: str | None) -> float | None:
+    """Seconds, or a date (RFC 9110, 10.2.3); None where there is nothing that can be waited for."""
+    if not written:
+        return None
+    try:
+        seconds = float(written)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(written)
+        except ValueError:
+            return None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,6 +31,7 @@ from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.reply import retry_after_s
 
 if TYPE_CHECKING:
     import openai
@@ -222,24 +220,8 @@ def _of_status(error: openai.APIStatusError, key: str) -> Exception:
     is_owed = error.status_code in _OWED or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     if is_owed and error.code != "insufficient_quota":
         said = f"status {error.status_code}, {message}"
-        return _OwedError(said, _retry_after_s(error.response.headers.get("retry-after")))
+        return _OwedError(said, retry_after_s(error.response.headers.get("retry-after")))
     return JudgeError(f"the endpoint answered with status {error.status_code}: {message}")
-
-
-def _retry_after_s(written: str | None) -> float | None:
-    """Seconds, or a date (RFC 9110, 10.2.3); None where there is nothing that can be waited for."""
-    if not written:
-        return None
-    try:
-        seconds = float(written)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(written)
-        except ValueError:
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _pause(state: RetryCallState) -> float:

@@ -18,6 +18,7 @@ from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.model_calls import note_calls
+from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
@@ -249,13 +250,8 @@ def _wait_s(state: RetryCallState) -> float:
     """Seconds to wait: what the provider asks for by Retry-After, else 1, 2, 4 …"""
     error = state.outcome.exception() if state.outcome else None
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    try:
-        asked_s = float(headers["retry-after"])
-    except (KeyError, TypeError, ValueError):
-        asked_s = math.nan
-    if not math.isfinite(asked_s):
-        asked_s = 2.0 ** (state.attempt_number - 1)
-    return min(max(asked_s, 0.0), _LONGEST_WAIT_S)
+    wait_s = retry_after_s(headers.get("retry-after"))
+    return min(2.0 ** (state.attempt_number - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 
 def _busy_s(calls: Sequence[Call]) -> float:

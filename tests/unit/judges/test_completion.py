@@ -169,15 +169,6 @@ def test_a_judge_is_asked_greedily_with_its_seed_and_for_probabilities(server, j
     assert "logprobs" not in second
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"),
-    [("2", 2.0), ("0.5", 0.5), ("0", 0.0), ("-3", 0.0), ("nan", None), ("inf", None), ("soon", None),
-     ("", None), (None, None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
-)  # fmt: skip
-def test_retry_after(written, seconds):
-    assert client._retry_after_s(written) == seconds
-
-
 def test_the_pause_is_the_one_that_the_endpoint_asks_for_up_to_a_limit(server, judge, monkeypatch):
     monkeypatch.setattr(client, "FIRST_PAUSE_S", 50.0)
     monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.3)
