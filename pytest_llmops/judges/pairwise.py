@@ -85,6 +85,7 @@ class Pairwise(JudgedMetric):
             return _opinion(TIE, same, {**describe_judge(judge), "form": "none"}, sample)
         if judge.yes_no:
             return await self._request_yes(judge, sample)
+        await asyncio.sleep(0)  # `gather` needs the loop
         given, swapped = await asyncio.gather(
             self._request_order(judge, sample, output, rival),
             self._request_order(judge, sample, rival, output),
@@ -126,6 +127,7 @@ class Pairwise(JudgedMetric):
 
     async def _request_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
         prompt = load_prompt("yes-no")
+        await asyncio.sleep(0)  # as above
         chances = await asyncio.gather(
             *(
                 request_yes(

@@ -274,6 +274,12 @@ async def _request_all(
     metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
 ) -> list[Opinion | Exception]:
     """Of each judge its opinion, or why there is none."""
+    if len(judges) == 1:
+        try:
+            return [await metric.request(judges[0], sample)]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the failure of this judge
+            return [error]
+    await asyncio.sleep(0)  # `gather` needs the loop
     replies = await asyncio.gather(
         *(metric.request(judge, sample) for judge in judges), return_exceptions=True
     )

@@ -91,6 +91,7 @@ class Judge(JudgedMetric):
 
     async def _request_yes(self, judge: JudgeModel, data: Mapping[str, str]) -> Opinion:
         prompt = load_prompt("yes-no")
+        await asyncio.sleep(0)  # `gather` needs the loop
         chances = await asyncio.gather(
             *(
                 request_yes(judge, prompt.render(**data, question=each.yes_no))

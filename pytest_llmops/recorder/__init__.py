@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pytest_llmops.recorder.call import Call, CallLog, CallRules
-from pytest_llmops.recorder.recording import Recorder, recording_of
+from pytest_llmops.recorder.recording import Recorder, recording_of, replay
 
-__all__ = ["Call", "CallLog", "CallRules", "Recorder", "recording_of"]
+__all__ = ["Call", "CallLog", "CallRules", "Recorder", "recording_of", "replay"]

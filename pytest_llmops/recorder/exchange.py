@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules
-from pytest_llmops.recorder.cassettes.cassette import Recorded
+from pytest_llmops.recorder.cassettes.cassette import Calls, Recorded
 from pytest_llmops.recorder.cassettes.differences import differences, nearest_call
 from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.cassettes.session import CassetteSession
@@ -62,14 +62,30 @@ class Recording:
             CassetteError: The call is not recorded and may not be made.
         """
         identity = identify(host, port, path, content)
-        session = self._local if identity.provider == LOOPBACK else self._committed
         if self.ended:
             self._report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
                 "let the app wait for its background work"
             )
-        number = self._number(identity.key)
-        exchange = Exchange(self, session, identity, number, live=self.rules.why_live(host, port))
+        live = self.rules.why_live(host, port)
+        return self._open(identity, self._number(identity.key), live=live)
+
+    def replay(self, host: str, port: int | None, path: str, content: bytes) -> bytes | None:
+        """The recorded answer to a request, which counts as a call then; None where there is none."""
+        identity = identify(host, port, path, content)
+        if self.ended or self.rules.why_live(host, port):
+            return None
+        number = self._number(identity.key, self._session(identity).calls)
+        if number is None:
+            return None
+        _, answer = self._open(identity, number).replay or ("", None)
+        return answer
+
+    def _session(self, identity: Identity) -> CassetteSession:
+        return self._local if identity.provider == LOOPBACK else self._committed
+
+    def _open(self, identity: Identity, number: int, *, live: str = "") -> Exchange:
+        exchange = Exchange(self, self._session(identity), identity, number, live=live)
         self.open[id(exchange)] = exchange
         exchange.look_up()
         return exchange
@@ -98,11 +114,17 @@ class Recording:
         with self._lock:
             self._numbers[key].discard(number)
 
-    def _number(self, key: str) -> int:
-        """The first number that no answered or running equal call has."""
+    @overload
+    def _number(self, key: str) -> int: ...
+    @overload
+    def _number(self, key: str, recorded: Calls) -> int | None: ...
+    def _number(self, key: str, recorded: Calls | None = None) -> int | None:
+        """The first number that no answered or running equal call has; None where it must be recorded."""
         with self._lock:
             taken = self._numbers.setdefault(key, set())
             number = next(number for number in range(len(taken) + 1) if number not in taken)
+            if recorded is not None and (key, self.log.repeat, number) not in recorded:
+                return None
             taken.add(number)
         return number
 

@@ -20,13 +20,14 @@ class RunLog:
     """
     One file of JSON lines for a run of this process, one line for each repeat of a case.
 
-    The newest files are kept, for a run may have left out the case that is asked for later.
+    The newest files are kept, for a run may have left out the case that is asked for later. The file stays
+    open from the first line on: hundreds of threads take turns here.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / f"{time.time_ns()}-{os.getpid()}.jsonl"
-        self._begun = False
+        self._file: int | None = None
         self._lock = threading.Lock()
 
     def add(self, entry: Mapping[str, Any]) -> None:
@@ -38,13 +39,26 @@ class RunLog:
         """
         line = json.dumps({**entry, "at": time.time()}) + "\n"
         with self._lock:
-            if not self._begun:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                for old in _logs(self.folder)[: 1 - _KEPT]:
-                    old.unlink(missing_ok=True)
-                self._begun = True
-            with self._path.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(line)
+            if self._file is not None and not os.fstat(self._file).st_nlink:
+                os.close(self._file)  # newer runs made room
+                self._file = None
+            if self._file is None:
+                self._file = self._begin()
+            os.write(self._file, line.encode("ascii"))
+
+    def close(self) -> None:
+        """Let go of the file; a later line opens it again."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def _begin(self) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            for old in _logs(self.folder)[: 1 - _KEPT]:
+                old.unlink(missing_ok=True)
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def explain(folder: Path, case: str) -> str:

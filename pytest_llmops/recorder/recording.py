@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in
 from pytest_llmops.errors import CassetteError
@@ -41,6 +43,19 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
         return
     with listeners.recorders[-1].recording(case, repeat, shared=False) as log:
         yield log
+
+
+def replay(url: str, body: Any) -> bytes | None:
+    """
+    The recorded answer of this context's recording to a JSON request, without any HTTP client.
+
+    None where it is not recorded, or nothing records: then a client decides what becomes of the request.
+    """
+    recording = listeners.current.get()
+    if recording is None:
+        return None
+    parts = urlsplit(url)
+    return recording.replay(parts.hostname or "", parts.port, parts.path, json.dumps(body).encode("ascii"))
 
 
 class Recorder:
@@ -90,6 +105,7 @@ class Recorder:
         if self in listeners.recorders:
             listeners.recorders.remove(self)
             clients.uninstall()
+        self._run_log.close()
 
     def describe_judge_calls(self) -> list[str]:
         """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.documents.json_text import ConstantError, DoubledKeyError, refuse_constant, unique_keys
@@ -38,17 +38,20 @@ def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
     texts = reply.arguments or (reply.text,)
     if not any(text.strip() for text in texts):
         raise UnusableAnswerError("the answer is empty")
-    shown = quote(" ".join(texts), _SHOWN)
-    if reply.finish == "length":
-        raise UnusableAnswerError(f"the answer was cut off at the limit of tokens: {shown}")
-    if len(texts) > 1:
-        raise UnusableAnswerError(f"the answer calls {len(texts)} tools instead of one: {shown}")
     try:
-        parsed = _parse(_without_fence(_without_thought(texts[0])))
+        return _read_object(reply, texts, schema)
     except UnusableAnswerError as error:
-        raise UnusableAnswerError(f"{error}: {shown}") from None
+        raise UnusableAnswerError(f"{error}: {quote(' '.join(texts), _SHOWN)}") from None
+
+
+def _read_object(reply: Reply, texts: Sequence[str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    if reply.finish == "length":
+        raise UnusableAnswerError("the answer was cut off at the limit of tokens")
+    if len(texts) > 1:
+        raise UnusableAnswerError(f"the answer calls {len(texts)} tools instead of one")
+    parsed = _parse(_without_fence(_without_thought(texts[0])))
     if problem := _violation(parsed, schema):
-        raise UnusableAnswerError(f"{problem}: {shown}")
+        raise UnusableAnswerError(problem)
     return parsed
 
 

@@ -11,8 +11,11 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,6 +33,7 @@ from pytest_llmops.judges.completion.failures import JudgeError, RefusedError, q
 from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted
+from pytest_llmops.recorder import replay
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.reply import retry_after_s
 
@@ -85,17 +89,16 @@ _endpoints: dict[tuple[str, str, int], _Endpoint] = {}
 """By address, variable of the key and limit of concurrency; used on the loop's thread only."""
 
 
+@cache
 def require_client() -> None:
     """
-    Import the client, which takes a second that no time limit should pay for.
+    Look for the client; it is imported once a call is made, which takes a second that no replay needs.
 
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
-        import openai  # noqa: F401
-    except ModuleNotFoundError:
-        raise MissingExtraError("a judge", "judge") from None
+    if find_spec("openai") is None:
+        raise MissingExtraError("a judge", "judge")
 
 
 async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
@@ -106,7 +109,11 @@ async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
         JudgeError: No answer came; `RefusedError` where the request itself was refused.
         CassetteError: It is not recorded and may not be made.
     """
-    endpoint = _endpoint(judge)
+    recorded = _replayed(judge, request)
+    if recorded is not None:
+        with suppress(_OwedError):  # it is the first attempt then
+            return _read_content(judge, recorded)
+    await asyncio.sleep(0)  # from here on the loop's thread; not below, since tenacity counts by thread
     attempts = AsyncRetrying(
         stop=stop_after_attempt(judge.attempts),
         retry=retry_if_exception_type(_OwedError),
@@ -116,8 +123,9 @@ async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
     try:
         async for attempt in attempts:
             with attempt:
-                async with endpoint.slots:
-                    return await _attempt(endpoint, judge, request)
+                if attempt.retry_state.attempt_number > 1:
+                    recorded = _replayed(judge, request)
+                return await _attempt(judge, request, recorded)
     except _OwedError as error:
         tried = counted(judge.attempts, "attempt")
         raise JudgeError(f"no answer of {judge.model} after {tried}: {error}") from None
@@ -129,7 +137,7 @@ def _endpoint(judge: JudgeModel) -> _Endpoint:
 
     place = (judge.url, judge.api_key_env, judge.concurrency)
     if place not in _endpoints:
-        key = os.environ.get(judge.api_key_env, "").strip()
+        key = _key(judge)
         is_far = not is_loopback(urlsplit(judge.url).hostname or "")
 
         async def require_key(_request: object) -> None:
@@ -154,6 +162,10 @@ def _endpoint(judge: JudgeModel) -> _Endpoint:
     return _endpoints[place]
 
 
+def _key(judge: JudgeModel) -> str:
+    return os.environ.get(judge.api_key_env, "").strip()
+
+
 async def _close() -> None:
     for endpoint in _endpoints.values():
         await endpoint.client.close()
@@ -163,7 +175,31 @@ async def _close() -> None:
 at_close(_close)
 
 
-async def _attempt(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
+async def _attempt(judge: JudgeModel, request: Mapping[str, Any], recorded: bytes | None) -> Reply:
+    if recorded is not None:
+        return _read_content(judge, recorded)
+    endpoint = _endpoint(judge)
+    async with endpoint.slots:
+        content = await _fetch(endpoint, judge, request)
+    return _read_content(judge, content)
+
+
+def _read_content(judge: JudgeModel, content: bytes) -> Reply:
+    try:
+        return _read(json.loads(content))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        shown = _show(content.decode("utf-8", "replace"), _key(judge))
+        raise _OwedError(f"the endpoint sent what is no chat completion: {shown}") from None
+
+
+def _replayed(judge: JudgeModel, request: Mapping[str, Any]) -> bytes | None:
+    """The recorded answer, read without the client, whose work on it costs more than all else."""
+    body = {"model": judge.model, **request}
+    body |= body.pop("extra_body", {})
+    return replay(f"{judge.url.rstrip('/')}/chat/completions", body)
+
+
+async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
     import openai
 
     create: Any = endpoint.client.chat.completions.with_raw_response.create
@@ -184,11 +220,8 @@ async def _attempt(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str,
         raise JudgeError(
             f"{judge.model} cannot be asked: {_show(describe_error(error), endpoint.key)}"
         ) from None
-    try:
-        return _read(json.loads(raw.content))
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        shown = _show(raw.content.decode("utf-8", "replace"), endpoint.key)
-        raise _OwedError(f"the endpoint sent what is no chat completion: {shown}") from None
+    content: bytes = raw.content
+    return content
 
 
 def _read(body: Any) -> Reply:

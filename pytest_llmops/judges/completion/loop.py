@@ -21,7 +21,17 @@ _closers: list[Callable[[], Awaitable[None]]] = []
 
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Do it on the loop's thread, in a copy of the caller's context, and wait for it."""
+    """
+    Do it, in the caller's context up to its first wait and then on the loop's thread, and return its result.
+
+    A verdict that is replayed waits for nothing, so it costs no change of threads. What needs the loop, a
+    client or `gather`, comes after an `asyncio.sleep(0)`.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
     future = _submit(coroutine)
     try:
         return future.result()

@@ -67,7 +67,7 @@ class Answer:
 
 
 _learned: dict[tuple[str, str, bool], _Plan] = {}
-"""By address, model and whether probabilities are wanted; used on the loop's thread only."""
+"""By address, model and whether probabilities are wanted."""
 
 
 async def _forget() -> None:

@@ -10,7 +10,9 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.cassettes import parsed_cache
 from pytest_llmops.recorder.cassettes.yaml_text import to_yaml, yaml_loader
 
 VERSION = 1
@@ -90,7 +92,25 @@ def load_calls(path: Path) -> Calls:
         return {}
     except (OSError, ValueError) as error:
         raise _broken(path, 1, f"cannot be read ({error})") from None
-    return parse_calls(path, text)
+    if (known := parsed_cache.recall(path, text)) is not None:
+        return _checked(path, text, known)
+    document = _parse(path, text)
+    calls = _checked(path, text, document)
+    parsed_cache.remember(path, text, document)
+    return calls
+
+
+def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
+    """
+    Replace a cassette.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    document = _document(case, calls)
+    text = _to_text(document)
+    write_atomically(path, text.encode(), durable=False)
+    parsed_cache.remember(path, text, document)
 
 
 def parse_calls(path: Path, text: str) -> Calls:
@@ -100,22 +120,33 @@ def parse_calls(path: Path, text: str) -> Calls:
     Raises:
         CassetteError: As `load_calls`.
     """
+    return _checked(path, text, _parse(path, text))
+
+
+def _parse(path: Path, text: str) -> Any:
     import yaml
 
     try:
-        document = yaml.load(text, Loader=yaml_loader())  # noqa: S506  # the loader is a safe one
+        return yaml.load(text, Loader=yaml_loader())  # noqa: S506  # the loader is a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _broken(path, mark.line + 1 if mark else 1, error.problem or "is not YAML") from None
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise _broken(path, 1, f"is not YAML ({str(error).splitlines()[0]})") from None
-    return _checked(path, text, document)
 
 
 def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
     """A cassette's text; the calls stand by repeat, and within one in the order given."""
+    return _to_text(_document(case, calls))
+
+
+def _document(case: str, calls: Sequence[Recorded]) -> dict[str, Any]:
     entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
-    return to_yaml({"version": VERSION}) + to_yaml({"case": case}) + to_yaml({"calls": entries})
+    return {"version": VERSION, "case": case, "calls": entries}
+
+
+def _to_text(document: Mapping[str, Any]) -> str:
+    return "".join(to_yaml({name: part}) for name, part in document.items())
 
 
 def digest(call: Recorded) -> str:

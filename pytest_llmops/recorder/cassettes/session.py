@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llmops.documents.atomic_file import write_atomically
+from cachetools import LRUCache
+
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.cassettes.cassette import (
     Calls,
     Place,
     Recorded,
     Stamp,
-    dump_calls,
     load_calls,
     shown_path,
     stamp,
+    write_calls,
 )
 from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.identity import kind_of
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _LOCK_TIMEOUT_S = 30.0
+_READ_BYTES = 16_000_000
+"""Of files whose calls are held in memory."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +39,6 @@ class CassetteSession:
     One cassette during one repeat of a case.
 
     Attributes:
-        name: The path as people see it.
         calls: What may be replayed.
         stamp: Of the file as it was read; None when there was none.
         sealed: Nothing may be made that is not in it.
@@ -43,11 +46,15 @@ class CassetteSession:
     """
 
     path: Path
-    name: str
     calls: Calls
     stamp: Stamp | None
     sealed: bool
     made: list[tuple[float, Recorded]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The path as people see it."""
+        return shown_path(self.path)
 
 
 class Cassettes:
@@ -61,6 +68,7 @@ class Cassettes:
         self._mode, self._redaction, self._locks = mode, redaction, locks
         self._lock = threading.Lock()
         self._file_lock: BaseFileLock | None = None
+        self._read: LRUCache[Path, tuple[Stamp, Calls]] = LRUCache(_READ_BYTES, getsizeof=_size)
         self._existed: dict[Path, bool] = {}
         # What a rewriting run found, and drops when it first writes; later repeats add to what it wrote.
         self._stale: dict[Path, set[Place]] = {}
@@ -71,14 +79,14 @@ class Cassettes:
             CassetteError: The file is broken, and the mode is none that rewrites it.
         """
         stamped = stamp(path)
-        calls = self._load(path) if stamped else {}
+        calls = self._load_stamped(path, stamped) if stamped else {}
         with self._lock:
             existed = self._existed.setdefault(path, stamped is not None)
             if self._mode == "all":
                 self._stale.setdefault(path, set(calls))
                 calls = {}
         sealed = self._mode == "none" or (self._mode == "once" and existed)
-        return CassetteSession(path=path, name=shown_path(path), calls=calls, stamp=stamped, sealed=sealed)
+        return CassetteSession(path=path, calls=calls, stamp=stamped, sealed=sealed)
 
     def save(self, case: str, session: CassetteSession) -> str | None:
         """Add what was made to the file; in words why that could not be."""
@@ -93,8 +101,7 @@ class Cassettes:
             with self._lock, self._turn():
                 merged = self._kept(session)
                 merged.update({call.place: call for call in made})
-                text = dump_calls(case, list(merged.values()))
-                write_atomically(session.path, text.encode(), durable=False)
+                write_calls(session.path, case, list(merged.values()))
                 self._stale.pop(session.path, None)
                 self._stale.setdefault(session.path, set())
         except (OSError, CassetteError, ValueError, RecursionError) as error:
@@ -117,6 +124,16 @@ class Cassettes:
         stale = self._stale.get(session.path, set())
         return {place: call for place, call in self._load(session.path).items() if place not in stale}
 
+    def _load_stamped(self, path: Path, found: Stamp) -> Calls:
+        """The app, then each judge, opens the cassette of a case; it is read again only if it has changed."""
+        with self._lock:
+            known, calls = self._read.get(path, (None, {}))
+        if known != found:
+            calls = self._load(path)
+            with self._lock, suppress(ValueError):  # it alone is too large to be held
+                self._read[path] = (found, calls)
+        return calls
+
     def _load(self, path: Path) -> Calls:
         try:
             return load_calls(path)
@@ -128,3 +145,8 @@ class Cassettes:
     def _redacted(self, call: Recorded) -> Recorded:
         request = self._redaction.value(call.request)
         return replace(call, request=request, body=self._redaction.body(kind_of(call.path), call.body))
+
+
+def _size(read: tuple[Stamp, Calls]) -> int:
+    (_, size, _), _ = read
+    return size

@@ -38,6 +38,7 @@ class Interceptor(Protocol):
         """Whether the repeat that it records is over."""
 
     def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange: ...
+    def replay(self, host: str, port: int | None, path: str, content: bytes) -> bytes | None: ...
 
     def meet_unattributed(self, error: CassetteError | None) -> None:
         """Note a call that may belong to any of several open recordings."""

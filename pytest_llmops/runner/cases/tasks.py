@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Failure, Golden
@@ -54,6 +55,7 @@ def plan(
         known: Ids of the cases that the baseline has.
     """
     tasks = []
+    create = _creator()
     for case in golden.cases:
         id_ = f"{golden.path}::{case.id}"
         wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
@@ -62,7 +64,7 @@ def plan(
                 id=id_,
                 case=case,
                 repeats=1 if wanted == "auto" else wanted,
-                metrics=tuple(_metrics(golden, case).items()),
+                metrics=tuple(_metrics(golden, case, create).items()),
                 most=most if wanted == "auto" else 0,
                 rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
             )
@@ -77,13 +79,29 @@ def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = Non
     return replace(begun, failures=(*begun.failures, failure))
 
 
-def _metrics(golden: Golden, case: Case) -> dict[str, Metric]:
-    metrics = {check.metric: create_metric(check.metric, check.options) for check in case.checks}
+def _creator() -> Callable[[str, Mapping[str, Any]], Metric]:
+    """Creates metrics, of equal options only one where it is ours: those are frozen, and some read files."""
+    made: dict[tuple[str, str], Metric] = {}
+
+    def create(name: str, options: Mapping[str, Any]) -> Metric:
+        place = (name, repr(options))
+        if place in made:
+            return made[place]
+        metric = create_metric(name, options)
+        if isinstance(metric, DeclaredMetric):
+            made[place] = metric
+        return metric
+
+    return create
+
+
+def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[str, Metric]:
+    metrics = {check.metric: create(check.metric, check.options) for check in case.checks}
     for check in golden.suite:
         if check.metric in metrics:
             continue
         try:
-            metric = create_metric(check.metric, check.options)
+            metric = create(check.metric, check.options)
         except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
             continue
         if _can_score(metric, case, paired=golden.rival is not None):

@@ -185,6 +185,7 @@ def test_requests_at_once_stay_within_the_limit(server, judge):
     one = judge(concurrency=3)
 
     async def many():
+        await asyncio.sleep(0)  # `gather` needs the loop
         await asyncio.gather(*(request_verdict(one, MESSAGES, SCHEMA) for _ in range(20)))
 
     run(many())

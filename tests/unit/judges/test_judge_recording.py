@@ -59,6 +59,17 @@ def test_a_verdict_is_replayed(recorder, asked, tmp_path, metric):
     assert asked(metric) == (made, 0)
 
 
+@pytest.mark.parametrize("metric", [Judge, Pairwise])
+def test_a_replayed_verdict_needs_no_client_and_counts_as_a_call(recorder, asked, monkeypatch, metric):
+    recorder("new")
+    made, requests = asked(metric)
+
+    again = recorder("new")
+    monkeypatch.setattr(completion.client, "_endpoint", None)
+    assert asked(metric) == (made, 0)
+    assert again.describe_judge_calls() == [f"judges: 0 model calls made, {requests} replayed, 0 failed"]
+
+
 @pytest.mark.parametrize(
     "refused",
     [{"response_format"}, {"response_format", "tools"}, {"temperature"}, {"logprobs", "response_format"}],
