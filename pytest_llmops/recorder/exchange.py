@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, overload
+from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules
 from pytest_llmops.recorder.cassettes.cassette import Calls, Recorded
-from pytest_llmops.recorder.cassettes.differences import differences, nearest_call
+from pytest_llmops.recorder.cassettes.differences import explain_miss
 from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.cassettes.session import CassetteSession
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
@@ -22,6 +23,7 @@ _OK = 200
 _RECORD = "Record it with --llm-record new."
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class Recording:
     """
     Answers, counts and logs the model calls of one repeat.
@@ -32,27 +34,20 @@ class Recording:
         ended: The repeat is over; what its threads and tasks still ask reaches no check.
     """
 
-    def __init__(  # noqa: PLR0913 - what the recorder knows, taken apart
-        self,
-        log: CallLog,
-        *,
-        local: CassetteSession,
-        committed: CassetteSession,
-        mode: RecordMode,
-        redaction: Redaction,
-        report: Callable[[str], None],
-        budget: CallBudget | None = None,
-        rules: CallRules | None = None,
-    ) -> None:
-        self.log, self.mode, self.redaction, self.budget = log, mode, redaction, budget
-        self.rules = rules or CallRules()
-        self.ended = False
-        self.lines: list[dict[str, Any]] = []
-        self.open: dict[int, Exchange] = {}
-        self._local, self._committed, self._report = local, committed, report
-        self._numbers: dict[str, set[int]] = {}
-        self._lock = threading.Lock()
-        self.began = time.perf_counter()
+    log: CallLog
+    local: CassetteSession
+    committed: CassetteSession
+    mode: RecordMode
+    redaction: Redaction
+    report: Callable[[str], None]
+    rules: CallRules
+    budget: CallBudget | None = None
+    ended: bool = False
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    open: dict[int, Exchange] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+    _numbers: dict[str, set[int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange:
         """
@@ -63,7 +58,7 @@ class Recording:
         """
         identity = identify(host, port, path, content)
         if self.ended:
-            self._report(
+            self.report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
                 "let the app wait for its background work"
             )
@@ -75,14 +70,15 @@ class Recording:
         identity = identify(host, port, path, content)
         if self.ended or self.rules.why_live(host, port):
             return None
-        number = self._number(identity.key, self._session(identity).calls)
-        if number is None:
+        try:
+            number = self._number(identity.key, self._session(identity).calls)
+        except KeyError:
             return None
         _, answer = self._open(identity, number).replay or ("", None)
         return answer
 
     def _session(self, identity: Identity) -> CassetteSession:
-        return self._local if identity.provider == LOOPBACK else self._committed
+        return self.local if identity.provider == LOOPBACK else self.committed
 
     def _open(self, identity: Identity, number: int, *, live: str = "") -> Exchange:
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
@@ -114,17 +110,13 @@ class Recording:
         with self._lock:
             self._numbers[key].discard(number)
 
-    @overload
-    def _number(self, key: str) -> int: ...
-    @overload
-    def _number(self, key: str, recorded: Calls) -> int | None: ...
-    def _number(self, key: str, recorded: Calls | None = None) -> int | None:
-        """The first number that no answered or running equal call has; None where it must be recorded."""
+    def _number(self, key: str, recorded: Calls | None = None) -> int:
+        """The first number that no answered or running equal call has; a KeyError if that is not recorded."""
         with self._lock:
             taken = self._numbers.setdefault(key, set())
             number = next(number for number in range(len(taken) + 1) if number not in taken)
-            if recorded is not None and (key, self.log.repeat, number) not in recorded:
-                return None
+            if recorded is not None:
+                recorded[key, self.log.repeat, number]
             taken.add(number)
         return number
 
@@ -167,9 +159,10 @@ class Exchange:
             return
         self._reason = self._live or self._why_missing()
         if self._recording.mode == "none" if self._live else self._session.sealed:
-            error = self._refusal()
+            missing = "is never replayed" if self._live else "is not recorded"
+            error = self._refusal(missing)
             self._recording.log.error = self._recording.log.error or error
-            self._fail("refused", f"it {self._missing()}, and {self._recording.rule()}: {self._reason}")
+            self._fail("refused", f"it {missing}, and {self._recording.rule()}: {self._reason}")
             raise error
         if self._recording.budget is not None:
             self._pay(self._recording.budget)
@@ -211,8 +204,7 @@ class Exchange:
         if id(self) not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
-        if not isinstance(error, str):
-            error = f"{type(error).__name__}: {error}".rstrip(" :")
+        error = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
         try:
             self._reason = printable(" ".join(self._recording.redaction.text(error).split()))
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
@@ -257,22 +249,16 @@ class Exchange:
             wanted = self._recorded(self._recording.redaction.value(self._identity.body))
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
             return f"it is not recorded (redacting it raised {type(failure).__name__})"
-        nearest = nearest_call(wanted, session.calls.values())
-        if nearest is None:
-            return f"{session.name} holds no call of its kind"
-        self._differences = differences(nearest, wanted)
-        return f"the nearest call in {session.name} differs in"
+        reason, self._differences = explain_miss(wanted, session.calls.values(), session.name)
+        return reason
 
-    def _missing(self) -> str:
-        return "is never replayed" if self._live else "is not recorded"
-
-    def _refusal(self) -> CassetteError:
+    def _refusal(self, missing: str) -> CassetteError:
         identity = self._identity
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
             f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
-            f"{identity.provider}{identity.path} {self._missing()}, and {self._recording.rule()}: {detail}. "
+            f"{identity.provider}{identity.path} {missing}, and {self._recording.rule()}: {detail}. "
             f"{remedy}"
         )
 

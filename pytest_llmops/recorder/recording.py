@@ -163,14 +163,14 @@ class Recorder:
             self._explain(log, [])
             raise
         recording = Recording(
-            log,
+            log=log,
             local=local,
             committed=committed,
             mode=self._mode,
             redaction=self._redaction,
             report=self._report,
             budget=self._budget,
-            rules=rules,
+            rules=rules or CallRules(),
         )
         clients.change_late()
         token = listeners.current.set(recording)

@@ -15,6 +15,14 @@ _EXCERPT = 60
 _Leaf = tuple[type, Any]
 
 
+def explain_miss(wanted: Recorded, calls: Iterable[Recorded], name: str) -> tuple[str, list[str]]:
+    """Why none of a cassette's calls is the wanted one, and in what the nearest of them differs."""
+    nearest = nearest_call(wanted, calls)
+    if nearest is None:
+        return f"{name} holds no call of its kind", []
+    return f"the nearest call in {name} differs in", differences(nearest, wanted)
+
+
 def nearest_call(wanted: Recorded, calls: Iterable[Recorded]) -> Recorded | None:
     """The recorded call of the same kind that shares most parts with the wanted one."""
     parts = _parts(wanted)
