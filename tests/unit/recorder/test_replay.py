@@ -295,6 +295,7 @@ def test_new_makes_only_what_is_missing(recorder, server: OpenAIServer, client: 
 def test_all_keeps_only_the_calls_of_this_run(recorder, server: OpenAIServer, client: openai.OpenAI):
     with recorder("new").recording(CASE, 0):
         ask(client, "old")
+        ask(client, "new")  # its place is taken anew, and stays when the next repeat is added
     run = recorder("all")
     for repeat in range(2):
         with run.recording(CASE, repeat):
@@ -306,7 +307,7 @@ def test_all_keeps_only_the_calls_of_this_run(recorder, server: OpenAIServer, cl
     with strict.recording(CASE, 0), pytest.raises(CassetteError):
         ask(client, "old")
 
-    assert server.calls.total() == 3
+    assert server.calls.total() == 4
 
 
 def test_all_leaves_the_cassette_when_nothing_was_answered(
