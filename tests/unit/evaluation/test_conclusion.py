@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.evaluation.baseline_source import BaselineSource
-from pytest_llmops.evaluation.conclusion import Conclusion, conclude
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, red_verdicts
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.evaluation.session import Session
-from pytest_llmops.records import CaseResult, Failure, Output, Run, Score
-from pytest_llmops.reports.baseline_file import load_baseline
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
+from pytest_llmops.reports.files.baseline_file import load_baseline
 from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.settings import Settings
 
@@ -94,3 +94,20 @@ def test_case_that_is_in_no_golden_file_any_more_is_undecided(settings, undecide
 
     assert any(line.startswith("undecided: in the baseline, and in no golden file") for line in done.problems)
     assert (done.outcomes, done.red) == (["undecided"], red)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known", "red_under"),
+    [
+        ("failed", False, {"pass", "fail"}),
+        ("failed", True, {"fail"}),
+        ("regressed", False, {"pass", "fail"}),
+        ("error", False, {"pass", "fail"}),
+        ("passed", False, set()),
+    ],
+)
+def test_known_failure_is_red_only_where_the_settings_say_so(outcome, known, red_under):
+    verdict = Verdict(check="a", outcome=outcome, known=known)
+
+    for says in ("pass", "fail"):
+        assert red_verdicts([verdict], Settings(known_failures=says)) == [verdict] * (says in red_under)
