@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops import cache
-from pytest_llmops.detect import presidio
+from pytest_llmops.detect import presidio, scanner
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
@@ -140,6 +140,15 @@ def test_a_kept_scan_that_cannot_be_is_made_again(cache_folder, stored):
     connection.close()
 
     assert scan_texts(["a@willow.net"]) == found
+
+
+def test_a_scan_that_another_version_kept_is_made_again(monkeypatch, cache_folder):
+    assert cache_folder.is_dir()
+    assert scan_texts(["a@willow.net"]) != [()]
+    monkeypatch.setattr(scanner, "VERSION", scanner.VERSION + 1)
+    monkeypatch.setattr(scanner, "find_personal", lambda _: ())
+
+    assert scan_texts(["a@willow.net"]) == [()]
 
 
 def test_without_presidio_the_extra_is_named_whatever_the_text(monkeypatch):

@@ -163,6 +163,26 @@ def test_chance_may_explain_what_varies(base, new, may_explain):
     assert Chance([base]).may_explain(base, new) == may_explain
 
 
+@pytest.mark.parametrize(
+    ("repeats", "confirmed"),
+    [
+        pytest.param((3, 3), True, id="each was seen three times"),
+        pytest.param((3, 2), False, id="one was not"),
+        pytest.param((1, 1), False, id="none was"),
+        pytest.param((1,) * 6, True, id="more than deviate now and then"),
+    ],
+)
+def test_drops_of_a_steady_app_are_facts_once_each_of_them_was_seen_again_or_they_are_many(
+    repeats, confirmed
+):
+    names = "abcdef"[: len(repeats)]
+    base = [steady(name, exact_match=1.0) for name in names]
+    new = [steady(name, count, exact_match=0.0) for name, count in zip(names, repeats, strict=True)]
+    pairs = list(zip(base, new, strict=True))
+
+    assert Chance(base).is_confirmed(pairs, pairs) == confirmed
+
+
 def test_app_that_varies_anywhere_varies():
     chance = Chance([STILL, result_of("b", exact_match=VARYING)])
 

@@ -55,6 +55,10 @@ def test_a_clean_output_has_no_leak():
             "span 'retriever' /attributes/messages/0/content/to",
         ),
         ({"tool_calls": (ToolCall(name="mail", arguments={"to": EMAIL}),)}, "tool call 'mail' /arguments/to"),
+        (
+            {"tool_calls": (ToolCall(name="mail", decision=f"asked {EMAIL}"),)},
+            "tool call 'mail' /decision",
+        ),
         ({"tool_calls": (ToolCall(name="mail", result=[EMAIL]),)}, "tool call 'mail' /result/0"),
     ],
 )

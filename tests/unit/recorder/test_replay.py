@@ -18,6 +18,7 @@ import pytest
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import CallLog
+from pytest_llmops.recorder.call import CallRules
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, KEY, LOCAL_FILE, ask, ask_streamed, messages
 
@@ -295,6 +296,7 @@ def test_new_makes_only_what_is_missing(recorder, server: OpenAIServer, client: 
 def test_all_keeps_only_the_calls_of_this_run(recorder, server: OpenAIServer, client: openai.OpenAI):
     with recorder("new").recording(CASE, 0):
         ask(client, "old")
+        ask(client, "new")  # its place is taken anew, and stays when the next repeat is added
     run = recorder("all")
     for repeat in range(2):
         with run.recording(CASE, repeat):
@@ -306,7 +308,20 @@ def test_all_keeps_only_the_calls_of_this_run(recorder, server: OpenAIServer, cl
     with strict.recording(CASE, 0), pytest.raises(CassetteError):
         ask(client, "old")
 
-    assert server.calls.total() == 3
+    assert server.calls.total() == 4
+
+
+@pytest.mark.parametrize("rules", [CallRules(live=True), CallRules(never=("127.0.0.1",))])
+def test_a_call_that_is_never_replayed_is_not_kept_either(
+    recorder, server: OpenAIServer, client: openai.OpenAI, tmp_path, rules
+):
+    for _ in range(2):
+        with recorder("new").recording(CASE, 0, rules=rules) as log:
+            ask(client)
+        assert [call.outcome for call in log.calls] == ["made"]
+
+    assert server.calls.total() == 2
+    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_all_leaves_the_cassette_when_nothing_was_answered(

@@ -70,6 +70,15 @@ def test_size_is_the_checks_own_or_half_of_the_way_to_the_worst_score(check, siz
     assert reading_of(check, [0.8], [0.8]).size == pytest.approx(size)
 
 
+def test_two_tests_of_one_reading_are_corrected_for_being_two():
+    """How many repeats hold it and how low the scores are: the smaller p-value counts twice."""
+    both = reading_of(HELD, [1.0] * 8 + [0.9, 0.8], [0.1, 0.2, 0.3, 0.1])
+    one, other = both.rates.p_value, replace(both, by_rate=False).p_value()
+
+    assert both.p_value() == pytest.approx(2 * min(one, other))
+    assert max(one, other) < 1
+
+
 def test_size_of_a_metric_that_should_be_low_goes_up():
     with registered(metric_of("rudeness", "<= 0.3", higher_is_better=False)):
         assert reading_of(check_of("rudeness", "<= 0.3"), [0.2], [0.2]).size == pytest.approx(0.4)

@@ -99,6 +99,15 @@ def test_correction_counts_every_reading_or_as_many_as_are_said():
     assert pairs_of(base, new, tests=128) == [("exact_match >= 1, case by case", 1)]
 
 
+@pytest.mark.parametrize(("beside", "told"), [((), 1), (("rouge_l",), 0)])
+def test_count_of_collapses_is_corrected_for_each_check_that_is_counted(beside, told):
+    """Nine repeats and three give 1/220: enough for one check at a tenth of 5 %, and not for two."""
+    base = result_of("a", exact_match=[1.0] * 9, **{metric: [1.0] * 9 for metric in beside})
+    new = result_of("a", exact_match=[0.0] * 3, **{metric: [1.0] * 3 for metric in beside})
+
+    assert len(pairs_of([base], [new], tests=10)) == told
+
+
 def test_fact_is_told_as_one_and_tested_by_nothing():
     names = [f"c{index:02}" for index in range(12)]
     base = [steady(name, exact_match=1.0) for name in names]

@@ -106,6 +106,13 @@ def test_names_are_redacted_too():
     assert Redaction(hide_mail).value({MAIL: 1}) == {"<MAIL>": 1}
 
 
+@pytest.mark.parametrize("line", [": for {}", "data: for {}", 'data: ["{}"]', "event: {}"])
+def test_a_line_of_a_stream_that_is_no_event_is_redacted_too(line):
+    stream = f"{line}\n\ndata: [DONE]\n\n"
+
+    assert Redaction(hide_mail).body("chat", stream.format(MAIL)) == stream.format("<MAIL>")
+
+
 def test_a_secret_cut_in_two_by_a_stream_is_found_in_each_choice():
     def event(choice: int, piece: str) -> str:
         return "data: " + json.dumps({"choices": [{"index": choice, "delta": {"content": piece}}]})

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
 import httpx2
 import pytest
 
-from pytest_llmops.errors import CassetteError
+from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.recorder import recording_of
+from pytest_llmops.recorder.call import Call
 from pytest_llmops.recorder.interception.listeners import stand_aside
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
@@ -116,6 +118,25 @@ def test_calls_aside_are_kept_nowhere_and_under_none_not_made(
     assert server.calls["/v1/embeddings"] == calls
     assert [("encoder-x" in text, "record none" in text) for text in told] == [(True, True)] * (1 - calls)
     assert not list(tmp_path.rglob("*app*.yaml"))
+
+
+class SpentBudget:
+    """Permits no call."""
+
+    def permit(self, provider: str, model: str | None) -> None:
+        raise BudgetError(f"{provider} {model}")
+
+    def charge(self, call: Call) -> None:
+        raise AssertionError(call)
+
+
+@pytest.mark.parametrize(("host", "refused"), [("api.example.test", True), ("localhost", False)])
+def test_calls_aside_ask_the_budget_unless_they_stay_on_this_machine(recorder, host, refused):
+    spent = recorder("new", budget=SpentBudget())
+    expected = pytest.raises(BudgetError, match="encoder-x") if refused else nullcontext()
+
+    with expected:
+        spent.let_out(host, None, "/v1/embeddings", b'{"model": "encoder-x", "input": ["a"]}')
 
 
 def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAIServer):

@@ -1,0 +1,113 @@
+"""What the end of a run says, and whether it fails the build."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.evaluation.baseline_source import BaselineSource
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, red_verdicts
+from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.session import Session
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
+from pytest_llmops.reports.files.baseline_file import load_baseline
+from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.settings import Settings
+
+ANSWERED = CaseResult(case="golden/shop.yaml::a", input_hash="", outputs=(Output(text="hi"),))
+SCORED = CaseResult(
+    case=ANSWERED.case,
+    input_hash="",
+    outputs=ANSWERED.outputs,
+    scores=(Score(metric="keywords", value=1.0, signature="keywords|v1"),),
+)
+BROKEN = CaseResult(
+    case=ANSWERED.case, input_hash="", failures=(Failure(metric="", stage="app", error="boom"),)
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "golden").mkdir()
+    return Settings(root=tmp_path)
+
+
+def concluded(
+    settings: Settings,
+    *results: CaseResult,
+    base: Run | None = None,
+    permitted: bool = False,
+    **options: object,
+) -> Conclusion:
+    session = Session.open(settings, naming="name an app")
+    try:
+        source = BaselineSource(base=base)
+        evaluation = Evaluation(session=session, source=source, judge=source.judge(settings))
+        run = Run(signature={}, results=results)
+        return conclude(evaluation, run, permission="--allow", permitted=permitted, **options)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (ANSWERED, "nothing was scored: give the golden file checks"),
+        (BROKEN, "nothing was scored"),
+        (SCORED, ""),
+    ],
+)
+def test_run_in_which_nothing_was_scored_is_red_as_an_error(settings, result, told):
+    done = concluded(settings, result)
+
+    assert (done.red, done.broken) == (bool(told), bool(told))
+    assert [line for line in done.problems if line.startswith("nothing")] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("kept", "red"), [("", False), ("{", True)])
+def test_run_that_could_not_be_accepted_is_red(settings, kept, red):
+    path = settings.path(settings.accepted)
+    if kept:
+        path.write_text(kept)
+
+    done = concluded(settings, SCORED, accept=True)
+
+    assert (done.red, done.broken) == (red, False)
+    assert done.problems[0].startswith("nothing was accepted: " if red else "golden/baseline.json: 1 case")
+    assert path.read_text() == kept if red else load_baseline(path).results
+
+
+@pytest.mark.parametrize("permitted", [False, True])
+def test_change_that_loosened_its_gate_is_red_unless_that_is_permitted(settings, permitted):
+    loosened = Loosening(place="golden/shop.yaml:2", what="no longer checks keywords")
+
+    done = concluded(settings, SCORED, loosened=[loosened], permitted=permitted)
+
+    assert "no longer checks keywords" in " ".join(done.problems)
+    assert done.red is not permitted
+
+
+@pytest.mark.parametrize(("undecided", "red"), [("pass", False), ("fail", True)])
+def test_case_that_is_in_no_golden_file_any_more_is_undecided(settings, undecided, red):
+    gone = Settings(root=settings.root, undecided=undecided)
+
+    done = concluded(gone, SCORED, base=Run(signature={}, results=(SCORED,)))
+
+    assert any(line.startswith("undecided: in the baseline, and in no golden file") for line in done.problems)
+    assert (done.outcomes, done.red) == (["undecided"], red)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known", "red_under"),
+    [
+        ("failed", False, {"pass", "fail"}),
+        ("failed", True, {"fail"}),
+        ("regressed", False, {"pass", "fail"}),
+        ("error", False, {"pass", "fail"}),
+        ("passed", False, set()),
+    ],
+)
+def test_known_failure_is_red_only_where_the_settings_say_so(outcome, known, red_under):
+    verdict = Verdict(check="a", outcome=outcome, known=known)
+
+    for says in ("pass", "fail"):
+        assert red_verdicts([verdict], Settings(known_failures=says)) == [verdict] * (says in red_under)
