@@ -32,6 +32,7 @@ _BOUND = re.compile(
     r"\s*(?P<sign>>=|>|<=|<)\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\Z",
     re.ASCII | re.IGNORECASE,
 )
+_BEGUN = re.compile(r"\s*[<>]=?\s*\S+\s*\Z")
 _NEARLY = re.compile(
     r"\s*(?P<sign>=>|=<|==?|≥|≤|[<>]\s*=|[<>])?"
     r"\s*(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)\s*(?P<percent>%?)\s*\Z",
@@ -70,6 +71,11 @@ def explain_unreadable(text: str, usual: Sign) -> str:
 def is_nearly_bound(text: str) -> bool:
     """Whether a text is a number with or without a sign, if not always written as a bound."""
     return _NEARLY.match(text) is not None
+
+
+def looks_like_bound(text: str) -> bool:
+    """Whether a text begins as a bound does, whatever stands for its number."""
+    return _BEGUN.match(text) is not None
 
 
 def format_bound(bound: Bound | Check, *, digits: int | None = 6) -> str:

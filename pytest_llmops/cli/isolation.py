@@ -35,8 +35,8 @@ def run_isolated(given: argparse.Namespace, run: Run) -> int:
     """
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        for number in range(_PROCESSES):
-            process = context.Process(target=_make_run, args=(run, given, folder, number))
+        for _ in range(_PROCESSES):
+            process = context.Process(target=_make_run, args=(run, given, folder))
             process.start()
             try:
                 process.join()
@@ -47,19 +47,20 @@ def run_isolated(given: argparse.Namespace, run: Run) -> int:
             with contextlib.suppress(OSError, ValueError):
                 return int(_code_file(folder).read_text(encoding="utf-8"))
             print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return run(given, _store(folder, _PROCESSES), _LOST)
+        return run(given, _store(folder), _LOST)
 
 
-def _make_run(run: Run, given: argparse.Namespace, folder: str, number: int) -> None:
+def _make_run(run: Run, given: argparse.Namespace, folder: str) -> None:
     """In the other process: only one that came to its end leaves an exit code."""
-    given.do = lambda given: run(given, _store(folder, number), "")
+    given.do = lambda given: run(given, _store(folder), "")
     with outlive_readers():
         code = carry_out(given)
     _code_file(folder).write_text(str(code), encoding="utf-8")
 
 
-def _store(folder: str, number: int) -> SharedStore:
-    return SharedStore(folder=Path(folder), worker=number, workers=1)
+def _store(folder: str) -> SharedStore:
+    """Each process is the one worker of its time, so that all cases are its share."""
+    return SharedStore(folder=Path(folder), worker=0, workers=1)
 
 
 def _code_file(folder: str) -> Path:

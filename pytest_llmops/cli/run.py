@@ -101,7 +101,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         evaluation,
         run,
         notes=evaluation.doubts(),
-        accept=given.accept,
+        accept=given.accept and not unsaved,
         permission="--allow-loosening",
         permitted=given.allow_loosening,
     )

@@ -63,7 +63,7 @@ class Evaluation:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
         """
         settings = session.settings
-        goldens = _load(files, settings.root)
+        goldens = _load(files, settings.root, session.problems)
         prompt_versions(goldens, settings.root)
         source = find_baseline(settings, goldens, named=named, accept=accept, selection=selection)
         return cls(session=session, source=source, judge=source.judge(settings))
@@ -106,9 +106,9 @@ class Evaluation:
         """
         if golden.path in self._started:
             return
-        self._started.add(golden.path)
         planner = open_planner(golden, self.goldens, self.source.base, self.session.settings)
         self.session.start(golden, self.tasks[golden.path].values(), planner, app)
+        self._started.add(golden.path)  # not before: what has no app says so at each of its items
 
     def run(self) -> None:
         """Run all cases of all files, file by file."""
@@ -196,13 +196,15 @@ def open_planner(
     )
 
 
-def _load(files: Iterable[Path], root: Path) -> list[Golden]:
+def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
     """The golden files, each once; what is wrong is raised at once for all of them."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            goldens.setdefault(file.resolve(), load_golden(file, root=root))
+            golden = load_golden(file, root=root)
+            if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
+                notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
         except GoldenError as error:
             problems.extend(error.problems)
     if problems:

@@ -48,9 +48,9 @@ def run_golden(  # noqa: PLR0913 - the public door
         check_ready(golden, tasks, settings)
         session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
         results = [session.wait(golden, task) for task in tasks]
+        found = [*session.all_problems(), *describe_failed_calls([golden], results), *session.all_errors()]
         if problems is not None:
-            problems += [*session.all_problems(), *describe_failed_calls([golden], results)]
-            problems += session.all_errors()
+            problems += found
     finally:
         session.close()
     return make_run([golden], results, settings)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _POLL_S = 0.02
+_open_sessions: set[int] = set()
+"""Of this process: what they share is closed with the last of them."""
 Answer = TypeVar("Answer")
 
 
@@ -76,7 +78,7 @@ class Session:
     _errors: dict[str, None] = field(default_factory=dict)
     _recorder: Recorder | None = None
     _attribution: Attribution = field(default_factory=Attribution)
-    _callers: dict[int, AppCaller] = field(default_factory=dict)
+    _callers: dict[tuple[int, str], AppCaller] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
     _closed: bool = False
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
@@ -111,6 +113,7 @@ class Session:
             raised={} if keeps_raised else None,
         )
         process_end.install()
+        _open_sessions.add(id(session))
         return session
 
     @property
@@ -120,12 +123,16 @@ class Session:
         return self._recorder
 
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
-        """What calls an app; one for each app, so that an async one keeps its loop."""
-        if id(app) not in self._callers:  # which keeps it alive, so that no other app gets its id
+        """What calls an app for a golden file; an async app keeps one loop for all its files."""
+        place = (id(app), golden.path if golden else "")
+        if place not in self._callers:  # which keeps the app alive, so that no other one gets its id
             prompts = prompt_versions([golden] if golden else [], self.settings.root)
             caller = open_caller(app, self.recorder, self.settings, prompts)
-            self._callers[id(app)] = replace(caller, raised=self.raised)
-        return self._callers[id(app)]
+            loops = [each.app_loop for each in self._callers.values() if each.app is app]
+            self._callers[place] = replace(
+                caller, raised=self.raised, app_loop=(loops or [caller.app_loop])[0]
+            )
+        return self._callers[place]
 
     def open_file(self, golden: Golden, app: App | None = None) -> Execution:
         """
@@ -265,7 +272,9 @@ class Session:
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()
-        if completion := sys.modules.get("pytest_llmops.judges.completion"):
+        _open_sessions.discard(id(self))
+        completion = sys.modules.get("pytest_llmops.judges.completion")
+        if completion and not _open_sessions:
             completion.close()  # an interrupted session waits for no judge
         self._loop.close()
         for caller in self._callers.values():

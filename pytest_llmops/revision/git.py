@@ -109,9 +109,9 @@ def _explain(said: str, root: Path) -> str:
             f"{printable(command[0]) if command else 'see safe.directory in the manual of git config'}"
         )
     if "not a git repository" in said:
-        noteut = " (GIT_DIR is set)" if "GIT_DIR" in os.environ else ""
+        note = " (GIT_DIR is set)" if "GIT_DIR" in os.environ else ""
         return (
-            f"{root} lies in no git repository{noteut}; a baseline named by git: needs a clone with its .git "
+            f"{root} lies in no git repository{note}; a baseline named by git: needs a clone with its .git "
             "folder; elsewhere name a baseline file"
         )
     lines = [line for line in said.splitlines() if line.strip()]

@@ -148,6 +148,16 @@ def test_the_fixture_llm_app_overrides_the_file(project):
     assert project.asked() == []
 
 
+def test_each_item_says_that_the_fixture_gave_no_app(project):
+    project.golden("cases: [{id: a, input: x}, {id: b, input: y}]\n")
+    project.write("conftest.py", "import pytest\n@pytest.fixture(scope='session')\ndef llm_app(): pass\n")
+    result = project.run_here()
+    result.assert_outcomes(errors=2)
+    shown = result.stdout.str()
+    assert shown.count("names no app; pass --llm-app") >= 2
+    assert "KeyError" not in shown
+
+
 def test_the_flag_llm_app_overrides_the_file(project):
     project.write("other.py", "def answer(question): return 'Paris Madrid'\n")
     project.run_here("--llm-app", "other:answer").assert_outcomes(passed=2)

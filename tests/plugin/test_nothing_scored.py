@@ -83,3 +83,12 @@ def test_empty_answers_are_counted_at_both_doors(project, capsys, monkeypatch):
     monkeypatch.syspath_prepend(project.path)
     main(["run"])
     assert warning in capsys.readouterr().out
+
+
+def test_a_run_that_could_not_be_written_is_not_accepted(unchecked, capsys, monkeypatch):
+    unchecked.golden(UNCHECKED.replace("Spain?}", "Spain?, checks: {keywords: {all: [Madrid]}}}"))
+    (unchecked.path / "there.json").mkdir()
+    monkeypatch.syspath_prepend(unchecked.path)
+    assert main(["run", "--accept", "--out", "there.json"]) == 3
+    assert "there.json could not be written" in capsys.readouterr().out
+    assert not (unchecked.path / "golden/baseline.json").exists()

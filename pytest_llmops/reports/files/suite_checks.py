@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, parse_bound
+from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like_bound, parse_bound
 from pytest_llmops.errors import ComparisonError, hint
 from pytest_llmops.golden.suite import make_suite_checks, split_entry
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
@@ -87,7 +87,7 @@ def _parse_entry(metric: str, written: Mapping[str, Any]) -> tuple[SuiteCheck, .
     if "min_gain" in entry.words and not _is_finite(min_gain):
         raise ValueError(f"{metric}: min_gain must be a number, not {min_gain!r}")
     for key, value in entry.options.items():
-        if isinstance(value, str) and parse_bound(value):
+        if isinstance(value, str) and looks_like_bound(value):
             near = hint(key, NAMES)
             raise ValueError(
                 f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"

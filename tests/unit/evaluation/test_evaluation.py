@@ -43,3 +43,16 @@ def test_suite_has_no_verdict_where_a_case_of_its_file_was_not_run(tmp_path, run
         session.close()
 
     assert [each.outcome for each in verdicts["shop.yaml"]] == outcomes
+
+
+def test_a_file_by_two_names_is_run_once_and_says_so(tmp_path):
+    (tmp_path / "shop.yaml").write_text(GOLDEN)
+    (tmp_path / "store.yaml").symlink_to(tmp_path / "shop.yaml")
+    session = Session.open(Settings(root=tmp_path), naming="name an app")
+    try:
+        evaluation = Evaluation.prepare(session, [tmp_path / "shop.yaml", tmp_path / "store.yaml"])
+    finally:
+        session.close()
+
+    assert [golden.path for golden in evaluation.goldens] == ["shop.yaml"]
+    assert session.problems == ["store.yaml is the same file as shop.yaml, and is run once"]
