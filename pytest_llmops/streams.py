@@ -85,17 +85,33 @@ def _null(descriptor: int) -> int:
 
 
 class _Guarded(io.FileIO):
-    """A stream that is exchanged for the null device when it cannot be written."""
+    """
+    A stream that is exchanged for the null device when it cannot be written.
+
+    Where the app closed its descriptor, the next file that anybody opened may have got it. Nothing is written
+    to that file, and the output is lost.
+    """
 
     def __init__(self, descriptor: int, lost: Lost) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._lost = lost
+        self._file = _file_of(descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
+            if _file_of(self.fileno()) != self._file:
+                self._lost.error = OSError(errno.EBADF, os.strerror(errno.EBADF))
+                return memoryview(data).nbytes
             return super().write(data)
         except OSError as error:
             if error.errno not in _READER_LEFT:
                 self._lost.error = error
             _null(self.fileno())
+            self._file = _file_of(self.fileno())
             return memoryview(data).nbytes
+
+
+def _file_of(descriptor: int) -> tuple[int, int]:
+    """Which file a descriptor stands for."""
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino

@@ -79,7 +79,15 @@ def test_a_run_whose_every_process_ends_is_an_error_of_what_is_left(tmp_path):
     assert "error" in done.stdout + done.stderr or "ended the process" in done.stderr
 
 
-@pytest.mark.parametrize("deed", ["sys.stdout = None", "sys.stdout.close()", "os.close(1)"])
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "sys.stdout = None",
+        "sys.stdout.close()",
+        "os.close(1)",
+        "os.close(1); os.open('taken', os.O_WRONLY | os.O_CREAT)",
+    ],
+)
 def test_an_app_that_closes_its_output_is_no_success_without_a_word(tmp_path, deed):
     done = run(tmp_path, deed)
     assert done.stdout or done.returncode or "what was printed is not complete" in done.stderr
