@@ -22,9 +22,9 @@ check: lint # while one works
 test: lint # all but the lane `live`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
 
-live: .venv/test.stamp # a file stays on one worker, which loads its model and records its calls once
+live: .venv/test.stamp # few and long, so that the last of them goes to whichever worker is idle
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n auto --dist loadfile -m live
+	$(BIN)/python -m pytest -n auto --dist worksteal -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again
 	@$(BIN)/llmops models pull
