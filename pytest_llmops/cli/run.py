@@ -116,7 +116,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
 def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
     """The verdicts of each case and of each suite check, and what is shown of them."""
     for golden in evaluation.goldens:
-        for task in evaluation.plan(golden):
+        for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
             yield verdicts, render_case(task.case, result, verdicts)
         suite = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +16,12 @@ from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
 from pytest_llmops.reports.calibration.bias import bias_json, render_bias
 from pytest_llmops.reports.calibration.errors_by_threshold import errors_json, errors_table
+from pytest_llmops.reports.comparison import escape
 from pytest_llmops.reports.terminal import align
 from pytest_llmops.statistics.calibration_error import CalibrationError
 from pytest_llmops.statistics.intervals import Measure
 
 VERSION = 1
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
 _NAMED = 5
 
 
@@ -108,17 +107,17 @@ def render_agreement(report: Report) -> list[str]:
 
 def agreement_markdown(report: Report) -> list[str]:
     """The same with a table that Markdown shows."""
-    labels = _escape(report.labels.description)
-    lines = [f"**{_escape(report.metric)}** against `{_escape(report.label)}`: {labels}", ""]
-    lines += [_escape(_counts(report)), "", *_markdown_table(_table(report))]
+    labels = escape(report.labels.description)
+    lines = [f"**{escape(report.metric)}** against `{escape(report.label)}`: {labels}", ""]
+    lines += [escape(_counts(report)), "", *_markdown_table(_table(report))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
         lines += ["", *_markdown_table(errors)]
     notes = [*_notes(report), *report.agreement.notes, *report.notes]
-    return [*lines, *(["", *(f"- {_escape(line.strip())}" for line in notes)] if notes else [])]
+    return [*lines, *(["", *(f"- {escape(line.strip())}" for line in notes)] if notes else [])]
 
 
 def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = [[_escape(cell) for cell in row] for row in table]
+    head, *body = [[escape(cell) for cell in row] for row in table]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
@@ -264,8 +263,3 @@ def _after(measure: Measure) -> str:
 
 def _mapping(found: CalibrationError) -> str:
     return "score as chance" if found.mapping == "none" else "after a logistic curve, fitted on other rows"
-
-
-def _escape(text: str) -> str:
-    """Text of anybody as Markdown that shows it and does nothing."""
-    return _MARKUP.sub(r"\\\g<0>", printable(text)).replace("<", "&lt;")
