@@ -30,6 +30,7 @@ _KEYS_AT_ONCE = 500  # below every SQLite build's limit of parameters
 _log = logging.getLogger("pytest_llmops")
 _lock = Lock()
 _connection: sqlite3.Connection | None = None
+_home: Path | None = None
 
 
 class Memory(Generic[Made]):
@@ -101,10 +102,16 @@ def key_of(*parts: str) -> bytes:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
 
 
+def is_at_home(path: Path) -> bool:
+    """Whether a file lies in the cache's own working folder: who may change the one may change the other."""
+    return _home is not None and path.resolve().is_relative_to(_home)
+
+
 def use_cache(folder: Path | None) -> None:
     """Keep what models find in that folder from now on, for this process; None keeps nothing."""
-    global _connection  # noqa: PLW0603  one cache a process, as there is one of each model
+    global _connection, _home  # noqa: PLW0603  one cache a process, as there is one of each model
     with _lock:
+        _home = folder and folder.resolve().parent
         if _connection is not None:
             with suppress(sqlite3.Error):
                 _connection.close()

@@ -1,7 +1,8 @@
 """
 What the YAML of a cassette says, kept as JSON in the cache: it is read some thirty times as fast.
 
-An entry counts only for the very text it was made of, so an edited cassette is parsed anew.
+An entry counts only for the very text it was made of, so an edited cassette is parsed anew. A committed
+cassette is always parsed: no file outside the review may stand for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _KIND = "cassette"
 
 def recall(path: Path, text: str) -> Any:
     """What the text says, if the cache knows; else None."""
+    if not cache.is_at_home(path):
+        return None
     key = _key(path)
     entry = cache.read(_KIND, [key]).get(key, b"")
     digest = _digest(text)
@@ -31,6 +34,8 @@ def recall(path: Path, text: str) -> Any:
 
 def remember(path: Path, text: str, document: Any) -> None:
     """Keep what the text says; what JSON would change, such as a date, is left out."""
+    if not cache.is_at_home(path):
+        return
     try:
         written = json.dumps(document)
         if json.loads(written) != document:

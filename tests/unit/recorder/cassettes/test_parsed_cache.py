@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,13 @@ from hypothesis import strategies as st
 from pytest_llmops import cache
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.cassettes import parsed_cache
-from pytest_llmops.recorder.cassettes.cassette import Recorded, load_calls, parse_calls, write_calls
+from pytest_llmops.recorder.cassettes.cassette import (
+    Recorded,
+    dump_calls,
+    load_calls,
+    parse_calls,
+    write_calls,
+)
 from tests.unit.recorder.asking import CASE
 from tests.unit.recorder.json_values import json_objects, texts
 
@@ -26,7 +33,7 @@ CALL = Recorded(
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
-    found = tmp_path_factory.mktemp("cached")
+    found = tmp_path_factory.mktemp("cached") / "cache"
     cache.use_cache(found)
     yield found
     cache.use_cache(None)
@@ -38,6 +45,18 @@ def no_yaml(monkeypatch):
         raise AssertionError("YAML was parsed")
 
     monkeypatch.setattr(yaml, "load", refuse)
+
+
+def test_no_entry_answers_for_a_committed_cassette(tmp_path):
+    """The cache is no part of a review, so a row of it must not replace what was reviewed."""
+    committed, forged = tmp_path / "case.yaml", replace(CALL, body={"model": "large"})
+    write_calls(committed, CASE, [CALL])
+    said = yaml.safe_load(dump_calls(CASE, [forged]))
+    entry = parsed_cache._digest(committed.read_text()) + json.dumps(said).encode()
+    cache.write("cassette", {parsed_cache._key(committed): entry})
+
+    (call,) = load_calls(committed).values()
+    assert call.body == {"model": "small"}
 
 
 @given(json_objects(), json_objects() | texts())
@@ -60,10 +79,10 @@ def test_any_other_text_or_file_misses(folder, text, other, name):
 
 
 @pytest.mark.usefixtures("no_yaml")
-def test_a_cassette_that_was_written_is_not_parsed_again(tmp_path):
-    write_calls(tmp_path / "case.yaml", CASE, [CALL])
+def test_a_cassette_that_was_written_is_not_parsed_again(folder):
+    write_calls(folder / "case.yaml", CASE, [CALL])
 
-    assert list(load_calls(tmp_path / "case.yaml").values()) == [CALL]
+    assert list(load_calls(folder / "case.yaml").values()) == [CALL]
 
 
 def test_an_edit_is_noticed_whatever_the_times_of_the_file_say(tmp_path):
