@@ -85,8 +85,8 @@ def test_a_cassette_that_was_written_is_not_parsed_again(folder):
     assert list(load_calls(folder / "case.yaml").values()) == [CALL]
 
 
-def test_an_edit_is_noticed_whatever_the_times_of_the_file_say(tmp_path):
-    path = tmp_path / "case.yaml"
+def test_an_edit_is_noticed_whatever_the_times_of_the_file_say(folder):
+    path = folder / "edited.yaml"
     write_calls(path, CASE, [CALL])
     load_calls(path)
     before = path.stat()
