@@ -295,7 +295,14 @@ class Side:
             ]
             for case in range(cases)
         ]
-        self._scores = scores.tolist()
+        self._scores = [
+            [
+                Score(metric=metric, value=value, repeat=repeat)
+                for repeat, of_repeat in enumerate(of_case)
+                for metric, value in zip(CHECKS, of_repeat, strict=True)
+            ]
+            for of_case in scores.transpose(1, 0, 2).tolist()
+        ]
         self._made: dict[tuple[int, int], CaseResult] = {}
 
     def result(self, case: int, repeats: int) -> CaseResult:
@@ -306,11 +313,7 @@ class Side:
             case=f"case-{case}",
             input_hash="",
             outputs=tuple(self._outputs[case][:repeats]),
-            scores=tuple(
-                Score(metric=metric, value=value, repeat=repeat)
-                for repeat in range(repeats)
-                for metric, value in zip(CHECKS, self._scores[repeat][case], strict=True)
-            ),
+            scores=tuple(self._scores[case][: repeats * len(CHECKS)]),
             checks=IN_RANGE if row.continuous else (),
             auto=0 if row.fixed else MOST,
             group=f"question-{case // row.paraphrases}" if row.paraphrases > 1 and row.grouped else "",

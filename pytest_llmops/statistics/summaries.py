@@ -64,7 +64,8 @@ def build_difference(name: str) -> Callable[..., Any]:
 
 def mean(values: Sequence[float]) -> float:
     """Alike values keep their own; else faster than `calculate`, and a last digit may be another."""
-    return values[0] if min(values) == max(values) else statistics.fmean(values)
+    first = values[0]
+    return first if values.count(first) == len(values) else math.fsum(values) / len(values)
 
 
 def sample_variance(values: Sequence[float]) -> float | None:

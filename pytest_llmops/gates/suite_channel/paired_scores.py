@@ -97,16 +97,20 @@ class PairedScores:
         return {}
 
     def _choose(self, look: int | None, start: int) -> Values:
-        auto = {new.case for _, new in self.pairs if new.auto}
-        chosen: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
-        for case, (old, new) in self.values.items():
-            part = new[start:look] if case in auto and len(new) > start else new
-            if self.check.statistic not in LINEAR:
-                shared = min(len(old), len(part))
-                chosen[case] = (old[:shared], part[:shared])
-            else:
-                chosen[case] = (old, part)
-        return chosen
+        auto = self._auto
+        chosen = {
+            case: (old, new[start:look] if case in auto and len(new) > start else new)
+            for case, (old, new) in self.values.items()
+        }
+        if self.is_linear:
+            return chosen
+        fewest = {case: min(map(len, sides)) for case, sides in chosen.items()}
+        return {case: (old[: fewest[case]], new[: fewest[case]]) for case, (old, new) in chosen.items()}
+
+    @cached_property
+    def _auto(self) -> frozenset[str]:
+        """Cases whose repeats the gate chooses."""
+        return frozenset([new.case for _, new in self.pairs if new.auto])
 
     def difference(self, values: Values) -> float:
         """New less baseline, in the unit of the statistic."""
@@ -178,10 +182,15 @@ class PairedScores:
     def means(self, values: Values) -> tuple[list[float], list[float]]:
         """Of each case on both sides, in the order of the values; every number of a look starts from them."""
         if id(values) not in self._known_means:
-            before = [mean(old) for old, _ in values.values()]
+            before = self._means_before if self.is_linear else [mean(old) for old, _ in values.values()]
             after = [mean(new) for _, new in values.values()]
             self._known_means[id(values)] = (values, before, after)
         return self._known_means[id(values)][1:]
+
+    @cached_property
+    def _means_before(self) -> list[float]:
+        """Of the whole baseline, which each look sees."""
+        return [mean(old) for old, _ in self.values.values()]
 
     @cached_property
     def _known_means(self) -> dict[int, tuple[Values, list[float], list[float]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute.breakage import scoring_breakage
@@ -99,10 +100,14 @@ class PairedSuites:
         for base, new in sound:
             if metric not in self.like[new.case] and (unlike := describe_unlike(metric, base, new)):
                 return _unlike(absolute, f"{new.case}: {unlike}; unlike scores are not compared")
-        for case, sides in values.items():
-            for value in (*map(min, sides), *map(max, sides)):
-                if not scale.holds(value):
-                    return _unlike(absolute, f"{case}: {metric} gave {value:g}, which is outside its range")
+        if not all(scale.holds(end(map(end, chain(*values.values())))) for end in (min, max)):
+            case, value = next(
+                (case, value)
+                for case, sides in values.items()
+                for value in chain(*sides)
+                if not scale.holds(value)
+            )
+            return _unlike(absolute, f"{case}: {metric} gave {value:g}, which is outside its range")
         bases = [base for base, _ in sound]
         sign = 1.0 if scale.higher_is_better else -1.0
         dropped = {case for case, (old, new) in values.items() if sign * (mean(new) - mean(old)) < -NOISE}

@@ -40,8 +40,10 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     for before, after in moving:
         old, fresh = len(before), len(after)
         pooled = [value / largest for value in (*before, *after)]  # powers of dollars leave a float's range
-        mean = fmean(pooled)
-        second, third = (fmean([(value - mean) ** power for value in pooled]) for power in (2, 3))
+        mean = math.fsum(pooled) / len(pooled)
+        second, third = (
+            math.fsum([(value - mean) ** power for value in pooled]) / len(pooled) for power in (2, 3)
+        )
         apart = len(pooled) / old  # of the two means, for each unit that the new mean is off the pooled one
         difference += fmean(pooled[old:]) - fmean(pooled[:old])
         spread += apart**2 * second * old / (fresh * (len(pooled) - 1))
