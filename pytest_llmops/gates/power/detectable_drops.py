@@ -22,6 +22,7 @@ from pytest_llmops.gates.repeats import BASELINE_REPEATS
 from pytest_llmops.gates.suite_channel.drops import POWER, smallest_drop
 from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
 from pytest_llmops.records import CaseResult, SuiteCheck
+from pytest_llmops.statistics.distributions import student_quantile
 from pytest_llmops.statistics.significance.sign_flips import FEWEST
 from pytest_llmops.statistics.summaries import sample_variance
 
@@ -190,9 +191,7 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     if cases < _FEWEST_CASES:
         return None
     if cases < FEWEST:
-        from scipy.stats import t
-
-        return float(t.isf((1 - level) / tests, cases - 1)) + _SURE
+        return student_quantile((1 - level) / tests, cases - 1) + _SURE
     called = smallest_drop(1.0, tests=tests, level=level) - _SURE
     if cases <= called**2:
         return None

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pytest_llmops.statistics.distributions import binomial_cdf, hypergeometric_cdf
+
 if TYPE_CHECKING:
     from pytest_llmops.statistics.codes import Floats
 
@@ -18,19 +20,15 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
     """
     Fisher's exact test that new repeats hold less often than those of the baseline; one-sided, in (0, 1].
 
-    Source: Fisher (1935), The logic of inductive inference, JRSS 98; the tail is scipy's.
+    Source: Fisher (1935), The logic of inductive inference, JRSS 98.
     """
-    from scipy.stats import hypergeom
-
-    tail = hypergeom.cdf(held, repeats_before + repeats, held_before + held, repeats)
-    return float(min(1.0, max(tail, SMALLEST)))
+    tail = hypergeometric_cdf(held, repeats, held_before + held, repeats_before + repeats)
+    return max(tail, SMALLEST)
 
 
 def binomial_p_value(held: int, repeats: int, rate: float) -> float:
     """How often so few of the repeats or fewer hold, were `rate` the true one; one-sided, in (0, 1]."""
-    from scipy.stats import binom
-
-    return float(min(1.0, max(binom.cdf(held, repeats, rate), SMALLEST)))
+    return min(1.0, max(binomial_cdf(held, repeats, rate), SMALLEST))
 
 
 def poisson_binomial_p_value(chances: Iterable[float], count: int) -> float:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from statistics import fmean
+from itertools import groupby
+from typing import TYPE_CHECKING
 
+from pytest_llmops.statistics.distributions import pearson3_cdf
 from pytest_llmops.statistics.significance.sign_flips import sign_flip_p_value
+
+if TYPE_CHECKING:
+    from pytest_llmops.statistics.codes import Floats
 
 _FEWEST = 3  # repeats of both runs together that have a skew
 
@@ -28,7 +33,6 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     replacement; Mielke and Berry (2007), Permutation Methods, ch. 2, for the approximation.
     """
     import numpy as np
-    from scipy.stats import pearson3
 
     moving = [pair for pair in zip(base, new, strict=True) if len({*pair[0], *pair[1]}) > 1]
     if not moving:
@@ -36,28 +40,45 @@ def exchange_p_value(base: Sequence[Sequence[float]], new: Sequence[Sequence[flo
     if all(len(before) == len(after) == 1 for before, after in moving):
         return sign_flip_p_value(np.array([now - then for (then,), (now,) in moving]))
     largest = max(abs(value) for pair in moving for side in pair for value in side)
-    difference = spread = skew = 0.0
-    for before, after in moving:
-        old, fresh = len(before), len(after)
-        pooled = [value / largest for value in (*before, *after)]  # powers of dollars leave a float's range
-        mean = math.fsum(pooled) / len(pooled)
-        second, third = (
-            math.fsum([(value - mean) ** power for value in pooled]) / len(pooled) for power in (2, 3)
-        )
-        apart = len(pooled) / old  # of the two means, for each unit that the new mean is off the pooled one
-        difference += fmean(pooled[old:]) - fmean(pooled[:old])
-        spread += apart**2 * second * old / (fresh * (len(pooled) - 1))
-        if len(pooled) >= _FEWEST:
-            left = (len(pooled) - 1) * (len(pooled) - 2)
-            skew += apart**3 * third * old * (old - fresh) / (fresh**2 * left)
+    moments = np.zeros(3)
+    alike = groupby(sorted(moving, key=_counts), key=_counts)
+    for (old, fresh), pairs in alike:
+        pooled = np.array([(*before, *after) for before, after in pairs]) / largest  # (cases, repeats)
+        moments += _moments(pooled, old, fresh)
+    difference, spread, skew = map(float, moments)
     difference += _half_a_step(moving) / largest
-    p_value = pearson3.cdf(difference / math.sqrt(spread), skew / spread**1.5)
-    return float(min(1.0, max(p_value, sys.float_info.min)))
+    p_value = pearson3_cdf(difference / math.sqrt(spread), skew / spread**1.5)
+    return min(1.0, max(p_value, sys.float_info.min))
+
+
+def _counts(pair: tuple[Sequence[float], Sequence[float]]) -> tuple[int, int]:
+    return len(pair[0]), len(pair[1])
+
+
+def _moments(pooled: Floats, old: int, fresh: int) -> Floats:
+    """
+    Of the differences of both means, summed over cases: the one observed, variance and third moment.
+
+    Args:
+        pooled: The repeats of both sides, old ones first, shape (cases, old + fresh).
+    """
+    import numpy as np
+
+    count = old + fresh
+    centred = pooled - pooled.mean(axis=1, keepdims=True)
+    apart = count / old  # of the two means, for each unit that the new mean is off the pooled one
+    difference = apart * centred[:, old:].sum() / fresh
+    spread = apart**2 * old / (fresh * (count - 1)) * (centred**2).sum() / count
+    if count < _FEWEST:
+        return np.array([difference, spread, 0.0])
+    left = (count - 1) * (count - 2)
+    third = apart**3 * old * (old - fresh) / (fresh**2 * left) * (centred**3).sum() / count
+    return np.array([difference, spread, third])
 
 
 def _half_a_step(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
     """Half of what one repeat moves the difference by, where scores have two values and cases as many."""
-    counts = {(len(before), len(after)) for before, after in pairs}
+    counts = set(map(_counts, pairs))
     scores = {value for pair in pairs for side in pair for value in side}
     if len(counts) > 1 or len(scores) != 2:  # noqa: PLR2004 - a repeat passes or misses
         return 0.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain
 from statistics import fmean
 
+from pytest_llmops.statistics.distributions import student_tail
 from pytest_llmops.statistics.significance.exact_tests import SMALLEST
 from pytest_llmops.statistics.summaries import mean, sample_variance
 
@@ -26,8 +26,7 @@ def drop_p_value(before: Sequence[float], after: Sequence[float], size: float) -
         size: In the unit of the values, 0 or more.
 
     Source: Welch (1947), The generalization of Student's problem when several different population variances
-    are involved, Biometrika 34; scipy's `ttest_ind_from_stats`. Good (2005), ch. 3, for the number
-    of exchanges.
+    are involved, Biometrika 34. Good (2005), ch. 3, for the number of exchanges.
     """
     shifted = [value - size for value in before]
     if fmean(shifted) <= fmean(after):
@@ -37,14 +36,11 @@ def drop_p_value(before: Sequence[float], after: Sequence[float], size: float) -
         return exchanges if max(after) < min(shifted) else 1.0
     if max(before) == min(before) and max(after) == min(after):
         return exchanges
-    from scipy.stats import ttest_ind_from_stats
-
     largest = max(map(abs, (*shifted, *after)))  # squares of squares leave a float's range
-    sides = (_moments([value / largest for value in side]) for side in (shifted, after))
-    welch = ttest_ind_from_stats(*chain(*sides), equal_var=False, alternative="greater")
-    return min(1.0, max(float(welch.pvalue), exchanges, SMALLEST))
-
-
-def _moments(values: Sequence[float]) -> tuple[float, float, int]:
-    """Mean, standard deviation and number."""
-    return mean(values), math.sqrt(sample_variance(values) or 0.0), len(values)
+    sides = [[value / largest for value in side] for side in (shifted, after)]
+    errors = [(sample_variance(side) or 0.0) / len(side) for side in sides]
+    if not (error := sum(errors)):  # too small for a float
+        return exchanges
+    freedom = 1 / sum((each / error) ** 2 / (len(side) - 1) for each, side in zip(errors, sides, strict=True))
+    drop = mean(sides[0]) - mean(sides[1])
+    return max(student_tail(drop / math.sqrt(error), freedom), exchanges, SMALLEST)
