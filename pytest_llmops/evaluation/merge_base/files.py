@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +11,9 @@ from pytest_llmops.ini_files import INI_FILES
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
+from pytest_llmops.prompts.files import find_prompts
+from pytest_llmops.prompts.lock import locked_prompts
+from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
@@ -40,7 +43,7 @@ def is_new_or_changed(revision: Revision, path: Path) -> bool:
     return was is None or _unified(path.read_bytes()) != _unified(was)
 
 
-def list_changed_options(old: Sequence[Golden], revision: Revision) -> list[str]:
+def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[Loosening]:
     """
     Files that the options of checks named then and that are not the same now: a rubric, a schema.
 
@@ -55,7 +58,24 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> list[str]
     present = {path for path in own if (revision.root / path).is_file()}
     changed |= {path for path in own - present if revision.read(path) is not None}
     changed |= {path for path in present if is_new_or_changed(revision, revision.root / path)}
-    return sorted(changed)
+    what = "checks rest on this file, and it is not what it was"
+    yield from (Loosening(place=path, what=what) for path in sorted(changed))
+
+
+def list_broken_promises(paths: Iterable[str], folder: Path, root: Path) -> Iterator[Loosening]:
+    """
+    Prompts that changed against the lock of the revision in a way that a new lock would hide.
+
+    Args:
+        folder: Where the files of the revision lie.
+    """
+    paths = sorted(paths)
+    locked = locked_prompts([path for path in paths if (folder / path).exists()], folder)
+    found = find_prompts([path for path in paths if (root / path).exists()], root) if locked else ()
+    for each in check_prompts(locked, found):
+        if each.hidden_by_lock:
+            what = printable(f"{each.file}: {each.name}: {each.reason}")
+            yield Loosening(place="prompts.lock", what=what)
 
 
 def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) -> Iterator[Loosening]:

@@ -8,12 +8,12 @@ pipeline says itself what it wants.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_llmops.errors import RevisionError, SettingsError
-from pytest_llmops.evaluation.merge_base.reading import SETTING_FILES, read_written_settings
-from pytest_llmops.ini_files import read_addopts
+from pytest_llmops.evaluation.merge_base.reading import SETTING_FILES, read_setting_files
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision, is_revision, open_revision
 from pytest_llmops.settings import REVISION
@@ -64,14 +64,13 @@ def _read_baseline(revision: Revision) -> str | None:
         folder = Path(name)
         revision.export(SETTING_FILES, folder)
         with suppress(SettingsError):  # whoever could not read it then compared with nothing
-            _, settings = read_written_settings(folder)
-            _, flags = read_addopts(folder)
-            found = _flag(flags) or settings.baseline
+            files = read_setting_files(folder)
+            found = _flag(files.addopts) or files.settings.baseline
             return found if is_revision(found or "") else None
     return None
 
 
-def _flag(flags: tuple[str, ...]) -> str | None:
+def _flag(flags: Sequence[str]) -> str | None:
     for at, flag in enumerate(flags):
         if flag.startswith(f"{_FLAG}="):
             return flag.removeprefix(f"{_FLAG}=")

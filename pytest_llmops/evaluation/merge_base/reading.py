@@ -9,12 +9,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_llmops.calibration.record import Calibration, need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.files import (
+    list_broken_promises,
     list_changed_cassettes,
     list_changed_metrics,
     list_changed_options,
@@ -22,15 +23,13 @@ from pytest_llmops.evaluation.merge_base.files import (
 )
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
-from pytest_llmops.golden.reviews import Review, extends, load_reviews, parse_reviews
+from pytest_llmops.golden.reviews import Review, load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
-from pytest_llmops.prompts.files import find_prompts
-from pytest_llmops.prompts.lock import find_lock, locked_prompts
-from pytest_llmops.prompts.rules import check_prompts
+from pytest_llmops.prompts.lock import find_lock
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
-from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
+from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
 from pytest_llmops.revision.loosening.target import Merged, merge_target
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings, load_settings
@@ -86,7 +85,7 @@ def read_merge_base(
         loosened = _list_loosened(former, settings, goldens, revision, selection)
         merged, ahead = _merge_target(
             revision,
-            former.goldens,
+            former.files.goldens,
             run=goldens,
             named=named or settings.golden,
             folder=Path(name) / "target",
@@ -100,16 +99,19 @@ def read_merge_base(
             for each in ahead
             if (each.case, each.what) not in known
         ),
-        *list_changed_metrics(former.goldens, revision, settings.root),
+        *list_changed_metrics(former.files.goldens, revision, settings.root),
         *list_changed_cassettes(
-            former.goldens, revision, settings, (former.settings.cassettes, former.settings.home)
+            former.files.goldens,
+            revision,
+            settings,
+            (former.files.settings.cassettes, former.files.settings.home),
         ),
         *list_moved_root(revision, settings.root),
     ]
     return MergeBase(
         goldens=merged.goldens,
-        base=former.base,
-        reviews=former.reviews,
+        base=former.files.baseline,
+        reviews=former.files.reviews,
         calibrations=former.calibrations,
         loosened=tuple(found),
         carried=merged.carried,
@@ -127,11 +129,8 @@ class _Former:
     """
 
     folder: Path
-    settings: Settings
-    goldens: list[Golden]
+    files: GateFiles
     prompts: set[str]
-    base: Run | None
-    reviews: tuple[Review, ...]
     calibrations: Mapping[str, Calibration]
 
 
@@ -139,7 +138,8 @@ def _read_former(
     revision: Revision, settings: Settings, goldens: Sequence[Golden], named: Sequence[str], folder: Path
 ) -> _Former:
     revision.export(SETTING_FILES, folder)
-    _, then = read_written_settings(folder)
+    bare = read_setting_files(folder)
+    then = bare.settings
     files = {*then.golden, *named, *(golden.path for golden in goldens)}
     revision.export(sorted(files), folder)
     old = _load_all(files, folder, revision)
@@ -155,11 +155,8 @@ def _read_former(
     )
     return _Former(
         folder=folder,
-        settings=then,
-        goldens=old,
+        files=replace(bare, goldens=old, baseline=base, reviews=reviews),
         prompts=prompts,
-        base=base,
-        reviews=reviews,
         calibrations=calibrations,
     )
 
@@ -168,52 +165,37 @@ def _list_loosened(
     former: _Former, settings: Settings, goldens: Sequence[Golden], revision: Revision, selection: str
 ) -> tuple[Loosening, ...]:
     """What the working tree made looser than the revision has it."""
-    ini, then = read_written_settings(former.folder)
-    ini_now, now = read_written_settings(settings.root)
-    _, flags = read_addopts(former.folder)
-    pytest_path, flags_now = read_addopts(settings.root)
-    accepted = settings.path(settings.accepted)
-    all_now = _all_now(settings, goldens)
-    return list_loosened(
-        _watched(former.goldens, all_now, former.base),
-        all_now,
-        old_baseline=former.base,
-        new_baseline=load_base(accepted) if accepted.exists() else None,
-        old_settings=_as_mapping(then),
-        new_settings=_as_mapping(now),
-        given={each: getattr(settings, each) for each in settings.flagged},
-        selects_by=lambda tag: _selects_by(selection, tag),
-        reviews_rewritten=not extends(former.reviews, load_reviews(settings.path(settings.reviews))),
-        files_changed=list_changed_options(former.goldens, revision),
-        lock_loosened=_broken_promises(former.prompts, former.folder, settings.root),
-        baseline_path=settings.accepted,
-        addopts_changed=flags != flags_now,
-        settings_path=ini_now or ini or _PROJECT,
-        pytest_path=pytest_path or _PROJECT,
-        reviews_path=settings.reviews,
+    old, accepted = former.files, settings.path(settings.accepted)
+    new = replace(
+        read_setting_files(settings.root),
+        goldens=_all_now(settings, goldens),
+        baseline=load_base(accepted) if accepted.exists() else None,
+        reviews=load_reviews(settings.path(settings.reviews)),
     )
+    further = [
+        *list_changed_options(old.goldens, revision),
+        *list_broken_promises(former.prompts, former.folder, settings.root),
+    ]
+    old = replace(old, goldens=_watched(old.goldens, new.goldens, old.baseline))
+    return list_loosened(old, new, settings, selection=selection, further=further)
 
 
-def read_written_settings(root: Path) -> tuple[str, Settings]:
-    """What files say, and the name of the one that pytest reads, where it says something of ours."""
+def read_setting_files(root: Path) -> GateFiles:
+    """What they say, without golden files, baseline and reviews."""
     name, ini = read_ini(root)
-    return name if ini else "", load_settings(root, (name, ini))
+    addopts_file, addopts = read_addopts(root)
+    return GateFiles(
+        settings=load_settings(root, (name, ini)),
+        settings_file=name if ini else "",
+        addopts=addopts,
+        addopts_file=addopts_file,
+    )
 
 
 def _watched(old: Sequence[Golden], now: Sequence[Golden], base: Run | None) -> list[Golden]:
     """The old files, with the means watched by default in those that name checks of the suite now."""
     named = {golden.path for golden in now if golden.suite}
     return [watch_means(golden, base) if golden.path in named else golden for golden in old]
-
-
-def _as_mapping(settings: Settings) -> Mapping[str, object]:
-    return {each.name: getattr(settings, each.name) for each in fields(Settings)}
-
-
-def _selects_by(selection: str, tag: str) -> bool:
-    """Whether an expression of `-m` or `-k` speaks of a tag; `-k` takes a part of it too."""
-    words = selection.casefold().replace("(", " ").replace(")", " ").split()
-    return any(word in tag.casefold() for word in words if word not in {"and", "or", "not"})
 
 
 def _merge_target(
@@ -230,8 +212,7 @@ def _merge_target(
     target = revision.at_target()
     folder.mkdir()
     target.export(SETTING_FILES, folder)
-    _, settings = read_written_settings(folder)
-    _, here = read_written_settings(revision.root)
+    settings, here = (read_setting_files(each).settings for each in (folder, revision.root))
     files = {*settings.golden, *named, *(golden.path for golden in run)}
     target.export(sorted(files), folder)
     try:
@@ -244,14 +225,16 @@ def _merge_target(
     run_paths = {each.relative_to(folder).as_posix() for each in _find_files(named, folder)}
     merged = merge_target(old, run, theirs, run=sorted(run_paths))
     running = {golden.path for golden in merged.goldens}
-    decide = {name: getattr(settings, name) for name in _DECIDING}
     ahead = list_loosened(
-        [golden for golden in theirs if golden.path in running],
-        merged.goldens,
-        old_settings=decide,
-        new_settings={name: getattr(here, name) for name in _DECIDING},
+        GateFiles(goldens=[each for each in theirs if each.path in running], settings=_deciding(settings)),
+        GateFiles(goldens=merged.goldens, settings=_deciding(here)),
+        Settings(),
     )
     return merged, list(ahead)
+
+
+def _deciding(settings: Settings) -> Settings:
+    return Settings(**{name: getattr(settings, name) for name in _DECIDING})
 
 
 def _baseline_of(revision: Revision, path: str) -> Run | None:
@@ -286,12 +269,3 @@ def _find_files(paths: Iterable[str], root: Path) -> list[Path]:
             with suppress(GoldenError):
                 found.update(dict.fromkeys(find_golden_files([path], root)))
     return list(found)
-
-
-def _broken_promises(paths: Iterable[str], folder: Path, root: Path) -> list[str]:
-    """Prompts that changed against the lock of the revision in a way that a new lock would hide."""
-    paths = sorted(paths)
-    locked = locked_prompts([path for path in paths if (folder / path).exists()], folder)
-    found = find_prompts([path for path in paths if (root / path).exists()], root) if locked else ()
-    findings = check_prompts(locked, found)
-    return [f"{each.file}: {each.name}: {each.reason}" for each in findings if each.hidden_by_lock]

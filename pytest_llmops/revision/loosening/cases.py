@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -28,14 +28,14 @@ def compare_files(
     new: Sequence[Golden],
     *,
     repeats: tuple[object, object],
-    selects_by: Callable[[str], bool] = lambda _: False,
+    selection: str,
 ) -> Iterator[Loosening]:
     """
     What is looser in each of the old files.
 
     Args:
         repeats: Of a case that does not say itself how often it is run, then and now.
-        selects_by: Whether this run chooses its cases by such a tag.
+        selection: By which words of tags this run chooses its cases.
     """
     files = {golden.path: golden for golden in new}
     for was in old:
@@ -50,7 +50,7 @@ def compare_files(
         cases_now = {case.id: case for case in now.cases}
         for case in was.cases:
             if case.id in cases_now:
-                yield from _compare_cases(case, cases_now[case.id], was.path, repeats, selects_by)
+                yield from _compare_cases(case, cases_now[case.id], was.path, repeats, selection)
             else:
                 yield Loosening(place=was.path, case=_item(was.path, case), what="the case was removed")
 
@@ -111,7 +111,7 @@ def _uncovered(old: Sequence[str], new: Sequence[str]) -> list[str]:
 
 
 def _compare_cases(
-    was: Case, now: Case, path: str, repeats: tuple[object, object], selects_by: Callable[[str], bool]
+    was: Case, now: Case, path: str, repeats: tuple[object, object], selection: str
 ) -> Iterator[Loosening]:
     loosened = partial(
         Loosening, place=f"{path}:{now.source.line}" if now.source else path, case=_item(path, now)
@@ -129,7 +129,7 @@ def _compare_cases(
             what="is asked less often", before=f"repeats {before or 'auto'}", after=f"repeats {after}"
         )
     for tag in sorted({*was.tags} ^ {*now.tags}):
-        if selects_by(tag):
+        if _selects_by(selection, tag):
             verb = "no longer has" if tag in was.tags else "now has"
             yield loosened(what=f"{verb} the tag {printable(tag)}, by which this run chooses its cases")
     for field in looser_fields(was, now, _OF_CASES):
@@ -144,6 +144,12 @@ def _compare_cases(
                 before=show_check(check),
                 after=" and ".join(show_check(each) for each in alike),
             )
+
+
+def _selects_by(selection: str, tag: str) -> bool:
+    """Whether an expression of `-m` or `-k` speaks of a tag; `-k` takes a part of it too."""
+    words = selection.casefold().replace("(", " ").replace(")", " ").split()
+    return any(word in tag.casefold() for word in words if word not in {"and", "or", "not"})
 
 
 def _what_is_laxer(check: Check, alike: Sequence[Check]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
@@ -11,32 +11,32 @@ from pytest_llmops.gates.paired_runs.index import values_by_metric
 from pytest_llmops.gates.paired_runs.pairing import find_scale, have_same_input, signatures
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.records import CaseResult
+from pytest_llmops.revision.loosening.record import GateFiles, Loosening
 from pytest_llmops.statistics.summaries import calculate
 
 
-class Rewriting(NamedTuple):
-    """Something of a case that a baseline no longer holds as it did; the fields are those of `Loosening`."""
-
-    case: str
-    what: str
-    before: str = ""
-    after: str = ""
-
-
-def list_rewritten(
-    base: Run, new: Run, old_goldens: Sequence[Golden], goldens: Sequence[Golden]
-) -> Iterator[Rewriting]:
+def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loosening]:
     """
     The readings of the old baseline that the new one lacks, or holds as worse ones, or made otherwise.
 
     What no golden file asks any longer is left out: that a case or a check went is reported for its file, and
     the answer to a question that was edited serves nobody.
+
+    Args:
+        place: The file of the baseline.
     """
-    known = {golden.path for golden in (*old_goldens, *goldens)}
-    questions = {f"{golden.path}::{case.id}": (golden, case) for golden in goldens for case in golden.cases}
-    results = {result.case: result for result in new.results}
-    for was in base.results:
+    if old.baseline is None:
+        return
+    if new.baseline is None:
+        yield Loosening(place=place, what="the baseline was removed")
+        return
+    known = {golden.path for golden in (*old.goldens, *new.goldens)}
+    questions = {
+        f"{golden.path}::{case.id}": (golden, case) for golden in new.goldens for case in golden.cases
+    }
+    results = {result.case: result for result in new.baseline.results}
+    for was in old.baseline.results:
         metrics = None
         if was.case in questions:
             golden, case = questions[was.case]
@@ -47,15 +47,17 @@ def list_rewritten(
             continue
         now = results.get(was.case)
         if now is None:
-            yield Rewriting(was.case, "the case was taken out of the baseline")
+            yield Loosening(place=place, case=was.case, what="the case was taken out of the baseline")
         elif not have_same_input(was, now):
-            yield Rewriting(was.case, "the baseline holds the answer to another question")
+            what = "the baseline holds the answer to another question"
+            yield Loosening(place=place, case=was.case, what=what)
         else:
-            yield from _compare(was, now, metrics)
+            yield from _compare(was, now, metrics, place)
 
 
-def _compare(was: CaseResult, now: CaseResult, metrics: set[str] | None) -> Iterator[Rewriting]:
+def _compare(was: CaseResult, now: CaseResult, metrics: set[str] | None, place: str) -> Iterator[Loosening]:
     """The readings by those metrics, or by all, that are not as good as they were."""
+    rewritten = partial(Loosening, place=place, case=was.case)
     before, after = values_by_metric(was), values_by_metric(now)
     failed = {failure.metric for failure in now.failures} - {failure.metric for failure in was.failures}
     for metric, old in before.items():
@@ -74,15 +76,14 @@ def _compare(was: CaseResult, now: CaseResult, metrics: set[str] | None) -> Iter
             what = "was recorded again with worse scores"
         else:
             continue
-        yield Rewriting(
-            was.case,
-            f"{printable(metric)} in the baseline {what}",
-            _describe_scores(old),
-            _describe_scores(new),
+        yield rewritten(
+            what=f"{printable(metric)} in the baseline {what}",
+            before=_describe_scores(old),
+            after=_describe_scores(new),
         )
     if len(set(answer_digests(was))) == 1 < len(set(answer_digests(now))):
         # A fall from answers that never varied is a fact; from others it must be more than chance explains.
-        yield Rewriting(was.case, "the answers in the baseline, once all alike, vary")
+        yield rewritten(what="the answers in the baseline, once all alike, vary")
 
 
 def _are_as_good(metric: str, new: Sequence[float], old: Sequence[float]) -> bool:

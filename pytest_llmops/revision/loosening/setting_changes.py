@@ -21,29 +21,21 @@ from pytest_llmops.settings import REVISION, Settings
 
 _DECIDES_NOTHING = {"root", "flagged", "golden", "out", "concurrency"}
 """`golden` does, and is seen by the golden files that are no longer there."""
+WATCHED = tuple(each.name for each in fields(Settings) if each.name not in _DECIDES_NOTHING)
 
 _WEIGHT: Mapping[object, int] = {"pass": 0, "warn": 1, "fail": 2}
 _AMOUNT = re.compile(r"\s*([0-9.]+)\s*(calls?|usd|)\s*\Z", re.IGNORECASE)
 
 
-def complete_settings(written: Mapping[str, object] | None) -> dict[str, object]:
-    """All settings that can matter; what is not written has its default."""
-    default = Settings()
-    names = [each.name for each in fields(Settings) if each.name not in _DECIDES_NOTHING]
-    return {name: (written or {}).get(name, getattr(default, name)) for name in names}
-
-
-def compare_settings(
-    before: Mapping[str, object], after: Mapping[str, object], path: str
-) -> Iterator[Loosening]:
+def compare_settings(old: Settings, new: Settings, path: str) -> Iterator[Loosening]:
     """
     Settings that are looser than they were.
 
     Args:
         path: The file that a reader will look into.
     """
-    for name, was in before.items():
-        now = after[name]
+    for name in WATCHED:
+        was, now = getattr(old, name), getattr(new, name)
         loosened = partial(Loosening, place=path)
         rule = _IS_AS_STRICT.get(name)
         if was == now or (rule is not None and rule(was, now)):

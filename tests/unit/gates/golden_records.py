@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
+from pytest_llmops.settings import Settings
 from tests.unit.gates import gate_records
 
 PATH = "golden/shop.yaml"
@@ -32,3 +35,8 @@ def suite_of(
     **options: Any,
 ) -> SuiteCheck:
     return replace(gate_records.suite_check(metric, statistic, bound, drop), options=options)
+
+
+def compare_goldens(old: Sequence[Golden], new: Sequence[Golden]) -> tuple[Loosening, ...]:
+    """What golden files loosened, where nothing else changed."""
+    return list_loosened(GateFiles(goldens=old), GateFiles(goldens=new), Settings())

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_llmops.records import Bound, Case, Check, Golden, SuiteCheck
-from pytest_llmops.revision.loosening.compared import list_loosened
 from pytest_llmops.revision.loosening.fields import looser_fields
-from pytest_llmops.revision.loosening.setting_changes import complete_settings
+from pytest_llmops.revision.loosening.setting_changes import WATCHED
 from pytest_llmops.settings import Settings
-from tests.unit.gates.golden_records import case_of, check_of, golden_of, suite_of
+from tests.unit.gates.golden_records import case_of, check_of, compare_goldens, golden_of, suite_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +107,7 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
         judge={"model": "m"},
     )
     value = OTHER.get(name, () if isinstance(getattr(full, name), tuple) else "other")
-    assert list_loosened([full], [replace(full, **{name: value})])
+    assert compare_goldens([full], [replace(full, **{name: value})])
 
 
 @pytest.mark.parametrize("name", sorted({each.name for each in fields(Case)} - {"id", "source", "tags"}))
@@ -116,7 +115,7 @@ def test_every_field_of_a_case_is_watched(name: str) -> None:
     """But for the tags, where nobody chooses by them."""
     case = case_of(check_of(">= 0.5"), repeats=5)
     value: Any = {"repeats": 1, "checks": (), "relevant": ("x",)}.get(name, "other")
-    assert list_loosened([golden_of(case)], [golden_of(replace(case, **{name: value}))])
+    assert compare_goldens([golden_of(case)], [golden_of(replace(case, **{name: value}))])
 
 
 @pytest.mark.parametrize("name", sorted(each.name for each in fields(Check)))
@@ -127,7 +126,7 @@ def test_every_field_of_a_check_is_watched(name: str) -> None:
         "pass_rate": at_least(0.5), "max_drop": 0.5, "record_only": True,
     }  # fmt: skip
     new = replace(check, **{name: changed.get(name, "other")})
-    assert list_loosened([golden_of(case_of(check))], [golden_of(case_of(new))])
+    assert compare_goldens([golden_of(case_of(check))], [golden_of(case_of(new))])
 
 
 @pytest.mark.parametrize("name", sorted(each.name for each in fields(SuiteCheck)))
@@ -137,10 +136,9 @@ def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
         "comparison": "<=", "threshold": 0.4, "options": {"x": 1}, "max_drop": 0.5, "record_only": True,
     }  # fmt: skip
     new = replace(check, **{name: changed.get(name, "other")})
-    assert list_loosened([golden_of(suite=(check,))], [golden_of(suite=(new,))])
+    assert compare_goldens([golden_of(suite=(check,))], [golden_of(suite=(new,))])
 
 
 def test_every_setting_is_watched_but_those_that_decide_nothing() -> None:
-    watched = complete_settings(None).keys()
-    free = {each.name for each in fields(Settings)} - watched
+    free = {each.name for each in fields(Settings)} - {*WATCHED}
     assert free == {"root", "flagged", "golden", "out", "concurrency"}

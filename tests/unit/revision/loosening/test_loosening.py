@@ -8,13 +8,28 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.golden import load_golden
+from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Check
-from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
-from tests.unit.gates.golden_records import PATH, case_of, check_of, golden_of, suite_of
+from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
+from pytest_llmops.settings import Settings
+from tests.unit.gates.golden_records import PATH, case_of, check_of, compare_goldens, golden_of, suite_of
+
+REVIEWED = GateFiles(
+    reviews=(
+        Review(
+            case=f"{PATH}::a",
+            input_hash="",
+            answer="0" * 16,
+            verdict="good",
+            who="ada",
+            when="2026-01-31T09:15:00Z",
+        ),
+    )
+)
 
 
 def compare_checks(old: tuple[Check, ...], new: tuple[Check, ...]) -> list[tuple[str, str, str]]:
-    found = list_loosened([golden_of(case_of(*old))], [golden_of(case_of(*new))])
+    found = compare_goldens([golden_of(case_of(*old))], [golden_of(case_of(*new))])
     assert all((each.place, each.case) == (f"{PATH}:7", f"{PATH}::a") for each in found)
     return [(each.what, each.before, each.after) for each in found]
 
@@ -54,7 +69,7 @@ def test_a_case_that_was_edited_is_another(change, parts):
     case = case_of(reference="Within 60 days.", relevant=("x",), tags=("t",))
     old, new = golden_of(case), golden_of(replace(case, tags=(), **change))
 
-    assert list_loosened([old], [new]) == (
+    assert compare_goldens([old], [new]) == (
         Loosening(place=f"{PATH}:7", case=f"{PATH}::a", what=f"no longer asks the same: {parts} changed"),
     )
 
@@ -63,7 +78,7 @@ def test_cases_and_files_that_went_are_told_once():
     one, two = case_of(check_of(">= 1"), id="one"), case_of(check_of(">= 1"), id="two")
     other = replace(golden_of(one, two, suite=(suite_of(">= 0.9"),)), path="golden/a.yaml")
 
-    assert list_loosened([golden_of(one, two), other], [golden_of(two, case_of(id="three"))]) == (
+    assert compare_goldens([golden_of(one, two), other], [golden_of(two, case_of(id="three"))]) == (
         Loosening(place="golden/a.yaml", what="the golden file was removed", before="2 cases"),
         Loosening(place=PATH, case=f"{PATH}::one", what="the case was removed"),
     )
@@ -87,12 +102,12 @@ def test_cases_and_files_that_went_are_told_once():
     ],
 )
 def test_repeats_that_became_fewer(old, new, defaults, expected):
-    found = list_loosened(
-        [golden_of(case_of(repeats=old))],
-        [golden_of(case_of(repeats=new))],
-        old_settings={"repeats": defaults[0]},
-        new_settings={"repeats": defaults[1]},
+    before, after = (
+        GateFiles(goldens=[golden_of(case_of(repeats=repeats))], settings=Settings(repeats=default))
+        for repeats, default in zip((old, new), defaults, strict=True)
     )
+
+    found = list_loosened(before, after, Settings())
 
     assert [(each.place, each.before, each.after) for each in found] == expected
 
@@ -208,7 +223,7 @@ def test_repeats_that_became_fewer(old, new, defaults, expected):
     ],
 )
 def test_suite_checks(old, new, expected):
-    found = list_loosened([golden_of(suite=tuple(old))], [golden_of(suite=tuple(new))])
+    found = compare_goldens([golden_of(suite=tuple(old))], [golden_of(suite=tuple(new))])
 
     assert all((each.place, each.case) == (PATH, None) for each in found)
     assert [(each.what, each.before, each.after) for each in found] == expected
@@ -218,11 +233,11 @@ def test_prompts_and_data_that_no_longer_stamp_a_run():
     old = golden_of(prompts=("app/prompts", "app/more"), data=("docs/a.md", "index"))
     new = golden_of(prompts=("app/prompts/", "app/mor"), data=("docs",))
 
-    assert [each.what for each in list_loosened([old], [new])] == [
+    assert [each.what for each in compare_goldens([old], [new])] == [
         "data no longer name index, so a change of it is not seen",
         "prompts no longer name app/more, so a change of it is not seen",
     ]
-    assert list_loosened([old], [golden_of(prompts=("app",), data=(".",))]) == ()
+    assert compare_goldens([old], [golden_of(prompts=("app",), data=(".",))]) == ()
 
 
 @pytest.mark.parametrize("name", ["undecided", "known_failures"])
@@ -240,9 +255,12 @@ def test_prompts_and_data_that_no_longer_stamp_a_run():
     ],
 )
 def test_settings(name, old, new, loosened):
-    before, after = ({name: value} if value else {} for value in (old, new))
+    before, after = (
+        GateFiles(settings=Settings(**({name: value} if value else {})), settings_file="pytest.ini")
+        for value in (old, new)
+    )
 
-    found = list_loosened([], [], old_settings=before, new_settings=after, settings_path="pytest.ini")
+    found = list_loosened(before, after, Settings())
 
     assert (
         found
@@ -284,7 +302,9 @@ def test_settings(name, old, new, loosened):
     ],
 )
 def test_settings_that_choose_what_is_judged(old, new, expected):
-    found = list_loosened([], [], old_settings=old, new_settings=new)
+    before, after = (GateFiles(settings=Settings(**each)) for each in (old, new))
+
+    found = list_loosened(before, after, Settings())
 
     assert [(each.what, each.before, each.after) for each in found] == ([expected] if expected else [])
 
@@ -292,7 +312,7 @@ def test_settings_that_choose_what_is_judged(old, new, expected):
 def test_another_app_or_encoder_of_a_golden_file():
     old, new = golden_of(app="shop:answer"), golden_of(app="mine:\x1b[2J", encoder="mine")
 
-    assert list_loosened([old], [new]) == (
+    assert compare_goldens([old], [new]) == (
         Loosening(
             place=PATH,
             what="the golden file names another app",
@@ -306,8 +326,8 @@ def test_another_app_or_encoder_of_a_golden_file():
             after="encoder mine",
         ),
     )
-    assert list_loosened([golden_of()], [old])[0].before == ""
-    assert list_loosened([old], [old]) == ()
+    assert compare_goldens([golden_of()], [old])[0].before == ""
+    assert compare_goldens([old], [old]) == ()
 
 
 @pytest.mark.parametrize(
@@ -320,21 +340,31 @@ def test_another_app_or_encoder_of_a_golden_file():
     ],
 )
 def test_another_rival_counts_where_a_check_rests_on_it(old, rival, loosened):
-    found = [each.what for each in list_loosened([old], [replace(old, rival=rival)])]
+    found = [each.what for each in compare_goldens([old], [replace(old, rival=rival)])]
 
     assert found == (["the golden file names another rival"] if loosened else [])
 
 
 def test_flags_of_pytest_that_changed():
-    (found,) = list_loosened([], [], addopts_changed=True, pytest_path="tox.ini")
+    before, after = GateFiles(addopts=()), GateFiles(addopts=("-k", "a"), addopts_file="tox.ini")
+
+    (found,) = list_loosened(before, after, Settings())
 
     assert (found.place, found.what) == ("tox.ini", "pytest's addopts changed, which may leave cases out")
 
 
-def test_reviews_and_lock_are_told_as_they_were_found():
-    assert list_loosened([], [], reviews_rewritten=True, lock_loosened=["planner:\n1.0 to 0.9"]) == (
+def test_what_was_found_in_other_files_is_listed_in_its_place():
+    further = [Loosening(place=place, what="is not what it was") for place in ("prompts.lock", "a.json")]
+
+    assert list_loosened(REVIEWED, GateFiles(), Settings(), further=further) == (
+        further[1],
         Loosening(place="golden/reviews.jsonl", what="the log of reviews is not the old one, continued"),
-        Loosening(place="prompts.lock", what="planner:\\n1.0 to 0.9"),
+        further[0],
+    )
+    assert (
+        list_loosened(REVIEWED, REVIEWED, Settings())
+        == list_loosened(GateFiles(), REVIEWED, Settings())
+        == ()
     )
 
 
@@ -348,7 +378,7 @@ def test_the_order_is_file_line_case():
     new = golden_of(case_of(id="early", line=5), case_of(id="late", line=10))
     other = replace(old, path="golden/z.yaml")
 
-    found = list_loosened([other, old], [new], reviews_rewritten=True)
+    found = list_loosened(replace(REVIEWED, goldens=[other, old]), GateFiles(goldens=[new]), Settings())
 
     assert [(each.place, (each.case or "").partition("::")[2]) for each in found] == [
         ("golden/reviews.jsonl", ""),
@@ -372,7 +402,7 @@ def test_golden_files_as_they_are_written(tmp_path: Path):
     )
     new = load_golden("shop.yaml", root=tmp_path)
 
-    assert [(each.place, each.case, each.what) for each in list_loosened([old], [new])] == [
+    assert [(each.place, each.case, each.what) for each in compare_goldens([old], [new])] == [
         ("shop.yaml:2", "shop.yaml::b", "no longer checks keywords"),
         ("shop.yaml:4", "shop.yaml::a", "no longer checks keywords"),
     ]

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.records import Check, Golden, SuiteCheck
-from pytest_llmops.revision.loosening.compared import list_loosened
-from tests.unit.gates.golden_records import PATH, case_of, golden_of
+from tests.unit.gates.golden_records import PATH, case_of, compare_goldens, golden_of
 
 BOUNDS = st.tuples(st.sampled_from([">=", ">", "<=", "<"]), st.floats(0, 1))
 OPTIONS = {"keywords": {"all": ["a"], "none": ["b"]}, "exact_match": {"normalize": False}}
@@ -63,7 +62,7 @@ def test_what_did_not_change_or_moved_is_not_listed(old, random):
         for golden in old
     ]
 
-    assert list_loosened(old, old) == list_loosened(old, moved) == list_loosened([], old) == ()
+    assert compare_goldens(old, old) == compare_goldens(old, moved) == compare_goldens([], old) == ()
 
 
 @given(goldens(), checks(), st.floats(0, 1), st.integers(0, 3))
@@ -88,7 +87,7 @@ def test_what_is_new_or_stricter_is_not_listed(old, more, by, further):
     )
     new = replace(old, cases=(case_of(*more, id="new", line=0), *cases), suite=suite)
 
-    assert list_loosened([old], [new]) == ()
+    assert compare_goldens([old], [new]) == ()
 
 
 @given(goldens(), st.data())
@@ -101,8 +100,8 @@ def test_each_check_that_goes_is_listed_once(old, data):
     kept = replace(case, checks=(*case.checks[:index], *case.checks[index + 1 :]))
     new = replace(old, cases=(*old.cases[:at], kept, *old.cases[at + 1 :]))
 
-    (found,) = list_loosened([old], [new])
+    (found,) = compare_goldens([old], [new])
 
     assert (found.place, found.case) == (f"{PATH}:{at + 1}", f"{PATH}::{case.id}")
     assert found.what == f"no longer checks {case.checks[index].metric}"
-    assert list_loosened([new], [old]) == ()
+    assert compare_goldens([new], [old]) == ()

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_llmops.golden import input_hash
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Run, Score
-from pytest_llmops.revision.loosening.compared import Loosening, list_loosened
+from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
+from pytest_llmops.settings import Settings
 from tests.unit.gates.golden_records import BASELINE, PATH, case_of, check_of, golden_of, suite_of
 
 CASE = case_of(check_of(">= 0.5"), check_of("<= 2", "latency_s"))
@@ -35,10 +36,9 @@ def rewritten(
 ) -> list[tuple[str, str, str]]:
     before = before or golden_of(CASE)
     found = list_loosened(
-        [before],
-        [after or before],
-        old_baseline=Run(signature={}, results=(old,)),
-        new_baseline=Run(signature={}, results=new),
+        GateFiles(goldens=[before], baseline=Run(signature={}, results=(old,))),
+        GateFiles(goldens=[after or before], baseline=Run(signature={}, results=new)),
+        Settings(),
     )
     return [(each.what, each.before, each.after) for each in found if each.place == BASELINE]
 
@@ -150,10 +150,11 @@ def test_what_the_golden_file_no_longer_asks_is_told_of_it_alone():
 
 def test_a_baseline_that_was_removed():
     base = Run(signature={}, results=(result_of(),))
-    golden = [golden_of(CASE)]
+    none = GateFiles(goldens=[golden_of(CASE)])
+    some = replace(none, baseline=base)
 
-    assert list_loosened(golden, golden, old_baseline=base, new_baseline=None) == (
+    assert list_loosened(some, none, Settings()) == (
         Loosening(place=BASELINE, what="the baseline was removed"),
     )
-    assert list_loosened(golden, golden, old_baseline=None, new_baseline=base) == ()
-    assert list_loosened(golden, golden, old_baseline=base, new_baseline=base, baseline_path="b.json") == ()
+    assert list_loosened(some, none, Settings(accepted="b.json"))[0].place == "b.json"
+    assert list_loosened(none, some, Settings()) == list_loosened(some, some, Settings()) == ()
