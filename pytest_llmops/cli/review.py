@@ -15,12 +15,14 @@ from statistics import fmean
 from typing import Any, Literal, TextIO
 
 from pytest_llmops.calibration.record import load_needed
+from pytest_llmops.cli.baseline.golden_files import load_goldens_of
 from pytest_llmops.errors import ReviewError
 from pytest_llmops.evaluation.baseline_source import find_baseline
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.reviewing import Question, list_questions
-from pytest_llmops.golden import input_hash, load_golden
+from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.golden.files import SUFFIXES, shown_path
+from pytest_llmops.golden.identity import cases_by_id, input_hash
 from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, Golden, Run
@@ -50,8 +52,9 @@ def _review(given: argparse.Namespace) -> int:
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"baseline": baseline}))
     log = Path.cwd() / given.reviews if given.reviews else settings.path(settings.reviews)
     run = load_run(given.run)
-    base = find_baseline(settings, _goldens(run, settings.root)).base
-    questions = _questions(run, base, load_reviews(log), settings)
+    goldens = _load_goldens(run, settings.root)
+    base = find_baseline(settings, goldens).base
+    questions = _questions(run, base, goldens, load_reviews(log), settings)
     if given.list:
         _show_list(questions, given.format)
         return 0
@@ -64,16 +67,13 @@ def _review(given: argparse.Namespace) -> int:
 
 
 def _questions(
-    run: Run, base: Run | None, reviews: Sequence[Review], settings: Settings
+    run: Run, base: Run | None, goldens: Sequence[Golden], reviews: Sequence[Review], settings: Settings
 ) -> tuple[Question, ...]:
     """The queue. A case whose input changed since is left out and reported, since the old input is gone."""
-    goldens = _goldens(run, settings.root)
-    written = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
+    written = cases_by_id(*goldens)
     judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
     for golden in goldens:
-        judge.note_movement(
-            golden, [each for each in run.results if each.case.startswith(f"{golden.path}::")]
-        )
+        judge.note_movement(golden, results_of(golden.path, run.results))
     cases: dict[str, Case] = {}
     verdicts = {}
     for result in run.results:
@@ -87,15 +87,15 @@ def _questions(
     return list_questions(run, verdicts, cases, reviews)
 
 
-def _goldens(run: Run, root: Path) -> list[Golden]:
+def _load_goldens(run: Run, root: Path) -> list[Golden]:
     """The golden files that the run's cases name, those that are still there."""
-    paths = dict.fromkeys(result.case.split("::")[0] for result in run.results)
-    return [
-        load_golden(path, root=root)
-        for path in paths
+    goldens, errors = load_goldens_of(run, root)
+    for error in errors:
+        path = error.problems[0].path
         # os.path says no, where Path raises, of a name no system takes
-        if path.lower().endswith(SUFFIXES) and os.path.isfile(root / path)  # noqa: PTH113
-    ]
+        if path.lower().endswith(SUFFIXES) and os.path.isfile(root / path):  # noqa: PTH113
+            raise error
+    return goldens
 
 
 def _name(given: str | None, root: Path) -> str:

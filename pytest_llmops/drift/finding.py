@@ -14,6 +14,7 @@ from pytest_llmops.drift.moved import Moved, find_moved
 from pytest_llmops.errors import DriftError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.pairing import Pairs, have_same_input, pair_cases
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Run
 
 _COMMIT = "COMMIT_OF_THE_BASE"
@@ -123,7 +124,7 @@ def _request_alike(base: CaseResult, new: CaseResult) -> bool:
 
 def _find_case(base: CaseResult, new: CaseResult, moved: Moved, reviews: Sequence[Reviewed]) -> CaseDrift:
     crossed = cross_case(base, new, moved)
-    edited = not have_same_input(base, new) or new.case.partition("::")[0] in moved.golden
+    edited = not have_same_input(base, new) or file_of(new.case) in moved.golden
     concept = tuple(dict.fromkeys((*find_dropped(base, new, edited=edited), *find_overruled(new, reviews))))
     shown: tuple[Kind, ...] = ("concept",) if any(clue.sure for clue in concept) else ()
     return replace(crossed, clues=crossed.clues + concept, shown=crossed.shown + shown)

@@ -22,6 +22,7 @@ from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.pairing import pair_cases
 from pytest_llmops.gates.power.selfcheck import plan_repeats
 from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review, load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
@@ -59,7 +60,7 @@ class BaselineSource:
 
     def judge(self, settings: Settings) -> Judge:
         """What judges a run of the golden files."""
-        written = {result.case.partition("::")[0] for result in self.base.results} if self.base else set()
+        written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
         return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
 
@@ -167,7 +168,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _check_cases(base: Run, path: Path, goldens: Sequence[Golden]) -> None:
     """With a baseline of another project every case would be new, and nothing compared."""
-    cases = {f"{golden.path}::{case.id}" for golden in goldens for case in golden.cases}
+    cases = cases_by_id(*goldens)
     if cases and not any(result.case in cases for result in base.results):
         files = name_some([printable(golden.path) for golden in goldens], _NAMED)
         raise RunFileError(

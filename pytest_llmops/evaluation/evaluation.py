@@ -14,6 +14,7 @@ from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.power.blind import describe_blind
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.records import CaseResult, Golden, Run, Verdict
@@ -155,7 +156,7 @@ class Evaluation:
         """By golden file; none of a file of which a case was not run."""
         verdicts = {}
         for golden in self.goldens:
-            found = [results.get(f"{golden.path}::{case.id}") for case in golden.cases]
+            found = [results.get(case) for case in cases_by_id(golden)]
             whole = None not in found
             verdicts[golden.path] = (
                 self.judge_suite(golden, [each for each in found if each]) if whole else ()

@@ -14,6 +14,7 @@ from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
 from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
 
@@ -88,7 +89,7 @@ def _with_means(
         return checks
     if not any(checks.values()):
         return {"": _means(base_results)}
-    before, now = ({each.case.partition("::")[0] for each in side} for side in (base_results, results))
+    before, now = ({file_of(each.case) for each in side} for side in (base_results, results))
     without = sorted(path for path in before & now if not checks.get(path))
     return {**checks, **{path: _means(results_of(path, base_results)) for path in without}}
 

@@ -10,6 +10,7 @@ from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.min_kappa import require_agreement
 from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
 from pytest_llmops.gates.error_budget import count_tests, suite_share
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Judge:
         from pytest_llmops.gates.case_channel.changes import judge_against
 
         base = self._find_base(case, result)
-        moved = self._moved.get(result.case.split("::")[0])
+        moved = self._moved.get(file_of(result.case))
         return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
 
     def needs_movement(self, golden: Golden) -> bool:
@@ -84,7 +85,7 @@ class Judge:
         from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
         from pytest_llmops.gates.paired_runs.pairing import pair_cases
 
-        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
+        cases = cases_by_id(golden)
         for result in results:
             if result.case in cases:
                 self._find_base(cases[result.case], result)
@@ -93,9 +94,9 @@ class Judge:
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run hold no longer, or whose file is gone."""
-        kept = {f"{golden.path}::{case.id}" for golden in self.goldens for case in golden.cases}
+        kept = cases_by_id(*self.goldens)
         paths = {golden.path for golden in self.goldens} | self.gone
-        return sorted(case for case in self._before if case.split("::")[0] in paths and case not in kept)
+        return sorted(case for case in self._before if file_of(case) in paths and case not in kept)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """
@@ -110,7 +111,7 @@ class Judge:
         from pytest_llmops.gates.paired_runs.pairing import pair_cases
         from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
 
-        cases = {f"{golden.path}::{case.id}": case for case in golden.cases}
+        cases = cases_by_id(golden)
         before = dict(self._before)
         for result in results:
             if result.case in cases and (base := self._find_base(cases[result.case], result)):
@@ -141,7 +142,7 @@ class Judge:
             return None
         from pytest_llmops.gates.baseline.rescoring import rescore
 
-        base = rescore(case, base, result, self._suites.get(result.case.split("::")[0], ()))
+        base = rescore(case, base, result, self._suites.get(file_of(result.case), ()))
         self._before[result.case] = base
         return base
 

@@ -17,6 +17,7 @@ import pytest
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.evaluation.session import Session
 from pytest_llmops.golden.files import SUFFIXES
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome
 from pytest_llmops.runner.cases.tasks import give_up
 
@@ -134,7 +135,7 @@ def _reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestR
 def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
     """Every item of the golden files, whatever the command line selects of them."""
     for golden in goldens:
-        yield from (f"{golden.path}::{case.id}" for case in golden.cases)
+        yield from cases_by_id(golden)
         yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
 
 
@@ -155,7 +156,7 @@ def complete_results(
 ) -> dict[str, CaseResult]:
     """The results there are; a case that is an error without one, or was lost, has the reason there."""
     results = dict(session.results())
-    cases = {f"{golden.path}::{case.id}": case for golden in goldens for case in golden.cases}
+    cases = cases_by_id(*goldens)
     for node_id, reason in reported.reasons.items():
         if node_id in cases and (node_id not in results or node_id in reported.lost):
             results[node_id] = give_up(node_id, cases[node_id], reason, results.get(node_id))

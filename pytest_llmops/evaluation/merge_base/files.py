@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pytest_llmops.errors import CassetteError, LLMOpsError
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.ini_files import INI_FILES
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
@@ -106,7 +107,7 @@ def list_changed_cassettes(
     if settings.record == "all":
         return
     committed = {folders[0], settings.cassettes}
-    for item in [f"{golden.path}::{case.id}" for golden in old for case in golden.cases]:
+    for item in cases_by_id(*old):
         for folder in sorted(committed):
             path = cassette_path(PurePosixPath(folder), item).as_posix()  # type: ignore[arg-type]  # joined only
             file = settings.path(path)

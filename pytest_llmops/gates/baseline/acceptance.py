@@ -18,6 +18,7 @@ from pytest_llmops.gates.baseline.entries import (
 )
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.pairing import Scales, have_same_input
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Run
 from pytest_llmops.registry import find_traits
@@ -218,5 +219,5 @@ def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
         return ()
     there = {result.case for result in run.results}
     files = {name.removeprefix("golden:") for name in run.signature if name.startswith("golden:")}
-    files |= {case.partition("::")[0] for case in there}
-    return tuple(sorted(case for case in old if case not in there and case.partition("::")[0] in files))
+    files |= set(map(file_of, there))
+    return tuple(sorted(case for case in old if case not in there and file_of(case) in files))

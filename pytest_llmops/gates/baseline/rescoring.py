@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import have_same_input, signatures
+from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.protocols import traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Sample, Score, SuiteCheck
@@ -36,9 +37,7 @@ def rescore_all(
     goldens: Iterable[Golden], base: Mapping[str, CaseResult], results: Iterable[CaseResult]
 ) -> dict[str, CaseResult]:
     """The baseline, case to result, as far as it can be made comparable with new results."""
-    written = {
-        f"{golden.path}::{case.id}": (case, golden.suite) for golden in goldens for case in golden.cases
-    }
+    written = {case_id(golden, case): (case, golden.suite) for golden in goldens for case in golden.cases}
     again = dict(base)
     for new in results:
         if new.case in base and new.case in written:

@@ -20,6 +20,7 @@ from pytest_llmops.gates.power.detectable_drops import (
 from pytest_llmops.gates.power.false_alarms import FalseAlarms, count_false_alarms, scored_repeats
 from pytest_llmops.gates.power.recorded_cases import Recorded, sort_cases
 from pytest_llmops.gates.suite_channel.drops import watch_mean
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.settings import Settings
 
@@ -71,7 +72,7 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
         SelfCheckError: Nothing in the baseline was scored.
     """
     goldens = tuple(goldens)
-    written = {f"{golden.path}::{case.id}": case.checks for golden in goldens for case in golden.cases}
+    written = {id_: case.checks for id_, case in cases_by_id(*goldens).items()}
     scored, unscored = find_scored(base.results)
     if not scored:
         raise SelfCheckError(f"nothing in the baseline was scored, so nothing can be checked; {RECORD}")

@@ -14,6 +14,7 @@ from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.golden.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
@@ -220,8 +221,7 @@ class GoldenPlugin:
             return
         settings = self.evaluation.session.settings
         ran = {result.case for result in run.results}
-        cases = [f"{golden.path}::{case.id}" for golden in self.evaluation.goldens for case in golden.cases]
-        left_out = [case for case in cases if case not in ran]
+        left_out = [case for case in cases_by_id(*self.evaluation.goldens) if case not in ran]
         if left_out and not selects(session.config):
             named = name_some(left_out, _NAMED)
             line = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"

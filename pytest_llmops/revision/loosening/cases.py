@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from pytest_llmops.bounds import is_minimum
-from pytest_llmops.golden.identity import input_hash
+from pytest_llmops.golden.identity import case_id, input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import GAIN, Case, Check, Golden
 from pytest_llmops.registry import find_traits
@@ -50,9 +50,9 @@ def compare_files(
         cases_now = {case.id: case for case in now.cases}
         for case in was.cases:
             if case.id in cases_now:
-                yield from _compare_cases(case, cases_now[case.id], was.path, repeats, selection)
+                yield from _compare_cases(case, cases_now[case.id], was, repeats, selection)
             else:
-                yield Loosening(place=was.path, case=_item(was.path, case), what="the case was removed")
+                yield Loosening(place=was.path, case=case_id(was, case), what="the case was removed")
 
 
 def is_fewer(now: object, was: object) -> bool:
@@ -100,10 +100,6 @@ def _rests_on_rival(golden: Golden) -> bool:
     )
 
 
-def _item(path: str, case: Case) -> str:
-    return f"{path}::{case.id}"
-
-
 def _uncovered(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """Paths that are no longer named, nor lie below one that is."""
     kept = [PurePosixPath(path) for path in new]
@@ -111,10 +107,12 @@ def _uncovered(old: Sequence[str], new: Sequence[str]) -> list[str]:
 
 
 def _compare_cases(
-    was: Case, now: Case, path: str, repeats: tuple[object, object], selection: str
+    was: Case, now: Case, golden: Golden, repeats: tuple[object, object], selection: str
 ) -> Iterator[Loosening]:
     loosened = partial(
-        Loosening, place=f"{path}:{now.source.line}" if now.source else path, case=_item(path, now)
+        Loosening,
+        place=f"{golden.path}:{now.source.line}" if now.source else golden.path,
+        case=case_id(golden, now),
     )
     if input_hash(was) != input_hash(now):
         names = ("input", "reference", "relevant")

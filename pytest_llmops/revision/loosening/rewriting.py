@@ -9,7 +9,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import values_by_metric
 from pytest_llmops.gates.paired_runs.pairing import find_scale, have_same_input, signatures
-from pytest_llmops.golden.identity import input_hash
+from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
 from pytest_llmops.revision.loosening.record import GateFiles, Loosening
@@ -32,9 +32,7 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
         yield Loosening(place=place, what="the baseline was removed")
         return
     known = {golden.path for golden in (*old.goldens, *new.goldens)}
-    questions = {
-        f"{golden.path}::{case.id}": (golden, case) for golden in new.goldens for case in golden.cases
-    }
+    questions = {case_id(golden, case): (golden, case) for golden in new.goldens for case in golden.cases}
     results = {result.case: result for result in new.baseline.results}
     for was in old.baseline.results:
         metrics = None
@@ -43,7 +41,7 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
             metrics = {check.metric for check in case.checks} | {check.metric for check in golden.suite}
             if was.input_hash not in {"", input_hash(case)}:
                 continue
-        elif was.case.partition("::")[0] in known:
+        elif file_of(was.case) in known:
             continue
         now = results.get(was.case)
         if now is None:

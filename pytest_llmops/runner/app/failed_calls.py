@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import CaseResult, FailedCall, Golden, ModelErrors
@@ -86,7 +87,7 @@ def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResul
     allowed = {golden.path for golden in goldens if golden.model_errors == "allow"}
     found: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
     for result in results:
-        if result.case.partition("::")[0] not in allowed:
+        if file_of(result.case) not in allowed:
             for call in _failed_calls(result):
                 found[_name(call), call.provider].append((result.case, call))
     return [_describe(*place, calls) for place, calls in sorted(found.items(), key=itemgetter(0))]

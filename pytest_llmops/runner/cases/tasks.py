@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
+from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
@@ -57,7 +58,7 @@ def plan(
     tasks = []
     create = _creator()
     for case in golden.cases:
-        id_ = f"{golden.path}::{case.id}"
+        id_ = case_id(golden, case)
         wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
         tasks.append(
             Task(
