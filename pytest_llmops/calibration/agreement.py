@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pytest_llmops.bounds import holds, usual_sign
 from pytest_llmops.calibration.errors_by_threshold import ErrorRow, find_errors
@@ -20,17 +21,14 @@ from pytest_llmops.calibration.readings import (
     read_levels,
 )
 from pytest_llmops.calibration.thresholds import ErrorThreshold, count_right, find_error_threshold
+from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.calibration_error import CalibrationError, measure_calibration
-from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
 from pytest_llmops.statistics.concordance import chance_cost
 from pytest_llmops.statistics.intervals import Measure, bound_kappa, bound_share
 from pytest_llmops.statistics.prediction_powered import estimate_rate
-
-if TYPE_CHECKING:
-    from pytest_llmops.protocols import Metric
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 _BOTH = 2
 
@@ -122,8 +120,6 @@ def measure_agreement(  # noqa: PLR0913 - what agreement is made of
     Raises:
         LabelError: Fewer than two rows have both a label and a score.
     """
-    import numpy as np
-
     rows = pair_readings(scores, labels, metric, groups or range(len(scores)), threshold)
     good = read_good(rows)
     binary = None if rows.kind == "pair" else good
@@ -190,8 +186,6 @@ def _bound_cuts(
 
 
 def _best_bound(rows: Readings, good: Floats) -> Bound:
-    import numpy as np
-
     codes = rank_codes(rows.oriented)
     right = count_right(codes, good, np.ones(len(codes)))
     best = float(np.unique(rows.oriented)[int(right.argmax())])
@@ -212,8 +206,6 @@ def _keep_error(rows: Readings, good: Floats, max_error: float) -> ErrorThreshol
 
 
 def _estimate_rate(rows: Readings, good: Floats | None) -> Rate | None:
-    import numpy as np
-
     if good is None:
         return None
     people, judged, alone = rows.label, rows.score, rows.alone
@@ -232,8 +224,6 @@ def _estimate_rate(rows: Readings, good: Floats | None) -> Rate | None:
 
 
 def _note(rows: Readings, good: Floats | None, kinds: int, max_error: float | None) -> Iterator[str]:
-    import numpy as np
-
     if good is None:
         yield (
             "the labels are in a unit of their own, so only ranks can be compared; for the rest say from "

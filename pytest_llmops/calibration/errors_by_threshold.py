@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
 
 from pytest_llmops.statistics.bootstrap import draw_weights, percentile_interval
-from pytest_llmops.statistics.codes import rank_codes
+from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
 from pytest_llmops.statistics.intervals import LEVEL, Measure, bound_share
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 Kind = Literal["bad passed", "good refused"]
 RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
@@ -58,8 +55,6 @@ def find_errors(
     Source: percentile bootstrap of whole groups, Davison and Hinkley (1997), ch. 2.4 and 3.8; a quantile has
     no jackknife, and so no BCa interval.
     """
-    import numpy as np
-
     if not (good == 0).any() or not (good == 1).any():
         return ()
     cuts, codes = np.unique(oriented), rank_codes(oriented)
@@ -88,8 +83,6 @@ def find_errors(
 
 def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Floats, Floats]:
     """At a cut at each distinct score and at one above all: shares of bad that pass, of good that do not."""
-    import numpy as np
-
     bads = np.bincount(codes, weights * (good == 0), minlength=size)
     goods = np.bincount(codes, weights * (good == 1), minlength=size)
     below = np.concatenate([[0.0], np.cumsum(goods)])
@@ -108,8 +101,6 @@ def _draw(
 
 def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
     """Of shares that fall, the first cut that keeps the rate; of shares that rise, the last."""
-    import numpy as np
-
     kept = shares <= rate + 1e-12
     if kind == "bad passed":
         return int(np.argmax(kept))
@@ -126,8 +117,6 @@ def _ends(places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[int, int]:
 
 
 def _share(value: float, drawn: Floats, count: int) -> Measure:
-    import numpy as np
-
     if not len(drawn) or np.ptp(drawn) == 0:
         return bound_share(Measure(value=value), count)
     low, high = percentile_interval(drawn)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from pytest_llmops.calibration.readings import Readings
 from pytest_llmops.calibration.thresholds import read_right
-from pytest_llmops.statistics.codes import find_kinds, rank_codes, sum_weights
+from pytest_llmops.records import Bound
+from pytest_llmops.statistics.codes import Codes, Floats, find_kinds, rank_codes, sum_weights
 from pytest_llmops.statistics.concordance import (
     count_good,
     measure_accuracy,
@@ -15,11 +18,6 @@ from pytest_llmops.statistics.concordance import (
     measure_spearman,
     read_auc,
 )
-
-if TYPE_CHECKING:
-    from pytest_llmops.calibration.readings import Readings
-    from pytest_llmops.records import Bound
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 def build_measure(
@@ -40,8 +38,6 @@ def build_measure(
         levels: The scale, and of each row the level of its score and of its label.
         halves: Of each bound whether scores and people hold a row good.
     """
-    import numpy as np
-
     one, kind = find_kinds(rank_codes(rows.score), rank_codes(rows.label))
     oriented, ranks = rank_codes(rows.oriented[one]), rank_codes(rows.score[one])
     labels = rank_codes(rows.ranked_label[one])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pytest_llmops.bounds import holds, toggle_equal, usual_sign
 from pytest_llmops.calibration.labels import Kind, LabelError, Labels
 from pytest_llmops.printable import counted
+from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
-
-if TYPE_CHECKING:
-    from pytest_llmops.protocols import Metric
-    from pytest_llmops.statistics.codes import Codes, Floats
+from pytest_llmops.statistics.codes import Codes, Floats
 
 TIE = 0.5
 _PAIR_LEVELS = (0.0, TIE, 1.0)
@@ -76,8 +75,6 @@ def pair_readings(
     Raises:
         LabelError: They are fewer than two.
     """
-    import numpy as np
-
     places = range(len(scores))
     both = [at for at in places if scores[at] is not None and labels.values[at] is not None]
     alone = [at for at in places if scores[at] is not None and labels.values[at] is None]
@@ -120,8 +117,6 @@ def read_good(readings: Readings) -> Floats | None:
     1 good, 0 bad; of pairs 1 the first is better, 0 the second, NaN neither. A rating of the metric's own
     scale is good where it holds the bound; of other ratings nobody knows: None.
     """
-    import numpy as np
-
     if readings.kind == "good":
         return readings.label
     if readings.kind == "pair":
@@ -140,8 +135,6 @@ def list_bounds(readings: Readings) -> list[Bound]:
     The bounds on which scores and labels can be compared: the one in question, but for pairs, and where
     there are few scores those that other checks may ask for.
     """
-    import numpy as np
-
     if readings.kind == "rating" and not readings.on_scale:
         return []
     low, high = readings.reach
@@ -161,8 +154,6 @@ def list_bounds(readings: Readings) -> list[Bound]:
 
 def find_levels(readings: Readings) -> tuple[float, ...]:
     """The steps of the scale that scores and labels share, lowest first; none where they share none."""
-    import numpy as np
-
     if readings.kind == "pair":
         return _PAIR_LEVELS
     distinct = tuple(np.unique(readings.label).tolist())
@@ -176,8 +167,6 @@ def find_levels(readings: Readings) -> tuple[float, ...]:
 
 def read_levels(readings: Readings, levels: Sequence[float]) -> tuple[Codes, Codes]:
     """Score and label of each row as the place of the nearest level; half way it is the lower one."""
-    import numpy as np
-
     steps = np.array(levels)
     score, label = (
         np.abs(values[:, None] - steps).argmin(axis=1) for values in (readings.score, readings.label)

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.calibration.agreement import Agreement
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Bound, Golden
 from pytest_llmops.registry import metric_factory
 from pytest_llmops.statistics.intervals import Measure
+
+if TYPE_CHECKING:  # which loads numpy
+    from pytest_llmops.calibration.agreement import Agreement
 
 VERSION = 1
 _SCHEMA = Path(__file__).with_name("calibration.schema.json")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from pytest_llmops.statistics.codes import Codes, Floats
 from pytest_llmops.statistics.concordance import count_good
 from pytest_llmops.statistics.intervals import LEVEL, upper_bound
-
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +50,6 @@ def count_right(codes: Codes, good: Floats, weights: Floats) -> Floats:
 
 def read_right(goods: Floats, below: Floats) -> Floats:
     """`count_right` of rows that `count_good` counted."""
-    import numpy as np
-
     right: Floats = goods.sum() - (np.cumsum(goods) - goods) + below
     return right
 
@@ -68,8 +65,6 @@ def find_error_threshold(
 
     The search is a fixed-sequence test of exact upper bounds.
     """
-    import numpy as np
-
     bad, fine = np.sort(oriented[good == 0]), np.sort(oriented[good == 1])
     if not len(bad):
         return None
@@ -92,6 +87,4 @@ def find_error_threshold(
 
 
 def _above(ascending: Floats, cut: float) -> int:
-    import numpy as np
-
     return len(ascending) - int(np.searchsorted(ascending, cut, side="left"))

@@ -46,7 +46,7 @@ def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
     outputs = result.outputs
     if _leaks(result):
         outputs = _changed(outputs, note)
-    failures = _changed(result.failures, _mask)
+    failures = _changed(result.failures, lambda label, text: mask(text, label=label))
     return replace(result, outputs=outputs, failures=failures)
 
 
@@ -77,10 +77,6 @@ def _changed(value: Any, change: Callable[[str, str], str]) -> Any:
     if isinstance(value, tuple):
         return tuple(_changed(item, change) for item in value)
     return rewrite(value, change) if isinstance(value, str | Mapping | list) else value
-
-
-def _mask(label: str, text: str) -> str:
-    return mask(text, label=label)
 
 
 def _hide_fragments(text: str, values: Iterable[str]) -> str:

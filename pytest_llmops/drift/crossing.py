@@ -65,11 +65,12 @@ def _cross_repeat(output: Output, base_outputs: Sequence[Output], moved: Moved) 
     """None where the repeat differs from the base's no more than those do from each other."""
     alike = list(base_outputs)
     for call in words_of(output):
-        same = [each for each in alike if (call.key, call.answer) in _answered(each)]
+        made = [[(one.key, one.answer) for one in words_of(each)] for each in alike]
+        same = [each for each, calls in zip(alike, made, strict=True) if (call.key, call.answer) in calls]
         if same:
             alike = same
             continue
-        if any(call.key in _requested(each) for each in alike):
+        if any(call.key == key for calls in made for key, _ in calls):
             return _cross_answer(call, output, alike, moved)
         return _Crossed(clues=tuple(_upstream(output, alike, moved, call)))
     clues = tuple(_upstream(output, alike, moved, None))
@@ -205,11 +206,3 @@ def _moved_results(output: Output, moved: Moved) -> Iterator[Clue]:
             f"{call.name} gives another result for the same arguments ({', '.join(sorted(call.arguments))})"
         )
         yield Clue(kind="tool output", evidence=evidence, sure=len(known) == 1)
-
-
-def _answered(output: Output) -> set[tuple[str, str]]:
-    return {(call.key, call.answer) for call in words_of(output)}
-
-
-def _requested(output: Output) -> set[str]:
-    return {call.key for call in words_of(output)}

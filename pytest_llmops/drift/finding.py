@@ -55,8 +55,8 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
     moved = find_moved(base, new, answered)
     comparable = _repeats_an_answer(answered) or _repeats_a_models_answer(moved)
     cases = tuple(_find_case(*pair, moved, reviews) for pair in answered)
-    if not comparable:
-        cases = tuple(replace(case, shown=_keep_concept(case.shown)) for case in cases)
+    if not comparable:  # what a person said of an answer holds, whether or not the answer comes again
+        cases = tuple(replace(case, shown=tuple({*case.shown} & {"concept"})) for case in cases)
     causes = tuple(_gather(cases, moved))
     if not comparable:
         causes = tuple(replace(each, shown=each.shown and each.kind == "concept") for each in causes)
@@ -89,11 +89,6 @@ def _repeats_a_models_answer(moved: Moved) -> bool:
         for answer in counts.elements()
     ]
     return len(set(answers)) < len(answers)
-
-
-def _keep_concept(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
-    """What a person said of an answer holds, whether or not the answer comes again."""
-    return tuple(kind for kind in kinds if kind == "concept")
 
 
 def _pair(base: Run, new: Run) -> Pairs:

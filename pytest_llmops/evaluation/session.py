@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.evaluation.repeating import run_until_decided
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.protocols import App
@@ -29,7 +30,6 @@ from pytest_llmops.runner.opening import (
     named_app,
     open_budget,
     open_caller,
-    open_execution,
     open_recorder,
     open_rival,
 )
@@ -149,11 +149,12 @@ class Session:
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = open_rival(golden, self.settings, self.caller)
-            self.executions[golden.path] = open_execution(
-                self.caller(app, golden),
-                self.settings,
-                self.scorer,
+            self.executions[golden.path] = Execution(
+                caller=self.caller(app, golden),
                 rival=rival,
+                scorer=self.scorer,
+                concurrency=self.settings.concurrency,
+                seal=seal_result,
                 store=self.store,
                 budget=self.budget,
             )
@@ -200,7 +201,8 @@ class Session:
         here: dict[str, Future[CaseResult]] = {}
         there: dict[str, CaseResult] = {}
         while not self._closed:
-            busy = {owner for owner in self._owners(tasks) if self.store.is_working(owner, golden.path)}
+            owners = {self.store.owner(task.id) for task in tasks}
+            busy = {owner for owner in owners if self.store.is_working(owner, golden.path)}
             for task in tasks:
                 if task.key in here or task.key in there:
                     continue
@@ -212,9 +214,6 @@ class Session:
                 return [here[key].result() if (key := task.key) in here else there[key] for task in tasks]
             time.sleep(_POLL_S)
         raise RuntimeError("the session has ended")
-
-    def _owners(self, tasks: Iterable[Task]) -> set[int]:
-        return {self.store.owner(task.id) for task in tasks} if self.store else set()
 
     def _is_for_us(self, task: Task, busy: set[int]) -> bool:
         """Whether nobody else will run it: a spent budget may have stopped the owner a look before us."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.min_kappa import require_agreement
 from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
+from pytest_llmops.gates.baseline.rescoring import rescore
+from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.movement import Movement
+from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
 from pytest_llmops.gates.error_budget import count_tests, suite_share
+from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
+from pytest_llmops.gates.reviewing import settle
+from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
+from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
-
-if TYPE_CHECKING:
-    from pytest_llmops.calibration.record import Calibration
-    from pytest_llmops.gates.case_channel.movement import Movement
-    from pytest_llmops.gates.paired_runs.pairing import Chance
-    from pytest_llmops.golden.reviews import Review
-
 
 _ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 
@@ -52,8 +54,6 @@ class Judge:
         self._suites = {golden.path: golden.suite for golden in self.goldens}
         self._tests = count_tests(self.goldens)
         if self.base is not None:
-            from pytest_llmops.gates.paired_runs.pairing import Chance
-
             self._chance = Chance(self.base.results)
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
@@ -61,15 +61,11 @@ class Judge:
         verdicts = require_agreement(self._judge_case(case, result), case, result, self.calibrations)
         if not self.reviews:
             return verdicts
-        from pytest_llmops.gates.reviewing import settle
-
         return settle(verdicts, result, self.reviews)
 
     def _judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         if self.base is None:
             return judge_case(case, result)
-        from pytest_llmops.gates.case_channel.changes import judge_against
-
         base = self._find_base(case, result)
         moved = self._moved.get(file_of(result.case))
         return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
@@ -82,9 +78,6 @@ class Judge:
         """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
         if self._chance is None or not self.needs_movement(golden):
             return
-        from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
-        from pytest_llmops.gates.paired_runs.pairing import pair_cases
-
         cases = cases_by_id(golden)
         for result in results:
             if result.case in cases:
@@ -107,10 +100,6 @@ class Judge:
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
             return verdicts if self.base is None else tuple(map(_advise_as_new, verdicts))
-        from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
-        from pytest_llmops.gates.paired_runs.pairing import pair_cases
-        from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
-
         cases = cases_by_id(golden)
         before = dict(self._before)
         for result in results:
@@ -140,8 +129,6 @@ class Judge:
         base = self._before.get(result.case)
         if base is None:
             return None
-        from pytest_llmops.gates.baseline.rescoring import rescore
-
         base = rescore(case, base, result, self._suites.get(file_of(result.case), ()))
         self._before[result.case] = base
         return base

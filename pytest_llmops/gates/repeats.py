@@ -92,9 +92,9 @@ class RepeatPlanner:
         if wanted:
             return wanted
         return {
-            each.case: _next_stage(count_repeats(each), self.most)
+            each.case: min(self.most, done + max(2, done // 2))
             for each in unknown
-            if count_repeats(each) < self.most and _is_undecided(each)
+            if (done := count_repeats(each)) < self.most and _is_undecided(each)
         }
 
     def _unconfirmed_facts(
@@ -138,7 +138,3 @@ class RepeatPlanner:
 def _is_undecided(result: CaseResult) -> bool:
     case = Case(id=result.case, input=None, checks=result.checks)
     return any(verdict.outcome == "undecided" for verdict in judge_case(case, result))
-
-
-def _next_stage(done: int, most: int) -> int:
-    return min(most, done + max(2, done // 2))

@@ -18,9 +18,11 @@ from pytest_llmops.metrics.faithfulness.claims import (
     split_claims,
     split_contexts,
 )
-from pytest_llmops.metrics.faithfulness.entailment import identify_entailment, rate_entailment
+from pytest_llmops.metrics.faithfulness.entailment import rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.words import find_blank, fold, quote
+from pytest_llmops.models import entailment
+from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Failure, Passage, Sample, Score
 
@@ -128,10 +130,8 @@ class Faithfulness(DeclaredMetric):
         if self.judge is not None:
             return support_identity(self.judge)
         if self.by == EMBEDDED:
-            from pytest_llmops.models.encoders import load_embedded
-
             return f"{load_model().identity}|{load_embedded().identity}"
-        return identify_entailment(self.by)
+        return entailment.identify(self.by)
 
     def _rate(self, samples: Sequence[Sample]) -> Sequence[Rated | Failure]:
         claims = [split_claims(sample.output.text) for sample in samples]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.models.chat import model_name
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback
 
 EMBEDDED = "embedded"
@@ -82,8 +83,6 @@ class JudgeModel:
     def identity(self) -> str:
         """The model, who serves it, how it is called and the seed, for signatures; a port says nothing."""
         if self.model == EMBEDDED:
-            from pytest_llmops.models.chat import model_name
-
             return f"{model_name()}@{EMBEDDED}#{self.seed}"
         host = urlsplit(self.url).hostname or ""
         way = "/yes_no" if self.yes_no else ""

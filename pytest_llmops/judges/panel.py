@@ -23,6 +23,7 @@ from pytest_llmops.judges.completion.client import require_client
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
+from pytest_llmops.models.chat import start_chat
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder import CallLog, recording_of
 from pytest_llmops.records import Failure, Sample, Score
@@ -233,8 +234,6 @@ def locate(judge: JudgeModel) -> JudgeModel:
     require_client()
     if judge.model != EMBEDDED:
         return judge
-    from pytest_llmops.models.chat import start_chat
-
     chat = start_chat()
     return replace(judge, model=chat.model, base_url=chat.base_url)
 

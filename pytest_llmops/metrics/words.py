@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import islice
 from reprlib import Repr
-from typing import TYPE_CHECKING
 
 import regex
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # Typesetting that models vary at will and that NFKC leaves alone: quotes, hyphens, the minus sign.
 _TYPESETTING = str.maketrans(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.encoders.hub import identify_model, load_model
 from pytest_llmops.printable import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 Answer = TypeVar("Answer")
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_llmops.cache import Memory
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.cross_encoder import answer_pairs, read_logits
 from pytest_llmops.models.encoders.hub import identify_model
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 Relation = tuple[float, float]
 """Probabilities of entailment and of contradiction; what is left is neutral."""

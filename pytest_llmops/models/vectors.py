@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_llmops.cache import Memory, key_of
-from pytest_llmops.models.encoders import load_encoder
+from pytest_llmops.models.encoders import EncoderChoice, load_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from pytest_llmops.models.encoders import EncoderChoice
 
 _IN_MEMORY = 8_192  # vectors, 1.5 kB each for the default encoder
 _AT_ONCE = 1_024  # texts given to an encoder, which makes its own batches of them

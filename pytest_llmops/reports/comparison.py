@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pytest_llmops.gates.outcomes import count
@@ -53,7 +53,9 @@ def render_comparison(comparison: Comparison) -> list[str]:
             lines += ["", *render_verdict(verdict)]
         elif verdict.advice:
             lines += ["", f"  passed     {printable(verdict.check)}: {printable(verdict.advice)}"]
-    lines += render_differs(comparison.differs)
+    if comparison.differs:
+        lines += ["", "also changed since the baseline:"]
+        lines += [f"  {printable(line)}" for line in comparison.differs]
     confirmed = [change for change in comparison.changed if change.confirmed]
     lines += _names("missing, of the baseline's cases", comparison.missing)
     lines += _names("new cases", comparison.new)
@@ -71,10 +73,8 @@ def render_comparison(comparison: Comparison) -> list[str]:
 def comparison_markdown(comparison: Comparison) -> list[str]:
     """The same for a comment on a pull request: a table of the checks, then what has to be looked at."""
     rows = [[cell or " " for cell in row] for row in table_rows(comparison.verdicts, compared=True)]
-    head, *body = [[escape(cell) for cell in row] for row in rows]
     lines = [f"**{comparison.outcome}** (level {comparison.level:g})", ""]
-    if body:
-        lines += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+    lines += markdown_table(rows) if comparison.verdicts else []
     items = [
         f"- {verdict.outcome}: {verdict.check}: {verdict.reason}"
         for verdict in comparison.verdicts
@@ -90,13 +90,10 @@ def comparison_markdown(comparison: Comparison) -> list[str]:
     return [*lines, "", *(f"- {escape(line[2:])}" for line in items), "", counts]
 
 
-def render_differs(differs: Sequence[str]) -> list[str]:
-    """What else is another than in the baseline."""
-    return (
-        ["", "also changed since the baseline:", *(f"  {printable(line)}" for line in differs)]
-        if differs
-        else []
-    )
+def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """The first row is the head."""
+    head, *body = [[escape(cell) for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
 def escape(text: str) -> str:

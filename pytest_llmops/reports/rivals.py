@@ -10,7 +10,7 @@ from pytest_llmops.gates.absolute.gains import Gain, measure_gain
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Run
-from pytest_llmops.reports.comparison import escape
+from pytest_llmops.reports.comparison import escape, markdown_table
 from pytest_llmops.reports.terminal import align
 from pytest_llmops.statistics.intervals import LEVEL
 from pytest_llmops.statistics.summaries import calculate
@@ -41,8 +41,8 @@ def rivals_markdown(run: Run) -> list[str]:
     """The same for a README or a comment on a pull request; no text of a rival does anything in it."""
     lines: list[str] = []
     for table in _tables(run):
-        rows = [_HEAD, ["---"] * len(_HEAD), *([escape(cell) for cell in _row(gain)] for gain in table.gains)]
-        lines += [f"**{escape(table.title)}**", "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+        rows = markdown_table([_HEAD, *map(_row, table.gains)])
+        lines += [f"**{escape(table.title)}**", "", *rows, ""]
         lines += [f"- {escape(printable(note, _ERROR))}" for note in table.notes]
         lines += [""] if table.notes else []
     return lines

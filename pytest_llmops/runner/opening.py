@@ -1,4 +1,4 @@
-"""What a run needs, opened by its settings: app, rival, recorder, budget, caller and execution."""
+"""What a run needs, opened by its settings: app, rival, recorder, budget and caller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_llmops import cache
-from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import AppError
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
@@ -16,10 +15,7 @@ from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.rivals import Rival
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.cases.execution import Execution
-from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.readiness import named_rival
-from pytest_llmops.runner.scoring.scorer import Scorer
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import capture
 
@@ -109,25 +105,4 @@ def open_caller(
         timeout_s=settings.timeout_s,
         prices=settings.prices,
         prompts=prompts or {},
-    )
-
-
-def open_execution(  # noqa: PLR0913 - what a process has of a session's
-    caller: AppCaller,
-    settings: Settings,
-    scorer: Scorer,
-    *,
-    rival: Rival | None,
-    store: SharedStore | None,
-    budget: Budget | None,
-) -> Execution:
-    """Cases of one app, ready to be submitted; to be closed at the end."""
-    return Execution(
-        caller=caller,
-        rival=rival,
-        scorer=scorer,
-        concurrency=settings.concurrency,
-        seal=seal_result,
-        store=store,
-        budget=budget,
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import CaseResult, Usage
-
-if TYPE_CHECKING:
-    from pytest_llmops.recorder import Call, CallLog
 
 _MILLION = 1_000_000
 

@@ -7,14 +7,11 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pytest_llmops.statistics.codes import group_codes
+from pytest_llmops.statistics.codes import Codes, Floats, group_codes
 from pytest_llmops.statistics.intervals import LEVEL, Measure, Method
 from pytest_llmops.statistics.summaries import LINEAR, build_difference, calculate
-
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 DRAWS = 999
 """Resamples of the interval of a difference, which is shown and decides nothing."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Floats
+import numpy as np
+
+from pytest_llmops.statistics.codes import Floats
 
 BINS = 10
 _FOLDS = 5
@@ -53,8 +54,6 @@ def expected_error(chances: Floats, good: Floats) -> float:
 
     Source: Naeini, Cooper and Hauskrecht (2015).
     """
-    import numpy as np
-
     places = np.minimum((chances * BINS).astype(int), BINS - 1)
     off = np.abs(np.bincount(places, good - chances, minlength=BINS))
     return float(off.sum() / len(chances))
@@ -66,7 +65,6 @@ def map_logistic(scores: Floats, good: Floats, groups: Sequence[Hashable]) -> Fl
 
     Source: Platt (1999), with his targets that keep a clean split from an endless slope.
     """
-    import numpy as np
     from scipy.optimize import minimize
     from scipy.special import expit
 

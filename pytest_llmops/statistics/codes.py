@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
+else:
+    Floats = Codes = Any
 
 
 def rank_codes(values: Floats | Codes) -> Codes:

@@ -9,32 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.statistics.codes import sum_weights
+import numpy as np
+
+from pytest_llmops.statistics.codes import Codes, Floats, sum_weights
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_llmops.statistics.codes import Codes, Floats
 
-
-def measure_auc(codes: Codes, good: Floats, weights: Floats) -> float:
+def count_good(codes: Codes, good: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
     """
-    Chance that a good row scores above a bad one, ties half: the area under the ROC curve.
+    Of each distinct score, from the lowest: good rows, bad rows, and bad rows with a lower one.
 
     Args:
         codes: Of the scores, from `rank_codes`; higher is better.
         good: 1 good, 0 bad, NaN of neither kind and left out; shape (rows,).
-
-    Source: Mann and Whitney (1947); the same as scipy's `mannwhitneyu` statistic over all pairs.
     """
-    return read_auc(*count_good(codes, good, weights))
-
-
-def count_good(codes: Codes, good: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Of each distinct score, from the lowest: good rows, bad rows, and bad rows with a lower one."""
-    import numpy as np
-
     size = int(codes.max(initial=0)) + 1
     goods = sum_weights(codes, weights * (good == 1), size)
     bads = sum_weights(codes, weights * (good == 0), size)
@@ -42,7 +32,11 @@ def count_good(codes: Codes, good: Floats, weights: Floats) -> tuple[Floats, Flo
 
 
 def read_auc(goods: Floats, bads: Floats, below: Floats) -> float:
-    """The area under the curve of rows that `count_good` counted."""
+    """
+    Chance that a good row scores above a bad one, ties half: the area under the ROC curve.
+
+    Source: Mann and Whitney (1947); the same as scipy's `mannwhitneyu` statistic over all pairs.
+    """
     pairs = goods.sum() * bads.sum()
     return float((goods * (below + bads / 2)).sum() / pairs) if pairs else float("nan")
 
@@ -62,8 +56,6 @@ def measure_kappa(first: Codes, second: Codes, weights: Floats, *, levels: int, 
 
     Source: Cohen (1960), and Cohen (1968) for weights.
     """
-    import numpy as np
-
     table = np.bincount(first * levels + second, weights, minlength=levels * levels).reshape(levels, levels)
     cost, by_chance = _costs(table, quadratic=quadratic)
     return float(1 - (cost * table).sum() / by_chance) if by_chance else float("nan")
@@ -71,16 +63,12 @@ def measure_kappa(first: Codes, second: Codes, weights: Floats, *, levels: int, 
 
 def chance_cost(first: Codes, second: Codes, *, levels: int, quadratic: bool) -> float:
     """What disagreement costs a row, on average, where two such readings agree by chance alone."""
-    import numpy as np
-
     table = np.bincount(first * levels + second, minlength=levels * levels).reshape(levels, levels)
     return _costs(table, quadratic=quadratic)[1] / len(first)
 
 
 def _costs(table: NDArray[Any], *, quadratic: bool) -> tuple[Floats, float]:
     """What a row of each cell costs, and what all cost where the margins alone decide."""
-    import numpy as np
-
     levels = len(table)
     apart = np.abs(np.subtract.outer(np.arange(levels), np.arange(levels))).astype(float)
     cost: Floats = apart**2 if quadratic else (apart > 0).astype(float)
@@ -95,8 +83,6 @@ def measure_spearman(first: Codes, second: Codes, weights: Floats) -> float:
 
     Source: Spearman (1904); Pearson's correlation of the ranks, as scipy's `spearmanr`.
     """
-    import numpy as np
-
     x, y = _middle_ranks(first, weights), _middle_ranks(second, weights)
     total = weights.sum()
     if not total:
@@ -108,8 +94,6 @@ def measure_spearman(first: Codes, second: Codes, weights: Floats) -> float:
 
 
 def _middle_ranks(codes: Codes, weights: Floats) -> Floats:
-    import numpy as np
-
     counts = np.bincount(codes, weights)
     ranks: Floats = (np.cumsum(counts) - counts / 2).take(codes)
     return ranks

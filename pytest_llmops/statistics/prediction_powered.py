@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
 
-from pytest_llmops.statistics.codes import group_codes
+import numpy as np
+
+from pytest_llmops.statistics.codes import Codes, Floats, group_codes
 from pytest_llmops.statistics.intervals import LEVEL, Measure
-
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Codes, Floats
 
 
 def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
@@ -36,7 +34,6 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
 
     Source: Angelopoulos, Duchi and Zrnic (2023), PPI++: Efficient Prediction-Powered Inference, for a mean.
     """
-    import numpy as np
     from scipy.special import ndtri
 
     weight = choose_weight(good, judged, unlabelled)
@@ -55,8 +52,6 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
 
 def choose_weight(good: Floats, judged: Floats, unlabelled: Floats) -> float:
     """How much the judge counts, from 0 to 1 (the power tuning of PPI++)."""
-    import numpy as np
-
     labelled, others = len(good), len(unlabelled)
     if labelled < 2 or not others:  # noqa: PLR2004 - a covariance needs two
         return 0.0
@@ -72,8 +67,6 @@ def _variance_of_mean(values: Floats, codes: Codes) -> float:
     Of the mean of values of which those with one code were drawn together; never less than if each were
     drawn by itself, for groups that were chosen to be alike hide how rows vary.
     """
-    import numpy as np
-
     off = values - values.mean()
     variances = [0.0]
     for sums in (off, np.bincount(codes, off)):

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from pytest_llmops.printable import counted
 from pytest_llmops.statistics.codes import rank_codes
 from pytest_llmops.statistics.concordance import measure_spearman
@@ -165,8 +167,6 @@ def measure_lean(
 
     None where people chose one side alone, or no pair has such a side.
     """
-    import numpy as np
-
     turned = [
         (_turn(verdict.value, getattr(verdict, side)), _turn(verdict.label, getattr(verdict, side)))
         for verdict in verdicts
@@ -199,8 +199,6 @@ def _turn(value: float, side: int) -> float:
 
 
 def _correlate_length(verdicts: Sequence[Verdict]) -> tuple[float, float] | None:
-    import numpy as np
-
     known = [verdict for verdict in verdicts if verdict.length_difference]
     if not known:
         return None

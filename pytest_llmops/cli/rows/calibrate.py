@@ -89,7 +89,8 @@ def _calibrate(given: argparse.Namespace) -> int:
     max_error = read_share("--max-error", given.max_error)
     refuse_overwriting(given.out, given.file, given.scores)
     metric, settings = open_metric(given, stored=bool(given.scores))
-    _check_threshold(metric, threshold)
+    if threshold is not None and not reaches(metric, threshold):
+        raise SettingsError(f"--threshold {threshold:g}: {metric.name} goes {show_range(metric)}")
     repeats = _repeats(given, metric)
     data = read_input(given.file)
     rows = rows_of(data, given.file)
@@ -122,11 +123,6 @@ def _calibrate(given: argparse.Namespace) -> int:
 def _groups(found: Sequence[Any]) -> list[Hashable]:
     """The group of each row; a row without a group is a group of one."""
     return [("row", at) if group is None else json.dumps(group) for at, group in enumerate(found)]
-
-
-def _check_threshold(metric: Metric, threshold: float | None) -> None:
-    if threshold is not None and not reaches(metric, threshold):
-        raise SettingsError(f"--threshold {threshold:g}: {metric.name} goes {show_range(metric)}")
 
 
 def _repeats(given: argparse.Namespace, metric: Metric) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.gates.paired_runs.index import LARGEST, means_by_metric, scores_by_metric, whole_metrics
+from pytest_llmops.gates.paired_runs.index import LARGEST, case_scores, means_by_metric, whole_metrics
 from pytest_llmops.printable import counted
-from pytest_llmops.records import CaseResult, Failure, Run, Score
+from pytest_llmops.records import CaseResult, Failure, Run
 
 
 def describe_unscored(run: Run) -> str:
@@ -24,11 +24,6 @@ def describe_empty_answers(run: Run) -> str:
     if not empty:
         return ""
     return f"warning: {empty} of {counted(len(outputs), 'answer')} {'is' if empty == 1 else 'are'} empty"
-
-
-def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
-    """A case's scores by one metric, in the order of its repeats."""
-    return scores_by_metric(result).get(metric, ())
 
 
 def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:

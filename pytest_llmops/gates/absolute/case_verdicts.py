@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_llmops.bounds import describe_check, format_bound, holds, is_minimum
-from pytest_llmops.gates.absolute.breakage import app_breakage, case_scores, lacks_rival, scoring_breakage
+from pytest_llmops.gates.absolute.breakage import app_breakage, lacks_rival, scoring_breakage
 from pytest_llmops.gates.absolute.repeated_checks import best_score, is_judged_by_rate, needed_rate
-from pytest_llmops.gates.paired_runs.index import means_by_metric, values_by_metric
+from pytest_llmops.gates.paired_runs.index import case_scores, means_by_metric, values_by_metric
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Outcome, Score, Verdict
 from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
 

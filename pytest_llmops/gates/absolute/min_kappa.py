@@ -6,15 +6,12 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pytest_llmops.bounds import describe_check, format_bound, invert
-from pytest_llmops.gates.absolute.breakage import case_scores
+from pytest_llmops.calibration.record import Calibration
+from pytest_llmops.gates.paired_runs.index import case_scores
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Verdict
-
-if TYPE_CHECKING:
-    from pytest_llmops.calibration.record import Calibration
 
 
 def require_agreement(

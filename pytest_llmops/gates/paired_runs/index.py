@@ -52,9 +52,9 @@ class _Index:
     means: Mapping[str, float]
 
 
-def scores_by_metric(result: CaseResult) -> Mapping[str, Sequence[Score]]:
-    """Metric to its scores, in the order of the repeats."""
-    return _index(result).scores
+def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
+    """A case's scores by one metric, in the order of its repeats."""
+    return _index(result).scores.get(metric, ())
 
 
 def values_by_metric(result: CaseResult) -> Mapping[str, Sequence[float]]:

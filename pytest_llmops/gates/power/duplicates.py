@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytest_llmops.records import Golden
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ def find_near_duplicates(
     Args:
         encode: Texts to unit vectors, shape (texts, dimensions).
     """
-    import numpy as np
-
     cases = [case for case in golden.cases if isinstance(case.input, str) and case.input.strip()]
     if len(cases) < 2:  # noqa: PLR2004 - one question has no other
         return []

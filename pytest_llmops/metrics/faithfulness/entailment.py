@@ -12,11 +12,6 @@ _LIKELY = 0.5
 _SAMPLES_AT_ONCE = 256  # so that the pairs in memory do not grow with the number of samples
 
 
-def identify_entailment(model: str) -> str:
-    """Names the model's weights."""
-    return entailment.identify(model)
-
-
 def rate_entailment(
     model: str, claims: Sequence[Sequence[str]], contexts: Sequence[Sequence[Span]]
 ) -> list[Rated | None]:

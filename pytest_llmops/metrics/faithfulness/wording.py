@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.metrics.faithfulness.english import load_english
 from pytest_llmops.metrics.words import FUNCTION_WORDS
 
@@ -144,8 +145,6 @@ def _stem(word: str) -> str:
 
 @lru_cache(maxsize=1)
 def _stemmer() -> Stemmer:
-    from pytest_llmops.errors import MissingExtraError
-
     try:
         from snowballstemmer import stemmer
     except ModuleNotFoundError:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold_typography, join_thousands, quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 Step = Literal["typography", "case", "punctuation", "articles", "white_space"]
 STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "white_space")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError, hint
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Of = Literal["precision", "recall", "f"]
 _KNOWN: tuple[Of, ...] = ("precision", "recall", "f")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
@@ -15,9 +16,6 @@ from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _WORD = re.compile("[a-z0-9]+")
 _STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone

@@ -8,9 +8,8 @@ since one library's are similarities and another's are distances.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
@@ -18,9 +17,6 @@ from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pytest_llmops.metrics.words import fold, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_llmops.records import Passage
+from pytest_llmops.records import Passage
 
 _SHOWN = 80  # characters of a passage that has no id
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
@@ -18,9 +19,6 @@ from pytest_llmops.printable import printable
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.settings import find_root
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 Part = Literal["precision", "recall", "f"]
 

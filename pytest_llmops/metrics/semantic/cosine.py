@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
 from pytest_llmops.metrics.words import find_blank
-from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
+from pytest_llmops.models.encoders import DEFAULT, EncoderChoice, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pytest_llmops.models.encoders import EncoderChoice
-    from pytest_llmops.protocols import Need
-
 
 _DIGITS = 4
 

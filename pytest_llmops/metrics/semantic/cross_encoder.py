@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
@@ -13,9 +13,6 @@ from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.cross_encoder import identify, rate_pairs
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _DIGITS = 4
 

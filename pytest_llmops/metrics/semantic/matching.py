@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.models.encoders import load_embedded
-from pytest_llmops.models.pieces import encode_pieces, split_pieces
+from pytest_llmops.models.pieces import Pieces, encode_pieces, split_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from pytest_llmops.models.pieces import Pieces
 
 _VERSION = 1  # raised when a change here moves a match
 _AT_ONCE = 128  # pairs whose word pieces are held at once

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pytest_llmops.errors import MetricOptionError, hint
-
-if TYPE_CHECKING:
-    from pytest_llmops.protocols import Need
-    from pytest_llmops.records import Sample
+from pytest_llmops.protocols import Need
+from pytest_llmops.records import Sample
 
 Pair = Literal["reference", "input"]
 

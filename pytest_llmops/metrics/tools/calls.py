@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.tools.matching import equal_json
 from pytest_llmops.printable import name_some, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from pytest_llmops.records import ToolCall
+from pytest_llmops.records import ToolCall
 
 SHOWN = 3  # calls in one reason
 NO_CALL = "no tool was called, or the app reports none: return Output(tool_calls=…) or trace the tools"

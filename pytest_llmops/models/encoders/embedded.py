@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -11,14 +12,11 @@ from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.models import weights
+from pytest_llmops.models.minilm import MiniLM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from pytest_llmops.models.minilm import MiniLM
 
 _WEIGHTS = "minilm"
 _VERSION = 1  # raised when a change here moves vectors by more than rounding
@@ -86,8 +84,6 @@ class EmbeddedEncoder:
 
     @cached_property
     def _network(self) -> MiniLM:
-        from pytest_llmops.models.minilm import MiniLM
-
         return MiniLM(weights.find(_WEIGHTS))
 
     def _spread(self, fill: Callable[[Sequence[int]], None], ids: Sequence[Sequence[int]]) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_llmops.detect.patterns import find_credentials
 from pytest_llmops.errors import LLMOpsError, MissingExtraError, describe_error
+from pytest_llmops.models.encoders.choice import EncoderChoice
 from pytest_llmops.printable import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
     from openai import OpenAI
-
-    from pytest_llmops.models.encoders.choice import EncoderChoice
 
 _TEXTS = 256  # in one call, and at most so many characters, since endpoints bound a call's tokens too:
 _CHARACTERS = 200_000

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.errors import MissingExtraError, WeightsError
+from pytest_llmops.models.encoders.choice import EncoderChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from pytest_llmops.models.encoders.choice import EncoderChoice
 
 _BATCH = 32
 _READ_AT_ONCE = 1 << 20

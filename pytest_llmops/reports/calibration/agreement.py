@@ -16,7 +16,7 @@ from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
 from pytest_llmops.reports.calibration.bias import bias_json, render_bias
 from pytest_llmops.reports.calibration.errors_by_threshold import errors_json, errors_table
-from pytest_llmops.reports.comparison import escape
+from pytest_llmops.reports.comparison import escape, markdown_table
 from pytest_llmops.reports.terminal import align
 from pytest_llmops.statistics.calibration_error import CalibrationError
 from pytest_llmops.statistics.intervals import Measure
@@ -109,16 +109,11 @@ def agreement_markdown(report: Report) -> list[str]:
     """The same with a table that Markdown shows."""
     labels = escape(report.labels.description)
     lines = [f"**{escape(report.metric)}** against `{escape(report.label)}`: {labels}", ""]
-    lines += [escape(_counts(report)), "", *_markdown_table(_table(report))]
+    lines += [escape(_counts(report)), "", *markdown_table(_table(report))]
     if errors := errors_table(report.agreement.errors, _sign(report.agreement.cut)):
-        lines += ["", *_markdown_table(errors)]
+        lines += ["", *markdown_table(errors)]
     notes = [*_notes(report), *report.agreement.notes, *report.notes]
     return [*lines, *(["", *(f"- {escape(line.strip())}" for line in notes)] if notes else [])]
-
-
-def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = [[escape(cell) for cell in row] for row in table]
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
 def _sign(cut: Cut | None) -> str:

@@ -37,13 +37,9 @@ def looser_fields(was: Any, now: Any, compared: Collection[str]) -> Iterator[Cha
         if name in compared or name in _FOR_PEOPLE:
             continue
         before, after = getattr(was, name), getattr(now, name)
-        if before != after and not _is_stricter(name, before, after):
+        rule = _STRICTER.get(name)
+        if before != after and not (rule and rule(before, after)):
             yield Changed(name, before, after)
-
-
-def _is_stricter(name: str, before: Any, after: Any) -> bool:
-    rule = _STRICTER.get(name)
-    return rule is not None and rule(before, after)
 
 
 def _is_more_severe(before: Any, after: Any) -> bool:

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import StackSummary, TracebackException
-from types import ModuleType
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import counted, printable
@@ -32,13 +31,9 @@ _LIBRARIES = re.compile(r"[\\/](?:site|dist)-packages[\\/](?:_?pytest|pluggy|xdi
 _INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/]|[\\/]lib[\\/]python3")
 
 
-def _folder(module: ModuleType) -> str:
-    return str(Path(module.__file__ or "").parent)
-
-
 _CARRIERS = (
     str(Path(__file__).parents[2]),
-    *map(_folder, (asyncio, concurrent.futures, importlib)),
+    *(str(Path(module.__file__ or "").parent) for module in (asyncio, concurrent.futures, importlib)),
     str(threading.__file__),
 )
 """What lies between pytest and the app: this package and how the standard library runs and imports."""
@@ -72,7 +67,8 @@ def describe_traceback(error: BaseException) -> str:
 
 def find_crash(traceback: str) -> tuple[str, int] | None:
     """File and line where it broke: the innermost frame of the project, else of a library."""
-    found = [(matched["path"], int(matched["line"])) for matched in _frames(traceback)]
+    frames = filter(None, map(_FRAME.match, traceback.split("\n")))
+    found = [(matched["path"], int(matched["line"])) for matched in frames]
     own = [place for place in found if not _INSTALLED.search(place[0])]
     return (own or found)[-1] if found else None
 
@@ -87,10 +83,6 @@ def shorten(traceback: str) -> str:
         elif line.strip(" ^~") or not line.strip():  # not the marks that Python sets below a line
             lines.append(line)
     return "\n".join(lines)
-
-
-def _frames(traceback: str) -> Iterator[re.Match[str]]:
-    return (matched for line in traceback.split("\n") if (matched := _FRAME.match(line)))
 
 
 def _chain(read: TracebackException) -> Iterator[TracebackException]:

@@ -132,7 +132,7 @@ class Execution:
 
     async def _do(self, task: Task, *, alone: bool = False) -> CaseResult:
         """`alone` leaves the rival out, as one that gave no answer."""
-        begun = _begun(task)
+        begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         with collect() as printed:
             answers, others = await self._call_both(task, repeats, alone=alone)
@@ -276,11 +276,6 @@ def _within(budget: Budget, answers: Sequence[Called]) -> Sequence[Called]:
         if isinstance(answer, Failure) and budget.refused(answer)
     )
     return answers[: next(stopped, len(answers))]
-
-
-def _begun(task: Task) -> CaseResult:
-    """The result so far of a case that is run, or run again."""
-    return task.begun or _blank(task)
 
 
 def _blank(task: Task) -> CaseResult:

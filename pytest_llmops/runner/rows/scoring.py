@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.runner.opening import open_budget, open_recorder
 from pytest_llmops.runner.rows.fields import (
     BrokenRowError,
     read_output,
@@ -22,9 +23,7 @@ from pytest_llmops.runner.rows.fields import (
 )
 from pytest_llmops.runner.rows.reading import Row, RowError, list_rows
 from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
-
-if TYPE_CHECKING:
-    from pytest_llmops.settings import Settings
+from pytest_llmops.settings import Settings
 
 
 def score(
@@ -178,8 +177,6 @@ def _score_side_by_side(samples: Sequence[tuple[Metric, Sample]]) -> list[Score 
 @contextmanager
 def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
     """Keep what models say in the local folder alone, for nobody commits the calls about labels."""
-    from pytest_llmops.runner.opening import open_budget, open_recorder
-
     local = replace(settings, cassettes=f"{settings.home}/cassettes")
     recorder = open_recorder(local, open_budget(settings))
     try:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.distributions import binomial_cdf, hypergeometric_cdf
-
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Floats
 
 SMALLEST = 5e-324
 """What a p-value is at least: a float ends, chance does not."""

@@ -6,13 +6,10 @@ import math
 import sys
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.distributions import pearson3_cdf
 from pytest_llmops.statistics.significance.sign_flips import sign_flip_p_value
-
-if TYPE_CHECKING:
-    from pytest_llmops.statistics.codes import Floats
 
 _FEWEST = 3  # repeats of both runs together that have a skew
 

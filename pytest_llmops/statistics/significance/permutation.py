@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from pytest_llmops.statistics.codes import group_codes, sum_weights
+from pytest_llmops.statistics.codes import Floats, group_codes, sum_weights
 from pytest_llmops.statistics.significance.sign_flips import mean_p_value, sign_flip_p_value
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, build_difference
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from pytest_llmops.statistics.codes import Floats
 
 Worse = Literal["less", "greater"]
 

@@ -11,10 +11,11 @@ from statsmodels.stats.inter_rater import cohens_kappa
 
 from pytest_llmops.statistics.codes import find_kinds, rank_codes
 from pytest_llmops.statistics.concordance import (
+    count_good,
     measure_accuracy,
-    measure_auc,
     measure_kappa,
     measure_spearman,
+    read_auc,
 )
 
 LEVELS = 4
@@ -24,6 +25,10 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3
 def columns(rows):
     first, second, weights = (np.array(column) for column in zip(*rows, strict=True))
     return first, second, weights.astype(float)
+
+
+def measure_auc(codes, good, weights):
+    return read_auc(*count_good(codes, good, weights))
 
 
 @given(ROWS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,7 @@ from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jsonschema import ValidationError
-
 
 _LOOKED_AT = 1000  # violations, to find the first in the text among them
 
