@@ -17,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
+from pytest_llmops.gates.error_budget import CaseBudget
+
 # One process a core does the work, and each has small matrices.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -343,7 +345,10 @@ def simulate(place: int, seed: int) -> Tally:
     recorded, made = Side(before, row, base=True), Side(after, row)
     base = [recorded.result(case, row.recorded) for case in range(row.cases)]
     planner = RepeatPlanner(
-        base={result.case: result for result in base}, suite=SUITE, most=MOST, tests=row.cases * len(CHECKS)
+        base={result.case: result for result in base},
+        suite=SUITE,
+        most=MOST,
+        budget=CaseBudget(tests=row.cases * len(CHECKS)),
     )
     asked = dict.fromkeys(range(row.cases), row.fixed or 1)
     while True:

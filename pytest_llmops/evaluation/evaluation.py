@@ -10,7 +10,7 @@ from pytest_llmops.calibration.uncalibrated import find_uncalibrated
 from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.evaluation.baseline_source import BaselineSource, find_baseline
 from pytest_llmops.evaluation.session import Session
-from pytest_llmops.gates.error_budget import count_tests, suite_share
+from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.power.blind import describe_blind
 from pytest_llmops.gates.repeats import RepeatPlanner
@@ -190,7 +190,7 @@ def open_planner(
         base={result.case: result for result in baseline.results} if baseline else {},
         suite={golden.path: golden.suite},
         most=settings.max_repeats,
-        tests=count_tests(goldens),
+        budget=CaseBudget(tests=count_tests(goldens)),
         share=suite_share(goldens),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pytest_llmops.gates.absolute.breakage import unscored_cases
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.case_channel.changes import list_changes
-from pytest_llmops.gates.case_channel.paired_readings import read_pairs
+from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
@@ -56,8 +56,9 @@ def compare(
     verdicts = name_files(judged)
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
+    budget = case_budget(readings, level)
     single = judge_single_cases(
-        pairs, level=level, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+        pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
     verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
@@ -74,7 +75,7 @@ def compare(
         level=level,
         new=pairs.new,
         missing=pairs.missing,
-        changed=list_changes(pairs, level=level, readings=readings),
+        changed=list_changes(readings, budget),
         differs=describe_changes(base.signature, run.signature),
     )
 

@@ -8,6 +8,7 @@ suite channel, which needs it, the rest to the case channel, so that both togeth
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pytest_llmops.records import Golden
 
@@ -15,6 +16,32 @@ SUITE_SHARE = 0.7
 CASE_SHARE = 0.2
 COUNT_SHARE = 0.1
 """Of the budget: for suite checks, for single cases, and for how many cases of a check collapsed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseBudget:
+    """
+    What the case channel may spend, on so many readings alike (Bonferroni).
+
+    Attributes:
+        tests: How many readings of cases the run has.
+        level: One minus the whole error budget, between 0 and 1.
+    """
+
+    tests: int = 1
+    level: float = 0.95
+
+    @property
+    def bound(self) -> float:
+        """What the p-value of one reading must not exceed."""
+        return CASE_SHARE * (1 - self.level) / max(1, self.tests)
+
+    def adjust(self, p_value: float) -> float:
+        """A p-value set against all readings and against the channel's share of the budget."""
+        return min(1.0, p_value * max(1, self.tests) / CASE_SHARE)
+
+
+ONE_TEST = CaseBudget()
 
 
 def divide_suite_share(suites: Iterable[Sequence[object]]) -> float:

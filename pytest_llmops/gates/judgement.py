@@ -14,7 +14,7 @@ from pytest_llmops.gates.case_channel.changes import judge_against
 from pytest_llmops.gates.case_channel.movement import Movement
 from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
-from pytest_llmops.gates.error_budget import count_tests, suite_share
+from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
@@ -45,14 +45,14 @@ class Judge:
     gone: frozenset[str] = frozenset()
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
-    _tests: int = field(init=False)
+    _budget: CaseBudget = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
     _moved: dict[str, Movement] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
         self._suites = {golden.path: golden.suite for golden in self.goldens}
-        self._tests = count_tests(self.goldens)
+        self._budget = CaseBudget(tests=count_tests(self.goldens))
         if self.base is not None:
             self._chance = Chance(self.base.results)
 
@@ -68,7 +68,7 @@ class Judge:
             return judge_case(case, result)
         base = self._find_base(case, result)
         moved = self._moved.get(file_of(result.case))
-        return judge_against(case, result, base, tests=self._tests, chance=self._chance, moved=moved)
+        return judge_against(case, result, base, budget=self._budget, chance=self._chance, moved=moved)
 
     def needs_movement(self, golden: Golden) -> bool:
         """Whether single cases of a golden file have to wait for `note_movement`."""
@@ -115,7 +115,7 @@ class Judge:
         )[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
-            tests=self._tests,
+            budget=self._budget,
             tolerated=tolerated_drops(suite),
             chance=self._chance,
             unchecked=True,

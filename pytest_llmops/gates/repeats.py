@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.case_channel.paired_readings import read_case, read_pairs
-from pytest_llmops.gates.error_budget import SUITE_SHARE
+from pytest_llmops.gates.error_budget import SUITE_SHARE, CaseBudget
 from pytest_llmops.gates.looks import find_varying, is_known
 from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
 from pytest_llmops.gates.suite_channel.drops import track_suites
@@ -35,7 +35,7 @@ class RepeatPlanner:
         base: Case to its result in the baseline.
         suite: Golden file to its suite checks.
         most: Repeats that no case exceeds.
-        tests: How many case checks the run has.
+        budget: Of the case checks.
         share: The part of the error budget that these suites have.
         explores: Cases without a baseline are run several times, to make one.
         goldens: What a case asks, for scores of the baseline that have to be made again.
@@ -44,9 +44,8 @@ class RepeatPlanner:
     base: Mapping[str, CaseResult]
     suite: Mapping[str, Sequence[SuiteCheck]]
     most: int
-    tests: int
+    budget: CaseBudget
     share: float = SUITE_SHARE
-    level: float = 0.95
     explores: bool = True
     goldens: tuple[Golden, ...] = ()
     _chance: Chance = field(init=False)
@@ -69,9 +68,8 @@ class RepeatPlanner:
         known = [each for each in auto if is_known(each, self.base)]
         wanted = self._first_repeats([each for each in auto if not is_known(each, self.base)], chance)
         varying = find_varying(results, self.base, chance)
-        steps = track_suites(
-            self.suite, results, list(self.base.values()), share=self.share, chance=chance, level=self.level
-        )
+        level, base = self.budget.level, list(self.base.values())
+        steps = track_suites(self.suite, results, base, share=self.share, chance=chance, level=level)
         alike = {each.case for each in known} - {each.case for each in varying}
         wanted |= self._unconfirmed_facts([each for each in known if each.case in alike], steps, chance)
         if step := max((progress.wants for _, progress in steps), default=0) if varying else 0:
@@ -108,7 +106,7 @@ class RepeatPlanner:
             each.case
             for each in steady
             for reading in read_case(self.base[each.case], each, chance)
-            if reading.wants(level=self.level, tests=self.tests)
+            if reading.wants(self.budget)
         }
         for scores, progress in steps if steady else ():
             beyond = scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None))
@@ -128,7 +126,7 @@ class RepeatPlanner:
         readings = read_pairs(pair_cases(self.base.values(), results), chance) if varying else {}
         wanted = {}
         for result in varying:
-            steps = (each.wants(level=self.level, tests=self.tests) for each in readings[result.case])
+            steps = (each.wants(self.budget) for each in readings[result.case])
             step = max(steps, default=0)
             if count_repeats(result) < step <= self.most:
                 wanted[result.case] = step

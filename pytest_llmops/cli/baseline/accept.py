@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_llmops.errors import AcceptanceError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path, describe_missed
-from pytest_llmops.gates.baseline.acceptance import Acceptance
+from pytest_llmops.gates.baseline.acceptance import Acceptance, AcceptOptions
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.files.baseline_file import update_baseline
 from pytest_llmops.reports.files.run_file import load_run
@@ -47,14 +47,10 @@ def _accept(given: argparse.Namespace) -> int:
     path = _find_path(given.baseline, load_settings(find_root(Path.cwd())))
     run = load_run(given.run)
     try:
-        acceptance = update_baseline(
-            path,
-            run,
-            replace=given.all,
-            prune=given.prune,
-            with_outputs=given.with_outputs,
-            merge=given.merge,
+        options = AcceptOptions(
+            replace=given.all, prune=given.prune, with_outputs=given.with_outputs, merge=given.merge
         )
+        acceptance = update_baseline(path, run, options)
     except AcceptanceError as error:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _NOTHING_ACCEPTED

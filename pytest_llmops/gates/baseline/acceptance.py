@@ -62,25 +62,32 @@ class Acceptance:
     refused: tuple[tuple[str, str], ...]
 
 
-def accept(  # noqa: PLR0913 - what is taken, and how
-    baseline: Run | None,
-    run: Run,
-    *,
-    replace: bool,
-    prune: bool,
-    with_outputs: bool = False,
-    merge: bool = False,
-) -> Acceptance:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOptions:
     """
-    Take the cases of a run into a baseline.
+    What else is accepted than the cases that are new to a baseline.
 
-    Args:
+    Attributes:
         replace: Take the run's scores also of cases that the baseline has.
         prune: Take out cases that are in no golden file any more. A run shows that only of the files
             that it covers wholly.
         with_outputs: Keep the outputs of the cases that are taken.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
             three runs the gate knows how far a run as a whole may be off (`run_shocks`).
+    """
+
+    replace: bool = False
+    prune: bool = False
+    with_outputs: bool = False
+    merge: bool = False
+
+
+NEW_ALONE = AcceptOptions()
+
+
+def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
+    """
+    Take the cases of a run into a baseline.
 
     Raises:
         AcceptanceError: The run has no result, no score, or no case that could be taken, or its repeats
@@ -89,20 +96,18 @@ def accept(  # noqa: PLR0913 - what is taken, and how
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
     watched, scales = _watched(run), Scales()
     results = [_reduced(result, watched, scales) for result in run.results]
-    taken, stale, refused = _sort_results(
-        results, old, replace=replace, with_outputs=with_outputs, merge=merge
-    )
+    taken, stale, refused = _sort_results(results, old, options)
     _check_worth(run, refused)
-    if merge and _holds_run(old, results):
+    if options.merge and _holds_run(old, results):
         raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
     unused = _find_unused(old, run)
-    gone = set(unused) if prune else set()
+    gone = set(unused) if options.prune else set()
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
     # A baseline is not partial for being made of a partial run: it has what it has.
     signed = {name: value for name, value in run.signature.items() if name != "partial"}
     signature = signed if baseline is None else baseline.signature
-    if baseline is not None and (taken or replace):
-        signature = _merge_signatures(baseline.signature, signed, replace=replace)
+    if baseline is not None and (taken or options.replace):
+        signature = _merge_signatures(baseline.signature, signed, replace=options.replace)
     merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
@@ -116,19 +121,14 @@ def accept(  # noqa: PLR0913 - what is taken, and how
         fewer=tuple(case for case in replaced if len(taken[case].answers) < len(old[case].answers)),
         kept=tuple(sorted(old.keys() - taken.keys() - set(unused))),
         stale=tuple(stale),
-        unused=() if prune else unused,
-        pruned=unused if prune else (),
+        unused=() if options.prune else unused,
+        pruned=unused if options.prune else (),
         refused=tuple(refused),
     )
 
 
 def _sort_results(
-    results: Iterable[CaseResult],
-    old: Mapping[str, CaseResult],
-    *,
-    replace: bool,
-    with_outputs: bool,
-    merge: bool,
+    results: Iterable[CaseResult], old: Mapping[str, CaseResult], options: AcceptOptions
 ) -> tuple[dict[str, CaseResult], list[str], list[tuple[str, str]]]:
     """Case to its new entry; the cases that are stale; the cases that are refused, with the reason."""
     taken: dict[str, CaseResult] = {}
@@ -138,13 +138,13 @@ def _sort_results(
         if reason := find_flaw(result):
             refused.append((result.case, reason))
             continue
-        entry, before = make_entry(result, with_outputs=with_outputs), old.get(result.case)
-        if merge and before is not None and have_same_input(before, entry):
+        entry, before = make_entry(result, with_outputs=options.with_outputs), old.get(result.case)
+        if options.merge and before is not None and have_same_input(before, entry):
             if reason := _find_unmergeable(before, entry):
                 refused.append((result.case, reason))
             else:
                 taken[entry.case] = merge_entries(before, entry)
-        elif before is None or not have_same_input(before, entry) or (replace and entry != before):
+        elif before is None or not have_same_input(before, entry) or (options.replace and entry != before):
             taken[entry.case] = entry
         elif scoring_ways(entry) - scoring_ways(before):
             stale.append(entry.case)

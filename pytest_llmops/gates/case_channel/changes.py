@@ -10,8 +10,9 @@ from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.repeated_checks import needed_rate
 from pytest_llmops.gates.case_channel.check_reading import Reading, State
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import read_check, read_pairs
-from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, describe_unlike, have_same_input
+from pytest_llmops.gates.case_channel.paired_readings import read_check
+from pytest_llmops.gates.error_budget import ONE_TEST, CaseBudget
+from pytest_llmops.gates.paired_runs.pairing import Chance, describe_unlike, have_same_input
 from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
@@ -24,8 +25,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     result: CaseResult,
     base: CaseResult | None,
     *,
-    level: float = 0.95,
-    tests: int = 1,
+    budget: CaseBudget = ONE_TEST,
     chance: Chance | None = None,
     moved: Movement | None = None,
     readings: Sequence[Reading] = (),
@@ -46,8 +46,6 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     its thresholds alone, and the advice says so.
 
     Args:
-        level: One minus the chance of any false alarm, between 0 and 1.
-        tests: How many case checks the run has; each p-value counts that many times (Bonferroni).
         chance: What the whole baseline says of the app; by default what this case says.
         moved: What the other cases say, as in `Reading`.
         readings: Those of these checks, where they were read before.
@@ -63,30 +61,23 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
         verdict = now if check.record_only else _compare(check, now, then, base, result)
         if verdict.baseline is not None and verdict.outcome != "error":
             reading = known.get(id(check)) or replace(read_check(base, result, check, chance), moved=moved)
-            verdict = _call(verdict, then, reading, chance, level=level, tests=tests)
+            verdict = _call(verdict, then, reading, chance, budget)
         compared.append(verdict)
     return tuple(compared) or verdicts
 
 
-def list_changes(
-    pairs: Pairs, *, level: float = 0.95, readings: Mapping[str, Sequence[Reading]] | None = None
-) -> tuple[Change, ...]:
+def list_changes(readings: Mapping[str, Sequence[Reading]], budget: CaseBudget) -> tuple[Change, ...]:
     """
     The readings of shared cases that differ from the baseline's, each the mean of its repeats.
 
     `confirmed` are those that dropped or improved beyond chance. Readings that were made in unlike ways are
     left out, and so are metrics without bounds (seconds, dollars, tokens).
-
-    Args:
-        readings: Those of the pairs, where they were read before.
     """
-    readings = read_pairs(pairs) if readings is None else readings
-    tests = sum(map(len, readings.values()))
     changes: dict[tuple[str, str], Change] = {}
     for reading in (reading for of_case in readings.values() for reading in of_case):
         if abs(reading.mean_after - reading.mean_before) <= NOISE:
             continue
-        confirmed = reading.state(level=level, tests=tests) == "regressed" or reading.improved()
+        confirmed = reading.state(budget) == "regressed" or reading.improved()
         key = (reading.case, reading.check.metric)
         if key not in changes or confirmed:
             changes[key] = Change(
@@ -116,14 +107,14 @@ def _compare(check: Check, now: Verdict, then: Verdict, base: CaseResult, new: C
     )
 
 
-def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check, and what they are held to
-    verdict: Verdict, then: Verdict, reading: Reading, chance: Chance, *, level: float, tests: int
+def _call(  # noqa: PLR0911 - a return a meaning
+    verdict: Verdict, then: Verdict, reading: Reading, chance: Chance, budget: CaseBudget
 ) -> Verdict:
     """What a check means in the light of its baseline."""
-    state = reading.state(level=level, tests=tests)
+    state = reading.state(budget)
     if state == "regressed":
         held = "held in the baseline" if then.outcome == "passed" else "worse than in the baseline"
-        verdict = replace(_counted(verdict, reading, tests), outcome="regressed")
+        verdict = replace(_counted(verdict, reading, budget), outcome="regressed")
         return replace(verdict, advice=f"{held}; {reading.why}")
     if verdict.outcome == "passed":
         if reading.check.max_drop is None or state not in {"suspect", "called"}:
@@ -133,7 +124,7 @@ def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check
     if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
         advice = "" if then.outcome == "failed" else "held in the baseline"
         return replace(verdict, outcome="failed", advice=advice)
-    verdict = replace(_counted(verdict, reading, tests), outcome="failed")
+    verdict = replace(_counted(verdict, reading, budget), outcome="failed")
     if not reading.scale.bounded:  # of seconds and dollars no share of repeats is asked, and they vary always
         known = then.outcome == "failed"
         return replace(verdict, known=known, advice=f"{'failed' if known else 'held'} in the baseline")
@@ -144,11 +135,11 @@ def _call(  # noqa: PLR0911, PLR0913 - a return a meaning; both sides of a check
         if state == "called":
             return replace(verdict, outcome="undecided", advice=f"worse than in the baseline{once}")
         return replace(verdict, known=True, advice="failed in the baseline too")
-    return _call_varying(verdict, then, reading, state, level=level, tests=tests)
+    return _call_varying(verdict, then, reading, state, budget)
 
 
-def _call_varying(  # noqa: PLR0913 - as above
-    verdict: Verdict, then: Verdict, reading: Reading, state: State, *, level: float, tests: int
+def _call_varying(
+    verdict: Verdict, then: Verdict, reading: Reading, state: State, budget: CaseBudget
 ) -> Verdict:
     """What a missed check means that chance may explain."""
     rates = reading.rates
@@ -158,7 +149,7 @@ def _call_varying(  # noqa: PLR0913 - as above
         what = "flaky" if rates.varies else "may be chance"
         advice = "chance may explain it" if reading.most else _AGAIN
         return replace(verdict, outcome="undecided", reason=f"{what}: {verdict.reason}", advice=advice)
-    if held and reading.dropped_at_all(level=level, tests=tests):
+    if held and reading.dropped_at_all(budget.bound):
         advice = f"dropped by less than {reading.size:.3g}, the drop of a case that counts; see max_drop"
         if reading.by_rate:
             advice = "holds less often, beyond chance, and still too often for a case that broke"
@@ -176,13 +167,13 @@ def _call_varying(  # noqa: PLR0913 - as above
     return replace(verdict, known=True, advice=advice)
 
 
-def _counted(verdict: Verdict, reading: Reading, tests: int) -> Verdict:
+def _counted(verdict: Verdict, reading: Reading, budget: CaseBudget) -> Verdict:
     """The verdict with its test and, where repeats say more than one answer, with how many hold."""
     if reading.fact:
         return verdict
     rates = reading.rates
     p_value = reading.p_value()
-    verdict = replace(verdict, p_value=p_value, p_adjusted=reading.p_adjusted(tests))
+    verdict = replace(verdict, p_value=p_value, p_adjusted=budget.adjust(p_value))
     if rates.repeats + rates.repeats_before <= 2:  # noqa: PLR2004 - one on each side has no rate
         return verdict
     counts = f"{rates.held} of {rates.repeats} repeats hold it"

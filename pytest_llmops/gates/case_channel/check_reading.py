@@ -19,7 +19,7 @@ from pytest_llmops.gates.case_channel.pass_rates import (
     deviation_p_value,
     outlier_p_value,
 )
-from pytest_llmops.gates.error_budget import CASE_SHARE
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, Scale
 from pytest_llmops.records import Check
 from pytest_llmops.statistics.significance.welch import drop_p_value
@@ -91,25 +91,24 @@ class Reading:
         worst = worst if self.scale.higher_is_better else high
         return _HALF * abs(self.mean_before - worst)
 
-    def state(self, *, level: float, tests: int) -> State:
+    def state(self, budget: CaseBudget) -> State:
         """
-        Whether it got worse beyond chance, corrected for the number of tests (Bonferroni).
+        Whether it got worse beyond chance, corrected for the number of tests.
 
         Where repeats may be asked for, a call at one of the stages is confirmed on fresh repeats, and a
         reading that would be called if it went on as it is, is `suspect`.
         """
-        known = self.__dict__.get("_state")  # of the latest level and tests, which hardly ever change
-        if known is None or known[:2] != (level, tests):
-            known = self.__dict__["_state"] = (level, tests, self._find_state(level, tests))
-        state: State = known[2]
+        known = self.__dict__.get("_state")  # of the latest budget, which hardly ever changes
+        if known is None or known[0] != budget:
+            known = self.__dict__["_state"] = (budget, self._find_state(budget.bound))
+        state: State = known[1]
         return state
 
-    def _find_state(self, level: float, tests: int) -> State:  # noqa: PLR0911 - a return a state
+    def _find_state(self, bound: float) -> State:  # noqa: PLR0911 - a return a state
         if self.fact:
             if not self._has_dropped():
                 return "clear"
             return "regressed" if len(self.after) >= CONFIRMED else "called"
-        bound = CASE_SHARE * (1 - level) / max(1, tests)
         if not self.most:
             return "regressed" if self.p_value() <= bound else self._ahead(bound, _STAGES[-1])
         fresh = min(FRESH, self.most // 2)
@@ -125,17 +124,16 @@ class Reading:
             return "clear"
         return self._ahead(bound, self.most - fresh)
 
-    def wants(self, *, level: float, tests: int) -> int:
+    def wants(self, budget: CaseBudget) -> int:
         """New repeats that would take it further; 0 where none would."""
         done = len(self.after)
         fresh = min(FRESH, self.most // 2)
-        state = self.state(level=level, tests=tests)
+        state = self.state(budget)
         if state == "called":
-            return (
-                min(self.most, CONFIRMED)
-                if self.fact
-                else min(self.most, self._called_at(level, tests) + fresh)
-            )
+            if self.fact:
+                return min(self.most, CONFIRMED)
+            called_at = next(stage for stage in _STAGES if self.p_value(0, stage) <= budget.bound)
+            return min(self.most, called_at + fresh)
         if state == "suspect" or (self._seems_dead and not self.fact and done < min(_DEAD, self.most)):
             return min(self.most, next((stage for stage in _STAGES if stage > done), self.most))
         return 0
@@ -171,10 +169,6 @@ class Reading:
         """Why a drop is no chance."""
         return "no repeat differs, so the app changed here" if self.fact else "the repeats rule out chance"
 
-    def p_adjusted(self, tests: int) -> float:
-        """The p-value set against all tests and against the channel's share of the error budget."""
-        return min(1.0, self.p_value() * max(1, tests) / CASE_SHARE)
-
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
         """
         How often chance leaves the new repeats from `start` to `stop` as bad: as seldom held of a check that
@@ -204,15 +198,10 @@ class Reading:
         prior = self.moved.priors.get(self.check.metric, (0.0, 0.0))
         return max(rates.p_value, outlier_p_value(rates, self.moved.variance, prior))
 
-    def dropped_at_all(self, *, level: float, tests: int) -> bool:
+    def dropped_at_all(self, bound: float) -> bool:
         """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
-        bound = CASE_SHARE * (1 - level) / max(1, tests)
         seldom = self._is_counted and self.rates.p_value <= bound
         return seldom or (self._is_measured and drop_p_value(*self._turned(self.after), 0.0) <= bound)
-
-    def _called_at(self, level: float, tests: int) -> int:
-        bound = CASE_SHARE * (1 - level) / max(1, tests)
-        return next(stage for stage in _STAGES if self.p_value(0, stage) <= bound)
 
     def _ahead(self, bound: float, most: int) -> State:
         """`suspect` where as many repeats like these would be called, else `clear`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_llmops.bounds import is_minimum
 from pytest_llmops.gates.absolute.repeated_checks import is_about_passing, is_judged_by_rate
 from pytest_llmops.gates.case_channel.check_reading import Reading
 from pytest_llmops.gates.case_channel.movement import Movement, estimate_movement
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.index import means_by_metric, signatures_by_metric, values_by_metric
 from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs, Scale, Scales
 from pytest_llmops.records import CaseResult, Check
@@ -62,6 +63,11 @@ def read_pairs(pairs: Pairs, chance: Chance | None = None) -> dict[str, list[Rea
     for each in (each for of_case in readings.values() for each in of_case):
         object.__setattr__(each, "moved", moved)  # a copy would count again what it holds; nobody has it yet
     return readings
+
+
+def case_budget(readings: Mapping[str, Sequence[Reading]], level: float = 0.95) -> CaseBudget:
+    """The budget of a comparison that has these readings alone."""
+    return CaseBudget(tests=sum(map(len, readings.values())), level=level)
 
 
 def find_movement(readings: Mapping[str, Iterable[Reading]]) -> Movement:

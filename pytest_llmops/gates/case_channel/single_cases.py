@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
@@ -11,8 +10,8 @@ from pytest_llmops.gates.case_channel.changes import judge_against
 from pytest_llmops.gates.case_channel.check_reading import Reading
 from pytest_llmops.gates.case_channel.collapses import count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import read_pairs
-from pytest_llmops.gates.error_budget import COUNT_SHARE
+from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_pairs
+from pytest_llmops.gates.error_budget import COUNT_SHARE, CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance, Pairs
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Outcome, Verdict
@@ -24,8 +23,7 @@ _NAMED = 10
 def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     pairs: Pairs,
     *,
-    level: float = 0.95,
-    tests: int | None = None,
+    budget: CaseBudget | None = None,
     tolerated: Mapping[str, float] | None = None,
     chance: Chance | None = None,
     readings: Mapping[str, Sequence[Reading]] | None = None,
@@ -40,32 +38,30 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     each of them with too few repeats to say.
 
     Args:
-        tests: How many readings of cases the run has; by default those of the pairs.
+        budget: By default that of a run which has the readings of the pairs alone.
         tolerated: Metric to the drop that its suite check lets pass, in the metric's unit.
         readings: Those of the pairs, where they were read before.
         unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
     """
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
-    tests = sum(map(len, readings.values())) if tests is None else tests
+    budget = budget or case_budget(readings)
     moved = next((each.moved for of_case in readings.values() for each in of_case), None) or Movement()
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
     for base, new in pairs.shared:
         case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
         read = readings[new.case]
-        held_to: dict[str, Any] = {"level": level, "tests": tests, "chance": chance, "moved": moved}
-        plain = not case.checks or _is_plain(case, new, read, level, tests)
-        judged = () if plain else judge_against(case, new, base, **held_to, readings=read)
+        judged: tuple[Verdict, ...] = ()
+        if case.checks and not _is_plain(case, new, read, budget):
+            judged = judge_against(case, new, base, budget=budget, chance=chance, moved=moved, readings=read)
         own = {check.metric for check in new.checks}
         further = [
-            _judge_unchecked(each, level, tests, tolerated or {})
-            for each in read
-            if each.check.metric not in own
+            _judge_unchecked(each, budget, tolerated or {}) for each in read if each.check.metric not in own
         ]
         for verdict in (*judged, *filter(None, further)):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
-    counted = _count_collapsed([each for of_case in readings.values() for each in of_case], level)
+    counted = _count_collapsed([each for of_case in readings.values() for each in of_case], budget.level)
     for (metric, check), collapsed in counted.items():
         named = {each.case for each in collapsed}
         for key in [key for key in worse if key[:2] == (metric, check) and key[2] != "error"]:
@@ -74,11 +70,11 @@ def judge_single_cases(  # noqa: PLR0913 - what the channel is held to
     return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
 
 
-def _is_plain(case: Case, new: CaseResult, read: Sequence[Reading], level: float, tests: int) -> bool:
+def _is_plain(case: Case, new: CaseResult, read: Sequence[Reading], budget: CaseBudget) -> bool:
     """Whether each check passes and nothing dropped, so that no more is to be asked of a case."""
     return (
         {check.metric for check in case.checks} <= {each.check.metric for each in read}
-        and all(each.state(level=level, tests=tests) == "clear" for each in read)
+        and all(each.state(budget) == "clear" for each in read)
         and all(verdict.outcome == "passed" for verdict in judge_case(case, new))
     )
 
@@ -113,13 +109,11 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
     return verdicts
 
 
-def _judge_unchecked(
-    reading: Reading, level: float, tests: int, tolerated: Mapping[str, float]
-) -> Verdict | None:
+def _judge_unchecked(reading: Reading, budget: CaseBudget, tolerated: Mapping[str, float]) -> Verdict | None:
     """The verdict on a reading that nobody checks; None where there is nothing to report."""
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
-    dropped = beyond and reading.state(level=level, tests=tests) == "regressed"
+    dropped = beyond and reading.state(budget) == "regressed"
     leaks = not find_traits(metric).excusable and reading.rates.held < reading.rates.repeats
     if not dropped and not leaks:
         return None
@@ -131,7 +125,7 @@ def _judge_unchecked(
         observed=reading.mean_after,
         baseline=reading.mean_before,
         p_value=None if reading.fact else reading.p_value(),
-        p_adjusted=None if reading.fact else reading.p_adjusted(tests),
+        p_adjusted=None if reading.fact else budget.adjust(reading.p_value()),
         advice=reading.why if dropped else "",
     )
 

@@ -9,6 +9,7 @@ from statistics import median_low
 from pytest_llmops.errors import SelfCheckError
 from pytest_llmops.gates.case_channel.check_reading import Reading
 from pytest_llmops.gates.case_channel.paired_readings import checks_of
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.looks import plan_looks
 from pytest_llmops.gates.paired_runs.pairing import Chance, Scale
 from pytest_llmops.gates.power.detectable_drops import (
@@ -137,9 +138,9 @@ def _repeats_to_name(
     results: Sequence[CaseResult], chance: Chance, cases: Recorded, most: int, level: float
 ) -> int | None:
     """New repeats that name a case which held each of the recorded ones, of which it has the usual number."""
-    tests = sum(len(checks_of(result, chance.scales)) for result in results)
+    budget = CaseBudget(tests=sum(len(checks_of(result, chance.scales)) for result in results), level=level)
     recorded = median_low(len(scored_repeats(result)) for result in results)
-    for repeats in range(1, most + 1) if tests else ():
+    for repeats in range(1, most + 1) if budget.tests else ():
         broken = Reading(
             case="",
             check=Check(metric="", comparison=">=", threshold=1.0),
@@ -148,6 +149,6 @@ def _repeats_to_name(
             after=[0.0] * repeats,
             fact=cases.app_is_steady,
         )
-        if broken.state(level=level, tests=tests) == "regressed":
+        if broken.state(budget) == "regressed":
             return repeats
     return None

@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
-from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
-from pytest_llmops.metrics.words import find_blank
+from pytest_llmops.metrics.declared_metric import fail
+from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, check_pair, partner
 from pytest_llmops.models.encoders import DEFAULT, EncoderChoice, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
-from pytest_llmops.protocols import MetricTraits, Need
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 _DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Semantic(DeclaredMetric):
+class Semantic(PairMetric):
     """
     Cosine of output and reference; 0 for an output that says nothing. Related texts score high even where
     a fact is wrong: watch facts with `keywords` too.
@@ -48,19 +47,9 @@ class Semantic(DeclaredMetric):
         check_pair(self.pair, self.name)
 
     @property
-    def needs(self) -> frozenset[Need]:
-        return needs_of(self.pair)
-
-    @property
     def weights(self) -> tuple[str, ...]:
         """What must be in the cache of weights."""
         return ("minilm",) if self._choice.model == DEFAULT else ()
-
-    def settle(self, sample: Sample) -> Score | Failure | None:
-        if missing := find_missing(self, sample):
-            return missing
-        blank = find_blank(sample.output.text, partner(sample, self.pair))
-        return self._rate(sample, 0.0, blank) if blank else None
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         refused: dict[int, Failure] = {}
@@ -100,9 +89,9 @@ class Semantic(DeclaredMetric):
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
         reason = "" if value == 1.0 else f"cosine {value:.3f} to the {self.pair}"
-        return self._rate(sample, value, reason, {"cosine": value})
+        return self.rate(sample, value, reason, {"cosine": value})
 
-    def _rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
+    def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
         made = load_encoder(self._choice).identity
         if self.pair != "reference":
             made = f"{self.pair}|{made}"

@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
-from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
-from pytest_llmops.metrics.words import find_blank
+from pytest_llmops.metrics.declared_metric import fail
+from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, check_pair, partner
 from pytest_llmops.models.cross_encoder import identify, rate_pairs
-from pytest_llmops.protocols import MetricTraits, Need
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 _DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossEncoder(DeclaredMetric):
+class CrossEncoder(PairMetric):
     """
     What a CrossEncoder of sentence-transformers says of reference and output, or of input and output; 0 for
     an output that says nothing.
@@ -48,16 +47,6 @@ class CrossEncoder(DeclaredMetric):
             )
         check_pair(self.pair, self.name)
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return needs_of(self.pair)
-
-    def settle(self, sample: Sample) -> Score | Failure | None:
-        if missing := find_missing(self, sample):
-            return missing
-        blank = find_blank(sample.output.text, partner(sample, self.pair))
-        return self._rate(sample, 0.0, blank) if blank else None
-
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         pairs = [(partner(sample, self.pair), sample.output.text) for sample in samples]
         ratings = rate_pairs(self.model, pairs)
@@ -69,8 +58,8 @@ class CrossEncoder(DeclaredMetric):
             return fail(self, sample, error)
         value = round(rating, _DIGITS)  # later digits depend on the texts that share a batch
         reason = f"the model gives {value:.3f} to {self.pair} and output"
-        return self._rate(sample, value, reason, {"rating": value, "pair": self.pair})
+        return self.rate(sample, value, reason, {"rating": value, "pair": self.pair})
 
-    def _rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, object]) -> Score:
+    def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, object]) -> Score:
         made = f"{self.pair}|{identify(self.model)}"
         return self.give(sample, value, reason, evidence=evidence, made=made)

@@ -6,8 +6,10 @@ import json
 from typing import Any, Literal, get_args
 
 from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
+from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import Need
-from pytest_llmops.records import Sample
+from pytest_llmops.records import Failure, Sample, Score
 
 Pair = Literal["reference", "input"]
 
@@ -22,9 +24,24 @@ def check_pair(written: Any, metric: str) -> None:
         raise MetricOptionError(f"{metric}: pair is reference or input, not {written!r}.{near}")
 
 
-def needs_of(pair: Pair) -> frozenset[Need]:
-    """An input is always there."""
-    return frozenset({"reference"}) if pair == "reference" else frozenset()
+class PairMetric(DeclaredMetric):
+    """Compares the output with what `pair` names, of which an input is always there; 0 for a blank output."""
+
+    __slots__ = ()
+    pair: Pair
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"reference"}) if self.pair == "reference" else frozenset()
+
+    def settle(self, sample: Sample) -> Score | Failure | None:
+        if missing := find_missing(self, sample):
+            return missing
+        blank = find_blank(sample.output.text, partner(sample, self.pair))
+        return self.rate(sample, 0.0, blank) if blank else None
+
+    def rate(self, sample: Sample, value: float, reason: str) -> Score:
+        raise NotImplementedError
 
 
 def partner(sample: Sample, pair: Pair) -> str:

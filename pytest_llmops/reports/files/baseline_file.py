@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_text import parse_json
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.baseline.acceptance import Acceptance, accept
+from pytest_llmops.gates.baseline.acceptance import NEW_ALONE, Acceptance, AcceptOptions, accept
 from pytest_llmops.gates.baseline.entries import find_flaw, make_entry
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
@@ -71,20 +71,9 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) ->
     write_atomically(path, text.encode())
 
 
-def update_baseline(  # noqa: PLR0913 - as `accept`
-    path: str | Path,
-    run: Run,
-    *,
-    replace: bool = False,
-    prune: bool = False,
-    with_outputs: bool = False,
-    merge: bool = False,
-) -> Acceptance:
+def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
     """
     Accept a run into a baseline file; one that would stay the same is not touched.
-
-    Args:
-        replace: As for `accept`, and so are `prune`, `with_outputs` and `merge`.
 
     Raises:
         RunFileError: The file that is there is broken; it stays as it is.
@@ -92,7 +81,7 @@ def update_baseline(  # noqa: PLR0913 - as `accept`
     """
     path = Path(path)
     baseline = load_baseline(path) if path.exists() else None
-    acceptance = accept(baseline, run, replace=replace, prune=prune, with_outputs=with_outputs, merge=merge)
+    acceptance = accept(baseline, run, options)
     if acceptance.changed:
         write_baseline(acceptance.baseline, path, with_outputs=True)
     return acceptance

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult, Failure, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, steady, suite_check
@@ -23,7 +24,9 @@ def planner(
     tests: int = len(NAMES),
 ) -> RepeatPlanner:
     suite = {FILE: checks or (suite_check(max_drop=0.05),)}
-    return RepeatPlanner(base={each.case: each for each in base}, suite=suite, most=most, tests=tests)
+    return RepeatPlanner(
+        base={each.case: each for each in base}, suite=suite, most=most, budget=CaseBudget(tests=tests)
+    )
 
 
 def asked(case: str, values: list[float], most: int = 64, **options: object) -> CaseResult:
@@ -240,7 +243,7 @@ def test_suspect_that_fresh_repeats_do_not_confirm_is_left():
 def test_no_suspect_where_more_repeats_would_say_nothing(repeats, most, tests):
     results = run([1.0] * 4, most, c07=repeats)
 
-    assert "c07" not in wanted(planner(most=most, tests=tests), results)
+    assert "c07" not in wanted(planner(most=most, budget=CaseBudget(tests=tests)), results)
 
 
 @pytest.mark.parametrize(("done", "step"), [(4, 5), (6, 7), (7, 0)])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
 from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance, count_repeats, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.suite_channel.drops import track_suites
@@ -39,7 +40,7 @@ class Gate:
             base={each.case: each for each in self.base},
             suite={FILE: self.suite},
             most=self.most,
-            tests=len(names) * max(1, len(self.checks)),
+            budget=CaseBudget(tests=len(names) * max(1, len(self.checks))),
         )
         repeats = {name: 3 if name in self.fixed else 1 for name in names}
         while True:
@@ -266,10 +267,10 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
     pairs = pair_cases(gate.base, results)
     readings = read_pairs(pairs, chance)
     moved = find_movement(readings)
-    tests = len(gate.base)
+    budget = CaseBudget(tests=len(gate.base))
     for reading in (replace(each, moved=moved) for of_case in readings.values() for each in of_case):
         enough = not reading.most or len(reading.after) == reading.most
-        assert enough or reading.state(level=0.95, tests=tests) not in {"suspect", "called"}
+        assert enough or reading.state(budget) not in {"suspect", "called"}
     steps = track_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
     asked = any(chance.may_explain(base, new) for base, new in pairs.shared)
     for _, course in steps:

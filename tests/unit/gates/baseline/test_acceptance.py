@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import AcceptanceError
-from pytest_llmops.gates.baseline.acceptance import Acceptance, accept
+from pytest_llmops.gates.baseline.acceptance import Acceptance, AcceptOptions, accept
 from pytest_llmops.gates.baseline.entries import find_flaw, make_entry
 from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.records import CaseResult, Check, Failure, Run, Score
@@ -27,7 +27,7 @@ def ids(*cases: str) -> tuple[str, ...]:
 
 
 def take(baseline: Run | None, run: Run, *, replace: bool = False, prune: bool = False) -> Acceptance:
-    return accept(baseline, run, replace=replace, prune=prune)
+    return accept(baseline, run, AcceptOptions(replace=replace, prune=prune))
 
 
 def scores_of(baseline: Run, case: str) -> list[float]:
@@ -259,7 +259,7 @@ def day(*texts: str, bleu: float = 0.5) -> Run:
 
 
 def merge(baseline: Run, run: Run) -> Run:
-    return accept(baseline, run, replace=False, prune=False, merge=True).baseline
+    return accept(baseline, run, AcceptOptions(merge=True)).baseline
 
 
 def test_a_further_day_is_added_to_the_repeats_of_the_first():

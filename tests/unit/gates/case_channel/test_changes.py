@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance
 from pytest_llmops.records import Case, CaseResult, Failure
 from tests.unit.gates.gate_records import VARYING, check_of, result_of, steady
@@ -130,7 +131,7 @@ def test_more_checks_ask_for_more_evidence():
     base, now = repeats(*[1] * 5), repeats(*[0] * 5)
 
     (alone,) = judge_against(CASE, now, base)
-    (among,) = judge_against(CASE, now, base, tests=3)
+    (among,) = judge_against(CASE, now, base, budget=CaseBudget(tests=3))
 
     assert (alone.outcome, alone.p_value) == ("regressed", pytest.approx(1 / 252))
     assert (alone.p_adjusted, among.p_adjusted) == pytest.approx((5 / 252, 15 / 252))
@@ -138,8 +139,8 @@ def test_more_checks_ask_for_more_evidence():
         "undecided",
         "may be chance: 0 of 5 repeats hold it, 5 of 5 in the baseline",
     )
-    assert judge_against(CASE, now, base, level=0.9, tests=3)[0].outcome == "regressed"
-    fact = judge_against(CASE, still(0, 3), still(1), tests=10_000)[0]
+    assert judge_against(CASE, now, base, budget=CaseBudget(tests=3, level=0.9))[0].outcome == "regressed"
+    fact = judge_against(CASE, still(0, 3), still(1), budget=CaseBudget(tests=10_000))[0]
     assert fact.outcome == "regressed"  # a fact is no test
 
 
@@ -217,7 +218,7 @@ def test_missed_seconds_of_a_varying_app_are_a_failure(before, now, outcome, kno
         case,
         result_of("a", latency_s=now, auto=auto),
         result_of("a", latency_s=before),
-        tests=30,
+        budget=CaseBudget(tests=30),
         chance=chance,
     )
 

@@ -11,6 +11,7 @@ from pytest_llmops.gates.case_channel.changes import judge_against
 from pytest_llmops.gates.case_channel.check_reading import FRESH, Reading
 from pytest_llmops.gates.case_channel.movement import Movement
 from pytest_llmops.gates.case_channel.paired_readings import read_case
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance
 from pytest_llmops.records import Bound, Case, CaseResult, Check
 from tests.unit.gates.gate_records import VARYING, check_of, metric_of, registered, result_of, steady
@@ -39,7 +40,7 @@ def judge(
     check: Check, base: CaseResult, new: CaseResult, chance: Chance = STEADY, tests: int = 1
 ) -> tuple[str, bool]:
     (verdict,) = judge_against(
-        Case(id="a", input="?", checks=(check,)), new, base, chance=chance, tests=tests
+        Case(id="a", input="?", checks=(check,)), new, base, chance=chance, budget=CaseBudget(tests=tests)
     )
     return verdict.outcome, verdict.known
 
@@ -182,8 +183,8 @@ def test_metric_that_should_be_low_and_is_0_or_1_is_counted(bound, before, now, 
 def test_state_of_a_case_that_is_run_while_its_verdict_is_open(now, state, wants):
     reading = reading_of(HELD, VARYING, now, auto=64)
 
-    assert reading.state(level=0.95, tests=30) == state
-    assert reading.wants(level=0.95, tests=30) == wants
+    assert reading.state(CaseBudget(tests=30)) == state
+    assert reading.wants(CaseBudget(tests=30)) == wants
     assert FRESH == 8
 
 
@@ -197,9 +198,9 @@ def test_dead_case_is_none_that_is_excused_once_its_repeats_are_used_up(most):
     assert (outcome, known) == ("undecided", False)
     reading = reading_of(HELD, VARYING, [0.0] * most, auto=most)
     assert reading.is_dead
-    assert reading.wants(level=0.95, tests=10**9) == 0
+    assert reading.wants(CaseBudget(tests=10**9)) == 0
     assert all(
-        reading_of(HELD, VARYING, [0.0] * done, auto=most).wants(level=0.95, tests=10**9) > done
+        reading_of(HELD, VARYING, [0.0] * done, auto=most).wants(CaseBudget(tests=10**9)) > done
         for done in range(1, min(8, most))
     )
 

@@ -8,9 +8,10 @@ import pytest
 
 from pytest_llmops.gates.case_channel.changes import judge_against, list_changes
 from pytest_llmops.gates.case_channel.collapses import count_p_value
-from pytest_llmops.gates.case_channel.paired_readings import read_case
+from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_case, read_pairs
 from pytest_llmops.gates.case_channel.pass_rates import PassRates
 from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
 from pytest_llmops.records import Case, CaseResult, Failure
 from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, steady
@@ -67,7 +68,7 @@ def test_seconds_that_vary_leave_a_case_a_fact():
     (reading,) = read_case(base, new, Chance([base]))
 
     assert reading.fact
-    assert reading.state(level=0.95, tests=10_000) == "regressed"
+    assert reading.state(CaseBudget(tests=10_000)) == "regressed"
 
 
 def pairs_of(base: list[CaseResult], new: list[CaseResult], **options: object) -> list[tuple[str, int]]:
@@ -96,7 +97,7 @@ def test_correction_counts_every_reading_or_as_many_as_are_said():
     new = [*base[:-1], result_of("c128", exact_match=GONE)]
 
     assert pairs_of(base, new) == []
-    assert pairs_of(base, new, tests=128) == [("exact_match >= 1, case by case", 1)]
+    assert pairs_of(base, new, budget=CaseBudget(tests=128)) == [("exact_match >= 1, case by case", 1)]
 
 
 @pytest.mark.parametrize(("beside", "told"), [((), 1), (("rouge_l",), 0)])
@@ -105,7 +106,7 @@ def test_count_of_collapses_is_corrected_for_each_check_that_is_counted(beside, 
     base = result_of("a", exact_match=[1.0] * 9, **{metric: [1.0] * 9 for metric in beside})
     new = result_of("a", exact_match=[0.0] * 3, **{metric: [1.0] * 3 for metric in beside})
 
-    assert len(pairs_of([base], [new], tests=10)) == told
+    assert len(pairs_of([base], [new], budget=CaseBudget(tests=10))) == told
 
 
 def test_fact_is_told_as_one_and_tested_by_nothing():
@@ -113,7 +114,7 @@ def test_fact_is_told_as_one_and_tested_by_nothing():
     base = [steady(name, exact_match=1.0) for name in names]
 
     (verdict,) = judge_single_cases(
-        pair_cases(base, [steady(name, 3, exact_match=0.0) for name in names]), tests=9_999
+        pair_cases(base, [steady(name, 3, exact_match=0.0) for name in names]), budget=CaseBudget(tests=9_999)
     )
 
     assert verdict.p_value is verdict.p_adjusted is None
@@ -133,14 +134,14 @@ def test_ten_cases_are_named_and_the_strongest_evidence_is_told():
     new = [steady(name, 3, exact_match=0.0) for name in names[:-1]]
     few, many = (result_of("c9", exact_match=[0.0] * repeats) for repeats in (4, 8))
 
-    (verdict,) = judge_single_cases(pair_cases(base, [*new, many]), tests=1)
+    (verdict,) = judge_single_cases(pair_cases(base, [*new, many]), budget=CaseBudget(tests=1))
 
     assert verdict.reason.endswith(f"{FILE}::c9")
     assert (verdict.cases, verdict.p_value) == (10, pytest.approx(0.05**8))  # of an app that deviates in 5 %
     both = [*new[:-1], result_of("c8", exact_match=[0.0] * 4), many]
-    (verdict,) = judge_single_cases(pair_cases(base, both), tests=1)
+    (verdict,) = judge_single_cases(pair_cases(base, both), budget=CaseBudget(tests=1))
     assert verdict.p_value == pytest.approx(count_p_value([fallen_in(4), fallen_in(8)]))  # of both together
-    (verdict,) = judge_single_cases(pair_cases(base, [*new, few]), tests=1)
+    (verdict,) = judge_single_cases(pair_cases(base, [*new, few]), budget=CaseBudget(tests=1))
     assert verdict.p_value == pytest.approx(1 / 495)
 
 
@@ -262,9 +263,10 @@ def test_direction_and_bound_of_a_users_metric_are_asked():
 
 
 def changes_of(base: list[CaseResult], new: list[CaseResult]) -> list[tuple[str, str, bool]]:
+    readings = read_pairs(pair_cases(base, new))
     return [
         (change.case.rpartition("::")[2], change.metric, change.confirmed)
-        for change in list_changes(pair_cases(base, new))
+        for change in list_changes(readings, case_budget(readings))
     ]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import AcceptanceError, RunFileError
+from pytest_llmops.gates.baseline.acceptance import AcceptOptions
 from pytest_llmops.gates.baseline.entries import make_entry
 from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Run, Score, ToolCall, Usage
@@ -344,7 +345,7 @@ def test_broken_file_is_one_message_with_file_place_and_remedy(tmp_path, text, w
     assert "?. " not in message
     assert ".. " not in message
     with pytest.raises(RunFileError) as caught:
-        update_baseline(path, RUN, replace=True)
+        update_baseline(path, RUN, AcceptOptions(replace=True))
     assert str(caught.value) == message
     assert path.read_text(encoding="utf-8") == text
 
@@ -438,7 +439,9 @@ def test_accepting_twice_leaves_the_file_untouched(tmp_path):
     before = path.stat().st_ino, path.read_bytes()
 
     for replaces in (False, True):
-        assert not update_baseline(path, shuffled(RUN, 1), replace=replaces, prune=True).changed
+        assert not update_baseline(
+            path, shuffled(RUN, 1), AcceptOptions(replace=replaces, prune=True)
+        ).changed
 
     assert (path.stat().st_ino, path.read_bytes()) == before
 
@@ -452,7 +455,7 @@ def test_order_that_a_hand_left_in_the_file_is_no_change(tmp_path):
         line["scores"] = dict(reversed(line["scores"].items()))
     path.write_text(json.dumps(value))
 
-    acceptance = update_baseline(path, RUN, replace=True)
+    acceptance = update_baseline(path, RUN, AcceptOptions(replace=True))
 
     assert (acceptance.changed, len(acceptance.kept)) == (False, 2)
     assert json.loads(path.read_text()) == value
@@ -480,7 +483,7 @@ def test_kept_cases_say_how_they_were_scored(tmp_path):
 
 def test_outputs_that_were_kept_stay_with_their_cases(tmp_path):
     path = tmp_path / "baseline.json"
-    update_baseline(path, replace(RUN, results=RUN.results[:1]), with_outputs=True)
+    update_baseline(path, replace(RUN, results=RUN.results[:1]), AcceptOptions(with_outputs=True))
 
     update_baseline(path, RUN)
 
