@@ -77,7 +77,7 @@ def _lock(given: argparse.Namespace) -> int:
         return 1
     written = lock_prompts(paths, root, prompts)
     for lock in written:
-        print(f"{_shown(path_from_root(str(lock), root))}: written")  # noqa: T201 - as above
+        print(f"{printable(path_from_root(str(lock), root))}: written")  # noqa: T201 - as above
     print(f"{len(prompts):,} locked{'' if written else '; nothing had changed'}")  # noqa: T201 - as above
     return 0
 
@@ -113,12 +113,12 @@ def _describe(path: str, old: Prompt | None, new: Prompt | None) -> Iterator[str
     if either is None:
         return
     versions = [each.version or "no version" if each else "absent" for each in (old, new)]
-    yield f"{_shown(path)}: {_shown(either.name)} {versions[0]} → {versions[1]}"
+    yield f"{printable(path)}: {printable(either.name)} {versions[0]} → {versions[1]}"
     for part in ("name", "kind", "tools", "output", "sha256"):
         values = [getattr(each, part) if each else None for each in (old, new)]
         if values[0] != values[1]:
             was, now = (
-                _shown(", ".join(value) if isinstance(value, tuple) else value or "") for value in values
+                printable(", ".join(value) if isinstance(value, tuple) else value or "") for value in values
             )
             yield f"  {part}: {was or 'none'} → {now or 'none'}"
 
@@ -140,21 +140,19 @@ def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
     if not paths:
         named = ", ".join(golden.path for golden in goldens)
         raise LLMOpsError(
-            f"{_shown(named)}: no prompts are named; write `prompts: [FOLDER]` there, or give a PATH"
+            f"{printable(named)}: no prompts are named; write `prompts: [FOLDER]` there, or give a PATH"
         )
     return paths, root
 
 
 def _ask_for_any(paths: list[str], prompts: tuple[Prompt, ...]) -> None:
     if not prompts:
-        where = _shown(", ".join(paths))
+        where = printable(", ".join(paths))
         raise LLMOpsError(f"{where}: holds no prompt file, none that ends in {', '.join(SUFFIXES)}")
 
 
 def _line(finding: PromptFinding) -> str:
     mark = "red" if finding.red else "to lock"
-    return f"{mark}: {_shown(finding.file)}: {_shown(finding.name)}: {finding.reason}. {finding.remedy}."
-
-
-def _shown(text: str) -> str:
-    return printable(text)
+    return (
+        f"{mark}: {printable(finding.file)}: {printable(finding.name)}: {finding.reason}. {finding.remedy}."
+    )

@@ -13,8 +13,9 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.errors import MissingExtraError
 
@@ -102,12 +103,6 @@ def _email() -> EntityRecognizer:
     return OfflineEmailRecognizer()
 
 
-def _iban() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import IbanRecognizer
-
-    return IbanRecognizer()
-
-
 def _card() -> EntityRecognizer:
     from presidio_analyzer import Pattern
     from presidio_analyzer.predefined_recognizers import CreditCardRecognizer
@@ -118,34 +113,9 @@ def _card() -> EntityRecognizer:
     return CreditCardRecognizer(patterns=[whole])
 
 
-def _ssn() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import UsSsnRecognizer
-
-    return UsSsnRecognizer()
-
-
-def _ip() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import IpRecognizer
-
-    return IpRecognizer()
-
-
-def _crypto() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import CryptoRecognizer
-
-    return CryptoRecognizer()
-
-
-def _phone_abroad() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
-
-    return PhoneRecognizer(supported_regions=("US",), leniency=0)  # + names the country itself
-
-
-def _phone_at_home() -> EntityRecognizer:
-    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
-
-    return PhoneRecognizer(supported_regions=("US", "GB", "DE", "FR", "IN"))
+def _of_presidio(name: str, **options: Any) -> Callable[[], EntityRecognizer]:
+    """Makes a recogniser of that class, which is imported when it is first needed."""
+    return lambda: getattr(import_module("presidio_analyzer.predefined_recognizers"), name)(**options)
 
 
 def _always(_text: str, _start: int, _end: int) -> bool:
@@ -209,7 +179,7 @@ _KINDS: tuple[_Kind, ...] = (
         "IBAN_CODE",
         "",
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"),
-        _iban,
+        _of_presidio("IbanRecognizer"),
         _always,
     ),
     _Kind(
@@ -226,36 +196,42 @@ _KINDS: tuple[_Kind, ...] = (
         "US_SSN",
         "",
         re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
-        _ssn,
+        _of_presidio("UsSsnRecognizer"),
         _is_marked_ssn,
     ),
     _Kind(
         "PHONE_NUMBER",
         "+",
         re.compile(r"(?<![\w+])\+\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)"),
-        _phone_abroad,
+        _of_presidio("PhoneRecognizer", supported_regions=("US",), leniency=0),  # + names the country itself
         _always,
     ),
     _Kind(
         "PHONE_NUMBER",
         "",
         re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
-        _phone_at_home,
+        _of_presidio("PhoneRecognizer", supported_regions=("US", "GB", "DE", "FR", "IN")),
         _is_marked_phone,
     ),
     _Kind(
         "IP_ADDRESS",
         ".",
         re.compile(r"(?<![\w.:-])\d{1,3}(?:\.\d{1,3}){3}(?!\w|[.-]\w)"),
-        _ip,
+        _of_presidio("IpRecognizer"),
         _is_reachable,
     ),
     _Kind(
         "IP_ADDRESS",
         ":",
         re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
-        _ip,
+        _of_presidio("IpRecognizer"),
         _is_reachable,
     ),
-    _Kind("CRYPTO", "", re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"), _crypto, _always),
+    _Kind(
+        "CRYPTO",
+        "",
+        re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"),
+        _of_presidio("CryptoRecognizer"),
+        _always,
+    ),
 )

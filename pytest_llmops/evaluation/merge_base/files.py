@@ -12,7 +12,7 @@ from pytest_llmops.ini_files import INI_FILES
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
-from pytest_llmops.prompts.files import find_prompts
+from pytest_llmops.prompts.files import find_prompts, normalise
 from pytest_llmops.prompts.lock import locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
@@ -34,14 +34,14 @@ def is_changed(revision: Revision, path: str) -> bool:
     """
     was = revision.read(path)
     now = revision.root / path
-    return was is not None and (not now.is_file() or _unified(now.read_bytes()) != _unified(was))
+    return was is not None and (not now.is_file() or normalise(now.read_bytes()) != normalise(was))
 
 
 def is_new_or_changed(revision: Revision, path: Path) -> bool:
     """Whether a file of the project is not as it was, or was not there."""
     relative = path.relative_to(revision.root).as_posix()
     was = revision.read(relative)
-    return was is None or _unified(path.read_bytes()) != _unified(was)
+    return was is None or normalise(path.read_bytes()) != normalise(was)
 
 
 def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[Loosening]:
@@ -165,7 +165,3 @@ def _is_relative(text: str) -> bool:
     """Whether a text can be the path of a file in the project; most options are no path at all."""
     path = Path(text)
     return text.isprintable() and bool(path.suffix) and not path.is_absolute() and ".." not in path.parts
-
-
-def _unified(data: bytes) -> bytes:
-    return data.replace(b"\r\n", b"\n")

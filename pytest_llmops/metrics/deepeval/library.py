@@ -21,8 +21,6 @@ from pytest_llmops.settings import find_root
 
 # No telemetry and no look for updates, whatever the environment says.
 _OFF = {"DEEPEVAL_TELEMETRY_OPT_OUT": "1", "DEEPEVAL_UPDATE_WARNING_OPT_IN": "0"}
-# A `.env` of the project belongs to whoever runs the app under test: it is read only where that is asked for.
-_QUIET = {"DEEPEVAL_DISABLE_DOTENV": "1"}
 _EMBEDDED = "embedded"
 _NO_KEY = "none"
 _NEEDS: Mapping[str, Need] = {
@@ -41,8 +39,8 @@ def import_deepeval() -> Any:
     """
     os.environ.update(_OFF)
     os.environ.pop("DEEPEVAL_TELEMETRY_ENABLED", None)
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    # A `.env` of the project belongs to whoever runs the app under test: it is read where that is asked for.
+    os.environ.setdefault("DEEPEVAL_DISABLE_DOTENV", "1")
     try:
         import_module("deepeval")  # by itself, so that its absence has its name
         return import_module("deepeval.metrics")

@@ -10,9 +10,8 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.plugin.assertions.families import check_arguments
 from pytest_llmops.plugin.assertions.llm import Llm
 from pytest_llmops.plugin.assertions.measured import Bench, Measured, NotScoredError
-from pytest_llmops.printable import with_article
 from pytest_llmops.records import Output, Passage, Sample, Span, ToolCall
-from pytest_llmops.runner.app.answers import describe_missing
+from pytest_llmops.runner.app.answers import describe_missing, type_of
 
 # What these arguments are called elsewhere, DeepEval's names first.
 _ALSO_CALLED = {
@@ -152,7 +151,7 @@ class _Given:
         __tracebackhide__ = True
         value = self.arguments[name]
         if value is not None and not isinstance(value, str):
-            raise NotScoredError(f"{self.family}({name}=…) must be text, not {_named(value)}")
+            raise NotScoredError(f"{self.family}({name}=…) must be text, not {type_of(value)}")
         return value
 
     def contexts(self) -> tuple[Passage, ...] | None:
@@ -167,7 +166,7 @@ class _Given:
         if isinstance(answer, str):
             return Output(text=answer, passages=passages)
         if not isinstance(answer, Output):
-            problem = "needs an answer" if answer is None else f"cannot measure {_named(answer)}"
+            problem = "needs an answer" if answer is None else f"cannot measure {type_of(answer)}"
             raise NotScoredError(f"{self.family} {problem}; give a string, or the Output that llm() returned")
         return answer if passages is None else replace(answer, passages=passages)
 
@@ -200,7 +199,7 @@ def read_passages(place: str, given: Any, *, text: bool) -> tuple[Passage, ...]:
         elif isinstance(each, Mapping) and each.keys() & {"id", "text"}:
             passages.append(Passage(id=str(each.get("id", "")), text=str(each.get("text", ""))))
         else:
-            raise NotScoredError(f"{place} holds {_named(each)}; give strings or Passages")
+            raise NotScoredError(f"{place} holds {type_of(each)}; give strings or Passages")
     return tuple(passages)
 
 
@@ -229,7 +228,7 @@ def _write_call(given: Any) -> Mapping[str, Any]:
         raise NotScoredError(describe_missing("the tool call", "name", call))
     if not isinstance(call.get("name"), str):
         raise NotScoredError(
-            f"a tool call is a name, a ToolCall or a mapping with 'name', not {_named(given)}"
+            f"a tool call is a name, a ToolCall or a mapping with 'name', not {type_of(given)}"
         )
     for other in _ARGUMENTS:
         if (arguments := call.pop(other, None)) is not None:
@@ -242,9 +241,5 @@ def _write_call(given: Any) -> Mapping[str, Any]:
 def _list(place: str, given: Any) -> Sequence[Any]:
     __tracebackhide__ = True
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise NotScoredError(f"{place} must be a list, not {_named(given)}")
+        raise NotScoredError(f"{place} must be a list, not {type_of(given)}")
     return list(given)
-
-
-def _named(value: Any) -> str:
-    return "None" if value is None else with_article(type(value).__name__)

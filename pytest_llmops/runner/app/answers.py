@@ -30,7 +30,8 @@ def read_answer(answer: Any) -> Output:
         return Output(text=answer)
     if not isinstance(answer, Mapping):
         raise AnswerError(
-            f"the app returned {_named(answer)}; it must return a string, an Output, or a mapping with 'text'"
+            f"the app returned {type_of(answer)}; it must return a string, an Output, or a mapping with "
+            "'text'"
         )
     text = answer.get("text")
     if not isinstance(text, str):
@@ -60,7 +61,7 @@ def read_answer(answer: Any) -> Output:
 def _describe_text(answer: Mapping[Any, Any], text: Any) -> str:
     """What is wrong with an answer whose `text` is no string."""
     if "text" in answer:
-        return f"the app returned a mapping whose 'text' is {_named(text)}, not a string"
+        return f"the app returned a mapping whose 'text' is {type_of(text)}, not a string"
     return describe_missing("the output", "text", answer)
 
 
@@ -77,7 +78,7 @@ def _checked(output: Output) -> Output:
     for name in ("text", "model", "trace_id"):
         value = getattr(output, name)
         if not isinstance(value, str) and (name == "text" or value is not None):
-            raise AnswerError(f"the app returned an Output whose {name!r} is {_named(value)}, not a string")
+            raise AnswerError(f"the app returned an Output whose {name!r} is {type_of(value)}, not a string")
     for call in output.tool_calls:
         try:
             json.dumps([call.arguments, call.result], allow_nan=False)
@@ -95,7 +96,7 @@ def _usage(given: Any) -> Usage:
     if isinstance(given, Usage):
         return given
     if not isinstance(given, Mapping):
-        raise AnswerError(f"the app returned a usage that is {_named(given)}, not a mapping")
+        raise AnswerError(f"the app returned a usage that is {type_of(given)}, not a mapping")
     known = {each.name for each in fields(Usage)} - {"stated"}
     for name, value in given.items():
         if name not in known:
@@ -113,7 +114,7 @@ def _passage(given: Any) -> Passage:
         return Passage(id=given, text=given)
     if not isinstance(given, Mapping):
         raise AnswerError(
-            f"a passage must be a Passage, a string, or a mapping with 'id', not {_named(given)}"
+            f"a passage must be a Passage, a string, or a mapping with 'id', not {type_of(given)}"
         )
     if "id" not in given:
         raise AnswerError(describe_missing("the passage", "id", given))
@@ -137,11 +138,11 @@ def _tool_call(given: Any) -> ToolCall:
     if isinstance(given, ToolCall):
         return given
     if not isinstance(given, Mapping):
-        raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {_named(given)}")
+        raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {type_of(given)}")
     if "name" not in given:
         raise AnswerError(describe_missing("the tool call", "name", given))
     if not isinstance(given["name"], str):
-        raise AnswerError(f"the 'name' of a tool call must be a string, not {_named(given['name'])}")
+        raise AnswerError(f"the 'name' of a tool call must be a string, not {type_of(given['name'])}")
     return ToolCall(
         name=given["name"],
         arguments=dict(given.get("arguments") or {}),
@@ -152,9 +153,9 @@ def _tool_call(given: Any) -> ToolCall:
 
 def _list(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise AnswerError(f"the app returned {name} as {_named(value)}, not as a list")
+        raise AnswerError(f"the app returned {name} as {type_of(value)}, not as a list")
     return value
 
 
-def _named(value: Any) -> str:
+def type_of(value: Any) -> str:
     return "None" if value is None else with_article(type(value).__name__)

@@ -10,8 +10,7 @@ from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Score
 from pytest_llmops.runner.rows.reading import Row, RowError
-
-_ROUNDING = 1e-6  # scores of 32-bit arithmetic may lie so far outside
+from pytest_llmops.statistics.summaries import NOISE
 
 
 def read_scores(
@@ -44,9 +43,9 @@ def read_scores(
 
 
 def reaches(metric: Metric, value: float) -> bool:
-    """Whether the metric can give the value."""
+    """Whether the metric can give the value, but for what 32-bit arithmetic is rounded by."""
     low, high = metric.range
-    return low - _ROUNDING <= value <= high + _ROUNDING
+    return low - NOISE <= value <= high + NOISE
 
 
 def show_range(metric: Metric) -> str:

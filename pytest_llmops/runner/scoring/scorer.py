@@ -17,6 +17,7 @@ from numbers import Real
 from queue import Queue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch, traits_of
@@ -135,24 +136,20 @@ def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample
         if len(batch) > 1 and not isinstance(error, LLMOpsError):
             return [score_safely(score_batch, metric, [sample])[0] for sample in batch]
         reason = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
-        return [
-            Failure(metric=metric.name, stage="score", error=reason, repeat=sample.output.repeat)
-            for sample in batch
-        ]
+        return [fail(metric, sample, reason) for sample in batch]
 
 
 def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
-    repeat = sample.output.repeat
     if not isinstance(result, Score | Failure):
         raise TypeError(f"{metric.name} gave {with_article(type(result).__name__)}, not a Score or a Failure")
     if isinstance(result, Score):
         if not isinstance(result.value, Real) or not math.isfinite(result.value):
             error = f"{metric.name} gave {result.value!r}, which is no score"
-            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+            return fail(metric, sample, error)
         low, high = metric.range
         if not low - NOISE <= result.value <= high + NOISE:
             error = f"{metric.name} gave {result.value!r}, which is outside its range, {low:g} to {high:g}"
-            return Failure(metric=metric.name, stage="score", error=error, repeat=repeat)
+            return fail(metric, sample, error)
         result = sign_source(metric, replace(result, value=float(result.value)))
-    return replace(result, metric=metric.name, repeat=repeat)
+    return replace(result, metric=metric.name, repeat=sample.output.repeat)

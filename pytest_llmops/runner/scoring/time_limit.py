@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from pytest_llmops.metrics.custom import FunctionMetric
+from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.protocols import Metric
 from pytest_llmops.recorder.interception.listeners import stand_aside
 from pytest_llmops.recorder.interception.threads import start_outside
@@ -48,7 +49,7 @@ class TimeLimit:
             left = batch[len(results) :]
             if self._hung[metric.name] >= _MOST_HANGS:
                 error = f"{metric.name} hung {_MOST_HANGS} times (timeout_s), so it is not tried again"
-                return [*results, *(_failure(metric, sample, error) for sample in left)]
+                return [*results, *(fail(metric, sample, error) for sample in left)]
             results += [
                 one
                 for found in self._score(metric, [[each] for each in left], self.timeout_s)
@@ -56,7 +57,7 @@ class TimeLimit:
             ]
             if len(results) < len(batch):
                 error = f"{metric.name} did not return within {self.timeout_s:g} s (timeout_s)"
-                results.append(_failure(metric, batch[len(results)], error))
+                results.append(fail(metric, batch[len(results)], error))
         return results
 
     def _score(
@@ -83,7 +84,3 @@ class TimeLimit:
                 self._hung[metric.name] += 1
                 break
         return found
-
-
-def _failure(metric: Metric, sample: Sample, error: str) -> Failure:
-    return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)

@@ -243,7 +243,7 @@ def test_suspect_that_fresh_repeats_do_not_confirm_is_left():
 def test_no_suspect_where_more_repeats_would_say_nothing(repeats, most, tests):
     results = run([1.0] * 4, most, c07=repeats)
 
-    assert "c07" not in wanted(planner(most=most, budget=CaseBudget(tests=tests)), results)
+    assert "c07" not in wanted(planner(most=most, tests=tests), results)
 
 
 @pytest.mark.parametrize(("done", "step"), [(4, 5), (6, 7), (7, 0)])
