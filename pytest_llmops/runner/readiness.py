@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from pytest_llmops.errors import AppError, LLMOpsError, MissingExtraError, Weigh
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
 from pytest_llmops.models import weights
-from pytest_llmops.protocols import App, Metric
+from pytest_llmops.protocols import App
 from pytest_llmops.recorder.cassettes.cassette import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
@@ -53,7 +53,7 @@ def check_ready(
     seen: set[tuple[JudgeModel | str, str]] = set()
     for task in tasks:
         for name, metric in task.metrics:
-            needed: list[JudgeModel | str] = [*_judges(metric), *_weights(metric)]
+            needed: list[JudgeModel | str] = [*getattr(metric, "judges", ()), *getattr(metric, "weights", ())]
             for each in needed:
                 key = (each, task.id if isinstance(each, JudgeModel) else "")
                 if key not in seen and (lack := _lack(each, task, settings)):
@@ -89,17 +89,6 @@ def named_rival(golden: Golden, settings: Settings) -> App | None:
         return resolve_app(golden.rival, settings.root)
     except AppError as error:
         raise AppError(f"the rival {str(error).removeprefix('the app ')}") from error
-
-
-def _judges(metric: Metric) -> Sequence[JudgeModel]:
-    judges: Sequence[JudgeModel] = getattr(metric, "judges", ())
-    return judges
-
-
-def _weights(metric: Metric) -> Sequence[str]:
-    """Names of weights that a metric says it loads."""
-    names: Sequence[str] = getattr(metric, "weights", ())
-    return names
 
 
 def _lack(needed: JudgeModel | str, task: Task, settings: Settings) -> str:

@@ -146,7 +146,8 @@ def _read_former(
     prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
     locks = {find_lock(path, settings.root).relative_to(settings.root).as_posix() for path in prompts}
     revision.export(sorted({*prompts, *locks} - files), folder)
-    base = _baseline_of(revision, then.accepted)
+    accepted = revision.read(then.accepted)
+    base = None if accepted is None else parse_baseline(accepted, f"{then.accepted} at git:{revision.ref}")
     log = revision.read(then.reviews) or b""
     reviews = parse_reviews(log, f"{then.reviews} at git:{revision.ref}")
     calibrated = revision.read(then.calibration) if need_calibrations(goldens) else None
@@ -235,11 +236,6 @@ def _merge_target(
 
 def _deciding(settings: Settings) -> Settings:
     return Settings(**{name: getattr(settings, name) for name in _DECIDING})
-
-
-def _baseline_of(revision: Revision, path: str) -> Run | None:
-    data = revision.read(path)
-    return None if data is None else parse_baseline(data, f"{path} at git:{revision.ref}")
 
 
 def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:

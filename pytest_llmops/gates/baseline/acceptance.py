@@ -24,6 +24,7 @@ from pytest_llmops.records import Case, CaseResult, Run
 from pytest_llmops.registry import find_traits
 
 _NAMED = 5
+_UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
 _OF_FILES = ("golden:", "app:")
 
 
@@ -140,10 +141,10 @@ def _sort_results(
             continue
         entry, before = make_entry(result, with_outputs=options.with_outputs), old.get(result.case)
         if options.merge and before is not None and have_same_input(before, entry):
-            if reason := _find_unmergeable(before, entry):
-                refused.append((result.case, reason))
-            else:
+            if scoring_ways(before) == scoring_ways(entry):
                 taken[entry.case] = merge_entries(before, entry)
+            else:
+                refused.append((result.case, _UNLIKE))
         elif before is None or not have_same_input(before, entry) or (options.replace and entry != before):
             taken[entry.case] = entry
         elif scoring_ways(entry) - scoring_ways(before):
@@ -191,13 +192,6 @@ def _holds_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> 
         }
         for before, answers in varying
     )
-
-
-def _find_unmergeable(before: CaseResult, entry: CaseResult) -> str:
-    """Why repeats cannot stand beside older ones; empty where they can."""
-    if scoring_ways(before) != scoring_ways(entry):
-        return "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
-    return ""
 
 
 def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
