@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.evaluation.baseline_source import BaselineSource
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.settings import Settings
 

@@ -7,85 +7,26 @@ files are those of the working tree, so that new and stricter cases count, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_llmops.calibration.bias.self_preference import warn_of_self_preference
-from pytest_llmops.calibration.record import Calibration, load_needed
+from pytest_llmops.calibration.record import load_needed
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.evaluation.acceptance import accepted_path
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
-from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.pairing import pair_cases
-from pytest_llmops.gates.power.selfcheck import plan_repeats
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.drops import watch_means
-from pytest_llmops.golden.identity import cases_by_id, file_of
-from pytest_llmops.golden.reviews import Review, load_reviews
-from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.reviews import load_reviews
+from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline
-from pytest_llmops.reports.selfcheck import selfcheck_line
-from pytest_llmops.revision.loosening.compared import Loosening
-from pytest_llmops.revision.revision import Revision, is_revision, open_revision
+from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineSource:
-    """
-    What a run is compared with: a baseline, reviews of answers, and the golden files as they were before.
-
-    Attributes:
-        goldens: The files to run. Against a revision they hold what was added there since the change began.
-        base: None where nothing was accepted yet, or nobody wants a comparison.
-        calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
-            change cannot calibrate its own judge.
-        loosened: What the change made easier to pass; only known against a revision.
-        carried: Cases and checks that came from there, and that the change does not have yet.
-        revision: Where the change began; None where nothing is compared with one.
-    """
-
-    goldens: tuple[Golden, ...] = ()
-    base: Run | None = None
-    reviews: tuple[Review, ...] = ()
-    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    loosened: tuple[Loosening, ...] = ()
-    carried: tuple[str, ...] = ()
-    revision: Revision | None = None
-
-    def judge(self, settings: Settings) -> Judge:
-        """What judges a run of the golden files."""
-        written = {file_of(result.case) for result in self.base.results} if self.base else set()
-        gone = frozenset(path for path in written if not settings.path(path).exists())
-        return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
-
-    def describe(self, run: Run, settings: Settings) -> list[str]:
-        """
-        Sentences for the summary: judges of the app's own family, what the baseline lets see, and what else
-        is another than in it.
-        """
-        warnings = [*self._describe_carried(), *warn_of_self_preference(run.results)]
-        if self.base is None:
-            return warnings
-        seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
-        changes = describe_changes(self.base.signature, run.signature)
-        lines = [*warnings, seen, *(f"since the baseline: {line}" for line in changes)]
-        if new := pair_cases(self.base.results, run.results).new:
-            cases = counted(len(new), "case")
-            lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
-        return lines
-
-    def _describe_carried(self) -> list[str]:
-        if not self.carried or self.revision is None:
-            return []
-        names = name_some([printable(each) for each in self.carried], _NAMED)
-        ref = printable(self.revision.ref)
-        return [f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"]
 
 
 def find_baseline(
@@ -117,16 +58,7 @@ def find_baseline(
         baseline = find_former_baseline(settings.root) or baseline
     if baseline is not None and is_revision(baseline):
         revision = open_revision(baseline, settings.root)
-        found = read_merge_base(revision, settings, goldens, named=named, selection=selection)
-        return BaselineSource(
-            goldens=tuple(watch_means(golden, found.base) for golden in found.goldens),
-            base=found.base,
-            reviews=found.reviews,
-            calibrations=found.calibrations,
-            loosened=found.loosened,
-            carried=found.carried,
-            revision=revision,
-        )
+        return read_merge_base(revision, settings, goldens, named=named, selection=selection)
     kept = BaselineSource(
         goldens=tuple(goldens),
         reviews=load_reviews(settings.path(settings.reviews)),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pytest_llmops.calibration.uncalibrated import find_uncalibrated
 from pytest_llmops.errors import GoldenError, Problem
-from pytest_llmops.evaluation.baseline_source import BaselineSource, find_baseline
+from pytest_llmops.evaluation.baseline_source import find_baseline
 from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.power.blind import describe_blind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_llmops.printable import printable
-from pytest_llmops.revision.loosening.compared import Loosening
+from pytest_llmops.revision.loosening.record import Loosening
 
 
 def render_loosened(items: Sequence[Loosening]) -> list[str]:

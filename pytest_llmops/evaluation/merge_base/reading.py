@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmops.calibration.record import Calibration, need_calibrations, parse_calibrations
@@ -21,15 +21,17 @@ from pytest_llmops.evaluation.merge_base.files import (
     list_changed_options,
     list_moved_root,
 )
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
-from pytest_llmops.golden.reviews import Review, load_reviews, parse_reviews
+from pytest_llmops.golden.reviews import load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
-from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
+from pytest_llmops.revision.loosening.compared import list_loosened
+from pytest_llmops.revision.loosening.record import GateFiles, Loosening
 from pytest_llmops.revision.loosening.target import Merged, merge_target
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings, load_settings
@@ -40,24 +42,6 @@ _DECIDING = ("undecided", "known_failures", "repeats", "max_repeats")
 """Settings that a change must have as its target has them by now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeBase:
-    """
-    What a run against a revision must satisfy.
-
-    Attributes:
-        goldens: The files to run: those of the change, with what its target got since.
-        carried: What came from the target.
-    """
-
-    goldens: tuple[Golden, ...]
-    base: Run | None = None
-    reviews: tuple[Review, ...] = ()
-    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    loosened: tuple[Loosening, ...] = ()
-    carried: tuple[str, ...] = ()
-
-
 def read_merge_base(
     revision: Revision,
     settings: Settings,
@@ -65,7 +49,7 @@ def read_merge_base(
     *,
     named: Iterable[str] = (),
     selection: str = "",
-) -> MergeBase:
+) -> BaselineSource:
     """
     Baseline, reviews and agreements of the revision, and what the change loosened since.
 
@@ -108,13 +92,14 @@ def read_merge_base(
         ),
         *list_moved_root(revision, settings.root),
     ]
-    return MergeBase(
-        goldens=merged.goldens,
+    return BaselineSource(
+        goldens=tuple(watch_means(golden, former.files.baseline) for golden in merged.goldens),
         base=former.files.baseline,
         reviews=former.files.reviews,
         calibrations=former.calibrations,
         loosened=tuple(found),
         carried=merged.carried,
+        revision=revision,
     )
 
 

@@ -16,8 +16,6 @@ from pytest_llmops.revision.loosening.rewriting import list_rewritten
 from pytest_llmops.revision.loosening.setting_changes import compare_settings
 from pytest_llmops.settings import Settings
 
-__all__ = ["GateFiles", "Loosening", "list_loosened"]
-
 _PROJECT = "pyproject.toml"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.evaluation.baseline_source import BaselineSource
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, red_verdicts
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
 from pytest_llmops.reports.files.baseline_file import load_baseline
 from pytest_llmops.revision.loosening.record import Loosening

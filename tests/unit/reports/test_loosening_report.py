@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pytest_llmops.reports.loosening import render_loosened
-from pytest_llmops.revision.loosening.compared import Loosening
+from pytest_llmops.revision.loosening.record import Loosening
 
 
 def test_each_loosening_is_a_line():

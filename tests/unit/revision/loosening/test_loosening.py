@@ -10,7 +10,8 @@ import pytest
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Check
-from pytest_llmops.revision.loosening.compared import GateFiles, Loosening, list_loosened
+from pytest_llmops.revision.loosening.compared import list_loosened
+from pytest_llmops.revision.loosening.record import GateFiles, Loosening
 from pytest_llmops.settings import Settings
 from tests.unit.gates.golden_records import PATH, case_of, check_of, compare_goldens, golden_of, suite_of
 
