@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
     from pytest_llmops.reports.files.baseline_file import load_base
-    from pytest_llmops.runner.rows import score as score
+    from pytest_llmops.runner.rows.scoring import score as score
 
     load_run = load_base  # a baseline can be compared with as any run can
 
@@ -39,7 +39,7 @@ _HOMES = {
     "metric": "metrics.custom",
     "run_golden": "evaluation.golden_run",
     "scan": "detect.files",
-    "score": "runner.rows",
+    "score": "runner.rows.scoring",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public names

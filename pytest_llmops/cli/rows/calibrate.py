@@ -43,7 +43,8 @@ from pytest_llmops.reports.calibration.agreement import (
     agreement_markdown,
     render_agreement,
 )
-from pytest_llmops.runner.rows import Row, check_rows, score_rows, stem_of
+from pytest_llmops.runner.rows.reading import Row, check_rows
+from pytest_llmops.runner.rows.scoring import score_rows, stem_of
 from pytest_llmops.runner.rows.stored_scores import reaches, read_scores, show_range
 from pytest_llmops.settings import Settings
 

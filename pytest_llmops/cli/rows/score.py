@@ -19,16 +19,8 @@ from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Score
 from pytest_llmops.registry import metric_options
 from pytest_llmops.reports.files.json_file import dump_json
-from pytest_llmops.runner.rows import (
-    Row,
-    RowError,
-    check_rows,
-    make_metric,
-    number_repeats,
-    read_rows,
-    score_rows,
-    stem_of,
-)
+from pytest_llmops.runner.rows.reading import Row, RowError, check_rows, number_repeats, read_rows
+from pytest_llmops.runner.rows.scoring import make_metric, score_rows, stem_of
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _UNSCORED = 3

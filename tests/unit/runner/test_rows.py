@@ -13,7 +13,8 @@ from pytest_llmops.errors import MetricOptionError, UnknownMetricError
 from pytest_llmops.metrics.spending import LatencyS
 from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric, register_metric
-from pytest_llmops.runner.rows import Row, RowError, check_rows, read_rows, score, score_rows
+from pytest_llmops.runner.rows.reading import Row, RowError, check_rows, read_rows
+from pytest_llmops.runner.rows.scoring import score, score_rows
 from pytest_llmops.settings import Settings
 
 
