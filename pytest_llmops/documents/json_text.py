@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from pytest_llmops.documents.record_reader import BrokenValueError, show
+from pytest_llmops.documents.value_readers import BrokenValueError, show
 
 
 class AmbiguousJsonError(ValueError):

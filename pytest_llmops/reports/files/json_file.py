@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llmops.documents.record_reader import BrokenValueError
+from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.errors import RunFileError, hint
 
 # Controls, bidi overrides, zero width, tags and lone surrogates: only within JSON strings can they occur.

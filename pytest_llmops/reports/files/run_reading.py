@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.documents.record_reader import (
-    BrokenValueError,
-    list_of,
-    read_any,
-    read_fields,
-    read_version,
-    reader_of,
-    record_reader,
-    within,
-)
+from pytest_llmops.documents.record_reader import read_fields, read_version, reader_of, record_reader
+from pytest_llmops.documents.value_readers import BrokenValueError, list_of, read_any, within
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Usage
 from pytest_llmops.reports.files.suite_checks import parse_suite
 from pytest_llmops.runner.usage import sum_outputs
@@ -31,7 +23,7 @@ def read_run(value: Any) -> Run:
     fields = read_head({name: each for name, each in value.items() if name != "results"})
     if not isinstance(value.get("results"), list):
         raise BrokenValueError("results: must be a list; the file holds no results")
-    results = within(".results", list_of(read_result), value["results"])
+    results = within("results", list_of(read_result), value["results"])
     return make_run(fields, results)
 
 
