@@ -39,7 +39,9 @@ def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
         raise BrokenValueError(f"version: is missing, so this is no {file}")
     written = value["version"]
     if written != version or isinstance(written, bool):
-        raise BrokenValueError(f"version: is {show(written)}, this release reads {version}")
+        newer = type(written) is int and written > version
+        advice = "; a newer pytest-llmops may have written it" if newer else ""
+        raise BrokenValueError(f"version: is {show(written)}, this release reads {version}{advice}")
     return value
 
 

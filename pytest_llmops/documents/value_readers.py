@@ -164,6 +164,24 @@ def matching(pattern: str, wanted: str, *, shown: bool = True) -> Reader:
     return checked(read_text, wanted, re.compile(pattern, re.ASCII | re.DOTALL).fullmatch, shown=shown)
 
 
+def hexadecimal(digits: int) -> Reader:
+    return matching(f"[0-9a-f]{{{digits}}}", f"{digits} hexadecimal digits")
+
+
+def unique(reader: Reader, wanted: str) -> Reader:
+    """A list whose items differ."""
+    return checked(list_of(reader), wanted, lambda items: len(set(items)) == len(items))
+
+
+def refuse_twice(values: Iterable[str], items: str, field: str) -> None:
+    """Raises BrokenValueError where two items of that list have the same value in that field."""
+    seen: set[str] = set()
+    for at, value in enumerate(values):
+        if value in seen:
+            raise BrokenValueError(((items, at, field), f"{show(value)} occurs twice"))
+        seen.add(value)
+
+
 def _limits(least: float, most: float) -> str:
     return (f" from {least:g}" if least > -math.inf else "") + (f" to {most:g}" if most < math.inf else "")
 

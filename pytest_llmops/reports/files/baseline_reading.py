@@ -8,7 +8,15 @@ from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from pytest_llmops.documents.record_reader import read_version, record_reader
-from pytest_llmops.documents.value_readers import BrokenValueError, list_of, mapping_of, show, whole, within
+from pytest_llmops.documents.value_readers import (
+    BrokenValueError,
+    list_of,
+    mapping_of,
+    refuse_twice,
+    show,
+    whole,
+    within,
+)
 from pytest_llmops.errors import hint
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.printable import counted
@@ -25,11 +33,7 @@ def read_baseline(value: Any) -> Run:
     """A baseline from the whole content of its file."""
     head = _HEAD(read_version(value, VERSION, KIND))
     entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        if entry.case in seen:
-            raise BrokenValueError(f"cases[{index}].case: {show(entry.case)} occurs twice")
-        seen.add(entry.case)
+    refuse_twice((each.case for each in entries), "cases", "case")
     return Run(signature=head["signature"], results=entries)
 
 
