@@ -16,8 +16,9 @@ from typing import Annotated, Any
 from pytest_llmops.calibration.agreement import Agreement
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_text import parse_json, read_bytes
-from pytest_llmops.documents.record_reader import read_version, reader_of
+from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
 from pytest_llmops.documents.value_readers import (
+    any_of,
     checked,
     hexadecimal,
     list_of,
@@ -66,11 +67,6 @@ class _Measure:
     method: Method | None
 
 
-def _read_agreement(value: Any) -> Any:
-    """The number of groups, or a measure."""
-    return whole(1)(value) if isinstance(value, int) else asdict(reader_of(_Measure)(value))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """
@@ -91,7 +87,7 @@ class Calibration:
     labels_sha256: Annotated[str, hexadecimal(64)]
     date: Annotated[str, matching(r"\d{4}-\d\d-\d\d", "a date such as 2026-01-31")]
     cuts: tuple[CutAgreement, ...]
-    agreement: Annotated[Mapping[str, Any], mapping_of(_read_agreement)]
+    agreement: Annotated[Mapping[str, Any], mapping_of(any_of(whole(1), record_reader(dict, _Measure)))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

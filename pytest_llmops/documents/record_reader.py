@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pytest_llmops.documents.value_readers import (
     BrokenValueError,
     Reader,
+    any_of,
     list_of,
     mapping_of,
     one_of,
@@ -54,8 +55,8 @@ def reader_of(kind: Any) -> Reader:
     if origin is Literal:
         return one_of(*inner)
     if origin in {Union, UnionType}:
-        (present,) = (each for each in inner if each is not NoneType)
-        return optional(reader_of(present))
+        present = any_of(*(reader_of(each) for each in inner if each is not NoneType))
+        return optional(present) if NoneType in inner else present
     if origin is tuple:
         return list_of(reader_of(inner[0]))
     if origin is Mapping:
@@ -90,18 +91,20 @@ def record_reader(
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise BrokenValueError(f"must be an object, not {show(value)}")
-        for name in required:
-            if name not in value:
-                raise BrokenValueError(f"{name} is missing")
-        return cls(**read_fields(value, known))
+        return cls(**read_fields(value, known, required))
 
     return read
 
 
-def read_fields(value: dict[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
+def read_fields(
+    value: dict[str, Any], readers: Mapping[str, Reader], required: Iterable[str] = ()
+) -> dict[str, Any]:
     """The fields that are there, each by its reader."""
     if unknown := [name for name in value if name not in readers]:
         raise BrokenValueError(f"unknown key {show(unknown[0])}.{hint(str(unknown[0]), readers)}")
+    for name in required:
+        if name not in value:
+            raise BrokenValueError(f"{name} is missing")
     return read_all((name, readers[name], each) for name, each in value.items())
 
 

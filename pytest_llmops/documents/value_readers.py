@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pytest_llmops.documents.values import Place
@@ -66,7 +66,8 @@ def within(place: str | int, reader: Reader, value: Any) -> Any:
 def list_of(reader: Reader) -> Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
-            raise BrokenValueError(f"must be a list, not {show(value)}")
+            advice = f"; write it in brackets: [{show(value)}]" if isinstance(value, str) else ""
+            raise BrokenValueError(f"must be a list, not {show(value)}{advice}")
         items: list[Any] = []
         problems: list[tuple[Place, str]] = []
         rest = iter(value)
@@ -123,21 +124,23 @@ def one_of(*words: str) -> Reader:
     return read
 
 
-def checked(reader: Reader, wanted: str, holds: Callable[[Any], Any] = bool, *, shown: bool = True) -> Reader:
+def checked(
+    reader: Reader, wanted: str, holds: Callable[[Any], Any] | None = None, *, shown: bool = True
+) -> Reader:
     """
     What the reader reads, where it holds.
 
     Args:
         wanted: What messages call such a value, `a name`.
+        holds: Returns what is false, or raises ValueError, of a value that cannot be.
         shown: Off for a value that may be a secret.
     """
 
     def read(value: Any) -> Any:
-        try:
-            if holds(made := reader(value)):
+        with suppress(BrokenValueError, TypeError, ValueError):
+            made = reader(value)
+            if holds is None or holds(made):
                 return made
-        except (BrokenValueError, ValueError):  # of what `holds` calls, too
-            pass
         raise BrokenValueError(f"must be {wanted}{f', not {show(value)}' if shown else ''}")
 
     return read
@@ -166,6 +169,25 @@ def matching(pattern: str, wanted: str, *, shown: bool = True) -> Reader:
 
 def hexadecimal(digits: int) -> Reader:
     return matching(f"[0-9a-f]{{{digits}}}", f"{digits} hexadecimal digits")
+
+
+def any_of(*readers: Reader) -> Reader:
+    """What the first of them reads that can; what is wrong is what the last one says."""
+
+    def read(value: Any) -> Any:
+        for reader in readers[:-1]:
+            with suppress(BrokenValueError):
+                return reader(value)
+        return readers[-1](value)
+
+    return read
+
+
+def some(reader: Reader) -> Reader:
+    """A list, of which one text may stand for itself; each once."""
+    return lambda value: tuple(
+        dict.fromkeys((reader(value),) if isinstance(value, str) else list_of(reader)(value))
+    )
 
 
 def unique(reader: Reader, wanted: str) -> Reader:

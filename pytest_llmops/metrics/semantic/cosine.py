@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
-from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
+from pytest_llmops.metrics.semantic.pair import Pair, needs_of, partner
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
@@ -18,7 +18,6 @@ from pytest_llmops.records import Bound, Failure, Sample, Score
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_llmops.models.encoders import EncoderChoice
     from pytest_llmops.protocols import Need
 
 
@@ -37,7 +36,7 @@ class Semantic(DeclaredMetric):
         pair: What the output is compared with: `reference`, or `input` for whether it is to the point.
     """
 
-    encoder: str | Mapping[str, object] | EncoderChoice = DEFAULT
+    encoder: Any = DEFAULT
     pair: Pair = "reference"
 
     traits = MetricTraits(
@@ -50,8 +49,8 @@ class Semantic(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
         object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
-        check_pair(self.pair, self.name)
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -60,7 +59,7 @@ class Semantic(DeclaredMetric):
     @property
     def weights(self) -> tuple[str, ...]:
         """What must be in the cache of weights."""
-        return ("minilm",) if self._choice.model == DEFAULT else ()
+        return ("minilm",) if self.encoder.model == DEFAULT else ()
 
     def settle(self, sample: Sample) -> Score | Failure | None:
         if missing := find_missing(self, sample):
@@ -87,10 +86,10 @@ class Semantic(DeclaredMetric):
         outputs = [sample.output.text for sample in samples]
         others = [partner(sample, self.pair) for sample in samples]
         if self.pair == "reference":
-            vectors = embed(self._choice, [*outputs, *others])
+            vectors = embed(self.encoder, [*outputs, *others])
             return [float(each) for each in (vectors[: len(samples)] * vectors[len(samples) :]).sum(axis=1)]
-        questions = embed(self._choice, others, query=True)
-        return [float(each) for each in (embed(self._choice, outputs) * questions).sum(axis=1)]
+        questions = embed(self.encoder, others, query=True)
+        return [float(each) for each in (embed(self.encoder, outputs) * questions).sum(axis=1)]
 
     def _refusal(self, sample: Sample, refused: Mapping[str, str]) -> Failure | None:
         for part, text in (("output", sample.output.text), (self.pair, partner(sample, self.pair))):
@@ -101,7 +100,7 @@ class Semantic(DeclaredMetric):
 
     def _read(self, sample: Sample, cosine: float) -> Score | Failure:
         if not math.isfinite(cosine):
-            error = f"encoder {self._choice.model!r} made a vector that is no number; its weights are broken"
+            error = f"encoder {self.encoder.model!r} made a vector that is no number; its weights are broken"
             return fail(self, sample, error)
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
@@ -109,11 +108,7 @@ class Semantic(DeclaredMetric):
         return self._rate(sample, value, reason, {"cosine": value})
 
     def _rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
-        made = load_encoder(self._choice).identity
+        made = load_encoder(self.encoder).identity
         if self.pair != "reference":
             made = f"{self.pair}|{made}"
         return self.give(sample, value, reason, evidence=evidence, made=made)
-
-    @property
-    def _choice(self) -> EncoderChoice:
-        return cast("EncoderChoice", self.encoder)

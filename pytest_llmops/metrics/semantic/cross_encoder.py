@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.documents.value_readers import checked, read_name
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
-from pytest_llmops.metrics.semantic.pair import Pair, check_pair, needs_of, partner
+from pytest_llmops.metrics.semantic.pair import Pair, needs_of, partner
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.cross_encoder import identify, rate_pairs
 from pytest_llmops.protocols import MetricTraits, Need
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _DIGITS = 4
+_MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-encoder/stsb-roberta-base")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class CrossEncoder(DeclaredMetric):
         pair: What the output is read with: `reference`, or `input` for whether it is to the point.
     """
 
-    model: str
+    model: Annotated[str, _MODEL]
     pair: Pair = "reference"
 
     traits = MetricTraits(
@@ -42,14 +43,6 @@ class CrossEncoder(DeclaredMetric):
         version=2,
         bound=Bound(comparison=">=", threshold=0.5),
     )
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.model, str) or not self.model.strip():
-            raise MetricOptionError(
-                f"cross_encoder: model is a folder or a Hugging Face name, such as "
-                f"cross-encoder/stsb-roberta-base, not {self.model!r}"
-            )
-        check_pair(self.pair, self.name)
 
     @property
     def needs(self) -> frozenset[Need]:

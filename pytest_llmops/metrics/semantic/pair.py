@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from pytest_llmops.errors import MetricOptionError, hint
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import Need
     from pytest_llmops.records import Sample
 
 Pair = Literal["reference", "input"]
-
-
-def check_pair(written: Any, metric: str) -> None:
-    """
-    Raises:
-        MetricOptionError: It is none of the two.
-    """
-    if written not in get_args(Pair):
-        near = hint(written, get_args(Pair)) if isinstance(written, str) else ""
-        raise MetricOptionError(f"{metric}: pair is reference or input, not {written!r}.{near}")
 
 
 def needs_of(pair: Pair) -> frozenset[Need]:
