@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pytest_llmops.documents.value_readers import (
+    UNKNOWN_KEY,
     BrokenValueError,
     Reader,
     any_of,
@@ -101,7 +102,8 @@ def read_fields(
 ) -> dict[str, Any]:
     """The fields that are there, each by its reader."""
     if unknown := [name for name in value if name not in readers]:
-        raise BrokenValueError(f"unknown key {show(unknown[0])}.{hint(str(unknown[0]), readers)}")
+        message = f"{UNKNOWN_KEY} {show(unknown[0])}.{hint(str(unknown[0]), readers)}"
+        raise BrokenValueError(((unknown[0],), message))
     for name in required:
         if name not in value:
             raise BrokenValueError(f"{name} is missing")

@@ -11,12 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_llmops.documents.values import Place
 from pytest_llmops.errors import hint
 from pytest_llmops.printable import printable
 
 Reader = Callable[[Any], Any]
+
+UNKNOWN_KEY = "unknown key"
+"""How the problem of a key begins that may not be there; it names the key, so its place is shown without."""
 
 _SHOWN = 60
 _NAMED = 3
@@ -34,7 +38,8 @@ class BrokenValueError(Exception):
 
     def __str__(self) -> str:
         shown = [
-            ": ".join(filter(None, (show_place(place), problem))) for place, problem in self.problems[:_NAMED]
+            ": ".join(filter(None, (show_place(place[: -problem.startswith(UNKNOWN_KEY) or None]), problem)))
+            for place, problem in self.problems[:_NAMED]
         ]
         more = len(self.problems) - len(shown)
         return "; ".join([*shown, *([f"and {more} more"] if more else [])])
@@ -195,6 +200,12 @@ def unique(reader: Reader, wanted: str) -> Reader:
     return checked(list_of(reader), wanted, lambda items: len(set(items)) == len(items))
 
 
+def _is_address(text: str) -> bool:
+    parts = urlsplit(text)
+    has_port = parts.port is None or parts.port > 0  # `port` raises ValueError where it is no number
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and has_port
+
+
 def refuse_twice(values: Iterable[str], items: str, field: str) -> None:
     """Raises BrokenValueError where two items of that list have the same value in that field."""
     seen: set[str] = set()
@@ -260,3 +271,10 @@ def show(value: Any) -> str:
 _read_members, _read_items = mapping_of(read_any), list_of(read_any)
 read_count = whole(0)
 read_name = checked(read_text, "text", str.strip)
+# A password in an address, or a key in the place of the name of its variable, may not be shown.
+read_address = checked(
+    read_text, "a URL without user or password, such as https://host/v1", _is_address, shown=False
+)
+read_variable = matching(
+    "[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable, such as OPENAI_API_KEY", shown=False
+)
