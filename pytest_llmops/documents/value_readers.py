@@ -142,10 +142,12 @@ def checked(
     """
 
     def read(value: Any) -> Any:
-        with suppress(BrokenValueError, TypeError, ValueError):
+        try:
             made = reader(value)
             if holds is None or holds(made):
                 return made
+        except (BrokenValueError, TypeError, ValueError):
+            pass
         raise BrokenValueError(f"must be {wanted}{f', not {show(value)}' if shown else ''}")
 
     return read
