@@ -16,7 +16,7 @@ from pytest_llmops.documents.value_readers import checked, hexadecimal, matching
 from pytest_llmops.documents.values import Table
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.prompts.fields import KINDS, Fields
+from pytest_llmops.prompts.fields import KINDS, read_metadata_fields
 from pytest_llmops.prompts.metadata import MetadataError, read_metadata
 from pytest_llmops.prompts.versions import parse_version
 
@@ -165,19 +165,17 @@ def _read(path: str, raw: bytes) -> _Read:
         metadata = read_metadata(_decode(raw), is_yaml=path.lower().endswith(_YAML))
     except MetadataError as error:
         problems.append(Problem(path=printable(path), line=error.line, message=str(error)))
-    fields = Fields(printable(path), metadata)
+    fields, wrong = read_metadata_fields(printable(path), metadata)
     prompt = Prompt(
         path=path,
-        name=fields.name() or _stem(path),
-        version=fields.version(),
-        kind=fields.kind(),
-        tools=fields.tools(),
-        output=fields.output(),
+        name=fields["name"] or _stem(path),
+        version=fields["version"],
+        kind=fields["kind"],
+        tools=fields["tools"] or (),
+        output=fields["output"] or "",
         sha256=sha256(normalise(raw)).hexdigest(),
     )
-    return _Read(
-        prompt=prompt, name_line=metadata.lines.get("name", 0), problems=(*problems, *fields.problems)
-    )
+    return _Read(prompt=prompt, name_line=metadata.lines.get("name", 0), problems=(*problems, *wrong))
 
 
 def _decode(raw: bytes) -> str:
