@@ -24,6 +24,7 @@ UNKNOWN_KEY = "unknown key"
 
 _SHOWN = 60
 _NAMED = 3
+_TWO = 2
 
 
 class BrokenValueError(Exception):
@@ -118,7 +119,7 @@ def optional(reader: Reader) -> Reader:
 
 
 def one_of(*words: str) -> Reader:
-    listed = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    listed = " or ".join(words) if len(words) <= _TWO else f"one of {', '.join(words)}"
 
     def read(value: Any) -> str:
         if value not in words:
