@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from functools import lru_cache
+from inspect import get_annotations
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pytest_llmops.documents.value_readers import (
     UNKNOWN_KEY,
@@ -83,7 +84,7 @@ def record_reader(
         readers: For fields that are read otherwise than their type says.
     """
     kind = kind or cls  # type: ignore[assignment]
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     written = [each for each in fields(kind) if each.name not in without]  # type: ignore[arg-type]
     known = {each.name: readers.get(each.name) or reader_of(hints[each.name]) for each in written}
     bare = [each.name for each in written if each.default is each.default_factory is MISSING]
@@ -95,6 +96,15 @@ def record_reader(
         return cls(**read_fields(value, known, required))
 
     return read
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields, even where its module was unloaded since, as in tests of plugins."""
+    hints: dict[str, Any] = {}
+    for each in reversed(kind.__mro__):
+        if "__dataclass_fields__" in vars(each):
+            hints |= get_annotations(each, globals=each.__init__.__globals__, eval_str=True)
+    return hints
 
 
 def read_fields(

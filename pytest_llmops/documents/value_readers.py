@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from pytest_llmops.documents.values import Place
@@ -231,13 +231,17 @@ def read_text(value: Any) -> str:
 def read_number(value: Any) -> float:
     if type(value) is float and -math.inf < value < math.inf:
         return value
-    try:
-        number = float(value) if type(value) in {int, float} else math.nan
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    if not is_number(value):
         raise BrokenValueError(f"must be a finite number, not {show(value)}")
-    return number
+    return float(value)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it is a finite number; true and false are none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _read_int(value: Any) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
-from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.record_reader import hints_of, reader_of
 from pytest_llmops.documents.value_readers import Reader, read_all, refused_as
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
@@ -124,7 +124,7 @@ class DeclaredMetric:
 
 @lru_cache(maxsize=256)
 def _readers_of(cls: Any) -> Mapping[str, Reader]:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = hints_of(cls)
     typed = (each.name for each in fields(cls) if each.init and hints[each.name] is not Any)
     return {name: reader_of(hints[name]) for name in typed}
 

@@ -75,12 +75,15 @@ def _make_call(*, name: str, arguments: Mapping[str, Any] | None = None) -> Expe
     return ExpectedCall(name=name, arguments=given)
 
 
+_CALL = record_reader(_make_call, _Written, optional=("arguments",))
+
+
 def read_call(value: Any) -> ExpectedCall:
     """A call as a golden file writes it."""
     if isinstance(value, ExpectedCall):
         return value
     with refused_as(BrokenValueError, "", _REMEDY):
-        call: ExpectedCall = record_reader(_make_call, _Written, optional=("arguments",))(value)
+        call: ExpectedCall = _CALL(value)
         return call
 
 
