@@ -1,111 +1,86 @@
-"""
-What is written for a setting, as its value.
-
-Each function takes what is written and the place that an error names, and raises SettingsError.
-"""
+"""What is written for a setting, as its value; flags and ini files give every value as text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
-from pytest_llmops.errors import SettingsError, hint
+from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.value_readers import (
+    BrokenValueError,
+    Reader,
+    any_of,
+    checked,
+    list_of,
+    mapping_of,
+    number,
+    one_of,
+    read_flag,
+    read_number,
+    read_text,
+    show,
+    some,
+)
 
 MOST_REPEATS = 1000
 """Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
 
 
-def read_text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise SettingsError(f"{place} must be text, not {value!r}")
-    return value
+def read_setting(kind: Any, value: Any) -> Any:
+    """
+    The value of a setting of that type; a word that goes with the type names the reader.
+
+    Raises:
+        BrokenValueError: It cannot be.
+    """
+    named = get_args(kind)[1] if get_origin(kind) is Annotated else kind
+    return (_READERS.get(named) or reader_of(kind))(value)
 
 
-def read_choice(kind: Any, value: Any, place: str) -> Any:
-    allowed = get_args(kind)
-    if value not in allowed:
-        near = hint(str(value), allowed)
-        raise SettingsError(f"{place} must be one of {', '.join(allowed)}, not {value!r}.{near}")
-    return value
+def _number(kind: Callable[[str], float]) -> Reader:
+    return lambda value: kind(value) if isinstance(value, str) else read_number(value)
 
 
-def read_switch(value: Any, place: str) -> bool:
-    known = {True: True, False: False, "true": True, "false": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise SettingsError(f"{place} must be true or false, not {value!r}")
-    return known[value]
+def _read_count(value: Any) -> int:
+    return int(_WHOLE(value))
 
 
-def read_repeats(value: Any, place: str) -> Any:
-    return value if value == "auto" else read_repeat_count(value, place)
-
-
-def read_repeat_count(value: Any, place: str) -> int:
-    count = read_count(value, place)
+def _read_repeat_count(value: Any) -> int:
+    count = _read_count(value)
     if count > MOST_REPEATS:
-        raise SettingsError(f"{place} must be {MOST_REPEATS} or less, not {value!r}")
+        raise BrokenValueError(f"must be {MOST_REPEATS} or less, not {show(value)}")
     return count
 
 
-def read_budget(value: Any, place: str) -> str:
-    return str(value) if type(value) in {int, float} else read_text(value, place)
-
-
-def read_paths(value: Any, place: str) -> tuple[str, ...]:
-    paths = [value] if isinstance(value, str) else value
-    if (
-        not isinstance(paths, list | tuple)
-        or not paths
-        or not all(isinstance(path, str) and path for path in paths)
-    ):
-        raise SettingsError(f"{place} must be a path or a list of paths, not {value!r}")
-    return tuple(paths)
-
-
-def read_count(value: Any, place: str) -> int:
-    number = _positive(int, value)
-    if number is None or (isinstance(value, float) and number != value):
-        raise SettingsError(f"{place} must be a whole number above 0, not {value!r}")
-    return int(number)
-
-
-def read_seconds(value: Any, place: str) -> float:
-    number = _positive(float, value)
-    if number is None:
-        raise SettingsError(f"{place} must be a number of seconds above 0, not {value!r}")
-    return number
-
-
-def _positive(kind: Callable[[Any], float], value: Any) -> float | None:
-    try:
-        number = kind(value)
-    except (OverflowError, TypeError, ValueError):
-        return None
-    return number if 0 < number < math.inf and not isinstance(value, bool) else None
-
-
-def read_judge(value: Any, place: str) -> Mapping[str, Any]:
+def _read_judge(value: Any) -> Mapping[str, Any]:
     judge = {"model": value} if isinstance(value, str) else value
     if not isinstance(judge, Mapping) or not isinstance(judge.get("model"), str) or not judge["model"]:
-        raise SettingsError(
-            f'{place} must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}'
-        )
+        raise BrokenValueError(f'must name a model, for example {{model = "gpt-4o-mini"}}, not {value!r}')
     return dict(judge)
 
 
-def read_prices(value: Any, place: str) -> Mapping[str, tuple[float, float]]:
-    if isinstance(value, Mapping) and all(map(_is_pair, value.values())):
-        return {
-            str(model): (float(prompt), float(completion)) for model, (prompt, completion) in value.items()
-        }
-    raise SettingsError(
-        f"{place} must map a model to [prompt, completion] in US dollars for a million tokens, "
-        f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
-    )
+def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:
+    pair = checked(list_of(number(0)), "two prices", lambda prices: len(prices) == 2)  # noqa: PLR2004
+    try:
+        prices: Mapping[str, tuple[float, float]] = mapping_of(pair)(value)
+    except BrokenValueError:
+        raise BrokenValueError(
+            "must map a model to [prompt, completion] in US dollars for a million tokens, "
+            f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
+        ) from None
+    return prices
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and [
-        type(each) in {int, float} and 0 <= each < math.inf for each in value
-    ] == [True, True]
+_WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
+_READERS: Mapping[Any, Reader] = {
+    bool: lambda value: value == "true" if value in ("true", "false") else read_flag(value),
+    int: _read_count,
+    float: checked(_number(float), "a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
+    tuple[str, ...]: checked(some(checked(read_text, "", bool)), "a path or a list of paths", bool),
+    "repeats": any_of(one_of("auto"), _read_repeat_count),
+    "repeat_count": _read_repeat_count,
+    "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
+    "judge": _read_judge,
+    "prices": _read_prices,
+}

@@ -9,26 +9,12 @@ Every run of pytest imports this module, so its own imports are light.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from pytest_llmops.errors import SettingsError, hint
-from pytest_llmops.setting_values import (
-    read_budget,
-    read_choice,
-    read_count,
-    read_judge,
-    read_paths,
-    read_prices,
-    read_repeat_count,
-    read_repeats,
-    read_seconds,
-    read_switch,
-    read_text,
-)
 
 REVISION = "git:"
 """A baseline that begins so is one of a git revision."""
@@ -44,24 +30,22 @@ Leniency = Literal["pass", "warn", "fail"]
 
 class Setting(NamedTuple):
     """
-    What is known of a setting besides its name, type and default.
+    What is known of a setting besides its name, default and type, by which it is read (`setting_values`).
 
     Attributes:
-        read: Takes a written value and its place, and returns the setting's value or raises SettingsError.
         help: As `--help` shows it.
         metavar: Of the flag that it has in pytest; None where it has none.
         has_ini_key: Whether pytest has an ini key for it, and `llmops run`, which reads no such key, a flag.
     """
 
-    read: Callable[[Any, str], Any]
     help: str
     metavar: str | None = None
     has_ini_key: bool = True
 
 
-def _setting(default: Any, read: Callable[[Any, str], Any], help: str, **more: Any) -> Any:  # noqa: A002 - argparse's own word
+def _setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - argparse's own word
     value = {"default_factory": dict} if default == {} else {"default": default}
-    return field(**value, metadata={"setting": Setting(read, help, **more)})
+    return field(**value, metadata={"setting": Setting(help, **more)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,85 +59,70 @@ class Settings:
     """
 
     root: Path = field(default_factory=Path.cwd)
-    golden: tuple[str, ...] = _setting(("golden/",), read_paths, "golden files or folders (default: golden/)")
+    golden: tuple[str, ...] = _setting(("golden/",), "golden files or folders (default: golden/)")
     collect: bool = _setting(
         default=False,
-        read=read_switch,
         help="true adds the golden files to whatever pytest collects, even without --llm-golden",
     )
-    metrics: tuple[str, ...] = _setting(
-        (), read_paths, "files or modules that define custom metrics", has_ini_key=False
-    )
+    metrics: tuple[str, ...] = _setting((), "files or modules that define custom metrics", has_ini_key=False)
     app: str | None = _setting(
-        None, read_text, "the app under test; overrides what golden files name", metavar="MODULE:ATTR"
+        None, "the app under test; overrides what golden files name", metavar="MODULE:ATTR"
     )
     baseline: str | None = _setting(
         None,
-        read_text,
         "compare with this (default: golden/baseline.json, if there is one)",
         metavar="FILE|git:REF",
     )
-    out: str | None = _setting(None, read_text, "write the run to this file", metavar="RUN.json")
+    out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
     record: RecordMode = _setting(
         "new",
-        partial(read_choice, RecordMode),
         "cassettes: none, once, new (default) or all",
         metavar="MODE",
     )
     # By default `auto` for cases that the baseline has, and one for others.
-    repeats: int | Literal["auto"] | None = _setting(
-        None, read_repeats, "run each case N times; auto repeats it while a verdict is open", metavar="N|auto"
+    repeats: Annotated[int | Literal["auto"] | None, "repeats"] = _setting(
+        None, "run each case N times; auto repeats it while a verdict is open", metavar="N|auto"
     )
-    budget: str | None = _setting(
-        None, read_budget, "limit of model calls: 2.50 (US dollars), or '500 calls'", metavar="USD"
+    budget: Annotated[str | None, "budget"] = _setting(
+        None, "limit of model calls: 2.50 (US dollars), or '500 calls'", metavar="USD"
     )
-    concurrency: int = _setting(
-        150, read_count, "cases that run at once, in each process (default 150)", metavar="N"
-    )
+    concurrency: int = _setting(150, "cases that run at once, in each process (default 150)", metavar="N")
     timeout_s: float = _setting(
-        120.0, read_seconds, "time limit for one call of the app in seconds (default 120)", metavar="S"
+        120.0, "time limit for one call of the app in seconds (default 120)", metavar="S"
     )
-    home: str = _setting(
-        ".llmops", read_text, "folder for runs, cache and local cassettes (default: .llmops)"
-    )
-    accepted: str = _setting(
-        "golden/baseline.json", read_text, "the accepted baseline (default: golden/baseline.json)"
-    )
+    home: str = _setting(".llmops", "folder for runs, cache and local cassettes (default: .llmops)")
+    accepted: str = _setting("golden/baseline.json", "the accepted baseline (default: golden/baseline.json)")
     cassettes: str = _setting(
-        "golden/cassettes", read_text, "folder for committed cassettes (default: golden/cassettes)"
+        "golden/cassettes", "folder for committed cassettes (default: golden/cassettes)"
     )
     undecided: Leniency = _setting(
         "warn",
-        partial(read_choice, Leniency),
         "what an undecided verdict does to the build: pass, warn (default) or fail",
     )
-    max_repeats: int = _setting(64, read_repeat_count, "most repeats of a case by repeats auto (default 64)")
+    max_repeats: Annotated[int, "repeat_count"] = _setting(
+        64, "most repeats of a case by repeats auto (default 64)"
+    )
     known_failures: Leniency = _setting(
         "warn",
-        partial(read_choice, Leniency),
         "what a failure that the baseline has too does to the build: pass, warn (default) or fail",
     )
     reviews: str = _setting(
         "golden/reviews.jsonl",
-        read_text,
         "the log of reviews (default: golden/reviews.jsonl)",
         has_ini_key=False,
     )
-    judge: Mapping[str, Any] = _setting(
+    judge: Annotated[Mapping[str, Any], "judge"] = _setting(
         {},
-        read_judge,
         "the chat model that judges unless a golden file names one: model, base_url, api_key_env and so on",
         has_ini_key=False,
     )
     calibration: str = _setting(
         "golden/calibration.json",
-        read_text,
         "agreement of metrics with people, from llmops calibrate --save (default: golden/calibration.json)",
         has_ini_key=False,
     )
-    prices: Mapping[str, tuple[float, float]] = _setting(
+    prices: Annotated[Mapping[str, tuple[float, float]], "prices"] = _setting(
         {},
-        read_prices,
         "prices by model: US dollars per million prompt and completion tokens",
         has_ini_key=False,
     )
@@ -240,7 +209,11 @@ def read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
 def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in SETTINGS:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, SETTINGS)}")
-    return SETTINGS[name].read(value, _place(name, origin))
+    from pytest_llmops.documents.value_readers import refused_as
+    from pytest_llmops.setting_values import read_setting
+
+    with refused_as(SettingsError, f"{_place(name, origin)} "):
+        return read_setting(get_type_hints(Settings, include_extras=True)[name], value)
 
 
 def _place(name: str, origin: str) -> str:

@@ -9,60 +9,93 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json, read_bytes
+from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
+from pytest_llmops.documents.value_readers import (
+    any_of,
+    checked,
+    hexadecimal,
+    list_of,
+    mapping_of,
+    matching,
+    number,
+    read_number,
+    refused_as,
+    whole,
+)
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.printable import printable
-from pytest_llmops.records import Bound, Golden
+from pytest_llmops.records import Bound, Golden, Sign
 from pytest_llmops.registry import metric_factory
-from pytest_llmops.statistics.intervals import Measure
+from pytest_llmops.statistics.intervals import Measure, Method
 
 if TYPE_CHECKING:  # which loads numpy
     from pytest_llmops.calibration.agreement import Agreement
 
 VERSION = 1
-_SCHEMA = Path(__file__).with_name("calibration.schema.json")
+_MEASURES = ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
 
 
 class CalibrationRecordError(LLMOpsError):
     """The record of calibrations cannot be read."""
 
 
+_INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
+_Interval = Annotated[tuple[float, float], _INTERVAL]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutAgreement:
     """What is known of one bound: kappa of scores and people on whether a row holds it, and its interval."""
 
-    bound: Bound
-    kappa: float
-    low: float
-    high: float
+    comparison: Sign
+    threshold: float
+    kappa: Annotated[float, number(-1, 1)]
+    interval: _Interval
+
+    @property
+    def bound(self) -> Bound:
+        return Bound(comparison=self.comparison, threshold=self.threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measure:
+    value: float | None
+    interval: _Interval | None
+    method: Method | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """
-    What is known of the scores of one signature.
+    What is known of the scores of one signature, as it is written.
 
     Attributes:
         label: The field that held people's labels; `rows` had one.
         unscored: Rows that got no score.
         labels_sha256: Of the file's bytes.
         date: `2026-01-31`.
-        whole: The agreement as it was measured, as JSON values.
+        agreement: As it was measured, as JSON values.
     """
 
-    metric: str
+    metric: Annotated[str, matching(".+", "a name")]
     label: str
-    rows: int
+    rows: Annotated[int, whole(2)]
     unscored: int
-    labels_sha256: str
-    date: str
-    cuts: tuple[CutAgreement, ...] = ()
-    whole: Mapping[str, Any] | None = None
+    labels_sha256: Annotated[str, hexadecimal(64)]
+    date: Annotated[str, matching(r"\d{4}-\d\d-\d\d", "a date such as 2026-01-31")]
+    cuts: tuple[CutAgreement, ...]
+    agreement: Annotated[Mapping[str, Any], mapping_of(any_of(whole(1), record_reader(dict, _Measure)))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    version: int
+    calibrations: Mapping[str, Calibration]
 
 
 def calibration_of(  # noqa: PLR0913 - what a record contains
@@ -78,20 +111,17 @@ def calibration_of(  # noqa: PLR0913 - what a record contains
         date=date,
         cuts=tuple(
             CutAgreement(
-                bound=cut.bound,
+                comparison=cut.bound.comparison,
+                threshold=cut.bound.threshold,
                 kappa=cut.kappa.value,
-                low=-1.0 if cut.kappa.low is None else cut.kappa.low,
-                high=1.0 if cut.kappa.high is None else cut.kappa.high,
+                interval=_interval(cut.kappa) or (-1.0, 1.0),
             )
             for cut in agreement.cuts
             if cut.kappa.value is not None
         ),
-        whole={
+        agreement={
             "groups": agreement.groups,
-            **{
-                name: _measure(getattr(agreement, name))
-                for name in ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
-            },
+            **{name: _measure(getattr(agreement, name)) for name in _MEASURES},
         },
     )
 
@@ -121,18 +151,13 @@ def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
     Raises:
         CalibrationRecordError: As `load_calibrations`.
     """
-    try:
-        written = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CalibrationRecordError(f"{path}: is no JSON: {error}. {_REMEDY}") from None
-    version = written.get("version") if isinstance(written, dict) else None
-    if version != VERSION or isinstance(version, bool):
-        shown = printable(version, 20)
-        raise CalibrationRecordError(f"{path}: version is {shown}, this release reads {VERSION}. {_REMEDY}")
-    if broken := next(_validator().iter_errors(written), None):
-        place = "/".join(map(str, broken.absolute_path)) or "the file"
-        raise CalibrationRecordError(f"{path}: {printable(place)}: {printable(broken.message)}. {_REMEDY}")
-    return {signature: _read(each) for signature, each in written["calibrations"].items()}
+    with refused_as(CalibrationRecordError, f"{path}: ", f". {_REMEDY}"):
+        return dict(read_bytes(data, _parse, "record of calibrations").calibrations)
+
+
+def _parse(text: str) -> _Record:
+    record: _Record = reader_of(_Record)(read_version(parse_json(text), VERSION, "record of calibrations"))
+    return record
 
 
 def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]:
@@ -168,61 +193,16 @@ def save_calibration(path: Path, signature: str, calibration: Calibration) -> No
         OSError: The file cannot be written.
     """
     known = {**load_calibrations(path), signature: calibration}
-    written = {
-        "version": VERSION,
-        "calibrations": {signature: _write(known[signature]) for signature in sorted(known)},
-    }
-    write_atomically(path, (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode())
+    record = _Record(version=VERSION, calibrations=dict(sorted(known.items())))
+    write_atomically(path, (json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n").encode())
 
 
 _REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
 
 
-@lru_cache(maxsize=1)
-def _validator() -> Any:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
-
-
-def _read(written: Mapping[str, Any]) -> Calibration:
-    rest = {name: written[name] for name in ("metric", "label", "rows", "unscored", "labels_sha256", "date")}
-    return Calibration(
-        **rest,
-        cuts=tuple(
-            CutAgreement(
-                bound=Bound(comparison=each["comparison"], threshold=float(each["threshold"])),
-                kappa=each["kappa"],
-                low=each["interval"][0],
-                high=each["interval"][1],
-            )
-            for each in written["cuts"]
-        ),
-        whole=written["agreement"],
-    )
-
-
-def _write(calibration: Calibration) -> dict[str, Any]:
-    return {
-        "metric": calibration.metric,
-        "label": calibration.label,
-        "rows": calibration.rows,
-        "unscored": calibration.unscored,
-        "labels_sha256": calibration.labels_sha256,
-        "date": calibration.date,
-        "cuts": [
-            {
-                "comparison": cut.bound.comparison,
-                "threshold": cut.bound.threshold,
-                "kappa": cut.kappa,
-                "interval": [cut.low, cut.high],
-            }
-            for cut in calibration.cuts
-        ],
-        "agreement": dict(calibration.whole or {}),
-    }
+def _interval(measure: Measure) -> tuple[float, float] | None:
+    return None if measure.low is None or measure.high is None else (measure.low, measure.high)
 
 
 def _measure(measure: Measure) -> dict[str, Any]:
-    interval = None if measure.low is None else [measure.low, measure.high]
-    return {"value": measure.value, "interval": interval, "method": measure.method}
+    return {"value": measure.value, "interval": _interval(measure), "method": measure.method}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
-from pytest_llmops.documents.record_reader import BrokenValueError, show
+from pytest_llmops.documents.value_readers import BrokenValueError, show
+
+Content = TypeVar("Content")
 
 
 class AmbiguousJsonError(ValueError):
@@ -62,3 +65,21 @@ def parse_json(text: str, line: int = 0, *, unique: bool = False) -> Any:
         raise BrokenValueError(f"key {show(error.found)} occurs twice in one object") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise BrokenValueError("holds a number that is too long to be one") from None
+
+
+def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Content:
+    """
+    What `read` makes of a file's text.
+
+    Args:
+        file: What the file should be, for messages.
+
+    Raises:
+        BrokenValueError: It is no UTF-8, is nested too deeply, or `read` met a broken value.
+    """
+    try:
+        return read(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BrokenValueError(f"byte {error.start} is no UTF-8") from None
+    except RecursionError:
+        raise BrokenValueError(f"is nested too deeply to be a {file}") from None

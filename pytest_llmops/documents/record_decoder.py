@@ -15,7 +15,8 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
-from pytest_llmops.documents.record_reader import Reader, reader_of
+from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.value_readers import Reader
 
 _MOST_SHARED = 20_000
 """Parts that are kept to stand for equal ones; where there are more, they are hardly ever equal."""

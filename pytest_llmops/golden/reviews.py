@@ -10,37 +10,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.documents.record_reader import read_version, record_reader
+from pytest_llmops.documents.value_readers import hexadecimal, matching, refused_as
 from pytest_llmops.errors import ReviewError
-from pytest_llmops.printable import printable
 
 VERSION = 1
 
 _FIRST = "0" * 64
 _LOCK_TIMEOUT_S = 30
 _REMEDY = "Restore the file from version control: it may grow by `llmops review` and not change otherwise"
-_HEX = "[0-9a-f]{%d}"
-_FIELDS: Mapping[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.DOTALL | re.ASCII)
-    for name, pattern in {
-        "case": ".+",
-        "input_hash": ".*",
-        "answer": _HEX % 16,
-        "verdict": "good|bad",
-        "who": ".+",
-        "when": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-        "note": ".*",
-        "previous": _HEX % 64,
-        "hash": _HEX % 64,
-    }.items()
-}
+_INSTALL = "Install the pytest-llmops that wrote it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +43,24 @@ class Review:
         note: In the reviewer's words.
     """
 
-    case: str
+    case: Annotated[str, matching(".+", "an item's id")]
     input_hash: str
-    answer: str
+    answer: Annotated[str, hexadecimal(16)]
     verdict: Literal["good", "bad"]
-    who: str
-    when: str
+    who: Annotated[str, matching(".+", "a name")]
+    when: Annotated[str, matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a time such as 2026-01-31T09:15:00Z")]
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line(Review):
+    note: str
+    version: int
+    previous: Annotated[str, hexadecimal(64)]
+    hash: Annotated[str, hexadecimal(64)]
+
+
+_READ = record_reader(dict, _Line)
 
 
 def load_reviews(path: str | Path) -> tuple[Review, ...]:
@@ -165,33 +163,19 @@ def _read_line(line: bytes, previous: str) -> tuple[Review, str]:
             "Keep the lines of one side alone, and review again what the other held",
         )
     try:
-        fields = json.loads(line.decode("ascii"))
+        value = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError):
         raise _BrokenLineError("is no JSON in ASCII, so it was cut or edited") from None
-    _check_fields(fields)
+    version = value.get("version") if isinstance(value, dict) else None
+    remedy = _INSTALL if type(version) is int and version != VERSION else _REMEDY
+    with refused_as(partial(_BrokenLineError, remedy=remedy), ""):
+        fields = _READ(read_version(value, VERSION, "review"))
     review = Review(**{key: fields[key] for key in fields.keys() - {"version", "previous", "hash"}})
     if line + b"\n" != _chain(review, fields["previous"])[0]:
         raise _BrokenLineError("was edited: its hash or its way of writing does not fit")
     if fields["previous"] != previous:
         raise _BrokenLineError("does not follow the line before: lines were removed, added or moved")
     return review, fields["hash"]
-
-
-def _check_fields(fields: Any) -> None:
-    version = fields.get("version") if isinstance(fields, dict) else None
-    if type(version) is not int:
-        raise _BrokenLineError("is no review: it holds no version")
-    if version != VERSION:
-        raise _BrokenLineError(
-            f"is of version {printable(version, 20)}, this release reads {VERSION}",
-            "Install the pytest-llmops that wrote it",
-        )
-    if strange := sorted(fields.keys() ^ {"version", *_FIELDS}):
-        what = "holds the unknown key" if strange[0] in fields else "lacks the key"
-        raise _BrokenLineError(f"{what} {printable(strange[0], 40)}")
-    for name, pattern in _FIELDS.items():
-        if not isinstance(fields[name], str) or not pattern.fullmatch(fields[name]):
-            raise _BrokenLineError(f"its {name} cannot be {printable(fields[name], 60) or 'empty'}")
 
 
 def _chain(review: Review, previous: str) -> tuple[bytes, str]:

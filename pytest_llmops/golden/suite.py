@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.bounds import RECORD_ONLY, check_failing, check_reach, parse_bound
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError
 from pytest_llmops.golden.thresholds import configure_metric, read_bound, read_drop, read_record_only
@@ -158,7 +159,7 @@ def _gain(value: Any, metric: Metric, *, rival: bool) -> float:
         raise ComparisonError(
             "min_gain compares with a rival; name one at the top of the file: rival: shop.bot:old"
         )
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ComparisonError(f"min_gain must be a number such as 0.1, not {described(value)}")
     low, high = metric.range
     if abs(value) > high - low:

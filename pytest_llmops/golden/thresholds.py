@@ -28,6 +28,7 @@ from pytest_llmops.bounds import (
     parse_bound,
     usual_sign,
 )
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.printable import excerpt
@@ -152,7 +153,7 @@ def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
     Raises:
         ComparisonError: It is no number, or no drop can exceed it.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
     if value < 0:
         raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
@@ -213,7 +214,7 @@ def read_record_only(value: Any) -> bool:
 def _agreement(name: str, value: Any) -> float:
     if "judge" not in _options(name):
         raise ComparisonError(f"{_KAPPA} is for judges, and {name} asks none")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise ComparisonError(f"{_KAPPA} must be a number from 0 to 1, not {described(value)}")
     return float(value)
 
@@ -237,7 +238,7 @@ def _limits(written: Any, metric: Metric) -> list[Bound]:
 
 
 def _limit(side: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         remedy = "; write it without quotes" if isinstance(value, str) and is_nearly_bound(value) else ""
         raise ComparisonError(f"{side} must be a number, not {described(value)}{remedy}")
     return float(value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pytest_llmops.documents.value_readers import checked, read_name
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.model import JudgeModel, read_judge
 from pytest_llmops.judges.support import Support, judge_support, support_identity
@@ -34,6 +35,9 @@ _DIGITS = 4  # those behind depend on the texts that share a batch
 _BEGINNING = 60  # characters of a quotation that are looked for; it may run over several sentences
 
 
+_BY = checked(read_name, f"{EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faithfulness(DeclaredMetric):
     """
@@ -47,8 +51,8 @@ class Faithfulness(DeclaredMetric):
         judge: The chat model, where it judges.
     """
 
-    by: str = EMBEDDED
-    judge: JudgeModel | None = None
+    by: Annotated[str, _BY] = EMBEDDED
+    judge: Any = None
 
     traits = MetricTraits(
         name="faithfulness",
@@ -60,13 +64,8 @@ class Faithfulness(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.by, str) or not self.by.strip():
-            raise MetricOptionError(
-                f"faithfulness: by is {EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder, "
-                f"not {self.by!r}"
-            )
-        given: Any = self.judge
-        object.__setattr__(self, "judge", read_judge(given, self.name) if self.by == JUDGE else None)
+        DeclaredMetric.__post_init__(self)
+        object.__setattr__(self, "judge", read_judge(self.judge, self.name) if self.by == JUDGE else None)
         if self.judge is not None and self.judge.yes_no:
             raise MetricOptionError(
                 f"faithfulness: {self.judge.model} is asked yes or no, which is not enough to check claims; "

@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.value_readers import (
+    positive,
+    read_address,
+    read_name,
+    read_variable,
+    refused_as,
+    whole,
+)
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.models.chat import model_name
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback
 
@@ -34,7 +43,6 @@ _FAMILIES: Mapping[str, str] = {
     "grok": r"grok",
     "nova": r"(?<![a-z])nova(?![a-z])",
 }
-_NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NEAR = 0.85
 """As `difflib` measures: one letter of `embedded` wrong, doubled or left out, and not the name of a model."""
 
@@ -59,16 +67,16 @@ class JudgeModel:
         family: Whose model it is, `gpt`, `claude` …; read off the name where it is not given.
     """
 
-    model: str
-    base_url: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
-    timeout_s: float = 60.0
-    attempts: int = 5
-    concurrency: int = 16
-    seed: int = 0
+    model: Annotated[str, read_name]
+    base_url: Annotated[str, read_address] | None = None
+    api_key_env: Annotated[str, read_variable] = "OPENAI_API_KEY"
+    timeout_s: Annotated[float, positive("seconds", 3600)] = 60.0
+    attempts: Annotated[int, whole(1, 1000)] = 5
+    concurrency: Annotated[int, whole(1, 1000)] = 16
+    seed: Annotated[int, whole()] = 0
     logprobs: bool = True
     yes_no: bool = False
-    family: str = ""
+    family: Annotated[str, read_name] = ""
 
     def __post_init__(self) -> None:
         if not self.family:
@@ -125,17 +133,10 @@ def read_judge(written: Mapping[str, Any] | str | JudgeModel | None, name: str) 
         written = {"model": written}
     if not isinstance(written, Mapping):
         raise MetricOptionError(f"{name}: a judge is a model's name or a mapping, such as `{_EXAMPLE}`")
-    known = [each.name for each in fields(JudgeModel)]
-    for key, value in written.items():
-        if key not in known:
-            raise MetricOptionError(
-                f"{name}: a judge has no {key!r}.{hint(str(key), known)} It takes: {', '.join(known)}."
-            )
-        if problem := _PROBLEMS[key](value):
-            raise MetricOptionError(f"{name}: judge: {key} {problem}")
-    if "model" not in written:
-        raise MetricOptionError(f"{name}: the judge has no model; write `{_EXAMPLE}`")
-    judge = JudgeModel(**written)
+    with refused_as(
+        MetricOptionError, f"{name}: judge: ", f"; write `{_EXAMPLE}`" * ("model" not in written)
+    ):
+        judge: JudgeModel = reader_of(JudgeModel)(dict(written))
     refuse_near_miss(judge, name)
     if judge.model == EMBEDDED:  # one slot; who waits for it must not use up the time limit
         return replace(judge, base_url=None, concurrency=1, yes_no=True)
@@ -155,56 +156,3 @@ def refuse_near_miss(judge: JudgeModel, name: str) -> None:
                 f"{name}: no judge is named {judge.model!r}. Did you mean {EMBEDDED!r}? A model of that name "
                 "at an endpoint needs its base_url"
             )
-
-
-def _wrong_text(value: Any) -> str:
-    return "" if isinstance(value, str) and value.strip() else f"must be text, not {value!r}"
-
-
-def _wrong_url(value: Any) -> str:
-    if value is None:
-        return ""
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-        parts.port  # noqa: B018 - raises where it is no number
-    except ValueError:
-        return "is no address"
-    if parts.username or parts.password:  # not shown: it may hold a password
-        return "holds a user or password; give the name of a variable with the key as api_key_env"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"must be an address such as {DEFAULT_URL}, not {value!r}"
-    return ""
-
-
-def _wrong_variable(value: Any) -> str:
-    if isinstance(value, str) and _NAME_OF_VARIABLE.match(value):
-        return ""  # what is no name may be the key itself, so it is not shown
-    return "is the name of an environment variable that holds the key, such as OPENAI_API_KEY"
-
-
-def _wrong_seconds(value: Any) -> str:
-    fine = type(value) in {int, float} and 0 < value <= 3600  # noqa: PLR2004
-    return "" if fine else f"must be seconds above 0 and at most 3600, not {value!r}"
-
-
-def _wrong_count(value: Any) -> str:
-    fine = type(value) is int and 0 < value <= 1000  # noqa: PLR2004
-    return "" if fine else f"must be a whole number from 1 to 1000, not {value!r}"
-
-
-def _wrong_flag(value: Any) -> str:
-    return "" if isinstance(value, bool) else f"must be true or false, not {value!r}"
-
-
-_PROBLEMS = {
-    "model": _wrong_text,
-    "base_url": _wrong_url,
-    "api_key_env": _wrong_variable,
-    "timeout_s": _wrong_seconds,
-    "attempts": _wrong_count,
-    "concurrency": _wrong_count,
-    "seed": lambda value: "" if type(value) is int else f"must be a whole number, not {value!r}",
-    "logprobs": _wrong_flag,
-    "yes_no": _wrong_flag,
-    "family": _wrong_text,
-}

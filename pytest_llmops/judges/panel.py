@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error, hint
+from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, run
 from pytest_llmops.judges.completion.answers import VERSION
 from pytest_llmops.judges.completion.client import require_client
@@ -73,6 +73,7 @@ class JudgedMetric(DeclaredMetric):
     quorum: int | None = None
 
     def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
         members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
         if members is not None and not (isinstance(members, tuple | list) and members):
             raise MetricOptionError(
@@ -89,22 +90,13 @@ class JudgedMetric(DeclaredMetric):
             raise MetricOptionError(
                 f"{self.name}: a judge is twice on the panel; its vote would count double"
             )
-        if self.vote not in get_args(Vote):
-            near = hint(str(self.vote), get_args(Vote))
-            raise MetricOptionError(
-                f"{self.name}: vote is one of {', '.join(get_args(Vote))}, not {self.vote!r}.{near}"
-            )
-        if self.quorum is not None:
-            self._check_quorum(self.panel or ())
-
-    def _check_quorum(self, members: Sequence[JudgeModel]) -> None:
-        if not members:
+        if self.quorum is not None and not members:
             raise MetricOptionError(
                 f"{self.name}: quorum needs a panel, of which so many must answer; write `panel: [MODEL, …]`"
             )
-        if not (type(self.quorum) is int and 1 <= self.quorum <= len(members)):
+        if self.quorum is not None and not 1 <= self.quorum <= len(self.panel):
             raise MetricOptionError(
-                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(members)}, "
+                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(self.panel)}, "
                 f"not {self.quorum!r}"
             )
 

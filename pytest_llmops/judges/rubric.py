@@ -53,8 +53,6 @@ class Judge(JudgedMetric):
         rubric = choose_criteria(find_rubric(self.rubric, self.name), self.criteria, self.name)
         object.__setattr__(self, "rubric", rubric)
         object.__setattr__(self, "criteria", None)  # the rubric holds them now
-        if not isinstance(self.expected, bool):
-            raise MetricOptionError(f"judge: expected is true or false, not {self.expected!r}")
         for judge in self.judges:
             if self.expected and not judge.yes_no and not judge.logprobs:
                 raise MetricOptionError(

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pytest_llmops.documents.values import Table, UnreadableError, described, line_of
+from pytest_llmops.documents.record_reader import record_reader
+from pytest_llmops.documents.value_readers import (
+    BrokenValueError,
+    mapping_of,
+    positive,
+    read_name,
+    refused_as,
+    within,
+)
+from pytest_llmops.documents.values import Mistake, UnreadableError, described, line_of
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.settings import find_root
@@ -24,8 +33,20 @@ DEFAULT = "default"
 
 _BUILT_IN = Path(__file__).parent / "rubrics"
 _SUFFIXES = (".yaml", ".yml")
-_KEYS = ("name", "version", "criteria")
-_CRITERION_KEYS = ("asks", "yes_no", "weight", "anchors")
+_STEPS = [str(step) for step in SCALE]
+_WEIGHT = positive()
+
+
+def _read_line(value: Any) -> str:
+    return " ".join(read_name(value).split())
+
+
+def _read_anchors(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, dict) or sorted(value) != _STEPS:
+        said = f"say in words what each of {', '.join(map(repr, _STEPS))} means"
+        raise BrokenValueError(f"{said}; they are {described(value)}")
+    anchors = mapping_of(_read_line)(value)
+    return tuple(anchors[step] for step in _STEPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +60,31 @@ class Criterion:
     """
 
     name: str
-    asks: str
-    anchors: tuple[str, ...]
-    yes_no: str = ""
-    weight: float = 1.0
+    asks: Annotated[str, _read_line]
+    anchors: Annotated[tuple[str, ...], _read_anchors]
+    yes_no: Annotated[str, _read_line] = ""
+    weight: Annotated[float, _WEIGHT] = 1.0
+
+
+def _read_criteria(value: Any) -> tuple[Criterion, ...]:
+    """Of a mapping of names to criteria."""
+    read = mapping_of(record_reader(partial(Criterion, name=""), Criterion, without=("name",)))
+    criteria = tuple(replace(each, name=name) for name, each in read(value).items())
+    for each in criteria:
+        if not each.name.isidentifier():
+            raise BrokenValueError(((each.name,), "a criterion's name is one word of letters, digits and _"))
+    if not criteria:
+        raise BrokenValueError("maps names to criteria; it is empty")
+    return criteria
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
     """`digest` is of the file, so that two rubrics of one name differ."""
 
-    name: str
-    version: str
-    criteria: tuple[Criterion, ...]
+    name: Annotated[str, _read_line]
+    version: Annotated[str, _read_line]
+    criteria: Annotated[tuple[Criterion, ...], _read_criteria]
     digest: str
 
     @property
@@ -125,20 +158,16 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
         pairs = tuple((name, known[name].weight if name in known else 1.0) for name in names)
     if not pairs:
         raise MetricOptionError(f"{metric}: criteria names none; it knows: {', '.join(known)}")
-    for name, weight in pairs:
+    for name, _ in pairs:
         if name not in known:
             near = hint(str(name), known)
             raise MetricOptionError(
                 f"{metric}: the rubric {rubric.name} has no criterion {name!r}.{near} "
                 f"It has: {', '.join(known)}."
             )
-        if not _is_weight(weight):
-            raise MetricOptionError(
-                f"{metric}: the weight of {name} must be a number above 0, not {weight!r}"
-            )
-    return replace(
-        rubric, criteria=tuple(replace(known[name], weight=float(weight)) for name, weight in pairs)
-    )
+    with refused_as(MetricOptionError, f"{metric}: the weight of "):
+        chosen = tuple(replace(known[name], weight=within(name, _WEIGHT, weight)) for name, weight in pairs)
+    return replace(rubric, criteria=chosen)
 
 
 def _read(path: Path, display_path: str, metric: str) -> Rubric:
@@ -154,79 +183,16 @@ def _read(path: Path, display_path: str, metric: str) -> Rubric:
         document, mistakes = read_yaml(text)
     except UnreadableError as error:
         mistakes = [error.mistake]
-    if mistakes:
-        raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")
-    reader = _Reader(display_path, metric, document)
-    return reader.rubric(path.stem, sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12])
-
-
-class _Reader:
-    """The first thing that is wrong in a rubric ends its reading."""
-
-    def __init__(self, display_path: str, metric: str, document: Any) -> None:
-        self._display_path, self._metric, self._document = display_path, metric, document
-
-    def rubric(self, stem: str, digest: str) -> Rubric:
-        table = self._table((), _KEYS)
-        criteria = self._value(table, (), "criteria")
-        if not isinstance(criteria, Table) or not criteria:
-            raise self._error(("criteria",), f"criteria maps names to criteria; it is {described(criteria)}")
-        return Rubric(
-            name=self._text(table, (), "name") if "name" in table else stem,
-            version=self._text(table, (), "version"),
-            criteria=tuple(self._criterion(name) for name in criteria),
-            digest=digest,
-        )
-
-    def _criterion(self, name: str) -> Criterion:
-        place = ("criteria", name)
-        if not name.isidentifier():
-            raise self._error(place, f"a criterion's name is one word of letters, digits and _, not {name!r}")
-        table = self._table(place, _CRITERION_KEYS)
-        anchors = self._value(table, place, "anchors")
-        steps = [str(step) for step in SCALE]
-        if not isinstance(anchors, Table) or sorted(anchors) != steps:
-            said = f"anchors say in words what each of {', '.join(map(repr, steps))} means"
-            raise self._error((*place, "anchors"), f"{said}; they are {described(anchors)}")
-        weight = table.get("weight", 1.0)
-        if not _is_weight(weight):
-            raise self._error((*place, "weight"), f"weight must be a number above 0, not {described(weight)}")
-        return Criterion(
-            name=name,
-            asks=self._text(table, place, "asks"),
-            yes_no=self._text(table, place, "yes_no") if "yes_no" in table else "",
-            weight=float(weight),
-            anchors=tuple(self._text(anchors, (*place, "anchors"), step) for step in steps),
-        )
-
-    def _table(self, place: tuple[str, ...], known: Sequence[str]) -> Table:
-        table = self._document
-        for step in place:
-            table = table[step]
-        if not isinstance(table, Table):
-            said = f"{' '.join(place) or 'a rubric'} must be a mapping of {', '.join(known)}"
-            raise self._error(place, said)
-        for key in table:
-            if key not in known:
-                message = f"unknown key {key!r}.{hint(key, known)} Known keys: {', '.join(known)}"
-                raise self._error((*place, key), message)
-        return table
-
-    def _value(self, table: Table, place: tuple[str, ...], key: str) -> Any:
-        if key not in table:
-            raise self._error(place, f"{key} is missing")
-        return table[key]
-
-    def _text(self, table: Table, place: tuple[str, ...], key: str) -> str:
-        value = self._value(table, place, key)
-        if not isinstance(value, str) or not value.strip():
-            raise self._error((*place, key), f"{key} must be text, not {described(value)}")
-        return " ".join(value.split())
-
-    def _error(self, place: tuple[str, ...], message: str) -> MetricOptionError:
-        line = line_of(self._document, place)
-        return MetricOptionError(f"{self._metric}: {self._display_path}:{line}: {message}")
-
-
-def _is_weight(value: Any) -> bool:
-    return type(value) in {int, float} and 0 < value < math.inf
+    else:
+        digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
+        made = partial(Rubric, name=path.stem, digest=digest)
+        try:
+            if not mistakes:
+                rubric: Rubric = record_reader(made, Rubric, without=("digest",), optional=("name",))(
+                    document
+                )
+                return rubric
+        except BrokenValueError as error:
+            line = line_of(document, error.problems[0][0])
+            mistakes = [Mistake(line=line, message=str(error))]
+    raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")

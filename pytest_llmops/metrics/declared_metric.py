@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any, ClassVar
 
+from pytest_llmops.documents.record_reader import hints_of, reader_of
+from pytest_llmops.documents.value_readers import Reader, read_all, refused_as
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
@@ -32,6 +37,14 @@ class DeclaredMetric:
         for fact in FACTS if "traits" in vars(cls) else ():
             if fact not in vars(cls) and getattr(cls, fact) is getattr(DeclaredMetric, fact):
                 setattr(cls, fact, getattr(cls.traits, fact))
+
+    def __post_init__(self) -> None:
+        """Refuses options that are not what the types of their fields say."""
+        cls: Any = type(self)
+        with refused_as(MetricOptionError, f"{self.name}: "):
+            options = read_all((name, read, getattr(self, name)) for name, read in _readers_of(cls).items())
+        for name, value in options.items():
+            object.__setattr__(self, name, value)
 
     @property
     def name(self) -> str:
@@ -107,6 +120,13 @@ class DeclaredMetric:
             evidence=evidence,
             signature=f"{signature}|{made}" if made else signature,
         )
+
+
+@lru_cache(maxsize=256)
+def _readers_of(cls: Any) -> Mapping[str, Reader]:
+    hints = hints_of(cls)
+    typed = (each.name for each in fields(cls) if each.init and hints[each.name] is not Any)
+    return {name: reader_of(hints[name]) for name in typed}
 
 
 def find_missing(metric: Metric, sample: Sample) -> Failure | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.mask import mask, mask_pointer
 from pytest_llmops.detect.scanner import VERSION, scan_labelled
 from pytest_llmops.detect.texts import label_of, walk
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.value_readers import list_of, one_of
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
@@ -29,7 +29,7 @@ class PiiLeak(DeclaredMetric):
     """
 
     allow: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
+    kinds: Annotated[tuple[str, ...], list_of(one_of(*KINDS))] = ()
 
     traits = MetricTraits(
         name="pii_leak",
@@ -40,17 +40,6 @@ class PiiLeak(DeclaredMetric):
         excusable=False,
         masks=True,
     )
-
-    def __post_init__(self) -> None:
-        for option, values in (("allow", self.allow), ("kinds", self.kinds)):
-            if not isinstance(values, tuple | list) or not all(isinstance(value, str) for value in values):
-                raise MetricOptionError(f"pii_leak: {option} must be a list of texts; write {option}: [...]")
-        for kind in self.kinds:
-            if kind not in KINDS:
-                near = hint(kind, KINDS)
-                raise MetricOptionError(
-                    f"pii_leak: no kind is named {kind!r}.{near} Known kinds: {', '.join(KINDS)}."
-                )
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample))) for sample in samples]

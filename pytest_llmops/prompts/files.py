@@ -10,17 +10,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
+from pytest_llmops.documents.value_readers import checked, hexadecimal, matching, one_of, read_text, unique
 from pytest_llmops.documents.values import Table
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.prompts.fields import Fields
+from pytest_llmops.prompts.fields import KINDS, read_metadata_fields
 from pytest_llmops.prompts.metadata import MetadataError, read_metadata
+from pytest_llmops.prompts.versions import parse_version
 
 MAX_BYTES = 2**20
 SUFFIXES = (".txt", ".md", ".jinja", ".j2", ".prompt", ".yaml", ".yml")
 
 _YAML = (".yaml", ".yml")
+_NAME = matching(".+", "a name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +42,13 @@ class Prompt:
         sha256: Of the file's bytes with CRLF taken as LF, so that a checkout on Windows has the same.
     """
 
-    path: str
-    name: str
-    version: str | None = None
-    kind: str | None = None
-    tools: tuple[str, ...] = ()
-    output: str = ""
-    sha256: str
+    path: Annotated[str, matching(r"(?!/)(?!(.*/)?\.\.?(/|\Z)).+", "a path below the lock's folder")]
+    name: Annotated[str, _NAME]
+    version: Annotated[str, checked(read_text, "MAJOR.MINOR.PATCH", parse_version)] | None
+    kind: Annotated[str, one_of(*KINDS)] | None
+    tools: Annotated[tuple[str, ...], unique(_NAME, "a list of names, each once")]
+    output: Annotated[str, matching("([0-9a-f]{16})?", "16 hexadecimal digits or empty")]
+    sha256: Annotated[str, hexadecimal(64)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +165,17 @@ def _read(path: str, raw: bytes) -> _Read:
         metadata = read_metadata(_decode(raw), is_yaml=path.lower().endswith(_YAML))
     except MetadataError as error:
         problems.append(Problem(path=printable(path), line=error.line, message=str(error)))
-    fields = Fields(printable(path), metadata)
+    fields, wrong = read_metadata_fields(printable(path), metadata)
     prompt = Prompt(
         path=path,
-        name=fields.name() or _stem(path),
-        version=fields.version(),
-        kind=fields.kind(),
-        tools=fields.tools(),
-        output=fields.output(),
+        name=fields["name"] or _stem(path),
+        version=fields["version"],
+        kind=fields["kind"],
+        tools=fields["tools"] or (),
+        output=fields["output"] or "",
         sha256=sha256(normalise(raw)).hexdigest(),
     )
-    return _Read(
-        prompt=prompt, name_line=metadata.lines.get("name", 0), problems=(*problems, *fields.problems)
-    )
+    return _Read(prompt=prompt, name_line=metadata.lines.get("name", 0), problems=(*problems, *wrong))
 
 
 def _decode(raw: bytes) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
-from functools import lru_cache
-from importlib.resources import files
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json, read_bytes
+from pytest_llmops.documents.record_reader import read_version, reader_of
+from pytest_llmops.documents.value_readers import BrokenValueError, refuse_twice
 from pytest_llmops.errors import Problem, PromptError
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import Prompt, path_from_root
@@ -24,8 +25,13 @@ from pytest_llmops.prompts.files import Prompt, path_from_root
 LOCK_NAME = "prompts.lock"
 VERSION = 1
 
-_KEYS = ("path", "name", "version", "kind", "tools", "output", "sha256")
 _REMEDY = "Restore it from version control, or delete it and run: llmops prompts lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lock:
+    version: Any
+    prompts: tuple[Prompt, ...]
 
 
 def find_lock(path: str, root: Path) -> Path:
@@ -66,18 +72,15 @@ def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
     """
     from_root = path_from_root(str(lock), root)
     try:
-        document = _checked(lock.read_bytes())
+        prompts = read_bytes(lock.read_bytes(), _parse, LOCK_NAME)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise _broken(from_root, f"cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except BrokenValueError as error:
         raise _broken(from_root, str(error)) from None
     folder = PurePosixPath(from_root).parent
-    return tuple(
-        Prompt(**{**entry, "path": (folder / entry["path"]).as_posix(), "tools": tuple(entry["tools"])})
-        for entry in document["prompts"]
-    )
+    return tuple(replace(each, path=(folder / each.path).as_posix()) for each in prompts)
 
 
 def lock_prompts(paths: Iterable[str], root: Path, prompts: Iterable[Prompt]) -> tuple[Path, ...]:
@@ -123,7 +126,7 @@ def _encode(held: dict[str, Prompt], folder: str) -> bytes:
     lines = []
     for path, prompt in sorted(held.items()):
         entry = replace(prompt, path=PurePosixPath(path).relative_to(folder).as_posix())
-        lines.append("  " + json.dumps({key: getattr(entry, key) for key in _KEYS}))
+        lines.append("  " + json.dumps(asdict(entry)))
     inside = "\n" + ",\n".join(lines) + "\n " if lines else ""
     return f'{{\n "version": {VERSION},\n "prompts": [{inside}]\n}}\n'.encode()
 
@@ -136,38 +139,10 @@ def _replace(lock: Path, data: bytes) -> bool:
     return True
 
 
-def _checked(raw: bytes) -> Any:
-    """The document; a ValueError says in our words why it is none."""
-    try:
-        document = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is no UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}") from None
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    version = document.get("version") if isinstance(document, dict) else None
-    if type(version) is int and version != VERSION:
-        said = f"is of version {printable(version, 20)}, and this release reads {VERSION}"
-        raise ValueError(f"{said}; a newer pytest-llmops may have written it")
-    for wrong in _validator().iter_errors(document):
-        place = "/".join(map(str, wrong.absolute_path))
-        raise ValueError(f"{place + ': ' if place else ''}{printable(wrong.message, 200)}")
-    seen: set[str] = set()
-    for path in (entry["path"] for entry in document["prompts"]):
-        if path in seen:
-            raise ValueError(f"{printable(path)} stands in it twice")
-        seen.add(path)
-    return document
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Any:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(
-        json.loads(files("pytest_llmops.prompts").joinpath("lock.schema.json").read_text("utf-8"))
-    )
+def _parse(text: str) -> tuple[Prompt, ...]:
+    lock: _Lock = reader_of(_Lock)(read_version(parse_json(text), VERSION, LOCK_NAME))
+    refuse_twice((each.path for each in lock.prompts), "prompts", "path")
+    return lock.prompts
 
 
 def _broken(from_root: str, said: str) -> PromptError:

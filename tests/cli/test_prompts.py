@@ -185,7 +185,7 @@ def test_diff_without_a_commit_tells_hashes_and_metadata(project, monkeypatch, c
         ({"golden/shop.yaml": "casse: 1"}, [], "unknown key 'casse'"),
         ({"empty/x.py": ""}, ["empty"], "holds no prompt file"),
         ({}, ["p/planer.yaml"], "Did you mean 'planner.yaml'?"),
-        ({"p/bad.md": "---\nkind: systen\n---\n"}, [], "p/bad.md:2: kind is one of"),
+        ({"p/bad.md": "---\nkind: systen\n---\n"}, [], "p/bad.md:2: kind: must be"),
     ],
 )
 def test_a_mistake_is_a_line_and_exit_4(project, capsys, deed, mistake):

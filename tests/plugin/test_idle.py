@@ -15,7 +15,7 @@ def refuse(*_, **__):
 
 socket.socket.connect = refuse
 
-LIGHT = ("errors", "plugin", "setting_values", "settings")
+LIGHT = ("errors", "plugin", "settings")
 
 def test_idle():
     ours = sorted(name for name in sys.modules if name.split(".")[0] == "pytest_llmops")

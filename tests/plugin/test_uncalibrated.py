@@ -68,8 +68,9 @@ def _scored_by_stub(monkeypatch):
 
 def record(shop, signature, metric="faithfulness"):
     calibration = Calibration(
-        metric=metric, label="right", rows=40, unscored=0, labels_sha256="0" * 64, date="2026-01-31"
-    )
+        metric=metric, label="right", rows=40, unscored=0, labels_sha256="0" * 64, date="2026-01-31",
+        cuts=(), agreement={},
+    )  # fmt: skip
     save_calibration(shop.path / "golden/calibration.json", signature, calibration)
 
 

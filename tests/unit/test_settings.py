@@ -53,6 +53,9 @@ def test_the_stronger_place_wins_and_none_is_silent(tmp_path: Path) -> None:
         ("prices", {"m": [0, 0.6]}, {"m": (0.0, 0.6)}),
         ("undecided", "fail", "fail"),
         ("home", ".llmops", ".llmops"),
+        ("collect", "false", False),
+        ("collect", "true", True),
+        ("budget", 2.5, "2.5"),
     ],
 )
 def test_values_are_read(tmp_path: Path, name: str, value: Any, expected: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_llmops.calibration.bias.findings import Verdict
 from pytest_llmops.calibration.bias.self_preference import judges_of
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.records import Score
 
@@ -64,7 +65,7 @@ def _orders(score: Score) -> tuple[float, float] | None:
     orders = _first(score).get("orders")
     if not isinstance(orders, list | tuple) or len(orders) != _PAIR:
         return None
-    if not all(type(order) in {int, float} for order in orders):
+    if not all(map(is_number, orders)):
         return None
     return _side(orders[0]), _side(orders[1])
 

@@ -63,8 +63,8 @@ def _doubt(check: Check, signatures: Iterable[str], calibrations: Mapping[str, C
         if not cuts:
             missing = f"nothing is recorded for {format_bound(bound)}"
             return f"{needed}: {missing}; run: {_calibrate(check)} --threshold {check.threshold:g}"
-        if cuts[0].low < (check.min_kappa or 0):
-            kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].low:.2f}"
+        if cuts[0].interval[0] < (check.min_kappa or 0):
+            kappa = f"{cuts[0].kappa:.2f}, at least {cuts[0].interval[0]:.2f}"
             why = f"kappa with people is {kappa}, on {counted(known.rows, 'label')} ({known.label})"
             return f"{needed}: {why}; improve the judge, or label more: {_calibrate(check)}"
     return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 from tenacity import RetryError
 
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.deepeval.library import (
@@ -84,7 +84,7 @@ class DeepEval(DeclaredMetric):
             options = {"name": label or named, "evaluation_params": ["input", "actual_output"], **options}
         check_options(metric_class, options, _OWN)
         threshold = 1.0 if options.get("strict_mode") is True else options.get("threshold", _THRESHOLD)
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        if not is_number(threshold):
             raise MetricOptionError(f"deepeval: threshold is a number, not {threshold!r}")
         values = {
             "metric": named,
@@ -123,7 +123,7 @@ class DeepEval(DeclaredMetric):
         if measured.error:
             return fail(self, sample, str(measured.error))
         value = measured.score
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not is_number(value):
             return fail(self, sample, f"{self.metric} gave {value!r}, which is no score")
         evidence = {"metric": self.metric, "judge": judge, "breakdown": _plain(measured.score_breakdown)}
         reason = " ".join(str(measured.reason or "").split())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.documents.value_readers import whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
@@ -64,9 +64,9 @@ class Chrf(DeclaredMetric):
     Source: Popović (2015), chrF; Popović (2017), chrF++.
     """
 
-    char_order: int = 6
-    word_order: int = 0
-    beta: int = 2
+    char_order: Annotated[int, whole(1, _BEST)] = 6
+    word_order: Annotated[int, whole(0, _BEST)] = 0
+    beta: Annotated[int, whole(1, _BEST)] = 2
 
     traits = MetricTraits(
         name="chrf",
@@ -76,17 +76,6 @@ class Chrf(DeclaredMetric):
         range=(0.0, _BEST),
         bound=Bound(comparison=">=", threshold=50.0),
     )
-
-    def __post_init__(self) -> None:
-        for option, value, least in (
-            ("char_order", self.char_order, 1),
-            ("word_order", self.word_order, 0),
-            ("beta", self.beta, 1),
-        ):
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _BEST:
-                raise MetricOptionError(
-                    f"chrf: {option} must be a whole number from {least} to {_BEST:g}, not {value!r}"
-                )
 
     def measure(self, sample: Sample) -> Score:
         chrf, signature = _chrf(self.char_order, self.word_order, self.beta)

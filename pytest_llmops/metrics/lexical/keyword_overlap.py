@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.lexical.keywords import check_words
-from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of
+from pytest_llmops.metrics.lexical.keywords import Words
+from pytest_llmops.metrics.lexical.overlap import Of, Overlap
 from pytest_llmops.metrics.words import content_words, quote, split_words
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -27,7 +27,7 @@ class KeywordOverlap(DeclaredMetric):
             output's words that are wanted; `f`, which weighs both alike.
     """
 
-    words: tuple[str, ...] = ()
+    words: Words = ()
     of: Of = "recall"
 
     traits = MetricTraits(
@@ -38,8 +38,7 @@ class KeywordOverlap(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        check_of(self.name, self.of)
-        check_words("keyword_overlap: words", self.words)
+        DeclaredMetric.__post_init__(self)
         if self.words and not any(split_words(word) for word in self.words):
             raise MetricOptionError("keyword_overlap: words holds no letter and no digit to look for")
 

@@ -6,12 +6,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated, Any
 
+from pytest_llmops.documents.value_readers import BrokenValueError, list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold, quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
+
+
+def _read_word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BrokenValueError(f'is {value!r}; write it in quotes: "{value}"')
+    if not fold(value):
+        raise BrokenValueError("is a blank word, which any text would match")
+    return value
+
+
+Words = Annotated[tuple[str, ...], list_of(_read_word)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +41,9 @@ class Keywords(DeclaredMetric):
         none: None may occur.
     """
 
-    all: tuple[str, ...] = ()
-    any: tuple[str, ...] = ()
-    none: tuple[str, ...] = ()
+    all: Words = ()
+    any: Words = ()
+    none: Words = ()
 
     traits = MetricTraits(
         name="keywords",
@@ -40,8 +53,7 @@ class Keywords(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        for option, words in (("all", self.all), ("any", self.any), ("none", self.none)):
-            check_words(f"keywords: {option}", words)
+        DeclaredMetric.__post_init__(self)
         if not (self.all or self.any or self.none):
             raise MetricOptionError(
                 'keywords needs at least one of all, any or none, for example {all: ["60 days"]}'
@@ -85,24 +97,3 @@ def _pattern(word: str) -> re.Pattern[str]:
         + re.escape(folded)
         + (after if re.search(r"\w\Z", folded) else "")
     )
-
-
-def check_words(option: str, words: object) -> None:
-    """
-    Refuse what is no list of words.
-
-    Args:
-        option: As the message names it, `keywords: all`.
-
-    Raises:
-        MetricOptionError: It is no list, or holds what is no text or nothing that can be seen.
-    """
-    if isinstance(words, str):
-        raise MetricOptionError(f"{option} must be a list; write {option.rpartition(' ')[2]}: [{words!r}]")
-    if not isinstance(words, tuple | list):
-        raise MetricOptionError(f"{option} must be a list of words, not {words!r}")
-    for word in words:
-        if not isinstance(word, str):
-            raise MetricOptionError(f'{option} holds {word!r}; write it in quotes: "{word}"')
-        if not fold(word):
-            raise MetricOptionError(f"{option} holds a blank word, which any text would match")

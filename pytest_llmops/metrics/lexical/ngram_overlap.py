@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Annotated
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.documents.value_readers import whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
+from pytest_llmops.metrics.lexical.overlap import Of, Overlap, count_ngrams
 from pytest_llmops.metrics.words import quote, split_words
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
@@ -25,7 +26,7 @@ class NgramOverlap(DeclaredMetric):
         of: `precision`, `recall` or `f`, which weighs both alike.
     """
 
-    n: int = 2
+    n: Annotated[int, whole(1)] = 2
     of: Of = "f"
 
     traits = MetricTraits(
@@ -35,11 +36,6 @@ class NgramOverlap(DeclaredMetric):
         needs=frozenset({"reference"}),
         bound=Bound(comparison=">=", threshold=0.5),
     )
-
-    def __post_init__(self) -> None:
-        check_of(self.name, self.of)
-        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 1:
-            raise MetricOptionError(f"ngram_overlap: n must be a whole number above 0, not {self.n!r}")
 
     def measure(self, sample: Sample) -> Score | Failure:
         words = split_words(sample.reference or "")

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmops.errors import MetricOptionError, hint
-
 Of = Literal["precision", "recall", "f"]
-_KNOWN: tuple[Of, ...] = ("precision", "recall", "f")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +47,3 @@ class Overlap:
 def count_ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
     """Every run of n words in order, as often as it occurs."""
     return list(zip(*(words[start:] for start in range(n)), strict=False))
-
-
-def check_of(metric: str, of: object) -> None:
-    """
-    Refuse what `of` cannot be.
-
-    Raises:
-        MetricOptionError: It is none of `precision`, `recall` and `f`.
-    """
-    if of not in _KNOWN:
-        near = hint(of, _KNOWN) if isinstance(of, str) else ""
-        raise MetricOptionError(f"{metric}: of is precision, recall or f, not {of!r}.{near}")

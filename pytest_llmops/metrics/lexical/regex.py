@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import regex
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.value_readers import one_of, read_text, some
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits
@@ -38,10 +40,10 @@ class Regex(DeclaredMetric):
         flags: Of `ignore_case`, `multiline`, `dot_all` and `verbose`, for every pattern.
     """
 
-    pattern: str | tuple[str, ...] = ()
-    none: str | tuple[str, ...] = ()
+    pattern: Annotated[str | tuple[str, ...], some(read_text)] = ()
+    none: Annotated[str | tuple[str, ...], some(read_text)] = ()
     full: bool = False
-    flags: tuple[str, ...] = ()
+    flags: Annotated[tuple[str, ...], some(one_of(*_FLAGS))] = ()
 
     traits = MetricTraits(
         name="regex",
@@ -51,20 +53,10 @@ class Regex(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.full, bool):
-            raise MetricOptionError(f"regex: full is true or false, not {self.full!r}")
-        flags = _list_of("flags", self.flags)
-        for flag in flags:
-            if flag not in _FLAGS:
-                raise MetricOptionError(
-                    f"regex: no flag is named {flag!r}.{hint(flag, _FLAGS)} Flags: {', '.join(_FLAGS)}."
-                )
-        object.__setattr__(self, "flags", flags)
-        for option in ("pattern", "none"):
-            patterns = _list_of(option, getattr(self, option))
+        DeclaredMetric.__post_init__(self)
+        for option, patterns in (("pattern", self.pattern), ("none", self.none)):
             for pattern in patterns:
-                _try(option, pattern, flags)
-            object.__setattr__(self, option, patterns)
+                _try(option, pattern, self.flags)
         if not (self.pattern or self.none):
             raise MetricOptionError("regex needs pattern or none, for example {pattern: '[A-Z]-\\d{4}'}")
 
@@ -116,11 +108,3 @@ def _try(option: str, pattern: str, flags: tuple[str, ...]) -> None:
         _compile(pattern, flags)
     except (regex.error, RecursionError, OverflowError) as error:
         raise MetricOptionError(f"regex: {option} {quote([pattern])} is no pattern: {error}") from None
-
-
-def _list_of(option: str, given: object) -> tuple[str, ...]:
-    """One text as a list of it, and each once."""
-    texts = (given,) if isinstance(given, str) else given
-    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
-        raise MetricOptionError(f"regex: {option} must be text in quotes, or a list of such, not {given!r}")
-    return tuple(dict.fromkeys(texts))

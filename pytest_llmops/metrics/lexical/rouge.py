@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
-from pytest_llmops.metrics.lexical.overlap import Of, Overlap, check_of, count_ngrams
+from pytest_llmops.metrics.lexical.overlap import Of, Overlap, count_ngrams
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
@@ -49,9 +49,7 @@ class _Rouge(DeclaredMetric):
     engine: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        check_of(self.name, self.of)
-        if not isinstance(self.stemmer, bool):
-            raise MetricOptionError(f"{self.name}: stemmer is true or false, not {self.stemmer!r}")
+        DeclaredMetric.__post_init__(self)
         if self.stemmer:
             try:
                 _stem()

@@ -10,13 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.documents.value_readers import checked, mapping_of, read_number, whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+
+_Rank = Annotated[int, whole(1)]
+_GRADES = checked(
+    lambda value: mapping_of(read_number)(dict(value) if isinstance(value, tuple) else value),
+    'a mapping of ids in quotes to finite numbers, for example {"returns#window": 2}',
+    lambda grades: all(isinstance(name, str) and name.strip() for name in grades),
+)
 
 
 def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008
@@ -34,11 +42,7 @@ class _Ranked(DeclaredMetric):
         k: Only the first k passages count; the name sets it, or all do where it is not given.
     """
 
-    k: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.k is not None or "@k" in self.traits.name:
-            _check_rank(self.k)
+    k: _Rank | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +80,7 @@ class _Ranked(DeclaredMetric):
 class RecallAtK(_Ranked):
     """The share of the relevant entries that are among the first k passages; trec_eval's `recall`."""
 
-    k: int
+    k: _Rank
 
     traits = _declare("recall@k")
 
@@ -95,7 +99,7 @@ class PrecisionAtK(_Ranked):
     asks for one relevant passage.
     """
 
-    k: int
+    k: _Rank
 
     traits = _declare("precision@k", Bound(comparison=">", threshold=0.0))
 
@@ -112,7 +116,7 @@ class PrecisionAtK(_Ranked):
 class HitAtK(_Ranked):
     """1 when a relevant passage is among the first k, else 0; trec_eval's `success`."""
 
-    k: int
+    k: _Rank
 
     traits = _declare("hit@k")
 
@@ -135,14 +139,14 @@ class NdcgAtK(_Ranked):
     Source: Järvelin and Kekäläinen (2002), with the discount from the first rank on.
     """
 
-    k: int
-    grades: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    k: _Rank
+    grades: Annotated[Mapping[str, float] | tuple[tuple[str, float], ...], _GRADES] = ()
 
     traits = _declare("ndcg@k")
 
     def __post_init__(self) -> None:
-        _Ranked.__post_init__(self)
-        object.__setattr__(self, "grades", _check_grades(self.grades))
+        DeclaredMetric.__post_init__(self)
+        object.__setattr__(self, "grades", tuple(sorted(dict(self.grades).items())))
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -194,23 +198,3 @@ class MeanAveragePrecision(_Ranked):
 
 def _discount(gains: Sequence[float]) -> float:
     return math.fsum(gain / math.log2(1 + rank) for rank, gain in enumerate(gains, 1))
-
-
-def _check_rank(k: object) -> None:
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise MetricOptionError(f"k must be a whole number above 0, not {k!r}")
-
-
-def _check_grades(given: object) -> tuple[tuple[str, float], ...]:
-    if not isinstance(given, Mapping | tuple):
-        raise MetricOptionError(f"ndcg: grades is a mapping of ids to grades, not {given!r}")
-    try:
-        grades = dict(given)
-    except (TypeError, ValueError):
-        raise MetricOptionError('ndcg: grades is a mapping, for example {"returns#window": 2}') from None
-    for name, grade in grades.items():
-        if not isinstance(name, str) or not name.strip():
-            raise MetricOptionError(f'ndcg: grades holds the id {name!r}; write it in quotes: "{name}"')
-        if isinstance(grade, bool) or not isinstance(grade, int | float) or not math.isfinite(grade):
-            raise MetricOptionError(f"ndcg: the grade of {name!r} must be a number, not {grade!r}")
-    return tuple(sorted(grades.items()))

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.value_readers import any_of, checked, list_of, number, read_name, whole
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.semantic.matching import Match, match_texts
 from pytest_llmops.metrics.words import find_blank
@@ -37,6 +38,15 @@ BASELINES: Mapping[int, tuple[float, float, float]] = {
 }
 
 
+_FILE = checked(read_name, "the path of a text file with a reference sentence a line")
+_LEVEL = number(0, _BASELINE_AT_MOST)
+_LEVELS = checked(
+    any_of(_LEVEL, list_of(_LEVEL)),
+    f"a number from 0 to {_BASELINE_AT_MOST}, or three of them for precision, recall and F",
+    lambda levels: isinstance(levels, float) or len(levels) == len(get_args(Part)),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BertScore(DeclaredMetric):
     """
@@ -55,9 +65,9 @@ class BertScore(DeclaredMetric):
     """
 
     of: Part = "f"
-    layer: int = LAYERS
-    idf: str | None = None
-    baseline: float | tuple[float, float, float] | None = None
+    layer: Annotated[int, whole(1, LAYERS)] = LAYERS
+    idf: Annotated[str, _FILE] | None = None
+    baseline: Annotated[float | tuple[float, float, float], _LEVELS] | None = None
     rescale: bool = False
     corpus: tuple[str, ...] = field(init=False, repr=False, default=())
 
@@ -73,18 +83,7 @@ class BertScore(DeclaredMetric):
     weights: ClassVar[tuple[str, ...]] = ("minilm",)
 
     def __post_init__(self) -> None:
-        if self.of not in get_args(Part):
-            near = hint(self.of, get_args(Part)) if isinstance(self.of, str) else ""
-            raise MetricOptionError(f"bertscore: of is precision, recall or f, not {self.of!r}.{near}")
-        if not isinstance(self.layer, int) or isinstance(self.layer, bool) or not 1 <= self.layer <= LAYERS:
-            raise MetricOptionError(f"bertscore: layer is a whole number, 1 to {LAYERS}, not {self.layer!r}")
-        if not isinstance(self.rescale, bool):
-            raise MetricOptionError(f"bertscore: rescale is true or false, not {self.rescale!r}")
-        if self.baseline is not None and not _is_baseline(self.baseline):
-            raise MetricOptionError(
-                "bertscore: baseline is a number from 0 to 0.95, or three of them for precision, recall "
-                f"and F, not {self.baseline!r}"
-            )
+        DeclaredMetric.__post_init__(self)
         if self.idf is not None:
             object.__setattr__(self, "corpus", _read_corpus(self.idf))
 
@@ -156,19 +155,7 @@ def _explain(sample: Sample, parts: Mapping[str, float], match: Match) -> str:
     return f"{numbers}; furthest from the output: {words}"
 
 
-def _is_baseline(written: Any) -> bool:
-    numbers = written if isinstance(written, tuple) else (written,) * 3
-    return len(numbers) == len(get_args(Part)) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each <= _BASELINE_AT_MOST
-        for each in numbers
-    )
-
-
-def _read_corpus(written: Any) -> tuple[str, ...]:
-    if not isinstance(written, str) or not written:
-        raise MetricOptionError(
-            f"bertscore: idf is the path of a text file with a reference sentence a line, not {written!r}"
-        )
+def _read_corpus(written: str) -> tuple[str, ...]:
     path = find_root(Path.cwd()) / written
     try:
         lines = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
-from pytest_llmops.metrics.declared_metric import fail
-from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, check_pair, partner
-from pytest_llmops.models.encoders import DEFAULT, EncoderChoice, load_encoder, read_encoder
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, partner
+from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits
@@ -30,7 +30,7 @@ class Semantic(PairMetric):
         pair: What the output is compared with: `reference`, or `input` for whether it is to the point.
     """
 
-    encoder: str | Mapping[str, object] | EncoderChoice = DEFAULT
+    encoder: Any = DEFAULT
     pair: Pair = "reference"
 
     traits = MetricTraits(
@@ -43,13 +43,13 @@ class Semantic(PairMetric):
     )
 
     def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
         object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
-        check_pair(self.pair, self.name)
 
     @property
     def weights(self) -> tuple[str, ...]:
         """What must be in the cache of weights."""
-        return ("minilm",) if self._choice.model == DEFAULT else ()
+        return ("minilm",) if self.encoder.model == DEFAULT else ()
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         refused: dict[int, Failure] = {}
@@ -70,10 +70,10 @@ class Semantic(PairMetric):
         outputs = [sample.output.text for sample in samples]
         others = [partner(sample, self.pair) for sample in samples]
         if self.pair == "reference":
-            vectors = embed(self._choice, [*outputs, *others])
+            vectors = embed(self.encoder, [*outputs, *others])
             return [float(each) for each in (vectors[: len(samples)] * vectors[len(samples) :]).sum(axis=1)]
-        questions = embed(self._choice, others, query=True)
-        return [float(each) for each in (embed(self._choice, outputs) * questions).sum(axis=1)]
+        questions = embed(self.encoder, others, query=True)
+        return [float(each) for each in (embed(self.encoder, outputs) * questions).sum(axis=1)]
 
     def _refusal(self, sample: Sample, refused: Mapping[str, str]) -> Failure | None:
         for part, text in (("output", sample.output.text), (self.pair, partner(sample, self.pair))):
@@ -84,7 +84,7 @@ class Semantic(PairMetric):
 
     def _read(self, sample: Sample, cosine: float) -> Score | Failure:
         if not math.isfinite(cosine):
-            error = f"encoder {self._choice.model!r} made a vector that is no number; its weights are broken"
+            error = f"encoder {self.encoder.model!r} made a vector that is no number; its weights are broken"
             return fail(self, sample, error)
         # The eighth digit depends on the texts that share a batch, and on the processor.
         value = max(-1.0, min(1.0, round(cosine, _DIGITS)))
@@ -92,11 +92,7 @@ class Semantic(PairMetric):
         return self.rate(sample, value, reason, {"cosine": value})
 
     def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, float]) -> Score:
-        made = load_encoder(self._choice).identity
+        made = load_encoder(self.encoder).identity
         if self.pair != "reference":
             made = f"{self.pair}|{made}"
         return self.give(sample, value, reason, evidence=evidence, made=made)
-
-    @property
-    def _choice(self) -> EncoderChoice:
-        return cast("EncoderChoice", self.encoder)

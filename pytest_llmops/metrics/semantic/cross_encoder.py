@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.documents.value_readers import checked, read_name
 from pytest_llmops.metrics.declared_metric import fail
-from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, check_pair, partner
+from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, partner
 from pytest_llmops.models.cross_encoder import identify, rate_pairs
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 _DIGITS = 4
+_MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-encoder/stsb-roberta-base")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class CrossEncoder(PairMetric):
         pair: What the output is read with: `reference`, or `input` for whether it is to the point.
     """
 
-    model: str
+    model: Annotated[str, _MODEL]
     pair: Pair = "reference"
 
     traits = MetricTraits(
@@ -38,14 +40,6 @@ class CrossEncoder(PairMetric):
         version=2,
         bound=Bound(comparison=">=", threshold=0.5),
     )
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.model, str) or not self.model.strip():
-            raise MetricOptionError(
-                f"cross_encoder: model is a folder or a Hugging Face name, such as "
-                f"cross-encoder/stsb-roberta-base, not {self.model!r}"
-            )
-        check_pair(self.pair, self.name)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         pairs = [(partner(sample, self.pair), sample.output.text) for sample in samples]

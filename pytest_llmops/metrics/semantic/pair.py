@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import Need
 from pytest_llmops.records import Failure, Sample, Score
 
 Pair = Literal["reference", "input"]
-
-
-def check_pair(written: Any, metric: str) -> None:
-    """
-    Raises:
-        MetricOptionError: It is none of the two.
-    """
-    if written not in get_args(Pair):
-        near = hint(written, get_args(Pair)) if isinstance(written, str) else ""
-        raise MetricOptionError(f"{metric}: pair is reference or input, not {written!r}.{near}")
 
 
 class PairMetric(DeclaredMetric):

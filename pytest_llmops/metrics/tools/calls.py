@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.record_reader import record_reader
+from pytest_llmops.documents.value_readers import BrokenValueError, read_name, refused_as
 from pytest_llmops.metrics.tools.matching import equal_json
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import ToolCall
@@ -15,7 +16,7 @@ from pytest_llmops.records import ToolCall
 SHOWN = 3  # calls in one reason
 NO_CALL = "no tool was called, or the app reports none: return Output(tool_calls=…) or trace the tools"
 
-_KEYS = ("name", "arguments")
+_REMEDY = "; write {name: search, arguments: {query: boots}}, and no arguments where any will do"
 _NAME_SHOWN = 60  # characters of a name or a value
 
 
@@ -56,35 +57,30 @@ class ExpectedCall:
         return differences + [f"{_name(key)} is too much" for key in further]
 
 
-def read_calls(given: object) -> tuple[ExpectedCall, ...]:
-    """
-    The calls of a golden file's list.
-
-    Raises:
-        MetricOptionError: It is no list, or an entry names no tool or has what is no JSON.
-    """
-    if not isinstance(given, tuple | list):
-        raise MetricOptionError(
-            "tool_calls: expected is a list such as [{name: search, arguments: {query: boots}}], "
-            f"not {given!r}"
-        )
-    return tuple(each if isinstance(each, ExpectedCall) else _read_call(each) for each in given)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    name: Annotated[str, read_name]
+    arguments: Mapping[str, Any]
 
 
-def check_names(option: str, names: object) -> None:
-    """
-    Refuse what is no list of tools' names.
+def _make_call(*, name: str, arguments: Mapping[str, Any] | None = None) -> ExpectedCall:
+    try:
+        given = None if arguments is None else json.dumps(arguments, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BrokenValueError((("arguments",), f"is no JSON: {error}")) from None
+    return ExpectedCall(name=name, arguments=given)
 
-    Args:
-        option: As the message names it, `tool_order: expected`.
 
-    Raises:
-        MetricOptionError: It is none.
-    """
-    if not isinstance(names, tuple | list) or not all(
-        isinstance(name, str) and name.strip() for name in names
-    ):
-        raise MetricOptionError(f"{option} is a list of names of tools, not {names!r}")
+_CALL = record_reader(_make_call, _Written, optional=("arguments",))
+
+
+def read_call(value: Any) -> ExpectedCall:
+    """A call as a golden file writes it."""
+    if isinstance(value, ExpectedCall):
+        return value
+    with refused_as(BrokenValueError, "", _REMEDY):
+        call: ExpectedCall = _CALL(value)
+        return call
 
 
 def show_call(name: str, arguments: Mapping[str, Any]) -> str:
@@ -116,34 +112,6 @@ def find_nearest(
     return (
         f"called were {name_some([_name(name) for name in dict.fromkeys(call.name for call in made)], SHOWN)}"
     )
-
-
-def _read_call(given: object) -> ExpectedCall:
-    if not isinstance(given, Mapping):
-        write = (
-            f"{{name: {given}}}" if isinstance(given, str) else "{name: search, arguments: {query: boots}}"
-        )
-        raise MetricOptionError(f"tool_calls: a call is a mapping, not {given!r}; write {write}")
-    for key in given:
-        if key not in _KEYS:
-            raise MetricOptionError(
-                f"tool_calls: a call has no key {key!r}.{hint(str(key), _KEYS)} Its keys: name, arguments."
-            )
-    name = given.get("name")
-    if not isinstance(name, str) or not name.strip():
-        raise MetricOptionError(f"tool_calls: a call needs the name of its tool; {dict(given)!r} has none")
-    if "arguments" not in given:
-        return ExpectedCall(name=name)
-    arguments = given["arguments"]
-    if not isinstance(arguments, Mapping):
-        raise MetricOptionError(
-            f"tool_calls: the arguments of {name} are a mapping, not {arguments!r}; leave them out where any "
-            "will do, and write {} for none"
-        )
-    try:
-        return ExpectedCall(name=name, arguments=json.dumps(arguments, sort_keys=True, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MetricOptionError(f"tool_calls: the arguments of {name} are no JSON: {error}") from None
 
 
 def _name(name: object) -> str:

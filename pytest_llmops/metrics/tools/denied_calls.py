@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
+from pytest_llmops.documents.value_readers import list_of, read_name
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.metrics.tools.calls import SHOWN, check_names, show_call
+from pytest_llmops.metrics.tools.calls import SHOWN, show_call
 from pytest_llmops.printable import name_some
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
@@ -21,7 +23,7 @@ class DeniedCalls(DeclaredMetric):
         names: Only calls of these tools count; all by default.
     """
 
-    names: tuple[str, ...] = ()
+    names: Annotated[tuple[str, ...], list_of(read_name)] = ()
 
     traits = MetricTraits(
         name="denied_calls",
@@ -30,9 +32,6 @@ class DeniedCalls(DeclaredMetric):
         higher_is_better=False,
         bound=Bound(comparison="<=", threshold=0.0),
     )
-
-    def __post_init__(self) -> None:
-        check_names("denied_calls: names", self.names)
 
     def measure(self, sample: Sample) -> Score:
         denied = [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.value_readers import list_of
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.metrics.tools.calls import SHOWN, ExpectedCall, find_nearest, read_calls, show_call
+from pytest_llmops.metrics.tools.calls import SHOWN, ExpectedCall, find_nearest, read_call, show_call
 from pytest_llmops.metrics.tools.matching import align, match
 from pytest_llmops.printable import name_some
 from pytest_llmops.protocols import MetricTraits
@@ -30,7 +31,7 @@ class ToolCalls(DeclaredMetric):
         arguments: `exact`, or `subset`: a call may have further arguments, at any depth.
     """
 
-    expected: tuple[ExpectedCall | Mapping[str, Any], ...]
+    expected: Annotated[tuple[ExpectedCall | Mapping[str, Any], ...], list_of(read_call)]
     order: Literal["any", "in_order"] = "any"
     extra: Literal["allowed", "denied"] = "allowed"
     arguments: Literal["exact", "subset"] = "exact"
@@ -42,15 +43,7 @@ class ToolCalls(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        for option, value, known in (
-            ("order", self.order, ("any", "in_order")),
-            ("extra", self.extra, ("allowed", "denied")),
-            ("arguments", self.arguments, ("exact", "subset")),
-        ):
-            if value not in known:
-                near = hint(value, known) if isinstance(value, str) else ""
-                raise MetricOptionError(f"tool_calls: {option} is {' or '.join(known)}, not {value!r}.{near}")
-        object.__setattr__(self, "expected", read_calls(self.expected))
+        DeclaredMetric.__post_init__(self)
         if not self.expected and self.extra == "allowed":
             raise MetricOptionError(
                 "tool_calls: expected is empty, which any calls would meet; add extra: denied to ask for none"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from pytest_llmops.documents.value_readers import list_of, read_name
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.metrics.tools.calls import NO_CALL, check_names
+from pytest_llmops.metrics.tools.calls import NO_CALL
 from pytest_llmops.metrics.tools.matching import align
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import printable
@@ -24,7 +26,7 @@ class ToolOrder(DeclaredMetric):
         expected: Names of tools.
     """
 
-    expected: tuple[str, ...]
+    expected: Annotated[tuple[str, ...], list_of(read_name)]
 
     traits = MetricTraits(
         name="tool_order",
@@ -33,7 +35,7 @@ class ToolOrder(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        check_names("tool_order: expected", self.expected)
+        DeclaredMetric.__post_init__(self)
         if not self.expected:
             raise MetricOptionError("tool_order: expected is empty; name the tools in their order")
 

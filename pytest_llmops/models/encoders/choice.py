@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
-from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.value_readers import (
+    positive,
+    read_address,
+    read_name,
+    read_variable,
+    refused_as,
+    whole,
+)
+from pytest_llmops.errors import MetricOptionError
 
 DEFAULT = "default"
 _ENDPOINT = "openai:"
 _PROMPTS = ("prompt", "query_prompt")
-_ATTEMPTS_AT_MOST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +38,14 @@ class EncoderChoice:
         attempts: How often a call is made before it counts as failed.
     """
 
-    model: str = DEFAULT
+    model: Annotated[str, read_name] = DEFAULT
     prompt: str | None = None
     query_prompt: str | None = None
-    base_url: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
-    dimensions: int | None = None
-    timeout_s: float = 60.0
-    attempts: int = 5
+    base_url: Annotated[str, read_address] | None = None
+    api_key_env: Annotated[str, read_variable] = "OPENAI_API_KEY"
+    dimensions: Annotated[int, whole(1)] | None = None
+    timeout_s: Annotated[float, positive("seconds")] = 60.0
+    attempts: Annotated[int, whole(1, 20)] = 5
 
     @property
     def is_endpoint(self) -> bool:
@@ -60,81 +66,25 @@ def read_encoder(written: Any, metric: str) -> EncoderChoice:
     if isinstance(written, EncoderChoice):
         return written
     if isinstance(written, str) and written:
-        return _checked({"model": written}, metric)
+        written = {"model": written}
     if not isinstance(written, Mapping) or not written:
         raise MetricOptionError(
             f"{metric}: encoder is 'default', a folder, a Hugging Face name, 'openai:MODEL', "
             f"or a mapping with model: and how it is asked, not {written!r}"
         )
-    return _checked(written, metric)
-
-
-def _checked(written: Mapping[Any, Any], metric: str) -> EncoderChoice:
-    known = {each.name: each.default for each in fields(EncoderChoice)}
-    for entry, value in written.items():
-        if entry not in known:
-            takes = f"It takes: {', '.join(known)}."
-            raise MetricOptionError(
-                f"{metric}: encoder has no entry {entry!r}.{hint(str(entry), known)} {takes}"
-            )
-        can_be, wanted = _ENTRIES[entry]
-        if not can_be(value) and (value is not None or known[entry] is not None):
-            shown = "" if entry == "base_url" else f", not {value!r}"  # a password may stand in it
-            raise MetricOptionError(f"{metric}: encoder: {entry} is {wanted}{shown}")
-    choice = EncoderChoice(**written)
+    with refused_as(MetricOptionError, f"{metric}: encoder: "):
+        choice: EncoderChoice = reader_of(EncoderChoice)(dict(written))
     if choice.is_endpoint:
         if not choice.endpoint_model:
             raise MetricOptionError(
                 f"{metric}: encoder {choice.model!r} names no model; write openai:text-embedding-3-small"
             )
         return choice
-    alien = [entry for entry, value in asdict(choice).items() if value != known[entry] and entry != "model"]
+    usual = asdict(EncoderChoice(model=choice.model))
+    alien = [entry for entry, value in asdict(choice).items() if value != usual[entry]]
     if choice.model != DEFAULT:
         alien = [entry for entry in alien if entry not in _PROMPTS]
     if alien:
         why = "it takes no prompt" if alien[0] in _PROMPTS else "only an endpoint, openai:MODEL, has it"
         raise MetricOptionError(f"{metric}: encoder {choice.model!r} has no {alien[0]}: {why}")
     return choice
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() != ""
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_url(value: Any) -> bool:
-    """A user or a password in it would end up in a signature."""
-    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
-        return False
-    try:
-        place = urlsplit(value).netloc
-    except ValueError:  # half an IPv6 address
-        return False
-    return bool(place) and "@" not in place
-
-
-def _is_whole(value: Any, most: float = math.inf) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-
-
-def _is_attempts(value: Any) -> bool:
-    return _is_whole(value, _ATTEMPTS_AT_MOST)
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-_ENTRIES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (_is_name, "a name"),
-    "prompt": (_is_text, "a text"),
-    "query_prompt": (_is_text, "a text"),
-    "base_url": (_is_url, "a URL without user or password, https://host/v1"),
-    "api_key_env": (_is_name, "the name of an environment variable"),
-    "dimensions": (_is_whole, "a whole number from 1 on"),
-    "timeout_s": (_is_seconds, "a number of seconds above 0"),
-    "attempts": (_is_attempts, f"a whole number from 1 to {_ATTEMPTS_AT_MOST}"),
-}

@@ -11,6 +11,7 @@ import pytest
 from pytest_llmops.bounds import SIDES, check_failing, check_reach
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.detect.seal import seal_result
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.min_kappa import require_agreement
@@ -160,7 +161,7 @@ def _read_kappa(written: Any, metric: Metric) -> float | None:
         return None
     if not traits_of(metric).waits:
         raise TypeError(f"min_kappa is for judges, and {metric.name} asks none")
-    if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written <= 1:
+    if not is_number(written) or not 0 <= written <= 1:
         raise TypeError(f"min_kappa is a number from 0 to 1, not {written!r}")
     return float(written)
 
@@ -175,7 +176,7 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
         limit = given[name]
         if limit is None:
             continue
-        if isinstance(limit, bool) or not isinstance(limit, int | float):
+        if not is_number(limit):
             raise TypeError(f"a threshold is a number, not {limit!r}")
         bound = Bound(comparison=sign, threshold=float(limit))
         if not record_only:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pytest_llmops.documents.record_reader import (
+from pytest_llmops.documents.record_reader import read_version, record_reader
+from pytest_llmops.documents.value_readers import (
     BrokenValueError,
     list_of,
     mapping_of,
-    read_count,
-    read_version,
-    record_reader,
+    refuse_twice,
     show,
+    whole,
     within,
 )
 from pytest_llmops.errors import hint
@@ -32,12 +32,8 @@ Item = TypeVar("Item")
 def read_baseline(value: Any) -> Run:
     """A baseline from the whole content of its file."""
     head = _HEAD(read_version(value, VERSION, KIND))
-    entries = within(".cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        if entry.case in seen:
-            raise BrokenValueError(f"cases[{index}].case: {show(entry.case)} occurs twice")
-        seen.add(entry.case)
+    entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
+    refuse_twice((each.case for each in entries), "cases", "case")
     return Run(signature=head["signature"], results=entries)
 
 
@@ -47,9 +43,9 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         raise BrokenValueError("must have answers or outputs, and not both")
     repeats = entry["repeats"]
     spread = partial(_spread, repeats)
-    outputs = within(".outputs", spread, entry["outputs"]) if "outputs" in entry else ()
-    answers = within(".answers", spread, entry["answers"]) if "answers" in entry else ()
-    scores = within(".scores", mapping_of(spread), entry["scores"])
+    outputs = within("outputs", spread, entry["outputs"]) if "outputs" in entry else ()
+    answers = within("answers", spread, entry["answers"]) if "answers" in entry else ()
+    scores = within("scores", mapping_of(spread), entry["scores"])
     ways = entry.get("signatures", {})
     for metric in ways:
         if metric not in scores:
@@ -91,12 +87,6 @@ def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:
     return items if len(items) == repeats else tuple(items) * repeats
 
 
-def _read_repeats(value: Any) -> int:
-    if not 0 < (repeats := read_count(value)) <= _MOST_REPEATS:
-        raise BrokenValueError(f"must be a whole number from 1 to {_MOST_REPEATS}, not {show(value)}")
-    return repeats
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
     version: Any
@@ -110,7 +100,7 @@ class _Entry:
     """One case, as `baseline.schema.json` has it."""
 
     case: str
-    repeats: Annotated[int, _read_repeats]
+    repeats: Annotated[int, whole(1, _MOST_REPEATS)]
     scores: Mapping[str, tuple[float, ...]]
     input_hash: str = ""
     runs: tuple[int, ...] = ()

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llmops.documents.record_reader import BrokenValueError
+from pytest_llmops.documents.json_text import read_bytes
+from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.errors import RunFileError, hint
 
 # Controls, bidi overrides, zero width, tags and lone surrogates: only within JSON strings can they occur.
@@ -63,11 +64,7 @@ def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], 
         RunFileError: It is no UTF-8, or `read` met a broken value; with the place and the remedy.
     """
     try:
-        return read(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise RunFileError(f"{shown}: byte {error.start} is no UTF-8. {kind.remedy}") from None
-    except RecursionError:
-        raise RunFileError(f"{shown}: is nested too deeply to be a {kind.name}. {kind.remedy}") from None
+        return read_bytes(data, read, kind.name)
     except BrokenValueError as error:
         if conflict := _CONFLICT.search(data):
             line = data.count(b"\n", 0, conflict.start()) + 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.documents.record_decoder import RecordDecoder
-from pytest_llmops.documents.record_reader import BrokenValueError
+from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.run_reading import (
     NOT_WRITTEN,

@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.documents.record_reader import (
-    BrokenValueError,
-    list_of,
-    read_any,
-    read_fields,
-    read_version,
-    reader_of,
-    record_reader,
-    within,
-)
+from pytest_llmops.documents.record_reader import read_fields, read_version, reader_of, record_reader
+from pytest_llmops.documents.value_readers import BrokenValueError, list_of, read_any, refuse_twice, within
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Usage
 from pytest_llmops.reports.files.suite_checks import parse_suite
 from pytest_llmops.runner.usage import sum_outputs
@@ -31,7 +23,7 @@ def read_run(value: Any) -> Run:
     fields = read_head({name: each for name, each in value.items() if name != "results"})
     if not isinstance(value.get("results"), list):
         raise BrokenValueError("results: must be a list; the file holds no results")
-    results = within(".results", list_of(read_result), value["results"])
+    results = within("results", list_of(read_result), value["results"])
     return make_run(fields, results)
 
 
@@ -51,11 +43,7 @@ def read_head(value: Any) -> dict[str, Any]:
 
 def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
     """The run of a head and its results; a usage that was not written is the sum of the outputs'."""
-    seen: set[str] = set()
-    for index, result in enumerate(results):
-        if result.case in seen:
-            raise BrokenValueError(f"results[{index}].case: {result.case!r} occurs twice")
-        seen.add(result.case)
+    refuse_twice((each.case for each in results), "results", "case")
     try:
         suite = parse_suite(head.get("suite", {}), [result.case for result in results])
     except ValueError as error:

@@ -8,11 +8,11 @@ that only watches for a drop has `null` in the place of its bound. `min_gain` is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like_bound, parse_bound
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import ComparisonError, hint
 from pytest_llmops.golden.suite import make_suite_checks, split_entry
 from pytest_llmops.records import GAIN, Bound, SuiteCheck
@@ -82,9 +82,9 @@ def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
 def _parse_entry(metric: str, written: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
     entry = split_entry(written)
     max_drop, min_gain = entry.words.get("max_drop"), entry.words.get("min_gain")
-    if max_drop is not None and not (_is_finite(max_drop) and max_drop >= 0):
+    if max_drop is not None and not (is_number(max_drop) and max_drop >= 0):
         raise ValueError(f"{metric}: max_drop must be a number from 0, not {max_drop!r}")
-    if "min_gain" in entry.words and not _is_finite(min_gain):
+    if "min_gain" in entry.words and not is_number(min_gain):
         raise ValueError(f"{metric}: min_gain must be a number, not {min_gain!r}")
     for key, value in entry.options.items():
         if isinstance(value, str) and looks_like_bound(value):
@@ -110,7 +110,3 @@ def _parse_bound(written: Any, place: str) -> Bound | None:
     if written is not None and bound is None:
         raise ValueError(f'{place}: must be a comparison such as ">= 0.9", not {written!r}')
     return bound
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

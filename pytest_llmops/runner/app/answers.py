@@ -9,6 +9,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import AnswerError, hint
 from pytest_llmops.printable import printable, with_article
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
@@ -101,7 +102,7 @@ def _usage(given: Any) -> Usage:
     for name, value in given.items():
         if name not in known:
             raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        if not is_number(value) or value < 0:
             raise AnswerError(f"the app returned a usage whose {name!r} is {value!r}, not a count")
     calls = int(any(given.values()))  # nothing used is no call
     return Usage(**{"calls": calls, **given}, stated=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import AnswerError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Output, Passage
@@ -101,7 +102,7 @@ def _read_passage(name: str, written: Any, at: int, *, text: bool) -> Passage:
             written.get("text", ""),
             written.get("score"),
         )
-        number = rating is None or type(rating) in {int, float}
+        number = rating is None or is_number(rating)
         if (isinstance(entry, str) or type(entry) is int) and isinstance(contents, str) and number:
             return Passage(id=str(entry), text=contents, score=None if rating is None else float(rating))
     raise BrokenRowError(
@@ -113,7 +114,7 @@ def read_relevant(written: Any) -> tuple[str, ...]:
     if written is None:
         return ()
     if isinstance(written, Mapping):
-        if not all(type(grade) in {int, float} for grade in written.values()):
+        if not all(map(is_number, written.values())):
             raise BrokenRowError("relevant must map each id to a number, its grade")
         return tuple(str(entry) for entry, grade in written.items() if grade > 0)
     if not isinstance(written, list | tuple):

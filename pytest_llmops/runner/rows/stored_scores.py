@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
+from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Score
@@ -63,20 +63,16 @@ def _read(line: Row, metric: Metric) -> Score | Failure | str:
         return f"is a score of {printable(given['metric'], 60)}, not of {name}"
     if "error" in given:
         return Failure(metric=name, stage="score", error=str(given["error"]))
-    value = _finite(given.get("value"))
-    if value is None:
-        return f"value must be a number, not {printable(given.get('value'), 60)}"
+    value = given.get("value")
+    if not is_number(value):
+        return f"value must be a number, not {printable(value, 60)}"
     if not reaches(metric, value):
         return f"value {value:g} is no score of {name}, which goes {show_range(metric)}"
     evidence = given.get("evidence", ())
     return Score(
         metric=name,
-        value=value,
+        value=float(value),
         reason=str(given.get("reason", "")),
         evidence=tuple(evidence) if isinstance(evidence, list) else (),
         signature=str(given.get("signature", "")),
     )
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if type(value) in {int, float} and math.isfinite(value) else None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.documents.json_text import parse_json
-from pytest_llmops.documents.record_reader import BrokenValueError
+from pytest_llmops.documents.value_readers import BrokenValueError
 
 
 @pytest.mark.parametrize(

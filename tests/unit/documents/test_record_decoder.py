@@ -7,7 +7,8 @@ import json
 import pytest
 
 from pytest_llmops.documents.record_decoder import RecordDecoder
-from pytest_llmops.documents.record_reader import BrokenValueError, reader_of
+from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.records import Output, Score, Usage
 
 OUTPUT = {

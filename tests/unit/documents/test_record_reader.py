@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from pytest_llmops.documents.record_reader import BrokenValueError, reader_of, record_reader
+from pytest_llmops.documents.record_reader import reader_of, record_reader
+from pytest_llmops.documents.value_readers import BrokenValueError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

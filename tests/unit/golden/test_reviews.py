@@ -143,29 +143,37 @@ TAMPERED = {
     "UTF-16": (lambda a, b, c: [a, b.decode().encode("utf-16-be"), c], 2, "is no JSON"),
     "nested": (lambda a, _b, _c: [a, b"[" * 100_000], 2, "is no JSON"),
     "a long number": (lambda a, _b, _c: [a, b"9" * 5_000], 2, "is no JSON"),
-    "no object": (lambda a, b, c: [a, b, c, b"[]"], 4, "is no review"),
-    "true as version": (lambda a, b, c: [a, forged(b, version=True), c], 2, "holds no version"),
+    "no object": (lambda a, b, c: [a, b, c, b"[]"], 4, "must be a JSON object"),
+    "true as version": (lambda a, b, c: [a, forged(b, version=True), c], 2, "version: is True"),
     "a later version": (
         lambda a, b, c: [a, forged(b, version=2), c],
         2,
-        "is of version 2, this release reads 1",
+        "version: is 2, this release reads 1",
     ),
-    "a further key": (lambda a, b, c: [a, forged(b, **{"x\x1b": 1}), c], 2, "the unknown key x\\x1b"),
-    "a missing key": (lambda a, b, c: [a, forged(b, note=...), c], 2, "lacks the key note"),
-    "no verdict": (lambda a, b, c: [a, forged(b, verdict="fine"), c], 2, "its verdict cannot be fine"),
-    "nobody": (lambda a, b, c: [a, forged(b, who=""), c], 2, "its who cannot be empty"),
+    "a further key": (lambda a, b, c: [a, forged(b, **{"x\x1b": 1}), c], 2, "unknown key 'x\\x1b'"),
+    "a missing key": (lambda a, b, c: [a, forged(b, note=...), c], 2, "note is missing"),
+    "no verdict": (
+        lambda a, b, c: [a, forged(b, verdict="fine"), c],
+        2,
+        "must be good or bad, not 'fine'",
+    ),
+    "nobody": (lambda a, b, c: [a, forged(b, who=""), c], 2, "who: must be a name, not ''"),
     "local time": (
         lambda a, b, c: [a, forged(b, when="2026-01-31T09:15:00+01:00"), c],
         2,
-        "its when cannot be 2026-01-31T09:15:00+01:00",
+        "not '2026-01-31T09:15:00+01:00'",
     ),
     "digits of another script": (
         lambda a, b, c: [a, forged(b, when="\u0662026-01-31T09:15:00Z"), c],
         2,
-        "its when cannot be",
+        "when: must be a time",
     ),
-    "a line end in a digest": (lambda a, b, c: [a, forged(b, answer="0" * 16 + "\n"), c], 2, "its answer"),
-    "a number as note": (lambda a, b, c: [a, forged(b, note=3), c], 2, "its note cannot be 3"),
+    "a line end in a digest": (
+        lambda a, b, c: [a, forged(b, answer="0" * 16 + "\n"), c],
+        2,
+        "answer: must be 16 hexadecimal digits",
+    ),
+    "a number as note": (lambda a, b, c: [a, forged(b, note=3), c], 2, "note: must be text, not 3"),
     "a conflict": (
         lambda a, b, c: [a, b"<<<<<<< HEAD", b, b"=======", c, b">>>>>>> x"],
         2,
@@ -259,10 +267,10 @@ def test_without_the_extra_secrets_are_masked(path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"verdict": "fine"}, "its verdict cannot be fine"),
-        ({"who": ""}, "its who cannot be empty"),
-        ({"answer": "Take two."}, "its answer cannot be Take two."),
-        ({"when": "today"}, "its when cannot be today"),
+        ({"verdict": "fine"}, "verdict: must be good or bad, not 'fine'"),
+        ({"who": ""}, "who: must be a name, not ''"),
+        ({"answer": "Take two."}, "answer: must be 16 hexadecimal digits"),
+        ({"when": "today"}, "when: must be a time"),
     ],
 )
 def test_what_cannot_be_read_again_is_not_written(path, written, change, words):

@@ -134,7 +134,7 @@ def test_a_judge_is_needed_only_where_it_judges() -> None:
 
 @pytest.mark.parametrize("by", ["", " ", 3, None])
 def test_by_must_be_a_name(by: Any) -> None:
-    with pytest.raises(MetricOptionError, match="by is embedded, judge, or a folder"):
+    with pytest.raises(MetricOptionError, match="by: must be embedded, judge, or a folder"):
         create_metric("faithfulness", {"by": by})
 
 

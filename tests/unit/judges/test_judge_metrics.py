@@ -305,7 +305,7 @@ def test_members_of_a_panel_are_at_the_judges_endpoint_unless_they_say_otherwise
         ({"judge": "a", "panel": []}, "panel is a list of judges, not []; leave it out for one judge"),
         ({"judge": "a", "panel": ("",)}, "no judge is named"),
         ({"judge": "a", "panel": ("b", "embeded")}, "Did you mean 'embedded'?"),
-        ({"judge": "a", "expected": "yes"}, "expected is true or false"),
+        ({"judge": "a", "expected": "yes"}, "expected: must be true or false"),
         ({"judge": {"model": "a", "logprobs": False}, "expected": True}, "probabilities"),
     ],
 )

@@ -137,9 +137,9 @@ def test_one_result_a_sample_in_order():
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        ({"allow": EMAIL}, "allow must be a list"),
+        ({"allow": EMAIL}, "allow: must be a list"),
         ({"kinds": ["EMAIL_ADRESS"]}, "Did you mean 'EMAIL_ADDRESS'"),
-        ({"allow": [5]}, "allow must be a list of texts"),
+        ({"allow": [5]}, "must be text"),
     ],
 )
 def test_a_wrong_option_is_told_how_to_mend(options, advice):

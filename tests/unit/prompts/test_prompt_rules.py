@@ -15,7 +15,7 @@ from pytest_llmops.prompts.versions import parse_version
 LOCKED = Prompt(
     path="p/a.md", name="a", version="1.4.2", kind="system", tools=("x", "y"), output="0" * 16, sha256="old"
 )
-PLAIN = Prompt(path="p/b.md", name="b", sha256="old")
+PLAIN = Prompt(path="p/b.md", name="b", version=None, kind=None, tools=(), output="", sha256="old")
 NUMBERS = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2))
 VERSIONS = st.none() | NUMBERS.map(lambda numbers: "{}.{}.{}".format(*numbers))
 STATES = st.builds(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.json_schema.json_text import (
     NoJsonError,
@@ -41,7 +40,7 @@ class JsonSchema(DeclaredMetric):
         strip_fences: An output that is one Markdown block of code is taken for what is in it.
     """
 
-    schema: Mapping[str, Any] | str
+    schema: Any
     strip_fences: bool = False
 
     traits = MetricTraits(
@@ -51,8 +50,7 @@ class JsonSchema(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.strip_fences, bool):
-            raise MetricOptionError(f"json_schema: strip_fences is true or false, not {self.strip_fences!r}")
+        DeclaredMetric.__post_init__(self)
         object.__setattr__(self, "schema", read_schema(self.schema))
 
     def measure(self, sample: Sample) -> Score | Failure:

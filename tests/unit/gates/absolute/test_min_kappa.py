@@ -9,14 +9,14 @@ from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.reviews import Review
-from pytest_llmops.records import Bound, Case, CaseResult, Check, Golden, Output, Run, Score
+from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Score
 
 SIGNATURE = "judge|v1|gpt"
 CHECK = Check(metric="judge", comparison=">=", threshold=4.0, options={"rubric": "support"}, min_kappa=0.6)
 
 
 def known(low=0.65, threshold=4.0, comparison=">="):
-    bound = Bound(comparison=comparison, threshold=threshold)
+    cut = CutAgreement(comparison=comparison, threshold=threshold, kappa=0.72, interval=(low, 0.8))
     return Calibration(
         metric="judge",
         label="human",
@@ -24,7 +24,8 @@ def known(low=0.65, threshold=4.0, comparison=">="):
         unscored=0,
         labels_sha256="0" * 64,
         date="2026-01-31",
-        cuts=(CutAgreement(bound=bound, kappa=0.72, low=low, high=0.8),),
+        cuts=(cut,),
+        agreement={},
     )
 
 

@@ -60,7 +60,7 @@ def test_one_of_any_is_enough():
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        ({"all": "60 days"}, "write all: ['60 days']"),
+        ({"all": "60 days"}, "write it in brackets: ['60 days']"),
         ({"none": [60]}, 'write it in quotes: "60"'),
         ({"any": [" "]}, "blank"),
         ({"all": 5}, "list"),

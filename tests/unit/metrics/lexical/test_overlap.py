@@ -136,8 +136,8 @@ def test_what_cannot_be_counted_is_no_zero(name, reference, advice):
 @pytest.mark.parametrize(
     ("name", "options", "advice"),
     [
-        ("keyword_overlap", {"of": "f1"}, "precision, recall or f"),
-        ("keyword_overlap", {"words": "60 days"}, "words: ['60 days']"),
+        ("keyword_overlap", {"of": "f1"}, "precision, recall, f"),
+        ("keyword_overlap", {"words": "60 days"}, "write it in brackets: ['60 days']"),
         ("keyword_overlap", {"words": [60]}, 'in quotes: "60"'),
         ("keyword_overlap", {"words": ["?"]}, "no letter and no digit"),
         ("ngram_overlap", {"of": "recal"}, "Did you mean 'recall'"),

@@ -389,7 +389,7 @@ BROKEN = [
     ),
     (
         result(failures=[{"metric": "", "stage": "ap", "error": ""}]),
-        "results[1].failures[0].stage: must be app",
+        "results[1].failures[0].stage: must be one of app",
     ),
     (document(usage={"calls": 1.5}), "usage.calls: must be a whole number"),
     (document(signature={"app": 3}), "signature.app: must be text"),
