@@ -20,6 +20,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"(?:[^\W\d_]|/)(?:[\w ,.;()'/?!%&*+=<>@$-]*[\w.;()'/?!%*+=<>$-])?")
 _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _LONGEST_KEY = 1000  # a longer one must be written as an explicit key
+_quote = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each text
 
 
 def to_yaml(value: Any) -> str:
@@ -105,8 +106,7 @@ def _scalar(text: str) -> str:
         return text
     if _SURROGATE.search(text):
         return "!json '" + json.dumps(text).replace("'", "''") + "'"
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", _quote(text))
 
 
 def _number(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,11 @@ def dump_json(value: Any, indent: int | None = None) -> str:
     Raises:
         TypeError, ValueError: JSON has no such value.
     """
+    if indent is not None:  # the C encoder takes none; msgspec makes the same bytes of what it wrote
+        import msgspec
+
+        with suppress(msgspec.DecodeError):  # msgspec knows no half of a surrogate pair
+            return msgspec.json.format(dump_json(value), indent=indent)
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
