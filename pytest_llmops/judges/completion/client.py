@@ -199,7 +199,8 @@ def _replayed(judge: JudgeModel, request: Mapping[str, Any]) -> bytes | None:
 
 def _body(judge: JudgeModel, request: Mapping[str, Any]) -> dict[str, Any]:
     body = {"model": judge.model, **request}
-    return body | body.pop("extra_body", {})
+    further: Mapping[str, Any] = body.pop("extra_body", {})
+    return {**body, **further}
 
 
 async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
