@@ -206,11 +206,10 @@ def _body(judge: JudgeModel, request: Mapping[str, Any]) -> dict[str, Any]:
 async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
     import openai
 
-    create: Any = endpoint.client.chat.completions.with_raw_response.create
     try:
         async with asyncio.timeout(judge.timeout_s):
-            # As `extra_body` it is sent as it is; the client would take 2 ms to go through its schema.
-            raw = await create(model=judge.model, messages=(), extra_body=_body(judge, request))
+            # `chat.completions.create` would go through request and answer by schema, a third of the call.
+            return await endpoint.client.post("/chat/completions", body=_body(judge, request), cast_to=bytes)
     except (CassetteError, JudgeError):
         raise
     except openai.APIStatusError as error:
@@ -225,8 +224,6 @@ async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, A
         raise JudgeError(
             f"{judge.model} cannot be asked: {_show(describe_error(error), endpoint.key)}"
         ) from None
-    content: bytes = raw.content
-    return content
 
 
 def _read(body: Any) -> Reply:
