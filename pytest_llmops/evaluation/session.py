@@ -200,14 +200,12 @@ class Session:
         here: dict[str, Future[CaseResult]] = {}
         there: dict[str, CaseResult] = {}
         while not self._closed:
-            busy = {owner for owner in self._owners(tasks) if self.store.is_working(owner, golden.path)}
-            for task in tasks:
-                if task.key in here or task.key in there:
-                    continue
-                if (result := self.store.read(task.key)) is not None:
-                    there[task.key] = result
-                elif self._is_for_us(task, busy):
-                    here[task.key] = submit(task)
+            open_ = [task for task in tasks if task.key not in here and task.key not in there]
+            found = {task.key: self.store.read(task.key) for task in open_}
+            there |= {key: result for key, result in found.items() if result is not None}
+            left = [task for task in open_ if task.key not in there]
+            busy = {owner for owner in self._owners(left) if self.store.is_working(owner, golden.path)}
+            here |= {task.key: submit(task) for task in left if self._is_for_us(task, busy)}
             if len(here) + len(there) == len(tasks):
                 return [here[key].result() if (key := task.key) in here else there[key] for task in tasks]
             time.sleep(_POLL_S)
