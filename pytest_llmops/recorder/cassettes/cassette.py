@@ -61,7 +61,7 @@ Calls = dict[Place, Recorded]
 Stamp = tuple[int, int, int]
 
 
-@lru_cache(maxsize=10_000)  # each repeat and each judge of a case opens it
+@lru_cache(maxsize=10_000, typed=True)  # each repeat and judge of a case asks; a pure path equals a Path
 def cassette_path(folder: Path, case: str) -> Path:
     """
     Where a case's file lies under a folder: `support/returns-window.yaml` for the item id

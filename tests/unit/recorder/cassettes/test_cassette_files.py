@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -190,3 +190,10 @@ def test_a_path_is_shown_from_the_folder_of_the_moment(tmp_path, monkeypatch):
     assert shown_path(path) == "b.yaml"
     monkeypatch.chdir(tmp_path)
     assert shown_path(path) == "a/b.yaml"
+
+
+def test_a_remembered_path_is_of_the_kind_that_its_folder_is():
+    """A pure path equals a path of the system, but no file can be read by it."""
+    kinds = [type(cassette_path(kind("some/folder"), CASE)) for kind in (PurePosixPath, Path, PurePosixPath)]
+
+    assert kinds == [PurePosixPath, type(Path()), PurePosixPath]
