@@ -74,6 +74,8 @@ class Memory(Generic[Made]):
         with self._lock:
             values = {key: self._held[key] for key in unique if key in self._held}
         lacking = [key for key in unique if key not in values]
+        if not lacking:
+            return values
         stored = {key: self._read(value) for key, value in read(self._kind, lacking).items()}
         known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
         self._hold(known)

@@ -201,11 +201,11 @@ class Session:
         here: dict[str, Future[CaseResult]] = {}
         there: dict[str, CaseResult] = {}
         while not self._closed:
-            owners = {self.store.owner(task.id) for task in tasks}
+            left = [task for task in tasks if task.key not in here and task.key not in there]
+            owners = {self.store.owner(task.id) for task in left}
+            # Before what they wrote is read: who ends in between has written it.
             busy = {owner for owner in owners if self.store.is_working(owner, golden.path)}
-            for task in tasks:
-                if task.key in here or task.key in there:
-                    continue
+            for task in left:
                 if (result := self.store.read(task.key)) is not None:
                     there[task.key] = result
                 elif self._is_for_us(task, busy):

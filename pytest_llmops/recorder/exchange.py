@@ -15,7 +15,7 @@ from pytest_llmops.recorder.cassettes.cassette import Calls, Recorded
 from pytest_llmops.recorder.cassettes.differences import explain_miss
 from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.cassettes.session import CassetteSession
-from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify
+from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify, identify_body
 from pytest_llmops.recorder.reply import Reply, encode_body, error_text, parse_body, read_reply
 from pytest_llmops.settings import RecordMode
 
@@ -65,9 +65,9 @@ class Recording:
         live = self.rules.why_live(host, port)
         return self._open(identity, self._number(identity.key), live=live)
 
-    def replay(self, host: str, port: int | None, path: str, content: bytes) -> bytes | None:
-        """The recorded answer to a request, which counts as a call then; None where there is none."""
-        identity = identify(host, port, path, content)
+    def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
+        """The recorded answer to a JSON request, which counts as a call then; None where there is none."""
+        identity = identify_body(host, port, path, body)
         if self.ended or self.rules.why_live(host, port):
             return None
         try:

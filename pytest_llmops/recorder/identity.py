@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
@@ -90,12 +91,17 @@ def is_host(written: str, host: str, port: int | None) -> bool:
 
 def identify(host: str, port: int | None, path: str, content: bytes) -> Identity:
     """The identity of a request that `is_model_call`."""
-    provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
     body: Any
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         body = content.decode("utf-8", "surrogateescape")
+    return identify_body(host, port, path, body)
+
+
+def identify_body(host: str, port: int | None, path: str, body: Any) -> Identity:
+    """The same of a request whose JSON is given as values."""
+    provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
     return Identity(
         provider=provider, path=path, kind=kind_of(path), body=body, key=key_of(provider, path, body)
     )
@@ -113,6 +119,7 @@ def kind_of(path: str) -> str:
     return next((kind for end, kind in _KINDS.items() if path.endswith(end)), "")
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, where a call costs nothing."""
     host = _bare(host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -55,7 +54,7 @@ def replay(url: str, body: Any) -> bytes | None:
     if recording is None:
         return None
     parts = urlsplit(url)
-    return recording.replay(parts.hostname or "", parts.port, parts.path, json.dumps(body).encode("ascii"))
+    return recording.replay(parts.hostname or "", parts.port, parts.path, body)
 
 
 class Recorder:

@@ -55,7 +55,8 @@ def check_ready(
         for name, metric in task.metrics:
             needed: list[JudgeModel | str] = [*getattr(metric, "judges", ()), *getattr(metric, "weights", ())]
             for each in needed:
-                key = (each, task.id if isinstance(each, JudgeModel) else "")
+                by_case = isinstance(each, JudgeModel) and not _has_key(each)  # what is recorded may do
+                key = (each, task.id if by_case else "")
                 if key not in seen and (lack := _lack(each, task, settings)):
                     source = task.case.source
                     place = f"{source.path}:{source.line}" if source else golden.path
@@ -103,10 +104,14 @@ def _lack(needed: JudgeModel | str, task: Task, settings: Settings) -> str:
         if find_spec("xllamacpp") is None:
             return str(MissingExtraError("the embedded chat model", "chat"))
         return _lack_of_weights("smollm2")
-    has_key = (
-        is_loopback(urlsplit(needed.url).hostname or "") or os.environ.get(needed.api_key_env, "").strip()
-    )
-    return "" if has_key or _may_replay(needed, task, settings) else _lack_of_key(needed, settings)
+    is_enough = _has_key(needed) or _may_replay(needed, task, settings)
+    return "" if is_enough else _lack_of_key(needed, settings)
+
+
+def _has_key(judge: JudgeModel) -> bool:
+    """Whether the judge can be called: one on this machine needs no key."""
+    is_here = is_loopback(urlsplit(judge.url).hostname or "")
+    return is_here or bool(os.environ.get(judge.api_key_env, "").strip())
 
 
 def _lack_of_weights(name: str) -> str:

@@ -109,7 +109,7 @@ def list_changed_cassettes(
     committed = {folders[0], settings.cassettes}
     for item in cases_by_id(*old):
         for folder in sorted(committed):
-            path = cassette_path(PurePosixPath(folder), item).as_posix()  # type: ignore[arg-type]  # joined only
+            path = cassette_path(PurePosixPath(folder), item).as_posix()
             file = settings.path(path)
             changed = file.is_file() and is_new_or_changed(revision, file)
             if changed and (what := _describe_calls(revision.read(path), file)):

@@ -18,6 +18,8 @@ _SHOWN = 120
 _THOUGHT = ("<think>", "</think>")
 _FENCE = "```"
 _OPENING = re.compile(r"```\w*")
+_TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+_KEYWORDS = {"type", "enum", "properties", "required", "additionalProperties", "items"}
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|"', re.DOTALL)
 
 
@@ -102,11 +104,31 @@ def _is_unfinished(text: str) -> bool:
 
 def _violation(parsed: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """The first place where the object is not as asked; empty where there is none."""
+    if _fits(parsed, schema):  # as nearly all do, and jsonschema takes a millisecond to say so
+        return ""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(schema).iter_errors(parsed))
     return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _SHOWN)}"
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether a schema of plain keywords surely allows a value; where not, jsonschema has the last word."""
+    kind = schema.get("type")
+    if not (schema.keys() <= _KEYWORDS and isinstance(kind, str) and type(value) is _TYPES.get(kind)):
+        return False
+    if isinstance(value, dict):
+        named = schema.get("properties", {})
+        return (
+            "enum" not in schema
+            and value.keys() <= named.keys()
+            and value.keys() >= set(schema.get("required", ()))
+            and all(_fits(part, named[name]) for name, part in value.items())
+        )
+    if isinstance(value, list):
+        return "enum" not in schema and all(_fits(part, schema.get("items", {})) for part in value)
+    return "enum" not in schema or (type(value), value) in [(type(each), each) for each in schema["enum"]]
 
 
 def _without_thought(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -59,6 +61,7 @@ Calls = dict[Place, Recorded]
 Stamp = tuple[int, int, int]
 
 
+@lru_cache(maxsize=10_000, typed=True)  # each repeat and judge of a case asks; a pure path equals a Path
 def cassette_path(folder: Path, case: str) -> Path:
     """
     Where a case's file lies under a folder: `support/returns-window.yaml` for the item id
@@ -165,9 +168,14 @@ def digest(call: Recorded) -> str:
 def shown_path(path: Path) -> str:
     """A path as people name it: from the current folder where it lies below it."""
     try:
-        return path.relative_to(Path.cwd()).as_posix()
+        return _relative(path, os.getcwd())  # noqa: PTH109  # a Path costs more than all else here
     except (OSError, ValueError):
         return str(path)
+
+
+@lru_cache(maxsize=1000)
+def _relative(path: Path, folder: str) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _is_safe(name: str) -> bool:

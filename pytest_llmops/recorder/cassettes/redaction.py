@@ -38,7 +38,7 @@ class Redaction:
         """A JSON value with every string in it redacted, names included."""
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):  # the check of an abstract class is slow
             return {self.text(key): self.value(part) for key, part in value.items()}
         return [self.value(part) for part in value] if isinstance(value, list) else value
 

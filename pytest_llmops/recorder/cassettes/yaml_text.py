@@ -19,7 +19,9 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud8
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"(?:[^\W\d_]|/)(?:[\w ,.;()'/?!%&*+=<>@$-]*[\w.;()'/?!%*+=<>$-])?")
 _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_NESTED = (dict, list, tuple, Mapping)  # in this order, for the check of an abstract class is slow
 _LONGEST_KEY = 1000  # a longer one must be written as an explicit key
+_quote = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each text
 
 
 def to_yaml(value: Any) -> str:
@@ -50,36 +52,37 @@ def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
         lead: What the line already holds: a key, a dash.
     """
     pad = " " * column
-    if isinstance(value, Mapping) and value:
+    if _is_leaf(value):
+        lines.append(f"{lead}{_leaf(value, column)}\n")
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            start = lead if number == 0 else pad
+            if _is_leaf(item):
+                lines.append(f"{start}- {_leaf(item, column + 2)}\n")
+            else:
+                _write(item, column + 2, f"{start}- ", lines)
+    else:
         for number, key in enumerate(sorted(value)):
             start = lead if number == 0 else pad
-            name = _scalar(key)
+            name = _key(key)
             if len(name) > _LONGEST_KEY:
                 lines.append(f"{start}? {name}\n")
                 start, name = pad, ""
             _write_inside(value[key], column, f"{start}{name}:", lines)
-    elif isinstance(value, (list, tuple)) and value:
-        for number, item in enumerate(value):
-            start = lead if number == 0 else pad
-            nested = isinstance(item, (Mapping, list, tuple)) and item
-            if nested:
-                _write(item, column + 2, f"{start}- ", lines)
-            else:
-                lines.append(f"{start}- {_leaf(item, column + 2)}\n")
-    else:
-        lines.append(f"{lead}{_leaf(value, column)}\n")
 
 
 def _write_inside(value: Any, column: int, start: str, lines: list[str]) -> None:
     """A mapping's value: a leaf behind its key, anything else on the next lines."""
-    if isinstance(value, Mapping) and value:
-        lines.append(f"{start}\n")
-        _write(value, column + 2, " " * (column + 2), lines)
-    elif isinstance(value, (list, tuple)) and value:
-        lines.append(f"{start}\n")
-        _write(value, column, " " * column, lines)
-    else:
+    if _is_leaf(value):
         lines.append(f"{start} {_leaf(value, column + 2)}\n")
+        return
+    lines.append(f"{start}\n")
+    inner = column if isinstance(value, (list, tuple)) else column + 2
+    _write(value, inner, " " * inner, lines)
+
+
+def _is_leaf(value: Any) -> bool:
+    return isinstance(value, str) or not value or not isinstance(value, _NESTED)
 
 
 def _leaf(value: Any, column: int) -> str:
@@ -100,13 +103,17 @@ def _literal(text: str, pad: str) -> str:
     return header + "\n" + "\n".join(lines) + "\n" * max(ending - 1, 0)
 
 
+@lru_cache(maxsize=1000)
+def _key(text: str) -> str:
+    return _scalar(text)
+
+
 def _scalar(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
     if _SURROGATE.search(text):
         return "!json '" + json.dumps(text).replace("'", "''") + "'"
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", _quote(text))
 
 
 def _number(value: float) -> str:

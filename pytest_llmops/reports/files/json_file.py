@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ _UNSEEN = re.compile(
     "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _CONFLICT = re.compile(rb"^(<{7}|>{7}|\|{7}) |^={7}\r?$", re.MULTILINE)
+_LEAVES = {str, int, float, bool, type(None)}
 Content = TypeVar("Content")
 
 
@@ -85,18 +87,38 @@ def dump_json(value: Any, indent: int | None = None) -> str:
     Raises:
         TypeError, ValueError: JSON has no such value.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = _escape(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    return text if indent is None else lay_out(text, indent)
+
+
+def lay_out(text: str, indent: int) -> str:
+    """JSON that `dump_json` wrote on one line, as `json` lays it out, whose fast encoder takes no indent."""
+    import msgspec
+
+    try:
+        return msgspec.json.format(text, indent=indent)
+    except msgspec.DecodeError:  # it knows no half of a surrogate pair
+        return _escape(json.dumps(json.loads(text), indent=indent, ensure_ascii=False))
+
+
+def _escape(text: str) -> str:
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def plain(value: Any) -> Any:
     """Records as mappings of their fields, however deep they lie."""
-    if isinstance(value, str | int | float) or value is None:
+    kind: Any = type(value)
+    if kind in _LEAVES:
         return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if names := _field_names(kind):
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     return value
+
+
+@lru_cache(maxsize=256)
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

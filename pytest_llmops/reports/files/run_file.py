@@ -24,6 +24,7 @@ from pytest_llmops.records import CaseResult, Run, Usage
 from pytest_llmops.reports.files.json_file import (
     FileKind,
     dump_json,
+    lay_out,
     plain,
     read_content,
     read_file,
@@ -113,18 +114,19 @@ def _encode(run: Run, path: Path) -> bytes:
         suite = dump_suite(run.suite, [result.case for result in results])
     except ValueError as error:
         raise RunFileError(f"{path}: not written: suite: {error}") from None
-    document = {
-        "version": VERSION,
-        "signature": dict(run.signature),
-        "suite": suite,
-        "results": [_plain_result(result) for result in results],
-        "usage": plain(run.usage),
-    }
+    head = {"version": VERSION, "signature": dict(run.signature), "suite": suite}
+    # Result by result, so that no copy of all of them is in memory.
+    pieces = [_dump(path, result.case, _plain_result(result)) for result in results]
+    start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
+    text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
+    return f"{lay_out(text, 1)}\n".encode()
+
+
+def _dump(path: Path, what: str, value: Any) -> str:
     try:
-        return f"{dump_json(document, indent=1)}\n".encode()
+        return dump_json(value)
     except (TypeError, ValueError) as error:
-        case = next((each["case"] for each in document["results"] if not _can_dump(each)), "the head")
-        raise RunFileError(f"{path}: not written: {case} holds what JSON cannot: {error}") from None
+        raise RunFileError(f"{path}: not written: {what} holds what JSON cannot: {error}") from None
 
 
 def _plain_result(result: CaseResult) -> dict[str, Any]:
@@ -135,11 +137,3 @@ def _plain_result(result: CaseResult) -> dict[str, Any]:
     if rival is not None:
         dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}
     return dumped
-
-
-def _can_dump(value: Any) -> bool:
-    try:
-        dump_json(value)
-    except (TypeError, ValueError):
-        return False
-    return True

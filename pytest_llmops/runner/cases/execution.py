@@ -151,7 +151,9 @@ class Execution:
     ) -> tuple[Sequence[Called], Sequence[Called]]:
         """The app's answers and its rival's; in half of the cases the rival is first, as for a fair clock."""
         app = self._call_all(self.caller, task.id, task, repeats)
-        rival = self._call_rival(task, repeats, alone=alone)
+        if self.rival is None:
+            return await app, []
+        rival = self._call_rival(self.rival, task, repeats, alone=alone)
         if _calls_rival_first(task):
             others, answers = await asyncio.gather(rival, app)
         else:
@@ -163,12 +165,12 @@ class Execution:
     ) -> Sequence[Called]:
         return await asyncio.gather(*(self._call(caller, case, repeat, task) for repeat in repeats))
 
-    async def _call_rival(self, task: Task, repeats: Iterable[int], *, alone: bool) -> Sequence[Called]:
-        if self.rival is None:
-            return []
+    async def _call_rival(
+        self, rival: Rival, task: Task, repeats: Iterable[int], *, alone: bool
+    ) -> Sequence[Called]:
         if alone:
             return refuse(repeats, _ENDED)
-        answers = await self._call_all(self.rival.caller, rival_id(task.id), task, repeats)
+        answers = await self._call_all(rival.caller, rival_id(task.id), task, repeats)
         return [(blame_rival(answer), spans) for answer, spans in answers]
 
     async def _call(self, caller: AppCaller, case: str, repeat: int, task: Task) -> Called:
@@ -193,6 +195,8 @@ class Execution:
         """The scores of the app and of its rival; a metric of pairs runs once, for the app."""
         mine, theirs = texts_of(_outputs(answers)), texts_of(_outputs(others))
         metrics = dict(task.metrics)
+        if self.rival is None:
+            return await self._score(metrics, _samples(task, task.id, answers, theirs)), []
         of_one = {name: metric for name, metric in metrics.items() if not is_of_pairs(metric)}
         results, rival_results = await asyncio.gather(
             self._score(metrics, _samples(task, task.id, answers, theirs)),

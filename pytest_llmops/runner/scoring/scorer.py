@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from numbers import Real
-from queue import Queue
+from queue import SimpleQueue
 
 from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.metrics.declared_metric import fail
@@ -48,7 +48,8 @@ class Scorer:
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._requests: Queue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None] = Queue()
+        self._requests: SimpleQueue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None]
+        self._requests = SimpleQueue()
         self._threads = 0
 
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:

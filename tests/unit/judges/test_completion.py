@@ -8,6 +8,7 @@ import math
 import threading
 import time
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,6 +224,24 @@ def test_a_key_is_never_told(server, judge, monkeypatch):
 
     assert "<API_KEY>, <API_KEY>" in str(caught.value)
     assert "odd-key" not in str(caught.value)
+
+
+def test_no_key_but_the_judges_is_sent(judge, monkeypatch):
+    """The client may know of an administrator's key too."""
+    sent = []
+
+    class Client(openai.DefaultAsyncHttpxClient):
+        async def send(self, request, **options):
+            sent.append(request.headers["authorization"])
+            return await super().send(request, **options)
+
+    monkeypatch.setattr(openai, "DefaultAsyncHttpxClient", Client)
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "of-an-administrator")
+    monkeypatch.setenv("JUDGE_KEY", "of-the-judge")
+
+    put(judge(api_key_env="JUDGE_KEY"))
+
+    assert sent == ["Bearer of-the-judge"]
 
 
 def test_a_redirect_is_not_followed(server, judge):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes.cassette import Recorded, cassette_path, dump_calls, load_calls
+from pytest_llmops.recorder.cassettes.cassette import (
+    Recorded,
+    cassette_path,
+    dump_calls,
+    load_calls,
+    shown_path,
+)
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
 from tests.unit.recorder.json_values import json_objects, texts
@@ -171,3 +177,23 @@ def test_processes_that_write_one_file_lose_no_call(server: OpenAIServer, tmp_pa
     assert {call.request["input"] for call in calls.values()} == {
         f"{number}-{turn}" for number in range(3) for turn in range(5)
     }
+
+
+def test_a_path_is_shown_from_the_folder_of_the_moment(tmp_path, monkeypatch):
+    """Paths as shown are remembered; an app may change the folder in between."""
+    path = tmp_path / "a" / "b.yaml"
+    path.parent.mkdir()
+
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(path) == "a/b.yaml"
+    monkeypatch.chdir(tmp_path / "a")
+    assert shown_path(path) == "b.yaml"
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(path) == "a/b.yaml"
+
+
+def test_a_remembered_path_is_of_the_kind_that_its_folder_is():
+    """A pure path equals a path of the system, but no file can be read by it."""
+    kinds = [type(cassette_path(kind("some/folder"), CASE)) for kind in (PurePosixPath, Path, PurePosixPath)]
+
+    assert kinds == [PurePosixPath, type(Path()), PurePosixPath]
