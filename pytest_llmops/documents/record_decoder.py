@@ -36,8 +36,8 @@ class RecordDecoder(Generic[Record]):
     """
     Decodes objects of one kind in one file.
 
-    Of a doubled key, msgspec takes the last one, so keys are counted: as many keys as fields are each a field's
-    own. Where there are more, as within the evidence of a score, the text is parsed once more. A key with a
+    Of a doubled key, msgspec takes the last one, so keys are counted: as many keys as fields are one each.
+    Where there are more, as within the evidence of a score, the text is parsed once more. A key with a
     space before its colon is not counted; the caller has to look for one.
 
     Args:
