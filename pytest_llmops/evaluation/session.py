@@ -231,7 +231,7 @@ class Session:
 
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
-        kept = [*self._recorder.problems, *self._recorder.describe_judge_calls()] if self._recorder else []
+        kept = [*self._recorder.problems, *self._recorder.describe_other_calls()] if self._recorder else []
         return [*self.problems, *kept, *self._attribution.warnings()]
 
     def all_problems(self) -> list[str]:
