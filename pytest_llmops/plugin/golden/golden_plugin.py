@@ -162,6 +162,8 @@ class GoldenPlugin:
         shared = self.evaluation.session
         if is_worker(session.config):
             if shared.store is not None:
+                if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+                    shared.finish_share()
                 shared.store.report(shared.own_problems(), shared.own_errors())
             return
         self.reported.complete(
