@@ -12,7 +12,7 @@ from pytest_llmops.evaluation.baseline_source import BaselineSource, find_baseli
 from pytest_llmops.evaluation.session import Session
 from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.power.blind import describe_blind
+from pytest_llmops.gates.power.blind import describe_blind, describe_unchecked
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
@@ -73,10 +73,11 @@ class Evaluation:
         return self.source.goldens
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that says little: its bound is uncalibrated, or it would find no drop."""
+        """A sentence for each check that says little, uncalibrated or blind, and for cases without one."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.source.calibrations)
             yield from describe_blind(golden)
+            yield from describe_unchecked(golden)
 
     def plan(self, golden: Golden) -> list[Task]:
         """The tasks of a golden file, in its order."""
