@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -23,7 +24,7 @@ from pytest_llmops.errors import (
     hint,
 )
 from pytest_llmops.printable import with_article
-from pytest_llmops.protocols import Metric, MetricTraits
+from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 
 MetricFactory = Callable[..., Metric]
 
@@ -157,12 +158,22 @@ def metric_factory(name: str) -> MetricFactory:
 
 @lru_cache(maxsize=256)
 def find_traits(name: str) -> MetricTraits:
-    """What the metric of that name declares; of an unknown one, or one without traits, what is usual."""
+    """
+    What the metric of that name declares: by `traits`, else by plain attributes of its class, or of what its
+    factory makes without options. Of an unknown one, or one that says nothing, what is usual.
+    """
+    usual = MetricTraits(name=name)
     try:
-        traits = getattr(metric_factory(name), "traits", None)
+        said: Any = metric_factory(name)
+        if isinstance(declared := getattr(said, "traits", None), MetricTraits):
+            return declared
+        if not isinstance(said, type):
+            said = create_metric(name)
     except LLMOpsError:
-        traits = None
-    return traits if isinstance(traits, MetricTraits) else MetricTraits(name=name)
+        return usual
+    facts = {fact: getattr(said, fact) for fact in FACTS if fact != "name" and hasattr(said, fact)}
+    # What has `__get__` is a property or a slot, and says nothing of the class.
+    return replace(usual, **{fact: each for fact, each in facts.items() if not hasattr(each, "__get__")})
 
 
 def family_members(family: str) -> tuple[str, ...]:

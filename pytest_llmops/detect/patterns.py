@@ -26,8 +26,9 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "PRIVATE_KEY",
         re.compile(
-            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
-            r"(?P<value>(?:(?!-----)[\s\S]){1,8000})(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
+            # To its end, to the next key, or to the end of the text: a key that was cut off is one, too.
+            r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?P<value>[\s\S]+?)"
+            r"(?=-{4,5} ?(?:BEGIN|END) [A-Z0-9 ]{1,40}-{4}|\Z)"
         ),
     ),
     ("JWT", re.compile(r"(?<![\w.-])(?P<value>eyJ[\w-]{8,4000}\.eyJ[\w-]{8,4000}\.[\w-]{8,1000})")),

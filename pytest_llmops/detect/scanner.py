@@ -16,7 +16,7 @@ from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.patterns import find_credentials
 from pytest_llmops.detect.presidio import check_installed, find_personal
 
-VERSION = 2  # raised whenever a text may be judged otherwise
+VERSION = 3  # raised whenever a text may be judged otherwise
 
 _IN_MEMORY = 16_384  # texts
 

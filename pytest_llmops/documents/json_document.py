@@ -24,6 +24,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>\.[0-9]+)?(?P<power>[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
 _DECODER = JSONDecoder()
+TWICE = "is written twice"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -120,7 +121,7 @@ class _Reader:
             self._expect(":", f"should stand after the key {excerpt(key)}")
             self._place.append(key)
             if twice := key in table:
-                self._note(line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
+                self._note(line, f"the key {excerpt(key)} {TWICE}; first on line {table.lines[key]}")
             value = self._value()
             if not twice:
                 table[key], table.lines[key] = value, line

@@ -1,4 +1,4 @@
-"""JSON as text to plain values; what two readers could take for two values is refused where that is asked."""
+"""JSON as text to plain values; what two readers could take for two values is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from pytest_llmops.documents.json_document import TWICE, read_json
 from pytest_llmops.documents.value_readers import BrokenValueError, show
+from pytest_llmops.documents.values import UnreadableError
 
 Content = TypeVar("Content")
 
@@ -42,19 +44,22 @@ def refuse_constant(name: str) -> NoReturn:
     raise ConstantError(f"{name} is no JSON number", name)
 
 
-def parse_json(text: str, line: int = 0, *, unique: bool = False) -> Any:
+parse_unique = json.JSONDecoder(object_pairs_hook=unique_keys).decode
+"""The JSON value of a text; raises DoubledKeyError of a key that an object has twice."""
+
+
+def parse_json(text: str, line: int = 0) -> Any:
     """
-    A JSON value.
+    A JSON value of which each object has a key once.
 
     Args:
         line: The number of the line before the text.
-        unique: Refuse a key that an object has twice.
 
     Raises:
-        BrokenValueError: It is none, with line and column.
+        BrokenValueError: It is none, with the line.
     """
     try:
-        return json.loads(text, object_pairs_hook=unique_keys if unique else None)
+        return parse_unique(text)
     except json.JSONDecodeError as error:
         cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
         ended = " (the file ends too early)" if cut else ""
@@ -62,7 +67,9 @@ def parse_json(text: str, line: int = 0, *, unique: bool = False) -> Any:
             f"line {line + error.lineno}, column {error.colno}: is no JSON: {error.msg}{ended}"
         ) from None
     except DoubledKeyError as error:
-        raise BrokenValueError(f"key {show(error.found)} occurs twice in one object") from None
+        at = _line_of(error.found, text)
+        place = f"line {line + at}: " if at else ""
+        raise BrokenValueError(f"{place}key {show(error.found)} occurs twice in one object") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise BrokenValueError("holds a number that is too long to be one") from None
 
@@ -83,3 +90,13 @@ def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Conten
         raise BrokenValueError(f"byte {error.start} is no UTF-8") from None
     except RecursionError:
         raise BrokenValueError(f"is nested too deeply to be a {file}") from None
+
+
+def _line_of(doubled: str, text: str) -> int:
+    """The line where a key is for the second time in one object; 0 where that is not found."""
+    try:
+        _, mistakes = read_json(text)
+    except UnreadableError:
+        return 0
+    lines = (each.line for each in mistakes if TWICE in each.message and each.place[-1] == doubled)
+    return next(lines, 0)

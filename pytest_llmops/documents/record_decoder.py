@@ -7,14 +7,14 @@ surrogate; the readers of `record_reader` decide that, from the same types.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
+from pytest_llmops.documents.json_text import parse_unique
 from pytest_llmops.documents.record_reader import reader_of
 from pytest_llmops.documents.value_readers import Reader
 
@@ -29,12 +29,17 @@ _PLAIN: dict[Any, Any] = {
     int: _Count, int | None: _Count | None, tuple[Any, ...]: tuple[Any, ...],
 }  # fmt: skip
 _ABSENT = msgspec.Raw(b"")
+_KEY = b'":'
 Record = TypeVar("Record")
 
 
 class RecordDecoder(Generic[Record]):
     """
     Decodes objects of one kind in one file.
+
+    Of a doubled key, msgspec takes the last one, so keys are counted: as many keys as fields are one each.
+    Where there are more, as within the evidence of a score, the text is parsed once more. A key with a
+    space before its colon is not counted; the caller has to look for one.
 
     Args:
         make: What a record is made with; the kind itself by default.
@@ -71,11 +76,15 @@ class RecordDecoder(Generic[Record]):
             default = "" if each.name in optional else each.default
             written = _PLAIN.get(hints[each.name])
             if each.name in self._decoders:
-                written, default = tuple[msgspec.Raw, ...], ()
+                written = tuple[msgspec.Raw, ...]
+                written = written | None if default is None else written
             elif written is None:
-                reader = (readers or {}).get(each.name) or reader_of(hints[each.name])
-                self._parts[each.name] = _Shared(_parsing(reader)).__getitem__
+                reader = (readers or {}).get(each.name)
+                self._parts[each.name] = _Shared(_reading(hints[each.name], reader)).__getitem__
+            if written is None:
                 written, default = msgspec.Raw, _ABSENT
+            elif default is not MISSING:
+                written, default = written | msgspec.UnsetType, msgspec.UNSET
             members.append((each.name, written, msgspec.NODEFAULT if default is MISSING else default))
         structure = msgspec.defstruct(
             kind.__name__, members, forbid_unknown_fields=True, frozen=True, kw_only=True, gc=False
@@ -89,7 +98,9 @@ class RecordDecoder(Generic[Record]):
 
     def _read_plain(self, text: bytes) -> Record:
         """The record without a line of Python for its fields: msgspec fills it, unknown keys or not."""
-        self._decode(text)  # refuses them
+        values = msgspec.structs.astuple(self._decode(text))  # refuses them
+        if text.count(_KEY) != len(values) - values.count(msgspec.UNSET):
+            parse_unique(text.decode())
         record: Record = self._decode_record(text)
         for name in self._interned:
             object.__setattr__(record, name, sys.intern(getattr(record, name)))  # nobody else has it yet
@@ -97,15 +108,25 @@ class RecordDecoder(Generic[Record]):
 
     def _read(self, text: bytes) -> Record:
         values = msgspec.structs.asdict(self._decode(text))
+        if msgspec.UNSET in values.values():
+            values = {name: value for name, value in values.items() if value is not msgspec.UNSET}
+        inner: list[bytes] = []
         for name, part in self._parts.items():
             if written := bytes(values[name]):
                 values[name] = part(written)
+                inner.append(written)
             else:
                 del values[name]
         for name, read in self._decoders.items():
-            values[name] = tuple(map(read, map(bytes, values[name])))
+            if values.get(name) is not None:
+                parts = [*map(bytes, values[name])]
+                values[name] = tuple(map(read, parts))
+                inner += parts
+        if text.count(_KEY) - b"".join(inner).count(_KEY) != len(values):
+            parse_unique(text.decode())
         for name in self._interned:
-            values[name] = values[name] and sys.intern(values[name])
+            if values.get(name):
+                values[name] = sys.intern(values[name])
         record: Record = self._make(**values)
         return record
 
@@ -124,5 +145,9 @@ class _Shared(dict[bytes, Any]):
         return made
 
 
-def _parsing(read: Reader) -> Callable[[bytes], Any]:
-    return lambda text: read(json.loads(text))
+def _reading(hint: Any, reader: Reader | None) -> Callable[[bytes], Any]:
+    """What reads a field of this type out of JSON that msgspec has seen."""
+    if reader is None and is_dataclass(hint) and isinstance(hint, type):
+        return RecordDecoder(hint).read
+    read = reader or reader_of(hint)
+    return lambda text: read(parse_unique(text.decode()))

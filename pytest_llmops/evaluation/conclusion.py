@@ -18,7 +18,7 @@ from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening.record import Loosening
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls
+from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
@@ -161,8 +161,9 @@ def _judge_whole(evaluation: Evaluation, run: Run, done: Conclusion) -> None:
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 done.add(line, verdict.outcome, settings, counted=True)
     done.problems += filter(None, [describe_empty_answers(run)])
-    if unscored := describe_unscored(run):
-        done.add(unscored, "error", settings)
+    for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
+        if lack:
+            done.add(lack, "error", settings)
 
 
 def _list_undecided(budget: Budget | None, settings: Settings) -> list[Loosening]:

@@ -13,7 +13,7 @@ from pytest_llmops.evaluation.session import Session
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.power.blind import describe_blind
+from pytest_llmops.gates.power.blind import describe_blind, describe_unchecked
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -75,10 +75,11 @@ class Evaluation:
         return self.source.goldens
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that says little: its bound is uncalibrated, or it would find no drop."""
+        """A sentence for each check that says little, uncalibrated or blind, and for cases without one."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.source.calibrations)
             yield from describe_blind(golden)
+            yield from describe_unchecked(golden)
 
     def plan(self, golden: Golden) -> list[Task]:
         """The tasks of a golden file, in its order."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from typing import TypeVar
 
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult
 from pytest_llmops.runner.cases.tasks import Task
 
+Answer = TypeVar("Answer")
 Fetch = Callable[[Sequence[Task]], Sequence[CaseResult]]
 
 
@@ -32,3 +36,17 @@ def run_until_decided(
         ]
         results |= {result.case: result for result in fetch(further)}
     return results
+
+
+def on_thread(task: Callable[[], Answer]) -> Future[Answer]:
+    """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
+    done: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="llmops-repeats", daemon=True).start()
+    return done

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.detect.seal import seal_result
-from pytest_llmops.evaluation.repeating import run_until_decided
+from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
@@ -175,7 +174,7 @@ class Session:
             self._alive[golden.path] = self.store.announce(golden.path)
         self._submit(golden, tasks)
         if any(task.most for task in tasks):
-            self.repeated[golden.path] = _on_thread(
+            self.repeated[golden.path] = on_thread(
                 lambda: run_until_decided(
                     tasks, lambda wanted: self._fetch(golden, wanted), planner, self._may_go_on
                 )
@@ -230,7 +229,7 @@ class Session:
 
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
-        kept = [*self._recorder.problems, *self._recorder.describe_judge_calls()] if self._recorder else []
+        kept = [*self._recorder.problems, *self._recorder.describe_other_calls()] if self._recorder else []
         return [*self.problems, *kept, *self._attribution.warnings()]
 
     def all_problems(self) -> list[str]:
@@ -259,6 +258,19 @@ class Session:
             for case, result in execution.finished().items()
         }
 
+    def finish_share(self) -> None:
+        """
+        Wait for what other processes wait for: a case that is given up here, they call, and pay for, again.
+
+        To be called where no item of this process is left; not where the run ends early.
+        """
+        while self.store is not None and not (self._closed or self.store.is_stopped()):
+            share: list[Future[Any]] = [
+                future for each in self.executions.values() for future in each.under_way()
+            ]
+            if not wait([*share, *self.repeated.values()], timeout=_POLL_S).not_done:
+                return
+
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
         if self.store is not None:
@@ -283,17 +295,3 @@ class Session:
         for lock in self._alive.values():
             lock.release()
         process_end.uninstall()
-
-
-def _on_thread(task: Callable[[], Answer]) -> Future[Answer]:
-    """The answer to come of something that waits most of its time; a daemon, since runs are interrupted."""
-    done: Future[Answer] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(task())
-        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="llmops-repeats", daemon=True).start()
-    return done

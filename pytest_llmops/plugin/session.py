@@ -44,7 +44,7 @@ def _open(config: pytest.Config, settings: Settings) -> Session:
         controller = Controller.of(config, Reported.of(config), here)
         config.pluginmanager.register(controller, "llmops-controller")
         store = controller.store
-    return Session.open(
+    session = Session.open(
         settings,
         naming=_NAMING,
         store=store if golden else None,
@@ -52,3 +52,6 @@ def _open(config: pytest.Config, settings: Settings) -> Session:
         scorer=scorer if golden else None,  # else each test scores where it runs
         keeps_raised=bool(config.getoption("usepdb")),
     )
+    if store is not None and not is_joined(config):
+        _ = session.recorder  # this process scores for the workers, so it records what metrics call
+    return session

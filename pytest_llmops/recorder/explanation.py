@@ -28,6 +28,7 @@ class RunLog:
         self.folder = folder
         self._path = folder / f"{time.time_ns()}-{os.getpid()}.jsonl"
         self._file: int | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def add(self, entry: Mapping[str, Any]) -> None:
@@ -40,18 +41,23 @@ class RunLog:
         line = json.dumps({**entry, "at": time.time()}) + "\n"
         with self._lock:
             if self._file is not None and not os.fstat(self._file).st_nlink:
-                os.close(self._file)  # newer runs made room
-                self._file = None
+                self._release()  # newer runs made room
             if self._file is None:
                 self._file = self._begin()
             os.write(self._file, line.encode("ascii"))
+            if self._closed:
+                self._release()
 
     def close(self) -> None:
-        """Let go of the file; a later line opens it again."""
+        """Let go of the file; a line that a thread of the app adds afterwards opens it for itself alone."""
         with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self._closed = True
+            self._release()
+
+    def _release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _begin(self) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.aside import Aside
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
 from pytest_llmops.recorder.cassettes.cassette import cassette_path
 from pytest_llmops.recorder.cassettes.redaction import Redaction
 from pytest_llmops.recorder.cassettes.session import Cassettes
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.identity import LOOPBACK, identify
 from pytest_llmops.recorder.interception import clients, listeners
 from pytest_llmops.recorder.interception.threads import carry_context
 from pytest_llmops.settings import RecordMode
@@ -64,6 +64,7 @@ class Recorder:
     Attributes:
         problems: What could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
+        aside: What counts the calls that belong to no case.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Recorder:
         self._redaction = Redaction(redact)
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
+        self.aside = Aside(mode=mode, budget=budget)
         self._run_log = RunLog(local.parent / "explain")
 
     def install(self) -> None:
@@ -106,10 +108,11 @@ class Recorder:
             clients.uninstall()
         self._run_log.close()
 
-    def describe_judge_calls(self) -> list[str]:
-        """A sentence on the calls that were not the app's, such as judges'; they are in no output's usage."""
+    def describe_other_calls(self) -> list[str]:
+        """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
         made, replayed, failed = (self._judge_calls[name] for name in ("made", "replayed", "failed"))
-        return [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
+        judges = [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
+        return [*judges, *self.aside.describe()]
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
@@ -120,22 +123,6 @@ class Recorder:
         if self._budget is not None:
             return CassetteError(f"{_UNATTRIBUTED}, and a budget counts each call")
         return None
-
-    def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
-        """
-        Whether a call that no cassette keeps may be made: an encoder's, whose vectors have their own cache.
-
-        Raises:
-            CassetteError: No call may be made at all, or the budget is spent.
-        """
-        identity = identify(host, port, path, content)
-        if self._mode == "none":
-            raise CassetteError(
-                f"record none allows no call, and vectors of {identity.model or identity.provider} are "
-                "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
-            )
-        if self._budget is not None and identity.provider != LOOPBACK:
-            self._budget.permit(identity.provider, identity.model)
 
     @contextmanager
     def recording(

@@ -146,3 +146,46 @@ def test_a_budget_that_is_none_is_one_line(project, arguments):
         ["*budget must be US dollars such as 2.50, or calls such as 500 calls, not 'much'"]
     )
     assert project.asked() == []
+
+
+ENCODED = """
+    version: 1
+    app: capitals:answer
+    encoder: openai:encoder-x
+    cases:
+      - {id: france, input: question 1, reference: one, checks: {semantic: {record_only: true}}}
+      - {id: spain, input: question 2, reference: two, checks: {semantic: {record_only: true}}}
+"""
+LOCAL_APP = """
+    def answer(question):
+        return f"The answer to {question}."
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
+def test_calls_of_an_encoder_are_counted_and_shown(project, server, workers):
+    project.app(LOCAL_APP)
+    project.golden(ENCODED)
+    result = project.run_here("--llm-budget", "9 calls", *workers)
+    assert result.ret == 0
+    made = server.calls["/v1/embeddings"]
+    assert made >= 1
+    result.stdout.fnmatch_lines([f"*metrics: {made} model call* made, 0 replayed, 0 failed*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
+def test_an_encoder_makes_no_call_beyond_the_budget(project, server, workers):
+    project.app(LOCAL_APP)
+    project.golden(ENCODED)
+    result = project.run_here("--llm-budget", "0 calls", *workers)
+    assert server.calls["/v1/embeddings"] == 0
+    assert outcomes_of(result)["error"] == 2
+    assert all("the budget of 0 calls is spent" in error for error in failures_in(project))
+
+
+def test_no_worker_s_encoder_is_called_where_nothing_may_be(project, server):
+    project.app(LOCAL_APP)
+    project.golden(ENCODED)
+    result = project.run_here("--llm-record", "none", "-n", "2")
+    assert server.calls["/v1/embeddings"] == 0
+    assert outcomes_of(result)["error"] == 2

@@ -107,13 +107,40 @@ def test_a_wrong_key_or_model_behind_a_fallback_is_an_error(project, server, fau
 
 @pytest.mark.parametrize("errors", ["warn", "allow"])
 def test_a_golden_file_may_let_them_pass(project, server, errors):
-    server.fault = "401"
+    server.faults.append("401")
     project.golden(GOLDEN.format(errors=errors))
     result = project.run_here()
     assert outcomes_of(result)["passed"] == 2
     assert result.ret == 0
-    assert usage_in(project) == (2, 0, 2)
+    assert usage_in(project) == (2, 0, 1)
     assert len(warnings_in(result)) == (errors == "warn")
+
+
+UNANSWERED = (
+    "no model call was answered: 2 failed, so the run says nothing of the model; check its "
+    "address, key and limits (`model_errors: allow` in the golden file lets it pass)"
+)
+
+
+@pytest.mark.parametrize("fault", ["401", "429", "500", "cut"])
+@pytest.mark.parametrize("errors", ["warn", "allow"])
+def test_a_run_without_any_answer_is_an_error_unless_that_is_allowed(project, server, fault, errors):
+    server.fault = fault
+    project.golden(GOLDEN.format(errors=errors))
+    result = project.run_here()
+    assert outcomes_of(result)["passed"] == 2
+    assert usage_in(project) == (2, 0, 2)
+    assert (UNANSWERED in result.outlines) == (errors == "warn")
+    assert result.ret == (errors == "warn")
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_a_busy_server_for_the_whole_run_is_an_error(project, server, arguments):
+    server.fault = "429"
+    result = project.run_here(*arguments)
+    assert outcomes_of(result)["passed"] == 2
+    assert UNANSWERED in result.outlines
+    assert result.ret == 1
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -224,7 +251,7 @@ def test_the_command_says_the_same(project, server, monkeypatch, capsys):
 
     server.fault = "429"
     monkeypatch.chdir(project.path)
-    assert main(["run"]) == 0
+    assert main(["run"]) == 3
     server.fault = "401"
     assert main(["run"]) == 3
     shown = capsys.readouterr().out

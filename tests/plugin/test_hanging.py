@@ -50,6 +50,10 @@ GOLDEN = """
 """
 
 
+BOUND_S = 100
+"""What never returns takes for ever; a run that gives it up takes seconds, on a busy machine many."""
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 @pytest.mark.parametrize(
     "text",
@@ -61,7 +65,7 @@ def test_a_metric_that_never_returns_is_an_error_of_one_case(project, text, work
     project.golden(GOLDEN)
     begun = time.monotonic()
     result = project.run("--llm-timeout-s", "2", "--llm-out", "run.json", *workers)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < BOUND_S
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
     result.stdout.fnmatch_lines(["*polite did not return within 2 s (timeout_s)*"])
@@ -78,7 +82,7 @@ def test_a_metric_that_hangs_at_every_answer_is_given_up(project):
     project.golden("version: 1\napp: capitals:answer\nchecks: {polite: true}\ncases:\n" + "".join(lines))
     begun = time.monotonic()
     result = project.run("--llm-timeout-s", "1")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < BOUND_S
     result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 30 error*"])
     result.stdout.fnmatch_lines(["*polite hung 3 times (timeout_s), so it is not tried again*"])
 

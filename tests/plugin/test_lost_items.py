@@ -208,3 +208,25 @@ def test_a_golden_set_of_which_everything_was_skipped_is_no_success(project):
 def test_setup_only_makes_no_errors_of_items_that_are_not_called(project):
     result = project.run_here("--setup-only")
     assert "error" not in result.outlines[-1]
+
+
+REMOVING = """
+    def pytest_collection_modifyitems(items):
+        items[:] = [item for item in items if "spain" not in item.nodeid]
+"""
+LEFT_OUT = "warning: 1 case left out, and not by the command line: golden/capitals.yaml::spain"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_a_case_that_a_conftest_takes_out_is_named(project, arguments):
+    project.write("conftest.py", REMOVING)
+    result = project.run_here(*arguments)
+    assert LEFT_OUT in result.outlines
+    assert result.ret == 0
+
+
+@pytest.mark.parametrize("arguments", [("-k", "france"), ("golden/capitals.yaml::france",)])
+def test_a_case_that_the_command_line_leaves_out_is_not_named(project, arguments):
+    result = project.run_here(*arguments)
+    assert "left out" not in result.stdout.str()
+    assert result.ret == 0

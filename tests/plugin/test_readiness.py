@@ -136,7 +136,7 @@ SLOW = """
     def answer(question):
         with Path("asked.log").open("a") as log:
             log.write(f"{question}\\n")
-        time.sleep(0.1)
+        time.sleep(0 if question == "0" else 1)  # which leaves a busy machine three seconds to stop
         return "no" if question == "0" else "yes"
 """
 

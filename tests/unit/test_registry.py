@@ -10,9 +10,11 @@ import pytest
 
 from pytest_llmops import registry
 from pytest_llmops.errors import MetricNameError, MetricOptionError, UnknownMetricError
+from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound
 from pytest_llmops.registry import (
     create_metric,
+    find_traits,
     forget_metrics,
     known_metrics,
     metric_options,
@@ -202,3 +204,49 @@ def test_two_metrics_cannot_have_one_name() -> None:
     ):
         register_metric("length", Nothing)
     assert isinstance(create_metric("length", {"words": []}), Length)
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Compares answers, and says so by a plain attribute as `protocols.Metric` has it."""
+
+    name: str = "duel"
+    version: ClassVar[int] = 3
+    needs: ClassVar[frozenset[str]] = frozenset()
+    range: ClassVar[tuple[float, float]] = (0.0, 2.0)
+    bound: ClassVar[None] = None
+    compares: ClassVar[bool] = True
+
+    @property
+    def higher_is_better(self) -> bool:
+        return True
+
+    def score(self, batch: Any) -> list[Any]:
+        return [self.name for _ in batch]
+
+
+def make_duel(name: str = "duel") -> Duel:
+    return Duel(name)
+
+
+def make_named_duel(name: str) -> Duel:
+    return Duel(name)
+
+
+@pytest.mark.parametrize("factory", [Duel, make_duel])
+def test_plain_attributes_are_traits_too(factory):
+    register_metric("duel", factory)
+    try:
+        traits = find_traits("duel")
+    finally:
+        forget_metrics(["duel"])
+
+    assert (traits.name, traits.version, traits.compares, traits.higher_is_better) == ("duel", 3, True, True)
+
+
+def test_a_factory_that_cannot_be_called_declares_nothing():
+    register_metric("duel", make_named_duel)
+    try:
+        assert find_traits("duel") == MetricTraits(name="duel")
+    finally:
+        forget_metrics(["duel"])

@@ -1,15 +1,16 @@
-"""Suite checks that watch for a drop and could never call one, in an app whose answers vary."""
+"""What could never turn red: suite checks for a drop that nothing could prove, and cases without a check."""
 
 from __future__ import annotations
 
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.gates.error_budget import SUITE_SHARE
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import Golden
 from pytest_llmops.statistics.summaries import LINEAR
 
 _BUDGET = 0.05
 _ALONE = 2  # units that have a spread
+_NAMED = 5
 
 
 def describe_blind(golden: Golden) -> list[str]:
@@ -34,3 +35,15 @@ def describe_blind(golden: Golden) -> list[str]:
         )
         lines.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
     return lines
+
+
+def describe_unchecked(golden: Golden) -> list[str]:
+    """A sentence, with its place, on cases that nothing can fail; the run says it where all are such."""
+    unchecked = [case for case in golden.cases if not case.checks]
+    if not unchecked or golden.suite or len(unchecked) == len(golden.cases):
+        return []
+    line = source.line if (source := unchecked[0].source) else 1
+    cases = counted(len(unchecked), "case")
+    named = name_some([case.id for case in unchecked], _NAMED)
+    sentence = f"{cases} without a check would pass whatever the app answers; give one, or remove the case"
+    return [f"{golden.path}:{line}: {sentence}: {named}"]

@@ -163,6 +163,8 @@ class GoldenPlugin:
         shared = self.evaluation.session
         if is_worker(session.config):
             if shared.store is not None:
+                if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+                    shared.finish_share()
                 shared.store.report(shared.own_problems(), shared.own_errors())
             return
         self.reported.complete(
@@ -174,7 +176,7 @@ class GoldenPlugin:
         self.conclusion = done = conclude(
             self.evaluation,
             run,
-            notes=self._notes(),
+            notes=[*self._notes(), *self._left_out(session)],
             accept=session.config.getoption("llm_accept"),
             loosened=self._loosened_here(session.config),
             permission=LOOSEN,
@@ -192,6 +194,17 @@ class GoldenPlugin:
     def _notes(self) -> list[str]:
         known = len(self.reported.known)
         return [f"{known} of the failures were in the baseline too (known_failures)"] if known else []
+
+    def _left_out(self, session: pytest.Session) -> list[str]:
+        """A conftest may take cases out that the command line did not, which nobody would see."""
+        if self.evaluation.source.revision or session.exitstatus or selects(session.config):
+            return []  # `_check_whole` finds it, the run is red, or somebody wanted it
+        left_out = [case for case in self._cases() if not self.reported.is_done(case)]
+        named = f"left out, and not by the command line: {name_some(left_out, _NAMED)}"
+        return [f"warning: {counted(len(left_out), 'case')} {named}"] if left_out else []
+
+    def _cases(self) -> list[str]:
+        return list(cases_by_id(*self.evaluation.goldens))
 
     def _loosened_here(self, config: pytest.Config) -> list[Loosening]:
         """Against a revision: what pytest loaded of the change."""
@@ -221,7 +234,7 @@ class GoldenPlugin:
             return
         settings = self.evaluation.session.settings
         ran = {result.case for result in run.results}
-        left_out = [case for case in cases_by_id(*self.evaluation.goldens) if case not in ran]
+        left_out = [case for case in self._cases() if case not in ran]
         if left_out and not selects(session.config):
             named = name_some(left_out, _NAMED)
             line = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"

@@ -45,7 +45,10 @@ class Interceptor(Protocol):
 
 
 class Listener(Protocol):
-    """A recorder that listens in this process."""
+    """A recorder that listens in this process; `aside` takes the calls that belong to no case."""
+
+    @property
+    def aside(self) -> Interceptor: ...
 
     def recording(
         self, case: str, repeat: int, *, shared: bool = True
@@ -53,9 +56,6 @@ class Listener(Protocol):
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
-
-    def let_out(self, host: str, port: int | None, path: str, content: bytes) -> None:
-        """Raises CassetteError where a call that stands aside, and is kept nowhere, may not be made."""
 
 
 current: ContextVar[Interceptor | None] = ContextVar("pytest_llmops_recording", default=None)
@@ -88,9 +88,7 @@ def find_recording(request: Any, content: bytes) -> Interceptor | None:
     if recording is not None and not (recording.ended and is_inherited.get()):
         return recording
     if recording is None and _aside.get():
-        for recorder in recorders[-1:]:
-            recorder.let_out(url.host, url.port, url.path, content)
-        return None
+        return recorders[-1].aside if recorders else None
     candidates = open_recordings[:2]
     if len(candidates) == 1:
         return candidates[0]

@@ -177,7 +177,7 @@ def _once(items: Sequence[Item], marks: Iterable[Hashable] = ()) -> Sequence[Ite
 
 
 def _parse(shown: str, text: str) -> Run:
-    value = parse_json(text, unique=True)
+    value = parse_json(text)
     if isinstance(value, dict) and "kind" not in value and "results" in value:
         made = f"llmops accept {shown} --baseline FILE.json"
         raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.documents.json_text import parse_unique
 from pytest_llmops.documents.record_decoder import RecordDecoder
 from pytest_llmops.documents.value_readers import BrokenValueError
-from pytest_llmops.records import CaseResult, Output, Run, Score
+from pytest_llmops.records import CaseResult, Output, Passage, Run, Score
 from pytest_llmops.reports.files.run_reading import (
     NOT_WRITTEN,
     make_result,
@@ -29,6 +30,7 @@ _START, _BETWEEN, _END = b'\n "results": [\n', b"\n  },\n", b"\n  }\n ]"
 _CLOSE = b"\n  }"
 _MARK = "results are read apart"
 _BLOCK = 4_000_000
+_BEFORE_COLON = (b"\t", b"\r", b" :", b"\n:")  # a key that ends so is none that `RecordDecoder` counts
 
 
 def read_pieces(path: Path) -> Run | None:
@@ -69,22 +71,27 @@ def _read(path: Path) -> Run | None:
 
 
 def _parse(text: bytes) -> Any:
-    return json.loads(text.decode())
+    return parse_unique(text.decode())
 
 
 def _make_reader() -> Callable[[bytes], CaseResult]:
     """Reads the results of one file; equal scores, checks and usages of it are one record."""
     scores: RecordDecoder[Score] = RecordDecoder(Score, interned=("metric", "signature"), shared=True)
+    outputs: RecordDecoder[Output] = RecordDecoder(
+        Output, interned=("model",), decoders={"passages": RecordDecoder(Passage)}
+    )
     decoder = RecordDecoder(
         CaseResult,
         make_result,
         without=NOT_WRITTEN,
         optional=("input_hash",),
         readers={"rival": read_rival},
-        decoders={"outputs": RecordDecoder(Output, interned=("model",)), "scores": scores},
+        decoders={"outputs": outputs, "scores": scores},
     )
 
     def read(text: bytes) -> CaseResult:
+        if any(each in text for each in _BEFORE_COLON):
+            _parse(text)
         try:
             return decoder.read(text)
         except (BrokenValueError, RecursionError, ValueError):  # of msgspec, too

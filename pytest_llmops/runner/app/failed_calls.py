@@ -9,7 +9,7 @@ from operator import itemgetter
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.recorder import Call, CallLog
-from pytest_llmops.records import CaseResult, FailedCall, Golden, ModelErrors
+from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, ModelErrors, Output
 
 _OK = 200
 _BREAKING = frozenset({_OK, 401, 403, 404})
@@ -84,13 +84,37 @@ def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResul
 
     Cases of a golden file with `model_errors: allow` are left out.
     """
-    allowed = {golden.path for golden in goldens if golden.model_errors == "allow"}
+    allowed = _allowed(goldens)
     found: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
     for result in results:
         if file_of(result.case) not in allowed:
             for call in _failed_calls(result):
                 found[_name(call), call.provider].append((result.case, call))
     return [_describe(*place, calls) for place, calls in sorted(found.items(), key=itemgetter(0))]
+
+
+def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]) -> str:
+    """
+    Why a run says nothing of its model, whatever the app returned instead; empty where a call was answered.
+
+    Cases of a golden file with `model_errors: allow` are left out.
+    """
+    allowed = _allowed(goldens)
+    seen = [result for result in results if result.case.partition("::")[0] not in allowed]
+    made: list[Output | Failure] = []
+    for result in seen:
+        made += [*result.outputs, *result.failures]
+    failed = sum(len(each.failed_calls) for each in made)
+    if not failed or any(each.usage.calls > each.usage.failed for each in made):
+        return ""
+    return (
+        f"no model call was answered: {failed} failed, so the run says nothing of the model; check its "
+        "address, key and limits (`model_errors: allow` in the golden file lets it pass)"
+    )
+
+
+def _allowed(goldens: Iterable[Golden]) -> set[str]:
+    return {golden.path for golden in goldens if golden.model_errors == "allow"}
 
 
 def _failed_calls(result: CaseResult) -> list[FailedCall]:

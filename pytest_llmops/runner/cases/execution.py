@@ -89,6 +89,10 @@ class Execution:
         done = [each for each in list(self._futures.values()) if each.done() and not each.cancelled()]
         return latest(future.result() for future in done if future.exception() is None)
 
+    def under_way(self) -> list[Future[CaseResult]]:
+        """What was submitted and has no result yet."""
+        return [each for each in list(self._futures.values()) if not each.done()]
+
     def stop(self) -> None:
         """Begin no further question; what is under way goes on. Whoever waits gets a NotBegunError."""
         self._stopped = True

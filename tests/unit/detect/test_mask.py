@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.detect import presidio
 from pytest_llmops.detect.finding import KINDS
-from pytest_llmops.detect.mask import _STAND_INS, mask, stand_in
+from pytest_llmops.detect.mask import _STAND_INS, mask, mask_secrets, stand_in
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
 
@@ -48,6 +50,47 @@ def test_a_private_key_is_replaced_between_its_lines():
     assert "MIIEvQ" not in replaced
     assert kinds(replaced) == ["PRIVATE_KEY"]
     assert stand_in(replaced) == replaced
+
+
+BEGIN, END = "-----BEGIN {0}PRIVATE KEY{1}-----", "-----END {0}PRIVATE KEY{1}-----"
+MARKED = [("", ""), ("RSA ", ""), ("ENCRYPTED ", ""), ("OPENSSH ", ""), ("PGP ", " BLOCK")]
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\\n", "\\r\\n"])
+@pytest.mark.parametrize("marked", MARKED)
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "{line}-----BEGIN CERTIFICATE-----{line}MIIC",
+        "{line}-----BEGIN PRIVATE KEY-----{line}c2Vjb25k{line}-----END PRIVATE KEY-----",
+        "{line}-----BEGIN PRIVATE KEY-----{line}c2Vjb25k",
+    ],
+)
+def test_a_private_key_that_was_cut_off_is_masked(line, marked, after):
+    begin = BEGIN.format(*marked)
+    text = f"{begin}{line}MIIEvQ{line}Zmlyc3Q{after.format(line=line)}"
+
+    for masked in (mask(text), stand_in(text), mask_secrets([text])[0]):
+        assert masked.startswith(begin)
+        assert not any(part in masked for part in ("MIIEvQ", "Zmlyc3Q", "c2Vjb25k"))
+    assert stand_in(stand_in(text)) == stand_in(text)
+
+
+def test_a_private_key_is_masked_however_long_it_is_and_whatever_is_in_it():
+    text = (
+        f"{BEGIN.format('', '')}\n{'Zmlyc3Q ' * 2000}----- cut -----\nc2Vjb25k\n{END.format('', '')}\nafter"
+    )
+
+    masked = mask(text)
+
+    assert masked == f"{BEGIN.format('', '')}<PRIVATE_KEY>{END.format('', '')}\nafter"
+
+
+def test_many_marks_of_keys_take_no_time():
+    started = time.process_time()
+    mask_secrets(BEGIN.format("", "") * 20_000 + "----" * 20_000)
+    assert time.process_time() - started < 5
 
 
 def test_a_label_tells_what_to_replace():

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pytest_llmops.documents.json_text import DoubledKeyError
 from pytest_llmops.documents.record_decoder import RecordDecoder
 from pytest_llmops.documents.record_reader import reader_of
 from pytest_llmops.documents.value_readers import BrokenValueError
@@ -59,3 +60,30 @@ def test_texts_that_recur_are_one_object():
     decoder = RecordDecoder(Score, interned=("metric",))
     first, second = (decoder.read(dump({"metric": "a metric", "value": value})) for value in (0.5, 1))
     assert first.metric is second.metric
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "key", "doubled"),
+    [
+        (Score, SCORE, '"value": 1', '"value": 1, "value": 0'),
+        (Score, SCORE, '"value": 1', '"value": 1, "v\\u0061lue": 0'),
+        (Score, SCORE, '"a": 0.5', '"a": 0.5, "a": 0'),
+        (Score, {"metric": "m", "value": 1}, '"value": 1', '"value": 1, "value": 0'),
+        (Output, OUTPUT, '"text": "Hi"', '"text": "Hi", "text": "Ho"'),
+        (Output, OUTPUT, '"a": 1', '"a": 1, "a": 0'),
+        (Output, OUTPUT, '"calls": 1', '"calls": 1, "calls": 0'),
+        (Output, OUTPUT, '"id": "p"', '"id": "p", "id": "q"'),
+        (Output, OUTPUT, '"usage":', '"usage": {}, "usage":'),
+    ],
+)
+def test_a_doubled_key_is_refused(kind, value, key, doubled):
+    text = dump(value).decode()
+    assert text.count(key) == 1
+
+    with pytest.raises(DoubledKeyError):
+        RecordDecoder(kind).read(text.replace(key, doubled).encode())
+
+
+def test_what_looks_like_keys_within_a_text_is_none():
+    value = {**OUTPUT, "text": '{"text": 1, "text": 2}'}
+    assert RecordDecoder(Output).read(dump(value)) == reader_of(Output)(value)

@@ -67,7 +67,7 @@ def test_a_replayed_verdict_needs_no_client_and_counts_as_a_call(recorder, asked
     again = recorder("new")
     monkeypatch.setattr(completion.client, "_endpoint", None)
     assert asked(metric) == (made, 0)
-    assert again.describe_judge_calls() == [f"judges: 0 model calls made, {requests} replayed, 0 failed"]
+    assert again.describe_other_calls() == [f"judges: 0 model calls made, {requests} replayed, 0 failed"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import openai
 import pytest
 
 from pytest_llmops.errors import CassetteError, LLMOpsError
-from pytest_llmops.recorder.explanation import explain
+from pytest_llmops.recorder.explanation import RunLog, explain
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask
 
@@ -136,3 +137,25 @@ def test_an_unknown_case_names_the_nearest(recorder, tmp_path: Path):
         explain(folder(tmp_path), "return-window")
     with pytest.raises(LLMOpsError, match="no run has left a log"):
         explain(tmp_path / "nowhere", CASE)
+
+
+def open_files(folder: Path) -> list[str]:
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the listing itself
+            found.append(str(link.readlink()))
+    return [each for each in found if each.startswith(str(folder))]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed on Linux")
+def test_no_file_stays_open_after_the_end_whoever_is_late(tmp_path: Path):
+    log = RunLog(tmp_path)
+    entry = {"case": "a", "repeat": 0, "mode": "new", "error": None, "calls": []}
+    log.add(entry)
+    assert len(open_files(tmp_path)) == 1
+    log.close()
+    log.add(entry)  # a thread of the app that was left behind
+
+    assert open_files(tmp_path) == []
+    assert "0 model calls" in explain(tmp_path, "a")
+    assert sum(len(path.read_text().splitlines()) for path in tmp_path.glob("*.jsonl")) == 2

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pytest_llmops.gates.power.blind import describe_blind
-from pytest_llmops.records import Case, Golden, SuiteCheck
+from pytest_llmops.gates.power.blind import describe_blind, describe_unchecked
+from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 
 
 def golden_of(cases, statistic, *, groups=0, max_drop=0.05):
@@ -36,3 +38,17 @@ def test_a_max_drop_that_could_never_turn_red_is_described(golden, said):
 
     assert bool(found) == bool(said)
     assert said is None or said in found[0]
+
+
+def test_a_case_without_a_check_is_described():
+    """Unless a suite check is about it, or no case has one: then nothing is scored, which is an error."""
+    check = Check(metric="keywords", comparison=">=", threshold=1.0)
+    checked = Case(id="a", input="?", checks=(check,))
+    bare = Case(id="b", input="?", source=Source(path="golden/shop.yaml", line=9))
+    golden = Golden(path="golden/shop.yaml", cases=(checked, bare))
+
+    said = "1 case without a check would pass whatever the app answers; give one, or remove the case"
+    assert describe_unchecked(golden) == [f"golden/shop.yaml:9: {said}: b"]
+    assert describe_unchecked(replace(golden, cases=(checked,))) == []
+    assert describe_unchecked(replace(golden, cases=(bare,))) == []
+    assert describe_unchecked(replace(golden, suite=golden_of(1, "mean").suite)) == []

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.recorder.call import Call
 from pytest_llmops.recorder.interception.listeners import stand_aside
+from pytest_llmops.runner.budget import Budget
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
 
@@ -120,23 +121,81 @@ def test_calls_aside_are_kept_nowhere_and_under_none_not_made(
     assert not list(tmp_path.rglob("*app*.yaml"))
 
 
-class SpentBudget:
-    """Permits no call."""
+class Ledger:
+    """Permits so many calls, and keeps what it was charged."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+        self.charged: list[Call] = []
 
     def permit(self, provider: str, model: str | None) -> None:
-        raise BudgetError(f"{provider} {model}")
+        if not self.left:
+            raise BudgetError(f"{provider} {model}: spent")
+        self.left -= 1
 
     def charge(self, call: Call) -> None:
-        raise AssertionError(call)
+        self.charged.append(call)
 
 
-@pytest.mark.parametrize(("host", "refused"), [("api.example.test", True), ("localhost", False)])
-def test_calls_aside_ask_the_budget_unless_they_stay_on_this_machine(recorder, host, refused):
-    spent = recorder("new", budget=SpentBudget())
-    expected = pytest.raises(BudgetError, match="encoder-x") if refused else nullcontext()
+def embed_aside(url: str, times: int, *, asynchronous: bool = False) -> list[str]:
+    """What was raised, or the status, of each call of an encoder on a thread of a metric."""
+    seen: list[str] = []
+    body = {"model": "encoder-x", "input": ["a b", "c"]}
 
-    with expected:
-        spent.let_out(host, None, "/v1/embeddings", b'{"model": "encoder-x", "input": ["a"]}')
+    async def post() -> int:
+        async with httpx2.AsyncClient() as client:
+            return (await client.post(f"{url}/embeddings", json=body)).status_code
+
+    def embed() -> None:
+        stand_aside()
+        with httpx2.Client() as client:
+            for _ in range(times):
+                try:
+                    status = (
+                        asyncio.run(post())
+                        if asynchronous
+                        else client.post(f"{url}/embeddings", json=body).status_code
+                    )
+                    seen.append(str(status))
+                except (BudgetError, httpx2.HTTPError) as error:
+                    seen.append(type(error).__name__)
+
+    run_bare(embed)
+    return seen
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_calls_aside_are_charged_with_their_tokens_failed_ones_as_well(
+    recorder, server: OpenAIServer, asynchronous
+):
+    ledger = Ledger(5)
+    run = recorder("new", budget=ledger)
+    server.faults.extend(["429", "cut", "malformed", None, "500"])
+
+    seen = embed_aside(server.url, 6, asynchronous=asynchronous)
+
+    assert seen[0] == "429"
+    assert seen[2:] == ["200", "200", "500", "BudgetError"]
+    assert server.calls["/v1/embeddings"] == 5
+    assert [(call.outcome, call.status, call.prompt_tokens) for call in ledger.charged] == [
+        ("failed", 429, None),
+        ("failed", None, None),
+        ("failed", 200, None),
+        ("made", 200, 3),
+        ("failed", 500, None),
+    ]
+    assert {(call.model, call.kind, call.provider) for call in ledger.charged} == {
+        ("encoder-x", "embeddings", "loopback")
+    }
+    assert run.describe_other_calls() == ["metrics: 1 model call made, 0 replayed, 4 failed"]
+
+
+def test_calls_aside_cost_dollars(recorder, server: OpenAIServer):
+    budget = Budget.read("0.001", {"encoder-x": (1000.0, 0.0)})
+    recorder("new", budget=budget)
+
+    assert embed_aside(server.url, 2) == ["200", "BudgetError"]
+    assert budget.describe() == "$0.003 of $0.001"
 
 
 def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAIServer):
@@ -147,4 +206,4 @@ def test_calls_of_judges_are_told_apart_from_the_apps(recorder, server: OpenAISe
         with recording_of("golden/a.yaml::judged", 0), httpx.Client() as client:
             client.post(f"{server.url}/chat/completions", json=body)
 
-    assert run.describe_judge_calls() == ["judges: 1 model call made, 1 replayed, 0 failed"]
+    assert run.describe_other_calls() == ["judges: 1 model call made, 1 replayed, 0 failed"]

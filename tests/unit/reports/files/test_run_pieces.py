@@ -256,3 +256,34 @@ def test_a_file_is_not_held_as_text(path, monkeypatch):
 
     assert found.results == results
     assert peak < path.stat().st_size / 2
+
+
+@pytest.mark.parametrize("load", [load_run, load_base])
+@pytest.mark.parametrize(
+    ("key", "doubled"),
+    [
+        ('"case":', '"case": "x", "case":'),
+        ('"case":', '"case" : "x", "case":'),
+        ('"case":', '"case"\t:"x", "case":'),
+        ('"scores":', '"scores": [], "scores":'),
+        ('"value":', '"value": 0,\n "value":'),
+        ('"suite":', '"suite": {}, "suite":'),
+        ('"results":', '"results": [], "results":'),
+    ],
+)
+def test_a_doubled_key_is_refused_with_its_line(path, written, load, key, doubled):
+    """A merge left both sides; which of them would be compared, nobody could see."""
+    at = written.index(key)
+    line = written.count("\n", 0, at) + doubled.count("\n") + 1
+    path.write_text(f"{written[:at]}{doubled}{written[at + len(key) :]}", encoding="utf-8")
+
+    with pytest.raises(RunFileError, match=rf"run\.json: line {line}: key {key[1:-2]!r} occurs twice"):
+        load(path)
+
+
+def test_a_doubled_key_in_a_stream_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text('{"version": 1}\n{"case": "a", "input_hash": "", "case": "b"}\n', encoding="utf-8")
+
+    with pytest.raises(RunFileError, match="line 2: key 'case' occurs twice in one object"):
+        load_run(path)
