@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_llmops.detect.finding import Finding
 from pytest_llmops.detect.mask import mask_pointer
-from pytest_llmops.detect.presidio import check_installed
+from pytest_llmops.detect.recognizers.numbers import check_installed
 from pytest_llmops.detect.scanner import scan_labelled
 from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.errors import ScanError

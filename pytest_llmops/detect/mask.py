@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_llmops.detect import presidio
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.finding import Finding
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
@@ -62,7 +62,7 @@ def stand_in(text: str, *, label: str = "") -> str:
 
 
 def _find(text: str, label: str, *, strict: bool = False) -> Sequence[Finding]:
-    if strict or presidio.is_installed():
+    if strict or numbers.is_installed():
         return scan_labelled([(label, text)])[0]
     return scan_secrets(text, label=label)
 
@@ -108,4 +108,8 @@ _STAND_INS: dict[str, Callable[[str], str]] = {
     "PHONE_NUMBER": lambda _value: "+1 202-555-0143",  # from the range kept for fiction
     "IP_ADDRESS": lambda value: "2001:db8::7" if ":" in value else "203.0.113.7",  # kept for documentation
     "CRYPTO": lambda _value: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",  # Bitcoin's first address
+    "PASSPORT": lambda _value: "X0000000",
+    "DATE_OF_BIRTH": lambda _value: "1 January 1970",
+    "ADDRESS": lambda _value: "1 Redacted Street",
+    "PERSON": lambda _value: "Jane Doe",
 }

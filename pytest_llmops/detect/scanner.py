@@ -10,15 +10,22 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pytest_llmops.cache import Memory, key_of
-from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.detect.patterns import find_credentials
-from pytest_llmops.detect.presidio import check_installed, find_personal
+from pytest_llmops.detect.disguises import Reading, read_disguised
+from pytest_llmops.detect.finding import KINDS, PERSONAL, Finding
+from pytest_llmops.detect.recognizers.secrets import find_credentials
+from pytest_llmops.detect.recognizers.addresses import find_addresses
+from pytest_llmops.detect.recognizers.labels import Found, find_labelled
+from pytest_llmops.detect.recognizers.names import find_names
+from pytest_llmops.detect.recognizers.numbers import check_installed, find_personal
 
-VERSION = 2  # raised whenever a text may be judged otherwise
+VERSION = 3  # raised whenever a text may be judged otherwise
 
 _IN_MEMORY = 16_384  # texts
+_NEAR = 150  # characters between a name and what is said to be that person's
+_BESIDE = 0.4  # the score of a name that nothing but other personal data says is one
 
 
 def scan_texts(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
@@ -74,13 +81,31 @@ def _without_label(label: str, findings: Sequence[Finding]) -> list[Finding]:
 
 def _scan(text: str, *, personal: bool) -> tuple[Finding, ...]:
     """Findings without overlaps, in order of place; the earlier kind of `KINDS` goes before the later."""
-    credentials = [(kind, start, end, 1.0) for kind, start, end in find_credentials(text)]
     kept: list[Finding] = []
-    for kind, start, end, score in [*credentials, *(find_personal(text) if personal else ())]:
-        at = bisect_left(kept, end, key=lambda each: each.start)
-        if at == 0 or kept[at - 1].end <= start:
-            kept.insert(at, Finding(kind=kind, start=start, end=end, score=score))
+    for reading in (Reading(text), *read_disguised(text)):
+        credentials = ((kind, start, end, 1.0) for kind, start, end in find_credentials(reading.text))
+        found = chain(credentials, *([find_personal(reading), _find_people(reading.text)] if personal else ()))
+        for kind, begin, stop, score in found:
+            start, end, _ = reading.place(begin, stop)
+            _keep(kept, Finding(kind=kind, start=start, end=end, score=score))
+        owned = [each for each in kept if each.kind in PERSONAL]
+        for begin, stop in find_names(reading.text) if owned else ():
+            start, end, _ = reading.place(begin, stop)
+            if any(each.start - _NEAR < end and start < each.end + _NEAR for each in owned):
+                _keep(kept, Finding(kind="PERSON", start=start, end=end, score=_BESIDE))
     return tuple(kept)
+
+
+def _keep(kept: list[Finding], finding: Finding) -> None:
+    """In its place, unless it overlaps what was found before."""
+    at = bisect_left(kept, finding.end, key=lambda each: each.start)
+    if at == 0 or kept[at - 1].end <= finding.start:
+        kept.insert(at, finding)
+
+
+def _find_people(text: str) -> Iterator[Found]:
+    yield from find_labelled(text)
+    yield from find_addresses(text)
 
 
 def _write(findings: Sequence[Finding]) -> bytes:
