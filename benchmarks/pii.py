@@ -45,20 +45,23 @@ def report(name: str, items: Sequence[Item], findings: Sequence[Sequence[Finding
     precision, recall = right / max(1, total), found / spans
     weighted = 5 * precision * recall / max(1e-9, 4 * precision + recall)
     leaks = leaking / len(items)
-    print(f"| {name} | {len(items)} | {precision:.2f} | {recall:.2f} | {weighted:.2f} | {leaks:.0%} leaking |")
+    print(
+        f"| {name} | {len(items)} | {precision:.2f} | {recall:.2f} | {weighted:.2f} | {leaks:.0%} leaking |"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("texts", type=Path)
     parser.add_argument("--missed", action="store_true", help="print the texts in which something is missed")
+    parser.add_argument("--names", action="store_true", help="with the model of the extra pii-names")
     given = parser.parse_args()
     with gzip.open(given.texts, "rt", encoding="utf-8") as file:
         items: list[Item] = [json.loads(line) for line in file]
-    scan_texts([item["text"] for item in items])  # imports, models
+    scan_texts([item["text"] for item in items], names=given.names)  # imports, models
     forget()
     started = time.process_time()
-    findings = scan_texts([f"{item['text']}\n" for item in items])
+    findings = scan_texts([f"{item['text']}\n" for item in items], names=given.names)
     spent = time.process_time() - started
     by_family: dict[str, list[int]] = defaultdict(list)
     for at, item in enumerate(items):

@@ -1,5 +1,5 @@
 """
-Texts as a reader would take them: what is encoded, spaced out or spelt is read, each place known in the source.
+Texts as a reader would take them: what is encoded, spaced out or spelt, with its place in the source.
 
 Every step is one pass of a pattern whose repeats are bounded, so hostile text costs time in proportion to its
 length.
@@ -15,6 +15,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -24,7 +25,7 @@ _FEWEST_DISTINCT = 4  # digits of a number that is not counted through
 
 
 class _Piece(NamedTuple):
-    """A stretch of the new text from `at` on, and where it was in the source; `alike` is letter for letter."""
+    """A stretch of the new text from `at` on, and where it was before; `alike` is letter for letter."""
 
     at: int
     start: int
@@ -81,7 +82,7 @@ class Reading:
 
 
 def read_disguised(text: str) -> Iterator[Reading]:
-    """The text as decoded and folded, and then as written together; those that differ from what came before."""
+    """The text as decoded and folded, then as written together; none that equals what came before."""
     plain = Reading(text)
     decoded = plain
     for _ in range(_ROUNDS):
@@ -155,7 +156,10 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _DASHES = re.compile(r"[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
 _MIXED = re.compile(r"[\w.@+-]{0,64}[\u0370-\u03ff\u0400-\u04ff][\w.@+-]{0,64}")
 _ALIKE = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁһԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαονρυι",
+    "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423"
+    "\u0430\u0435\u0455\u0456\u0458\u043e\u0440\u0441\u0443\u0445\u0501\u04bb\u051b\u051d\u0391"
+    "\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03b1\u03bf"
+    "\u03bd\u03c1\u03c5\u03b9",  # Cyrillic, then Greek
     "ABESIJKMHOPCTXYaesijopcyxdhqwABEZHIKMNOPTYXaovpui",
 )
 
@@ -194,7 +198,7 @@ def _write_address(match: re.Match[str]) -> str | None:
 
 
 _SPACED = re.compile(
-    r"(?<!\w)(?P<first>[A-Za-z0-9@+(])(?P<apart>[ ._\-/|*~,])(?:[A-Za-z0-9@.+_)(-](?P=apart)){4,200}[A-Za-z0-9](?!\w)"
+    r"(?<!\w)[A-Za-z0-9@+(](?P<apart>[ ._\-/|*~,])(?:[A-Za-z0-9@.+_)(-](?P=apart)){4,200}[A-Za-z0-9](?!\w)"
 )
 
 
@@ -208,12 +212,12 @@ def _join_spaced(match: re.Match[str]) -> str | None:
 
 def _is_counting(digits: str) -> bool:
     """Whether they are a sequence or a table rather than a number."""
-    steps = {int(after) - int(before) for before, after in zip(digits, digits[1:], strict=False)}
+    steps = {int(after) - int(before) for before, after in pairwise(digits)}
     return len(set(digits)) < _FEWEST_DISTINCT or len(steps) <= 2  # noqa: PLR2004 - one step, and a carry
 
 
-_DIGITS = dict(zip("zero one two three four five six seven eight nine".split(), "0123456789", strict=True))
-_DIGITS |= {"oh": "0", "plus": "+"}
+_NAMED = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_DIGITS = {name: str(digit) for digit, name in enumerate(_NAMED)} | {"oh": "0", "plus": "+"}
 _WORD = rf"(?:(?:double|triple)[ -]{{1,2}})?(?:{'|'.join(_DIGITS)})"
 _SPELT = re.compile(rf"(?i)\b{_WORD}(?:[ ,.;-]{{1,3}}{_WORD}){{6,40}}\b")
 

@@ -11,7 +11,15 @@ KINDS = (
 )  # fmt: skip
 """Every kind that can be found; of two that overlap, the one named first is reported."""
 
-PERSONAL = frozenset(KINDS) - {"PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "IP_ADDRESS", "CRYPTO", "PERSON"}
+PERSONAL = frozenset(KINDS) - {
+    "PRIVATE_KEY",
+    "JWT",
+    "API_KEY",
+    "PASSWORD_IN_URL",
+    "IP_ADDRESS",
+    "CRYPTO",
+    "PERSON",
+}
 """Kinds that belong to a person, whose name may stand beside."""
 
 

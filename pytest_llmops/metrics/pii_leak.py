@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.mask import mask, mask_pointer
-from pytest_llmops.detect.scanner import VERSION, scan_labelled
+from pytest_llmops.detect.recognizers import entities
+from pytest_llmops.detect.scanner import describe_scan, scan_labelled
 from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
@@ -26,10 +27,13 @@ class PiiLeak(DeclaredMetric):
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
         kinds: Kinds looked for; none named means all.
+        names: Look for people in running text by a language model too; by default where the extra `pii-names`
+            is installed.
     """
 
     allow: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    names: bool = field(default_factory=entities.is_installed)
 
     traits = MetricTraits(
         name="pii_leak",
@@ -45,6 +49,8 @@ class PiiLeak(DeclaredMetric):
         for option, values in (("allow", self.allow), ("kinds", self.kinds)):
             if not isinstance(values, tuple | list) or not all(isinstance(value, str) for value in values):
                 raise MetricOptionError(f"pii_leak: {option} must be a list of texts; write {option}: [...]")
+        if not isinstance(self.names, bool):
+            raise MetricOptionError("pii_leak: names must be true or false")
         for kind in self.kinds:
             if kind not in KINDS:
                 near = hint(kind, KINDS)
@@ -54,7 +60,11 @@ class PiiLeak(DeclaredMetric):
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample))) for sample in samples]
-        scans = iter(scan_labelled([(piece.label, piece.text) for _, pieces in read for piece in pieces]))
+        scans = iter(
+            scan_labelled(
+                [(piece.label, piece.text) for _, pieces in read for piece in pieces], names=self.names
+            )
+        )
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, pieces, scans, allowed) for sample, pieces in read]
 
@@ -85,7 +95,7 @@ class PiiLeak(DeclaredMetric):
             float(len(evidence)),
             f"{first}{more}",
             evidence=tuple(evidence),
-            made=f"scanner v{VERSION}",
+            made=describe_scan(names=self.names),
         )
 
 

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 
 Found = tuple[str, int, int, float]
 
-_CAP = r"[^\W\d_a-zß-öø-ÿ][\w'’.-]{0,30}"
+_SCORE = 0.6  # of a shape that no checksum confirms
+
+_CAP = r"[^\W\d_a-zß-öø-ÿ][\w'\u2019.-]{0,30}"
 _LOW = (
     r"(?:de|del|della|des|der|den|di|do|du|la|le|les|los|las|da|dos|das|van|von|zum|zur|am|an|of|the|y|e|d'|l'|av|sur"
     r"|sous|in|im|bei|'t)"
 )
-_WORDS = rf"(?:{_LOW} ){{0,3}}{_CAP}(?:[ -](?:{_LOW} ){{0,2}}{_CAP}|[ -]{_LOW}){{0,5}}"
+_WORDS = rf"(?:{_LOW} ){{0,3}}{_CAP}(?: (?:{_LOW} ){{0,2}}{_CAP}){{0,5}}"
 _NUMBER = r"(?:\d{1,5}(?: ?[a-zA-Z])?(?:[/-]\d{1,4}[a-zA-Z]?)?|[Ss]/[Nn])(?![\w-])"
 _UNIT = (
-    r"(?:[ ,]{1,3}(?i:apt|apartment|apartamento|appartamento|apto|suite|ste|unit|flat|floor|piso|piano|appt|whg|puerta"
-    r"|esc|bajo|bât)\.? ?#?[\w-]{1,6}){0,2}"
+    r"(?:[ ,]{1,3}(?i:apt|apartment|apartamento|appartamento|apto|suite|ste|unit|flat|floor|piso|piano|appt"
+    r"|whg|puerta|esc|bajo|bât)\.? ?#?[\w-]{1,6}){0,2}"
 )
 _LINE = r" ?[,\n]{1,2} {0,2}"
-_CITY = rf"{_CAP}(?:[ -](?:{_LOW}[ -])?{_CAP}|-{_LOW}-{_CAP}){{0,3}}"
+_CITY = rf"{_CAP}(?: (?:{_LOW} )?{_CAP}){{0,3}}"
 _ZIP = r"(?:[A-Z]{1,2}-)?(?:\d{5}|\d{4}-\d{3}|\d{4} ?[A-Z]{2}|\d{3} \d{2}|\d{2}-\d{3})(?![\d.:])"
 _SHORT_ZIP = rf"(?:{_ZIP}|(?:[A-Z]{{1,2}}-)?\d{{4}}(?![\d.:-]))"
 _STATE = r"(?:[A-Z]{2},? \d{5}(?:-\d{4})?|(?:NSW|VIC|QLD|SA|WA|TAS|NT|ACT),? \d{4})(?!\d)"
@@ -44,8 +46,9 @@ _ENGLISH = (
 )
 _IN_FRONT = r"(?:(?i:unit|flat|studio|suite|level|apt\.?) \d{1,4}[A-Za-z]?,? )?\d{1,5}(?:/\d{1,5})?[A-Za-z]?"
 _LABEL = re.compile(
-    r"(?i)(?<![^\W_])(?:address|addr|anschrift|adresse|dirección|direccion|indirizzo|adres|adress|street|(?:liv|resid)"
-    r"(?:es?|ing) at|moved to|ship(?:ped)? to|deliver(?:ed)? to)[\"']?\s{0,2}[:=>]?\s{0,2}(?:is |was )?(?:now )?[\"']?"
+    r"(?i)(?<![^\W_])(?:address|addr|anschrift|adresse|dirección|direccion|indirizzo|adres|adress|street"
+    r"|(?:liv|resid)(?:es?|ing) at|moved to|ship(?:ped)? to|deliver(?:ed)? to)[\"']?\s{0,2}[:=>]?\s{0,2}"
+    r"(?:is |was )?(?:now )?[\"']?"
 )
 _PATTERNS = tuple(
     re.compile(pattern)
@@ -53,8 +56,8 @@ _PATTERNS = tuple(
         rf"(?<!\w){_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}",
         rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}(?:{_ANY_TOWN})?",
         rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}",
-        rf"(?<!\w)(?:{_CAP}[ -]){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}",
-        rf"(?<!\w)(?:{_CAP}[ -]){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}",
+        rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}",
+        rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}",
         rf"(?<!\w){_IN_FRONT} (?:[NSEW]\.? )?(?:{_CAP} ){{1,4}}{_ENGLISH}{_UNIT}(?:{_ANY_TOWN})?",
         rf"(?<!\w){_IN_FRONT},? {_WORDS}{_UNIT}(?:{_LINE}{_WORDS})?{_TOWN}",
         rf"(?<!\w)(?:P\.? ?O\.? Box|Postfach|Apartado|Boîte postale) \d{{1,6}}(?:{_ANY_TOWN})?",
@@ -71,7 +74,7 @@ def find_addresses(text: str) -> Iterator[Found]:
         return
     for pattern in _PATTERNS:
         for match in pattern.finditer(text):
-            yield "ADDRESS", *match.span(), 0.6
+            yield "ADDRESS", *match.span(), _SCORE
     for label in _LABEL.finditer(text):
-        if match := _PLACE.match(text, label.end()):
-            yield "ADDRESS", *match.span(), 0.6
+        if named := _PLACE.match(text, label.end()):
+            yield "ADDRESS", *named.span(), _SCORE

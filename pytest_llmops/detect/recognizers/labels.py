@@ -1,4 +1,4 @@
-"""What the words before it say: dates of birth, passport numbers and people, in a dozen languages of labels."""
+"""What the words before it say: dates of birth, passport numbers and people, in many languages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Found = tuple[str, int, int, float]
 
 _BEFORE = 40  # characters between a label and what it is of
 _OLDEST = 1900
+_SCORE = 0.6  # of what a label says and no checksum confirms
 _FEWEST_DIGITS = 3  # of a passport number
 
 _MONTHS = (
@@ -33,19 +34,24 @@ _PASSPORT = re.compile(
     r"[^\n]{0,30}?(?<![\w-])"
     r"(?P<value>(?-i:(?=[A-Z0-9]{0,9}\d)[A-Z0-9]{6,10}))(?![\w-])"
 )
-_TITLE = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Sra?|Sig(?:nora|ra|\.)|Señora?|Dhr|Mevr)"
+_DAY = re.compile(r"(?:19|20)\d{6}")
+_TITLE = (
+    r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Sra?|Sig(?:nora|ra|\.)|Señora?|Dhr)"
+)
 _GREETED = (
     "dear|hi|hello|hey|hallo|bonjour|hola|ciao|liebe[rs]?|lieve|beste|cher|chère|estimad[oa]|car[oa]|gentile"
     "|kære|hej|olá|witaj"
 )
 _INTRODUCED = (
-    "this is|my name is|i am|i'm|i’m|name's|it's|it is|je m'appelle|je suis|ich heiße|ich bin|mein name ist"
-    "|me llamo|mi nombre es|soy|mi chiamo|sono|ik ben|mijn naam is|jag heter|meu nome é|nazywam się"
+    "this is|my name is|i am|i'm|i\u2019m|name's|it's|it is|je m'appelle|je suis|ich heiße"
+    "|mein name ist|me llamo|mi nombre es|soy|mi chiamo|sono|ik ben|mijn naam is|jag heter|meu nome é"
+    "|nazywam się"
 )
 _ROLES = (
-    r"(?:account|card|policy|ticket)[ _-]?holder|cardholder|attention(?: of)?|attn|on behalf of|signed(?: by)?"
-    r"|spoke (?:to|with)|speaking (?:to|with)|contact(?:[ _-](?:person|name))?|full[ _-]?name|first[ _-]?name"
-    r"|last[ _-]?name|family[ _-]?name|maiden name|surname|customer[ _-]?name|client[ _-]?name|user[ _-]?name"
+    r"(?:account|card|policy|ticket)[ _-]?holder|cardholder|attention(?: of)?|attn|on behalf of"
+    r"|signed(?: by)?|spoke (?:to|with)|speaking (?:to|with)|contact(?:[ _-](?:person|name))?|full[ _-]?name"
+    r"|first[ _-]?name|last[ _-]?name|family[ _-]?name|maiden name|surname|customer[ _-]?name|client[ _-]?name"
+    r"|user[ _-]?name"
     r"|beneficiary|payee|recipient|passenger|patient|applicant|employee|tenant|caller|named|kontoinhaber(?:in)?"
     r"|kunde|kundin|empfänger(?:in)?|titulaire|titular|bénéficiaire|destinataire|cliente?|intestatario"
     r"|destinatario|ontvanger|klant|kund|mottagare"
@@ -62,11 +68,14 @@ _PERSONS = (
     (re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
     (re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
     (re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
-    (re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )(?=[^\n,;]{3,60}(?:\n|\Z))"), 2),
+    (
+        re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )(?=[^\n,;]{3,60}(?:\n|\Z))"),
+        2,
+    ),
     (
         re.compile(
-            r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße|cordialement"
-            r"|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
+            r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
+            r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
         ),
         2,
     ),
@@ -78,12 +87,14 @@ def find_labelled(text: str) -> Iterator[Found]:
     yield from _find_births(text)
     for match in _PASSPORT.finditer(text):
         value = match["value"]
-        if sum(char.isdigit() for char in value) >= _FEWEST_DIGITS and not re.match(r"(?:19|20)\d{6}\Z", value):
-            yield "PASSPORT", match.start("value"), match.end("value"), 0.6
+        if sum(char.isdigit() for char in value) >= _FEWEST_DIGITS and not re.match(
+            r"(?:19|20)\d{6}\Z", value
+        ):
+            yield "PASSPORT", match.start("value"), match.end("value"), _SCORE
     for before, fewest in _PERSONS:
         for match in before.finditer(text):
             if end := find_name(text, match.end(), fewest):
-                yield "PERSON", match.end(), end, 0.6
+                yield "PERSON", match.end(), end, _SCORE
 
 
 def _find_births(text: str) -> Iterator[Found]:
@@ -96,4 +107,4 @@ def _find_births(text: str) -> Iterator[Found]:
         year = re.search(r"\d{4}", match[0])
         sensible = year is None or _OLDEST <= int(year[0]) <= datetime.now(UTC).year
         if sensible and _BORN.search(before):
-            yield "DATE_OF_BIRTH", *match.span(), 0.6
+            yield "DATE_OF_BIRTH", *match.span(), _SCORE

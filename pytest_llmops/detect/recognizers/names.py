@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-](?=[^\W\d_])){0,31}(?![\d_])\.?")
-_START = re.compile(r"(?<![\w@/.#$%&-])(?<!\w['’])[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019-](?=[^\W\d_])){0,31}(?![\d_])\.?")
+_START = re.compile(r"(?<![\w@/.#$%&-])(?<!\w['\u2019])[^\W\d_]")
 _PARTICLES = frozenset(
-    "de del della den der di do dos da das du la le van von vom zu zum ten ter af av y e i bin ibn al el san".split()
+    """
+    de del della den der di do dos da das du la le van von vom zu zum ten ter af av y e i bin ibn al el san
+    """.split()  # noqa: SIM905 - a list of words, read as such
 )
 _MOST = 4
 _NO_NAMES = frozenset(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.finding import KINDS
 from pytest_llmops.detect.mask import _STAND_INS, mask, stand_in
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
 

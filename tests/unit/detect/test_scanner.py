@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
-from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
