@@ -41,14 +41,14 @@ def scan_texts(texts: Sequence[str], *, names: bool = False) -> list[tuple[Findi
         MissingExtraError: A text was never scanned before and Presidio or, with `names`, its model is not
             installed.
     """
+    if names:
+        entities.check_installed("names: true")
     how = describe_scan(names=names)
     keys = [key_of(how, text) for text in texts]
     text_of = dict(zip(keys, texts, strict=True))
 
     def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, tuple[Finding, ...]]]:
         check_installed("pii_leak")
-        if names:
-            entities.check_installed("names: true")
         people = entities.find_people([text_of[key] for key in fresh]) if names else repeat([])
         yield {key: _scan(text_of[key], personal=True, people=next(people)) for key in fresh}
 

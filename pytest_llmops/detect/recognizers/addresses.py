@@ -53,8 +53,8 @@ _LABEL = re.compile(
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?<!\w){_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}",
-        rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}(?:{_ANY_TOWN})?",
+        rf"(?<!\w)(?:{_NUMBER},? )?{_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}",
+        rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}",
         rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}",
         rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}",
         rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}",

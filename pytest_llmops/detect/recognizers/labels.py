@@ -50,9 +50,8 @@ _INTRODUCED = (
 _ROLES = (
     r"(?:account|card|policy|ticket)[ _-]?holder|cardholder|attention(?: of)?|attn|on behalf of"
     r"|signed(?: by)?|spoke (?:to|with)|speaking (?:to|with)|contact(?:[ _-](?:person|name))?|full[ _-]?name"
-    r"|first[ _-]?name|last[ _-]?name|family[ _-]?name|maiden name|surname|customer[ _-]?name|client[ _-]?name"
-    r"|user[ _-]?name"
-    r"|beneficiary|payee|recipient|passenger|patient|applicant|employee|tenant|caller|named|kontoinhaber(?:in)?"
+    r"|first[ _-]?name|last[ _-]?name|family[ _-]?name|maiden name|surname|customer[ _-]?name"
+    r"|client[ _-]?name|user[ _-]?name|beneficiary|payee|recipient|passenger|patient|applicant|employee|tenant|caller|named|kontoinhaber(?:in)?"
     r"|kunde|kundin|empfänger(?:in)?|titulaire|titular|bénéficiaire|destinataire|cliente?|intestatario"
     r"|destinatario|ontvanger|klant|kund|mottagare"
 )

@@ -45,8 +45,9 @@ _VERSION_WORDS = re.compile(
 
 class _Kind(NamedTuple):
     """
-    `candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end), `by_words` says
-    that it looks for words around a number that has no shape of its own.
+    `candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end).
+
+    With `by_words`, `fits` looks for words around a number that has no shape of its own.
     """
 
     name: str
