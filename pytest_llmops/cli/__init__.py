@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "accept": ("baseline.accept", "write the baseline from a run; only its new cases, unless --all"),
     "score": ("rows.score", "score the rows of a JSONL file, without an app"),
     "calibrate": ("rows.calibrate", "how far does a metric agree with people's labels?"),
+    "scan": ("scan", "personal data and secrets in traces, cassettes, logs or any text"),
     "selfcheck": (
         "baseline.selfcheck",
         "how often is the gate red for nothing, and which drop would it see?",

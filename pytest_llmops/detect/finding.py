@@ -6,9 +6,21 @@ from dataclasses import dataclass
 
 KINDS = (
     "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD",
-    "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO",
+    "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO", "PASSPORT",
+    "DATE_OF_BIRTH", "ADDRESS", "PERSON",
 )  # fmt: skip
 """Every kind that can be found; of two that overlap, the one named first is reported."""
+
+PERSONAL = frozenset(KINDS) - {
+    "PRIVATE_KEY",
+    "JWT",
+    "API_KEY",
+    "PASSWORD_IN_URL",
+    "IP_ADDRESS",
+    "CRYPTO",
+    "PERSON",
+}
+"""Kinds that belong to a person, whose name may stand beside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,26 +11,27 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_llmops.detect import presidio
 from pytest_llmops.detect.finding import Finding
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
 
 _HASH_DIGITS = 6
 
 
-def mask(text: str, *, label: str = "", strict: bool = False) -> str:
+def mask(text: str, *, label: str = "", strict: bool = False, names: bool = False) -> str:
     """
     The text with `<KIND>` in place of each finding.
 
     Args:
         label: What a person would read before the text, such as `ssn: `: a number's kind may show by it.
+        names: People whom only the model of `pii-names` finds are masked too.
         strict: Never return a text in which personal data could not be looked for.
 
     Raises:
         MissingExtraError: With `strict`, the extra `pii` is not installed and the text was never scanned.
     """
-    return _replace(text, _find(text, label, strict=strict), _kind_of)
+    return _replace(text, _find(text, label, strict=strict, names=names), _kind_of)
 
 
 def mask_secrets(value: Any) -> Any:
@@ -43,9 +44,9 @@ def mask_pointer(pointer: str) -> str:
     return "/".join(escape(mask(unescape(step), strict=True)) for step in pointer.split("/"))
 
 
-def find_values(text: str, *, label: str = "") -> list[str]:
+def find_values(text: str, *, label: str = "", names: bool = False) -> list[str]:
     """What `mask` would hide, in clear: to be looked for elsewhere, never to be shown or kept."""
-    return [text[each.start : each.end] for each in _find(text, label)]
+    return [text[each.start : each.end] for each in _find(text, label, names=names)]
 
 
 def stand_in(text: str, *, label: str = "") -> str:
@@ -61,9 +62,9 @@ def stand_in(text: str, *, label: str = "") -> str:
     return _replace(text, _find(text, label), lambda kind, value: _STAND_INS[kind](value))
 
 
-def _find(text: str, label: str, *, strict: bool = False) -> Sequence[Finding]:
-    if strict or presidio.is_installed():
-        return scan_labelled([(label, text)])[0]
+def _find(text: str, label: str, *, strict: bool = False, names: bool = False) -> Sequence[Finding]:
+    if strict or numbers.is_installed():
+        return scan_labelled([(label, text)], names=names)[0]
     return scan_secrets(text, label=label)
 
 
@@ -108,4 +109,8 @@ _STAND_INS: dict[str, Callable[[str], str]] = {
     "PHONE_NUMBER": lambda _value: "+1 202-555-0143",  # from the range kept for fiction
     "IP_ADDRESS": lambda value: "2001:db8::7" if ":" in value else "203.0.113.7",  # kept for documentation
     "CRYPTO": lambda _value: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",  # Bitcoin's first address
+    "PASSPORT": lambda _value: "X0000000",
+    "DATE_OF_BIRTH": lambda _value: "1 January 1970",
+    "ADDRESS": lambda _value: "1 Redacted Street",
+    "PERSON": lambda _value: "Jane Doe",
 }

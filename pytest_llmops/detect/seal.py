@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.detect.mask import find_values, mask
+from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
@@ -40,9 +41,10 @@ def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
     """Outputs where they leak, and failures always; what was masked in outputs goes into the list."""
 
     def note(label: str, text: str) -> str:
-        leaked.extend(find_values(text, label=label))
-        return mask(text, label=label)
+        leaked.extend(find_values(text, label=label, names=names))
+        return mask(text, label=label, names=names)
 
+    names = entities.is_installed()
     outputs = result.outputs
     if _leaks(result):
         outputs = _changed(outputs, note)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.mask import mask, mask_pointer
-from pytest_llmops.detect.scanner import VERSION, scan_labelled
+from pytest_llmops.detect.scanner import describe_scan, scan_labelled
 from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.documents.value_readers import list_of, one_of
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
@@ -26,10 +26,12 @@ class PiiLeak(DeclaredMetric):
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
         kinds: Kinds looked for; none named means all.
+        names: Look for people in running text by a language model too (extra `pii-names`).
     """
 
     allow: tuple[str, ...] = ()
     kinds: Annotated[tuple[str, ...], list_of(one_of(*KINDS))] = ()
+    names: bool = False
 
     traits = MetricTraits(
         name="pii_leak",
@@ -43,7 +45,8 @@ class PiiLeak(DeclaredMetric):
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample))) for sample in samples]
-        scans = iter(scan_labelled([(piece.label, piece.text) for _, pieces in read for piece in pieces]))
+        texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
+        scans = iter(scan_labelled(texts, names=self.names))
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, pieces, scans, allowed) for sample, pieces in read]
 
@@ -74,7 +77,7 @@ class PiiLeak(DeclaredMetric):
             float(len(evidence)),
             f"{first}{more}",
             evidence=tuple(evidence),
-            made=f"scanner v{VERSION}",
+            made=describe_scan(names=self.names),
         )
 
 

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.detect.patterns import find_credentials
+from pytest_llmops.detect.recognizers.secrets import find_credentials
 from pytest_llmops.errors import LLMOpsError, MissingExtraError, describe_error
 from pytest_llmops.models.encoders.choice import EncoderChoice
 from pytest_llmops.printable import counted, printable

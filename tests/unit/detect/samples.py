@@ -27,8 +27,24 @@ VALUES = {
     ],
     "JWT": ["eyJ" + "hbGciOi" * 2 + ".eyJ" + "zdWIiOi" * 2 + "." + "dmFsdWU" * 3],
     "PASSWORD_IN_URL": ["Kestrel215!"],
+    "PASSPORT": ["X4271903", "C01X00T47", "YA1234567"],
+    "DATE_OF_BIRTH": ["1987-02-21", "21.02.1987", "2 March 1987", "Feb 21, 1987", "21 de febrero de 1987"],
+    "ADDRESS": [
+        "Lindenstraße 14, 50674 Köln",
+        "12 rue de la Paix, 75002 Paris",
+        "Calle de Alcalá 48, 28014 Madrid",
+        "Storgatan 5, 111 51 Stockholm",
+        "742 Evergreen Terrace, Springfield, OR 97403",
+        "10 Downing Street, London SW1A 2AA",
+    ],
+    "PERSON": ["Maja Lindqvist", "J. R. Okonkwo", "Ana María de la Cruz", "Siobhán O'Neill"],
 }
-AROUND = {"PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop"}
+AROUND = {
+    "PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop",
+    "PASSPORT": "passport no. {} was shown",
+    "DATE_OF_BIRTH": "The date of birth on file is {}.",
+    "PERSON": "hello, my name is {} and my parcel is late",
+}
 CASES = [(kind, value) for kind, values in VALUES.items() for value in values]
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pytest_llmops import scan
-from pytest_llmops.detect import presidio
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import forget
 from pytest_llmops.errors import MissingExtraError, ScanError
 
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_no_clean_one(file, tmp_path, content, mes
 def test_without_presidio_one_line_names_the_extra(file, monkeypatch):
     path = file("a.txt", "clean")
     forget()
-    monkeypatch.setattr(presidio, "is_installed", lambda: False)
+    monkeypatch.setattr(numbers, "is_installed", lambda: False)
 
     with pytest.raises(MissingExtraError) as error:
         scan([path])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.detect import presidio
 from pytest_llmops.detect.finding import KINDS
 from pytest_llmops.detect.mask import _STAND_INS, mask, mask_secrets, stand_in
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
 
@@ -30,7 +30,7 @@ def test_words_are_no_keys(text):
 
 
 def test_without_the_extra_secrets_alone_are_masked_unless_it_is_strict(monkeypatch):
-    monkeypatch.setattr(presidio, "is_installed", lambda: False)
+    monkeypatch.setattr(numbers, "is_installed", lambda: False)
     text = f"ann.lee@example.com, sk-{'a1' * 16}"
 
     assert mask(text) == "ann.lee@example.com, <API_KEY>"

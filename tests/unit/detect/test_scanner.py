@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops import cache
-from pytest_llmops.detect import presidio, scanner
+from pytest_llmops.detect import scanner
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
@@ -153,7 +154,7 @@ def test_a_scan_that_another_version_kept_is_made_again(monkeypatch, cache_folde
 
 def test_without_presidio_the_extra_is_named_whatever_the_text(monkeypatch):
     forget()
-    monkeypatch.setattr(presidio, "is_installed", lambda: False)
+    monkeypatch.setattr(numbers, "is_installed", lambda: False)
 
     with pytest.raises(MissingExtraError, match=r'pip install "pytest-llmops\[pii\]"'):
         scan_texts(["an ordinary text"])
@@ -161,12 +162,12 @@ def test_without_presidio_the_extra_is_named_whatever_the_text(monkeypatch):
 
 def test_presidio_is_looked_up_once(monkeypatch):
     looked_up = []
-    monkeypatch.setattr(presidio, "find_spec", looked_up.append)
-    presidio.is_installed.cache_clear()
+    monkeypatch.setattr(numbers, "find_spec", looked_up.append)
+    numbers.is_installed.cache_clear()
     try:
         masked = [mask(f"text {number} of a@willow.net") for number in range(3)]
     finally:
-        presidio.is_installed.cache_clear()
+        numbers.is_installed.cache_clear()
 
     assert looked_up == ["presidio_analyzer"]
     assert masked[0] == "text 0 of a@willow.net"
@@ -179,7 +180,7 @@ def test_a_scan_opens_no_socket(monkeypatch):
         raise AssertionError("a socket was opened")
 
     forget()
-    presidio._recognizer.cache_clear()
+    numbers._recognizer.cache_clear()
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
     assert kinds("a fresh address, c@willow.co.uk") == ["EMAIL_ADDRESS"]

@@ -337,9 +337,9 @@ def test_an_app_that_says_nothing_of_its_tokens_has_none_to_check(golden, settin
 
 
 def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, server, tmp_path, monkeypatch):
-    from pytest_llmops.detect import presidio
+    from pytest_llmops.detect.recognizers import numbers
 
-    monkeypatch.setattr(presidio, "is_installed", lambda: False)
+    monkeypatch.setattr(numbers, "is_installed", lambda: False)
     key = "sk-" + "a1b2" * 8
     client = client_of(server)
     run_golden(golden(f"{{id: a, input: my key is {key}}}"), lambda q: ask(client, q), settings=settings())

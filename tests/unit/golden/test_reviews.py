@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_llmops.detect import presidio
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.errors import ReviewError
 from pytest_llmops.golden import reviews as log
 from pytest_llmops.golden.reviews import Review, append_reviews, extends, load_reviews, parse_reviews
@@ -259,7 +259,7 @@ def test_notes_are_masked_before_they_are_written(path):
 
 
 def test_without_the_extra_secrets_are_masked(path, monkeypatch):
-    monkeypatch.setattr(presidio, "is_installed", lambda: False)
+    monkeypatch.setattr(numbers, "is_installed", lambda: False)
     append_reviews(path, [replace(REVIEW, note=f"ann.lee@example.com, sk-{'a1' * 16}")])
     assert load_reviews(path)[0].note == "ann.lee@example.com, <API_KEY>"
 

@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_llmops.detect.disguises import Reading
 from pytest_llmops.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ _CARD_BRANDS = re.compile(  # Visa, Mastercard, American Express, Diners, JCB, D
 _PHONE_WORDS = re.compile(
     r"(?i)(?<![A-Z])(?:(?:\w*phone|tel|telefon|mobile|cell|call|fax|sms|whatsapp|dial|ring|text)(?![A-Z]))"
 )
-_PHONE_SHAPE = re.compile(r"(?:1[ .-]?)?(?:\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4})")
+_PHONE_SHAPE = re.compile(
+    r"(?:1[ .-]?)?(?:\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4})"
+    r"|0[1-9](?:(?: \d\d){4}|(?:\.\d\d){4})|\(?0\d{2,4}\)?[ /-]\d{3,4} \d{3,4}"
+)
 _SSN_WORDS = re.compile(r"(?i)social.security|\bssn|_ssn|\bss#")
 _SSN_SHAPE = re.compile(r"\d{3}-\d{2}-\d{4}")
 _VERSION_WORDS = re.compile(
@@ -41,13 +45,18 @@ _VERSION_WORDS = re.compile(
 
 
 class _Kind(NamedTuple):
-    """`candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end)."""
+    """
+    `candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end).
+
+    With `by_words`, `fits` looks for words around a number that has no shape of its own.
+    """
 
     name: str
     mark: str
     candidates: re.Pattern[str]
     create: Callable[[], EntityRecognizer]
     fits: Callable[[str, int, int], bool]
+    by_words: bool = False
 
 
 @cache  # every text that is masked asks
@@ -62,17 +71,20 @@ def check_installed(part: str) -> None:
         raise MissingExtraError(part, "pii")
 
 
-def find_personal(text: str) -> Iterator[tuple[str, int, int, float]]:
+def find_personal(reading: Reading) -> Iterator[tuple[str, int, int, float]]:
     """
-    Kind, start, end and score of what Presidio recognises; kinds may overlap.
+    Kind, start, end and score of what Presidio recognises, in the text as read; kinds may overlap.
 
-    A weak score counts too: weighing it by the words around is what was done before.
+    A weak score counts too: weighing it by the words around is what was done before. What was disguised needs
+    no word beside it to say what it is.
     """
+    text = reading.text
     for kind in _KINDS:
         if kind.mark not in text:
             continue
         for candidate in kind.candidates.finditer(text):
-            if not kind.fits(text, candidate.start(), candidate.end()):
+            told = kind.by_words and reading.place(*candidate.span())[2]
+            if not told and not kind.fits(text, *candidate.span()):
                 continue
             found = _recognizer(kind).analyze(candidate[0], [kind.name], None)  # type: ignore[arg-type]  # patterns need none
             best: dict[tuple[int, int], float] = {}
@@ -198,6 +210,7 @@ _KINDS: tuple[_Kind, ...] = (
         re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
         _of_presidio("UsSsnRecognizer"),
         _is_marked_ssn,
+        by_words=True,
     ),
     _Kind(
         "PHONE_NUMBER",
@@ -212,6 +225,7 @@ _KINDS: tuple[_Kind, ...] = (
         re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
         _of_presidio("PhoneRecognizer", supported_regions=("US", "GB", "DE", "FR", "IN")),
         _is_marked_phone,
+        by_words=True,
     ),
     _Kind(
         "IP_ADDRESS",

@@ -1,0 +1,117 @@
+"""`llmops scan PATH…`: personal data and secrets in files, by place and kind, never in clear."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pytest_llmops.detect.files import scan
+from pytest_llmops.detect.finding import KINDS, Finding
+from pytest_llmops.errors import ScanError
+from pytest_llmops.printable import counted, printable
+
+FOUND, UNREADABLE = 1, 3
+_SAMPLE = 8192  # bytes in which a file of a folder shows that it is no text
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="files, or folders with all files in them")
+    parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument(
+        "--names",
+        action=argparse.BooleanOptionalAction,
+        help="people in running text, by the model of the extra pii-names; default: where it is installed",
+    )
+    parser.set_defaults(do=_scan, prints_data=True)
+
+
+def _scan(given: argparse.Namespace) -> int:
+    """
+    Exit codes: 0 clean, 1 found, 3 where something could not be read and nothing was found elsewhere.
+
+    Every file is scanned, whatever became of those before it.
+    """
+    found: list[Finding] = []
+    unread = 0
+    for path in _files(given.paths):
+        try:
+            found += scan(path, names=given.names)
+        except ScanError as error:
+            unread += 1
+            print(printable(str(error)), file=sys.stderr)  # noqa: T201 - a command talks to its user
+    print(_FORMATS[given.format](found))  # noqa: T201 - as above
+    if found:
+        return FOUND
+    return UNREADABLE if unread else 0
+
+
+def _files(paths: Sequence[str]) -> Iterator[Path]:
+    """What is named, and all texts of a folder; a file of a folder that is no text is named and left out."""
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        for folder, below, names in os.walk(path):
+            below.sort()
+            for each in (Path(folder, name) for name in sorted(names)):
+                if _is_text(each):
+                    yield each
+                else:
+                    print(f"{printable(str(each))}: not scanned, it is no text", file=sys.stderr)  # noqa: T201
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"\0" not in file.read(_SAMPLE)
+    except OSError:
+        return True  # for `scan` to say why it cannot be read
+
+
+def _as_text(found: Sequence[Finding]) -> str:
+    places = [":".join(map(printable, filter(None, (each.path, each.pointer)))) for each in found]
+    lines = [
+        f"{place}: {each.start}-{each.end} {each.mask}" for place, each in zip(places, found, strict=True)
+    ]
+    return "\n".join([*lines, counted(len(found), "finding")])
+
+
+def _as_json(found: Sequence[Finding]) -> str:
+    return json.dumps([{**asdict(each), "mask": each.mask} for each in found], indent=2)
+
+
+def _as_sarif(found: Sequence[Finding]) -> str:
+    """SARIF 2.1.0 (OASIS); a place inside a JSON text is a logical location."""
+    results = [
+        {
+            "ruleId": each.kind,
+            "level": "error",
+            "message": {"text": f"{each.mask} at {each.pointer or 'this place'}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": Path(each.path).as_posix()},
+                        **({} if each.pointer else {"region": _region(each)}),
+                    },
+                    **({"logicalLocations": [{"fullyQualifiedName": each.pointer}]} if each.pointer else {}),
+                }
+            ],
+        }
+        for each in found
+    ]
+    rules = [{"id": kind} for kind in KINDS]
+    run = {"tool": {"driver": {"name": "llmops scan", "rules": rules}}, "results": results}
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _region(finding: Finding) -> dict[str, int]:
+    return {"charOffset": finding.start, "charLength": finding.end - finding.start}
+
+
+_FORMATS = {"text": _as_text, "json": _as_json, "sarif": _as_sarif}

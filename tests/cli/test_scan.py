@@ -1,0 +1,79 @@
+"""`llmops scan`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_llmops.cli import main
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clean.txt").write_text("The boots are back.\n", encoding="utf-8")
+    (tmp_path / "trace.json").write_text(json.dumps({"to": "mira.holt@example.org"}), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("files")
+def test_a_clean_file_is_exit_code_0(capsys):
+    assert main(["scan", "clean.txt"]) == 0
+    assert capsys.readouterr().out == "0 findings\n"
+
+
+@pytest.mark.usefixtures("files")
+def test_a_finding_is_exit_code_1_and_never_in_clear(capsys):
+    assert main(["scan", "clean.txt", "trace.json"]) == 1
+    out = capsys.readouterr().out
+    assert out == "trace.json:/to: 0-21 <EMAIL_ADDRESS 21 chars>\n1 finding\n"
+
+
+def test_a_folder_is_scanned_whole_and_what_is_no_text_is_named(files, capsys):
+    (files / "deep").mkdir()
+    (files / "deep" / "image.png").write_bytes(b"\x89PNG\0\0")
+    (files / "deep" / "log.txt").write_text("card 4629 1830 5577 1940", encoding="utf-8")
+
+    assert main(["scan", "."]) == 1
+
+    printed = capsys.readouterr()
+    assert "deep/log.txt: 5-24 <CREDIT_CARD 19 chars>" in printed.out
+    assert "image.png: not scanned, it is no text" in printed.err
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "latin.txt"])
+def test_what_cannot_be_read_is_exit_code_3(files, capsys, name):
+    (files / "latin.txt").write_bytes(b"caf\xe9")
+
+    assert main(["scan", name, "clean.txt"]) == 3
+    assert name in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+def test_a_finding_weighs_more_than_a_file_that_cannot_be_read(capsys):
+    assert main(["scan", "missing.txt", "trace.json"]) == 1
+    assert "missing.txt: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+def test_json_and_sarif_say_the_same(capsys):
+    main(["scan", "trace.json", "--format", "json"])
+    (finding,) = json.loads(capsys.readouterr().out)
+    main(["scan", "trace.json", "--format", "sarif"])
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+
+    assert (finding["kind"], finding["pointer"]) == ("EMAIL_ADDRESS", "/to")
+    (result,) = run["results"]
+    assert result["ruleId"] == "EMAIL_ADDRESS"
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "trace.json"
+
+
+@pytest.mark.usefixtures("files")
+def test_without_the_model_names_is_one_line(capsys, monkeypatch):
+    from pytest_llmops.detect.recognizers import entities
+
+    monkeypatch.setattr(entities, "is_installed", lambda: False)
+
+    assert main(["scan", "clean.txt", "--names"]) == 4
+    assert 'pip install "pytest-llmops[pii-names]"' in capsys.readouterr().err
