@@ -62,7 +62,7 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
 	  --extra local --extra pii --extra app -o lock/golden.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
-	  --extra local --extra pii --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
+	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
 	rm -rf .venv .venv-deepeval .venv-train .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.detect.mask import stand_in
+from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.aside import Aside
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
@@ -73,7 +73,7 @@ class Recorder:
         committed: Path,
         local: Path,
         mode: RecordMode,
-        redact: Callable[[str], str] = stand_in,
+        redact: Callable[[str], str] = stand_in_recorded,
         budget: CallBudget | None = None,
     ) -> None:
         """

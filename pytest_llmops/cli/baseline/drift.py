@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pytest_llmops.cli.typed import read_count
-from pytest_llmops.detect.mask import stand_in
+from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.drift import Drift
 from pytest_llmops.drift.canary import choose_canaries, find_endpoint, send_canaries
 from pytest_llmops.drift.finding import find_drift
@@ -75,4 +75,4 @@ def _send_canaries(drift: Drift, new: Run, count: int) -> Drift:
     settings = load_settings(find_root(Path.cwd()))
     folders = (settings.path(settings.home) / "cassettes", settings.path(settings.cassettes))
     endpoint = find_endpoint(os.environ, settings.timeout_s)
-    return send_canaries(drift, choose_canaries(new, folders, count), endpoint, stand_in)
+    return send_canaries(drift, choose_canaries(new, folders, count), endpoint, stand_in_recorded)
