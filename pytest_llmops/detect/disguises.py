@@ -128,7 +128,7 @@ def _read_percent(match: re.Match[str]) -> str | None:
 
 
 def _read_base64(match: re.Match[str]) -> str | None:
-    digits = match[0].rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    digits = "".join(match[0].split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
         return _from_bytes(base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True))
     except binascii.Error:
@@ -148,8 +148,9 @@ _ENCODINGS: tuple[_Step, ...] = (
     ),
     ("%", re.compile(r"(?:%[0-9a-fA-F]{2}){1,64}"), _read_percent),
     ("&", re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"), lambda m: html.unescape(m[0])),
-    ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,8192}={0,2}"), _read_base64),
-    ("", re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){6,4096}(?![0-9A-Za-z])"), _read_hex),
+    ("\n", re.compile(r"(?:(?<![\w+/=-])[A-Za-z0-9+/]{60,}\r?\n)+[A-Za-z0-9+/]+={0,2}"), _read_base64),
+    ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}"), _read_base64),
+    ("", re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"), _read_hex),
 )
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")

@@ -31,6 +31,7 @@ DISGUISES = {
     "bytes": lambda value: "".join(f"\\x{ord(char):02x}" for char in value),
     "base64": lambda value: base64.b64encode(json.dumps({"value": value}).encode()).decode(),
     "base64 for URLs": lambda value: base64.urlsafe_b64encode(f"note: {value}".encode()).decode().rstrip("="),
+    "base64 in lines": lambda value: base64.encodebytes(f"{'to keep ' * 9}{value}".encode()).decode().strip(),
     "twice base64": lambda value: base64.b64encode(base64.b64encode(f"[{value}]".encode())).decode(),
     "hex": lambda value: value.encode().hex(),
     "JSON in JSON": lambda value: json.dumps(json.dumps({"a": json.dumps(value)})),
@@ -96,6 +97,16 @@ def test_what_is_written_another_way_is_read(text, kind):
 )
 def test_what_only_looks_disguised_is_left_alone(text):
     assert scan_texts([text]) == [()]
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, bytes.hex])
+def test_a_long_blob_is_read_to_its_end(encode):
+    blob = encode(f"{'nothing here, ' * 2000}{EMAIL}".encode())
+    text = blob if isinstance(blob, str) else blob.decode()
+
+    ((finding,),) = scan_texts([text])
+
+    assert finding.kind == "EMAIL_ADDRESS"
 
 
 @given(st.text(max_size=80))
