@@ -83,8 +83,8 @@ def find_personal(reading: Reading) -> Iterator[tuple[str, int, int, float]]:
         if kind.mark not in text:
             continue
         for candidate in kind.candidates.finditer(text):
-            told = kind.by_words and reading.place(*candidate.span())[2]
-            if not told and not kind.fits(text, *candidate.span()):
+            disguised = kind.by_words and reading.place(*candidate.span())[2]
+            if not disguised and not kind.fits(text, *candidate.span()):
                 continue
             found = _recognizer(kind).analyze(candidate[0], [kind.name], None)  # type: ignore[arg-type]  # patterns need none
             best: dict[tuple[int, int], float] = {}
