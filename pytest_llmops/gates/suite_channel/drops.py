@@ -49,8 +49,8 @@ def judge_suites_against(  # noqa: PLR0913 - what the channel is held to
     - `error`: a case could not be scored, the scores of a case were made in unlike ways, or nobody knows
       the metric.
     - `regressed`: the observed drop is above what is tolerated, and `p_adjusted` of any drop at all is
-      at most `1 - level`, and that of a drop beyond `max_drop` at most `BEYOND`; or it is above `max_drop`
-      in an app that does not vary. Tolerated is `max_drop`;
+      at most `1 - level`, and that of a drop beyond `max_drop` at most `BEYOND`, of few cases
+      `BEYOND_OF_FEW`; or it is above `max_drop` in an app that does not vary. Tolerated is `max_drop`;
       without one it is nothing for a bounded metric, and an unbounded one (seconds, dollars, tokens) is not
       watched. Where repeats may be asked for, fresh ones have confirmed it.
     - `failed`: the threshold is missed; `known` when the baseline missed it too.

@@ -15,6 +15,7 @@ from pytest_llmops.gates.looks import Looks
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, Values
 from pytest_llmops.statistics.alpha_spending import conditional_power
 from pytest_llmops.statistics.multiplicity import adjust_holm
+from pytest_llmops.statistics.significance.sign_flips import FEWEST
 
 State = Literal["open", "cleared", "called", "refuted", "regressed"]
 
@@ -23,6 +24,9 @@ CONFIRM = 0.05
 
 BEYOND = 0.02
 """What the p-value of a drop beyond `max_drop` must not exceed: a smaller true one is no regression."""
+
+BEYOND_OF_FEW = 0.01
+"""The same of fewer than `FEWEST` cases or groups, which edits move unevenly and whose spread is unsure."""
 
 CONFIRM_BEYOND = 0.2
 """The same of the fresh repeats alone, which are few."""
@@ -127,11 +131,14 @@ def _decide(  # noqa: PLR0913 - a check at a look, and what it is held to
     progress.look = look
 
 
-def _is_beyond(scores: PairedScores, values: Values, seed: int, most: float = BEYOND) -> bool:
+def _is_beyond(scores: PairedScores, values: Values, seed: int, most: float | None = None) -> bool:
     """Whether the drop is larger than what is tolerated, and not by chance."""
     if scores.is_tolerated(values):
         return False
-    return not scores.check.max_drop or scores.excess_p_value(values, seed=seed) <= most
+    if not scores.check.max_drop:
+        return True
+    few = len(set(scores.units)) < FEWEST
+    return scores.excess_p_value(values, seed=seed) <= (most or (BEYOND_OF_FEW if few else BEYOND))
 
 
 def _is_cleared(progress: Progress, scores: PairedScores, looks: Looks, look: int, final: float) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from pytest_llmops.gates.paired_runs.pairing import Chance
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
 from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
-from pytest_llmops.gates.suite_channel.progress import BEYOND, CONFIRM, Progress, track_checks
+from pytest_llmops.gates.suite_channel.progress import BEYOND, BEYOND_OF_FEW, CONFIRM, Progress, track_checks
 from pytest_llmops.records import CaseResult, SuiteCheck
 from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, steady, suite_check
 
@@ -142,6 +142,27 @@ def test_drop_beyond_max_drop_has_to_be_no_chance_itself(held, outcome):
     assert progress_of(fixed, suite_check("rouge_l"), base=base).state == "regressed"
     assert judge_suite_against(check, fixed, base).outcome == outcome
     assert BEYOND == 0.02
+
+
+@pytest.mark.parametrize(
+    ("cases", "spread", "outcome"),
+    [(6, 0.0745, "undecided"), (6, 0.055, "regressed"), (12, 0.14, "regressed")],
+)
+def test_few_cases_must_show_a_drop_beyond_max_drop_more_surely(cases, spread, outcome):
+    """The mean dropped by 0.15; a drop of 0.05 would show as much in 1 to 2 % of runs, or in less."""
+    base = [result_of(name, rouge_l=[0.9] * 2) for name in NAMES[:cases]]
+    fixed = [
+        result_of(name, rouge_l=[0.75 + spread * (-1) ** at] * 2) for at, name in enumerate(NAMES[:cases])
+    ]
+    check = suite_check("rouge_l", max_drop=0.05)
+    scores = PairedSuites.of(fixed, base, Chance(base)).find(check)
+    assert isinstance(scores, PairedScores)
+
+    p_value = scores.excess_p_value(scores.at(None), seed=0)
+
+    assert p_value <= BEYOND
+    assert (p_value <= BEYOND_OF_FEW) == (spread == 0.055)
+    assert judge_suite_against(check, fixed, base).outcome == outcome
 
 
 @pytest.mark.parametrize("lost", [0, 8])
