@@ -100,15 +100,19 @@ class _Guarded(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             if _file_of(self.fileno()) != self._file:
-                self._lost.error = OSError(errno.EBADF, os.strerror(errno.EBADF))
+                self._lose(OSError(errno.EBADF, os.strerror(errno.EBADF)))
                 return memoryview(data).nbytes
             return super().write(data)
         except OSError as error:
             if error.errno not in _READER_LEFT:
-                self._lost.error = error
+                self._lose(error)
             _null(self.fileno())
             self._file = _file_of(self.fileno())
             return memoryview(data).nbytes
+
+    def _lose(self, error: OSError) -> None:
+        """The first loss is the reason; a thread that writes while streams are exchanged meets another."""
+        self._lost.error = self._lost.error or error
 
 
 def _file_of(descriptor: int) -> tuple[int, int]:
