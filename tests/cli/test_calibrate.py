@@ -46,8 +46,8 @@ def labelled(count=60, unlabelled=0):
     rows = []
     for at in range(count + unlabelled):
         good = at % 2 == 0
-        told = ANSWERS[good if at % 7 else not good]
-        row = {"id": at, "output": told, "reference": ANSWERS[True], "document": at // 3, "right": good}
+        as_json = ANSWERS[good if at % 7 else not good]
+        row = {"id": at, "output": as_json, "reference": ANSWERS[True], "document": at // 3, "right": good}
         rows.append(row if at < count else {**row, "right": None})
     return rows
 
@@ -63,19 +63,19 @@ def calibrate(capsys, *arguments):
 def test_agreement_of_a_metric_with_labels(capsys):
     write("labels.jsonl", labelled(60, unlabelled=40))
 
-    code, told, _ = calibrate(capsys, *LABELLED, "--max-error", "0.4", "--group", "document")
+    code, as_json, _ = calibrate(capsys, *LABELLED, "--max-error", "0.4", "--group", "document")
 
     assert code == 0
-    assert (told["n"], told["groups"], told["unlabelled"], told["unscored"]) == (60, 20, 40, [])
-    assert told["labels"] == "30 good, 30 bad"
+    assert (as_json["n"], as_json["groups"], as_json["unlabelled"], as_json["unscored"]) == (60, 20, 40, [])
+    assert as_json["labels"] == "30 good, 30 bad"
     for name in ("auc", "accuracy", "kappa", "quadratic_kappa", "spearman"):
-        low, high = told[name]["interval"]
-        assert low < told[name]["value"] < high
-        assert told[name]["method"] == "BCa"
-    assert told["accuracy"]["value"] == pytest.approx(1 - 9 / 60)
-    assert told["error_threshold"]["threshold"] == 1.0
-    assert told["ece"]["mapping"] == "none"
-    rate = told["pass_rate"]
+        low, high = as_json[name]["interval"]
+        assert low < as_json[name]["value"] < high
+        assert as_json[name]["method"] == "BCa"
+    assert as_json["accuracy"]["value"] == pytest.approx(1 - 9 / 60)
+    assert as_json["error_threshold"]["threshold"] == 1.0
+    assert as_json["ece"]["mapping"] == "none"
+    rate = as_json["pass_rate"]
     assert rate["rows"] == 100
     assert rate["prediction_powered"]["interval"][0] > rate["labelled"]["interval"][0]
 
@@ -120,12 +120,12 @@ def test_stored_scores_need_no_judge(capsys, name):
     )
 
     options = ["--option", "by=judge"] if name == "faithfulness" else []
-    code, told, error = calibrate(
+    code, as_json, error = calibrate(
         capsys, name, "labels.jsonl", "--label", "right", "--scores", "scores.jsonl", *options
     )
 
     assert (code, error) == (0, "")
-    assert told["n"] == 30
+    assert as_json["n"] == 30
 
 
 @pytest.mark.usefixtures("project")
@@ -153,16 +153,16 @@ def test_labels_that_are_no_finite_numbers_are_refused(capsys, labels, place):
 def test_the_threshold_of_each_error_is_shown_with_its_interval(capsys):
     write("labels.jsonl", labelled())
 
-    _, told, _ = calibrate(capsys, *LABELLED)
+    _, as_json, _ = calibrate(capsys, *LABELLED)
     assert main(["calibrate", *LABELLED]) == 0
     shown = capsys.readouterr().out
     assert main(["calibrate", *LABELLED, "--format", "markdown"]) == 0
     table = capsys.readouterr().out
 
-    assert [(each["error"], each["at_most"]) for each in told["errors"]] == [
+    assert [(each["error"], each["at_most"]) for each in as_json["errors"]] == [
         (error, rate) for error in ("bad_passed", "good_refused") for rate in (0.01, 0.05, 0.1, 0.2, 0.3)
     ]
-    first = told["errors"][-1]
+    first = as_json["errors"][-1]
     low, high = first["interval"]
     assert low <= first["threshold"] <= high
     assert first["bad_passed"]["interval"][0] <= first["bad_passed"]["value"]
@@ -175,11 +175,11 @@ def test_rows_that_got_no_score_are_counted_and_told(capsys):
     rows = labelled()
     write("labels.jsonl", [*rows[:-2], {**rows[-2], "reference": None}, {**rows[-1], "reference": None}])
 
-    code, told, error = calibrate(capsys, *LABELLED)
+    code, as_json, error = calibrate(capsys, *LABELLED)
 
     assert code == 3
-    assert [each["id"] for each in told["unscored"]] == ["58", "59"]
-    assert told["n"] == 58
+    assert [each["id"] for each in as_json["unscored"]] == ["58", "59"]
+    assert as_json["n"] == 58
     assert "labels.jsonl:59: not scored: the case has no reference" in error
 
 
@@ -187,9 +187,9 @@ def test_rows_that_got_no_score_are_counted_and_told(capsys):
 def test_a_file_of_which_nothing_could_be_scored_tells_why(capsys):
     write("labels.jsonl", [{**row, "reference": None} for row in labelled(6)])
 
-    code, told, error = calibrate(capsys, *LABELLED)
+    code, as_json, error = calibrate(capsys, *LABELLED)
 
-    assert (code, told) == (3, {})
+    assert (code, as_json) == (3, {})
     assert "labels.jsonl:1: not scored: the case has no reference" in error
     assert "0 of 6 rows with a label and a score" in error
 
@@ -200,10 +200,10 @@ def test_stored_scores_that_lack_a_row(capsys):
     lines = [{"id": str(at), "metric": "rouge_l", "value": 0.5 + at % 2 / 4} for at in range(19)]
     write("scores.jsonl", [*lines[:-1], {"id": "18", "metric": "rouge_l", "error": "the judge said nothing"}])
 
-    code, told, _ = calibrate(capsys, *LABELLED, "--scores", "scores.jsonl")
+    code, as_json, _ = calibrate(capsys, *LABELLED, "--scores", "scores.jsonl")
 
     assert code == 3
-    assert told["unscored"] == [
+    assert as_json["unscored"] == [
         {"id": "18", "error": "the judge said nothing"},
         {"id": "19", "error": "scores.jsonl holds no score of it"},
     ]
@@ -256,9 +256,9 @@ def test_a_mistake_is_a_line(capsys, arguments, message):
 
     assert main(["calibrate", *arguments]) == 4
     assert {path: path.read_bytes() for path in Path().glob("*.jsonl")} == before
-    told = capsys.readouterr().err
-    assert message in told
-    assert "Traceback" not in told
+    as_json = capsys.readouterr().err
+    assert message in as_json
+    assert "Traceback" not in as_json
 
 
 def pairwise(capsys, *options):
@@ -272,14 +272,14 @@ def test_a_planted_judge_is_found_through_its_endpoint_and_an_honest_one_is_not_
     write("pairs.jsonl", rows)
     server.answer = PlantedJudge(rows, lean)
 
-    code, told, _ = pairwise(capsys)
+    code, as_json, _ = pairwise(capsys)
 
     assert code == 0
-    assert told["n"] == 200
-    assert told["bias"]["families"] == ["gpt"]
-    assert told["bias"]["accused"] == ([] if lean == "none" else [lean])
-    assert told["bias"]["untested"] == []
-    assert told["auc"]["interval"][0] > 0.7
+    assert as_json["n"] == 200
+    assert as_json["bias"]["families"] == ["gpt"]
+    assert as_json["bias"]["accused"] == ([] if lean == "none" else [lean])
+    assert as_json["bias"]["untested"] == []
+    assert as_json["auc"]["interval"][0] > 0.7
     assert not list(Path().glob("golden/**/*"))
 
 
@@ -289,12 +289,12 @@ def test_asking_again_shows_how_often_a_judge_turns_and_replays_what_was_asked(c
     write("pairs.jsonl", rows)
     judge = server.answer = PlantedJudge(rows)
 
-    _, told, _ = pairwise(capsys, "--repeats", "2")
+    _, as_json, _ = pairwise(capsys, "--repeats", "2")
 
-    assert told["bias"]["repeat_flips"] == 0.0
+    assert as_json["bias"]["repeat_flips"] == 0.0
     assert len(judge.asked) == 48
     _, again, _ = pairwise(capsys, "--repeats", "2", "--record", "none")
-    assert again == told
+    assert again == as_json
     assert len(judge.asked) == 48
 
 
@@ -315,16 +315,16 @@ def test_model_calls_about_labels_are_never_kept_among_committed_ones(capsys, se
 def test_save_records_the_signature_that_a_golden_run_will_meet(capsys):
     write("labels.jsonl", labelled())
 
-    code, told, error = calibrate(capsys, *LABELLED, "--save")
+    code, as_json, error = calibrate(capsys, *LABELLED, "--save")
 
     assert code == 0
-    (signature,) = told["signatures"]
+    (signature,) = as_json["signatures"]
     found = load_calibrations(Path("golden/calibration.json"))
     assert list(found) == [signature]
     known = found[signature]
     assert (known.metric, known.label, known.rows, known.unscored) == ("rouge_l", "right", 60, 0)
     cut = known.cuts[0]
-    assert (cut.kappa, list(cut.interval)) == (told["kappa"]["value"], told["kappa"]["interval"])
+    assert (cut.kappa, list(cut.interval)) == (as_json["kappa"]["value"], as_json["kappa"]["interval"])
     assert "golden/calibration.json" in error
 
 
@@ -382,9 +382,9 @@ def judged(server, project):
 @pytest.mark.usefixtures("judged")
 def test_a_judge_check_passes_once_the_command_that_it_names_was_run(capsys):
     assert main(["run"]) == 0
-    told = capsys.readouterr().out
-    assert "undecided  judge >= 4" in told
-    (command,) = re.findall("llmops (calibrate .*)", told)
+    as_json = capsys.readouterr().out
+    assert "undecided  judge >= 4" in as_json
+    (command,) = re.findall("llmops (calibrate .*)", as_json)
 
     assert main(shlex.split(command.replace("LABELS", "labels").replace("FIELD", "right"))) == 0
     assert main(["run"]) == 0
@@ -420,13 +420,13 @@ def test_every_judge_that_is_asked_again_is_told_to_turn_and_scores_the_mean(cap
     write("labels.jsonl", rows)
     server.answer = Wavering()
 
-    code, told, _ = calibrate(capsys, *JUDGED, "--repeats", "4", "--option", 'judge={"attempts": 1}')
+    code, as_json, _ = calibrate(capsys, *JUDGED, "--repeats", "4", "--option", 'judge={"attempts": 1}')
 
     high = [row["id"] for row in rows if "60 days" in row["output"]]
     turning = [0, 3, 6, 9]
     crossing = [at for at in turning if at in high]
-    assert (code, [each["id"] for each in told["unscored"]], told["n"]) == (3, ["11"], 11)
-    assert told["repeats"] == {
+    assert (code, [each["id"] for each in as_json["unscored"]], as_json["n"]) == (3, ["11"], 11)
+    assert as_json["repeats"] == {
         "asked": 4,
         "rows": 10,
         "differing": len(turning) / 10,
@@ -436,7 +436,7 @@ def test_every_judge_that_is_asked_again_is_told_to_turn_and_scores_the_mean(cap
         "failed": 3,
     }
     passing = [at for at in high if at not in crossing]  # 5, 5, 3, 3 is a mean of 4 and passes as well
-    assert told["pass_rate"]["judged"] == pytest.approx((len(passing) + len(crossing)) / 11)
+    assert as_json["pass_rate"]["judged"] == pytest.approx((len(passing) + len(crossing)) / 11)
 
 
 @pytest.mark.usefixtures("project")
@@ -450,11 +450,11 @@ def test_stored_repeats_are_means_that_are_told_and_not_saved(capsys):
     write("scores.jsonl", lines)
     arguments = [*LABELLED, "--scores", "scores.jsonl", "--threshold", "0.6"]
 
-    code, told, _ = calibrate(capsys, *arguments)
+    code, as_json, _ = calibrate(capsys, *arguments)
 
     assert code == 0
-    assert (told["repeats"]["differing"], told["repeats"]["crossing"]) == (0.25, 0.25)
-    assert told["pass_rate"]["judged"] == 1.0  # of means, where every fourth first score fails
+    assert (as_json["repeats"]["differing"], as_json["repeats"]["crossing"]) == (0.25, 0.25)
+    assert as_json["pass_rate"]["judged"] == 1.0  # of means, where every fourth first score fails
     assert main(["calibrate", *arguments]) == 0
     assert (
         "asked 2 times, the score of a row is the mean: 25.0% of 20 rows got scores that differ, "

@@ -52,12 +52,12 @@ def test_interrupt_ends_soon_and_keeps_what_was_finished(project, arguments):
             break
     os.killpg(started.pid, signal.SIGINT)
     begun = time.monotonic()
-    told = "".join([*lines, *started.stdout])
+    all_printed = "".join([*lines, *started.stdout])
     started.stdout.close()
     started.wait()
     hung.cancel()
     assert time.monotonic() - begun < 50, "pytest waited for the app"
-    assert "Task was destroyed" not in told
+    assert "Task was destroyed" not in all_printed
     assert started.returncode == pytest.ExitCode.INTERRUPTED
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"] for each in run["results"]] == ["golden/capitals.yaml::quick"]

@@ -1,4 +1,4 @@
-"""Several sessions of one process share what judges use; each has callers of its own."""
+"""Several sessions of one process share what judges use; each has its callers."""
 
 from __future__ import annotations
 

@@ -100,13 +100,13 @@ def test_correction_counts_every_reading_or_as_many_as_are_said():
     assert pairs_of(base, new, budget=CaseBudget(tests=128)) == [("exact_match >= 1, case by case", 1)]
 
 
-@pytest.mark.parametrize(("beside", "told"), [((), 1), (("rouge_l",), 0)])
-def test_count_of_collapses_is_corrected_for_each_check_that_is_counted(beside, told):
+@pytest.mark.parametrize(("beside", "reported"), [((), 1), (("rouge_l",), 0)])
+def test_count_of_collapses_is_corrected_for_each_check_that_is_counted(beside, reported):
     """Nine repeats and three give 1/220: enough for one check at a tenth of 5 %, and not for two."""
     base = result_of("a", exact_match=[1.0] * 9, **{metric: [1.0] * 9 for metric in beside})
     new = result_of("a", exact_match=[0.0] * 3, **{metric: [1.0] * 3 for metric in beside})
 
-    assert len(pairs_of([base], [new], budget=CaseBudget(tests=10))) == told
+    assert len(pairs_of([base], [new], budget=CaseBudget(tests=10))) == reported
 
 
 def test_fact_is_told_as_one_and_tested_by_nothing():
@@ -151,12 +151,12 @@ def test_rise_and_what_was_no_better_before_are_no_fall():
     assert pairs_of([result_of("a", exact_match=GONE)], [result_of("a", exact_match=GONE)]) == []
 
 
-@pytest.mark.parametrize(("max_drop", "told"), [(0.0, 1), (0.49, 1), (0.5, 0), (1.0, 0)])
-def test_drop_that_the_suite_tolerates_is_tolerated_in_a_case(max_drop, told):
+@pytest.mark.parametrize(("max_drop", "reported"), [(0.0, 1), (0.49, 1), (0.5, 0), (1.0, 0)])
+def test_drop_that_the_suite_tolerates_is_tolerated_in_a_case(max_drop, reported):
     """A case may fall below the bound by as much as the golden file lets the mean fall."""
     base, new = [steady("a", rouge_l=0.75)], [steady("a", 3, rouge_l=0.25)]
 
-    assert len(pairs_of(base, new, tolerated={"rouge_l": max_drop})) == told
+    assert len(pairs_of(base, new, tolerated={"rouge_l": max_drop})) == reported
     assert len(pairs_of(base, new, tolerated={"exact_match": max_drop})) == 1
 
 
@@ -181,7 +181,7 @@ def told_of(base: list[CaseResult], new: list[CaseResult], **options: object) ->
 
 
 def test_checks_of_the_golden_file_have_the_outcomes_of_pytest_joined_by_outcome():
-    """Three verdicts of one check, each with its cases; what passes or is known is not told."""
+    """Three verdicts of one check, each with its cases; what passes or is known is not reported."""
     check = check_of(bound=">= 0.8")
 
     def cases(**repeats: list[float]) -> list[CaseResult]:
@@ -245,7 +245,7 @@ def test_of_a_metric_that_nobody_checks_only_what_fell_beyond_chance_is_told():
 )
 @pytest.mark.parametrize("checked", [False, True])
 def test_every_leak_is_told_whether_a_case_asks_for_it_or_not(before, now, outcomes, checked):
-    """Of metrics without an upper end, only leaks are told case by case."""
+    """Of metrics without an upper end, only leaks are reported case by case."""
     checks = [check_of("pii_leak", "<= 0")] if checked else []
     base, new = result_of("a", pii_leak=before), result_of("a", checks=checks, pii_leak=now)
 
