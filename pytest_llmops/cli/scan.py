@@ -33,31 +33,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _scan(given: argparse.Namespace) -> int:
     """
-    Exit codes: 0 clean, 1 found, 3 where something could not be read and nothing was found elsewhere.
+    Exit codes: 0 clean, 1 found, 3 where something or all could not be read and nothing was found elsewhere.
 
     Every file is scanned, whatever became of those before it.
     """
     found: list[Finding] = []
-    unread = 0
-    for path in _files(given.paths):
+    unread: list[str] = []
+    files = list(_files(given.paths, unread))
+    for path in files:
         try:
             found += scan(path, names=given.names)
         except ScanError as error:
-            unread += 1
-            print(printable(str(error)), file=sys.stderr)  # noqa: T201 - a command talks to its user
+            unread.append(str(error))
+    if not files:
+        unread.append(f"{', '.join(given.paths)}: holds no text, so nothing was scanned")
+    for line in unread:
+        print(printable(line), file=sys.stderr)  # noqa: T201 - a command talks to its user
     print(_FORMATS[given.format](found))  # noqa: T201 - as above
     if found:
         return FOUND
     return UNREADABLE if unread else 0
 
 
-def _files(paths: Sequence[str]) -> Iterator[Path]:
-    """What is named, and all texts of a folder; a file of a folder that is no text is named and left out."""
+def _files(paths: Sequence[str], unread: list[str]) -> Iterator[Path]:
+    """
+    What is named, and all texts of a folder; a file of a folder that is no text is named and left out.
+
+    Folders that cannot be listed go into `unread`.
+    """
+
+    def note(error: OSError) -> None:
+        unread.append(f"{error.filename}: cannot be read ({error.strerror})")
+
     for path in map(Path, paths):
         if not path.is_dir():
             yield path
             continue
-        for folder, below, names in os.walk(path):
+        for folder, below, names in os.walk(path, onerror=note):
             below.sort()
             for each in (Path(folder, name) for name in sorted(names)):
                 if _is_text(each):

@@ -22,6 +22,12 @@ PERSONAL = frozenset(KINDS) - {
 }
 """Kinds that belong to a person, whose name may stand beside."""
 
+Found = tuple[str, int, int, float]
+"""Kind, start, end and score of what a recogniser found."""
+
+UNCONFIRMED = 0.6
+"""The score of what a label or a shape says and no checksum confirms."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from pytest_llmops.detect.finding import Finding
+from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
 
 _HASH_DIGITS = 6
-_KEPT = frozenset({"PERSON", "ADDRESS"})
+_REPLACED = frozenset(KINDS) - {"PERSON", "ADDRESS"}
 
 
 def mask(text: str, *, label: str = "", strict: bool = False, names: bool = False) -> str:
@@ -50,7 +50,7 @@ def find_values(text: str, *, label: str = "", names: bool = False) -> list[str]
     return [text[each.start : each.end] for each in _find(text, label, names=names)]
 
 
-def stand_in(text: str, *, label: str = "") -> str:
+def stand_in(text: str, *, label: str = "", kinds: Collection[str] = ()) -> str:
     """
     The text with each finding replaced by invented data of the same kind, which a scan finds again.
 
@@ -59,8 +59,9 @@ def stand_in(text: str, *, label: str = "") -> str:
 
     Args:
         label: As for `mask`.
+        kinds: Kinds that are replaced, all by default.
     """
-    return _replace(text, _find(text, label), lambda kind, value: _STAND_INS[kind](value))
+    return _replace(text, _find(text, label, kinds=kinds), lambda kind, value: _STAND_INS[kind](value))
 
 
 def stand_in_recorded(text: str) -> str:
@@ -70,14 +71,14 @@ def stand_in_recorded(text: str) -> str:
     Answers are full of them that are nobody's secret: authors, carriers, the shop's own address. Without
     them a replay would be another answer than the one that was recorded.
     """
-    return _replace(
-        text, _find(text, ""), lambda kind, value: value if kind in _KEPT else _STAND_INS[kind](value)
-    )
+    return stand_in(text, kinds=_REPLACED)
 
 
-def _find(text: str, label: str, *, strict: bool = False, names: bool = False) -> Sequence[Finding]:
+def _find(
+    text: str, label: str, *, strict: bool = False, names: bool = False, kinds: Collection[str] = ()
+) -> Sequence[Finding]:
     if strict or numbers.is_installed():
-        return scan_labelled([(label, text)], names=names)[0]
+        return scan_labelled([(label, text)], names=names, kinds=kinds)[0]
     return scan_secrets(text, label=label)
 
 

