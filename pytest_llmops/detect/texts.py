@@ -12,15 +12,15 @@ from pytest_llmops.records import Span
 
 _DEEPEST = 64  # levels of nesting, of JSON inside strings too; what lies deeper is read as one text
 _JSON_STARTS = ("{", "[", '"')
-_TIMES = frozenset({"start", "end"})
-_IDS = frozenset({"span_id", "parent_id"})
-_RANDOM_ID = re.compile(r"[0-9a-f]{16}")  # as OpenTelemetry draws them; an app cannot choose them
+_OURS = frozenset({"start", "end", "origin"})
+_IDS = frozenset({"span_id", "parent_id", "trace_id"})
+_RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them; an app cannot choose them
 
 
 def walk(value: Any) -> Iterator[tuple[str, str]]:
     """
-    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times and
-    its random ids, one of which in 80,000 looks like a card number.
+    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times, the
+    origin and its random ids, one of which in 80,000 looks like a card number.
 
     A key stands at the place of its value. Of a string that holds JSON the texts in it are returned, their
     places below the string's, repeated keys and all.
@@ -28,7 +28,7 @@ def walk(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Span):
         for field in fields(value):
             part = getattr(value, field.name)
-            if field.name not in _TIMES and not (field.name in _IDS and _RANDOM_ID.fullmatch(part or "")):
+            if field.name not in _OURS and not (field.name in _IDS and _RANDOM_ID.fullmatch(part or "")):
                 yield from _walk(part, f"/{field.name}", 1)
     else:
         yield from _walk(value, "", 0)

@@ -170,6 +170,7 @@ class Session:
         """
         self.open_file(golden, app)
         tasks = list(tasks)
+        self._attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
         self._submit(golden, tasks)
@@ -280,6 +281,7 @@ class Session:
 
     def close(self) -> None:
         self._closed = True
+        self._attribution.close()
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()

@@ -49,7 +49,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One step of a trace. Times are seconds since the epoch; `events` hold `name` and `attributes`."""
+    """
+    One step of a trace, or a log record beside it.
+
+    Attributes:
+        start: Seconds since the epoch, as `end`.
+        events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
+        trace_id: The trace that it is part of; empty where there is none.
+        origin: What it was read from: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        resource: What is said once of the process and of the library that traces: resource and scope.
+    """
 
     span_id: str
     parent_id: str | None
@@ -60,6 +69,9 @@ class Span:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[Mapping[str, Any], ...] = ()
     status: str = "unset"
+    trace_id: str = ""
+    origin: str = ""
+    resource: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from pytest_llmops.errors import describe_error
+from pytest_llmops.printable import counted
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.traces.capture import Missed, count_missed
+from pytest_llmops.records import Failure, Output, Sample
+from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
 _REMEDY = (
     "start threads by threading.Thread, a ThreadPoolExecutor or asyncio, in the process and while the case "
@@ -16,28 +20,60 @@ _REMEDY = (
 
 @dataclass(slots=True)
 class Attribution:
-    """Counts from where it was made: one process may hold many runs, one after the other."""
+    """Looks at what strays from where it was made: one process may hold many runs, one after the other."""
 
-    _before: Missed = field(default_factory=count_missed)
+    _checks: list[Metric] = field(default_factory=list)
+    _strays: Strays = field(default_factory=watch_strays)
+    _judged: tuple[int, list[str]] = (0, [])
+
+    def note_checks(self, metrics: Iterable[Metric]) -> None:
+        """Of the metrics of cases, those that look for what must not be shown look at strays too."""
+        for metric in metrics:
+            if traits_of(metric).masks and metric not in self._checks:
+                self._checks.append(metric)
 
     def errors(self, recorder: Recorder | None) -> list[str]:
-        """A sentence for each kind that belongs to no known case: each is an error of the suite."""
+        """A sentence for each kind that belongs to no known case, and for what the checks find there."""
         calls = recorder.unattributed if recorder else 0
-        spans = count_missed().since(self._before).unattributed
-        return [
+        lost_sight = [
             f"error: {count} unattributed {kind}{'' if count == 1 else 's'}: begun on a thread that knows of "
             f"no case, while several ran, so {lost}; {_REMEDY}"
             for count, kind, lost in (
                 (calls, "call", "it may be any one's and is not recorded"),
-                (spans, "span", "no check saw it"),
+                (self._strays.unattributed, "span", "no check of a case saw it"),
             )
             if count
         ]
+        return [*lost_sight, *self._leaks()]
 
     def warnings(self) -> Iterator[str]:
-        """A sentence on spans that came too late to be checked."""
-        if late := count_missed().since(self._before).late:
+        """A sentence on spans that came too late to be checked with their case."""
+        if late := self._strays.late:
             yield (
                 f"{late} span{' was' if late == 1 else 's were'} not ended when the case was over, so no "
-                "check saw what came after: let the app wait for its background work"
+                "check of the case saw what came after: let the app wait for its background work"
             )
+
+    def close(self) -> None:
+        unwatch(self._strays)
+
+    def _leaks(self) -> list[str]:
+        """What leaks where no case is; not looked for again while nothing was added."""
+        spans, dropped = tuple(self._strays.spans), self._strays.dropped
+        if spans and len(spans) != self._judged[0]:
+            sample = Sample(output=Output(text=""), input="", spans=spans)
+            self._judged = len(spans), [line for check in self._checks for line in _judge(check, sample)]
+        unseen = f"error: {dropped:,} spans outside of cases were not looked at: they are too many"
+        return [*self._judged[1], *([unseen] if dropped and self._checks else [])]
+
+
+def _judge(check: Metric, sample: Sample) -> Iterator[str]:
+    where = f"{counted(len(sample.spans), 'span')} and log records outside of cases"
+    try:
+        (scored,) = check.score([sample])
+    except Exception as error:  # noqa: BLE001 - a check may be anybody's
+        scored = Failure(metric=check.name, stage="score", error=describe_error(error))
+    if isinstance(scored, Failure):
+        yield f"error: {check.name} could not look at {where}: {scored.error}"
+    elif scored.value > 0:
+        yield f"error: {check.name} found {scored.value:g} in {where}: {scored.reason}"

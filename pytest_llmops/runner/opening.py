@@ -17,7 +17,7 @@ from pytest_llmops.runner.app.rivals import Rival
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.readiness import named_rival
 from pytest_llmops.settings import Settings
-from pytest_llmops.traces import capture
+from pytest_llmops.traces import opentelemetry
 
 
 def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
@@ -98,7 +98,7 @@ def open_caller(
     app: App, recorder: Recorder, settings: Settings, prompts: Mapping[str, str] | None = None
 ) -> AppCaller:
     """What calls one app; its spans are listened to from now on."""
-    capture.install()
+    opentelemetry.install()
     return AppCaller(
         app=app,
         recorder=recorder,

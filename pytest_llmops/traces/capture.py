@@ -1,30 +1,25 @@
 """
-Spans of the app under test, caught where they end and kept apart by the case that caused them.
+Whose a span is: spans are kept apart by the case that caused them, whatever they come from.
 
-An app that traces with OpenTelemetry needs no change: its spans are read from the tracer provider of
-this process. Which case a span belongs to follows the context, as OpenTelemetry's own parents do.
+A span that begins in this process belongs to the case of its context, as OpenTelemetry's own parents do, or
+of its trace; one that another process sent, to the case of its trace. What belongs to no case is a stray.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
 
 from pytest_llmops.recorder.interception.threads import carry_context, is_inherited
 from pytest_llmops.records import Span
 
-if TYPE_CHECKING:
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace import Span as SdkSpan
-
-_NANOSECONDS = 1e9
+_MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
+_MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
 
 class CaseSpans(list[Span]):
@@ -32,34 +27,41 @@ class CaseSpans(list[Span]):
     The spans of one repeat of a case, in the order they ended.
 
     Attributes:
-        closed: The repeat is over; what comes later reaches no check.
+        closed: The repeat is over; what comes later is a stray.
     """
 
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missed:
+@dataclass(slots=True)
+class Strays:
     """
-    Spans of this process that reached no check.
+    Spans of a run that reached no case's check.
 
     Attributes:
-        unattributed: Begun on threads that know of no case, while several ran.
-        late: Of a case, and not ended when it was over.
+        unattributed: How many began, while several cases ran, where nothing says of which.
+        late: How many were of a case that was over when they ended.
+        spans: These, and those that began while no case ran, to be checked by themselves.
+        dropped: How many were too many to be kept.
     """
 
     unattributed: int = 0
     late: int = 0
+    spans: list[Span] = field(default_factory=list)
+    dropped: int = 0
 
-    def since(self, before: Missed) -> Missed:
-        return Missed(unattributed=self.unattributed - before.unattributed, late=self.late - before.late)
+    def keep(self, span: Span) -> None:
+        if len(self.spans) < _MOST_STRAYS:
+            self.spans.append(span)
+        else:
+            self.dropped += 1
 
 
 _current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", default=None)
 _open: list[CaseSpans] = []
-_installing = Lock()
-_installed = False
-_missed: Counter[str] = Counter()
+_watching: list[Strays] = []
+_traces: LRUCache[str, CaseSpans] = LRUCache(_MOST_TRACES)
+_lock = Lock()
 
 
 @contextlib.contextmanager
@@ -77,92 +79,68 @@ def capture() -> Iterator[list[Span]]:
         _current.reset(token)
 
 
-def count_missed() -> Missed:
-    """How many spans of this process have reached no check so far."""
-    return Missed(**_missed)
+def watch_strays() -> Strays:
+    """From now on strays are kept there, until `unwatch`."""
+    strays = Strays()
+    _watching.append(strays)
+    return strays
 
 
-def install() -> None:
+def unwatch(strays: Strays) -> None:
+    """Keep no more strays there; a second call does nothing."""
+    _watching[:] = [each for each in _watching if each is not strays]
+
+
+def find_owner(trace_id: str) -> CaseSpans | None:
     """
-    Listen to OpenTelemetry, if it is installed.
+    The case of what begins in this context; what else its trace holds is of that case from now on.
 
-    To be called after the app was imported: a provider that the app set up on import is listened to,
-    and only where there is none one of ours is set.
+    A thread that knows of no case belongs to the case of the trace, or to the only one in work.
     """
-    global _installed  # noqa: PLW0603 - a provider's processors cannot be listed, so we remember ours
-    with _installing:
-        if _installed or find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+    owner = _current.get()
+    if owner is None or (owner.closed and is_inherited.get()):
+        owner = _of_trace(trace_id) or _only_open()
+    if owner is not None and trace_id:
+        with _lock:
+            _traces.setdefault(trace_id, owner)
+    return owner
+
+
+def count_unattributed() -> None:
+    """Count a span that may be of any of several cases, where there are several."""
+    for strays in tuple(_watching):
+        strays.unattributed += len(_open) > 1
+
+
+def keep(span: Span, owner: CaseSpans | None) -> None:
+    """Add what ended to its case, or to the strays where there is none or it is over."""
+    if owner is not None:
+        owner.append(span)
+        if not owner.closed:
             return
-        from opentelemetry import trace
-        from opentelemetry.sdk.trace import TracerProvider
-
-        provider = trace.get_tracer_provider()
-        if not isinstance(provider, TracerProvider):
-            provider = TracerProvider()
-            trace.set_tracer_provider(provider)
-        provider.add_span_processor(_collector())
-        _installed = True
+    for strays in tuple(_watching):
+        strays.late += owner is not None and span.origin != "log"
+        strays.keep(span)
 
 
-def _collector() -> Any:
-    from opentelemetry.sdk.trace import SpanProcessor
+def deliver(spans: Iterable[Span]) -> None:
+    """
+    Add spans that came from elsewhere, each to the case of its trace, or to the only case in work.
 
-    class Collector(SpanProcessor):
-        """Remembers at a span's start whose it is, since it may end in another context."""
+    To be called before the sender gets its answer, so that what a case waits for is there in time.
+    """
+    for span in spans:
+        owner = _of_trace(span.trace_id) or _only_open()
+        if owner is None and span.origin != "log":
+            count_unattributed()
+        keep(span, owner)
 
-        def __init__(self) -> None:
-            self.owners: dict[tuple[int, int], CaseSpans] = {}
 
-        def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002
-            owner = _current.get()
-            if owner is None or (owner.closed and is_inherited.get()):
-                owner = _only_open()
-            if owner is not None:
-                self.owners[_place(span)] = owner
-
-        def on_end(self, span: ReadableSpan) -> None:
-            owner = self.owners.pop(_place(span), None)  # a copy of the span that was started
-            if owner is not None:
-                _missed["late"] += owner.closed
-                owner.append(read_otel_span(span))
-
-    return Collector()
+def _of_trace(trace_id: str) -> CaseSpans | None:
+    with _lock:
+        return _traces.get(trace_id) if trace_id else None
 
 
 def _only_open() -> CaseSpans | None:
-    """The spans of the only case in work: a thread that knows of no case belongs to it."""
     candidates = _open[:2]
-    if len(candidates) == 1:
-        return candidates[0]
-    _missed["unattributed"] += bool(candidates)
-    return None
-
-
-def _place(span: ReadableSpan) -> tuple[int, int]:
-    context = span.get_span_context()
-    return (context.trace_id, context.span_id) if context else (0, 0)
-
-
-def read_otel_span(span: ReadableSpan) -> Span:
-    """An OpenTelemetry span as ours, with the exceptions and links it holds as events."""
-    context = span.get_span_context()
-    kind = (span.attributes or {}).get("gen_ai.operation.name") or (span.attributes or {}).get(
-        "openinference.span.kind"
-    )
-    events = [{"name": event.name, "attributes": dict(event.attributes or {})} for event in span.events] + [
-        {"name": "link", "attributes": dict(link.attributes or {})} for link in span.links
-    ]
-    status = span.status.status_code.name.lower()
-    if span.status.description:
-        status = f"{status}: {span.status.description}"
-    return Span(
-        span_id=f"{context.span_id:016x}" if context else "",
-        parent_id=f"{span.parent.span_id:016x}" if span.parent else None,
-        name=span.name,
-        kind=str(kind or span.kind.name.lower()),
-        start=(span.start_time or 0) / _NANOSECONDS,
-        end=(span.end_time or 0) / _NANOSECONDS,
-        attributes=dict(span.attributes or {}),
-        events=tuple(events),
-        status=status,
-    )
+    return candidates[0] if len(candidates) == 1 else None

@@ -153,7 +153,7 @@ def test_what_comes_after_the_case_is_a_warning(project, shop):
     assert result.ret == 0
     result.stdout.fnmatch_lines_random([
         "golden/capitals.yaml::c0: a model was called after the case had ended, so no check saw it: *",
-        "3 spans were not ended when the case was over, so no check saw what came after: *",
+        "3 spans were not ended when the case was over, so no check of the case saw what came after: *",
     ])  # fmt: skip
 
 

@@ -280,4 +280,5 @@ def _call_span(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
         end=call.started + call.duration_s,
         attributes={"request": call.request, "response": call.text or "", "prompts": dict(prompts)},
         status=call.outcome,
+        origin="recorder",
     )

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
-from pytest_llmops.traces import capture
+from pytest_llmops.records import Span
+from pytest_llmops.traces import capture, opentelemetry
 from tests.bare_thread import run_bare
 
-capture.install()
+opentelemetry.install()
 TRACER = trace.get_tracer("tests")
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[capture.Strays]:
+    strays = capture.watch_strays()
+    yield strays
+    capture.unwatch(strays)
 
 
 def leave_spans(case: str, count: int) -> None:
@@ -99,8 +115,97 @@ def test_a_thread_without_context_belongs_to_the_only_case_or_is_counted():
     with capture.capture() as spans:
         run_bare(lambda: leave_spans("bare", 1))
     assert len(spans) == 2
-    before = capture.count_missed()
-    with capture.capture() as first, capture.capture() as second:
+    with watched() as strays, capture.capture() as first, capture.capture() as second:
         run_bare(lambda: leave_spans("bare", 1))
     assert first == second == []
-    assert capture.count_missed().since(before) == capture.Missed(unattributed=2)
+    assert (strays.unattributed, strays.late) == (2, 0)
+    assert [span.name for span in strays.spans] == ["bare inner", "bare 0"]
+
+
+def test_what_ends_late_or_outside_a_case_is_kept_as_a_stray():
+    with watched() as strays:
+        leave_spans("nobody", 1)
+        with capture.capture() as spans:
+            late = TRACER.start_span("late")
+        late.end()
+    leave_spans("unwatched", 1)
+    assert (strays.unattributed, strays.late) == (0, 1)
+    assert [span.name for span in strays.spans] == ["nobody inner", "nobody 0", "late"]
+    assert [span.name for span in spans] == ["late"]
+
+
+def test_too_many_strays_are_counted(monkeypatch):
+    monkeypatch.setattr(capture, "_MOST_STRAYS", 3)
+    with watched() as strays:
+        leave_spans("nobody", 4)
+    assert (len(strays.spans), strays.dropped) == (3, 5)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
+def test_a_second_provider_is_read_whatever_its_sampler_drops_and_exports_no_more_for_it(sampler):
+    exported = InMemorySpanExporter()
+    provider = TracerProvider(sampler=sampler, resource=Resource({"host": "of ann"}))
+    provider.add_span_processor(BatchSpanProcessor(exported))
+    with (
+        capture.capture() as spans,
+        provider.get_tracer("second", "2.0").start_as_current_span("unseen") as span,
+    ):
+        span.set_attribute("who", "ann")
+    provider.shutdown()
+    (read,) = spans
+    assert read.attributes == {"who": "ann"}
+    assert (read.origin, read.resource["host"], read.resource["scope"]["version"]) == (
+        "opentelemetry",
+        "of ann",
+        "2.0",
+    )
+    assert exported.get_finished_spans() == ()
+
+
+def test_baggage_trace_state_and_that_of_links_are_read():
+    state = trace.TraceState([("who", "ann")])
+    remote = trace.SpanContext(1, 2, is_remote=True, trace_state=state)
+    context = trace.set_span_in_context(
+        trace.NonRecordingSpan(remote), baggage.set_baggage("customer", "ann")
+    )
+    with capture.capture() as spans:
+        TRACER.start_span("carried", context).end()
+        TRACER.start_span("linked", links=[trace.Link(remote)]).end()
+    assert spans[0].events == (
+        {"name": "trace state", "attributes": {"who": "ann"}},
+        {"name": "baggage", "attributes": {"customer": "ann"}},
+    )
+    assert spans[1].events == ({"name": "link", "attributes": {"who": "ann"}},)
+
+
+def test_log_records_belong_to_the_case_of_their_context_or_trace():
+    logger = LoggerProvider(resource=Resource({"host": "here"})).get_logger("shop")
+    with capture.capture() as first:
+        with TRACER.start_as_current_span("outer") as span:
+            logger.emit(body={"content": "of ann"}, event_name="gen_ai.choice", attributes={"who": "ann"})
+        context = trace.set_span_in_context(span)
+        with capture.capture():
+            run_bare(lambda: logger.emit(body="on a thread", context=context))
+    logs = [each for each in first if each.origin == "log"]
+    assert [(each.name, each.attributes) for each in logs] == [
+        ("gen_ai.choice", {"body": {"content": "of ann"}, "who": "ann"}),
+        ("log", {"body": "on a thread"}),
+    ]
+    assert logs[0].trace_id == first[1].trace_id
+    assert logs[0].resource["host"] == "here"
+
+
+def test_what_comes_from_elsewhere_belongs_to_the_case_of_its_trace():
+    def of(trace_id: str) -> Span:
+        return Span(span_id="1", parent_id=None, name=trace_id, trace_id=trace_id)
+
+    with watched() as strays, capture.capture() as first:
+        with TRACER.start_as_current_span("outer") as span:
+            known = f"{span.get_span_context().trace_id:032x}"
+        capture.find_owner("claimed")
+        capture.deliver([of("only case")])
+        with capture.capture() as second:
+            capture.deliver([of(known), of("claimed"), of("unknown")])
+    assert [each.name for each in first] == ["outer", "only case", known, "claimed"]
+    assert second == []
+    assert ([each.name for each in strays.spans], strays.unattributed) == (["unknown"], 1)
