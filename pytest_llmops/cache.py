@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -26,7 +26,7 @@ _WAIT_S = 10.0
 _KEYS_AT_ONCE = 500  # below every SQLite build's limit of parameters
 
 _log = logging.getLogger("pytest_llmops")
-_lock = Lock()
+_lock = RLock()  # what is logged while it is held may be looked up here, to be masked
 _connection: sqlite3.Connection | None = None
 _home: Path | None = None
 

@@ -35,6 +35,11 @@ def mask(text: str, *, label: str = "", strict: bool = False, names: bool = Fals
     return _replace(text, _find(text, label, strict=strict, names=names), _kind_of)
 
 
+def mask_recorded(text: str, *, label: str = "") -> str:
+    """As `mask`, but for names and addresses of people: see `stand_in_recorded`."""
+    return _replace(text, _find(text, label, kinds=_REPLACED), _kind_of)
+
+
 def mask_secrets(value: Any) -> Any:
     """A JSON value with every secret in its texts masked, personal data left."""
     return rewrite(value, lambda label, text: _replace(text, scan_secrets(text, label=label), _kind_of))

@@ -139,6 +139,8 @@ class _Reading:
             data=tuple(self._document.get("data", ())),
             never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
             model_errors=self._document.get("model_errors"),
+            require_spans=int(self._document.get("require_spans", 0)),
+            passages=self._document.get("passages"),
             sha256=digest,
             bound_lines=self._bound_lines,
             suite_lines=self._suite_lines,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.detect.finding import KINDS, Finding
@@ -20,18 +20,21 @@ from pytest_llmops.records import Bound, Sample, Score
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PiiLeak(DeclaredMetric):
     """
-    How many pieces of personal data and secrets stand in the output's text, its tool calls and every
-    span, each place counted. Passages are not looked at: they are the app's own knowledge.
+    How many pieces of personal data and secrets stand in the output's text, its passages, its tool calls
+    and every span, each place counted. What the app printed and what it asked models are spans too.
 
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
         kinds: Kinds looked for; none named means all.
         names: Look for people in running text by a language model too (extra `pii-names`).
+        passages: `own_knowledge` takes what the output's passages hold for the app's own; spans are looked
+            at all the same.
     """
 
     allow: tuple[str, ...] = ()
     kinds: Annotated[tuple[str, ...], list_of(one_of(*KINDS))] = ()
     names: bool = False
+    passages: Annotated[str, one_of("scan", "own_knowledge")] = "scan"
 
     traits = MetricTraits(
         name="pii_leak",
@@ -44,7 +47,7 @@ class PiiLeak(DeclaredMetric):
     )
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
-        read = [(sample, list(_read(sample))) for sample in samples]
+        read = [(sample, list(_read(sample, passages=self.passages == "scan"))) for sample in samples]
         texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
         scans = iter(scan_labelled(texts, names=self.names, kinds=self.kinds))
         allowed = frozenset(value.casefold() for value in self.allow)
@@ -95,17 +98,25 @@ class _Piece(NamedTuple):
     text: str
 
 
-def _read(sample: Sample) -> Iterator[_Piece]:
-    """All that is scanned."""
+def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
+    """All that is scanned; what several spans say of their process, once."""
     for pointer, text in walk(sample.output.text):
         yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
+    for passage in sample.output.passages or () if passages else ():
+        for part in ("id", "text"):
+            for below, text in walk(getattr(passage, part)):
+                pointer = f"/{part}{below}"
+                yield _Piece("passage", passage.id, pointer, label_of(pointer, text), text)
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
             for below, text in walk(getattr(call, part)):
                 pointer = f"/{part}{below}"
                 yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
+    resources: list[Mapping[str, Any]] = []
     for span in sample.spans:
-        for pointer, text in walk(span):
+        seen = span.resource in resources
+        resources += [] if seen else [span.resource]
+        for pointer, text in walk(replace(span, resource={}) if seen else span):
             yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
 
 

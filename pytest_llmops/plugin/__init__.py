@@ -280,5 +280,7 @@ def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """The function of `fixtures` that is named as the fixture, for the test that takes it."""
     from pytest_llmops.plugin.assertions import fixtures
     from pytest_llmops.plugin.assertions.measured import Bench
+    from pytest_llmops.plugin.masking import mask_reports
 
+    mask_reports(request.config)
     return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))

@@ -7,18 +7,23 @@ of its trace; one that another process sent, to the case of its trace. What belo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
 
 from cachetools import LRUCache
 
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder.interception.threads import carry_context, is_inherited
 from pytest_llmops.records import Span
 
 _MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
+_LATE_SPANS_S = 2.0
+_POLL_S = 0.02
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
 
@@ -77,6 +82,26 @@ def capture() -> Iterator[list[Span]]:
         spans.closed = True
         _open[:] = [each for each in _open if each is not spans]
         _current.reset(token)
+
+
+def count_left(spans: Iterable[Span]) -> int:
+    """How many spans an app left; log records are none."""
+    return sum(span.origin != "log" for span in spans)
+
+
+async def wait_for_spans(spans: Sequence[Span], required: int) -> None:
+    """Until as many are there as must be: other processes send theirs when they like."""
+    until = time.monotonic() + _LATE_SPANS_S
+    while count_left(spans) < required and time.monotonic() < until:  # noqa: ASYNC110 - threads end them
+        await asyncio.sleep(_POLL_S)
+
+
+def describe_lacking(left: int, required: int) -> str:
+    """Why a case with too few spans is an error."""
+    return (
+        f"the app left {counted(left, 'span')}, and the golden file requires {required} (require_spans): is "
+        "its tracing on, and in this process or sent to the receiver of --llm-receive?"
+    )
 
 
 def watch_strays() -> Strays:

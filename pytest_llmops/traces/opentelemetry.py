@@ -25,22 +25,18 @@ if TYPE_CHECKING:
 
 _NANOSECONDS = 1e9
 _installing = Lock()
-_installed = False
 
 
 def install() -> None:
     """Listen to OpenTelemetry, if it is installed; where the app set up no provider, one of ours is set."""
-    global _installed  # noqa: PLW0603 - the classes that are changed are global too
     with _installing:
         if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
             return
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
 
-        if not _installed:
-            _listen_to_spans()
-            _listen_to_logs()
-            _installed = True
+        _listen_to_spans()
+        _listen_to_logs()
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(TracerProvider())
 
@@ -85,8 +81,10 @@ def _listen_to_logs() -> None:
 
 
 def _call_first(changed: type, name: str, ours: Callable[..., None]) -> None:
-    """Have a method of a class call ours, with the same arguments, before it does its own."""
+    """Have a method of a class call ours, with the same arguments, before it does its own; done once."""
     original = changed.__dict__[name]
+    if hasattr(original, "__wrapped__"):
+        return
 
     @wraps(original)
     def method(*arguments: Any, **options: Any) -> Any:

@@ -23,10 +23,12 @@ from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
 from pytest_llmops.runner.app.loops import LoopThread
+from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import usage_of
-from pytest_llmops.traces.capture import capture
+from pytest_llmops.traces.capture import capture, count_left, describe_lacking, wait_for_spans
+from pytest_llmops.traces.model_spans import span_of_call
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
@@ -71,7 +73,9 @@ class AppCaller:
         """
         rules = rules or CallRules()
         logs: list[CallLog] = []
-        answer, spans = await self._attempts(case, repeat, question, rules, logs)
+        with collect() as printed:
+            answer, spans = await self._attempts(case, repeat, question, rules, logs)
+        spans = (*spans, *printed.spans())
         if not logs:  # a broken cassette, so that nothing was called
             return answer, spans
         log = join_attempts(logs)
@@ -113,6 +117,7 @@ class AppCaller:
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
+            await wait_for_spans(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
                 return unanswered, tuple(spans)
             try:
@@ -124,6 +129,8 @@ class AppCaller:
                     raise
                 failure = self._raised(case, repeat, error)
                 return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
+        if (left := count_left(spans)) < rules.spans:
+            return _broken(repeat, describe_lacking(left, rules.spans)), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)
@@ -169,7 +176,7 @@ class AppCaller:
                 model=output.model or _reported_model(calls),
                 model_calls=note_calls(calls),
             ),
-            (*spans, *(_call_span(index, call, self.prompts) for index, call in enumerate(calls))),
+            (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(calls))),
         )
 
     async def _answer(self, question: Any) -> Any:
@@ -267,18 +274,3 @@ def _busy_s(calls: Sequence[Call]) -> float:
 def _reported_model(calls: Sequence[Call]) -> str | None:
     chats = [call for call in calls if call.kind != "embeddings" and call.model_reported]
     return chats[-1].model_reported if chats else None
-
-
-def _call_span(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
-    """A model call as a span, so that an app which traces nothing still shows what it sent."""
-    return Span(
-        span_id=f"call-{index}",
-        parent_id=None,
-        name=f"{call.kind} {call.model}",
-        kind="llm",
-        start=call.started,
-        end=call.started + call.duration_s,
-        attributes={"request": call.request, "response": call.text or "", "prompts": dict(prompts)},
-        status=call.outcome,
-        origin="recorder",
-    )
