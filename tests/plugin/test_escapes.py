@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import pytest
 
@@ -159,3 +160,131 @@ def test_it_is_found_and_nothing_shows_it(project, shop, place):
     assert EMAIL not in result.stdout.str()
     assert EMAIL not in result.stderr.str()
     assert EMAIL not in written(project)
+
+
+def test_personal_data_in_an_id_is_refused_and_not_shown(project):
+    project.golden(f"""
+        app: capitals:answer
+        checks: {{pii_leak: none}}
+        cases: [{{id: "of {EMAIL}", input: x}}]
+    """)
+    result = project.run("--junitxml=junit.xml")
+    assert result.ret == 4
+    shown = result.stdout.str() + result.stderr.str()
+    assert "the id holds personal data" in shown
+    assert "of <EMAIL_ADDRESS>" in shown
+    assert EMAIL not in shown
+    assert project.asked() == []
+
+
+def test_an_app_that_cannot_be_imported_shows_nothing(project):
+    project.app(HEAD + "\n    raise RuntimeError(EMAIL)\n")
+    result = project.run("--junitxml=junit.xml")
+    assert result.ret != 0
+    shown = result.stdout.str() + result.stderr.str()
+    assert "RuntimeError: <EMAIL_ADDRESS>" in shown
+    assert EMAIL not in shown + written(project)
+
+
+def test_nothing_is_raw_without_a_check(project, shop):
+    shop("return f'Ask {EMAIL} or use sk-proj-' + 'aB3dE6gH9j' * 4")
+    project.golden("app: capitals:answer\nchecks: {keywords: {all: [Bob]}}\ncases: [{id: one, input: x}]\n")
+    result = project.run_here("--junitxml=junit.xml", "--llm-out=run.json")
+    assert outcomes_of(result)["failed"] == 1
+    everything = result.stdout.str() + result.stderr.str() + written(project)
+    assert "Ask <EMAIL_ADDRESS> or use <API_KEY>" in everything
+    assert EMAIL not in everything
+    assert "aB3dE6gH9j" not in everything
+
+
+def test_a_check_that_breaks_withholds_all_that_it_would_have_looked_at(project, shop, monkeypatch):
+    from pytest_llmops.metrics.pii_leak import PiiLeak
+
+    def broken(*_):
+        raise RuntimeError("no model")
+
+    monkeypatch.setattr(PiiLeak, "measure_all", broken)
+    shop("return f'Ask {EMAIL}'")
+    result = project.run_here("--junitxml=junit.xml")
+    assert outcomes_of(result)["error"] == 1
+    everything = result.stdout.str() + written(project)
+    assert "<withheld: " in everything
+    assert EMAIL not in everything
+
+
+TEST = f"""
+    import logging, warnings, pytest
+
+    EMAIL = "{EMAIL}"
+
+    @pytest.fixture
+    def llm_app():
+        def answer(question):
+            print("asked by", EMAIL)
+            logging.getLogger("shop").warning("asked by %s", EMAIL)
+            warnings.warn(f"asked by {{EMAIL}}")
+            return "Hello"
+        return answer
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "@pytest.mark.pii_leak()\n    def test_it(llm):\n        llm('x')",
+        "def test_it(llm, llm_traces, pii_leak):\n        assert pii_leak(llm('x'), llm_traces) == 0",
+        "def test_it(llm):\n        mine = EMAIL\n        assert llm('x').text == mine",
+    ],
+    ids=["marker", "fixture", "assert"],
+)
+def test_an_ordinary_test_finds_and_shows_nothing(project, test):
+    project.write("test_it.py", f"{TEST}\n    {test}\n")
+    result = project.pytester.runpytest_inprocess(
+        "test_it.py", "-p", "no:cacheprovider", "-W", "default", "--showlocals", "-vv", "--junitxml=junit.xml",
+        "--log-file=log.txt", "--log-cli-level=WARNING", "-o", "junit_logging=all",
+    )  # fmt: skip
+    result.assert_outcomes(failed=1, warnings=1)
+    own = project.path / "test_it.py"
+    own.unlink()
+    everything = result.stdout.str() + result.stderr.str() + written(project)
+    assert "<EMAIL_ADDRESS" in everything
+    assert EMAIL not in everything
+
+
+@pytest.mark.parametrize(
+    ("required", "left", "outcome"),
+    [("true", 0, "error"), ("true", 1, "passed"), (3, 2, "error"), (3, 3, "passed"), ("false", 0, "passed")],
+)
+def test_an_app_must_leave_the_spans_that_are_required(project, shop, required, left, outcome):
+    shop(f"[TRACER.start_span('x').end() for _ in range({left})]")
+    path = project.path / "golden/capitals.yaml"
+    path.write_text(f"require_spans: {required}\n{path.read_text()}")
+    result = project.run_here()
+    assert outcomes_of(result)[outcome] == 1
+    if outcome == "error":
+        result.stdout.fnmatch_lines(
+            [f"*the app left {left} span*requires {int(required == 'true') or required}*"]
+        )
+
+
+def test_what_ends_after_its_case_is_found_at_the_end(project, shop):
+    shop("late() if _ == 'x' else time.sleep(1)")
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\n" + textwrap.dedent("""
+        import threading, time
+
+        def late():
+            span = TRACER.start_span("late", attributes=dict(who=EMAIL))
+            threading.Timer(0.3, span.end).start()
+    """))  # fmt: skip
+    project.golden("""
+        app: capitals:answer
+        checks: {pii_leak: none}
+        cases: [{id: one, input: x}, {id: two, input: y}]
+    """)
+    result = project.run_here()
+    assert result.ret == 1
+    assert outcomes_of(result) == {"passed": 2, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
+    found = "error: pii_leak found 1 in 1 span and log records outside of cases: <EMAIL_ADDRESS *"
+    result.stdout.fnmatch_lines([found])
+    assert EMAIL not in result.stdout.str()

@@ -141,7 +141,11 @@ def test_too_many_strays_are_counted(monkeypatch):
     assert (len(strays.spans), strays.dropped) == (3, 5)
 
 
-@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
+@pytest.mark.parametrize(
+    "sampler",
+    [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)],
+    ids=["off", "of the parent", "none of them"],
+)
 def test_a_second_provider_is_read_whatever_its_sampler_drops_and_exports_no_more_for_it(sampler):
     exported = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, resource=Resource({"host": "of ann"}))
