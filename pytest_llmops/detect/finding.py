@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = (
-    "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD",
-    "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO", "PASSPORT",
+    "DENIED", "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "PASSWORD", "EMAIL_ADDRESS", "IBAN_CODE",
+    "CREDIT_CARD", "US_SSN", "NATIONAL_ID", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO", "PASSPORT",
     "DATE_OF_BIRTH", "ADDRESS", "PERSON",
 )  # fmt: skip
 """Every kind that can be found; of two that overlap, the one named first is reported."""
 
 PERSONAL = frozenset(KINDS) - {
+    "DENIED",
+    "PASSWORD",
     "PRIVATE_KEY",
     "JWT",
     "API_KEY",
