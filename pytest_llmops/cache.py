@@ -132,7 +132,7 @@ def _sign(kind: str, key: bytes, value: bytes) -> bytes:
 @cache
 def _signing_key() -> bytes:
     """
-    A key of this user alone, outside the working folder: who can edit a cached row must not be able to sign it.
+    A key of this user's outside the working folder: who can edit a row must not be able to sign it.
 
     Where it cannot be kept, or others may read it, one for this process alone.
     """

@@ -41,6 +41,7 @@ class Finding:
         score: The recogniser's own, from 0 to 1.
         path: The file, as it was named; empty for a text that is in none.
         pointer: JSON pointer to the text within the file, findings in it masked; empty for the whole file.
+        cut: It goes on in the next text; start and end are of its first part.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Finding:
     score: float
     path: str = ""
     pointer: str = ""
+    cut: bool = False
 
     @property
     def mask(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.detect.mask import find_values, mask
+from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import CaseResult
@@ -42,14 +44,34 @@ def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
 
     def note(label: str, text: str) -> str:
         leaked.extend(find_values(text, label=label, names=names))
+        for part in cut.get((label, text), ()):
+            leaked.append(text[part.start : part.end])
+            text = f"{text[: part.start]}{_HIDDEN}{text[part.end :]}"
         return mask(text, label=label, names=names)
 
     names = entities.is_installed()
     outputs = result.outputs
     if _leaks(result):
+        cut = _find_cut(outputs)
         outputs = _changed(outputs, note)
     failures = _changed(result.failures, lambda label, text: mask(text, label=label))
     return replace(result, outputs=outputs, failures=failures)
+
+
+def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
+    """Parts of values that are cut over neighbouring texts, by label and text, the last of a text first."""
+    texts: list[Neighbour] = []
+
+    def note(label: str, text: str) -> str:
+        texts.append(Neighbour(label, label, text))
+        return text
+
+    _changed(outputs, note)
+    found: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    parts = (part for cut in scan_neighbours(texts) for part in cut.parts)
+    for part in sorted(parts, key=lambda part: -part.start):
+        found[texts[part.at].label, texts[part.at].text].append(part)
+    return found
 
 
 def _mask_words(result: CaseResult, leaked: Sequence[str]) -> CaseResult:

@@ -16,7 +16,9 @@ from pytest_llmops.detect.finding import UNCONFIRMED, Found
 from pytest_llmops.detect.recognizers.presidio import Candidate, Recognise, of_presidio
 
 _BEFORE = 60  # characters between a word and the number that it names
-_ENOUGH_DIGITS = re.compile(r"\d(?:[ .-]?\d){4}|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]")
+_ENOUGH_DIGITS = re.compile(r"\d(?:[ .-]?\d){3}|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]")
+_SIGNED = frozenset({"FiPersonalIdentityCodeRecognizer", "SePersonnummerRecognizer"})
+"""Numbers in which a sign is the century."""
 _ANY_COUNTRY = (
     r"national[ _-]?(?:id|identity|identification|insurance)|identity[ _-]?(?:card|no|number|document|code)"
     r"|\bid[ _-]?(?:card|no|num|number)\b|tax(?:payer)?[ _-]?(?:id|identification|number|no)\b"
@@ -176,7 +178,7 @@ def find_national_ids(text: str, recognise: Recognise) -> Iterator[Found]:
             if not number.recogniser:
                 yield "NATIONAL_ID", *match.span(), UNCONFIRMED
                 continue
-            compact = re.sub(r"[ .]", "", match[0])
+            compact = re.sub("[ .]" if number.recogniser in _SIGNED else "[ .-]", "", match[0])
             confirmed = recognise(Candidate("NATIONAL_ID", of_presidio(number.recogniser), compact))
             if score := max((each[2] for each in confirmed), default=0.0):
                 yield "NATIONAL_ID", *match.span(), score

@@ -1,7 +1,7 @@
 """
 Invented values that the scanner must find: to plant where a leak would show, and to test the scanner itself.
 
-Each is of a range that nobody owns, such as example domains, numbers kept for fiction, or a bank that is none,
+Each is of a range that nobody owns, such as example domains, numbers kept for fiction or a bank that is none,
 and random beyond: if one shows up, it leaked from where it was planted.
 """
 

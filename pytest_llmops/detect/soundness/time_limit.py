@@ -42,7 +42,7 @@ def make_in_time(
         except Empty:
             given_up.set()
             error = ScanError(
-                f"the scan did not end within {timeout_s:g} s (timeout_s), so the text is not known to be clean"
+                f"the scan took more than {timeout_s:g} s (timeout_s), so nothing is known of the text"
             )
             break
         if isinstance(result, BaseException):

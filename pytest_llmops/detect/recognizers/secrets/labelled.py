@@ -53,7 +53,7 @@ _EXPRESSION = re.compile(
     r"|(?:https?|file|s3|gs|vault|arn|op):.*|/\w.*"
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
-_WORD = r"(?:(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)\d{0,4}|v?\d{1,4})"
+_WORD = r"(?:(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)\d{0,4}|v?\d{1,12})"
 _WORDS = re.compile(rf"{_WORD}(?:[-_./:+ ]{_WORD})*")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _FEWEST_LETTERS = 24  # of a key without a digit
