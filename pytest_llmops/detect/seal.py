@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.detect.mask import find_values, mask, mask_recorded
+from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import CaseResult
@@ -40,7 +42,7 @@ def seal_result(result: CaseResult) -> CaseResult:
                 _rewrite(side, *[_keep if _was_looked_at(side) else _mask_recorded] * 2) for side in sides
             ]
     except Exception:  # noqa: BLE001 - whatever breaks, nothing is shown that nobody looked at
-        sides = [_rewrite(side, _withhold, _withhold, _withhold) for side in sides]
+        sides = [_withhold_all(side) for side in sides]
     return replace(sides[0], rival=sides[1] if len(sides) > 1 else None)
 
 
@@ -58,32 +60,52 @@ def _was_looked_at(result: CaseResult) -> bool:
     return all(output.repeat in seen for output in result.outputs)
 
 
+def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
+    """Parts of values that are cut over neighbouring texts, by label and text, the last of a text first."""
+    texts: list[Neighbour] = []
+
+    def note(label: str, text: str) -> str:
+        texts.append(Neighbour(label, label, text))
+        return text
+
+    _changed(outputs, note)
+    found: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    parts = (part for cut in scan_neighbours(texts) for part in cut.parts)
+    for part in sorted(parts, key=lambda part: -part.start):
+        found[texts[part.at].label, texts[part.at].text].append(part)
+    return found
+
+
 def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
     """Results of which one leaks, without what leaked and whatever piece of it."""
     leaked: list[str] = []
-
-    def note(names: bool) -> Change:  # noqa: FBT001 - of the side's own check
-        def change(label: str, text: str) -> str:
-            leaked.extend(find_values(text, label=label, names=names))
-            return mask(text, label=label, names=names)
-
-        return change
+    outputs = [
+        _hide_found(side, leaked) if _leaks(side) else _changed(side.outputs, _mask_recorded)
+        for side in sides
+    ]
 
     def hide_all(label: str, text: str) -> str:
         return _hide_fragments(mask(text, label=label), leaked)
 
-    outputs = [
-        _changed(side.outputs, note(_looks_for_names(side)) if _leaks(side) else _mask_recorded)
-        for side in sides
-    ]
     return [
         replace(_rewrite(side, _keep, hide_all, hide_all), outputs=masked)
         for side, masked in zip(sides, outputs, strict=True)
     ]
 
 
-def _looks_for_names(result: CaseResult) -> bool:
-    return entities.is_installed() and any(check.options.get("names") for check in result.checks)
+def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
+    """The outputs of a result that leaks, masked; what was masked goes into the list."""
+    names = entities.is_installed() and any(check.options.get("names") for check in result.checks)
+    cut = _find_cut(result.outputs)
+
+    def hide(label: str, text: str) -> str:
+        leaked.extend(find_values(text, label=label, names=names))
+        for part in cut.get((label, text), ()):
+            leaked.append(text[part.start : part.end])
+            text = f"{text[: part.start]}{_HIDDEN}{text[part.end :]}"
+        return mask(text, label=label, names=names)
+
+    return _changed(result.outputs, hide)
 
 
 def _rewrite(
@@ -118,6 +140,11 @@ def _mask_recorded(label: str, text: str) -> str:
 
 def _withhold(_label: str, text: str) -> str:
     return _WITHHELD if text else text
+
+
+def _withhold_all(result: CaseResult) -> CaseResult:
+    failures = tuple(replace(each, error=_WITHHELD, traceback="") for each in result.failures)
+    return replace(_rewrite(replace(result, failures=()), _withhold, _withhold), failures=failures)
 
 
 def _changed(value: Any, change: Change) -> Any:

@@ -240,8 +240,8 @@ TEST = f"""
 def test_an_ordinary_test_finds_and_shows_nothing(project, test):
     project.write("test_it.py", f"{TEST}\n    {test}\n")
     result = project.pytester.runpytest_inprocess(
-        "test_it.py", "-p", "no:cacheprovider", "-W", "default", "--showlocals", "-vv", "--junitxml=junit.xml",
-        "--log-file=log.txt", "--log-cli-level=WARNING", "-o", "junit_logging=all",
+        "test_it.py", "-p", "no:cacheprovider", "-W", "default", "--showlocals", "-vv",
+        "--junitxml=junit.xml", "--log-file=log.txt", "--log-cli-level=WARNING", "-o", "junit_logging=all",
     )  # fmt: skip
     result.assert_outcomes(failed=1, warnings=1)
     own = project.path / "test_it.py"
