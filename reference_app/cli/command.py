@@ -12,14 +12,13 @@ from reference_app.errors import AppError, QuestionError
 from reference_app.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_app.cli.terminal import Terminal
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-SERVE = "serve"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     _tolerate_any_text()
     try:
-        if given[:1] == [SERVE]:
-            return _serve(given[1:])
+        if given and given[0] in COMMANDS:
+            return COMMANDS[given[0]](given[1:])
         return _run(_parser().parse_args(given))
     except KeyboardInterrupt:
         return _fail("Interrupted.", INTERRUPTED)
@@ -45,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_app",
         description="Ask the customer support of Fellwind Outfitters.",
-        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page.",
+        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page; `vault` and "
+        "`audit` open, delete and account for personal data.",
     )
     parser.add_argument("question", nargs="?")
     parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
@@ -133,6 +133,21 @@ def _serve(arguments: Sequence[str]) -> int:
 
     serve(open_app(), options.host, options.port)
     return 0
+
+
+def _vault(arguments: Sequence[str]) -> int:
+    from reference_app.cli.vault import run_vault
+
+    return run_vault(arguments)
+
+
+def _audit(arguments: Sequence[str]) -> int:
+    from reference_app.cli.audit import run_audit
+
+    return run_audit(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "vault": _vault, "audit": _audit}
 
 
 def _capture_spans() -> Any:
