@@ -98,6 +98,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
             known=frozenset(one.id for one in sections),
             secrets=(planner.prompt.template, answerer.prompt.template),
             on="output" in settings.guards,
+            tokens=settings.vault is not None and "redaction" in settings.guards,
         ),
     }
     graph, saver = _connect(nodes, reader)

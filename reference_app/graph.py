@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.assembly import assemble
 from reference_app.errors import QuestionError
-from reference_app.guardrails.redaction import mask
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
-from reference_app.settings import read_settings
+from reference_app.settings import open_redact, read_settings
 from reference_app.state import State, ToolCall
 from reference_app.tracing import as_messages, describe, trace
 
@@ -53,7 +52,7 @@ class SupportApp:
             self.models.close()
             raise
         self._uploads = settings.uploads
-        self._redacts = "redaction" in settings.guards
+        self._redact = open_redact(settings)
         # Under the asker's name of a question the graph's own: two who use one name never share a state.
         self._waiting: OrderedDict[str, str] = OrderedDict()
         self._waiting_lock = threading.Lock()
@@ -87,6 +86,7 @@ class SupportApp:
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters, or no files are read here.
+            VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
         if not isinstance(question, str) or not question.strip():
             raise QuestionError("The question is empty.")
@@ -97,7 +97,7 @@ class SupportApp:
         if file is not None and (not isinstance(file, str) or not file or self._uploads is None):
             raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
         text = question.strip().encode("utf-8", "replace").decode()
-        start: State = {"question": mask(text) if self._redacts else text}
+        start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
         if thread and (given_up := self._take(thread)):  # by asking again

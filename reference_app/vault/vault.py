@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reference_app.errors import OpeningRefusedError, VaultError
+from reference_app.guardrails.redaction import replace
 from reference_app.vault.access import Actor
 from reference_app.vault.audit import Action, AuditLog, Entry
 from reference_app.vault.files import locked
@@ -59,6 +60,10 @@ class Vault:
             return _find_token(master, keys, records, kind, value) or self._keep(
                 master, keys, records, kind, value
             )
+
+    def redact(self, text: str) -> str:
+        """The text with tokens in place of personal data; raises as `tokenise` does."""
+        return replace(text, self.tokenise)
 
     def open(self, token: str, *, reason: str, actor: Actor | None = None) -> str:
         """
