@@ -22,6 +22,7 @@ from reference_app.tracing import as_messages, describe, trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.registry import Confirmation
 
@@ -41,11 +42,12 @@ class SupportApp:
     shop's service starts with the first call of a tool.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, models: Models | None = None) -> None:
+        """`models` answer in place of those that the settings name."""
         weights = None
         if settings.model is None or settings.embedding_model is None:
             weights = find_weights(settings.weights, settings.adapter)
-        self.models = open_models(settings, weights)
+        self.models = models or open_models(settings, weights)
         try:
             self.parts = assemble(settings, weights, self.models)
         except BaseException:
