@@ -17,7 +17,7 @@ from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import open_redact, read_settings
 from reference_app.state import State, ToolCall
-from reference_app.tracing import as_messages, describe, trace
+from reference_app.tracing import as_messages, describe, export_to, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +55,7 @@ class SupportApp:
             raise
         self._uploads = settings.uploads
         self._redact = open_redact(settings)
+        self._tracing = settings.tracing
         # Under the asker's name of a question the graph's own: two who use one name never share a state.
         self._waiting: OrderedDict[str, str] = OrderedDict()
         self._waiting_lock = threading.Lock()
@@ -153,13 +154,22 @@ class SupportApp:
         question: str | None,
     ) -> Iterator[tuple[str, State]]:
         graph, saver = self.parts.graph, self.parts.saver
-        with trace(
-            "invoke_agent support",
-            gen_ai__operation__name="invoke_agent",
-            gen_ai__agent__name="support",
-            gen_ai__request__model=self.models.chat_model,
-            gen_ai__input__messages=question and as_messages([{"role": "user", "content": question}]),
-        ) as span:
+        from reference_app.tracing.langsmith import without_own_tracing
+
+        asked = question and as_messages([{"role": "user", "content": question}])
+        with (
+            export_to(self._tracing),
+            without_own_tracing(),
+            trace(
+                "invoke_agent support",
+                gen_ai__operation__name="invoke_agent",
+                gen_ai__agent__name="support",
+                gen_ai__provider__name=self.models.provider,
+                gen_ai__request__model=self.models.chat_model,
+                gen_ai__input__messages=asked,
+                gen_ai__tool__definitions=self.parts.tool_definitions,
+            ) as span,
+        ):
             waits = False
             try:
                 options: Any = {"configurable": {"thread_id": kept, "heard": heard}}

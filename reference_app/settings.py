@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reference_app.guardrails.redaction import Redact
+    from reference_app.tracing.settings import TracingSettings
     from reference_app.vault.access import VaultSettings
 
 HERE = Path(__file__).parent
@@ -42,6 +43,7 @@ class Settings:
         pages: Hosts of the shop, whose pages are read where a question names their URL.
         uploads: The folder of the files that customers upload; None where none are read.
         guards: Of `GUARDS`, those that stand around the graph.
+        tracing: Where the steps of an answer are sent.
         vault: Keeps what tokens stand for; None where personal data is masked and kept nowhere.
         model: The chat model at the endpoint of the environment; None where the embedded one answers.
         embedding_model: The same for embeddings; None means the embedded encoder.
@@ -70,6 +72,7 @@ class Settings:
     uploads: Path | None
     guards: frozenset[Guard]
     vault: VaultSettings | None
+    tracing: TracingSettings
     model: str | None
     embedding_model: str | None
     base_url: str | None
@@ -84,6 +87,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: A variable holds what the app cannot use.
     """
     import platformdirs
+
+    from reference_app.tracing.settings import read_tracing_settings
 
     def path(name: str, default: Path) -> Path:
         value = environ.get(name)
@@ -111,6 +116,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
         guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
         vault=_read_vault(environ),
+        tracing=read_tracing_settings(environ),
         model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
         embedding_model=(environ.get("REFERENCE_APP_EMBEDDING_MODEL") or None) if remote else None,
         base_url=base_url,
