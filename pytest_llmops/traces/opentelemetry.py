@@ -7,7 +7,7 @@ provider has; a span that a sampler would drop is recorded for us alone, and exp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 _NANOSECONDS = 1e9
+_DEEPEST = 64
 _installing = Lock()
 
 
@@ -154,6 +155,7 @@ def read_otel_span(span: ReadableSpan, baggage: Mapping[str, Any] | None = None)
 def read_otel_log(record: ReadWriteLogRecord) -> Span:
     """An OpenTelemetry log record as a span of no duration, its body an attribute."""
     log = record.log_record
+    said = log.attributes or {}
     time_s = (log.timestamp or log.observed_timestamp or 0) / _NANOSECONDS
     return Span(
         span_id="",
@@ -162,7 +164,7 @@ def read_otel_log(record: ReadWriteLogRecord) -> Span:
         kind="log",
         start=time_s,
         end=time_s,
-        attributes={"body": log.body, **(log.attributes or {})},
+        attributes={"body": _plain(log.body), **{name: _plain(each) for name, each in said.items()}},
         trace_id=f"{log.trace_id:032x}" if log.trace_id else "",
         origin="log",
         resource=_resource(
@@ -182,4 +184,15 @@ def _resource(attributes: Mapping[str, Any], scope: InstrumentationScope | None)
 def _baggage(context: Context | None) -> Mapping[str, Any]:
     from opentelemetry import baggage
 
-    return baggage.get_all(context)
+    return {name: _plain(value) for name, value in baggage.get_all(context).items()}
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value of anybody's as one that another process can be sent; what lies too deep, as text."""
+    if value is None or isinstance(value, str | bytes | bool | int | float):
+        return value
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {str(name): _plain(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, Sequence) and depth < _DEEPEST:
+        return [_plain(each, depth + 1) for each in value]
+    return str(value)
