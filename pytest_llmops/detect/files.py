@@ -118,7 +118,7 @@ class _File:
         labelled = [(label_of(pointer, text), text) for pointer, text in places]
         scans = self.scan(labelled)
         neighbours = [
-            Neighbour(group_of(pointer), label, text, found)
+            Neighbour(group_of(pointer, text), label, text, found)
             for (pointer, _), (label, text), found in zip(places, labelled, scans, strict=True)
         ]
         for (pointer, _), found in zip(places, scans, strict=True):
