@@ -51,14 +51,16 @@ def test_a_seed_fixes_the_canaries_and_none_does_not():
     assert make_canaries(kinds=("JWT",)) != make_canaries(kinds=("JWT",))
 
 
-def test_a_scanner_whose_patterns_are_lost_is_an_error(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_a_scanner_whose_patterns_are_lost_is_an_error(monkeypatch):
     monkeypatch.setattr(scanner, "find_personal", lambda *_: iter(()))
 
     with pytest.raises(ScanError, match=r"does not find what it must \(EMAIL_ADDRESS, .*PHONE_NUMBER"):
         scan_texts(["an ordinary text"])
 
 
-def test_a_kind_that_is_lost_is_named(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_a_kind_that_is_lost_is_named(monkeypatch):
     kept = tuple(each for each in numbers._KINDS if each.name != "CREDIT_CARD")
     monkeypatch.setattr(numbers, "_KINDS", kept)
 
@@ -66,14 +68,16 @@ def test_a_kind_that_is_lost_is_named(monkeypatch, untested):
         scan_texts(["an ordinary text"])
 
 
-def test_a_recogniser_that_confirms_nothing_is_an_error(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_a_recogniser_that_confirms_nothing_is_an_error(monkeypatch):
     monkeypatch.setattr(scanner, "recognise", lambda _: [])
 
     with pytest.raises(ScanError, match=r"does not find what it must \(EMAIL_ADDRESS\)"):
         scan_texts([LEAK])
 
 
-def test_masking_without_presidio_tests_the_secrets(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_masking_without_presidio_tests_the_secrets(monkeypatch):
     monkeypatch.setattr(numbers, "is_installed", lambda: False)
     monkeypatch.setattr(scanner, "find_credentials", lambda _: iter(()))
 
@@ -82,14 +86,16 @@ def test_masking_without_presidio_tests_the_secrets(monkeypatch, untested):
 
 
 @pytest.mark.skipif(not entities.is_installed(), reason="needs the extra pii-names")
-def test_a_model_that_finds_nobody_is_an_error(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_a_model_that_finds_nobody_is_an_error(monkeypatch):
     monkeypatch.setattr(entities, "find_people", lambda texts: iter([[] for _ in texts]))
 
     with pytest.raises(ScanError, match="finds no name"):
         scan_texts(["Anna Berg came."], names=True)
 
 
-def test_the_test_is_done_once_and_takes_no_time(untested):
+@pytest.mark.usefixtures("untested")
+def test_the_test_is_done_once_and_takes_no_time():
     scan_texts([LEAK])  # imports
     forget()
     started = time.perf_counter()
@@ -142,7 +148,8 @@ def test_rows_of_other_libraries_are_made_again(cache_folder, monkeypatch):
     assert scan_texts([LEAK]) == [()]
 
 
-def test_what_hangs_is_an_error_of_its_output_and_no_clean_one(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_what_hangs_is_an_error_of_its_output_and_no_clean_one(monkeypatch):
     scan_texts([LEAK])
     ended = Event()
     real = scanner._scan
@@ -163,7 +170,8 @@ def test_what_hangs_is_an_error_of_its_output_and_no_clean_one(monkeypatch, unte
     assert "(timeout_s)" in results[1].error
 
 
-def test_what_was_scanned_before_a_hang_is_kept(monkeypatch, untested):
+@pytest.mark.usefixtures("untested")
+def test_what_was_scanned_before_a_hang_is_kept(monkeypatch):
     ended = Event()
     real = scanner._scan
     scanned = []
