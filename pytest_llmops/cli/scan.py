@@ -15,7 +15,7 @@ from pytest_llmops.detect.files import scan_file
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
 from pytest_llmops.detect.unpacking import is_text
-from pytest_llmops.errors import ScanError
+from pytest_llmops.errors import ScanError, SettingsError
 from pytest_llmops.printable import counted, printable
 
 FOUND, UNREADABLE = 1, 3
@@ -42,13 +42,15 @@ def _scan(given: argparse.Namespace) -> int:
 
     Every file is scanned, whatever became of those before it.
     """
-    timeout_s = read_number("--timeout-s", given.timeout_s) or TIMEOUT_S
+    timeout_s = read_number("--timeout-s", given.timeout_s)
+    if timeout_s is not None and timeout_s <= 0:
+        raise SettingsError(f"--timeout-s takes a number above 0, not {given.timeout_s!r}")
     found: list[Finding] = []
     unread: list[str] = []
     files = list(_files(given.paths, unread))
     for path in files:
         try:
-            for each in scan_file(path, names=given.names, timeout_s=timeout_s):
+            for each in scan_file(path, names=given.names, timeout_s=timeout_s or TIMEOUT_S):
                 found.append(each)  # noqa: PERF402 - what is found before an error counts
         except ScanError as error:
             unread.append(str(error))

@@ -85,7 +85,11 @@ class _File:
         before: list[Neighbour] = []
         pointers: list[str] = []
         numbered = enumerate(self.text)
-        while block := list(_take(numbered)):
+        error = None
+        while not error:
+            block, error = _take(numbered)
+            if not block:
+                break
             lines = [
                 [(f"/{number}{pointer}", text) for pointer, text in self._walk(line)]
                 for number, line in block
@@ -94,6 +98,8 @@ class _File:
             neighbours = yield from self._scan_places(places, before, pointers)
             first = len(places) - len(lines[-1])
             before, pointers = neighbours[first:], [pointer for pointer, _ in places[first:]]
+        if error:
+            raise error
 
     def scan_text(self, suffix: str) -> Iterator[Finding]:
         """One text, or one JSON value; a long text in blocks that share what is around."""
@@ -118,7 +124,7 @@ class _File:
         labelled = [(label_of(pointer, text), text) for pointer, text in places]
         scans = self.scan(labelled)
         neighbours = [
-            Neighbour(group_of(pointer), label, text, found)
+            Neighbour(group_of(pointer, text), label, text, found)
             for (pointer, _), (label, text), found in zip(places, labelled, scans, strict=True)
         ]
         for (pointer, _), found in zip(places, scans, strict=True):
@@ -146,11 +152,14 @@ class _File:
             at, text = at + kept, text[kept:] + more
 
 
-def _take(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Lines of a block."""
+def _take(lines: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], Exception | None]:
+    """Lines of a block, and what kept the next from being read."""
+    block: list[tuple[int, str]] = []
     length = 0
-    for number, line in lines:
-        yield number, line
-        length += len(line)
-        if length >= _BLOCK:
-            return
+    try:
+        while length < _BLOCK and (numbered := next(lines, None)):
+            block.append(numbered)
+            length += len(numbered[1])
+    except Exception as error:  # noqa: BLE001 - raised when the lines before it are scanned
+        return block, error
+    return block, None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pytest_llmops.detect.finding import Finding
 from pytest_llmops.detect.given_values import NOTHING_GIVEN, Given
 from pytest_llmops.detect.scanner import scan_labelled
+from pytest_llmops.detect.texts import escape
 
 _REACH = 300  # characters of the outer texts that are looked at
 _CUT = frozenset(
@@ -31,8 +32,8 @@ _CUT = frozenset(
     }
 )
 """Kinds that a shape or a checksum shows; names and places of a list would make addresses of anything."""
-_OPEN_END = re.compile(r"[\w@.+:/=&-]\s?\Z")
-_OPEN_START = re.compile(r"\s?[\w@.+:/=&-]")
+_OPEN_END = re.compile(r"(?:[\w@.+:/=&-]|\A)\s?\Z")
+_OPEN_START = re.compile(r"\s?(?:[\w@.+:/=&-]|\Z)")
 _TELLING = re.compile(r"[\d@]")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
 _INDEX = re.compile(r"/\d+(?=/|\Z)")
@@ -43,7 +44,7 @@ class Neighbour(NamedTuple):
     A text, and those that it stands beside.
 
     Attributes:
-        group: Equal for texts that may be parts of one.
+        group: Equal for texts that may be parts of one; empty for one that is no part.
         found: What was found in the text alone.
     """
 
@@ -68,9 +69,13 @@ class Cut(NamedTuple):
     parts: Sequence[Part]
 
 
-def group_of(pointer: str) -> str:
-    """The pointer without its indices: equal for items of one list, and for one field of them all."""
-    return _INDEX.sub("/*", pointer)
+def group_of(pointer: str, text: str) -> str:
+    """
+    The pointer without its indices: equal for items of one list, and for one field of them all.
+
+    Empty for a text that is the key at its pointer, since it stands between the values.
+    """
+    return "" if pointer.endswith(f"/{escape(text)}") else _INDEX.sub("/*", pointer)
 
 
 def scan_neighbours(
@@ -87,7 +92,7 @@ def scan_neighbours(
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for at, each in enumerate(texts):
-        if each.text:
+        if each.text and each.group:
             groups[each.group].append(at)
     runs = [run for group in groups.values() for run in _runs(texts, group)]
     joined = [(texts[run[0].at].label, _join(texts, run)) for run in runs]
@@ -138,7 +143,7 @@ def _parts(texts: Sequence[Neighbour], run: Sequence[Part], finding: Finding) ->
     known = any(
         part.start < each.end and each.start < part.end for part in parts for each in texts[part.at].found
     )
-    numbers = all(_NUMBER.fullmatch(texts[part.at].text.strip()) for part in parts)
+    numbers = all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)
     return [] if first == last or known or numbers else parts
 
 

@@ -65,7 +65,7 @@ def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
     texts: list[Neighbour] = []
 
     def note(label: str, text: str) -> str:
-        texts.append(Neighbour(label, label, text))
+        texts.append(Neighbour(f"under {label}", label, text))
         return text
 
     _changed(outputs, note)

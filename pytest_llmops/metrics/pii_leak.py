@@ -15,9 +15,10 @@ from pytest_llmops.detect.scanner import describe_scan, scan_labelled
 from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
 from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.documents.value_readers import list_of, one_of, positive
-from pytest_llmops.metrics.declared_metric import DeclaredMetric
+from pytest_llmops.errors import ScanError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.protocols import MetricTraits
-from pytest_llmops.records import Bound, Sample, Score
+from pytest_llmops.records import Bound, Failure, Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,16 @@ class PiiLeak(DeclaredMetric):
         DeclaredMetric.__post_init__(self)  # a class with slots is another than the one that super() knows
         hide_everywhere(self.deny)
 
-    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        """Where a scan broke or hung each sample alone, so that it costs no other its score."""
+        try:
+            return self._measure(samples)
+        except ScanError as error:
+            if len(samples) == 1:
+                return [fail(self, samples[0], str(error))]
+        return [result for sample in samples for result in self.measure_all([sample])]
+
+    def _measure(self, samples: Sequence[Sample]) -> Sequence[Score]:
         read = [(sample, list(_read(sample, passages=self.passages == "scan"))) for sample in samples]
         texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
         how = self._how()
@@ -96,7 +106,7 @@ class PiiLeak(DeclaredMetric):
     ) -> list[tuple[_Piece, Finding]]:
         """What is cut over pieces: items of a list, or one field of several calls or spans."""
         texts = [
-            Neighbour(f"{piece.owner}{group_of(piece.pointer)}", piece.label, piece.text, scan)
+            Neighbour(_group(piece), piece.label, piece.text, scan)
             for piece, scan in zip(pieces, scans, strict=True)
         ]
         return [(pieces[cut.parts[0].at], cut.finding) for cut in scan_neighbours(texts, **self._how())]
@@ -137,6 +147,12 @@ def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
         resources += [] if seen else [span.resource]
         for pointer, text in walk(replace(span, resource={}) if seen else span):
             yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
+
+
+def _group(piece: _Piece) -> str:
+    """Of an owner's texts those of one field; empty for a key."""
+    group = group_of(piece.pointer, piece.text)
+    return group and f"{piece.owner}{group}"
 
 
 def _place(piece: _Piece) -> str:
