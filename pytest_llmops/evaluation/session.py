@@ -101,7 +101,7 @@ class Session:
             keeps_raised: Keep what the app raises, for a debugger.
 
         Raises:
-            SettingsError: The budget cannot be read.
+            SettingsError: The budget cannot be read, or no receiver can be opened.
         """
         session = cls(
             settings=settings,
@@ -110,6 +110,7 @@ class Session:
             store=store,
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
+            _attribution=Attribution.open(settings),
         )
         process_end.install()
         _open_sessions.add(id(session))

@@ -7,17 +7,22 @@ of its trace; one that another process sent, to the case of its trace. What belo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
 
 from cachetools import LRUCache
 
-from pytest_llmops.recorder.interception.threads import carry_context, is_inherited
+from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
+from pytest_llmops.traces.twins import identify, join_twins
 
+ARRIVAL_S = 5.0
+_POLL_S = 0.02
 _MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
@@ -28,9 +33,36 @@ class CaseSpans(list[Span]):
 
     Attributes:
         closed: The repeat is over; what comes later is a stray.
+        awaited: Ids of spans that are on their way, and whether they will have ended when they are here.
+        senders: What sends them, to be called with a time limit in seconds.
     """
 
     closed: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited: dict[str, bool] = {}
+        self.senders: list[Callable[[float], None]] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, span: Span) -> None:
+        """Add a span; one that is here already, read from another source, is the same span."""
+        identity = identify(span)
+        with _lock:
+            place = self._places.setdefault(identity, len(self)) if identity else len(self)
+            if place < len(self):
+                self[place] = join_twins(self[place], span)
+            else:
+                self.append(span)
+            if span.span_id in self.awaited and (span.end or not self.awaited[span.span_id]):
+                del self.awaited[span.span_id]
+
+    def expect(self, span_id: str, sender: Callable[[float], None], *, ended: bool) -> None:
+        """Wait for a span before the case is judged; `ended` where one that has not ended is not enough."""
+        with _lock:
+            self.awaited[span_id] = ended or self.awaited.get(span_id, False)
+            if sender not in self.senders:
+                self.senders.append(sender)
 
 
 @dataclass(slots=True)
@@ -61,11 +93,11 @@ _current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", defau
 _open: list[CaseSpans] = []
 _watching: list[Strays] = []
 _traces: LRUCache[str, CaseSpans] = LRUCache(_MOST_TRACES)
-_lock = Lock()
+_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def capture() -> Iterator[list[Span]]:
+def capture() -> Iterator[CaseSpans]:
     """Collect the spans that this context starts; the list grows as they end, children first."""
     spans = CaseSpans()
     token = _current.set(spans)
@@ -115,7 +147,7 @@ def count_unattributed() -> None:
 def keep(span: Span, owner: CaseSpans | None) -> None:
     """Add what ended to its case, or to the strays where there is none or it is over."""
     if owner is not None:
-        owner.append(span)
+        owner.add(span)
         if not owner.closed:
             return
     for strays in tuple(_watching):
@@ -134,6 +166,16 @@ def deliver(spans: Iterable[Span]) -> None:
         if owner is None and span.origin != "log":
             count_unattributed()
         keep(span, owner)
+
+
+async def settle(spans: CaseSpans, timeout_s: float = ARRIVAL_S) -> int:
+    """Wait until what is on its way is here; the number of spans that did not come in time."""
+    deadline = time.monotonic() + timeout_s
+    for sender in spans.senders if spans.awaited else ():
+        start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
+    while spans.awaited and time.monotonic() < deadline:  # noqa: ASYNC110 - see below
+        await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
+    return len(spans.awaited)
 
 
 def _of_trace(trace_id: str) -> CaseSpans | None:

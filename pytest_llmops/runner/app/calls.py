@@ -15,6 +15,7 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.model_calls import note_calls
@@ -26,12 +27,13 @@ from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import usage_of
-from pytest_llmops.traces.capture import capture
+from pytest_llmops.traces.capture import ARRIVAL_S, capture, settle
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
+_LATE = f"{{}} did not arrive within {ARRIVAL_S:g} s, so no check could see all that the app left"
 
 Called = tuple[Output | Failure, tuple[Span, ...]]
 
@@ -113,6 +115,7 @@ class AppCaller:
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
+            lost = await settle(spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
                 return unanswered, tuple(spans)
             try:
@@ -124,6 +127,8 @@ class AppCaller:
                     raise
                 failure = self._raised(case, repeat, error)
                 return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
+        if lost:
+            return _broken(repeat, _LATE.format(counted(lost, "LangSmith run"))), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)

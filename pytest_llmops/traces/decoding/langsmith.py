@@ -27,6 +27,7 @@ Operation = Literal["post", "patch", "feedback"]
 
 _MOST_RUNS = 16_384  # kept for a patch that may come
 _RUN_TYPES = frozenset({"tool", "chain", "llm", "retriever", "embedding", "prompt", "parser"})
+_IDS = frozenset({"id", "trace_id", "parent_run_id"})
 _TIMES = ("start_time", "end_time")
 _ORDER = re.compile(r"(?:^|\.)\d{8}T\d{12}Z[0-9a-f-]{36}")
 _REPLACED_FREELY = frozenset({"end_time", "status", "dotted_order", "events", "extra"})
@@ -119,7 +120,7 @@ def read_batch(batch: Any) -> Iterator[RunPart]:
 
 def read_run(run: Mapping[str, Any]) -> Span:
     """A run as a span; inputs, outputs, tags, metadata and whatever else it has are its attributes."""
-    fields = {key: value for key, value in run.items() if not _is_id(key, value)}
+    fields = {key: value for key, value in run.items() if key not in _IDS and not is_id(key, value)}
     start, end = (_take_time(fields, key) for key in _TIMES)
     others: list[Any] = []
     events = [_read_event(each) for each in mappings(fields.pop("events", None), others)]
@@ -142,7 +143,7 @@ def read_run(run: Mapping[str, Any]) -> Span:
 
 def read_feedback(feedback: Mapping[str, Any]) -> Span:
     """What somebody thinks of a run, as a span below it."""
-    fields = {key: value for key, value in feedback.items() if not _is_id(key, value)}
+    fields = {key: value for key, value in feedback.items() if key != "id" and not is_id(key, value)}
     return Span(
         span_id=read_trace_id(feedback.get("id")),
         parent_id=read_trace_id(feedback.get("run_id")) or None,
@@ -161,13 +162,13 @@ def _read_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": str(event.get("name") or ""), "attributes": rest}
 
 
-def _is_id(key: str, value: Any) -> bool:
+def is_id(key: str, value: Any) -> bool:
     """Whether a field is a random id, or ids, or made of such, and so no text."""
     if key == "dotted_order":
         return isinstance(value, str) and _is_order(value)
     if isinstance(value, list):
         return bool(value) and all(map(read_uuid, value))
-    return key in {"id", "trace_id", "parent_run_id"} or bool(read_uuid(value))
+    return bool(read_uuid(value))
 
 
 def _is_order(value: str) -> bool:

@@ -100,7 +100,7 @@ LOST = "ann@example.com"
 @pytest.mark.parametrize(
     "body",
     [
-        request(attributes=[{"key": "a", "value": {"stringValue": LOST}}, {"key": "a", "value": {"intValue": 1}}]),
+        request(attributes=[{"key": "a", "value": {"stringValue": LOST}}, {"key": "a", "value": None}]),
         request(attributes=[{"key": "a", "value": {"stringValue": "x"}, "more": LOST}]),
         request(attributes=[LOST]),
         request(attributes={"a": LOST}),
@@ -118,8 +118,7 @@ LOST = "ann@example.com"
         request(spanId=LOST),
         request(flags=LOST),
         request(unknown=LOST),
-        {"resourceSpans": [{"resource": {"attributes": [{"key": LOST, "value": {"intValue": 1}}]}, "scopeSpans": [
-            {"spans": [{}]}]}]},
+        {"resourceSpans": [{"resource": {"attributes": [{"key": LOST}]}, "scopeSpans": [{"spans": [{}]}]}]},
         {"resourceSpans": [{"scopeSpans": [{"scope": {"name": LOST}, "spans": [{}]}]}]},
         {"resourceSpans": [{"scopeSpans": LOST}]},
         {"resourceSpans": [{"schemaUrl": LOST, "scopeSpans": [{"spans": [{}]}]}]},
@@ -153,7 +152,7 @@ RUN_FIELDS = st.sampled_from(
 @given(st.dictionaries(FIELDS, JSON))
 def test_no_otlp_request_crashes_the_reader(fields):
     for body in (request(**fields), {"resourceLogs": [{"scopeLogs": [{"logRecords": [fields]}]}]}, fields):
-        assert [*read_otlp(body)] is not None
+        assert all(isinstance(span, Span) for span in read_otlp(body))
 
 
 @given(st.dictionaries(RUN_FIELDS, JSON), st.dictionaries(RUN_FIELDS, JSON))
