@@ -131,7 +131,7 @@ def find_owner(trace_id: str) -> CaseSpans | None:
     """
     owner = _current.get()
     if owner is None or (owner.closed and is_inherited.get()):
-        owner = _of_trace(trace_id) or _only_open()
+        owner = _of_trace(trace_id)
     if owner is not None and trace_id:
         with _lock:
             _traces.setdefault(trace_id, owner)
@@ -162,7 +162,7 @@ def deliver(spans: Iterable[Span]) -> None:
     To be called before the sender gets its answer, so that what a case waits for is there in time.
     """
     for span in spans:
-        owner = _of_trace(span.trace_id) or _only_open()
+        owner = _of_trace(span.trace_id)
         if owner is None and span.origin != "log":
             count_unattributed()
         keep(span, owner)
@@ -179,10 +179,10 @@ async def settle(spans: CaseSpans, timeout_s: float = ARRIVAL_S) -> int:
 
 
 def _of_trace(trace_id: str) -> CaseSpans | None:
+    """The case of a trace, or the only one in work."""
     with _lock:
-        return _traces.get(trace_id) if trace_id else None
-
-
-def _only_open() -> CaseSpans | None:
+        known = _traces.get(trace_id) if trace_id else None
+    if known is not None:  # and not its truth: a case without spans is an empty list
+        return known
     candidates = _open[:2]
     return candidates[0] if len(candidates) == 1 else None

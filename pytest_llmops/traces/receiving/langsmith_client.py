@@ -75,7 +75,7 @@ def _noting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def method(self: Any, *arguments: Any, **options: Any) -> Any:
         for run in _runs_of(name, arguments, options):
-            _note(self, run)
+            _note(self, run, created=name != "update_run")
         return original(self, *arguments, **options)
 
     return method
@@ -96,14 +96,15 @@ def _runs_of(
         yield options
 
 
-def _note(client: Any, run: Mapping[str, Any]) -> None:
+def _note(client: Any, run: Mapping[str, Any], *, created: bool) -> None:
     trace_id = read_trace_id(_as_text(run.get("trace_id") or run.get("id")))
     owner = find_owner(trace_id) if trace_id else None
     notes = dict(_open)
     address = str(getattr(client, "api_url", ""))
     run_id = read_trace_id(_as_text(run.get("id")))
-    if run_id and address not in notes and _open:
-        _open[-1][1].count(_open[-1][1].elsewhere, urlsplit(address).hostname or "another address")
+    if run_id and address not in notes:
+        for _, each in _open[-1:] if created else ():
+            each.count(each.elsewhere, urlsplit(address).netloc.rpartition("@")[2])
     elif run_id and owner is not None and not getattr(client, "tracing_sample_rate", None):
         owner.expect(run_id, client.flush, ended=run.get("end_time") is not None)
 
