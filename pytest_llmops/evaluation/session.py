@@ -8,7 +8,9 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from filelock import FileLock  # noqa: TC002 - the store imports it anyway
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
@@ -37,9 +39,6 @@ from pytest_llmops.runner.scoring.scorer import Scorer
 from pytest_llmops.runner.scoring.time_limit import TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.settings import Settings
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 _POLL_S = 0.02
 _open_sessions: set[int] = set()
@@ -157,6 +156,7 @@ class Session:
                 seal=seal_result,
                 store=self.store,
                 budget=self.budget,
+                exporter=self._attribution.exporter,
             )
         return self.executions[golden.path]
 

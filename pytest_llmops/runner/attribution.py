@@ -15,6 +15,7 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
 if TYPE_CHECKING:
+    from pytest_llmops.traces.export.exporter import Exporter
     from pytest_llmops.traces.receiving.receiver import Receiver
 
 _REMEDY = (
@@ -25,26 +26,37 @@ _REMEDY = (
 
 @dataclass(slots=True)
 class Attribution:
-    """Looks at what strays from where it was made: one process may hold many runs, one after the other."""
+    """
+    Looks at what strays from where it was made: one process may hold many runs, one after the other.
+
+    Attributes:
+        exporter: Takes the outputs of cases where the settings ask for an export.
+    """
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
     _judged: tuple[int, list[str]] = (0, [])
+    exporter: Exporter | None = None
     _receiver: Receiver | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Attribution:
         """
-        With a receiver of other processes' traces where the settings name one.
+        With a receiver of other processes' traces, and an export, where the settings name one.
 
         Raises:
-            LLMOpsError: It cannot be opened.
+            LLMOpsError: One cannot be opened.
         """
-        if not settings.receive:
-            return cls()
-        from pytest_llmops.traces.receiving.receiver import Receiver
+        exporter, receiver = None, None
+        if settings.export:
+            from pytest_llmops.traces.export.exporter import Exporter
 
-        return cls(_receiver=Receiver.open(settings.receive, settings.langsmith_forward))
+            exporter = Exporter.open(settings.export)
+        if settings.receive:
+            from pytest_llmops.traces.receiving.receiver import Receiver
+
+            receiver = Receiver.open(settings.receive, settings.langsmith_forward)
+        return cls(exporter=exporter, _receiver=receiver)
 
     def note_checks(self, metrics: Iterable[Metric]) -> None:
         """Of the metrics of cases, those that look for what must not be shown look at strays too."""
@@ -68,7 +80,8 @@ class Attribution:
         if self._receiver is not None:
             self._receiver.finish()
             received = self._receiver.notes.errors()
-        return [*lost_sight, *received, *self._leaks()]
+        unsent = self.exporter.errors() if self.exporter else ()
+        return [*lost_sight, *received, *self._leaks(), *unsent]
 
     def warnings(self) -> Iterator[str]:
         """A sentence on spans that came too late to be checked with their case, and on other requests."""

@@ -14,6 +14,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from pytest_llmops.traces.capture import find_owner
 from pytest_llmops.traces.decoding.values import read_trace_id
@@ -21,6 +22,9 @@ from pytest_llmops.traces.receiving.notes import Notes
 
 _METHODS = ("create_run", "update_run", "batch_ingest_runs", "multipart_ingest", "create_feedback")
 _MODULES = ("utils", "client", "run_trees", "run_helpers")
+
+own_clients: WeakSet[Any] = WeakSet()
+"""Clients that are none of the app."""
 
 _lock = threading.Lock()
 _open: list[tuple[str, Notes]] = []
@@ -97,6 +101,8 @@ def _runs_of(
 
 
 def _note(client: Any, run: Mapping[str, Any], *, created: bool) -> None:
+    if client in own_clients:
+        return
     trace_id = read_trace_id(_as_text(run.get("trace_id") or run.get("id")))
     owner = find_owner(trace_id) if trace_id else None
     notes = dict(_open)
