@@ -72,6 +72,11 @@ def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:
     return prices
 
 
+def _read_trace_formats(value: Any) -> tuple[str, ...]:
+    formats = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
+
+
 _WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
 _READERS: Mapping[Any, Reader] = {
     bool: lambda value: value == "true" if value in ("true", "false") else read_flag(value),
@@ -83,4 +88,5 @@ _READERS: Mapping[Any, Reader] = {
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
     "prices": _read_prices,
+    "trace_formats": _read_trace_formats,
 }

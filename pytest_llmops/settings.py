@@ -126,6 +126,16 @@ class Settings:
         "prices by model: US dollars per million prompt and completion tokens",
         has_ini_key=False,
     )
+    receive: Annotated[tuple[str, ...], "trace_formats"] = _setting(
+        (), "open a receiver on loopback for traces of other processes: otlp, langsmith", metavar="FORMATS"
+    )
+    langsmith_forward: Literal["refuse", "forward", "masked"] = _setting(
+        "refuse",
+        "received LangSmith runs: refuse keeps them here (default), forward or masked sends them on",
+    )
+    export: Annotated[tuple[str, ...], "trace_formats"] = _setting(
+        (), "send spans and scores, masked, at the end of the run: otlp, langsmith", metavar="FORMATS"
+    )
     flagged: frozenset[str] = frozenset()
 
     def path(self, relative: str) -> Path:

@@ -8,7 +8,9 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from filelock import FileLock  # noqa: TC002 - the store imports it anyway
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
@@ -37,9 +39,6 @@ from pytest_llmops.runner.scoring.scorer import Scorer
 from pytest_llmops.runner.scoring.time_limit import TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.settings import Settings
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 _POLL_S = 0.02
 _open_sessions: set[int] = set()
@@ -101,7 +100,7 @@ class Session:
             keeps_raised: Keep what the app raises, for a debugger.
 
         Raises:
-            SettingsError: The budget cannot be read.
+            SettingsError: The budget cannot be read, or no receiver can be opened.
         """
         session = cls(
             settings=settings,
@@ -110,6 +109,7 @@ class Session:
             store=store,
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
+            _attribution=Attribution.open(settings),
         )
         process_end.install()
         _open_sessions.add(id(session))
@@ -156,6 +156,7 @@ class Session:
                 seal=seal_result,
                 store=self.store,
                 budget=self.budget,
+                exporter=self._attribution.exporter,
             )
         return self.executions[golden.path]
 

@@ -132,7 +132,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_llmops.plugin.session import session_of
 
         session_of(config)  # a wrong flag is one message, and not an error of every test
-    useless = [name for name in ("out", "baseline", "accept") if config.getoption(f"llm_{name}")]
+    useless = [name for name in ("out", "baseline", "export", "accept") if config.getoption(f"llm_{name}")]
     if useless and not config.getoption("llm_golden"):
         flags = " and ".join(f"--llm-{name}" for name in useless)
         raise pytest.UsageError(f"{flags} belongs to a golden run: add --llm-golden")

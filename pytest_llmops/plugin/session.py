@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
@@ -10,6 +12,7 @@ from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.masking import mask_reports
 from pytest_llmops.plugin.reported import Reported
+from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.scoring.scorer import Scorer
 from pytest_llmops.runner.scoring.time_limit import TimeLimit
@@ -36,6 +39,9 @@ def session_of(config: pytest.Config) -> Session:
 
 def _open(config: pytest.Config, settings: Settings) -> Session:
     """Under xdist, processes share results and a budget; those of ordinary tests share only the budget."""
+    if is_controller(config):  # runs no case; its workers read the environment that it leaves them
+        Attribution.open(settings).close()  # so that a lack is one message
+        settings = replace(settings, receive=(), export=())
     here = TimeLimit(settings.timeout_s)
     golden = bool(config.getoption("llm_golden"))
     store: SharedStore | None = None

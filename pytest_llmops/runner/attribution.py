@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample
+from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
+
+if TYPE_CHECKING:
+    from pytest_llmops.traces.export.exporter import Exporter
+    from pytest_llmops.traces.receiving.receiver import Receiver
 
 _REMEDY = (
     "start threads by threading.Thread, a ThreadPoolExecutor or asyncio, in the process and while the case "
@@ -20,11 +26,37 @@ _REMEDY = (
 
 @dataclass(slots=True)
 class Attribution:
-    """Looks at what strays from where it was made: one process may hold many runs, one after the other."""
+    """
+    Looks at what strays from where it was made: one process may hold many runs, one after the other.
+
+    Attributes:
+        exporter: Takes the outputs of cases where the settings ask for an export.
+    """
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
     _judged: tuple[int, list[str]] = (0, [])
+    exporter: Exporter | None = None
+    _receiver: Receiver | None = None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Attribution:
+        """
+        With a receiver of other processes' traces, and an export, where the settings name one.
+
+        Raises:
+            LLMOpsError: One cannot be opened.
+        """
+        exporter, receiver = None, None
+        if settings.export:
+            from pytest_llmops.traces.export.exporter import Exporter
+
+            exporter = Exporter.open(settings.export)
+        if settings.receive:
+            from pytest_llmops.traces.receiving.receiver import Receiver
+
+            receiver = Receiver.open(settings.receive, settings.langsmith_forward)
+        return cls(exporter=exporter, _receiver=receiver)
 
     def note_checks(self, metrics: Iterable[Metric]) -> None:
         """Of the metrics of cases, those that look for what must not be shown look at strays too."""
@@ -44,18 +76,29 @@ class Attribution:
             )
             if count
         ]
-        return [*lost_sight, *self._leaks()]
+        received: Iterable[str] = ()
+        if self._receiver is not None:
+            self._receiver.finish()
+            received = self._receiver.notes.errors()
+        unsent = self.exporter.errors() if self.exporter else ()
+        return [*lost_sight, *received, *self._leaks(), *unsent]
 
     def warnings(self) -> Iterator[str]:
-        """A sentence on spans that came too late to be checked with their case."""
+        """A sentence on spans that came too late to be checked with their case, and on other requests."""
         if late := self._strays.late:
             yield (
                 f"{late} span{' was' if late == 1 else 's were'} not ended when the case was over, so no "
                 "check of the case saw what came after: let the app wait for its background work"
             )
 
+        if self._receiver is not None:
+            yield from self._receiver.notes.warnings()
+
     def close(self) -> None:
         unwatch(self._strays)
+        if self._receiver is not None:
+            self._receiver.close()
+            self._receiver = None
 
     def _leaks(self) -> list[str]:
         """What leaks where no case is; not looked for again while nothing was added."""

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
 
 from cachetools import LRUCache
 
 from pytest_llmops.printable import counted
-from pytest_llmops.recorder.interception.threads import carry_context, is_inherited
+from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
+from pytest_llmops.traces.twins import identify, join_twins
 
-_MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
-_LATE_SPANS_S = 2.0
+_ARRIVAL_S = 5.0
+_LATE_S = 2.0
 _POLL_S = 0.02
+_MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
 
@@ -33,9 +35,40 @@ class CaseSpans(list[Span]):
 
     Attributes:
         closed: The repeat is over; what comes later is a stray.
+        awaited: Ids of spans that are on their way, and whether they will have ended when they are here.
+        senders: What sends them, to be called with a time limit in seconds.
     """
 
     closed: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited: dict[str, bool] = {}
+        self.senders: list[Callable[[float], None]] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, span: Span) -> None:
+        """Add a span; one that is here already, read from another source, is the same span."""
+        identity = identify(span)
+        with _lock:
+            place = self._places.setdefault(identity, len(self)) if identity else len(self)
+            if place < len(self):
+                self[place] = join_twins(self[place], span)
+            else:
+                self.append(span)
+            if span.span_id in self.awaited and (span.end or not self.awaited[span.span_id]):
+                del self.awaited[span.span_id]
+
+    def count_own(self) -> int:
+        """How many spans the app left; log records are none."""
+        return sum(span.origin != "log" for span in self)
+
+    def expect(self, span_id: str, sender: Callable[[float], None], *, ended: bool) -> None:
+        """Wait for a span before the case is judged; `ended` where one that has not ended is not enough."""
+        with _lock:
+            self.awaited[span_id] = ended or self.awaited.get(span_id, False)
+            if sender not in self.senders:
+                self.senders.append(sender)
 
 
 @dataclass(slots=True)
@@ -66,11 +99,11 @@ _current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", defau
 _open: list[CaseSpans] = []
 _watching: list[Strays] = []
 _traces: LRUCache[str, CaseSpans] = LRUCache(_MOST_TRACES)
-_lock = Lock()
+_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def capture() -> Iterator[list[Span]]:
+def capture() -> Iterator[CaseSpans]:
     """Collect the spans that this context starts; the list grows as they end, children first."""
     spans = CaseSpans()
     token = _current.set(spans)
@@ -82,26 +115,6 @@ def capture() -> Iterator[list[Span]]:
         spans.closed = True
         _open[:] = [each for each in _open if each is not spans]
         _current.reset(token)
-
-
-def count_left(spans: Iterable[Span]) -> int:
-    """How many spans an app left; log records are none."""
-    return sum(span.origin != "log" for span in spans)
-
-
-async def wait_for_spans(spans: Sequence[Span], required: int) -> None:
-    """Until as many are there as must be: other processes send theirs when they like."""
-    until = time.monotonic() + _LATE_SPANS_S
-    while count_left(spans) < required and time.monotonic() < until:  # noqa: ASYNC110 - threads end them
-        await asyncio.sleep(_POLL_S)
-
-
-def describe_lacking(left: int, required: int) -> str:
-    """Why a case with too few spans is an error."""
-    return (
-        f"the app left {counted(left, 'span')}, and the golden file requires {required} (require_spans): is "
-        "its tracing on, and in this process or sent to the receiver of --llm-receive?"
-    )
 
 
 def watch_strays() -> Strays:
@@ -124,7 +137,7 @@ def find_owner(trace_id: str) -> CaseSpans | None:
     """
     owner = _current.get()
     if owner is None or (owner.closed and is_inherited.get()):
-        owner = _of_trace(trace_id) or _only_open()
+        owner = _of_trace(trace_id)
     if owner is not None and trace_id:
         with _lock:
             _traces.setdefault(trace_id, owner)
@@ -140,7 +153,7 @@ def count_unattributed() -> None:
 def keep(span: Span, owner: CaseSpans | None) -> None:
     """Add what ended to its case, or to the strays where there is none or it is over."""
     if owner is not None:
-        owner.append(span)
+        owner.add(span)
         if not owner.closed:
             return
     for strays in tuple(_watching):
@@ -155,17 +168,42 @@ def deliver(spans: Iterable[Span]) -> None:
     To be called before the sender gets its answer, so that what a case waits for is there in time.
     """
     for span in spans:
-        owner = _of_trace(span.trace_id) or _only_open()
+        owner = _of_trace(span.trace_id)
         if owner is None and span.origin != "log":
             count_unattributed()
         keep(span, owner)
 
 
+async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVAL_S) -> str:
+    """
+    Wait until what is on its way is here; why it is not all, or empty.
+
+    Args:
+        required: How many spans there must be; other processes may send theirs a while after the answer.
+    """
+    begun = time.monotonic()
+    for sender in spans.senders if spans.awaited else ():
+        start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
+    while spans.awaited and time.monotonic() < begun + timeout_s:  # noqa: ASYNC110 - see below
+        await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
+    while spans.count_own() < required and time.monotonic() < begun + _LATE_S:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(_POLL_S)
+    if lost := len(spans.awaited):
+        late = f"did not arrive within {timeout_s:g} s, so no check could see all that the app left"
+        return f"{counted(lost, 'LangSmith run')} {late}"
+    if (left := spans.count_own()) < required:
+        return (
+            f"the app left {counted(left, 'span')}, and the golden file requires {required} (require_spans): "
+            "is its tracing on, and in this process or sent to the receiver of --llm-receive?"
+        )
+    return ""
+
+
 def _of_trace(trace_id: str) -> CaseSpans | None:
+    """The case of a trace, or the only one in work."""
     with _lock:
-        return _traces.get(trace_id) if trace_id else None
-
-
-def _only_open() -> CaseSpans | None:
+        known = _traces.get(trace_id) if trace_id else None
+    if known is not None:  # and not its truth: a case without spans is an empty list
+        return known
     candidates = _open[:2]
     return candidates[0] if len(candidates) == 1 else None

@@ -27,7 +27,7 @@ from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import usage_of
-from pytest_llmops.traces.capture import capture, count_left, describe_lacking, wait_for_spans
+from pytest_llmops.traces.capture import capture, settle
 from pytest_llmops.traces.model_spans import span_of_call
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
@@ -117,7 +117,7 @@ class AppCaller:
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
-            await wait_for_spans(spans, rules.spans)
+            lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
                 return unanswered, tuple(spans)
             try:
@@ -129,8 +129,8 @@ class AppCaller:
                     raise
                 failure = self._raised(case, repeat, error)
                 return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
-        if (left := count_left(spans)) < rules.spans:
-            return _broken(repeat, describe_lacking(left, rules.spans)), tuple(spans)
+        if lost:
+            return _broken(repeat, lost), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)

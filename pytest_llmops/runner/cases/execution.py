@@ -31,6 +31,7 @@ from pytest_llmops.runner.app.rivals import (
     turn_round,
 )
 from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.cases.exporting import TakesOutputs, export_outputs
 from pytest_llmops.runner.cases.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
@@ -55,6 +56,7 @@ class Execution:
         seal: Applied to a finished result before anybody sees it; masks what a leak check found.
         budget: What further repeats may cost; one that it stops is given up, and no error.
         store: Where the processes of a session share results; None when this is the only one.
+        exporter: Takes the outputs with their spans and scores, where the settings ask for an export.
     """
 
     caller: AppCaller
@@ -64,6 +66,7 @@ class Execution:
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     budget: Budget | None = None
+    exporter: TakesOutputs | None = None
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
@@ -143,6 +146,7 @@ class Execution:
         if task.begun and self.budget:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(task, answers, others)
+        export_outputs(self.exporter, task, answers, results)
         rival = None
         if self.rival is not None:
             rival = _grown(begun.rival or _blank(task), others, rival_results)

@@ -66,6 +66,96 @@ def test_tool_calls_stand_in_the_order_of_their_start():
     )
 
 
+LOOK = ToolCall(name="look", arguments={"q": "x"}, result={"n": 1})
+SCHEMA = json.dumps({"type": "object", "properties": {"q": {"type": "string"}}})
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.tool.name": "look", "gen_ai.tool.call.arguments": {"q": "x"},
+         "gen_ai.tool.call.result": {"n": 1}},
+        {"gen_ai.tool.name": "look", "tool_arguments": '{"q": "x"}', "tool_response": '{"n": 1}'},
+        {"openinference.span.kind": "TOOL", "tool.name": "look", "tool.parameters": SCHEMA,
+         "input.value": '{"q": "x"}', "output.value": '{"n": 1}'},
+        {"openinference.span.kind": "TOOL", "input.value": '{"q": "x"}', "output.value": '{"n": 1}'},
+        {"tool.name": "look", "tool.parameters": '{"q": "x"}', "output.value": '{"n": 1}'},
+    ],
+)  # fmt: skip
+def test_a_tool_call_by_whoevers_names(attributes):
+    assert tool_calls_of([Span(span_id="a", parent_id=None, name="look", attributes=attributes)]) == (LOOK,)
+
+
+def test_a_definition_of_a_tool_is_no_arguments():
+    assert tool_calls_of([span(tool__name="look", tool__parameters=SCHEMA)]) == (ToolCall(name="look"),)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [
+        ({"q": "x"}, {"n": 1}),
+        ({"input": "{'q': 'x'}"}, {"output": '{"n": 1}'}),
+        ({"input": '{"q": "x"}'}, {"output": {"n": 1}}),
+    ],
+)
+def test_a_run_of_langsmith_is_a_call(inputs, outputs):
+    run = Span(span_id="a", parent_id=None, name="look", kind="tool", origin="langsmith",
+               attributes={"inputs": inputs, "outputs": outputs})  # fmt: skip
+    assert tool_calls_of([run]) == (LOOK,)
+
+
+def tool(span_id: str, parent_id: str | None = None, origin: str = "otlp", **more: object) -> Span:
+    attributes = {
+        "gen_ai.tool.name": "look",
+        **{name.replace("__", "."): value for name, value in more.items()},
+    }
+    return Span(span_id=span_id, parent_id=parent_id, name="look", kind="tool", origin=origin, trace_id="t",
+                start=float(ord(span_id)), attributes=attributes)  # fmt: skip
+
+
+BETWEEN = Span(span_id="b", parent_id="a", name="HTTP", trace_id="t")
+ARGUMENTS = {"gen_ai__tool__call__arguments": '{"q": "x"}'}
+
+
+@pytest.mark.parametrize(
+    ("spans", "calls"),
+    [
+        ([tool("a", gen_ai__tool__call__id="1"), tool("b", gen_ai__tool__call__id="1", **ARGUMENTS)], 1),
+        ([tool("a", gen_ai__tool__call__id="1"), tool("b", "a", gen_ai__tool__call__id="2")], 2),
+        ([tool("a", **ARGUMENTS), BETWEEN, tool("c", "b")], 1),
+        ([tool("a", **ARGUMENTS), tool("b", "a", gen_ai__tool__call__arguments='{"q": "y"}')], 2),
+        ([tool("a"), tool("b")], 2),
+        ([tool("a", "b"), tool("b", "a")], 1),
+        ([tool("a", **ARGUMENTS), tool("b", origin="langsmith", inputs={"q": "x"})], 1),
+        ([tool("a", **ARGUMENTS), tool("b", origin="langsmith", inputs={"q": "y"})], 2),
+        (
+            [
+                tool("a", origin="langsmith", inputs={"q": "x"}),
+                tool("b", origin="langsmith", inputs={"q": "x"}),
+            ],
+            2,
+        ),
+    ],
+)
+def test_spans_of_one_call_are_one(spans, calls):
+    assert len(tool_calls_of(spans)) == calls
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"documents": [{"page_content": "A", "metadata": {"id": "a"}}]},
+        {"output": [{"page_content": "A", "metadata": {"source": "a"}, "type": "Document"}]},
+        {"documents": [{"lc": 1, "type": "constructor", "kwargs": {"page_content": "A", "id": "a"}}]},
+        [{"id": "a", "text": "A"}],
+    ],
+)
+def test_documents_of_a_retriever_run(outputs):
+    run = Span(span_id="a", parent_id=None, name="r", kind="retriever", origin="langsmith",
+               attributes={"outputs": outputs})  # fmt: skip
+    assert passages_of([run]) == (Passage(id="a", text="A"),)
+
+
 def test_recall_of_an_app_that_returns_a_string(tmp_path):
     from opentelemetry import trace
 

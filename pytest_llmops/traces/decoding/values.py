@@ -1,0 +1,134 @@
+"""Pieces of a decoded body: JSON with its repeated keys, ids, times, and what no format knows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pytest_llmops.errors import LLMOpsError
+
+OTHER = "other fields"
+"""Name of the event that holds what a format does not know."""
+
+_ID_BYTES = frozenset({8, 16})  # of a span, of a trace
+_HEX_ID = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
+_NANOSECONDS = 1e9
+_MILLISECONDS = 1e3
+_FIRST_MILLISECOND = 1e11  # as seconds it is the year 5138
+
+
+class DecodingError(LLMOpsError):
+    """A body is not in the format that it should have, so that none of it can be read."""
+
+
+def parse_body(text: str | bytes) -> Any:
+    """
+    A JSON value; of a key that an object has twice both values stay, the earlier under `key (1)`.
+
+    Raises:
+        DecodingError: It is no JSON, or nested too deep to be read.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_keep_all)
+    except (ValueError, RecursionError) as error:
+        raise DecodingError(f"it is no JSON ({type(error).__name__})") from None  # which may quote the text
+
+
+def _keep_all(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return merge_pairs(pairs) if len({key for key, _ in pairs}) < len(pairs) else dict(pairs)
+
+
+def merge_pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a mapping, the last value of a key under the key itself."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            number = 1
+            while f"{key} ({number})" in found:
+                number += 1
+            found[f"{key} ({number})"] = found[key]
+        found[key] = value
+    return found
+
+
+def mappings(value: Any, others: list[Any]) -> Iterator[Mapping[str, Any]]:
+    """The mappings of a list; whatever else stands there is added to the others."""
+    items = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    for item in items:
+        if isinstance(item, Mapping):
+            yield item
+        else:
+            others.append(item)
+
+
+def others_event(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An event of what no format knows; none where there is nothing."""
+    said = {key: value for key, value in fields.items() if value not in (None, "", [], {}, ())}
+    return [{"name": OTHER, "attributes": said}] if said else []
+
+
+def read_trace_id(value: Any) -> str:
+    """An id in small hexadecimal, as OpenTelemetry writes it and a UUID can be; any other text as it is."""
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    if _HEX_ID.fullmatch(value):
+        return value.lower()
+    return read_uuid(value) or _from_base64(value) or value
+
+
+def is_trace_id(value: Any) -> bool:
+    """Whether a value is the id of a trace or of a span, and so no text."""
+    return _HEX_ID.fullmatch(read_trace_id(value)) is not None
+
+
+def read_uuid(value: Any) -> str:
+    """A UUID in 32 digits; nothing where the value is none."""
+    try:
+        return UUID(value).hex if isinstance(value, str) and len(value) in {32, 36} else ""
+    except ValueError:
+        return ""
+
+
+def _from_base64(value: str) -> str:
+    """As writers of Protobuf's own JSON have it."""
+    try:
+        read = base64.b64decode(value, validate=True) if value.endswith("=") else b""
+    except (binascii.Error, ValueError):
+        return ""
+    return read.hex() if len(read) in _ID_BYTES else ""
+
+
+def read_nanoseconds(value: Any) -> float | None:
+    """Seconds since the epoch, of a whole number or its digits; None where it is something else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        return int(value) / _NANOSECONDS
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_time(value: Any) -> float | None:
+    """Seconds since the epoch, of ISO 8601, seconds or milliseconds; None where it is something else."""
+    if isinstance(value, str):
+        try:
+            read = datetime.fromisoformat(value)
+            return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(seconds):
+        return None
+    return seconds / _MILLISECONDS if seconds > _FIRST_MILLISECOND else seconds

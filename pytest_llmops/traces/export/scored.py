@@ -1,0 +1,157 @@
+"""One output as it is exported: its spans under one root, masked, with what the metrics say of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.texts import rewrite
+from pytest_llmops.records import Failure, Score, Span
+
+ROOT = "llmops.case"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """
+    What one metric says of an output.
+
+    Attributes:
+        value: None where it could not be scored; `error` says why.
+        label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
+    """
+
+    metric: str
+    value: float | None = None
+    label: str = ""
+    explanation: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredOutput:
+    """
+    One repeat of a case.
+
+    Attributes:
+        spans: What it left; the root of the export is made here, since an app may leave none.
+    """
+
+    case: str
+    repeat: int
+    input: Any
+    text: str
+    spans: Sequence[Span]
+    judged: Sequence[Judged]
+    latency_s: float = 0.0
+
+
+def judge_output(results: Sequence[Score | Failure], labels: dict[tuple[str, float], str]) -> list[Judged]:
+    """
+    Args:
+        labels: By metric and score, what the checks of the case say.
+    """
+    return [
+        Judged(metric=each.metric, error=each.error)
+        if isinstance(each, Failure)
+        else Judged(
+            metric=each.metric,
+            value=each.value,
+            label=labels.get((each.metric, each.value), ""),
+            explanation=each.reason,
+        )
+        for each in results
+    ]
+
+
+def mask_output(scored: ScoredOutput) -> ScoredOutput:
+    """The output without personal data and secrets in any text, under a root span that holds it all."""
+    spans = [_mask_span(span) for span in scored.spans if span.kind != "log"]
+    judged = [
+        replace(each, explanation=_masked(each.explanation), error=_masked(each.error))
+        for each in scored.judged
+    ]
+    masked = replace(
+        scored,
+        case=_masked(scored.case),
+        input=_masked(scored.input),
+        text=_masked(scored.text),
+        judged=judged,
+    )
+    return replace(masked, spans=_under_root(masked, spans))
+
+
+def _under_root(scored: ScoredOutput, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """A root of the case's own trace, or of the app's, which it then has as a parent of its first span."""
+    traces = [span.trace_id for span in spans if len(span.trace_id) == 32]  # noqa: PLR2004 - digits
+    start = min((span.start for span in spans if span.start), default=0.0)
+    digest = hashlib.sha256(f"{scored.case} {scored.repeat} {start}".encode()).hexdigest()
+    trace_id, root_id = traces[0] if traces else digest[:32], digest[32:48]
+    known = {span.span_id for span in spans}
+    attributes = {
+        "openinference.span.kind": "EVALUATOR" if not spans else "CHAIN",
+        "input.value": scored.input if isinstance(scored.input, str) else str(scored.input),
+        "output.value": scored.text,
+        "llmops.case": scored.case,
+        "llmops.repeat": scored.repeat,
+        **_twins(scored.judged),
+    }
+    root = Span(
+        span_id=root_id,
+        parent_id=None,
+        name=ROOT,
+        kind="internal",
+        start=start,
+        end=max((span.end for span in spans), default=start + scored.latency_s),
+        attributes=attributes,
+        status="ok",
+        trace_id=trace_id,
+    )
+    below = [
+        replace(
+            span,
+            span_id=_span_id(span.span_id, root_id),
+            parent_id=_span_id(span.parent_id, root_id) if span.parent_id in known else root_id,
+            trace_id=trace_id,
+        )
+        for span in spans
+    ]
+    return (root, *below)
+
+
+def _twins(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The scores by the names that OpenInference's evaluations have, for who reads no log records."""
+    return {
+        f"eval.{each.metric}.{name}": value
+        for each in judged
+        for name, value in (("score", each.value), ("label", each.label), ("explanation", each.explanation))
+        if value not in (None, "")
+    }
+
+
+def _span_id(own: str | None, root_id: str) -> str:
+    """Sixteen digits: the id as it is, or where it is another one, a digest that is always the same."""
+    text = own or ""
+    if len(text) == 16 and all(digit in "0123456789abcdef" for digit in text):  # noqa: PLR2004 - digits
+        return text
+    return hashlib.sha256(f"{root_id} {text}".encode()).hexdigest()[:16]
+
+
+def _mask_span(span: Span) -> Span:
+    return replace(
+        span,
+        name=_masked(span.name),
+        kind=_masked(span.kind),
+        status=_masked(span.status),
+        attributes=_masked(dict(span.attributes)),
+        events=tuple(_masked([dict(each) for each in span.events])),
+        resource=_masked(dict(span.resource)),
+        trace_id=_masked(span.trace_id) if len(span.trace_id) != 32 else span.trace_id,  # noqa: PLR2004
+    )
+
+
+def _masked(value: Any) -> Any:
+    return rewrite(value, lambda label, text: mask(text, label=label, strict=True))

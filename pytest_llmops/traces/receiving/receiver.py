@@ -1,0 +1,79 @@
+"""A receiver from its opening to its end: server, environment, and clients of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from pytest_llmops.errors import MissingExtraError, SettingsError
+from pytest_llmops.traces.receiving import langsmith_client
+from pytest_llmops.traces.receiving.environment import (
+    Environment,
+    langsmith_endpoint,
+    langsmith_key,
+    langsmith_variables,
+    otlp_variables,
+)
+from pytest_llmops.traces.receiving.forwarding import Forwarder
+from pytest_llmops.traces.receiving.notes import Notes
+from pytest_llmops.traces.receiving.routes import Routes
+from pytest_llmops.traces.receiving.server import Server
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Open until `close`; the environment leads to it meanwhile."""
+
+    notes: Notes
+    server: Server
+    _environment: Environment
+
+    @classmethod
+    def open(cls, formats: Collection[str], forward: str = "refuse") -> Receiver:
+        """
+        Listen on a free port, and have the environment say so.
+
+        Args:
+            formats: `otlp`, `langsmith` or both: whose environment variables are set.
+            forward: What becomes of LangSmith runs: `refuse` keeps them here, `forward` sends them on to the
+                endpoint that was set before, `masked` too, without personal data and secrets.
+
+        Raises:
+            MissingExtraError: What OTLP, or masking, needs is not installed.
+            SettingsError: No port can be opened.
+        """
+        if "otlp" in formats and not _can_read_protobuf():
+            raise MissingExtraError("receive = otlp", "otlp")
+        notes = Notes()
+        forwarder = None
+        if "langsmith" in formats and forward != "refuse":
+            endpoint, key = langsmith_endpoint(), langsmith_key()
+            forwarder = Forwarder(endpoint=endpoint, key=key, masked=forward == "masked", notes=notes)
+        try:
+            server = Server(Routes(notes, forwarder))
+        except OSError as error:
+            raise SettingsError(f"receive: no port of 127.0.0.1 can be opened ({error.strerror})") from None
+        environment = Environment()
+        if "otlp" in formats:
+            environment.change(otlp_variables(server.url))
+        if "langsmith" in formats:
+            environment.change(langsmith_variables(server.url))
+            langsmith_client.install(server.url, notes)
+        return cls(notes, server, environment)
+
+    def finish(self) -> None:
+        """Wait, for a moment, for what is being sent; to be called before the run is judged as a whole."""
+        self.server.wait()
+
+    def close(self) -> None:
+        self._environment.restore()
+        langsmith_client.uninstall(self.server.url)
+        self.server.close()
+
+
+def _can_read_protobuf() -> bool:
+    try:
+        return find_spec("opentelemetry.proto") is not None
+    except ModuleNotFoundError:  # of what it is part of
+        return False

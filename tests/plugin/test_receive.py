@@ -1,0 +1,174 @@
+"""`receive`: what an app's child processes and its LangSmith client say is seen by the checks of its case."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.plugin.varying import outcomes_of
+
+CHILD = """
+    import sys
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    with provider.get_tracer("child").start_as_current_span("tool") as span:
+        span.set_attribute("gen_ai.tool.name", "look")
+        span.set_attribute("gen_ai.tool.call.arguments", '{"q": "%s"}' % sys.argv[1])
+    provider.shutdown()
+"""
+APP = """
+    import subprocess, sys, time
+    from langsmith import traceable
+    from langsmith.run_helpers import get_current_run_tree
+
+    def by_child(question):
+        subprocess.run([sys.executable, "child.py", question], check=True)
+        return "good"
+
+    @traceable(run_type="tool", name="look")
+    def look(q):
+        return {"found": "ann@example.com" if q == "leak" else "nothing"}
+
+    @traceable
+    def by_langsmith(question):
+        look(question)
+        return "good"
+
+    def by_own_client(question):
+        from langsmith import Client
+        client = Client(api_url="http://127.0.0.1:9", api_key="none")
+        look(question, langsmith_extra={"client": client})
+        return "good"
+
+    def by_broken(question):
+        import os, urllib.request
+        url = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
+        request = urllib.request.Request(url, b"{", {"Content-Type": "application/json"})
+        try:
+            urllib.request.urlopen(request)
+        except OSError:
+            pass
+        return "good"
+
+    def unanswered(question):
+        import os
+        return str(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+"""
+
+
+@pytest.fixture
+def shop(project):
+    project.write("child.py", CHILD)
+    project.app(APP)
+
+    def use(app: str, *questions: str, checks: str = "{keywords: {all: [good]}}") -> None:
+        cases = "".join(f"  - {{id: c{at}, input: {each}}}\n" for at, each in enumerate(questions))
+        project.golden(f"app: capitals:{app}\nchecks: {checks}\ncases:\n{cases}")
+
+    return use
+
+
+def calls_in(project) -> dict[str, list]:
+    run = json.loads((project.path / ".llmops/runs/last.json").read_text())
+    return {
+        result["case"][-2:]: [
+            (call["name"], call["arguments"]) for call in result["outputs"][0]["tool_calls"]
+        ]
+        for result in run["results"]
+        if result["outputs"]
+    }
+
+
+def test_spans_of_a_child_process_are_those_of_its_case(project, shop):
+    shop("by_child", "a", "b")
+    result = project.run_here("--llm-receive", "otlp", "--llm-concurrency", "1")
+    assert result.ret == 0
+    assert calls_in(project) == {"c0": [("look", {"q": "a"})], "c1": [("look", {"q": "b"})]}
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one process", "workers"])
+def test_runs_of_cases_side_by_side_are_kept_apart(project, shop, arguments):
+    questions = [f"q{number}" for number in range(6)]
+    shop("by_langsmith", *questions)
+    result = project.run_here("--llm-receive", "langsmith", *arguments)
+    assert outcomes_of(result)["error"] == 0
+    assert result.ret == 0
+    assert calls_in(project) == {f"c{at}": [("look", {"q": each})] for at, each in enumerate(questions)}
+
+
+def test_a_leak_in_a_run_is_found(project, shop):
+    shop("by_langsmith", "clean", "leak", checks="{pii_leak: none}")
+    result = project.run_here("--llm-receive", "langsmith")
+    assert (outcomes_of(result)["passed"], outcomes_of(result)["failed"]) == (1, 1)
+    assert "ann@example" not in result.stdout.str()
+
+
+def test_runs_that_go_elsewhere_are_an_error(project, shop):
+    shop("by_own_client", "a")
+    result = project.run_here("--llm-receive", "langsmith")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random(
+        ["error: 1 LangSmith run sent to 127.0.0.1:9 by a client with an address of its own, so no check *"]
+    )
+
+
+def test_a_request_that_cannot_be_read_is_an_error(project, shop):
+    shop("by_broken", "a")
+    result = project.run_here("--llm-receive", "otlp")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random(["error: 1 trace request could not be read, so no check saw what *"])
+
+
+def test_a_receiver_that_hears_nothing_of_a_run_in_time_is_an_error(project, shop, monkeypatch):
+    from langsmith import Client
+
+    from pytest_llmops.traces import capture
+
+    monkeypatch.setattr(capture.settle, "__defaults__", (0.5,))
+    monkeypatch.setattr(Client, "_multipart_ingest_ops", lambda *_, **__: None)
+    monkeypatch.setattr(Client, "_send_compressed_multipart_req", lambda *_, **__: None)
+    shop("by_langsmith", "a")
+    result = project.run_here("--llm-receive", "langsmith")
+    assert outcomes_of(result)["error"] == 1
+    result.stdout.fnmatch_lines_random(["*2 LangSmith runs did not arrive within 5 s*"])
+
+
+def test_off_by_default_and_a_wrong_format_is_one_line(project, shop):
+    shop("unanswered", "a", checks="{keywords: {all: [None]}}")
+    assert project.run_here().ret == 0
+    result = project.run_here("--llm-receive", "zipkin")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--llm-receive*must be otlp or langsmith, not 'zipkin'*"])
+
+
+def test_without_the_libraries_one_line_says_what_to_install(project, shop, monkeypatch):
+    from pytest_llmops.traces.receiving import receiver
+
+    monkeypatch.setattr(receiver, "find_spec", lambda _: None)
+    shop("by_child", "a")
+    result = project.run_here("--llm-receive", "otlp")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(['*receive = otlp needs: pip install "pytest-llmops[[]otlp]"'])
+
+
+def test_the_command_receives_too(project, shop):
+    shop("by_child", "a")
+    command = [sys.executable, "-m", "pytest_llmops.cli", "run", "--receive", "otlp"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from pytest_llmops.cli import main; sys.exit(main())",
+        *command[3:],
+    ]
+    ran = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert ran.returncode == 0, ran.stdout + ran.stderr
