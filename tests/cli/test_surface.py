@@ -15,7 +15,7 @@ from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
-    *("run", "compare", "accept", "score", "calibrate", "scan", "selfcheck", "drift", "explain"),
+    *("run", "compare", "accept", "score", "calibrate", "scan", "import", "selfcheck", "drift", "explain"),
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
 )
