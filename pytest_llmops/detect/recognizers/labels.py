@@ -27,11 +27,17 @@ _BORN = re.compile(
     r"(?i)birth|\bborn\b|(?<![A-Za-z])d\.?o\.?b\b|geburt|geboren|\bgeb\.|naissance|\bnée? le|nacimiento"
     r"|\bnacid[oa]|nascita|\bnat[oa] il|geboorte|födel|født|urodz|nascimento|syntymä"
 )
+_BORN_WORDS = (
+    *("birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født"),
+    *("urodz", "syntymä"),
+)
+"""What stands in a text that has one of those: a look that costs little."""
 _PASSPORT = re.compile(
     r"(?i)(?:passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|passnummer|travel.document)"
     r"[^\n]{0,30}?(?<![\w-])"
     r"(?P<value>(?-i:(?=[A-Z0-9]{0,9}\d)[A-Z0-9]{6,10}))(?![\w-])"
 )
+_PASSPORT_WORDS = ("pass", "pasa", "paspo", "paszport", "travel")
 _DAY = re.compile(r"(?:19|20)\d{6}")
 _TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Sra?|Sig(?:nora|ra|\.)|Señora?|Dhr)"
@@ -82,8 +88,10 @@ _PERSONS = (
 
 def find_labelled(text: str) -> Iterator[Found]:
     """Kind, start, end and score of what a label names."""
-    yield from _find_births(text)
-    for match in _PASSPORT.finditer(text):
+    lower = text.lower()
+    if any(word in lower for word in _BORN_WORDS):
+        yield from _find_births(text)
+    for match in _PASSPORT.finditer(text) if any(word in lower for word in _PASSPORT_WORDS) else ():
         value = match["value"]
         if sum(char.isdigit() for char in value) >= _FEWEST_DIGITS and not re.match(
             r"(?:19|20)\d{6}\Z", value
