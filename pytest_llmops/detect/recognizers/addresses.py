@@ -61,20 +61,23 @@ _END_WORDS = (
     *("vegen ", "straat ", "laan ", "plein ", "singel ", "dreef ", "steeg ", "vej ", "gade ", "katu "),
     "utca ",
 )
+_DIGIT = re.compile(r"\d")
 _ANY_WORDS = ("",)
+_LINE_ENDS = (",", "\n")
+_LABEL_WORDS = ("addr", "anschrift", "adres", "direcci", "indirizzo", "street", " at", "ed to")
 _PATTERNS = tuple(
     (words, re.compile(pattern))
     for words, pattern in (
         (_FRONT_WORDS, rf"(?<!\w)(?:{_NUMBER},? )?{_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}"),
         (_FRONT_WORDS, rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}"),
-        (_ANY_WORDS, rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}"),
+        (_LINE_ENDS, rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}"),
         (_END_WORDS, rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}"),
         (_END_WORDS, rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}"),
         (
             _ANY_WORDS,
             rf"(?<!\w){_IN_FRONT} (?:[NSEW]\.? )?(?:{_CAP} ){{1,4}}{_ENGLISH}{_UNIT}(?:{_ANY_TOWN})?",
         ),
-        (_ANY_WORDS, rf"(?<!\w){_IN_FRONT},? {_WORDS}{_UNIT}(?:{_LINE}{_WORDS})?{_TOWN}"),
+        (_LINE_ENDS, rf"(?<!\w){_IN_FRONT},? {_WORDS}{_UNIT}(?:{_LINE}{_WORDS})?{_TOWN}"),
         (_ANY_WORDS, rf"(?<!\w)(?:P\.? ?O\.? Box|Postfach|Apartado|Boîte postale) \d{{1,6}}(?:{_ANY_TOWN})?"),
     )
 )
@@ -85,13 +88,13 @@ _PLACE = re.compile(
 
 def find_addresses(text: str) -> Iterator[Found]:
     """Kind, start, end and score; a street without a number or a town alone is none."""
-    if not any(char.isdigit() for char in text):
+    if not _DIGIT.search(text):
         return
     lower = text.lower()
     for words, pattern in _PATTERNS:
-        if any(word in lower for word in words):
+        if any(map(lower.__contains__, words)):
             for match in pattern.finditer(text):
                 yield "ADDRESS", *match.span(), UNCONFIRMED
-    for label in _LABEL.finditer(text):
+    for label in _LABEL.finditer(text) if any(map(lower.__contains__, _LABEL_WORDS)) else ():
         if named := _PLACE.match(text, label.end()):
             yield "ADDRESS", *named.span(), UNCONFIRMED

@@ -180,10 +180,10 @@ def find_national_ids(text: str, recognise: Recognise) -> Iterator[Found]:
     if _SHAPES.search(text):
         for number in _SHAPED:
             yield from _find(number, text, recognise)
-    if any(stem in lower for stem in _STEMS):
+    if any(map(lower.__contains__, _STEMS)):
         anywhere = bool(_words("").search(text))
         for number in _NAMED:
-            if anywhere or any(stem in lower for stem in _stems(number.words)):
+            if anywhere or any(map(lower.__contains__, _stems(number.words))):
                 yield from _find(number, text, recognise)
 
 
