@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import hmac
 import logging
+import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -23,10 +27,13 @@ Made = TypeVar("Made")
 FILE = "models.sqlite"
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entries (kind TEXT, key BLOB, value BLOB, PRIMARY KEY (kind, key))"
 _WAIT_S = 10.0
+_KEY_FILE = "cache.key"
+_KEY_BYTES = 32
+_SIGNATURE_BYTES = 16
 _KEYS_AT_ONCE = 500  # below every SQLite build's limit of parameters
 
 _log = logging.getLogger("pytest_llmops")
-_lock = Lock()
+_lock = RLock()  # what is logged while it is held may be looked up here, to be masked
 _connection: sqlite3.Connection | None = None
 _home: Path | None = None
 
@@ -40,6 +47,8 @@ class Memory(Generic[Made]):
         at_most: Results kept in memory.
         write: A result as bytes.
         read: The result of such bytes; None when what is stored cannot be one, so that it is made again.
+        signed: Believe a stored result only if this user wrote it under this key: one that was edited, or
+            came with somebody else's files, is made again.
     """
 
     def __init__(
@@ -48,8 +57,11 @@ class Memory(Generic[Made]):
         at_most: int,
         write: Callable[[Made], bytes],
         read: Callable[[bytes], Made | None],
+        *,
+        signed: bool = False,
     ) -> None:
         self._kind = kind
+        self._signed = signed
         self._write = write
         self._read = read
         self._held: LRUCache[bytes, Made] = LRUCache(at_most)
@@ -76,13 +88,13 @@ class Memory(Generic[Made]):
         lacking = [key for key in unique if key not in values]
         if not lacking:
             return values
-        stored = {key: self._read(value) for key, value in read(self._kind, lacking).items()}
+        stored = {key: self._load(key, value) for key, value in read(self._kind, lacking).items()}
         known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
         self._hold(known)
         values.update(known)
         if fresh := [key for key in lacking if key not in values]:
             for made in make(fresh):
-                write(self._kind, {key: self._write(result) for key, result in made.items()})
+                write(self._kind, {key: self._store(key, result) for key, result in made.items()})
                 self._hold(made)
                 values.update(made)
         return values
@@ -92,6 +104,16 @@ class Memory(Generic[Made]):
         with self._lock:
             self._held.clear()
 
+    def _store(self, key: bytes, result: Made) -> bytes:
+        value = self._write(result)
+        return _sign(self._kind, key, value) + value if self._signed else value
+
+    def _load(self, key: bytes, stored: bytes) -> Made | None:
+        if not self._signed:
+            return self._read(stored)
+        signature, value = stored[:_SIGNATURE_BYTES], stored[_SIGNATURE_BYTES:]
+        return self._read(value) if hmac.compare_digest(signature, _sign(self._kind, key, value)) else None
+
     def _hold(self, results: dict[bytes, Made]) -> None:
         with self._lock:
             self._held.update(results)
@@ -100,6 +122,48 @@ class Memory(Generic[Made]):
 def key_of(*parts: str) -> bytes:
     """One key for these parts in this order."""
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
+
+
+def _sign(kind: str, key: bytes, value: bytes) -> bytes:
+    signed = b"\0".join((kind.encode(), key, value))
+    return hmac.digest(_signing_key(), signed, "sha256")[:_SIGNATURE_BYTES]
+
+
+@cache
+def _signing_key() -> bytes:
+    """
+    A key of this user's outside the working folder: who can edit a row must not be able to sign it.
+
+    Where it cannot be kept, or others may read it, one for this process alone.
+    """
+    from platformdirs import user_cache_path
+
+    file = user_cache_path("pytest-llmops") / _KEY_FILE
+    fresh = secrets.token_bytes(_KEY_BYTES)
+    try:
+        if not file.exists():
+            _write_once(file, fresh)
+        if os.name == "posix":
+            state = file.stat()
+            if state.st_uid != os.getuid() or state.st_mode & 0o077:
+                return fresh
+        kept = file.read_bytes()
+    except OSError:
+        return fresh
+    return kept if len(kept) == _KEY_BYTES else fresh
+
+
+def _write_once(file: Path, data: bytes) -> None:
+    """Of several processes the first one's stays; none ever reads half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(data)
+    try:
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink()
 
 
 def is_at_home(path: Path) -> bool:
@@ -120,6 +184,7 @@ def use_cache(folder: Path | None) -> None:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / FILE).touch(mode=0o600)  # SQLite gives its other files the mode of this one
             _connection = sqlite3.connect(
                 folder / FILE, timeout=_WAIT_S, check_same_thread=False, isolation_level=None
             )

@@ -43,6 +43,7 @@ class Parts:
         saver: Keeps a question while a person decides, in memory.
         telling: Says what tools found and what they ask.
         planner: The node, also used alone, as the answerer.
+        tool_definitions: What a plan may call, as the conventions for spans write it.
         close: Ends what the tools started.
     """
 
@@ -51,6 +52,7 @@ class Parts:
     telling: Telling
     planner: Planner
     answerer: Answerer
+    tool_definitions: list[dict[str, Any]]
     close: Callable[[], None]
 
 
@@ -98,11 +100,26 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
             known=frozenset(one.id for one in sections),
             secrets=(planner.prompt.template, answerer.prompt.template),
             on="output" in settings.guards,
+            tokens=settings.vault is not None and "redaction" in settings.guards,
         ),
     }
     graph, saver = _connect(nodes, reader)
     return Parts(
-        graph=graph, saver=saver, telling=telling, planner=planner, answerer=answerer, close=tools.close
+        graph=graph,
+        saver=saver,
+        telling=telling,
+        planner=planner,
+        answerer=answerer,
+        tool_definitions=[
+            {
+                "type": "function",
+                "name": one.name,
+                "description": one.description,
+                "parameters": one.parameters,
+            }
+            for one in tools.registry.tools
+        ],
+        close=tools.close,
     )
 
 

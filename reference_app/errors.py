@@ -33,3 +33,28 @@ class EndpointError(AppError):
 
 class QuestionError(AppError):
     """The question is empty or too long."""
+
+
+class VaultError(AppError):
+    """
+    The vault cannot be used, or its key does not fit.
+
+    Attributes:
+        outcome: In the audit log.
+    """
+
+    outcome = "failed"
+
+    def __init__(self, message: str, outcome: str | None = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome or self.outcome
+
+
+class OpeningRefusedError(VaultError):
+    """The vault is sound, and this token may not or can no longer be opened."""
+
+    outcome = "refused"
+
+
+class AuditError(AppError):
+    """The audit log cannot be written or does not agree with its head, so nothing may be opened."""

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.assembly import assemble
 from reference_app.errors import QuestionError
-from reference_app.guardrails.redaction import mask
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
-from reference_app.settings import read_settings
+from reference_app.settings import open_redact, read_settings
 from reference_app.state import State, ToolCall
-from reference_app.tracing import as_messages, describe, trace
+from reference_app.tracing import as_messages, describe, export_to, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.registry import Confirmation
 
@@ -42,18 +42,20 @@ class SupportApp:
     shop's service starts with the first call of a tool.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, models: Models | None = None) -> None:
+        """`models` answer in place of those that the settings name."""
         weights = None
         if settings.model is None or settings.embedding_model is None:
             weights = find_weights(settings.weights, settings.adapter)
-        self.models = open_models(settings, weights)
+        self.models = models or open_models(settings, weights)
         try:
             self.parts = assemble(settings, weights, self.models)
         except BaseException:
             self.models.close()
             raise
         self._uploads = settings.uploads
-        self._redacts = "redaction" in settings.guards
+        self._redact = open_redact(settings)
+        self._tracing = settings.tracing
         # Under the asker's name of a question the graph's own: two who use one name never share a state.
         self._waiting: OrderedDict[str, str] = OrderedDict()
         self._waiting_lock = threading.Lock()
@@ -87,6 +89,7 @@ class SupportApp:
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters, or no files are read here.
+            VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
         if not isinstance(question, str) or not question.strip():
             raise QuestionError("The question is empty.")
@@ -97,7 +100,7 @@ class SupportApp:
         if file is not None and (not isinstance(file, str) or not file or self._uploads is None):
             raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
         text = question.strip().encode("utf-8", "replace").decode()
-        start: State = {"question": mask(text) if self._redacts else text}
+        start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
         if thread and (given_up := self._take(thread)):  # by asking again
@@ -151,13 +154,22 @@ class SupportApp:
         question: str | None,
     ) -> Iterator[tuple[str, State]]:
         graph, saver = self.parts.graph, self.parts.saver
-        with trace(
-            "invoke_agent support",
-            gen_ai__operation__name="invoke_agent",
-            gen_ai__agent__name="support",
-            gen_ai__request__model=self.models.chat_model,
-            gen_ai__input__messages=question and as_messages([{"role": "user", "content": question}]),
-        ) as span:
+        from reference_app.tracing.langsmith import without_own_tracing
+
+        asked = question and as_messages([{"role": "user", "content": question}])
+        with (
+            export_to(self._tracing),
+            without_own_tracing(),
+            trace(
+                "invoke_agent support",
+                gen_ai__operation__name="invoke_agent",
+                gen_ai__agent__name="support",
+                gen_ai__provider__name=self.models.provider,
+                gen_ai__request__model=self.models.chat_model,
+                gen_ai__input__messages=asked,
+                gen_ai__tool__definitions=self.parts.tool_definitions,
+            ) as span,
+        ):
             waits = False
             try:
                 options: Any = {"configurable": {"thread_id": kept, "heard": heard}}

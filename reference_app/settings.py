@@ -14,6 +14,10 @@ from reference_app.safety.urls import PORTS, Allowed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reference_app.guardrails.redaction import Redact
+    from reference_app.tracing.settings import TracingSettings
+    from reference_app.vault.access import VaultSettings
+
 HERE = Path(__file__).parent
 SHOP_HOST = "fellwind.example"
 LOOPBACK = {"localhost", "127.0.0.1"}
@@ -22,6 +26,7 @@ MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
 Guard = Literal["input", "redaction", "output"]
 GUARDS: tuple[Guard, ...] = ("input", "redaction", "output")
+REDACTIONS = ("mask", "token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,8 @@ class Settings:
         pages: Hosts of the shop, whose pages are read where a question names their URL.
         uploads: The folder of the files that customers upload; None where none are read.
         guards: Of `GUARDS`, those that stand around the graph.
+        tracing: Where the steps of an answer are sent.
+        vault: Keeps what tokens stand for; None where personal data is masked and kept nowhere.
         model: The chat model at the endpoint of the environment; None where the embedded one answers.
         embedding_model: The same for embeddings; None means the embedded encoder.
         base_url: Of the environment's endpoint; None leaves it to the `openai` client.
@@ -64,6 +71,8 @@ class Settings:
     pages: Allowed
     uploads: Path | None
     guards: frozenset[Guard]
+    vault: VaultSettings | None
+    tracing: TracingSettings
     model: str | None
     embedding_model: str | None
     base_url: str | None
@@ -78,6 +87,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: A variable holds what the app cannot use.
     """
     import platformdirs
+
+    from reference_app.tracing.settings import read_tracing_settings
 
     def path(name: str, default: Path) -> Path:
         value = environ.get(name)
@@ -104,11 +115,32 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         uploads=Path(uploads).expanduser().resolve() if uploads else None,
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
         guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
+        vault=_read_vault(environ),
+        tracing=read_tracing_settings(environ),
         model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
         embedding_model=(environ.get("REFERENCE_APP_EMBEDDING_MODEL") or None) if remote else None,
         base_url=base_url,
         api_key=api_key,
     )
+
+
+def open_redact(settings: Settings) -> Redact:
+    """What makes a text free of personal data before a model sees it, as the settings want it."""
+    from reference_app.guardrails.redaction import mask
+    from reference_app.vault.vault import Vault
+
+    if "redaction" not in settings.guards:
+        return str
+    return mask if settings.vault is None else Vault(settings.vault).redact
+
+
+def _read_vault(environ: Mapping[str, str]) -> VaultSettings | None:
+    from reference_app.vault.access import read_vault_settings
+
+    redaction = environ.get("REFERENCE_APP_REDACTION") or REDACTIONS[0]
+    if redaction not in REDACTIONS:
+        raise SettingsError(f"REFERENCE_APP_REDACTION is {redaction!r}; it must be mask or token.")
+    return read_vault_settings(environ) if redaction == "token" else None
 
 
 def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str | None]:

@@ -77,7 +77,8 @@ class OpenAIServer:
         pause_s: Pause between the pieces of a streamed answer.
         faults: Taken from the left, one a call, before any answer; None stands for a good answer.
         fault: What every call meets once `faults` is empty.
-        answer: The assistant's text for a request; or a whole message, such as one with tool calls.
+        answer: The assistant's text for a request; or a whole message, such as one with tool calls, and
+            beside it the messages of further choices under `others`.
         requests: The bodies of the model calls, in the order they came.
         calls: How often each path was asked.
         busiest: The most calls that were in work at once.
@@ -237,9 +238,13 @@ def _send(writer: asyncio.StreamWriter, status: int, body: Any, extra: str = "")
 def _completion(request: Mapping[str, Any], answer: str | Mapping[str, Any]) -> dict[str, Any]:
     message = {"content": answer} if isinstance(answer, str) else dict(answer)
     reason = "tool_calls" if message.get("tool_calls") else "stop"
+    messages = [message, *message.pop("others", ())]
     return {
         **_envelope(request, "chat.completion"),
-        "choices": [{"index": 0, "finish_reason": reason, "message": {"role": "assistant", **message}}],
+        "choices": [
+            {"index": index, "finish_reason": reason, "message": {"role": "assistant", **each}}
+            for index, each in enumerate(messages)
+        ],
         "usage": _usage(request, str(message.get("content"))),
     }
 
@@ -251,6 +256,8 @@ def _chunks(request: Mapping[str, Any], answer: str | Mapping[str, Any]) -> Iter
     text = str(message.get("content") or "")
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": text[start : start + 5]} for start in range(0, len(text), 5)]
+    said = message.get("reasoning_content") or ""
+    deltas += [{"reasoning_content": said[start : start + 5]} for start in range(0, len(said), 5)]
     if tools := message.get("tool_calls"):
         deltas.append({"tool_calls": [{"index": number, **tool} for number, tool in enumerate(tools)]})
     for delta in deltas:

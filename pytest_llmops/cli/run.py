@@ -20,6 +20,7 @@ from pytest_llmops.records import Outcome, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
 
@@ -75,7 +76,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation = Evaluation.prepare(session, files, named=named, accept=given.accept)
-        with _kept_output():
+        with _kept_output(), route_through():
             if lost:
                 evaluation.give_up(lost)
             else:

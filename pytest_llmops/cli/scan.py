@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_llmops.detect.files import scan
+from pytest_llmops.cli.typed import read_number
+from pytest_llmops.detect.files import scan_file
 from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.errors import ScanError
+from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
+from pytest_llmops.detect.unpacking import is_text
+from pytest_llmops.errors import ScanError, SettingsError
 from pytest_llmops.printable import counted, printable
 
 FOUND, UNREADABLE = 1, 3
-_SAMPLE = 8192  # bytes in which a file of a folder shows that it is no text
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="people in running text, by the model of the extra pii-names; default: where it is installed",
     )
+    parser.add_argument(
+        "--timeout-s", metavar="S", help=f"time limit of one text in seconds (default {TIMEOUT_S:g})"
+    )
     parser.set_defaults(do=_scan, prints_data=True)
 
 
@@ -37,12 +42,16 @@ def _scan(given: argparse.Namespace) -> int:
 
     Every file is scanned, whatever became of those before it.
     """
+    timeout_s = read_number("--timeout-s", given.timeout_s)
+    if timeout_s is not None and timeout_s <= 0:
+        raise SettingsError(f"--timeout-s takes a number above 0, not {given.timeout_s!r}")
     found: list[Finding] = []
     unread: list[str] = []
     files = list(_files(given.paths, unread))
     for path in files:
         try:
-            found += scan(path, names=given.names)
+            for each in scan_file(path, names=given.names, timeout_s=timeout_s or TIMEOUT_S):
+                found.append(each)  # noqa: PERF402 - what is found before an error counts
         except ScanError as error:
             unread.append(str(error))
     if not files:
@@ -72,24 +81,17 @@ def _files(paths: Sequence[str], unread: list[str]) -> Iterator[Path]:
         for folder, below, names in os.walk(path, onerror=note):
             below.sort()
             for each in (Path(folder, name) for name in sorted(names)):
-                if _is_text(each):
+                if is_text(each):
                     yield each
                 else:
                     print(f"{printable(str(each))}: not scanned, it is no text", file=sys.stderr)  # noqa: T201
 
 
-def _is_text(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b"\0" not in file.read(_SAMPLE)
-    except OSError:
-        return True  # for `scan` to say why it cannot be read
-
-
 def _as_text(found: Sequence[Finding]) -> str:
     places = [":".join(map(printable, filter(None, (each.path, each.pointer)))) for each in found]
     lines = [
-        f"{place}: {each.start}-{each.end} {each.mask}" for place, each in zip(places, found, strict=True)
+        f"{place}: {each.start}-{each.end} {each.mask}{' and the next text' if each.cut else ''}"
+        for place, each in zip(places, found, strict=True)
     ]
     return "\n".join([*lines, counted(len(found), "finding")])
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = (
-    "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD",
-    "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO", "PASSPORT",
+    "DENIED", "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "PASSWORD", "EMAIL_ADDRESS", "IBAN_CODE",
+    "CREDIT_CARD", "US_SSN", "NATIONAL_ID", "PHONE_NUMBER", "IP_ADDRESS", "CRYPTO", "PASSPORT",
     "DATE_OF_BIRTH", "ADDRESS", "PERSON",
 )  # fmt: skip
 """Every kind that can be found; of two that overlap, the one named first is reported."""
 
 PERSONAL = frozenset(KINDS) - {
+    "DENIED",
+    "PASSWORD",
     "PRIVATE_KEY",
     "JWT",
     "API_KEY",
@@ -39,6 +41,7 @@ class Finding:
         score: The recogniser's own, from 0 to 1.
         path: The file, as it was named; empty for a text that is in none.
         pointer: JSON pointer to the text within the file, findings in it masked; empty for the whole file.
+        cut: It goes on in the next text; start and end are of its first part.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class Finding:
     score: float
     path: str = ""
     pointer: str = ""
+    cut: bool = False
 
     @property
     def mask(self) -> str:

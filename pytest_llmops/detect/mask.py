@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
+from pytest_llmops.detect.given_values import hidden_values
 from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
@@ -35,9 +36,14 @@ def mask(text: str, *, label: str = "", strict: bool = False, names: bool = Fals
     return _replace(text, _find(text, label, strict=strict, names=names), _kind_of)
 
 
+def mask_recorded(text: str, *, label: str = "") -> str:
+    """As `mask`, but for names and addresses of people: see `stand_in_recorded`."""
+    return _replace(text, _find(text, label, kinds=_REPLACED), _kind_of)
+
+
 def mask_secrets(value: Any) -> Any:
     """A JSON value with every secret in its texts masked, personal data left."""
-    return rewrite(value, lambda label, text: _replace(text, scan_secrets(text, label=label), _kind_of))
+    return rewrite(value, lambda label, text: _replace(text, _find_secrets(text, label), _kind_of))
 
 
 def mask_pointer(pointer: str) -> str:
@@ -78,8 +84,12 @@ def _find(
     text: str, label: str, *, strict: bool = False, names: bool = False, kinds: Collection[str] = ()
 ) -> Sequence[Finding]:
     if strict or numbers.is_installed():
-        return scan_labelled([(label, text)], names=names, kinds=kinds)[0]
-    return scan_secrets(text, label=label)
+        return scan_labelled([(label, text)], names=names, kinds=kinds, given=hidden_values())[0]
+    return _find_secrets(text, label)
+
+
+def _find_secrets(text: str, label: str) -> Sequence[Finding]:
+    return scan_secrets(text, label=label, given=hidden_values())
 
 
 def _kind_of(kind: str, _value: str) -> str:
@@ -116,10 +126,13 @@ _STAND_INS: dict[str, Callable[[str], str]] = {
     "JWT": lambda _value: "eyJyZWRhY3RlZCI6MX0.eyJyZWRhY3RlZCI6MX0.redacted",
     "API_KEY": _api_key,
     "PASSWORD_IN_URL": lambda _value: "redacted",
+    "PASSWORD": lambda _value: "cmVkYWN0ZWQ6cmVkYWN0ZWQ0",  # what basic authentication can be, too
+    "DENIED": lambda _value: "redacted",
     "EMAIL_ADDRESS": _email,
     "IBAN_CODE": lambda _value: "DE89370400440532013000",  # the standard's own example
     "CREDIT_CARD": lambda _value: "4111111111111111",  # every gateway's test card
     "US_SSN": lambda _value: "219-09-9999",  # from an advertisement, never issued again
+    "NATIONAL_ID": lambda _value: "010190-900P",  # from the range that Finland keeps for tests
     "PHONE_NUMBER": lambda _value: "+1 202-555-0143",  # from the range kept for fiction
     "IP_ADDRESS": lambda value: "2001:db8::7" if ":" in value else "203.0.113.7",  # kept for documentation
     "CRYPTO": lambda _value: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",  # Bitcoin's first address

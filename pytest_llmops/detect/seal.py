@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_llmops.detect.mask import find_values, mask
+from pytest_llmops.detect.mask import find_values, mask, mask_recorded
+from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import CaseResult
@@ -15,6 +17,9 @@ from pytest_llmops.registry import find_traits
 
 _LEAST = 4  # characters that are taken for a piece; what shorter pieces betray is little
 _HIDDEN = "<…>"
+_WITHHELD = "<withheld: nobody could look for personal data in it>"
+
+Change = Callable[[str, str], str]
 
 
 def seal_result(result: CaseResult) -> CaseResult:
@@ -22,14 +27,22 @@ def seal_result(result: CaseResult) -> CaseResult:
     A result as it may be shown and stored, its rival's with it.
 
     Failures quote anybody's exceptions, so they are masked always; all else where a leak check found
-    something. Scores of a leak check stay, for they name places and kinds only. Other metrics may quote half
-    of what leaked, or its words in pieces, and in a pair what the other side leaked: so every piece is hidden
-    there.
+    something, or where none looked. Scores of a leak check stay, for they name places and kinds only. Other
+    metrics may quote half of what leaked, or its words in pieces, and in a pair what the other side leaked:
+    so every piece is hidden there. Where a leak check broke, or masking does, all texts are withheld.
     """
-    leaked: list[str] = []
-    sides = [_mask_outputs(each, leaked) for each in (result, result.rival) if each is not None]
-    if any(map(_leaks, sides)):
-        sides = [_mask_words(each, leaked) for each in sides]
+    sides = [each for each in (result, result.rival) if each is not None]
+    try:
+        if any(_broke(side) for side in sides):
+            sides = [_rewrite(side, _withhold, _mask) for side in sides]
+        elif any(_leaks(side) for side in sides):
+            sides = _hide_leaks(sides)
+        else:
+            sides = [
+                _rewrite(side, *[_keep if _was_looked_at(side) else _mask_recorded] * 2) for side in sides
+            ]
+    except Exception:  # noqa: BLE001 - whatever breaks, nothing is shown that nobody looked at
+        sides = [_withhold_all(side) for side in sides]
     return replace(sides[0], rival=sides[1] if len(sides) > 1 else None)
 
 
@@ -37,39 +50,104 @@ def _leaks(result: CaseResult) -> bool:
     return any(find_traits(score.metric).masks and score.value > 0 for score in result.scores)
 
 
-def _mask_outputs(result: CaseResult, leaked: list[str]) -> CaseResult:
-    """Outputs where they leak, and failures always; what was masked in outputs goes into the list."""
+def _broke(result: CaseResult) -> bool:
+    return any(find_traits(failure.metric).masks for failure in result.failures)
+
+
+def _was_looked_at(result: CaseResult) -> bool:
+    """A leak check saw every answer, and found nothing that must not be shown."""
+    seen = {score.repeat for score in result.scores if find_traits(score.metric).masks}
+    return all(output.repeat in seen for output in result.outputs)
+
+
+def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
+    """Parts of values that are cut over neighbouring texts, by label and text, the last of a text first."""
+    texts: list[Neighbour] = []
 
     def note(label: str, text: str) -> str:
-        leaked.extend(find_values(text, label=label, names=names))
-        return mask(text, label=label, names=names)
+        texts.append(Neighbour(f"under {label}", label, text))
+        return text
 
-    names = entities.is_installed()
-    outputs = result.outputs
-    if _leaks(result):
-        outputs = _changed(outputs, note)
-    failures = _changed(result.failures, lambda label, text: mask(text, label=label))
-    return replace(result, outputs=outputs, failures=failures)
+    _changed(outputs, note)
+    found: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    parts = (part for cut in scan_neighbours(texts) for part in cut.parts)
+    for part in sorted(parts, key=lambda part: -part.start):
+        found[texts[part.at].label, texts[part.at].text].append(part)
+    return found
 
 
-def _mask_words(result: CaseResult, leaked: Sequence[str]) -> CaseResult:
-    """What metrics say, and what broke, without any piece of what leaked."""
+def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
+    """Results of which one leaks, without what leaked and whatever piece of it."""
+    leaked: list[str] = []
+    outputs = [
+        _hide_found(side, leaked) if _leaks(side) else _changed(side.outputs, _mask_recorded)
+        for side in sides
+    ]
 
     def hide_all(label: str, text: str) -> str:
         return _hide_fragments(mask(text, label=label), leaked)
 
-    scores = tuple(
+    return [
+        replace(_rewrite(side, _keep, hide_all, hide_all), outputs=masked)
+        for side, masked in zip(sides, outputs, strict=True)
+    ]
+
+
+def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
+    """The outputs of a result that leaks, masked; what was masked goes into the list."""
+    names = entities.is_installed() and any(check.options.get("names") for check in result.checks)
+    cut = _find_cut(result.outputs)
+
+    def hide(label: str, text: str) -> str:
+        leaked.extend(find_values(text, label=label, names=names))
+        for part in cut.get((label, text), ()):
+            leaked.append(text[part.start : part.end])
+            text = f"{text[: part.start]}{_HIDDEN}{text[part.end :]}"
+        return mask(text, label=label, names=names)
+
+    return _changed(result.outputs, hide)
+
+
+def _rewrite(
+    result: CaseResult, outputs: Change, scores: Change, failures: Change | None = None
+) -> CaseResult:
+    """The result with the texts of its parts changed, but for the scores of leak checks."""
+    said = tuple(
         score
         if find_traits(score.metric).masks
-        else replace(
-            score, reason=_changed(score.reason, hide_all), evidence=_changed(score.evidence, hide_all)
-        )
+        else replace(score, reason=_changed(score.reason, scores), evidence=_changed(score.evidence, scores))
         for score in result.scores
     )
-    return replace(result, scores=scores, failures=_changed(result.failures, hide_all))
+    return replace(
+        result,
+        outputs=_changed(result.outputs, outputs),
+        scores=said,
+        failures=_changed(result.failures, failures or _mask),
+    )
 
 
-def _changed(value: Any, change: Callable[[str, str], str]) -> Any:
+def _keep(_label: str, text: str) -> str:
+    return text
+
+
+def _mask(label: str, text: str) -> str:
+    return mask(text, label=label)
+
+
+def _mask_recorded(label: str, text: str) -> str:
+    return mask_recorded(text, label=label)
+
+
+def _withhold(_label: str, text: str) -> str:
+    return _WITHHELD if text else text
+
+
+def _withhold_all(result: CaseResult) -> CaseResult:
+    failures = tuple(replace(each, error=_WITHHELD, traceback="") for each in result.failures)
+    return replace(_rewrite(replace(result, failures=()), _withhold, _withhold), failures=failures)
+
+
+def _changed(value: Any, change: Change) -> Any:
     """The value with every text in it changed, however deep in records, mappings, lists or JSON it lies."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return replace(

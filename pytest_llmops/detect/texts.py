@@ -114,6 +114,19 @@ def _parse(text: str) -> Any:
         return None
 
 
+def is_cut_json(text: str) -> bool:
+    """Whether a text begins as a JSON object or list and ends before that does."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
 def label_of(pointer: str, text: str) -> str:
     """`ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
     steps = [step for step in pointer.split("/") if step and not step.isdigit()]

@@ -6,12 +6,17 @@ import os
 import secrets
 from pathlib import Path
 
+from pytest_llmops.cache import is_at_home
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _NAME = 40  # of the file's own name in the draft's, which may not grow too long for the file system
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     Write a file: whoever reads sees the old one or the new one, never a part of one.
+
+    In the working folder only its owner may read it: outputs and calls of the app may hold anything.
 
     Args:
         durable: Wait until the disk has it; not for files that can be made again.
@@ -29,12 +34,13 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def _write(part: Path, data: bytes, *, durable: bool) -> None:
+    mode = 0o600 if is_at_home(part) else 0o666  # less what the umask takes
     try:
-        file = part.open("wb")
+        opened = os.open(part, _NEW, mode)
     except FileNotFoundError:  # the folder is made only where it is missing, which is rare
         part.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("wb")
-    with file:
+        opened = os.open(part, _NEW, mode)
+    with os.fdopen(opened, "wb") as file:
         file.write(data)
         if durable:
             file.flush()

@@ -12,6 +12,7 @@ from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls
+from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.settings import Settings
 
@@ -46,8 +47,9 @@ def run_golden(  # noqa: PLR0913 - the public door
     try:
         tasks = plan_tasks(golden, settings, baseline)
         check_ready(golden, tasks, settings)
-        session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
-        results = [session.wait(golden, task) for task in tasks]
+        with route_through():
+            session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
+            results = [session.wait(golden, task) for task in tasks]
         found = [*session.all_problems(), *describe_failed_calls([golden], results), *session.all_errors()]
         if problems is not None:
             problems += found

@@ -23,6 +23,7 @@ from pytest_llmops.documents.values import (
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
 from pytest_llmops.golden.files import find_missing_path, read_golden_bytes, shown_path
+from pytest_llmops.golden.identity import describe_wrong_id
 from pytest_llmops.golden.needs import Needs
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_structure_mistakes
@@ -41,7 +42,7 @@ _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
 }
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NOT_IN_ID = ("::", "/", "\\", "[", "]")
+_LEAK_CHECK = "pii_leak"
 
 Read = dict[str, tuple[tuple[Check, ...], Metric]]
 """Entries under one `checks`, by name as written."""
@@ -139,6 +140,8 @@ class _Reading:
             data=tuple(self._document.get("data", ())),
             never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
             model_errors=self._document.get("model_errors"),
+            require_spans=int(self._document.get("require_spans", 0)),
+            passages=self._document.get("passages"),
             sha256=digest,
             bound_lines=self._bound_lines,
             suite_lines=self._suite_lines,
@@ -166,18 +169,27 @@ class _Reading:
 
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
+        private = self._checks_leaks()
         for at, entry in enumerate(self._entries):
             written = _kept(_kept(entry, Table, Table()).get("id"), str)
             if not written:
                 continue
             place: Place = ("cases", at, "id")
-            if wrong := _wrong_in_id(written):
-                self._note(place, f"the id {excerpt(written)} {wrong}")
+            if wrong := describe_wrong_id(written, private=private):
+                self._note(place, wrong)
             else:
                 self.ids[at] = written
             if written in first:
                 self._note(place, f"the id {excerpt(written)} is used twice; first on line {first[written]}")
             first.setdefault(written, line_of(self._document, place))
+
+    def _checks_leaks(self) -> bool:
+        """Whether personal data is looked for in any case, so that none may stand in an id."""
+        holders = [self._document, *self._entries]
+        named = [_kept(each, Table, Table()).get("checks") for each in holders]
+        return any(
+            _LEAK_CHECK in _kept(each, Table, Table()) for each in (*named, self._document.get("suite"))
+        )
 
     def _check_paths(self, name: str, root: Path | None) -> None:
         for at, path in enumerate(_kept(self._document.get(name), Row, Row())):
@@ -278,15 +290,6 @@ def _decoded(raw: bytes) -> str:
         message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
         raise UnreadableError(Mistake(line=line, message=message))
     return text
-
-
-def _wrong_in_id(written: str) -> str | None:
-    for sign in _NOT_IN_ID:
-        if sign in written:
-            return f"holds {sign}; letters, digits, spaces and signs may stand in it, but no :: / \\ [ ]"
-    if not written.isprintable():
-        return "holds an invisible character"
-    return "starts or ends with a space" if written != written.strip() else None
 
 
 def _about(name: str, error: LLMOpsError) -> str:

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.detect.finding import KINDS, Finding
+from pytest_llmops.detect.given_values import Given, hide_everywhere
 from pytest_llmops.detect.mask import mask, mask_pointer
+from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
 from pytest_llmops.detect.scanner import describe_scan, scan_labelled
+from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
 from pytest_llmops.detect.texts import label_of, walk
-from pytest_llmops.documents.value_readers import list_of, one_of
-from pytest_llmops.metrics.declared_metric import DeclaredMetric
+from pytest_llmops.documents.value_readers import list_of, one_of, positive
+from pytest_llmops.errors import ScanError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.protocols import MetricTraits
-from pytest_llmops.records import Bound, Sample, Score
+from pytest_llmops.records import Bound, Failure, Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PiiLeak(DeclaredMetric):
     """
-    How many pieces of personal data and secrets stand in the output's text, its tool calls and every
-    span, each place counted. Passages are not looked at: they are the app's own knowledge.
+    How many pieces of personal data and secrets stand in the output's text, its passages, its tool calls
+    and every span, each place counted. What the app printed and what it asked models are spans too.
 
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
+        deny: Values that must never appear; case does not count, and they are never shown.
         kinds: Kinds looked for; none named means all.
         names: Look for people in running text by a language model too (extra `pii-names`).
+        passages: `own_knowledge` takes what the output's passages hold for the app's own; spans are looked
+            at all the same.
+        timeout_s: Time limit for the scan of one text, in seconds; one that takes longer is an error.
     """
 
     allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = field(default=(), repr=False)
     kinds: Annotated[tuple[str, ...], list_of(one_of(*KINDS))] = ()
     names: bool = False
+    passages: Annotated[str, one_of("scan", "own_knowledge")] = "scan"
+    timeout_s: Annotated[float, positive("a number of seconds")] = TIMEOUT_S
 
     traits = MetricTraits(
         name="pii_leak",
@@ -43,32 +54,43 @@ class PiiLeak(DeclaredMetric):
         masks=True,
     )
 
-    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score]:
-        read = [(sample, list(_read(sample))) for sample in samples]
-        texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
-        scans = iter(scan_labelled(texts, names=self.names, kinds=self.kinds))
-        allowed = frozenset(value.casefold() for value in self.allow)
-        return [self._judge(sample, pieces, scans, allowed) for sample, pieces in read]
+    def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)  # a class with slots is another than the one that super() knows
+        hide_everywhere(self.deny)
 
-    def _judge(
-        self,
-        sample: Sample,
-        pieces: Sequence[_Piece],
-        scans: Iterator[list[Finding]],
-        allowed: frozenset[str],
-    ) -> Score:
-        evidence: list[dict[str, Any]] = []
-        for piece in pieces:
-            for finding in next(scans):
-                if piece.text[finding.start : finding.end].casefold() in allowed:
-                    continue
-                where = {
-                    "place": _place(piece),
-                    "kind": finding.kind,
-                    "start": finding.start,
-                    "end": finding.end,
-                }
-                evidence.append({**where, "mask": finding.mask})
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        """Where a scan broke or hung each sample alone, so that it costs no other its score."""
+        try:
+            return self._measure(samples)
+        except ScanError as error:
+            if len(samples) == 1:
+                return [fail(self, samples[0], str(error))]
+        return [result for sample in samples for result in self.measure_all([sample])]
+
+    def _measure(self, samples: Sequence[Sample]) -> Sequence[Score]:
+        read = [(sample, list(_read(sample, passages=self.passages == "scan"))) for sample in samples]
+        texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
+        how = self._how()
+        scans = iter(scan_labelled(texts, names=self.names, **how))
+        return [self._judge(sample, pieces, [next(scans) for _ in pieces]) for sample, pieces in read]
+
+    def _how(self) -> dict[str, Any]:
+        given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
+        return {"kinds": self.kinds, "given": given, "timeout_s": self.timeout_s}
+
+    def _judge(self, sample: Sample, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]) -> Score:
+        found = [(piece, each) for piece, scan in zip(pieces, scans, strict=True) for each in scan]
+        found += self._find_cut(pieces, scans)
+        evidence = [
+            {
+                "place": _place(piece) + (" and the next" if each.cut else ""),
+                "kind": each.kind,
+                "start": each.start,
+                "end": each.end,
+                "mask": each.mask,
+            }
+            for piece, each in found
+        ]
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
         return self.give(
@@ -78,6 +100,16 @@ class PiiLeak(DeclaredMetric):
             evidence=tuple(evidence),
             made=describe_scan(names=self.names),
         )
+
+    def _find_cut(
+        self, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]
+    ) -> list[tuple[_Piece, Finding]]:
+        """What is cut over pieces: items of a list, or one field of several calls or spans."""
+        texts = [
+            Neighbour(_group(piece), piece.label, piece.text, scan)
+            for piece, scan in zip(pieces, scans, strict=True)
+        ]
+        return [(pieces[cut.parts[0].at], cut.finding) for cut in scan_neighbours(texts, **self._how())]
 
 
 class _Piece(NamedTuple):
@@ -95,18 +127,32 @@ class _Piece(NamedTuple):
     text: str
 
 
-def _read(sample: Sample) -> Iterator[_Piece]:
-    """All that is scanned."""
+def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
+    """All that is scanned; what several spans say of their process, once."""
     for pointer, text in walk(sample.output.text):
         yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
+    for passage in sample.output.passages or () if passages else ():
+        for part in ("id", "text"):
+            for below, text in walk(getattr(passage, part)):
+                pointer = f"/{part}{below}"
+                yield _Piece("passage", passage.id, pointer, label_of(pointer, text), text)
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
             for below, text in walk(getattr(call, part)):
                 pointer = f"/{part}{below}"
                 yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
+    resources: list[Mapping[str, Any]] = []
     for span in sample.spans:
-        for pointer, text in walk(span):
+        seen = span.resource in resources
+        resources += [] if seen else [span.resource]
+        for pointer, text in walk(replace(span, resource={}) if seen else span):
             yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
+
+
+def _group(piece: _Piece) -> str:
+    """Of an owner's texts those of one field; empty for a key."""
+    group = group_of(piece.pointer, piece.text)
+    return group and f"{piece.owner}{group}"
 
 
 def _place(piece: _Piece) -> str:

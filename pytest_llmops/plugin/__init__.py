@@ -19,6 +19,7 @@ from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
+    from pytest_llmops.detect.soundness.people import PiiFaker
     from pytest_llmops.plugin.assertions.llm import Llm
     from pytest_llmops.plugin.assertions.measured import Measured
     from pytest_llmops.protocols import Metric
@@ -276,9 +277,21 @@ def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     return _bench(request)
 
 
+@pytest.fixture
+def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
+    """`pii_faker.person()`: somebody invented, with canaries for data; the same in each run of a test."""
+    from zlib import crc32
+
+    from pytest_llmops.detect.soundness.people import PiiFaker
+
+    return PiiFaker(crc32(request.node.nodeid.encode()))
+
+
 def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """The function of `fixtures` that is named as the fixture, for the test that takes it."""
     from pytest_llmops.plugin.assertions import fixtures
     from pytest_llmops.plugin.assertions.measured import Bench
+    from pytest_llmops.plugin.masking import mask_reports
 
+    mask_reports(request.config)
     return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))

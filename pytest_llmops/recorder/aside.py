@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import Call, CallBudget, CallOutcome, count_calls
@@ -27,7 +28,7 @@ class Aside:
     _calls: Counter[CallOutcome] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, host: str, port: int | None, path: str, content: bytes) -> _Exchange:
+    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> _Exchange:  # noqa: ARG002 - as of recordings
         """
         Take a request in.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -16,17 +17,19 @@ CallOutcome = Literal["replayed", "made", "failed", "refused"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
     """
-    What a golden file says of the model calls of one of its cases.
+    What a golden file says of the model calls of one of its cases, and of the spans beside them.
 
     Attributes:
         live: No call of the case is ever replayed.
         never: Hosts, with a port or without, whose calls are neither recorded nor replayed.
         errors: What a failed call does to the case; None leaves it to its status.
+        spans: How many spans the app must leave beside its calls.
     """
 
     live: bool = False
     never: tuple[str, ...] = ()
     errors: ModelErrors | None = None
+    spans: int = 0
 
     def why_live(self, host: str, port: int | None) -> str:
         """Why a call is made whatever the cassettes hold; empty where they decide."""
@@ -45,6 +48,7 @@ class Call:
         provider: Host that was asked, with a port that is not the usual one; `loopback` for this machine.
         kind: `chat`, `completions`, `responses`, `embeddings` or `messages`, by the path's end.
         model: The model asked for; `model_reported` is the one that says it answered.
+        sent: Path, query and headers of the request, but for credentials.
         response: The answer as JSON; a streamed one as the text of its events.
         text: What the assistant said, streamed pieces joined; None for embeddings and failed calls.
         reason: Why the call was made or failed, in one line; empty for a replayed one.
@@ -69,6 +73,7 @@ class Call:
     nth: int
     outcome: CallOutcome
     reason: str = ""
+    sent: Mapping[str, Any] = field(default_factory=dict)
     response: Any = None
     text: str | None = None
     model_reported: str | None = None

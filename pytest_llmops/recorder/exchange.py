@@ -49,14 +49,14 @@ class Recording:
     _numbers: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, host: str, port: int | None, path: str, content: bytes) -> Exchange:
+    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
         """
-        Take a request in.
+        Take a request in; with its body, `sent` went.
 
         Raises:
             CassetteError: The call is not recorded and may not be made.
         """
-        identity = identify(host, port, path, content)
+        identity = identify(host, port, path, content, sent)
         if self.ended:
             self.report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
@@ -205,10 +205,7 @@ class Exchange:
             return
         self.duration_s = time.perf_counter() - self._clock
         error = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
-        try:
-            self._reason = printable(" ".join(self._recording.redaction.text(error).split()))
-        except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code
-            self._reason = f"of something that cannot be told: redacting it raised {type(failure).__name__}"
+        self._reason = printable(" ".join(self._recording.redaction.shown(error).split()))
         self._recording.release(self._identity.key, self._nth)
         self._close(outcome, None, Reply(), status)
 
@@ -258,9 +255,11 @@ class Exchange:
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
             f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
-            f"{identity.provider}{identity.path} {missing}, and {self._recording.rule()}: {detail}. "
-            f"{remedy}"
+            f"{identity.provider}{self._path()} {missing}, and {self._recording.rule()}: {detail}. {remedy}"
         )
+
+    def _path(self) -> str:
+        return self._recording.redaction.shown(self._identity.path)
 
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
         self._recording.open.pop(id(self), None)
@@ -277,6 +276,7 @@ class Exchange:
             nth=self._nth,
             outcome=outcome,
             reason=self._reason,
+            sent=identity.sent,
             response=body,
             text=reply.text if identity.kind != "embeddings" else None,
             model_reported=reply.model,
@@ -294,7 +294,7 @@ class Exchange:
             self._budget.charge(call)
         self._recording.lines.append({
             "kind": identity.kind, "model": identity.model, "provider": identity.provider,
-            "path": identity.path, "nth": self._nth, "outcome": outcome, "reason": self._reason,
+            "path": self._path(), "nth": self._nth, "outcome": outcome, "reason": self._reason,
             "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": waited_s,
         })  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
@@ -41,6 +41,7 @@ class Identity:
         provider: Host, with a port that is not the usual one; all of this machine's are `loopback`.
         body: The request's JSON; its text where it is none.
         key: SHA-256 of the parts above in canonical form.
+        sent: What went with the body and changes no answer: path, query and headers, but for credentials.
     """
 
     provider: str
@@ -48,6 +49,7 @@ class Identity:
     kind: str
     body: Any
     key: str
+    sent: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model(self) -> str | None:
@@ -89,14 +91,16 @@ def is_host(written: str, host: str, port: int | None) -> bool:
     return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
 
 
-def identify(host: str, port: int | None, path: str, content: bytes) -> Identity:
+def identify(
+    host: str, port: int | None, path: str, content: bytes, sent: Mapping[str, Any] | None = None
+) -> Identity:
     """The identity of a request that `is_model_call`."""
     body: Any
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         body = content.decode("utf-8", "surrogateescape")
-    return identify_body(host, port, path, body)
+    return replace(identify_body(host, port, path, body), sent=sent or {})
 
 
 def identify_body(host: str, port: int | None, path: str, body: Any) -> Identity:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from pytest_llmops.recorder.call import Call
-from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.recorder.event_stream import streamed_tools
 from pytest_llmops.records import ModelCall
 
 _DIGITS = 16

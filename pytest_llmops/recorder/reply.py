@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from pytest_llmops.recorder.event_stream import event_lines, mappings_in, string_of
 
 _ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
 _DONE = "[DONE]"
@@ -71,51 +72,12 @@ def read_reply(body: Any) -> Reply:
     if not isinstance(body, Mapping):
         return Reply()
     return Reply(
-        model=_string(body.get("model")),
+        model=string_of(body.get("model")),
         text=_text(body),
-        fingerprint=_string(body.get("system_fingerprint")),
+        fingerprint=string_of(body.get("system_fingerprint")),
         error=_error(body),
         **_usage(body.get("usage")),
     )
-
-
-def event_lines(text: str) -> Iterator[tuple[str, Any]]:
-    """Each line of a stream of events, with the JSON object it carries, or None."""
-    for line in text.split("\n"):
-        value = None
-        if line.startswith("data:"):
-            try:
-                value = json.loads(line[5:])
-            except (ValueError, RecursionError):
-                value = None
-        yield line, value if isinstance(value, dict) else None
-
-
-def streamed_tools(text: str) -> list[str]:
-    """Each tool that a stream of events asks for: its name with its arguments behind it, pieces joined."""
-    tools: defaultdict[tuple[Any, ...], str] = defaultdict(str)
-    for _, event in event_lines(text):
-        for place, piece in _tool_pieces(event or {}):
-            tools[place] += piece
-    return list(tools.values())
-
-
-def _tool_pieces(event: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Which call of the answer a piece belongs to, and the piece."""
-    for choice in _list(event.get("choices")):
-        delta = choice.get("delta")
-        for tool in _list(delta.get("tool_calls")) if isinstance(delta, Mapping) else ():
-            if isinstance(function := tool.get("function"), Mapping):
-                place = (choice.get("index"), tool.get("index"))
-                yield place, "".join(filter(None, map(_string, function.values())))
-    for name in ("content_block", "delta", "item"):
-        part = event.get(name)
-        if not isinstance(part, Mapping):
-            continue
-        whole = event.get("type") == "response.output_item.done" and part.get("type") == "function_call"
-        if whole or part.get("type") in {"tool_use", "input_json_delta"}:
-            said = map(_string, (part.get("name"), part.get("arguments"), part.get("partial_json")))
-            yield (event.get("index"), event.get("output_index")), "".join(filter(None, said))
 
 
 def _read_events(text: str) -> Reply:
@@ -133,8 +95,8 @@ def _read_events(text: str) -> Reply:
             error = _error_message(failed)
         for part in (event, event.get("message"), event.get("response")):
             if isinstance(part, Mapping):
-                said_of = {"model": _string(part.get("model")), **_usage(part.get("usage"))}
-                said_of["fingerprint"] = _string(part.get("system_fingerprint"))
+                said_of = {"model": string_of(part.get("model")), **_usage(part.get("usage"))}
+                said_of["fingerprint"] = string_of(part.get("system_fingerprint"))
                 fields.update({name: value for name, value in said_of.items() if value is not None})
     return Reply(text="".join(said), ended=ended, error=error, **fields)
 
@@ -142,11 +104,13 @@ def _read_events(text: str) -> Reply:
 def _text(body: Mapping[str, Any]) -> str | None:
     choice = _first(body.get("choices"))
     if isinstance(message := choice.get("message"), Mapping):
-        return _string(message.get("content"))
+        return string_of(message.get("content"))
     if "text" in choice:
-        return _string(choice["text"])
-    items = [item for item in _list(body.get("output")) if item.get("type") == "message"]
-    pieces = [piece for item in items for piece in _list(item.get("content"))] or _list(body.get("content"))
+        return string_of(choice["text"])
+    items = [item for item in mappings_in(body.get("output")) if item.get("type") == "message"]
+    pieces = [piece for item in items for piece in mappings_in(item.get("content"))] or mappings_in(
+        body.get("content")
+    )
     said = [piece["text"] for piece in pieces if isinstance(piece.get("text"), str)]
     return "".join(said) if said else None
 
@@ -197,16 +161,8 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
     return counts[0] if counts else None
 
 
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _list(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
 def _first(value: Any) -> Mapping[str, Any]:
-    return next(iter(_list(value)), {})
+    return next(iter(mappings_in(value)), {})
 
 
 def retry_after_s(written: str | None) -> float | None:

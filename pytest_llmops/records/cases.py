@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Sign = Literal[">=", ">", "<=", "<"]
 ModelErrors = Literal["allow", "warn", "fail"]
+Passages = Literal["scan", "own_knowledge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,8 @@ class Golden:
         data: Files or folders that the app answers from, documents or an index; they stamp it too.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         model_errors: What a failed model call does to its case; None leaves it to the status.
+        require_spans: How many spans the app must leave for a case.
+        passages: Whether `pii_leak` looks into passages; None leaves it to the check.
         sha256: Of the file's bytes.
         bound_lines: Metric to the line of the first bound on it; empty where it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
@@ -132,6 +135,8 @@ class Golden:
     data: tuple[str, ...] = ()
     never_record: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
+    require_spans: int = 0
+    passages: Passages | None = None
     sha256: str = ""
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -75,7 +75,7 @@ def open_rival(golden: Golden, settings: Settings, make_caller: Callable[[App], 
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     """The recorder of this process, listening; to be uninstalled at the end."""
     home = settings.path(settings.home)
-    _make_home(home)
+    _make_home(home, settings.root)
     cache.use_cache(home / "cache")
     recorder = Recorder(
         committed=settings.path(settings.cassettes),
@@ -87,11 +87,18 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     return recorder
 
 
-def _make_home(home: Path) -> None:
-    """A new working folder says itself that it is not for git; one that is there is left as it is."""
+def _make_home(home: Path, root: Path) -> None:
+    """
+    A working folder that only its owner may enter, for it holds what the app was asked and answered.
+
+    A new one says itself that it is not for git. The project's own folder, or one above, keeps its mode.
+    """
     with suppress(OSError):  # there already, or nothing can be written, which is reported where it matters
-        home.mkdir(parents=True)
+        home.mkdir(mode=0o700, parents=True)
         (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    with suppress(OSError):  # somebody else's
+        if not root.resolve().is_relative_to(home.resolve()):
+            home.chmod(0o700)
 
 
 def open_caller(

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
 from pytest_llmops.traces.twins import identify, join_twins
 
-ARRIVAL_S = 5.0
+_ARRIVAL_S = 5.0
+_LATE_S = 2.0
 _POLL_S = 0.02
 _MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins 10,000
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
@@ -56,6 +58,10 @@ class CaseSpans(list[Span]):
                 self.append(span)
             if span.span_id in self.awaited and (span.end or not self.awaited[span.span_id]):
                 del self.awaited[span.span_id]
+
+    def count_own(self) -> int:
+        """How many spans the app left; log records are none."""
+        return sum(span.origin != "log" for span in self)
 
     def expect(self, span_id: str, sender: Callable[[float], None], *, ended: bool) -> None:
         """Wait for a span before the case is judged; `ended` where one that has not ended is not enough."""
@@ -168,14 +174,29 @@ def deliver(spans: Iterable[Span]) -> None:
         keep(span, owner)
 
 
-async def settle(spans: CaseSpans, timeout_s: float = ARRIVAL_S) -> int:
-    """Wait until what is on its way is here; the number of spans that did not come in time."""
-    deadline = time.monotonic() + timeout_s
+async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVAL_S) -> str:
+    """
+    Wait until what is on its way is here; why it is not all, or empty.
+
+    Args:
+        required: How many spans there must be; other processes may send theirs a while after the answer.
+    """
+    begun = time.monotonic()
     for sender in spans.senders if spans.awaited else ():
         start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
-    while spans.awaited and time.monotonic() < deadline:  # noqa: ASYNC110 - see below
+    while spans.awaited and time.monotonic() < begun + timeout_s:  # noqa: ASYNC110 - see below
         await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
-    return len(spans.awaited)
+    while spans.count_own() < required and time.monotonic() < begun + _LATE_S:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(_POLL_S)
+    if lost := len(spans.awaited):
+        late = f"did not arrive within {timeout_s:g} s, so no check could see all that the app left"
+        return f"{counted(lost, 'LangSmith run')} {late}"
+    if (left := spans.count_own()) < required:
+        return (
+            f"the app left {counted(left, 'span')}, and the golden file requires {required} (require_spans): "
+            "is its tracing on, and in this process or sent to the receiver of --llm-receive?"
+        )
+    return ""
 
 
 def _of_trace(trace_id: str) -> CaseSpans | None:

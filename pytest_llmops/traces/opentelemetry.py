@@ -7,7 +7,7 @@ provider has; a span that a sampler would drop is recorded for us alone, and exp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from importlib.util import find_spec
@@ -24,23 +24,20 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 _NANOSECONDS = 1e9
+_DEEPEST = 64
 _installing = Lock()
-_installed = False
 
 
 def install() -> None:
     """Listen to OpenTelemetry, if it is installed; where the app set up no provider, one of ours is set."""
-    global _installed  # noqa: PLW0603 - the classes that are changed are global too
     with _installing:
         if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
             return
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
 
-        if not _installed:
-            _listen_to_spans()
-            _listen_to_logs()
-            _installed = True
+        _listen_to_spans()
+        _listen_to_logs()
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(TracerProvider())
 
@@ -85,8 +82,10 @@ def _listen_to_logs() -> None:
 
 
 def _call_first(changed: type, name: str, ours: Callable[..., None]) -> None:
-    """Have a method of a class call ours, with the same arguments, before it does its own."""
+    """Have a method of a class call ours, with the same arguments, before it does its own; done once."""
     original = changed.__dict__[name]
+    if hasattr(original, "__wrapped__"):
+        return
 
     @wraps(original)
     def method(*arguments: Any, **options: Any) -> Any:
@@ -156,6 +155,7 @@ def read_otel_span(span: ReadableSpan, baggage: Mapping[str, Any] | None = None)
 def read_otel_log(record: ReadWriteLogRecord) -> Span:
     """An OpenTelemetry log record as a span of no duration, its body an attribute."""
     log = record.log_record
+    said = log.attributes or {}
     time_s = (log.timestamp or log.observed_timestamp or 0) / _NANOSECONDS
     return Span(
         span_id="",
@@ -164,7 +164,7 @@ def read_otel_log(record: ReadWriteLogRecord) -> Span:
         kind="log",
         start=time_s,
         end=time_s,
-        attributes={"body": log.body, **(log.attributes or {})},
+        attributes={"body": _plain(log.body), **{name: _plain(each) for name, each in said.items()}},
         trace_id=f"{log.trace_id:032x}" if log.trace_id else "",
         origin="log",
         resource=_resource(
@@ -184,4 +184,15 @@ def _resource(attributes: Mapping[str, Any], scope: InstrumentationScope | None)
 def _baggage(context: Context | None) -> Mapping[str, Any]:
     from opentelemetry import baggage
 
-    return baggage.get_all(context)
+    return {name: _plain(value) for name, value in baggage.get_all(context).items()}
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value of anybody's as one that another process can be sent; what lies too deep, as text."""
+    if value is None or isinstance(value, str | bytes | bool | int | float):
+        return value
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {str(name): _plain(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, Sequence) and depth < _DEEPEST:
+        return [_plain(each, depth + 1) for each in value]
+    return str(value)

@@ -6,20 +6,19 @@ import argparse
 import io
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.errors import AppError, QuestionError
 from reference_app.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_app.cli.terminal import Terminal
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-SERVE = "serve"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     _tolerate_any_text()
     try:
-        if given[:1] == [SERVE]:
-            return _serve(given[1:])
+        if given and given[0] in COMMANDS:
+            return COMMANDS[given[0]](given[1:])
         return _run(_parser().parse_args(given))
     except KeyboardInterrupt:
         return _fail("Interrupted.", INTERRUPTED)
@@ -45,33 +44,44 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_app",
         description="Ask the customer support of Fellwind Outfitters.",
-        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page.",
+        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page; `vault` and "
+        "`audit` open, delete and account for personal data.",
     )
     parser.add_argument("question", nargs="?")
     parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
     parser.add_argument("--json", action="store_true", help="print each answer as a JSON object")
-    parser.add_argument("--trace", action="store_true", help="print the spans of the run as a tree")
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="print the steps of each answer: a waterfall, then their attributes",
+    )
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.file is not None and options.question is None:
         raise QuestionError("--file goes with a question.")
-    spans = _capture_spans() if options.trace else None
+    if not options.trace:
+        return _ask(options)
+    from reference_app.cli.spans import draw
+    from reference_app.tracing import record_steps
+
+    with record_steps() as steps:
+        try:
+            return _ask(options)
+        finally:
+            sys.stderr.write(printable(draw(steps), keep="\n") + "\n")
+
+
+def _ask(options: argparse.Namespace) -> int:
     from reference_app.cli.terminal import Terminal
     from reference_app.graph import open_app
 
-    try:
-        terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty())
-        if options.question is not None:
-            terminal.ask(options.question, options.file)
-            return 0
-        return _chat(terminal)
-    finally:
-        if spans is not None:
-            from reference_app.cli.spans import draw
-
-            sys.stderr.write(printable(draw(spans.get_finished_spans()), keep="\n") + "\n")
+    terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty())
+    if options.question is not None:
+        terminal.ask(options.question, options.file)
+        return 0
+    return _chat(terminal)
 
 
 def _chat(terminal: Terminal) -> int:
@@ -135,17 +145,19 @@ def _serve(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _capture_spans() -> Any:
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+def _vault(arguments: Sequence[str]) -> int:
+    from reference_app.cli.vault import run_vault
 
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
+    return run_vault(arguments)
+
+
+def _audit(arguments: Sequence[str]) -> int:
+    from reference_app.cli.audit import run_audit
+
+    return run_audit(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "vault": _vault, "audit": _audit}
 
 
 def _say(line: str) -> None:

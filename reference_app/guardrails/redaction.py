@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from reference_app.guardrails.disguises import clean
 
+Redact = Callable[[str], str]
+"""Makes a text free of personal data."""
+Write = Callable[[str, str], str]
+"""What stands in place of a value of a kind."""
 MIN_PHONE_DIGITS = 9
 MIN_CARD_DIGITS = 13
 
@@ -176,8 +180,18 @@ def mask(text: str, *, keep: Callable[[str], bool] | None = None) -> str:
         text: Any.
         keep: Whether a value may stay.
     """
+    return replace(text, lambda kind, _: f"[{kind}]", keep=keep)
+
+
+def replace(text: str, write: Write, *, keep: Callable[[str], bool] | None = None) -> str:
+    """As `mask`, with what `write` makes of a kind and its value in place of each value."""
     plain = clean(text)
-    return _replace(text if plain == text or not _held(plain, keep) else plain, keep)
+    text = text if plain == text or not _held(plain, keep) else plain
+    parts, last = [], 0
+    for one in _held(text, keep):
+        parts += [text[last : one.start], write(one.kind, text[one.start : one.end])]
+        last = one.end
+    return "".join((*parts, text[last:]))
 
 
 def mask_all(value: object) -> object:
@@ -193,11 +207,3 @@ def mask_all(value: object) -> object:
 
 def _held(text: str, keep: Callable[[str], bool] | None) -> Iterable[Found]:
     return [one for one in find(text) if keep is None or not keep(text[one.start : one.end])]
-
-
-def _replace(text: str, keep: Callable[[str], bool] | None) -> str:
-    parts, last = [], 0
-    for one in _held(text, keep):
-        parts += [text[last : one.start], f"[{one.kind}]"]
-        last = one.end
-    return "".join((*parts, text[last:]))

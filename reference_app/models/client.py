@@ -11,16 +11,17 @@ from reference_app.errors import AppError, EndpointError
 from reference_app.tracing import as_messages, describe, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from openai import OpenAI
-    from opentelemetry.trace import Span
 
     from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
     from reference_app.settings import Settings
+    from reference_app.tracing.settings import Price
+    from reference_app.tracing.steps import Step
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
 SEED = 0
@@ -35,6 +36,7 @@ class Models:
     Attributes:
         chat_model: Name in the request; of the embedded model it holds the fingerprint of its weights.
         provider: Who answers, in the words of the conventions for spans.
+        price: Of the chat model; None where it is not known.
     """
 
     chat: OpenAI
@@ -42,6 +44,7 @@ class Models:
     embedding: OpenAI
     embedding_model: str
     provider: str
+    price: Price | None = None
 
     def complete(
         self,
@@ -74,9 +77,10 @@ class Models:
             gen_ai__request__seed=SEED,
             gen_ai__request__max_tokens=max_tokens,
             gen_ai__input__messages=as_messages(messages),
+            gen_ai__system_instructions=_instructions(messages),
             reference_app__prompt__name=prompt.name,
             reference_app__prompt__version=prompt.version,
-        ) as span:
+        ) as step:
             request: dict[str, Any] = {
                 "model": self.chat_model,
                 "messages": messages,
@@ -85,7 +89,7 @@ class Models:
                 "seed": SEED,
             }
             with _own_errors():
-                return self._ask(request, span) if heard is None else self._stream(request, span, heard)
+                return self._ask(request, step) if heard is None else self._stream(request, step, heard)
 
     def embed(self, text: str) -> list[float]:
         """The unit vector of one text; raises as `complete` does."""
@@ -96,10 +100,10 @@ class Models:
                 gen_ai__operation__name="embeddings",
                 gen_ai__provider__name=self.provider,
                 gen_ai__request__model=self.embedding_model,
-            ) as span,
+            ) as step,
             _own_errors(),
         ):
-            return self._embed(text, span)
+            return self._embed(text, step)
 
     def embed_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of documents from the environment's endpoint, shape (texts, dimensions)."""
@@ -118,25 +122,25 @@ class Models:
         self.chat.close()
         self.embedding.close()
 
-    def _ask(self, request: dict[str, Any], span: Span) -> str:
+    def _ask(self, request: dict[str, Any], step: Step) -> str:
         reply = self.chat.chat.completions.create(**request)
         choices = getattr(reply, "choices", None)
         if not choices or choices[0].message is None:
             raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
         text = choices[0].message.content or ""
-        _describe_reply(span, reply.model, choices[0].finish_reason, text)
+        _describe_reply(step, reply.model, choices[0].finish_reason, text)
         if reply.usage is not None:
-            _describe_usage(span, reply.usage)
+            self._describe_usage(step, reply.usage)
         return text
 
-    def _stream(self, request: dict[str, Any], span: Span, heard: Callable[[str], None]) -> str:
+    def _stream(self, request: dict[str, Any], step: Step, heard: Callable[[str], None]) -> str:
         pieces: list[str] = []
         reason = None
         request |= {"stream": True, "stream_options": {"include_usage": True}}
         with self.chat.chat.completions.create(**request) as stream:
             for chunk in stream:
                 if chunk.usage is not None:
-                    _describe_usage(span, chunk.usage)
+                    self._describe_usage(step, chunk.usage)
                 for choice in chunk.choices:
                     reason = choice.finish_reason or reason
                     if choice.delta.content:
@@ -144,16 +148,21 @@ class Models:
                         heard(choice.delta.content)
         if reason is None:
             raise EndpointError(f"The line to {self.chat_model} was cut in the middle of the answer.")
-        _describe_reply(span, self.chat_model, reason, "".join(pieces))
+        _describe_reply(step, self.chat_model, reason, "".join(pieces))
         return "".join(pieces)
 
-    def _embed(self, text: str, span: Span) -> list[float]:
+    def _describe_usage(self, step: Step, usage: Any) -> None:
+        counts = usage.prompt_tokens, usage.completion_tokens
+        described = {"gen_ai.usage.input_tokens": counts[0], "gen_ai.usage.output_tokens": counts[1]}
+        describe(step, {**described, "reference_app.cost_usd": self.price and self.price.cost_usd(*counts)})
+
+    def _embed(self, text: str, step: Step) -> list[float]:
         reply = self.embedding.embeddings.create(model=self.embedding_model, input=[text])
         data = getattr(reply, "data", None)
         if not data:
             raise EndpointError(f"The reply of {self.embedding_model} holds no vector.")
         describe(
-            span,
+            step,
             {
                 "gen_ai.response.model": reply.model,
                 "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
@@ -177,16 +186,17 @@ def _own_errors() -> Iterator[None]:
         raise
 
 
-def _describe_reply(span: Span, model: str, reason: str | None, text: str) -> None:
+def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> None:
     message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
-    describe(span, {"gen_ai.response.model": model, "gen_ai.output.messages": [message]})
-    if reason is not None:
-        span.set_attribute("gen_ai.response.finish_reasons", [reason])
+    described = {"gen_ai.response.model": model, "gen_ai.output.messages": [message]}
+    describe(step, {**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
 
 
-def _describe_usage(span: Span, usage: Any) -> None:
-    span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
-    span.set_attribute("gen_ai.usage.output_tokens", usage.completion_tokens)
+def _instructions(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The system messages; they stand among the input messages too, where the chat API takes them."""
+    return [
+        {"type": "text", "content": message["content"]} for message in messages if message["role"] == "system"
+    ]
 
 
 def open_models(settings: Settings, weights: Weights | None) -> Models:
@@ -201,6 +211,7 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     from openai import OpenAI
 
     from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
+    from reference_app.tracing.settings import Price
 
     http = httpx2.Client(
         mounts={HOST: EmbeddedTransport(weights)} if weights else None,
@@ -213,6 +224,7 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
     own = ""
+    free = Price(model="", input_usd=0.0, output_usd=0.0)
     if weights is not None:
         own = weights.tuned_name if settings.tuned and weights.tuned_name else weights.chat_name
     return Models(
@@ -221,4 +233,5 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
         embedding=remote if settings.embedding_model else embedded,
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
         provider="openai" if settings.model else "llama.cpp",
+        price=settings.tracing.find_price(settings.model) if settings.model else free,
     )

@@ -44,19 +44,36 @@ class OutputGuard:
     """Takes out of an answer what must not leave the app; adds `text`, `sources` and `problems`."""
 
     def __init__(
-        self, telling: Telling, *, known: AbstractSet[str], secrets: tuple[str, ...], on: bool
+        self,
+        telling: Telling,
+        *,
+        known: AbstractSet[str],
+        secrets: tuple[str, ...],
+        on: bool,
+        tokens: bool = False,
     ) -> None:
-        """`known` are the ids of the documents' sections; `secrets` lines that no answer may repeat."""
+        """
+        Args:
+            telling: Says that nothing is left of an answer.
+            known: Ids of the documents' sections.
+            secrets: Lines that no answer may repeat.
+            on: Whether answers are checked.
+            tokens: Whether a question has tokens instead of personal data, which an answer may repeat.
+        """
         self._telling = telling
         self._known = known
         self._secrets = secrets
         self._on = on
+        self._tokens = tokens
 
     def __call__(self, state: State) -> State:
         from reference_app.guardrails.output import check_answer
 
         if not self._on:
             return {"problems": []}
+        given = [one.section.text for one in state.get("passages", [])]
+        if self._tokens:
+            given.append(state["question"])
         known = self._known | {one.section.id for one in state.get("passages", [])}
         with trace("output_guard") as span:
             guarded = check_answer(
@@ -65,7 +82,7 @@ class OutputGuard:
                 known=known,
                 hosts=(SHOP_HOST,),
                 secrets=self._secrets,
-                given=[one.section.text for one in state.get("passages", [])],
+                given=given,
             )
             describe(span, {"reference_app.guard.problems": list(guarded.problems)})
             return {

@@ -97,7 +97,7 @@ class ShopApi:
             describe(span, described)
             if status in RESULT_STATUSES and _is_documented(operation, status, answer):
                 return cast("dict[str, Any]", answer)
-            span.set_attribute("error.type", "no_answer" if status is None else f"{status}")
+            describe(span, {"error.type": "no_answer" if status is None else f"{status}"})
             return {"error": "unavailable"}
 
     def _send(self, operation: Operation, arguments: dict[str, Any]) -> tuple[int | None, object, int]:

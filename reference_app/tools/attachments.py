@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 from reference_app.guardrails.injection import scan
-from reference_app.guardrails.redaction import mask
 from reference_app.safety import RefusedError
+from reference_app.settings import open_redact
 from reference_app.tools.registry import Tool
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ INLINE = frozenset({"a", "b", "code", "em", "i", "small", "span", "strong", "sub
 
 def attachment_tools(settings: Settings) -> list[Tool]:
     """`product_page` and `customer_file`; a text that gives orders to the model is not handed on."""
+    redact = open_redact(settings)
 
     def screened(read: Callable[[str], str]) -> Callable[[str], dict[str, Any]]:
         def run(name: str) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def attachment_tools(settings: Settings) -> list[Tool]:
                 return {"error": "empty"}
             if "input" in settings.guards and scan(text).flagged:
                 return {"error": "suspicious"}
-            return {"text": mask(text) if "redaction" in settings.guards else text}
+            return {"text": redact(text)}
 
         return run
 

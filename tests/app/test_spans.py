@@ -85,6 +85,18 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
         assert json.loads(chat["gen_ai.input.messages"])[0]["role"] == "system"
         assert json.loads(chat["gen_ai.output.messages"])[0]["parts"][0]["type"] == "text"
 
+        assert chat["gen_ai.provider.name"] == "llama.cpp"
+        assert chat["reference_app.cost_usd"] == 0
+        assert json.loads(chat["gen_ai.system_instructions"])[0]["type"] == "text"
+        assert chat["gen_ai.response.finish_reasons"] == ["stop"]
+
+    roots = [span["attributes"] for span in spans if span["parent"] is None]
+    for root in roots:
+        assert {tool["name"] for tool in json.loads(root["gen_ai.tool.definitions"])} >= {
+            "order_status",
+            "query_shop",
+        }
+        assert json.loads(root["gen_ai.output.messages"])[0]["role"] == "assistant"
     (retrieval,) = [span["attributes"] for span in spans if span["name"] == "retrieval knowledge"]
     assert json.loads(retrieval["gen_ai.retrieval.documents"])[0]["id"] == "tents#weight"
     (tool,) = [span["attributes"] for span in spans if span["name"] == "execute_tool order_status"]

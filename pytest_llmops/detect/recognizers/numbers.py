@@ -12,18 +12,27 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
-from importlib import import_module
+from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_llmops.detect.disguises import Reading
+from pytest_llmops.detect.finding import Found
+from pytest_llmops.detect.recognizers.presidio import (
+    Candidate,
+    Create,
+    NationalPhoneRecogniser,
+    Recognise,
+    card,
+    email,
+    international_phone,
+    of_presidio,
+)
 from pytest_llmops.errors import MissingExtraError
 
-if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer
-
 _NATIONAL = 10  # digits of a number in North America, India and much of Europe without the trunk 0
+_SHORTEST = 8  # digits of a number in Denmark, Norway and Singapore
+_LABEL = 40  # characters in which a label stands that is directly before its number
 _CONTEXT = 60  # characters before a number in which a word can say what it is
 
 _CARD_BRANDS = re.compile(  # Visa, Mastercard, American Express, Diners, JCB, Discover and UnionPay
@@ -32,6 +41,12 @@ _CARD_BRANDS = re.compile(  # Visa, Mastercard, American Express, Diners, JCB, D
 )
 _PHONE_WORDS = re.compile(
     r"(?i)(?<![A-Z])(?:(?:\w*phone|tel|telefon|mobile|cell|call|fax|sms|whatsapp|dial|ring|text)(?![A-Z]))"
+)
+_PHONE_LABELS = re.compile(
+    r"(?i)(?:phone|mobile|(?<![a-z])(?:tel|cell|fax|gsm|tlf|tfno|hp)|whatsapp|telefon\w*|telefoon\w*|t[eé]l[eé]phone"
+    r"|tel[eé]fono|puhelin|handy|mobil(?:e|nummer)?|mobiel|m[oó]vil|celular|cellulare|telem[oó]vel|portable|komórk\w*"
+    r"|kontakttelefon|電話\w*|手机\w*|전화\w*|โทร\w*)\.?[ _-]?(?:no|nr|num(?:ber|mer|éro|ero)?|n[°º])?\.?"
+    r"[\"'\])]{0,2}\s{0,2}(?:[:=>]|is|ist|es|est)?\s{0,2}[\"'(]?\Z"
 )
 _PHONE_SHAPE = re.compile(
     r"(?:1[ .-]?)?(?:\(\d{3}\) ?\d{3}-\d{4}|\d{3}([-.])\d{3}\1\d{4})"
@@ -54,7 +69,7 @@ class _Kind(NamedTuple):
     name: str
     mark: str
     candidates: re.Pattern[str]
-    create: Callable[[], EntityRecognizer]
+    create: Create
     fits: Callable[[str, int, int], bool]
     by_words: bool = False
 
@@ -71,63 +86,26 @@ def check_installed(part: str) -> None:
         raise MissingExtraError(part, "pii")
 
 
-def find_personal(reading: Reading) -> Iterator[tuple[str, int, int, float]]:
+def find_personal(reading: Reading, recognise: Recognise) -> Iterator[Found]:
     """
-    Kind, start, end and score of what Presidio recognises, in the text as read; kinds may overlap.
+    Kind, start, end and score of what is recognised, in the text as read; kinds may overlap.
 
     A weak score counts too: weighing it by the words around is what was done before. What was disguised needs
     no word beside it to say what it is.
+
+    Args:
+        recognise: Confirms candidates.
     """
     text = reading.text
     for kind in _KINDS:
         if kind.mark not in text:
             continue
-        for candidate in kind.candidates.finditer(text):
-            disguised = kind.by_words and reading.place(*candidate.span())[2]
-            if not disguised and not kind.fits(text, *candidate.span()):
-                continue
-            found = _recognizer(kind).analyze(candidate[0], [kind.name], None)  # type: ignore[arg-type]  # patterns need none
-            best: dict[tuple[int, int], float] = {}
-            for each in found:
-                span = candidate.start() + each.start, candidate.start() + each.end
-                best[span] = max(each.score, best.get(span, 0.0))
-            yield from ((kind.name, *span, score) for span, score in best.items())
-
-
-@lru_cache(maxsize=16)
-def _recognizer(kind: _Kind) -> EntityRecognizer:
-    check_installed("pii_leak")
-    return kind.create()
-
-
-def _email() -> EntityRecognizer:
-    import tldextract
-    from presidio_analyzer.predefined_recognizers import EmailRecognizer
-
-    suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
-    class OfflineEmailRecognizer(EmailRecognizer):
-        """Knows the public suffixes that tldextract ships; Presidio's own would ask the network."""
-
-        def validate_result(self, pattern_text: str) -> bool:
-            return bool(suffixes(pattern_text.rpartition("@")[2]).suffix)
-
-    return OfflineEmailRecognizer()
-
-
-def _card() -> EntityRecognizer:
-    from presidio_analyzer import Pattern
-    from presidio_analyzer.predefined_recognizers import CreditCardRecognizer
-
-    whole = Pattern(
-        "card", r"[\d -]+", 0.3
-    )  # the candidate's shape is stricter than Presidio's; Luhn decides
-    return CreditCardRecognizer(patterns=[whole])
-
-
-def _of_presidio(name: str, **options: Any) -> Callable[[], EntityRecognizer]:
-    """Makes a recogniser of that class, which is imported when it is first needed."""
-    return lambda: getattr(import_module("presidio_analyzer.predefined_recognizers"), name)(**options)
+        for match in kind.candidates.finditer(text):
+            start, end = match.span()
+            disguised = kind.by_words and reading.place(start, end)[2]
+            if disguised or kind.fits(text, start, end):
+                for first, last, score in recognise(Candidate(kind.name, kind.create, match[0])):
+                    yield kind.name, start + first, start + last, score
 
 
 def _always(_text: str, _start: int, _end: int) -> bool:
@@ -150,12 +128,17 @@ def _is_marked_ssn(text: str, start: int, end: int) -> bool:
 
 
 def _is_marked_phone(text: str, start: int, end: int) -> bool:
-    """Written as in North America; or a trunk 0 or ten digits, after a word such as `call`."""
+    """Written as in North America; a trunk 0 or ten digits after a word such as `call`; any after a label."""
     if _PHONE_SHAPE.fullmatch(text, start, end):
         return True
     digits = re.sub(r"\D", "", text[start:end])
-    dialled = digits.startswith("0") or len(digits) == _NATIONAL
-    return dialled and bool(_PHONE_WORDS.search(text, max(0, start - _CONTEXT), start))
+    if digits.startswith("0") or len(digits) == _NATIONAL:
+        return bool(_PHONE_WORDS.search(text, max(0, start - _CONTEXT), start)) or _is_labelled(text, start)
+    return len(digits) >= _SHORTEST and _is_labelled(text, start)
+
+
+def _is_labelled(text: str, start: int) -> bool:
+    return bool(_PHONE_LABELS.search(text[max(0, start - _LABEL) : start]))
 
 
 def _is_reachable(text: str, start: int, end: int) -> bool:
@@ -184,14 +167,14 @@ _KINDS: tuple[_Kind, ...] = (
         "EMAIL_ADDRESS",
         "@",
         re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
-        _email,
+        email,
         _is_no_service,
     ),
     _Kind(
         "IBAN_CODE",
         "",
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"),
-        _of_presidio("IbanRecognizer"),
+        of_presidio("IbanRecognizer"),
         _always,
     ),
     _Kind(
@@ -201,14 +184,14 @@ _KINDS: tuple[_Kind, ...] = (
             r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,16})"
             r"(?!\w|[.-]\w)"
         ),
-        _card,
+        card,
         _is_card_brand,
     ),
     _Kind(
         "US_SSN",
         "",
         re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
-        _of_presidio("UsSsnRecognizer"),
+        of_presidio("UsSsnRecognizer"),
         _is_marked_ssn,
         by_words=True,
     ),
@@ -216,14 +199,14 @@ _KINDS: tuple[_Kind, ...] = (
         "PHONE_NUMBER",
         "+",
         re.compile(r"(?<![\w+])\+\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)"),
-        _of_presidio("PhoneRecognizer", supported_regions=("US",), leniency=0),  # + names the country itself
+        international_phone,
         _always,
     ),
     _Kind(
         "PHONE_NUMBER",
         "",
         re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
-        _of_presidio("PhoneRecognizer", supported_regions=("US", "GB", "DE", "FR", "IN")),
+        NationalPhoneRecogniser,
         _is_marked_phone,
         by_words=True,
     ),
@@ -231,21 +214,21 @@ _KINDS: tuple[_Kind, ...] = (
         "IP_ADDRESS",
         ".",
         re.compile(r"(?<![\w.:-])\d{1,3}(?:\.\d{1,3}){3}(?!\w|[.-]\w)"),
-        _of_presidio("IpRecognizer"),
+        of_presidio("IpRecognizer"),
         _is_reachable,
     ),
     _Kind(
         "IP_ADDRESS",
         ":",
         re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
-        _of_presidio("IpRecognizer"),
+        of_presidio("IpRecognizer"),
         _is_reachable,
     ),
     _Kind(
         "CRYPTO",
         "",
         re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"),
-        _of_presidio("CryptoRecognizer"),
+        of_presidio("CryptoRecognizer"),
         _always,
     ),
 )

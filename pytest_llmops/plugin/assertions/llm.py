@@ -18,6 +18,7 @@ from pytest_llmops.protocols import App
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.app.printed import route_through
 
 _STASH = pytest.StashKey["Llm"]()
 
@@ -81,7 +82,8 @@ class Llm:
         written = json.dumps(question, sort_keys=True, default=str)
         repeat = sum(json.dumps(each.input, sort_keys=True, default=str) == written for each in self.samples)
         __tracebackhide__ = True  # what is wrong is the question or the app, not this file
-        output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
+        with route_through():
+            output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
             raise NotScoredError(mask(output.error))

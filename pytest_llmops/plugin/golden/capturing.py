@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.runner.app.printed import Channel, current
+from pytest_llmops.runner.app.printed import CaseLog, Channel, current, routed
 
 if TYPE_CHECKING:
     import pytest
+
+_SHOW = "_showwarnmsg"  # private: pytest exchanges whatever is public
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +38,7 @@ class Router:
     _streams: list[Any] = field(default_factory=list)
     _handlers: list[logging.Handler] = field(default_factory=list)
     _log: logging.Handler | None = None
+    _show_warning: Callable[[warnings.WarningMessage], None] | None = None
 
     @classmethod
     def of(cls, config: pytest.Config) -> Router:
@@ -50,7 +55,7 @@ class Router:
             original = sys.__stdout__ if channel == "stdout" else sys.__stderr__
             shown = original.write if self.shows and original is not None else None
             try:
-                stream.write = _routed(stream.write, channel, shown)
+                stream.write = routed(stream.write, channel, shown)
             except AttributeError:  # a stream of somebody's own, which pytest did not make
                 continue
             self._streams.append(stream)
@@ -68,11 +73,28 @@ class Router:
             if isinstance(handler := getattr(plugin, name, None), logging.Handler):
                 handler.addFilter(_is_of_no_case)
                 self._handlers.append(handler)
-        self._log = _CaseLog(level=getattr(plugin, "log_level", None) or 0)
+        self._log = CaseLog(level=getattr(plugin, "log_level", None) or 0)
         self._log.setFormatter(getattr(plugin, "formatter", None))
         logging.getLogger().addHandler(self._log)
 
+    def take_warnings(self) -> None:
+        """Warnings of a case go to its standard error, too; pytest records them for its own summary."""
+        show = getattr(warnings, _SHOW, None)
+        if show is None or hasattr(show, "__wrapped__"):
+            return
+
+        @wraps(show)
+        def shown(message: warnings.WarningMessage) -> None:
+            if (printed := current.get()) is not None:
+                printed.add("stderr", f"{message.category.__name__}: {message.message}\n")
+            show(message)
+
+        setattr(warnings, _SHOW, shown)
+        self._show_warning = show
+
     def close(self) -> None:
+        if self._show_warning is not None:
+            setattr(warnings, _SHOW, self._show_warning)
         for stream in self._streams:
             del stream.write  # the class's own shows again
         self._streams.clear()
@@ -82,26 +104,5 @@ class Router:
             logging.getLogger().removeHandler(self._log)
 
 
-class _CaseLog(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if (printed := current.get()) is not None:
-            printed.add("log", f"{self.format(record)}\n")
-
-
 def _is_of_no_case(_record: logging.LogRecord) -> bool:
     return current.get() is None
-
-
-def _routed(
-    write: Callable[[str], int], channel: Channel, shown: Callable[[str], int] | None
-) -> Callable[[str], int]:
-    def routed(text: str, /) -> int:
-        printed = current.get()
-        if printed is None or not isinstance(text, str):  # the stream itself refuses what is no text
-            return write(text)
-        printed.add(channel, text)
-        if shown is not None:
-            shown(text)
-        return len(text)
-
-    return routed

@@ -6,7 +6,6 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_llmops.detect.mask import mask
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.golden.capturing import Router
@@ -26,6 +25,7 @@ class Reporting:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
         self._router.take_logs(session.config.pluginmanager.getplugin("logging-plugin"))
+        self._router.take_warnings()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
@@ -46,13 +46,13 @@ class Reporting:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """What an app prints is no answer, but it is shown, so it is masked as one."""
+        """Our reason in place of a traceback of ours."""
         report = yield
-        if isinstance(item, GoldenItem):
-            report.sections = [(name, mask(text)) for name, text in report.sections]
-            if report.failed and call.excinfo and (reason := reason_of(call.excinfo.value, item)):
-                one_line = item.config.getoption("tbstyle") == "line"
-                report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
+        if not isinstance(item, GoldenItem) or not report.failed or not call.excinfo:
+            return report
+        if reason := reason_of(call.excinfo.value, item):
+            one_line = item.config.getoption("tbstyle") == "line"
+            report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
         return report
 
     @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_logreport")

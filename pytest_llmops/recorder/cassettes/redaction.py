@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.recorder.reply import event_lines
+from pytest_llmops.recorder.event_stream import event_lines, streamed_pieces
 
 Redact = Callable[[str], str]
 
-# The fields in which a streamed text comes piece by piece, so that a secret may be cut in two.
-_PIECES = {
-    "content", "reasoning_content", "refusal", "text", "thinking", "arguments", "partial_json", "delta",
-}  # fmt: skip
-# Which of several texts a piece belongs to, where the event itself says so.
-_MARKS = ("type", "index", "output_index", "content_index")
 _VECTOR = "embedding"
 _MOST_REMEMBERED = 10_000
 
@@ -33,6 +27,13 @@ class Redaction:
         self._redact = redact
         self.text: Callable[[str], str] = lru_cache(_MOST_REMEMBERED)(self._text)
         """A string with its secrets replaced; one that holds JSON keeps its form."""
+
+    def shown(self, text: str) -> str:
+        """As `text`, of what is to be shown now: it is withheld where it cannot be redacted."""
+        try:
+            return self.text(text)
+        except Exception as failure:  # noqa: BLE001 - a redaction is anybody's code
+            return f"something that cannot be shown: redacting it raised {type(failure).__name__}"
 
     def value(self, value: Any) -> Any:
         """A JSON value with every string in it redacted, names included."""
@@ -70,11 +71,7 @@ class Redaction:
     def _events(self, text: str) -> str:
         """A stream of events; each text that comes in pieces is redacted as a whole."""
         lines = list(event_lines(text))
-        streams: dict[Any, list[tuple[Any, Any]]] = {}
-        for _, event in lines:
-            if event is not None:
-                _collect(event, tuple(event.get(name) for name in _MARKS), streams)
-        for pieces in streams.values():
+        for pieces in streamed_pieces(event for _, event in lines).values():
             joined = "".join(holder[name] for holder, name in pieces)
             whole = self.text(joined)
             for number, (holder, name) in enumerate(pieces):
@@ -97,18 +94,3 @@ class _Piece:
     """A string that is redacted already: alone it could look like something it is not."""
 
     text: str
-
-
-def _collect(value: Any, marks: tuple[Any, ...], streams: dict[Any, list[tuple[Any, Any]]]) -> None:
-    """Gather the pieces of each streamed text, distinguished by where they stand and by their choice."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            if isinstance(part, str):
-                if name in _PIECES:
-                    streams.setdefault((*marks, name), []).append((value, name))
-            else:
-                _collect(part, (*marks, name), streams)
-    elif isinstance(value, list):
-        for number, part in enumerate(value):
-            own = part.get("index", number) if isinstance(part, dict) else number
-            _collect(part, (*marks, own), streams)

@@ -143,8 +143,12 @@ class Cassettes:
             raise
 
     def _redacted(self, call: Recorded) -> Recorded:
-        request = self._redaction.value(call.request)
-        return replace(call, request=request, body=self._redaction.body(kind_of(call.path), call.body))
+        return replace(
+            call,
+            path=self._redaction.text(call.path),
+            request=self._redaction.value(call.request),
+            body=self._redaction.body(kind_of(call.path), call.body),
+        )
 
 
 def _size(read: tuple[Stamp, Calls]) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.interception.listeners import Exchange, Interceptor, find_recording, may_be_seen
+from pytest_llmops.recorder.interception.sent import describe_sent
 
 _LIBRARIES = ("httpx", "httpx2")
 _OK = 200
@@ -132,7 +133,7 @@ def _begin(
     """The exchange of a request, and the response where none has to be fetched."""
     url = request.url
     try:
-        exchange = recording.begin(url.host, url.port, url.path, content)
+        exchange = recording.begin(url.host, url.port, url.path, content, describe_sent(request))
     except CassetteError as error:
         # OpenAI's and Anthropic's clients of the `httpx` days retry on any exception, with pauses, and
         # then hide it. They heed this header, and show a message that comes with a status.

@@ -28,7 +28,8 @@ def is_as_strict(new: Check, old: Check) -> bool:
     Whether every case that holds the new check would hold the old one.
 
     Other options than before are as strict where scores can only get worse by them: `keywords` with a
-    further word, `exact_match` to the letter, a `pii_leak` that allows less or looks for more kinds.
+    further word, `exact_match` to the letter, a `pii_leak` that allows less, denies more or looks
+    for more kinds.
     """
     if new.metric != old.metric or (new.min_kappa or 0) < (old.min_kappa or 0):
         return False
@@ -94,5 +95,6 @@ def _is_never_above(below: Any, above: Any) -> bool:
     if isinstance(below, PiiLeak) and isinstance(above, PiiLeak):
         fewer_kinds = not above.kinds or (bool(below.kinds) and set(below.kinds) <= set(above.kinds))
         allows, allows_too = ({word.casefold() for word in each.allow} for each in (above, below))
-        return fewer_kinds and allows <= allows_too
+        denies, denies_too = ({word.casefold() for word in each.deny} for each in (below, above))
+        return fewer_kinds and allows <= allows_too and denies <= denies_too
     return False

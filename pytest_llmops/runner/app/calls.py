@@ -15,7 +15,6 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
-from pytest_llmops.printable import counted
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.model_calls import note_calls
@@ -24,16 +23,17 @@ from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
 from pytest_llmops.runner.app.loops import LoopThread
+from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import usage_of
-from pytest_llmops.traces.capture import ARRIVAL_S, capture, settle
+from pytest_llmops.traces.capture import capture, settle
+from pytest_llmops.traces.model_spans import span_of_call
 from pytest_llmops.traces.reading import passages_of, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
-_LATE = f"{{}} did not arrive within {ARRIVAL_S:g} s, so no check could see all that the app left"
 
 Called = tuple[Output | Failure, tuple[Span, ...]]
 
@@ -73,7 +73,9 @@ class AppCaller:
         """
         rules = rules or CallRules()
         logs: list[CallLog] = []
-        answer, spans = await self._attempts(case, repeat, question, rules, logs)
+        with collect() as printed:
+            answer, spans = await self._attempts(case, repeat, question, rules, logs)
+        spans = (*spans, *printed.spans())
         if not logs:  # a broken cassette, so that nothing was called
             return answer, spans
         log = join_attempts(logs)
@@ -115,7 +117,7 @@ class AppCaller:
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
             elapsed_s = time.perf_counter() - started
-            lost = await settle(spans)
+            lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
                 return unanswered, tuple(spans)
             try:
@@ -128,7 +130,7 @@ class AppCaller:
                 failure = self._raised(case, repeat, error)
                 return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
         if lost:
-            return _broken(repeat, _LATE.format(counted(lost, "LangSmith run"))), tuple(spans)
+            return _broken(repeat, lost), tuple(spans)
         if log.error is not None:  # the app swallowed it and answered from half a replay
             return _broken(repeat, str(log.error)), tuple(spans)
         return self._complete(output, repeat, elapsed_s, log, spans)
@@ -174,7 +176,7 @@ class AppCaller:
                 model=output.model or _reported_model(calls),
                 model_calls=note_calls(calls),
             ),
-            (*spans, *(_call_span(index, call, self.prompts) for index, call in enumerate(calls))),
+            (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(calls))),
         )
 
     async def _answer(self, question: Any) -> Any:
@@ -272,18 +274,3 @@ def _busy_s(calls: Sequence[Call]) -> float:
 def _reported_model(calls: Sequence[Call]) -> str | None:
     chats = [call for call in calls if call.kind != "embeddings" and call.model_reported]
     return chats[-1].model_reported if chats else None
-
-
-def _call_span(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
-    """A model call as a span, so that an app which traces nothing still shows what it sent."""
-    return Span(
-        span_id=f"call-{index}",
-        parent_id=None,
-        name=f"{call.kind} {call.model}",
-        kind="llm",
-        start=call.started,
-        end=call.started + call.duration_s,
-        attributes={"request": call.request, "response": call.text or "", "prompts": dict(prompts)},
-        status=call.outcome,
-        origin="recorder",
-    )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 from pytest_llmops.printable import counted
+from pytest_llmops.records import Span
 
 Channel = Literal["stdout", "stderr", "log"]
 
@@ -28,29 +33,105 @@ class Printed:
         if size + len(text) <= _MOST:
             self.pieces.setdefault(channel, []).append(text)
 
+    def take(self, inner: Printed) -> None:
+        """Add what was printed inside of it."""
+        for channel, pieces in inner.pieces.items():
+            for piece in pieces:
+                self.add(channel, piece)
+            self._sizes[channel] += inner._left(channel)
+
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Channel and text, for those that were used."""
         return tuple(
-            (channel, "".join(self.pieces.get(channel, ())) + self._left(channel))
+            (channel, "".join(self.pieces.get(channel, ())) + self._describe_left(channel))
             for channel in ("stdout", "stderr", "log")
             if self._sizes.get(channel)
         )
 
-    def _left(self, channel: Channel) -> str:
-        lost = self._sizes[channel] - sum(map(len, self.pieces.get(channel, ())))
+    def spans(self) -> tuple[Span, ...]:
+        """A span for each channel that was used, for the checks that look at all that left the app."""
+        return tuple(
+            Span(span_id="", parent_id=None, name=channel, origin=channel, attributes={"text": text})
+            for channel, text in self.texts()
+        )
+
+    def _left(self, channel: Channel) -> int:
+        return self._sizes[channel] - sum(map(len, self.pieces.get(channel, ())))
+
+    def _describe_left(self, channel: Channel) -> str:
+        lost = self._left(channel)
         return f"\n… ({counted(lost, 'more character')})\n" if lost else ""
 
 
 current: ContextVar[Printed | None] = ContextVar("pytest_llmops_printed", default=None)
 """Of the case that runs in this context."""
 
+_routing = Lock()
+_routed_streams: Counter[int] = Counter()
+
 
 @contextlib.contextmanager
 def collect() -> Iterator[Printed]:
-    """Keep what this context, and those copied from it, print; where nothing routes it there, nothing is."""
+    """Keep what this context, and those copied from it, print; where it is nested, outside of it too."""
     printed = Printed()
+    outer = current.get()
     token = current.set(printed)
     try:
         yield printed
     finally:
         current.reset(token)
+        if outer is not None:
+            outer.take(printed)
+
+
+@contextlib.contextmanager
+def route_through() -> Iterator[None]:
+    """While it is open, what a case prints and logs is kept for it, and shown as it was before."""
+    streams: list[tuple[Channel, Any]] = [("stdout", sys.stdout), ("stderr", sys.stderr)]
+    with _routing:
+        for channel, stream in streams:
+            if not _routed_streams[id(stream)]:
+                with contextlib.suppress(AttributeError):  # of somebody's own kind
+                    stream.write = routed(stream.write, channel, stream.write)
+            _routed_streams[id(stream)] += 1
+    log = CaseLog()
+    logging.getLogger().addHandler(log)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(log)
+        with _routing:
+            for _, stream in streams:
+                _routed_streams[id(stream)] -= 1
+                if not _routed_streams[id(stream)]:
+                    vars(stream).pop("write", None)  # the class's own shows again
+
+
+class CaseLog(logging.Handler):
+    """Gives each record to the case that logs it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (printed := current.get()) is not None:
+            printed.add("log", f"{self.format(record)}\n")
+
+
+def routed(
+    write: Callable[[str], int], channel: Channel, shown: Callable[[str], int] | None
+) -> Callable[[str], int]:
+    """
+    A stream's `write` that gives what a case prints to the case.
+
+    Args:
+        shown: Writes it too, where it is to be seen at once.
+    """
+
+    def routed(text: str, /) -> int:
+        printed = current.get()
+        if printed is None or not isinstance(text, str):  # the stream itself refuses what is no text
+            return write(text)
+        printed.add(channel, text)
+        if shown is not None:
+            shown(text)
+        return len(text)
+
+    return routed

@@ -13,7 +13,7 @@ from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
-from pytest_llmops.records import Case, CaseResult, Failure, Golden
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
 from pytest_llmops.registry import create_metric
 
 
@@ -67,7 +67,12 @@ def plan(
                 repeats=1 if wanted == "auto" else wanted,
                 metrics=tuple(_metrics(golden, case, create).items()),
                 most=most if wanted == "auto" else 0,
-                rules=CallRules(live=case.live, never=golden.never_record, errors=golden.model_errors),
+                rules=CallRules(
+                    live=case.live,
+                    never=golden.never_record,
+                    errors=golden.model_errors,
+                    spans=golden.require_spans,
+                ),
             )
         )
     return tasks
@@ -97,17 +102,24 @@ def _creator() -> Callable[[str, Mapping[str, Any]], Metric]:
 
 
 def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[str, Metric]:
-    metrics = {check.metric: create(check.metric, check.options) for check in case.checks}
+    metrics = {check.metric: create(check.metric, _options(golden, check)) for check in case.checks}
     for check in golden.suite:
         if check.metric in metrics:
             continue
         try:
-            metric = create(check.metric, check.options)
+            metric = create(check.metric, _options(golden, check))
         except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
             continue
         if _can_score(metric, case, paired=golden.rival is not None):
             metrics[check.metric] = metric
     return metrics
+
+
+def _options(golden: Golden, check: Check | SuiteCheck) -> Mapping[str, Any]:
+    """Those of the check; what the file says of passages holds where the check says nothing of them."""
+    if check.metric == "pii_leak" and golden.passages:
+        return {"passages": golden.passages, **check.options}
+    return check.options
 
 
 def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:

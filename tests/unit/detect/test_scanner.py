@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import numbers
+from pytest_llmops.detect.recognizers import numbers, presidio
 from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
@@ -147,7 +147,7 @@ def test_a_scan_that_another_version_kept_is_made_again(monkeypatch, cache_folde
     assert cache_folder.is_dir()
     assert scan_texts(["a@willow.net"]) != [()]
     monkeypatch.setattr(scanner, "VERSION", scanner.VERSION + 1)
-    monkeypatch.setattr(scanner, "find_personal", lambda _: ())
+    monkeypatch.setattr(scanner, "find_personal", lambda *_: ())
 
     assert scan_texts(["a@willow.net"]) == [()]
 
@@ -180,7 +180,7 @@ def test_a_scan_opens_no_socket(monkeypatch):
         raise AssertionError("a socket was opened")
 
     forget()
-    numbers._recognizer.cache_clear()
+    presidio.forget()
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
     assert kinds("a fresh address, c@willow.co.uk") == ["EMAIL_ADDRESS"]

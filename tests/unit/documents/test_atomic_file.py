@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pytest_llmops import cache
 from pytest_llmops.documents.atomic_file import write_atomically
 
 
@@ -27,3 +29,16 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("folder", "mode"), [("home/runs", 0o600), ("golden", 0o644)])
+def test_a_file_of_the_working_folder_is_its_owners_alone(tmp_path, folder, mode):
+    before = os.umask(0o022)
+    cache.use_cache(tmp_path / "home/cache")
+    try:
+        write_atomically(tmp_path / folder / "file", b"data")
+    finally:
+        cache.use_cache(None)
+        os.umask(before)
+
+    assert (tmp_path / folder / "file").stat().st_mode & 0o777 == mode

@@ -133,10 +133,13 @@ def test_kinds_narrow_what_is_looked_for():
     assert leak(text).value == 2.0
 
 
-def test_passages_are_the_apps_own_knowledge():
-    sample = Sample(output=Output(text="", passages=(Passage(id="p", text=EMAIL),)))
-
-    assert PiiLeak().score([sample])[0].value == 0.0
+def test_passages_are_looked_at_unless_they_are_the_apps_own_knowledge():
+    sample = Sample(output=Output(text="", passages=(Passage(id="p", text=EMAIL), Passage(id=EMAIL))))
+    (score,) = PiiLeak().score([sample])
+    assert [each["place"] for each in score.evidence] == [
+        "passage 'p' /text", "passage '<EMAIL_ADDRESS>' /id",
+    ]  # fmt: skip
+    assert PiiLeak(passages="own_knowledge").score([sample])[0].value == 0.0
 
 
 def test_one_result_a_sample_in_order():

@@ -141,7 +141,11 @@ def test_too_many_strays_are_counted(monkeypatch):
     assert (len(strays.spans), strays.dropped) == (3, 5)
 
 
-@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
+@pytest.mark.parametrize(
+    "sampler",
+    [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)],
+    ids=["off", "of the parent", "none of them"],
+)
 def test_a_second_provider_is_read_whatever_its_sampler_drops_and_exports_no_more_for_it(sampler):
     exported = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, resource=Resource({"host": "of ann"}))
@@ -178,6 +182,11 @@ def test_baggage_trace_state_and_that_of_links_are_read():
     assert spans[1].events == ({"name": "link", "attributes": {"who": "ann"}},)
 
 
+class Ann:
+    def __str__(self) -> str:
+        return "<Ann>"
+
+
 def test_log_records_belong_to_the_case_of_their_context_or_trace():
     logger = LoggerProvider(resource=Resource({"host": "here"})).get_logger("shop")
     with capture.capture() as first:
@@ -185,11 +194,11 @@ def test_log_records_belong_to_the_case_of_their_context_or_trace():
             logger.emit(body={"content": "of ann"}, event_name="gen_ai.choice", attributes={"who": "ann"})
         context = trace.set_span_in_context(span)
         with capture.capture():
-            run_bare(lambda: logger.emit(body="on a thread", context=context))
+            run_bare(lambda: logger.emit(body=[{"who": Ann()}], context=context))
     logs = [each for each in first if each.origin == "log"]
     assert [(each.name, each.attributes) for each in logs] == [
         ("gen_ai.choice", {"body": {"content": "of ann"}, "who": "ann"}),
-        ("log", {"body": "on a thread"}),
+        ("log", {"body": [{"who": "<Ann>"}]}),
     ]
     assert logs[0].trace_id == first[1].trace_id
     assert logs[0].resource["host"] == "here"

@@ -99,6 +99,8 @@ def test_a_further_keyword_may_not_excuse_an_old_one(old, new, loosened):
         ("exact_match", "< 1", {"normalize": False}, {}, False),
         ("pii_leak", "<= 0", {}, {"allow": ["ada@example.com"]}, True),
         ("pii_leak", "<= 0", {"allow": ["ADA@example.com", "x"]}, {"allow": ["ada@example.com"]}, False),
+        ("pii_leak", "<= 0", {"deny": ["a", "b"]}, {"deny": ["A"]}, True),
+        ("pii_leak", "<= 0", {"deny": ["A"]}, {"deny": ["a", "b"]}, False),
         ("pii_leak", "<= 0", {}, {"kinds": ["JWT"]}, True),
         ("pii_leak", "<= 0", {"kinds": ["JWT"]}, {}, False),
         ("pii_leak", "<= 0", {"kinds": ["JWT"]}, {"kinds": ["JWT", "API_KEY"]}, False),

@@ -1,0 +1,92 @@
+"""Values that a project names itself: those that may appear, and those that must not, under disguises too."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pytest_llmops.detect.disguises import Reading, read_disguised
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """
+    What a project says of values; case does not count.
+
+    Attributes:
+        allow: May appear, whatever their kind.
+        deny: Must never appear; secrets themselves, so never shown.
+    """
+
+    allow: frozenset[str] = frozenset()
+    deny: frozenset[str] = frozenset()
+
+    def describe(self) -> str:
+        """For keys of what was found."""
+        return json.dumps([sorted(self.allow), sorted(self.deny)])
+
+
+NOTHING_GIVEN = Given()
+_hidden = NOTHING_GIVEN
+
+
+def hide_everywhere(values: Collection[str]) -> None:
+    """
+    Have this process mask these values wherever it masks personal data.
+
+    What a check denies must stand in no report, run file or cassette, which the check does not write.
+    """
+    global _hidden  # noqa: PLW0603  what is denied is denied to the process: it only grows
+    if not _hidden.deny.issuperset(values):
+        _hidden = Given(deny=_hidden.deny.union(values))
+
+
+def hidden_values() -> Given:
+    """What is masked everywhere."""
+    return _hidden
+
+
+def find_given(text: str, values: frozenset[str]) -> Iterator[Span]:
+    """Start and end of each of the values in a text."""
+    pattern = _pattern(values)
+    return (match.span() for match in pattern.finditer(text)) if pattern else iter(())
+
+
+class Allowed:
+    """Where in a text, as written and under its disguises, values stand that may appear."""
+
+    def __init__(self, values: frozenset[str], readings: Sequence[Reading]) -> None:
+        self._within: dict[int, list[Span]] = {}
+        self._disguised: list[Span] = []
+        if values:
+            known = {value.casefold() for value in values}
+            for reading in readings:
+                self._within[id(reading)] = list(find_given(reading.text, values))
+                self._disguised += _pure(reading, self._within[id(reading)], readings[0].text, known)
+
+    def covers(self, reading: Reading, span: Span, place: Span) -> bool:
+        """Whether what was found at a span of a reading, a place of the text, is a part of such a value."""
+        return _is_within(span, self._within.get(id(reading), ())) or _is_within(place, self._disguised)
+
+
+def _pure(reading: Reading, spans: Sequence[Span], text: str, known: Collection[str]) -> Iterator[Span]:
+    """Places that hold a disguised value and nothing else: what is found in the disguise is a part of it."""
+    for span in spans:
+        start, end, touched = reading.place(*span)
+        if touched and any(each.text.strip().casefold() in known for each in read_disguised(text[start:end])):
+            yield start, end
+
+
+def _is_within(span: Span, outer: Sequence[Span]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end in outer)
+
+
+@lru_cache(maxsize=64)
+def _pattern(values: frozenset[str]) -> re.Pattern[str] | None:
+    written = sorted((re.escape(value) for value in values if value), key=len, reverse=True)
+    return re.compile("|".join(written), re.IGNORECASE) if written else None

@@ -1,0 +1,1 @@
+"""What makes a clean result sound: canaries that must be found, and a limit of time."""
