@@ -21,11 +21,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "score": ("rows.score", "score the rows of a JSONL file, without an app"),
     "calibrate": ("rows.calibrate", "how far does a metric agree with people's labels?"),
     "scan": ("scan", "personal data and secrets in traces, cassettes, logs or any text"),
-<<<<<<< HEAD
     "canary": ("canary", "invented personal data and secrets to plant, which a scan finds"),
-=======
     "import": ("importing", "traces, LangSmith runs, data sets or CSV as candidates for golden cases"),
->>>>>>> w-receive
     "selfcheck": (
         "baseline.selfcheck",
         "how often is the gate red for nothing, and which drop would it see?",

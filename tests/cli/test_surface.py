@@ -15,12 +15,8 @@ from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
-<<<<<<< HEAD
     *("run", "compare", "accept", "score", "calibrate", "scan", "canary", "selfcheck", "drift", "explain"),
-=======
-    *("run", "compare", "accept", "score", "calibrate", "scan", "import", "selfcheck", "drift", "explain"),
->>>>>>> w-receive
-    *("models", "models pull", "models list"),
+    *("import", "models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
 )
 
