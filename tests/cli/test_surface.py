@@ -15,8 +15,9 @@ from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
-    *("run", "compare", "accept", "score", "calibrate", "scan", "canary", "selfcheck", "drift", "explain"),
-    *("import", "models", "models pull", "models list"),
+    *("run", "compare", "accept", "score", "calibrate", "scan", "canary", "import", "selfcheck", "drift"),
+    "explain",
+    *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
 )
 
