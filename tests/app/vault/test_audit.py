@@ -135,7 +135,7 @@ def test_an_interrupted_write_is_mended_by_the_next(log, monkeypatch, written):
     log.append(Entry(actor=INVESTIGATOR, action="open", outcome="opened", reason="next"))
 
     assert log.verify()[1] == []
-    assert [line["reason"] for line in log.read()][5:] == (
+    assert [line["reason"] for line in log.read()[0]][5:] == (
         ["next"] if written is not None else ["lost", "next"]
     )
 
@@ -144,7 +144,7 @@ def test_the_fields_are_fixed_and_without_the_value(vault):
     token = vault.tokenise("email", EMAIL)
     vault.open(token, reason="complaint")
 
-    for line in vault.audit.read():
+    for line in vault.audit.read()[0]:
         assert tuple(sorted(line)) == tuple(sorted(chain.FIELDS))
     assert EMAIL not in everything(vault.settings.folder)
 
@@ -181,7 +181,7 @@ def test_the_command_line_opens_refuses_and_purges_and_the_log_has_it(ask_here, 
     assert opening == (0, f"Mail {EMAIL}.\n", "")
     assert (purged[0], again[0], unknown[0]) == (0, 3, 3)
     assert "of 1 token\n" in purged[1]
-    for part in (f"open {token}: opened (complaint 7)", "refused: role (curious)", "destroyed: 1 tokens"):
+    for part in (f"open {token}: opened (complaint 7)", "refused: role (curious)", "destroyed: 1 token"):
         assert part in shown[1]
     assert "example.com" not in shown[1]
     assert verified[0] == 0
@@ -200,6 +200,18 @@ def test_verify_fails_with_the_place_of_a_change(ask_here, vault, variables):
     assert "There is no audit log" in missing[2]
     assert (code, errors) == (1, "")
     assert output == f"{path}:1: line 1 was changed: its hash does not fit\n"
+
+
+def test_a_line_that_cannot_be_shown_is_counted(ask_here, vault, variables):
+    token = vault.tokenise("email", EMAIL)
+    vault.open(token, reason="complaint")
+    vault.audit.path.write_text("walrus\n" + vault.audit.path.read_text().split("\n", 1)[1])
+
+    code, output, errors = ask_here("audit", "show", **variables)
+
+    assert code == 1
+    assert output.count("\n") == 1
+    assert errors == "reference_app: 1 line cannot be read; `audit verify` says which.\n"
 
 
 def test_a_head_that_was_noted_is_read_from_the_command_line(ask_here, vault, variables):
