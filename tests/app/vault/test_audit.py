@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reference_app.errors import AuditError, VaultError
 from reference_app.vault import chain
@@ -70,6 +73,50 @@ def test_every_change_is_found_with_its_line(log, change, line):
     if len(lines) != ENTRIES:
         with pytest.raises(AuditError):  # nor does it go on where its end is wrong
             log.append(Entry(actor=INVESTIGATOR, action="open", outcome="opened"))
+
+
+def _build(count):
+    head, data = chain.Head(), b""
+    for number in range(count):
+        fields = dict.fromkeys(chain.FIELDS[1:9], "x") | {"reason": f"case {number}"}
+        line, head = chain.link(fields, head, None)
+        data += line
+    return data, head
+
+
+@given(place=st.integers(0), byte=st.integers(0, 255))
+def test_a_change_of_any_byte_is_found_in_its_line_or_the_next(place, byte):
+    data, head = _build(4)
+    place %= len(data)
+    changed = data[:place] + bytes([byte]) + data[place + 1 :]
+
+    faults = chain.find_faults(changed, head, None)
+
+    if changed == data:
+        assert faults == []
+    else:
+        assert faults[0].line == data[:place].count(b"\n") + 1
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+def test_any_other_order_or_choice_of_lines_is_found(order, count):
+    data, head = _build(5)
+    lines = data.splitlines(keepends=True)
+    chosen = [lines[position] for position in order[:count]]
+
+    faults = chain.find_faults(b"".join(chosen), head, None)
+
+    first = next((at for at, position in enumerate(order[:count]) if at != position), count)
+    assert [fault.line for fault in faults][:1] == ([] if first == 5 else [first + 1])
+
+
+def test_entries_of_many_threads_are_one_chain(opened):
+    token = opened().tokenise("email", EMAIL)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: opened().open(token, reason=f"case {number}"), range(12)))
+
+    head, faults = opened().audit.verify()
+    assert (head.count, faults) == (13, [])
 
 
 def test_a_line_cut_in_the_middle_is_found(log):
