@@ -75,10 +75,10 @@ def test_every_change_is_found_with_its_line(log, change, line):
             log.append(Entry(actor=INVESTIGATOR, action="open", outcome="opened"))
 
 
-def _build(count):
+def _build(count, reason="case"):
     head, data = chain.Head(), b""
     for number in range(count):
-        fields = dict.fromkeys(chain.FIELDS[1:9], "x") | {"reason": f"case {number}"}
+        fields = dict.fromkeys(chain.FIELDS[1:9], "x") | {"reason": f"{reason} {number}"}
         line, head = chain.link(fields, head, None)
         data += line
     return data, head
@@ -108,6 +108,13 @@ def test_any_other_order_or_choice_of_lines_is_found(order, count):
 
     first = next((at for at, position in enumerate(order[:count]) if at != position), count)
     assert [fault.line for fault in faults][:1] == ([] if first == 5 else [first + 1])
+
+
+def test_lines_of_another_log_are_found_though_their_numbers_fit():
+    (mine, _), (other, head) = _build(4), _build(4, reason="other")
+    mixed = b"".join(mine.splitlines(keepends=True)[:2] + other.splitlines(keepends=True)[2:])
+
+    assert [fault.line for fault in chain.find_faults(mixed, head, None)] == [3]
 
 
 def test_entries_of_many_threads_are_one_chain(opened):
