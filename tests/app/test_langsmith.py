@@ -131,6 +131,25 @@ def test_documents_are_those_of_a_retriever(answer, model):
     assert all(document["page_content"] for document in retrieval["outputs"]["documents"])
 
 
+def test_a_short_process_loses_nothing(ask, shop, model):
+    with LangSmithServer() as server:
+        code, output, errors = ask(
+            QUESTION,
+            **shop,
+            OPENAI_BASE_URL=model.url,
+            REFERENCE_APP_EMBEDDING_MODEL="text-embedding-3-small",
+            REFERENCE_APP_TRACING="both",
+            LANGSMITH_ENDPOINT=server.url,
+            LANGSMITH_API_KEY=KEY,
+        )
+
+        assert code == 0, errors
+        assert output.startswith("Order FW-20001 has been shipped")
+        assert "Traceback" not in errors
+        assert len(server.runs) == 10
+        assert all(run["end_time"] for run in server.runs.values())
+
+
 def test_nothing_personal_leaves_even_where_redaction_before_the_model_is_off(answer):
     with LangSmithServer() as server:
         answer(QUESTION, server.url, REFERENCE_APP_GUARDRAILS="input,output")
