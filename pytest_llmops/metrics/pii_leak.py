@@ -14,7 +14,7 @@ from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
 from pytest_llmops.detect.scanner import describe_scan, scan_labelled
 from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
 from pytest_llmops.detect.texts import label_of, walk
-from pytest_llmops.documents.value_readers import list_of, one_of, positive
+from pytest_llmops.documents.value_readers import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.protocols import MetricTraits
@@ -38,7 +38,9 @@ class PiiLeak(DeclaredMetric):
     """
 
     allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = field(default=(), repr=False)
+    deny: Annotated[
+        tuple[str, ...], list_of(matching(r".{4,}", "a text of 4 characters or more", shown=False))
+    ] = field(default=(), repr=False)
     kinds: Annotated[tuple[str, ...], list_of(one_of(*KINDS))] = ()
     names: bool = False
     passages: Annotated[str, one_of("scan", "own_knowledge")] = "scan"

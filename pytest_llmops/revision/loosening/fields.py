@@ -69,7 +69,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "record": _never_records_more,
     "never_record": lambda before, after: set(before) <= set(after),
     "require_spans": lambda before, after: not before or _is_larger(before, after),
-    "passages": lambda _, after: after == "scan",
+    "passages": lambda _, after: after in {None, "scan"},
     "pass_rate": _is_higher_bound,
     "max_drop": lambda before, after: after == 0 or _is_larger(after, before),
 }

@@ -214,7 +214,7 @@ def test_a_rotation_wraps_the_keys_anew(opened):
     assert ("rotate", "rotated") in outcomes(opened())
 
 
-@pytest.mark.parametrize("old", [None, make_master_key()])
+@pytest.mark.parametrize("old", [None, make_master_key()], ids=["none", "another"])
 def test_a_rotation_with_a_wrong_old_key_changes_nothing(opened, old):
     token = opened().tokenise("email", EMAIL)
 

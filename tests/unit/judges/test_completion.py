@@ -216,7 +216,7 @@ def test_a_key_is_never_told(server, judge, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "an-odd-key-0123")
     server.refused, server.words = (
         frozenset({"messages"}),
-        "Incorrect key an-odd-key-0123, sk-abcdefghijklmnopqrst",
+        "Incorrect key an-odd-key-0123, sk-abcdefghij0123456789",
     )
 
     with pytest.raises(JudgeError) as caught:

@@ -56,6 +56,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
 _WORD = r"(?:(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)\d{0,4}|v?\d{1,12})"
 _WORDS = re.compile(rf"{_WORD}(?:[-_./:+ ]{_WORD})*")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_JSON = "eyJ"  # how a JSON object begins in base64: a token without a signature, too
 _FEWEST_LETTERS = 24  # of a key without a digit
 _FEWEST_CHARS = 3  # of which it is made
 _SHORTEST = 6  # characters of a password
@@ -96,7 +97,7 @@ def _is_key(match: re.Match[str], value: str) -> bool:
 
 
 def _is_bearer(_match: re.Match[str], value: str) -> bool:
-    return is_random(value)
+    return is_random(value) or value.startswith(_JSON)
 
 
 def _is_password(match: re.Match[str], value: str) -> bool:

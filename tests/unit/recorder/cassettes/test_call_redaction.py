@@ -87,7 +87,7 @@ def test_a_redaction_that_raises_keeps_the_case_and_writes_nothing(
 @pytest.mark.parametrize(
     "secret",
     [
-        "sk-proj-abcdefghijklmnop1234", "sk-ant-api03-abcdefghijklmnop", "AKIAIOSFODNN7EXAMPLE",
+        "sk-proj-abcdefghijklmnop1234", "sk-ant-api03-abcdefghijklmnop", "AKIAIOSFODNN7QWERTZU",
         "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "Bearer eyJhbGciOiJIUzI1NiJ9.e30",
     ],
 )  # fmt: skip

@@ -92,7 +92,9 @@ def test_stricter(name: str, before: Any, after: Any) -> None:
 
 
 FILE_FIELDS = {each.name for each in fields(Golden) if each.compare} - {"path", "sha256", "rival"}
-OTHER: dict[str, Any] = {"judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large"}
+OTHER: dict[str, Any] = {
+    "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(FILE_FIELDS))
@@ -105,6 +107,7 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
         never_record=("h",),
         app="a:b",
         judge={"model": "m"},
+        require_spans=1,
     )
     value = OTHER.get(name, () if isinstance(getattr(full, name), tuple) else "other")
     assert compare_goldens([full], [replace(full, **{name: value})])
