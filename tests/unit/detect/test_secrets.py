@@ -84,6 +84,8 @@ def test_a_key_is_known_by_its_shape_alone(vendor):
         ("DB_PASSWORD=Kestrel215!", "PASSWORD", "Kestrel215!"),
         ("MYSQL_ROOT_PASSWORD=swordfish", "PASSWORD", "swordfish"),
         ("SMTP_PASS=k3strel-9x", "PASSWORD", "k3strel-9x"),
+        ("postgres://app:$Kv28+x@db/x", "PASSWORD_IN_URL", "$Kv28+x"),
+        ('{"password": "upONCQvOs"}', "PASSWORD", "upONCQvOs"),
         ('{"user": "ann", "password": "Kestrel215!"}', "PASSWORD", "Kestrel215!"),
         ("password is Kestrel215!", "PASSWORD", "Kestrel215!"),
         ("Passwort: Kestrel215!", "PASSWORD", "Kestrel215!"),
@@ -131,6 +133,9 @@ def test_the_key_of_a_service_account_is_found_in_its_file():
         "basic authentication, basic Y29sb3Vy and Basic plan 2024",
         "task-force-of-the-north-and-south-2024 sk-learn-contrib-examples",
         '{"type": "object", "required": ["password", "token"]}',
+        "_enforce_credentials=_enforce_credentials, api_key = _legacy_provider_of_keys",
+        "signature: _LegacyRuntimeSignature token: MySecretTokenClassName",
+        "postgres://app:${DB_PASSWORD}@db/x postgres://app:$DB_PASSWORD@db/x postgres://app:<password>@db/x",
         "pass-through: 12345678 bypass=abcdef12",
     ],
 )
