@@ -115,7 +115,6 @@ def test_the_key_of_a_service_account_is_found_in_its_file():
         "api_key=<your-key> secret: changeme token=${TOKEN} password=xxxxxxxx",
         "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "OPENAI_API_KEY=your-api-key-here-please",
-        "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
         "password: ******** Password=***REDACTED*** pwd=********",
         "The password is required. Password: at-least-8-characters",
         "password = getpass.getpass(); token = os.environ['TOKEN']; api_key=settings.openai_api_key",

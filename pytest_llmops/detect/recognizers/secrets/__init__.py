@@ -10,7 +10,7 @@ from pytest_llmops.detect.recognizers.secrets.labelled import find_labelled_secr
 from pytest_llmops.detect.recognizers.secrets.shapes import SECRET_SHAPES
 
 _FEWEST_CHARS = 5  # of which a key is made
-_EXAMPLE = re.compile(r"(?i)x{6}|example|your[-_]")
+_EXAMPLE = re.compile(r"(?i)x{6}|your[-_]")
 _Pattern = tuple[str, str, re.Pattern[str]]
 _GRAVE: tuple[_Pattern, ...] = (
     (

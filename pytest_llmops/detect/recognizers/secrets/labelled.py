@@ -14,7 +14,7 @@ _STRONG = (
 )
 _WEAK = (
     r"token|(?:access|account|auth|signing|encryption|master|service|private|license|storage|function|host"
-    r"|subscription)[ _-]?key|credentials?|auth|signature|session[ _-]?(?:id|key)|cookie|jwt"
+    r"|subscription)[ _-]?key|credentials?|auth|session[ _-]?(?:id|key)|cookie|jwt"
 )
 _KEY = re.compile(
     rf"(?i)(?:(?P<strong>{_STRONG})|(?P<weak>{_WEAK}))"
@@ -31,7 +31,7 @@ _PASSWORD = re.compile(
     r"(?P<value>[^\s\"'`<>,;&]{6,200})"
 )
 _LABELS = (
-    *("key", "secret", "token", "authorization", "auth", "bearer", "credential", "signature", "session"),
+    *("key", "secret", "token", "authorization", "auth", "bearer", "credential", "session"),
     *("cookie", "jwt"),
 )
 _PASSWORD_LABELS = (
@@ -48,8 +48,10 @@ _PLACEHOLDER = re.compile(
     r"|none|null|nil|true|false|undefined|string|text|required|optional|hidden|masked|empty|value|values|missing"
     r"|invalid|incorrect|expired|disabled|enabled|reset|changed|updated|protected|encrypted|todo|unknown|n/a"
 )
+_NAME = r"_{0,2}[A-Za-z]+\d{0,2}(?:_+[A-Za-z0-9]+)*"
 _EXPRESSION = re.compile(
-    r"(?:[A-Za-z_]\w*(?:\.|::|->))+[A-Za-z_]\w*.*|.*\w\(.*|[A-Za-z_]\w*\[.*"
+    rf"(?:{_NAME}(?:\.|::|->))+{_NAME}(?:[(\[].*)?"
+    r"|.*\w\(.*|[A-Za-z_]\w*\[.*"
     r"|(?:https?|file|s3|gs|vault|arn|op):.*|/\w.*"
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
