@@ -155,7 +155,7 @@ _ENCODINGS: tuple[_Step, ...] = (
     ("&", re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"), lambda m: html.unescape(m[0])),
     ("\n", re.compile(r"(?:(?<![\w+/=-])[A-Za-z0-9+/]{60,}\r?\n)+[A-Za-z0-9+/]+={0,2}"), _read_base64),
     ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}"), _read_base64),
-    ("", re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"), _read_hex),
+    ("", re.compile(r"(?<![0-9A-Za-z])(?<!\d\.)(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"), _read_hex),
 )
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")

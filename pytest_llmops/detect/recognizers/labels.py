@@ -63,6 +63,32 @@ _VAGUE = (
     "customer|user|owner|member|guest|driver|sender|buyer|seller|subscriber|student|agent|manager|colleague"
     "|author|assignee|reporter|reviewer"
 )
+_ROLE_WORDS = (
+    *("holder", "att", "behalf", "signed", "spoke", "speaking", "contact", "name", "beneficiary", "payee"),
+    *(
+        "recipient",
+        "passenger",
+        "patient",
+        "applicant",
+        "employee",
+        "tenant",
+        "caller",
+        "kontoinhaber",
+        "kund",
+    ),
+    *(
+        "empfänger",
+        "titul",
+        "bénéficiaire",
+        "destinat",
+        "client",
+        "intestatario",
+        "ontvanger",
+        "klant",
+        "mottag",
+    ),
+)
+_VAGUE_WORDS = tuple(_VAGUE.split("|"))
 _INTRODUCTIONS = tuple(_INTRODUCED.split("|"))
 _PARTINGS = ("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank")
 _PERSONS = (
@@ -74,8 +100,8 @@ _PERSONS = (
         2,
     ),
     (_INTRODUCTIONS, re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
-    (("",), re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
-    (("",), re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
+    (_ROLE_WORDS, re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
+    (_VAGUE_WORDS, re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
     ((":", "="), re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
     (
         _PARTINGS,

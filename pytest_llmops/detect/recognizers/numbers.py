@@ -63,7 +63,8 @@ class _Kind(NamedTuple):
     """
     `candidates` finds stretches, `create` makes the recogniser, `fits` looks at (text, start, end).
 
-    With `by_words`, `fits` looks for words around a number whose shape says nothing.
+    Where `fits` looks for words around a number whose shape says nothing, one that was disguised needs none,
+    if it `fits_disguised`.
     """
 
     name: str
@@ -71,7 +72,7 @@ class _Kind(NamedTuple):
     candidates: re.Pattern[str]
     create: Create
     fits: Callable[[str, int, int], bool]
-    by_words: bool = False
+    fits_disguised: Callable[[str, int, int], bool] | None = None
 
 
 @cache  # every text that is masked asks
@@ -102,10 +103,14 @@ def find_personal(reading: Reading, recognise: Recognise) -> Iterator[Found]:
             continue
         for match in kind.candidates.finditer(text):
             start, end = match.span()
-            disguised = kind.by_words and reading.place(start, end)[2]
-            if disguised or kind.fits(text, start, end):
+            if kind.fits(text, start, end) or _fits_disguised(kind, reading, start, end):
                 for first, last, score in recognise(Candidate(kind.name, kind.create, match[0])):
                     yield kind.name, start + first, start + last, score
+
+
+def _fits_disguised(kind: _Kind, reading: Reading, start: int, end: int) -> bool:
+    fits = kind.fits_disguised
+    return fits is not None and fits(reading.text, start, end) and reading.place(start, end)[2]
 
 
 def _always(_text: str, _start: int, _end: int) -> bool:
@@ -131,10 +136,14 @@ def _is_marked_phone(text: str, start: int, end: int) -> bool:
     """Written as in North America; a trunk 0 or ten digits after a word such as `call`; any after a label."""
     if _PHONE_SHAPE.fullmatch(text, start, end):
         return True
-    digits = re.sub(r"\D", "", text[start:end])
-    if digits.startswith("0") or len(digits) == _NATIONAL:
+    if _is_dialled(text, start, end):
         return bool(_PHONE_WORDS.search(text, max(0, start - _CONTEXT), start)) or _is_labelled(text, start)
-    return len(digits) >= _SHORTEST and _is_labelled(text, start)
+    return sum(map(str.isdigit, text[start:end])) >= _SHORTEST and _is_labelled(text, start)
+
+
+def _is_dialled(text: str, start: int, end: int) -> bool:
+    digits = re.sub(r"\D", "", text[start:end])
+    return digits.startswith("0") or len(digits) == _NATIONAL
 
 
 def _is_labelled(text: str, start: int) -> bool:
@@ -193,7 +202,7 @@ _KINDS: tuple[_Kind, ...] = (
         re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
         of_presidio("UsSsnRecognizer"),
         _is_marked_ssn,
-        by_words=True,
+        fits_disguised=_always,
     ),
     _Kind(
         "PHONE_NUMBER",
@@ -208,7 +217,7 @@ _KINDS: tuple[_Kind, ...] = (
         re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
         NationalPhoneRecogniser,
         _is_marked_phone,
-        by_words=True,
+        fits_disguised=_is_dialled,
     ),
     _Kind(
         "IP_ADDRESS",

@@ -27,6 +27,8 @@ VALUES = {
     ],
     "JWT": ["eyJ" + "hbGciOi" * 2 + ".eyJ" + "zdWIiOi" * 2 + "." + "dmFsdWU" * 3],
     "PASSWORD_IN_URL": ["Kestrel215!"],
+    "PASSWORD": ["Kestrel215!", "correct horse battery".replace(" ", "9")],
+    "NATIONAL_ID": ["131052-308T", "RSSMRA85T10A562S", "AB 12 34 56 C", "X1234567L", "123.456.789-09"],
     "PASSPORT": ["X4271903", "C01X00T47", "YA1234567"],
     "DATE_OF_BIRTH": ["1987-02-21", "21.02.1987", "2 March 1987", "Feb 21, 1987", "21 de febrero de 1987"],
     "ADDRESS": [
@@ -40,6 +42,7 @@ VALUES = {
     "PERSON": ["Maja Lindqvist", "J. R. Okonkwo", "Ana María de la Cruz", "Siobhán O'Neill"],
 }
 AROUND = {
+    "PASSWORD": "the password is {} for now",
     "PASSWORD_IN_URL": "postgres://admin:{}@db.internal:5432/shop",
     "PASSPORT": "passport no. {} was shown",
     "DATE_OF_BIRTH": "The date of birth on file is {}.",

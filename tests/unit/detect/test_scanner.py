@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,7 @@ def test_a_word_before_it_tells_a_number(text, kind):
         "span 4123456789012345 of trace 0af7651916cd43dd8448eb211c80319c",
         "1732542000.123456 1732542000123 1732542000123456789",
         "0.4111111111111111 and -4111111111111111",
+        "0.3333333333333333 0.6363636363636363 of 1",
         "127.0.0.1:6831 0.0.0.0 ::1 192.168.1.7 10.0.0.12",
         "call 1042773 for order 90817",
         "call id 15123456789, number 8123456789012340",
@@ -106,6 +108,32 @@ def test_of_two_kinds_in_one_place_the_graver_is_reported():
 def test_hostile_text_is_read_to_its_end(text):
     """A pattern that backtracks without bound would not come back from these."""
     assert kinds(f"{text} a@willow.net")[-1] == "EMAIL_ADDRESS"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "12 Main St ",
+        "Aa ",
+        "password=",
+        "token: a1",
+        "national id 44051401359 ",
+        "mail a@b.co ",
+        "\u200b",
+        "1-1-",
+    ],
+)
+def test_hostile_text_takes_time_in_proportion_to_its_length(unit):
+    def seconds(length: int) -> float:
+        text = (unit * (length // len(unit) + 1))[:length]
+        started = time.process_time()
+        scanner._scan(text)
+        return time.process_time() - started
+
+    seconds(100)  # imports
+
+    assert seconds(32_000) < 3  # 0.2 on an idle machine; a quadratic one takes 30 for the next
+    assert seconds(320_000) < 10
 
 
 def test_a_kept_scan_holds_no_text_and_imports_nothing(cache_folder):

@@ -6,9 +6,10 @@ from base64 import b64encode
 
 import pytest
 
+from pytest_llmops.detect import scanner
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.pii_leak import PiiLeak
-from pytest_llmops.records import Output, Passage, Sample, Score, Span, ToolCall
+from pytest_llmops.records import Failure, Output, Passage, Sample, Score, Span, ToolCall
 from pytest_llmops.registry import create_metric
 
 EMAIL = "tobias.merrivale@willow.co.uk"
@@ -169,3 +170,43 @@ def test_equal_options_make_one_metric_that_travels():
 
     assert pickle.loads(pickle.dumps(metric)) == metric  # noqa: S301  our own
     assert hash(metric) == hash(create_metric("pii_leak", {"allow": [EMAIL]}))
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"deny": "Falcon"}, "deny: must be a list"),
+        ({"timeout_s": 0}, "timeout_s: must be a number of seconds above 0"),
+        ({"timeout_s": "soon"}, "timeout_s: must be"),
+    ],
+)
+def test_a_wrong_list_or_limit_is_told_how_to_mend(options, advice):
+    with pytest.raises(MetricOptionError, match=advice):
+        create_metric("pii_leak", options)
+
+
+def test_a_broken_scanner_is_an_error_of_every_output(monkeypatch):
+    scanner.forget()
+    monkeypatch.setattr(scanner, "find_credentials", lambda _: iter(()))
+    samples = [Sample(output=Output(text=text, repeat=at)) for at, text in enumerate(("one", "two"))]
+    try:
+        results = PiiLeak().score(samples)
+    finally:
+        monkeypatch.undo()
+        scanner.forget()
+
+    assert [type(each) for each in results] == [Failure, Failure]
+    assert "the scanner does not find what it must" in results[0].error
+
+
+def test_what_is_denied_is_found_in_spans_and_tools_too():
+    metric = create_metric("pii_leak", {"deny": ["zephyr-nine"]})
+    result = leak(
+        "Zephyr-Nine",
+        spans=(span(note="about ZEPHYR-NINE"),),
+        tool_calls=(ToolCall(name="a", result="zephyr%2Dnine"),),
+        metric=metric,
+    )
+
+    assert [each["kind"] for each in result.evidence] == ["DENIED"] * 3
+    assert "ephyr" not in repr(result).lower()

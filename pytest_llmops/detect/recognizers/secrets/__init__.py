@@ -10,7 +10,7 @@ from pytest_llmops.detect.recognizers.secrets.labelled import find_labelled_secr
 from pytest_llmops.detect.recognizers.secrets.shapes import SECRET_SHAPES
 
 _FEWEST_CHARS = 5  # of which a key is made
-_EXAMPLE = re.compile(r"(?i)x{6}|example|your[-_]")
+_EXAMPLE = re.compile(r"(?i)x{6}|your[-_]")
 _Pattern = tuple[str, str, re.Pattern[str]]
 _GRAVE: tuple[_Pattern, ...] = (
     (
@@ -42,7 +42,7 @@ _IN_URLS: tuple[_Pattern, ...] = (
         "://",
         re.compile(
             r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,100}:"
-            r"(?P<value>(?![*xX]{2,}@|[<${])[^\s/@\"'<>]{1,100})@[\w.\[-]"
+            r"(?P<value>(?![*xX]{2,}@|<[^@]{0,80}>@|\$?\{[^@]{0,80}\}@|\$[A-Z_]{2,40}@)[^\s/@\"'<>]{1,100})@[\w.\[-]"
         ),
     ),
 )

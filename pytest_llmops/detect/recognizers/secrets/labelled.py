@@ -14,7 +14,7 @@ _STRONG = (
 )
 _WEAK = (
     r"token|(?:access|account|auth|signing|encryption|master|service|private|license|storage|function|host"
-    r"|subscription)[ _-]?key|credentials?|auth|signature|session[ _-]?(?:id|key)|cookie|jwt"
+    r"|subscription)[ _-]?key|credentials?|auth|session[ _-]?(?:id|key)|cookie|jwt"
 )
 _KEY = re.compile(
     rf"(?i)(?:(?P<strong>{_STRONG})|(?P<weak>{_WEAK}))"
@@ -31,7 +31,7 @@ _PASSWORD = re.compile(
     r"(?P<value>[^\s\"'`<>,;&]{6,200})"
 )
 _LABELS = (
-    *("key", "secret", "token", "authorization", "auth", "bearer", "credential", "signature", "session"),
+    *("key", "secret", "token", "authorization", "auth", "bearer", "credential", "session"),
     *("cookie", "jwt"),
 )
 _PASSWORD_LABELS = (
@@ -40,7 +40,7 @@ _PASSWORD_LABELS = (
 )
 
 _PLACEHOLDER = re.compile(
-    r"(?i)[<${\[%(].*|.*(?:x{4}|\*{3}|\.{3}|\$\{|\{\{|<[a-z]).*"
+    r"(?i)<.*|\$[{(].*|(?-i:\$[A-Z_]{2}[A-Z0-9_]*)|\{.*|\[.*|\(.*|%\(.*|%\w+%|.*(?:x{4}|\*{3}|\.{3}|\$\{|\{\{|<[a-z]).*"
     r"|.*(?:change.?(?:me|it|this)|replace.?(?:me|this|with)|place.?holder|insert|dummy|example"
     r"|redacted\b(?!-)|your[-_ ]?(?:own|api|secret|key|token|pass)).*"
     r"|(?:my|the|a|an|some|your|new|old|current|wrong|invalid|bad|weak|strong|default|test|fake)?[-_ ]?"
@@ -48,19 +48,22 @@ _PLACEHOLDER = re.compile(
     r"|none|null|nil|true|false|undefined|string|text|required|optional|hidden|masked|empty|value|values|missing"
     r"|invalid|incorrect|expired|disabled|enabled|reset|changed|updated|protected|encrypted|todo|unknown|n/a"
 )
+_NAME = r"_{0,2}[A-Za-z]+\d{0,2}(?:_+[A-Za-z0-9]+)*"
 _EXPRESSION = re.compile(
-    r"(?:[A-Za-z_]\w*(?:\.|::|->))+[A-Za-z_]\w*.*|.*\w\(.*|[A-Za-z_]\w*\[.*"
+    rf"(?:{_NAME}(?:\.|::|->))+{_NAME}(?:[(\[].*)?"
+    r"|.*\w\(.*|[A-Za-z_]\w*\[.*"
     r"|(?:https?|file|s3|gs|vault|arn|op):.*|/\w.*"
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
 _WORD = r"(?:(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)\d{0,4}|v?\d{1,12})"
 _WORDS = re.compile(rf"{_WORD}(?:[-_./:+ ]{_WORD})*")
+_CAMEL = re.compile(r"[A-Z]*[a-z]*(?:[A-Z][a-z]+)*")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _JSON = "eyJ"  # how a JSON object begins in base64: a token without a signature, too
-_FEWEST_LETTERS = 24  # of a key without a digit
+_LOOK = 200  # characters of a value that are looked at
 _FEWEST_CHARS = 3  # of which it is made
 _SHORTEST = 6  # characters of a password
-_FEWEST_OF_A_WORD = 8  # letters of a password that is a plain word
+_FEWEST_OF_A_WORD = 8  # letters of a password without anything else; a word only of an environment variable
 _MOST_PARTS = 2  # of a password that is words; `at-least-8-characters` is none
 
 
@@ -70,7 +73,7 @@ def find_labelled_secrets(text: str) -> Iterator[tuple[str, int, int]]:
     for kind, labels, pattern, fits in _RULES:
         if any(map(lower.__contains__, labels)):
             for match in pattern.finditer(text):
-                value = match["value"].rstrip(".,;!?)]}")
+                value = match["value"].rstrip(".,;)]}")
                 if fits(match, value):
                     yield kind, match.start("value"), match.start("value") + len(value)
 
@@ -82,13 +85,13 @@ def is_placeholder(value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Letters and digits that are no words, no path and no expression."""
-    if is_placeholder(value[:200]) or _WORDS.fullmatch(value[:200]) or _EXPRESSION.fullmatch(value[:200]):
+    start = value[:_LOOK].strip("_-")
+    if is_placeholder(start) or _WORDS.fullmatch(start) or _EXPRESSION.fullmatch(start):
         return False
     letters = any(char.isalpha() for char in value)
     if any(char.isdigit() for char in value):
         return letters
-    mixed = any(char.islower() for char in value) and any(char.isupper() for char in value)
-    return mixed and len(value) >= _FEWEST_LETTERS
+    return not _CAMEL.fullmatch(start)
 
 
 def _is_key(match: re.Match[str], value: str) -> bool:
@@ -104,7 +107,8 @@ def _is_password(match: re.Match[str], value: str) -> bool:
     if len(value) < _SHORTEST or any(each.fullmatch(value) for each in (_PLACEHOLDER, _EXPRESSION, _DATE)):
         return False
     if value.isalpha():
-        return match["label"].isupper() and len(value) >= _FEWEST_OF_A_WORD  # of an environment variable
+        word = bool(_CAMEL.fullmatch(value))
+        return len(value) >= _FEWEST_OF_A_WORD and (not word or match["label"].isupper())
     parts = re.split(r"[-_./]", value)
     return len(parts) <= _MOST_PARTS or not _WORDS.fullmatch(value)
 
