@@ -184,6 +184,7 @@ async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVA
     begun = time.monotonic()
     for sender in spans.senders if spans.awaited else ():
         start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
+    spans.senders.clear()  # which would keep clients alive
     while spans.awaited and time.monotonic() < begun + timeout_s:  # noqa: ASYNC110 - see below
         await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
     while spans.count_own() < required and time.monotonic() < begun + _LATE_S:  # noqa: ASYNC110 - as above
