@@ -15,8 +15,9 @@ from reference_app.graph import SupportApp
 from reference_app.models.client import Models
 from reference_app.settings import read_settings
 from reference_app.vault.access import Actor
-from reference_app.vault.keys import make_master_key
+from reference_app.vault.keys import DataKey, make_master_key
 from reference_app.vault.retention import purge
+from reference_app.vault.store import Keys, WrappedKey
 from reference_app.vault.vault import Vault
 
 VALUE = "tobias.merrivale@example.com"
@@ -49,8 +50,12 @@ def _model_reads(folder, given):
         "REFERENCE_APP_KNOWLEDGE": str(_copy_knowledge(folder)),
         "REFERENCE_APP_INDEX": str(folder / "cache"),
         "REFERENCE_APP_REDACTION": given["redaction"],
+        "REFERENCE_APP_GUARDRAILS": given.get("guards", ""),
     }
-    app = SupportApp(read_settings(variables), models)
+    settings = read_settings(variables)
+    if settings.vault:
+        _fix_key(Vault(settings.vault))
+    app = SupportApp(settings, models)
     try:
         client.requests.clear()  # the documents were embedded
         app.answer(given["question"])
@@ -59,13 +64,19 @@ def _model_reads(folder, given):
     return "\n".join(client.requests)
 
 
+def _spans_read(folder, given):
+    """The model reads the value, so that the spans, which the gate collects, are all that hides it."""
+    read = _model_reads(folder, {**given, "redaction": "mask", "guards": "input,output"})
+    return f"the model read {'the question as it is' if given['question'] in read else 'something else'}"
+
+
 def _opening(folder, given):
     vault = Vault(read_settings(_variables(folder)).vault)
     token = vault.tokenise("email", VALUE)
     if given.get("key") == "wrong":
         vault = Vault(replace(vault.settings, key=make_master_key()))
     shown = _open(vault, token, given["actor"])
-    last = vault.audit.read()[-1]
+    last = vault.audit.read()[0][-1]
     seen = "the value was shown" if shown == VALUE else "the value was not shown"
     clear = VALUE in "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
     logged = f"{last['actor']} {last['role']} {last['action']} {last['outcome']}"
@@ -97,7 +108,7 @@ def _purged(folder, given):
         shutil.rmtree(records)
         shutil.copytree(copy, records)
     shown = _open(vault, token, "investigator")
-    logged = [line["outcome"] for line in vault.audit.read() if line["action"] == "purge"]
+    logged = [line["outcome"] for line in vault.audit.read()[0] if line["action"] == "purge"]
     return f"{'opened' if shown == VALUE else 'not opened'}; logged: {', '.join(logged) or 'nothing'}"
 
 
@@ -115,6 +126,15 @@ def _variables(folder):
         "REFERENCE_APP_VAULT": str(folder / "vault"),
         "REFERENCE_APP_VAULT_KEY": make_master_key(),
     }
+
+
+def _fix_key(vault):
+    """Today's data key is the same in every run, and so are the tokens: outputs can be compared."""
+    master, day = vault.master_key(), vault.clock().date().isoformat()
+    key = DataKey(id="0" * 16, secret=bytes(32))
+    wrapped = WrappedKey(id=key.id, wrapped=master.wrap(key, day))
+    with vault.locked():
+        vault.store.write_keys(Keys(master=master.id, periods={day: wrapped}))
 
 
 def _copy_knowledge(folder):
@@ -148,7 +168,13 @@ class _Client:
         return SimpleNamespace(data=vectors, model=model, usage=None)
 
 
-_PROMISES = {"model": _model_reads, "opening": _opening, "log": _changed_log, "purged": _purged}
+_PROMISES = {
+    "model": _model_reads,
+    "spans": _spans_read,
+    "opening": _opening,
+    "log": _changed_log,
+    "purged": _purged,
+}
 _CHANGES = {
     "none": len,
     "changed": lambda lines: lines.__setitem__(2, lines[2].replace("ines", "rita")),

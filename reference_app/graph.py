@@ -55,7 +55,7 @@ class SupportApp:
             raise
         self._uploads = settings.uploads
         self._redact = open_redact(settings)
-        self._tracing = settings.tracing
+        self.tracing = settings.tracing
         # Under the asker's name of a question the graph's own: two who use one name never share a state.
         self._waiting: OrderedDict[str, str] = OrderedDict()
         self._waiting_lock = threading.Lock()
@@ -158,7 +158,7 @@ class SupportApp:
 
         asked = question and as_messages([{"role": "user", "content": question}])
         with (
-            export_to(self._tracing),
+            export_to(self.tracing),
             without_own_tracing(),
             trace(
                 "invoke_agent support",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.answerer import MAX_TOKENS
 from reference_app.nodes.planner import PlanError, read_plan
+from reference_app.tracing import export_to
 
 if TYPE_CHECKING:
     from reference_app.graph import SupportApp
@@ -33,7 +34,7 @@ def tuned(given: str | dict[str, str]) -> dict[str, Any]:
     """
     from reference_app.graph import open_app
 
-    return _do(open_app(), given)
+    return _traced(open_app(), given)
 
 
 def base(given: str | dict[str, str]) -> dict[str, Any]:
@@ -41,7 +42,12 @@ def base(given: str | dict[str, str]) -> dict[str, Any]:
     from reference_app.graph import open_app
     from reference_app.settings import read_settings
 
-    return _do(open_app(replace(read_settings(), tuned=False)), given)
+    return _traced(open_app(replace(read_settings(), tuned=False)), given)
+
+
+def _traced(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:
+    with export_to(app.tracing):
+        return _do(app, given)
 
 
 def _do(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:

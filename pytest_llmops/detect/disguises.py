@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 _ROUNDS = 4  # of encodings inside encodings
 _FEWEST_SPACED = 9  # characters one by one that are no list
+_FEWEST_NAMED = 3  # names of digits in a number that is spelt
 _FEWEST_DISTINCT = 4  # digits of a number that is not counted through
 
 
@@ -94,10 +95,14 @@ def read_disguised(text: str) -> Iterator[Reading]:
             break
     if not decoded.text.isascii():
         decoded = decoded.rewrite(_FOREIGN, _fold).rewrite(_MIXED, _unmix)
-    decoded = decoded.rewrite(_AT_DOT, _write_address)
+    lower = decoded.text.lower()
+    if "dot" in lower or any(bracket in lower for bracket in "[({<"):
+        decoded = decoded.rewrite(_AT_DOT, _write_address)
     if decoded is not plain:
         yield decoded
-    joined = decoded.rewrite(_SPACED, _join_spaced).rewrite(_SPELT, _join_spelt)
+    joined = decoded.rewrite(_SPACED, _join_spaced)
+    if sum(name in lower for name in _DIGITS) >= _FEWEST_NAMED:
+        joined = joined.rewrite(_SPELT, _join_spelt)
     if joined is not decoded:
         yield joined
 

@@ -229,7 +229,7 @@ class _Kept:
         """
         kind, begin, stop, score = found
         start, end, _ = reading.place(begin, stop)
-        if near and not any(each.start - _NEAR < end and start < each.end + _NEAR for each in self._owned()):
+        if near and not self._is_near_somebody(start, end):
             return
         if kind == "DENIED" or not self._allowed.covers(reading, (begin, stop), (start, end)):
             finding = Finding(kind=kind, start=start, end=end, score=score)
@@ -238,10 +238,12 @@ class _Kept:
                 _insert(self.wanted, finding)
 
     def is_of_somebody(self) -> bool:
-        return any(self._owned())
+        return any(each.kind in PERSONAL for each in self.every)
 
-    def _owned(self) -> Iterator[Finding]:
-        return (each for each in self.every if each.kind in PERSONAL)
+    def _is_near_somebody(self, start: int, end: int) -> bool:
+        first = bisect_left(self.every, start - _NEAR, key=lambda each: each.end)
+        last = bisect_left(self.every, end + _NEAR, key=lambda each: each.start)
+        return any(each.kind in PERSONAL for each in self.every[first:last])
 
 
 def _find_in(reading: Reading, given: Given, recognise: Recognise | None) -> Iterator[Found]:

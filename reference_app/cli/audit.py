@@ -28,7 +28,7 @@ def run_audit(arguments: Sequence[str]) -> int:
     log = AuditLog(read_vault_settings())
     try:
         if options.command == "show":
-            return _show(log.read(), as_json=options.json)
+            return _show(*log.read(), as_json=options.json)
         return _verify(log, options.head)
     except VaultError as error:
         sys.stderr.write(f"reference_app: {printable(str(error))}\n")
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(lines: Sequence[Line], *, as_json: bool) -> int:
+def _show(lines: Sequence[Line], unreadable: int, *, as_json: bool) -> int:
     for line in lines:
         if as_json:
             sys.stdout.write(json.dumps(line, sort_keys=True) + "\n")
@@ -68,7 +68,11 @@ def _show(lines: Sequence[Line], *, as_json: bool) -> int:
             f"{line['outcome']}" + (f" ({line['reason']})" if line["reason"] else "")
         )
         sys.stdout.write(printable(text) + "\n")
-    return 0
+    if not unreadable:
+        return 0
+    count = "1 line" if unreadable == 1 else f"{unreadable} lines"
+    sys.stderr.write(f"reference_app: {count} cannot be read; `audit verify` says which.\n")
+    return BROKEN
 
 
 def _verify(log: AuditLog, noted: tuple[int, str] | None) -> int:

@@ -11,7 +11,7 @@ from reference_app.errors import OpeningRefusedError
 from reference_app.printable import printable
 from reference_app.vault.access import VaultSettings, read_age, read_vault_settings
 from reference_app.vault.keys import make_master_key
-from reference_app.vault.retention import purge
+from reference_app.vault.retention import count_tokens, purge
 from reference_app.vault.rotation import rotate
 from reference_app.vault.vault import Vault
 
@@ -77,8 +77,7 @@ def _purge(settings: VaultSettings, options: argparse.Namespace) -> int:
         settings = replace(settings, keep=read_age(options.older_than, "--older-than"))
     purged = purge(Vault(settings), older_than=settings.keep, reason=options.reason)
     for one in purged:
-        tokens = "1 token" if one.count == 1 else f"{one.count} tokens"
-        sys.stdout.write(f"{one.period}: destroyed the key {one.key_id} of {tokens}\n")
+        sys.stdout.write(f"{one.period}: destroyed the key {one.key_id} of {count_tokens(one.count)}\n")
     if not purged:
         sys.stdout.write("Nothing is that old.\n")
     return 0

@@ -91,12 +91,14 @@ class AuditLog:
                 raise AuditError(f"{self.path} cannot be written: {error.strerror}.") from error
             self._write_head(after)
 
-    def read(self) -> list[chain.Line]:
-        """The entries that can be read; `verify` says whether they are those that were written."""
+    def read(self) -> tuple[list[chain.Line], int]:
+        """The entries that can be read, and how many lines cannot; `verify` says what was changed."""
         data = read_private(self.path)
         if data is None:
             raise VaultError(f"There is no audit log {self.path}.")
-        return [fields for text in data.split(b"\n") if (fields := chain.read_line(text)) is not None]
+        lines = [chain.read_line(text) for text in data.splitlines()]
+        entries = [fields for fields in lines if fields is not None]
+        return entries, len(lines) - len(entries)
 
     def verify(self, noted: tuple[int, str] | None = None) -> tuple[chain.Head, list[chain.Fault]]:
         """

@@ -58,9 +58,13 @@ def purge(vault: Vault, *, older_than: timedelta, reason: str, actor: Actor | No
             vault.audit.append(entry)
             keys = keys.without(day)
             _destroy(vault, keys, day)
-            vault.audit.append(replace(entry, outcome=f"destroyed: {len(records)} tokens"))
+            vault.audit.append(replace(entry, outcome=f"destroyed: {count_tokens(len(records))}"))
             purged.append(Purged(period=day, key_id=key_id, count=len(records)))
     return purged
+
+
+def count_tokens(count: int) -> str:
+    return f"{count} token" if count == 1 else f"{count} tokens"
 
 
 def _destroy(vault: Vault, keys: Keys, day: str) -> None:

@@ -131,6 +131,25 @@ def test_documents_are_those_of_a_retriever(answer, model):
     assert all(document["page_content"] for document in retrieval["outputs"]["documents"])
 
 
+def test_a_short_process_loses_nothing(ask, shop, model):
+    with LangSmithServer() as server:
+        code, output, errors = ask(
+            QUESTION,
+            **shop,
+            OPENAI_BASE_URL=model.url,
+            REFERENCE_APP_EMBEDDING_MODEL="text-embedding-3-small",
+            REFERENCE_APP_TRACING="both",
+            LANGSMITH_ENDPOINT=server.url,
+            LANGSMITH_API_KEY=KEY,
+        )
+
+        assert code == 0, errors
+        assert output.startswith("Order FW-20001 has been shipped")
+        assert "Traceback" not in errors
+        assert len(server.runs) == 10
+        assert all(run["end_time"] for run in server.runs.values())
+
+
 def test_nothing_personal_leaves_even_where_redaction_before_the_model_is_off(answer):
     with LangSmithServer() as server:
         answer(QUESTION, server.url, REFERENCE_APP_GUARDRAILS="input,output")
@@ -140,14 +159,20 @@ def test_nothing_personal_leaves_even_where_redaction_before_the_model_is_off(an
     assert not [value for value in VALUES if value in sent]
 
 
-def test_langgraphs_own_tracing_stays_off(answer, monkeypatch):
-    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+def test_langgraphs_own_tracing_stays_off(ask, shop, model):
     with LangSmithServer() as server:
-        monkeypatch.setenv("LANGSMITH_ENDPOINT", server.url)
-        answer(QUESTION, server.url)
+        code, _, errors = ask(
+            QUESTION,
+            **shop,
+            OPENAI_BASE_URL=model.url,
+            REFERENCE_APP_EMBEDDING_MODEL="text-embedding-3-small",
+            LANGSMITH_TRACING="true",
+            LANGSMITH_ENDPOINT=server.url,
+            LANGSMITH_API_KEY=KEY,
+        )
 
-    assert len([run for run in server.runs.values() if "parent_run_id" not in run]) == 1
-    assert "LangGraph" not in by_name(server)
+        assert code == 0, errors
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("target", ["opentelemetry", "none"])

@@ -48,17 +48,37 @@ _LABEL = re.compile(
     r"|(?:liv|resid)(?:es?|ing) at|moved to|ship(?:ped)? to|deliver(?:ed)? to)[\"']?\s{0,2}[:=>]?\s{0,2}"
     r"(?:is |was )?(?:now )?[\"']?"
 )
+_FRONT_WORDS = (
+    *("rue ", "avenue ", "boulevard ", "bd ", "chemin ", "place ", "impasse ", "allée ", "quai ", "route "),
+    *("cours ", "passage ", "calle ", "c. ", "avenida ", "avda", "paseo ", "plaza ", "camino ", "carrera "),
+    *("ronda ", "glorieta ", "pasaje ", "cuesta ", "vial", "via ", "piazza ", "corso ", "largo ", "vicolo "),
+    *("strada ", "borgo ", "contrada ", "rua ", "r. ", "travessa ", "praça ", "alameda ", "ul. ", "ulica "),
+    *("al. ", "aleja "),
+)
+_END_WORDS = (
+    *("straße ", "strasse ", "str. ", "weg ", "gasse ", "allee ", "damm ", "ufer ", "chaussee ", "stieg "),
+    *("steig ", "stigen ", "vägen ", "väg ", "gatan ", "gata ", "gränd ", "backen ", "torget ", "veien "),
+    *("vegen ", "straat ", "laan ", "plein ", "singel ", "dreef ", "steeg ", "vej ", "gade ", "katu "),
+    "utca ",
+)
+_DIGIT = re.compile(r"\d")
+_ANY_WORDS = ("",)
+_LINE_ENDS = (",", "\n")
+_LABEL_WORDS = ("addr", "anschrift", "adres", "direcci", "indirizzo", "street", " at", "ed to")
 _PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?<!\w)(?:{_NUMBER},? )?{_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}",
-        rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}",
-        rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}",
-        rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}",
-        rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}",
-        rf"(?<!\w){_IN_FRONT} (?:[NSEW]\.? )?(?:{_CAP} ){{1,4}}{_ENGLISH}{_UNIT}(?:{_ANY_TOWN})?",
-        rf"(?<!\w){_IN_FRONT},? {_WORDS}{_UNIT}(?:{_LINE}{_WORDS})?{_TOWN}",
-        rf"(?<!\w)(?:P\.? ?O\.? Box|Postfach|Apartado|Boîte postale) \d{{1,6}}(?:{_ANY_TOWN})?",
+    (words, re.compile(pattern))
+    for words, pattern in (
+        (_FRONT_WORDS, rf"(?<!\w)(?:{_NUMBER},? )?{_PREFIX} {_WORDS}(?:,? {_NUMBER})?{_UNIT}{_ANY_TOWN}"),
+        (_FRONT_WORDS, rf"(?<!\w){_NUMBER},? {_PREFIX} {_WORDS}{_UNIT}"),
+        (_LINE_ENDS, rf"(?<!\w){_WORDS},? {_NUMBER}{_UNIT}{_TOWN}"),
+        (_END_WORDS, rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?{_STREET} {_NUMBER}{_UNIT}{_ANY_TOWN}"),
+        (_END_WORDS, rf"(?<!\w)(?:{_CAP} ){{0,3}}(?:{_CAP})?(?!gade|gata){_STREET} {_NUMBER}{_UNIT}"),
+        (
+            _ANY_WORDS,
+            rf"(?<!\w){_IN_FRONT} (?:[NSEW]\.? )?(?:{_CAP} ){{1,4}}{_ENGLISH}{_UNIT}(?:{_ANY_TOWN})?",
+        ),
+        (_LINE_ENDS, rf"(?<!\w){_IN_FRONT},? {_WORDS}{_UNIT}(?:{_LINE}{_WORDS})?{_TOWN}"),
+        (_ANY_WORDS, rf"(?<!\w)(?:P\.? ?O\.? Box|Postfach|Apartado|Boîte postale) \d{{1,6}}(?:{_ANY_TOWN})?"),
     )
 )
 _PLACE = re.compile(
@@ -68,11 +88,13 @@ _PLACE = re.compile(
 
 def find_addresses(text: str) -> Iterator[Found]:
     """Kind, start, end and score; a street without a number or a town alone is none."""
-    if not any(char.isdigit() for char in text):
+    if not _DIGIT.search(text):
         return
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
-            yield "ADDRESS", *match.span(), UNCONFIRMED
-    for label in _LABEL.finditer(text):
+    lower = text.lower()
+    for words, pattern in _PATTERNS:
+        if any(map(lower.__contains__, words)):
+            for match in pattern.finditer(text):
+                yield "ADDRESS", *match.span(), UNCONFIRMED
+    for label in _LABEL.finditer(text) if any(map(lower.__contains__, _LABEL_WORDS)) else ():
         if named := _PLACE.match(text, label.end()):
             yield "ADDRESS", *named.span(), UNCONFIRMED

@@ -27,12 +27,17 @@ _BORN = re.compile(
     r"(?i)birth|\bborn\b|(?<![A-Za-z])d\.?o\.?b\b|geburt|geboren|\bgeb\.|naissance|\bnée? le|nacimiento"
     r"|\bnacid[oa]|nascita|\bnat[oa] il|geboorte|födel|født|urodz|nascimento|syntymä"
 )
+_BORN_WORDS = (
+    *("birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født"),
+    *("urodz", "syntymä"),
+)
+"""What stands in a text that has one of those: a look that costs little."""
 _PASSPORT = re.compile(
     r"(?i)(?:passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|passnummer|travel.document)"
     r"[^\n]{0,30}?(?<![\w-])"
     r"(?P<value>(?-i:(?=[A-Z0-9]{0,9}\d)[A-Z0-9]{6,10}))(?![\w-])"
 )
-_DAY = re.compile(r"(?:19|20)\d{6}")
+_PASSPORT_WORDS = ("pass", "pasa", "paspo", "paszport", "travel")
 _TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Sra?|Sig(?:nora|ra|\.)|Señora?|Dhr)"
 )
@@ -58,19 +63,27 @@ _VAGUE = (
     "customer|user|owner|member|guest|driver|sender|buyer|seller|subscriber|student|agent|manager|colleague"
     "|author|assignee|reporter|reviewer"
 )
+_INTRODUCTIONS = tuple(_INTRODUCED.split("|"))
+_PARTINGS = ("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank")
 _PERSONS = (
-    # what stands before a name, and the fewest words of it
-    (re.compile(rf"\b{_TITLE}\b\.? "), 1),
-    (re.compile(rf"(?i:\b(?:{_GREETED}),? )"), 2),
-    (re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
-    (re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
-    (re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
-    (re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
+    # what must stand somewhere, what stands before a name, and the fewest words of it
+    (("",), re.compile(rf"\b{_TITLE}\b\.? "), 1),
     (
+        tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
+        re.compile(rf"(?i:\b(?:{_GREETED}),? )"),
+        2,
+    ),
+    (_INTRODUCTIONS, re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
+    (("",), re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
+    (("",), re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
+    ((":", "="), re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
+    (
+        _PARTINGS,
         re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )(?=[^\n,;]{3,60}(?:\n|\Z))"),
         2,
     ),
     (
+        ("\n",),
         re.compile(
             r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
             r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
@@ -82,15 +95,17 @@ _PERSONS = (
 
 def find_labelled(text: str) -> Iterator[Found]:
     """Kind, start, end and score of what a label names."""
-    yield from _find_births(text)
-    for match in _PASSPORT.finditer(text):
+    lower = text.lower()
+    if any(map(lower.__contains__, _BORN_WORDS)):
+        yield from _find_births(text)
+    for match in _PASSPORT.finditer(text) if any(map(lower.__contains__, _PASSPORT_WORDS)) else ():
         value = match["value"]
         if sum(char.isdigit() for char in value) >= _FEWEST_DIGITS and not re.match(
             r"(?:19|20)\d{6}\Z", value
         ):
             yield "PASSPORT", match.start("value"), match.end("value"), UNCONFIRMED
-    for before, fewest in _PERSONS:
-        for match in before.finditer(text):
+    for words, before, fewest in _PERSONS:
+        for match in before.finditer(text) if any(map(lower.__contains__, words)) else ():
             if end := find_name(text, match.end(), fewest):
                 yield "PERSON", match.end(), end, UNCONFIRMED
 

@@ -45,7 +45,7 @@ def vault(opened):
 
 
 def outcomes(vault):
-    return [(line["action"], line["outcome"]) for line in vault.audit.read()]
+    return [(line["action"], line["outcome"]) for line in vault.audit.read()[0]]
 
 
 def everything(folder):

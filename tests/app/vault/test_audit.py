@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reference_app.errors import AuditError, VaultError
 from reference_app.vault import chain
@@ -72,6 +75,57 @@ def test_every_change_is_found_with_its_line(log, change, line):
             log.append(Entry(actor=INVESTIGATOR, action="open", outcome="opened"))
 
 
+def _build(count, reason="case"):
+    head, data = chain.Head(), b""
+    for number in range(count):
+        fields = dict.fromkeys(chain.FIELDS[1:9], "x") | {"reason": f"{reason} {number}"}
+        line, head = chain.link(fields, head, None)
+        data += line
+    return data, head
+
+
+@given(place=st.integers(0), byte=st.integers(0, 255))
+def test_a_change_of_any_byte_is_found_in_its_line_or_the_next(place, byte):
+    data, head = _build(4)
+    place %= len(data)
+    changed = data[:place] + bytes([byte]) + data[place + 1 :]
+
+    faults = chain.find_faults(changed, head, None)
+
+    if changed == data:
+        assert faults == []
+    else:
+        assert faults[0].line == data[:place].count(b"\n") + 1
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+def test_any_other_order_or_choice_of_lines_is_found(order, count):
+    data, head = _build(5)
+    lines = data.splitlines(keepends=True)
+    chosen = [lines[position] for position in order[:count]]
+
+    faults = chain.find_faults(b"".join(chosen), head, None)
+
+    first = next((at for at, position in enumerate(order[:count]) if at != position), count)
+    assert [fault.line for fault in faults][:1] == ([] if first == 5 else [first + 1])
+
+
+def test_lines_of_another_log_are_found_though_their_numbers_fit():
+    (mine, _), (other, head) = _build(4), _build(4, reason="other")
+    mixed = b"".join(mine.splitlines(keepends=True)[:2] + other.splitlines(keepends=True)[2:])
+
+    assert [fault.line for fault in chain.find_faults(mixed, head, None)] == [3]
+
+
+def test_entries_of_many_threads_are_one_chain(opened):
+    token = opened().tokenise("email", EMAIL)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: opened().open(token, reason=f"case {number}"), range(12)))
+
+    head, faults = opened().audit.verify()
+    assert (head.count, faults) == (13, [])
+
+
 def test_a_line_cut_in_the_middle_is_found(log):
     log.path.write_bytes(log.path.read_bytes()[:-9])
 
@@ -135,7 +189,7 @@ def test_an_interrupted_write_is_mended_by_the_next(log, monkeypatch, written):
     log.append(Entry(actor=INVESTIGATOR, action="open", outcome="opened", reason="next"))
 
     assert log.verify()[1] == []
-    assert [line["reason"] for line in log.read()][5:] == (
+    assert [line["reason"] for line in log.read()[0]][5:] == (
         ["next"] if written is not None else ["lost", "next"]
     )
 
@@ -144,7 +198,7 @@ def test_the_fields_are_fixed_and_without_the_value(vault):
     token = vault.tokenise("email", EMAIL)
     vault.open(token, reason="complaint")
 
-    for line in vault.audit.read():
+    for line in vault.audit.read()[0]:
         assert tuple(sorted(line)) == tuple(sorted(chain.FIELDS))
     assert EMAIL not in everything(vault.settings.folder)
 
@@ -181,7 +235,7 @@ def test_the_command_line_opens_refuses_and_purges_and_the_log_has_it(ask_here, 
     assert opening == (0, f"Mail {EMAIL}.\n", "")
     assert (purged[0], again[0], unknown[0]) == (0, 3, 3)
     assert "of 1 token\n" in purged[1]
-    for part in (f"open {token}: opened (complaint 7)", "refused: role (curious)", "destroyed: 1 tokens"):
+    for part in (f"open {token}: opened (complaint 7)", "refused: role (curious)", "destroyed: 1 token"):
         assert part in shown[1]
     assert "example.com" not in shown[1]
     assert verified[0] == 0
@@ -200,6 +254,18 @@ def test_verify_fails_with_the_place_of_a_change(ask_here, vault, variables):
     assert "There is no audit log" in missing[2]
     assert (code, errors) == (1, "")
     assert output == f"{path}:1: line 1 was changed: its hash does not fit\n"
+
+
+def test_a_line_that_cannot_be_shown_is_counted(ask_here, vault, variables):
+    token = vault.tokenise("email", EMAIL)
+    vault.open(token, reason="complaint")
+    vault.audit.path.write_text("walrus\n" + vault.audit.path.read_text().split("\n", 1)[1])
+
+    code, output, errors = ask_here("audit", "show", **variables)
+
+    assert code == 1
+    assert output.count("\n") == 1
+    assert errors == "reference_app: 1 line cannot be read; `audit verify` says which.\n"
 
 
 def test_a_head_that_was_noted_is_read_from_the_command_line(ask_here, vault, variables):

@@ -26,7 +26,7 @@ def test_a_value_comes_back_for_an_investigator_and_lies_nowhere_in_clear(vault)
     assert vault.open(token, reason="complaint 7", actor=INVESTIGATOR) == EMAIL
     assert EMAIL not in everything(vault.settings.folder)
     assert "ada" not in everything(vault.settings.folder)
-    last = vault.audit.read()[-1]
+    last = vault.audit.read()[0][-1]
     assert (last["actor"], last["role"], last["action"], last["token"], last["reason"], last["outcome"]) == (
         "ines", "investigator", "open", token, "complaint 7", "opened",
     )  # fmt: skip
@@ -52,7 +52,7 @@ def test_a_reader_cannot_open_and_the_attempt_is_logged(vault):
     with pytest.raises(OpeningRefusedError, match="The role reader may not open tokens"):
         vault.open(token, reason="curious", actor=READER)
 
-    last = vault.audit.read()[-1]
+    last = vault.audit.read()[0][-1]
     assert (last["actor"], last["token"], last["outcome"]) == ("rita", token, "refused: role")
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_token_is_refused_and_not_written_to_the_log(vault):
     with pytest.raises(OpeningRefusedError, match="does not know this token"):
         vault.open("bo@example.com", reason="a value in place of a token")
 
-    assert vault.audit.read()[-1]["token"] is None
+    assert vault.audit.read()[0][-1]["token"] is None
     assert "bo@" not in everything(vault.settings.folder)
 
 
@@ -96,7 +96,7 @@ def test_personal_data_in_a_reason_is_masked_and_no_reason_is_refused(vault):
     with pytest.raises(OpeningRefusedError, match="needs a reason"):
         vault.open(token, reason=" ")
 
-    assert [line["reason"] for line in vault.audit.read()[-2:]] == ["call [phone]", " "]
+    assert [line["reason"] for line in vault.audit.read()[0][-2:]] == ["call [phone]", " "]
 
 
 def test_a_password_is_masked_and_never_kept(vault):
