@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.numbers import check_installed
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.documents.atomic_file import write_atomically
@@ -95,7 +96,8 @@ def _clean(candidates: Sequence[Candidate], notes: Counter[str], *, refuses: boo
 
 
 def _masked(value: Any) -> Any:
-    return rewrite(value, lambda label, text: mask(text, label=label, strict=True))
+    names = entities.is_installed()
+    return rewrite(value, lambda label, text: mask(text, label=label, strict=True, names=names))
 
 
 def _drop_near(candidates: Iterator[Candidate], notes: Counter[str]) -> list[Candidate]:

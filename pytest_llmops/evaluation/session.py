@@ -75,7 +75,7 @@ class Session:
     raised: dict[str, BaseException] | None = None
     _errors: dict[str, None] = field(default_factory=dict)
     _recorder: Recorder | None = None
-    _attribution: Attribution = field(default_factory=Attribution)
+    attribution: Attribution = field(default_factory=Attribution)
     _callers: dict[tuple[int, str], AppCaller] = field(default_factory=dict)
     _alive: dict[str, FileLock] = field(default_factory=dict)
     _closed: bool = False
@@ -109,7 +109,7 @@ class Session:
             store=store,
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
-            _attribution=Attribution.open(settings),
+            attribution=Attribution.open(settings),
         )
         process_end.install()
         _open_sessions.add(id(session))
@@ -156,7 +156,7 @@ class Session:
                 seal=seal_result,
                 store=self.store,
                 budget=self.budget,
-                exporter=self._attribution.exporter,
+                exporter=self.attribution.exporter,
             )
         return self.executions[golden.path]
 
@@ -171,7 +171,7 @@ class Session:
         """
         self.open_file(golden, app)
         tasks = list(tasks)
-        self._attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
+        self.attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
         if self.store is not None and golden.path not in self._alive:
             self._alive[golden.path] = self.store.announce(golden.path)
         self._submit(golden, tasks)
@@ -232,7 +232,7 @@ class Session:
     def own_problems(self) -> list[str]:
         """Sentences about what this process could not keep."""
         kept = [*self._recorder.problems, *self._recorder.describe_other_calls()] if self._recorder else []
-        return [*self.problems, *kept, *self._attribution.warnings()]
+        return [*self.problems, *kept, *self.attribution.warnings()]
 
     def all_problems(self) -> list[str]:
         """The same of every process of the session."""
@@ -242,7 +242,7 @@ class Session:
     def own_errors(self) -> list[str]:
         """A sentence for each error of the suite, which is none of a case, in this process."""
         self._errors.update(dict.fromkeys(process_end.take_unattributed()))
-        return [*self._errors, *self._attribution.errors(self._recorder)]
+        return [*self._errors, *self.attribution.errors(self._recorder)]
 
     def all_errors(self) -> list[str]:
         """The same of every process of the session."""
@@ -282,7 +282,7 @@ class Session:
 
     def close(self) -> None:
         self._closed = True
-        self._attribution.close()
+        self.attribution.close()
         for execution in self.executions.values():
             execution.close()
         self.scorer.close()

@@ -34,7 +34,24 @@ def session_of(config: pytest.Config) -> Session:
             raise pytest.UsageError(str(error)) from None
         config.add_cleanup(config.stash[_STASH].close)
         mask_reports(config)
+        if not config.getoption("llm_golden"):
+            config.pluginmanager.register(_Received(config.stash[_STASH]), "llmops-received")
     return config.stash[_STASH]
+
+
+class _Received:
+    """Of ordinary tests: fails the one in which a trace could not be read, since no summary follows them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: set[str] = set()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        found = [each for each in self._session.attribution.received_errors() if each not in self._known]
+        self._known.update(found)
+        if found:
+            pytest.fail("\n".join(found), pytrace=False)
 
 
 def _open(config: pytest.Config, settings: Settings) -> Session:

@@ -76,12 +76,15 @@ class Attribution:
             )
             if count
         ]
-        received: Iterable[str] = ()
-        if self._receiver is not None:
-            self._receiver.finish()
-            received = self._receiver.notes.errors()
         unsent = self.exporter.errors() if self.exporter else ()
-        return [*lost_sight, *received, *self._leaks(), *unsent]
+        return [*lost_sight, *self.received_errors(), *self._leaks(), *unsent]
+
+    def received_errors(self) -> list[str]:
+        """A sentence for each kind of request that could not be read, once those under way are answered."""
+        if self._receiver is None:
+            return []
+        self._receiver.finish()
+        return list(self._receiver.notes.errors())
 
     def warnings(self) -> Iterator[str]:
         """A sentence on spans that came too late to be checked with their case, and on other requests."""
@@ -90,7 +93,6 @@ class Attribution:
                 f"{late} span{' was' if late == 1 else 's were'} not ended when the case was over, so no "
                 "check of the case saw what came after: let the app wait for its background work"
             )
-
         if self._receiver is not None:
             yield from self._receiver.notes.warnings()
 

@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
-from pytest_llmops.traces.twins import identify, join_twins
+from pytest_llmops.traces.twins import UniqueSpans
 
 _ARRIVAL_S = 5.0
 _LATE_S = 2.0
@@ -29,7 +29,7 @@ _MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
 
-class CaseSpans(list[Span]):
+class CaseSpans(UniqueSpans):
     """
     The spans of one repeat of a case, in the order they ended.
 
@@ -45,19 +45,14 @@ class CaseSpans(list[Span]):
         super().__init__()
         self.awaited: dict[str, bool] = {}
         self.senders: list[Callable[[float], None]] = []
-        self._places: dict[str, int] = {}
 
-    def add(self, span: Span) -> None:
-        """Add a span; one that is here already, read from another source, is the same span."""
-        identity = identify(span)
+    def add(self, span: Span) -> bool:
+        """As `UniqueSpans.add`; what came is awaited no more."""
+        is_new = super().add(span)
         with _lock:
-            place = self._places.setdefault(identity, len(self)) if identity else len(self)
-            if place < len(self):
-                self[place] = join_twins(self[place], span)
-            else:
-                self.append(span)
             if span.span_id in self.awaited and (span.end or not self.awaited[span.span_id]):
                 del self.awaited[span.span_id]
+        return is_new
 
     def count_own(self) -> int:
         """How many spans the app left; log records are none."""
@@ -85,14 +80,15 @@ class Strays:
 
     unattributed: int = 0
     late: int = 0
-    spans: list[Span] = field(default_factory=list)
+    spans: UniqueSpans = field(default_factory=UniqueSpans)
     dropped: int = 0
 
-    def keep(self, span: Span) -> None:
+    def keep(self, span: Span) -> bool:
+        """Keep a span to be checked; whether there is anything new in it."""
         if len(self.spans) < _MOST_STRAYS:
-            self.spans.append(span)
-        else:
-            self.dropped += 1
+            return self.spans.add(span)
+        self.dropped += 1
+        return True
 
 
 _current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", default=None)
@@ -150,15 +146,20 @@ def count_unattributed() -> None:
         strays.unattributed += len(_open) > 1
 
 
-def keep(span: Span, owner: CaseSpans | None) -> None:
-    """Add what ended to its case, or to the strays where there is none or it is over."""
-    if owner is not None:
-        owner.add(span)
-        if not owner.closed:
-            return
+def keep(span: Span, owner: CaseSpans | None) -> bool:
+    """
+    Add what ended to its case, or to the strays where there is none or it is over.
+
+    Returns whether the strays have anything new of it: an exporter may send what was seen already.
+    """
+    if owner is not None and (not owner.add(span) or not owner.closed):
+        return False
+    is_new = False
     for strays in tuple(_watching):
-        strays.late += owner is not None and span.origin != "log"
-        strays.keep(span)
+        if strays.keep(span):
+            is_new = True
+            strays.late += owner is not None and span.origin != "log"
+    return is_new
 
 
 def deliver(spans: Iterable[Span]) -> None:
@@ -169,9 +170,8 @@ def deliver(spans: Iterable[Span]) -> None:
     """
     for span in spans:
         owner = _of_trace(span.trace_id)
-        if owner is None and span.origin != "log":
+        if keep(span, owner) and owner is None and span.origin != "log":
             count_unattributed()
-        keep(span, owner)
 
 
 async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVAL_S) -> str:
@@ -184,6 +184,7 @@ async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVA
     begun = time.monotonic()
     for sender in spans.senders if spans.awaited else ():
         start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
+    spans.senders.clear()  # which would keep clients alive
     while spans.awaited and time.monotonic() < begun + timeout_s:  # noqa: ASYNC110 - see below
         await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
     while spans.count_own() < required and time.monotonic() < begun + _LATE_S:  # noqa: ASYNC110 - as above

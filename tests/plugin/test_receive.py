@@ -172,3 +172,50 @@ def test_the_command_receives_too(project, shop):
     ]
     ran = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)  # noqa: S603
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+TESTS = """
+    from capitals import by_broken, by_child
+    import pytest
+
+    @pytest.fixture
+    def llm_app():
+        return by_broken
+
+    def test_broken(llm):
+        llm("a")
+
+    def test_after_it():
+        pass
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["one process", "a worker"])
+@pytest.mark.usefixtures("shop")
+def test_an_ordinary_test_fails_by_what_cannot_be_read(project, arguments):
+    project.write("test_own.py", TESTS)
+    project.write("pyproject.toml", '[tool.pytest-llmops]\nreceive = ["otlp"]\n')
+    result = project.pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments, "test_own.py")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines_random(["error: 1 trace request could not be read, so no check saw what *"])
+
+
+def test_runs_of_langchain_are_those_of_their_case(project, shop):
+    pytest.importorskip("langchain_core")
+    project.app("""
+        from langchain_core.runnables import RunnableLambda
+        from langchain_core.tools import tool
+
+        @tool
+        def look(q: str) -> str:
+            "Looks."
+            return "found " + q
+
+        chain = RunnableLambda(lambda q: look.invoke({"q": q}) and "good")
+
+        async def answer(question):
+            return await chain.ainvoke(question)
+    """)
+    shop("answer", "a", "b", "c")
+    assert project.run_here("--llm-receive", "langsmith").ret == 0
+    assert calls_in(project) == {f"c{at}": [("look", {"q": each})] for at, each in enumerate("abc")}

@@ -19,11 +19,12 @@ from pytest_llmops.revision.loosening.listing import show_change
 from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.settings import REVISION, Settings
 
-_DECIDES_NOTHING = {"root", "flagged", "golden", "out", "concurrency"}
+_DECIDES_NOTHING = {"root", "flagged", "golden", "out", "concurrency", "export"}
 """`golden` does, and is seen by the golden files that are no longer there."""
 WATCHED = tuple(each.name for each in fields(Settings) if each.name not in _DECIDES_NOTHING)
 
 _WEIGHT: Mapping[object, int] = {"pass": 0, "warn": 1, "fail": 2}
+_LEAVES: Mapping[object, int] = {"refuse": 0, "masked": 1, "forward": 2}
 _AMOUNT = re.compile(r"\s*([0-9.]+)\s*(calls?|usd|)\s*\Z", re.IGNORECASE)
 
 
@@ -48,7 +49,8 @@ def compare_settings(old: Settings, new: Settings, path: str) -> Iterator[Loosen
         elif isinstance(was, Mapping) or isinstance(now, Mapping):
             yield loosened(what=f"the setting {name} changed: {printable(_differing(was, now))}")
         elif rule is not None:
-            yield loosened(what=f"the setting {name} asks for less", **show_change(name, was, now))
+            shown = [", ".join(each) if isinstance(each, tuple) else each for each in (was, now)]
+            yield loosened(what=f"the setting {name} asks for less", **show_change(name, *shown))
         else:
             yield loosened(what=f"the setting {name} changed", **show_change(name, was, now))
 
@@ -87,5 +89,7 @@ _IS_AS_STRICT: Mapping[str, Callable[[Any, Any], bool]] = {
     "metrics": lambda was, now: set(was) <= set(now),
     "record": lambda _, now: now == "all",
     "collect": lambda _, now: now is True,
+    "receive": lambda was, now: set(was) <= set(now),
+    "langsmith_forward": lambda was, now: _LEAVES[now] <= _LEAVES[was],
 }
 _NAME_A_PLACE = {"accepted", "reviews", "calibration", "cassettes", "home", "metrics"}

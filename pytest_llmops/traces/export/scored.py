@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.records import Failure, Score, Span
 
@@ -154,4 +155,5 @@ def _mask_span(span: Span) -> Span:
 
 
 def _masked(value: Any) -> Any:
-    return rewrite(value, lambda label, text: mask(text, label=label, strict=True))
+    names = entities.is_installed()
+    return rewrite(value, lambda label, text: mask(text, label=label, strict=True, names=names))

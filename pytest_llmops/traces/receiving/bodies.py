@@ -11,6 +11,7 @@ from pytest_llmops.traces.decoding.values import DecodingError
 
 MOST_BYTES = 64 * 2**20
 _PIECE = 64 * 2**10
+_MOST_TRAILERS = 100
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -69,8 +70,10 @@ def _read_chunks(stream: Readable, most: int) -> Iterator[bytes]:
         yield _read_exactly(stream, size, most)
         most -= size
         stream.readline(_PIECE)
-    while stream.readline(_PIECE).strip():
-        pass  # trailers, up to the empty line that ends them
+    for _ in range(_MOST_TRAILERS):
+        if not stream.readline(_PIECE).strip():  # which ends them
+            return
+    raise DecodingError("it has too many trailers")
 
 
 def _decompress(encoding: str, body: bytes, most: int) -> bytes:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import wraps
 from importlib.util import find_spec
 from typing import Any
@@ -112,7 +114,21 @@ def _note(client: Any, run: Mapping[str, Any], *, created: bool) -> None:
         for _, each in _open[-1:] if created else ():
             each.count(each.elsewhere, urlsplit(address).netloc.rpartition("@")[2])
     elif run_id and owner is not None and not getattr(client, "tracing_sample_rate", None):
-        owner.expect(run_id, client.flush, ended=run.get("end_time") is not None)
+        owner.expect(run_id, _Flush(client), ended=run.get("end_time") is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """Has a client send what it holds back; one that cannot is waited for no longer than another."""
+
+    client: Any
+
+    def __call__(self, timeout_s: float) -> None:
+        with suppress(Exception):
+            try:
+                self.client.flush(timeout=timeout_s)
+            except TypeError:  # of a release whose method has no time limit
+                self.client.flush()
 
 
 def _as_text(value: Any) -> str | None:

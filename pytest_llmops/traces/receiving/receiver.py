@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from pytest_llmops.errors import MissingExtraError, SettingsError
+from pytest_llmops.errors import MissingExtraError, SettingsError, describe_error
+from pytest_llmops.printable import printable
 from pytest_llmops.traces.receiving import langsmith_client
 from pytest_llmops.traces.receiving.environment import (
     Environment,
@@ -54,13 +55,18 @@ class Receiver:
             server = Server(Routes(notes, forwarder))
         except OSError as error:
             raise SettingsError(f"receive: no port of 127.0.0.1 can be opened ({error.strerror})") from None
-        environment = Environment()
+        receiver = cls(notes, server, Environment())
         if "otlp" in formats:
-            environment.change(otlp_variables(server.url))
+            receiver._environment.change(otlp_variables(server.url))
         if "langsmith" in formats:
-            environment.change(langsmith_variables(server.url))
-            langsmith_client.install(server.url, notes)
-        return cls(notes, server, environment)
+            receiver._environment.change(langsmith_variables(server.url))
+            try:
+                langsmith_client.install(server.url, notes)
+            except ImportError as error:
+                receiver.close()
+                said = printable(describe_error(error))
+                raise SettingsError(f"receive: langsmith cannot be imported: {said}") from None
+        return receiver
 
     def finish(self) -> None:
         """Wait, for a moment, for what is being sent; to be called before the run is judged as a whole."""

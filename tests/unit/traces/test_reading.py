@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_llmops import Output, load_golden, run_golden
 from pytest_llmops.records import Passage, Span, ToolCall
@@ -66,6 +68,11 @@ def test_tool_calls_stand_in_the_order_of_their_start():
     )
 
 
+NAMES = st.sampled_from([
+    "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.tool.call.arguments", "tool.parameters", "input.value",
+    "openinference.span.kind", "gen_ai.retrieval.documents", "retrieval.documents.0.document.score",
+    "inputs", "outputs", "input", "output", "documents", "metadata", "kwargs", "id", "score",
+])  # fmt: skip
 LOOK = ToolCall(name="look", arguments={"q": "x"}, result={"n": 1})
 SCHEMA = json.dumps({"type": "object", "properties": {"q": {"type": "string"}}})
 
@@ -154,6 +161,24 @@ def test_documents_of_a_retriever_run(outputs):
     run = Span(span_id="a", parent_id=None, name="r", kind="retriever", origin="langsmith",
                attributes={"outputs": outputs})  # fmt: skip
     assert passages_of([run]) == (Passage(id="a", text="A"),)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(NAMES, JSON), st.sampled_from(["tool", "retriever", "llm"]), st.booleans())
+def test_no_attributes_crash_the_reader(attributes, kind, is_run):
+    spans = [
+        Span(span_id=name, parent_id="a", name="x", kind=kind, attributes=attributes, trace_id="t",
+             origin="langsmith" if is_run else "otlp")
+        for name in "ab"
+    ]  # fmt: skip
+    assert passages_of(spans) is None or all(isinstance(each.text, str) for each in passages_of(spans))
+    assert all(isinstance(call.name, str) for call in tool_calls_of(spans))
 
 
 def test_recall_of_an_app_that_returns_a_string(tmp_path):

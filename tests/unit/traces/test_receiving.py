@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import zstandard
@@ -19,7 +19,7 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from pytest_llmops.traces import capture
 from pytest_llmops.traces.receiving import bodies, server
@@ -87,6 +87,25 @@ def test_a_span_of_this_process_that_its_exporter_sends_too_is_one_span():
         ("outer", "opentelemetry"),
     ]
     assert all(event["name"] != "as received" for span in spans for event in span.events)
+
+
+@pytest.mark.parametrize("in_case", [True, False])
+def test_what_the_exporter_sends_after_the_case_is_no_late_span(in_case):
+    from pytest_llmops.traces import opentelemetry
+
+    opentelemetry.install()
+    strays = capture.watch_strays()
+    with opened("otlp") as receiver:
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=60_000))
+        tracer = provider.get_tracer("own")
+        with capture.capture() if in_case else nullcontext(), tracer.start_as_current_span("ask"):
+            pass
+        provider.shutdown()
+        assert receiver.notes.received == 1
+    capture.unwatch(strays)
+    assert (strays.late, strays.unattributed) == (0, 0)
+    assert [span.name for span in strays.spans] == ([] if in_case else ["ask"])
 
 
 def test_what_only_the_received_span_says_is_kept():

@@ -144,4 +144,4 @@ def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
 
 def test_every_setting_is_watched_but_those_that_decide_nothing() -> None:
     free = {each.name for each in fields(Settings)} - {*WATCHED}
-    assert free == {"root", "flagged", "golden", "out", "concurrency"}
+    assert free == {"root", "flagged", "golden", "out", "concurrency", "export"}

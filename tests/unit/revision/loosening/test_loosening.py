@@ -300,6 +300,22 @@ def test_settings(name, old, new, loosened):
             ("the setting prices changed: large, gone, new", "", ""),
         ),
         ({"timeout_s": 9, "budget": "1"}, {"timeout_s": 1, "budget": None}, None),
+        ({"receive": ("otlp",)}, {"receive": ("langsmith", "otlp"), "export": ("otlp",)}, None),
+        (
+            {"receive": ("otlp", "langsmith")},
+            {"receive": ("otlp",)},
+            ("the setting receive asks for less", "receive otlp, langsmith", "receive otlp"),
+        ),
+        ({"langsmith_forward": "forward"}, {"langsmith_forward": "masked"}, None),
+        (
+            {},
+            {"langsmith_forward": "masked"},
+            (
+                "the setting langsmith_forward asks for less",
+                "langsmith_forward refuse",
+                "langsmith_forward masked",
+            ),
+        ),
     ],
 )
 def test_settings_that_choose_what_is_judged(old, new, expected):
