@@ -171,6 +171,11 @@ def is_at_home(path: Path) -> bool:
     return _home is not None and path.resolve().is_relative_to(_home)
 
 
+def is_private(path: Path) -> bool:
+    """Whether a file lies in a working folder that only its owner may enter."""
+    return _home is not None and is_at_home(path) and not _home.stat().st_mode & 0o077
+
+
 def use_cache(folder: Path | None) -> None:
     """Keep what models find in that folder from now on, for this process; None keeps nothing."""
     global _connection, _home  # noqa: PLW0603  one cache a process, as there is one of each model

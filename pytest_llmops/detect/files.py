@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,7 @@ from pytest_llmops.detect.unpacking import PACKED, open_text
 from pytest_llmops.errors import ScanError
 
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
+_JSON_START = re.compile(r"\s*(?:\{|\[\s*[\"{\[])")  # not `[2026-11-25 …`, which logs begin with
 _BLOCK = 1 << 20  # characters of a text, or of lines, that are scanned at once
 _AROUND = 1 << 13  # characters of a long text that are read with a block, before and after it
 
@@ -104,7 +106,7 @@ class _File:
     def scan_text(self, suffix: str) -> Iterator[Finding]:
         """One text, or one JSON value; a long text in blocks that share what is around."""
         text = self.text.read(_BLOCK)
-        if suffix == ".json" or text.lstrip().startswith(("{", "[")):
+        if suffix == ".json" or _JSON_START.match(text):
             text += self.text.read()
             self.is_cut = is_cut_json(text)
         elif len(text) == _BLOCK:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from pytest_llmops.detect.disguises import Reading, read_disguised
 
@@ -49,6 +50,14 @@ def hide_everywhere(values: Collection[str]) -> None:
 def hidden_values() -> Given:
     """What is masked everywhere."""
     return _hidden
+
+
+def mask_denied(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A check's options as they may be stored: of what is denied the lengths alone."""
+    denied = options.get("deny")
+    if not isinstance(denied, list | tuple):
+        return dict(options)
+    return {**options, "deny": [f"<DENIED {len(each)} chars>" for each in denied if isinstance(each, str)]}
 
 
 def find_given(text: str, values: frozenset[str]) -> Iterator[Span]:

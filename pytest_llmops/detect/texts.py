@@ -12,6 +12,8 @@ from pytest_llmops.records import Span
 
 _DEEPEST = 64  # levels of nesting, of JSON inside strings too; what lies deeper is read as one text
 _JSON_STARTS = ("{", "[", '"')
+_JSON_WORDS = ("true", "false", "null", "-")
+_ESCAPE = 6  # characters of `\u00e9`
 _OURS = frozenset({"start", "end", "origin"})
 _IDS = frozenset({"span_id", "parent_id", "trace_id"})
 _RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them; an app cannot choose them
@@ -121,7 +123,11 @@ def is_cut_json(text: str) -> bool:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        rest = text[error.pos :].rstrip()
+        in_string = error.msg.startswith("Unterminated string") or (
+            "escape" in error.msg and len(rest) <= _ESCAPE
+        )
+        return in_string or any(word.startswith(rest) for word in _JSON_WORDS)
     except (ValueError, RecursionError):
         return False
     return False

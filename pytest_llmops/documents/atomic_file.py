@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from pytest_llmops.cache import is_at_home
+from pytest_llmops.cache import is_private
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _NAME = 40  # of the file's own name in the draft's, which may not grow too long for the file system
@@ -16,7 +16,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     Write a file: whoever reads sees the old one or the new one, never a part of one.
 
-    In the working folder only its owner may read it: outputs and calls of the app may hold anything.
+    In a private working folder only its owner may read it: what the app is asked and answers may be anything.
 
     Args:
         durable: Wait until the disk has it; not for files that can be made again.
@@ -34,7 +34,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def _write(part: Path, data: bytes, *, durable: bool) -> None:
-    mode = 0o600 if is_at_home(part) else 0o666  # less what the umask takes
+    mode = 0o600 if is_private(part) else 0o666  # less what the umask takes
     try:
         opened = os.open(part, _NEW, mode)
     except FileNotFoundError:  # the folder is made only where it is missing, which is rare

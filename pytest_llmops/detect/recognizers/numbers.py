@@ -32,6 +32,7 @@ from pytest_llmops.errors import MissingExtraError
 
 _NATIONAL = 10  # digits of a number in North America, India and much of Europe without the trunk 0
 _SHORTEST = 8  # digits of a number in Denmark, Norway and Singapore
+_SHORTEST_DIALLED = 9  # digits of a number with its trunk 0
 _LABEL = 40  # characters in which a label stands that is directly before its number
 _CONTEXT = 60  # characters before a number in which a word can say what it is
 
@@ -136,14 +137,14 @@ def _is_marked_phone(text: str, start: int, end: int) -> bool:
     """Written as in North America; a trunk 0 or ten digits after a word such as `call`; any after a label."""
     if _PHONE_SHAPE.fullmatch(text, start, end):
         return True
-    if _is_dialled(text, start, end):
-        return bool(_PHONE_WORDS.search(text, max(0, start - _CONTEXT), start)) or _is_labelled(text, start)
+    if _is_dialled(text, start, end) and _PHONE_WORDS.search(text, max(0, start - _CONTEXT), start):
+        return True
     return sum(map(str.isdigit, text[start:end])) >= _SHORTEST and _is_labelled(text, start)
 
 
 def _is_dialled(text: str, start: int, end: int) -> bool:
     digits = re.sub(r"\D", "", text[start:end])
-    return digits.startswith("0") or len(digits) == _NATIONAL
+    return len(digits) == _NATIONAL or (digits.startswith("0") and len(digits) >= _SHORTEST_DIALLED)
 
 
 def _is_labelled(text: str, start: int) -> bool:

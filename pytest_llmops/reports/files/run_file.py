@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.detect.given_values import mask_denied
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_text import parse_json
 from pytest_llmops.documents.record_reader import reader_of
@@ -133,6 +134,8 @@ def _plain_result(result: CaseResult) -> dict[str, Any]:
     """The result as JSON values; a rival has only what it produced: its input is the case's."""
     dumped: dict[str, Any] = plain(result)
     del dumped["printed"]
+    for check in dumped["checks"]:
+        check["options"] = mask_denied(check["options"])
     rival = dumped.pop("rival")
     if rival is not None:
         dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}

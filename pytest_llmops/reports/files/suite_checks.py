@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like_bound, parse_bound
+from pytest_llmops.detect.given_values import mask_denied
 from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.errors import ComparisonError, hint
 from pytest_llmops.golden.suite import make_suite_checks, split_entry
@@ -59,14 +60,16 @@ def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
     dumped: dict[str, dict[str, Any]] = {}
     for check in checks:
         if check.statistic == GAIN:
-            dumped.setdefault(check.metric, {}).update({**check.options, "min_gain": check.threshold})
+            dumped.setdefault(check.metric, {}).update(
+                {**mask_denied(check.options), "min_gain": check.threshold}
+            )
             continue
         alone = sum(each.metric == check.metric and each.statistic != GAIN for each in checks) == 1
         if check.max_drop is not None and check.statistic != "mean" and not alone:
             raise ValueError(f"{check.metric}: max_drop beside several statistics is about the mean")
         bound = bound_of(check)
         written = format_bound(bound, digits=None) if bound else None
-        shared: dict[str, Any] = {**check.options}
+        shared = mask_denied(check.options)
         if check.max_drop is not None:
             shared["max_drop"] = check.max_drop
         if check.record_only:

@@ -123,6 +123,7 @@ def test_the_key_of_a_service_account_is_found_in_its_file():
         "secretKeyRef: name: shop-production-secrets key: database-url-2024",
         "secret: projects/123456/secrets/shop-db-password/versions/12",
         f"etag {HEX} commit bea5a439fe69559f08724ca60eb8afca6910cbb9 id 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+        f"session_id: {HEX} session.id={HEX} nextPageToken: {A} next_page_token={A}",
         "request token: 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
         f"data:image/png;base64,iVBORw0KGgo{A}{A}/{A}+{A}==",
         f"sha256:{HEX}{HEX} integrity=sha512-{A}{A[:34]}==",

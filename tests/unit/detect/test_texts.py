@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.detect.texts import escape, rewrite, unescape, walk
+from pytest_llmops.detect.texts import escape, is_cut_json, rewrite, unescape, walk
 from pytest_llmops.records import Span
 
 
@@ -113,3 +113,23 @@ def test_an_id_that_opentelemetry_drew_is_no_card_number():
     assert "4539578763621486" not in [text for _, text in walk(drawn)]
     chosen = Span(span_id="card 4539578763621486", parent_id=None, name="chat")
     assert ("/span_id", "card 4539578763621486") in list(walk(chosen))
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@given(st.lists(_VALUES, max_size=3) | st.dictionaries(st.text(max_size=3), _VALUES, max_size=3), st.data())
+def test_json_is_cut_wherever_it_ends_too_early(value, data):
+    text = json.dumps(value)
+
+    assert not is_cut_json(text)
+    assert is_cut_json(text[: data.draw(st.integers(1, len(text) - 1))])
+
+
+@pytest.mark.parametrize("text", ["", "{a: 1}", "[2026-11-25] INFO", '{"a": 1} // c', "text", "[1,]"])
+def test_other_text_is_not_cut_json(text):
+    assert not is_cut_json(text)

@@ -32,8 +32,10 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("folder", "mode"), [("home/runs", 0o600), ("golden", 0o644)])
-def test_a_file_of_the_working_folder_is_its_owners_alone(tmp_path, folder, mode):
+@pytest.mark.parametrize("private", [True, False])
+def test_a_file_of_the_working_folder_is_its_owners_alone(tmp_path, folder, mode, private):
     before = os.umask(0o022)
+    (tmp_path / "home").mkdir(mode=0o700 if private else 0o755)
     cache.use_cache(tmp_path / "home/cache")
     try:
         write_atomically(tmp_path / folder / "file", b"data")
@@ -41,4 +43,4 @@ def test_a_file_of_the_working_folder_is_its_owners_alone(tmp_path, folder, mode
         cache.use_cache(None)
         os.umask(before)
 
-    assert (tmp_path / folder / "file").stat().st_mode & 0o777 == mode
+    assert (tmp_path / folder / "file").stat().st_mode & 0o777 == (mode if private else 0o644)

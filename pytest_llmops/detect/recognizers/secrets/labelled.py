@@ -13,8 +13,9 @@ _STRONG = (
     r"|(?:access|refresh|auth|bearer|private|bot)[ _-]?token"
 )
 _WEAK = (
-    r"token|(?:access|account|auth|signing|encryption|master|service|private|license|storage|function|host"
-    r"|subscription)[ _-]?key|credentials?|auth|session[ _-]?(?:id|key)|cookie|jwt"
+    r"(?<!page)(?<!page[ _-])(?<!next[ _-])(?<!continuation[ _-])token"
+    r"|(?:access|account|auth|signing|encryption|master|service|private|license|storage|function|host|session"
+    r"|subscription)[ _-]?key|credentials?|auth|cookie|jwt"
 )
 _KEY = re.compile(
     rf"(?i)(?:(?P<strong>{_STRONG})|(?P<weak>{_WEAK}))"

@@ -557,3 +557,17 @@ def test_no_remedy_writes_over_a_file_of_another_kind(tmp_path, name):
     with pytest.raises(RunFileError) as caught:
         load_run(tmp_path / name)
     assert str(caught.value).endswith("make it again with: pytest --llm-golden --llm-out run.json")
+
+
+def test_what_a_check_denies_is_not_written(tmp_path):
+    options = {"deny": ["falcon seven"], "allow": ["help@willow.co.uk"]}
+    check = Check(metric="pii_leak", comparison="<=", threshold=0, options=options)
+    suite = SuiteCheck(metric="pii_leak", statistic="mean", comparison="<=", threshold=0, options=options)
+    result = CaseResult(case="a.yaml::a", input_hash="", checks=(check,))
+    path = tmp_path / "run.json"
+
+    write_run(Run(signature={}, results=(result,), suite={"a.yaml": (suite,)}), path)
+
+    assert "falcon" not in path.read_text(encoding="utf-8")
+    (read,) = load_run(path).results
+    assert read.checks[0].options == {**options, "deny": ["<DENIED 12 chars>"]}
