@@ -1,8 +1,8 @@
 """
 What looking at all that leaves an app costs: capture beside an app's own time, and one large trace.
 
-Prints the wall time of cases whose answer takes 200 ms, with and without 20 spans and a log line to look at, beside
-the bare app; and CPU seconds for a trace of 3 MB and 1,000 spans.
+Prints the wall time of cases whose answer takes 200 ms, with and without 20 spans and a log line to look at,
+beside the bare app; and CPU seconds for a trace of 3 MB and 1,000 spans.
 Usage: python benchmarks/traces.py
 """
 
