@@ -28,9 +28,9 @@ _BORN = re.compile(
     r"|\bnacid[oa]|nascita|\bnat[oa] il|geboorte|födel|født|urodz|nascimento|syntymä"
 )
 _BORN_WORDS = (
-    *("birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født"),
-    *("urodz", "syntymä"),
-)
+    "birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født",
+    "urodz", "syntymä",
+)  # fmt: skip
 """What stands in a text that has one of those: a look that costs little."""
 _PASSPORT = re.compile(
     r"(?i)(?:passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|passnummer|travel.document)"
@@ -64,30 +64,11 @@ _VAGUE = (
     "|author|assignee|reporter|reviewer"
 )
 _ROLE_WORDS = (
-    *("holder", "att", "behalf", "signed", "spoke", "speaking", "contact", "name", "beneficiary", "payee"),
-    *(
-        "recipient",
-        "passenger",
-        "patient",
-        "applicant",
-        "employee",
-        "tenant",
-        "caller",
-        "kontoinhaber",
-        "kund",
-    ),
-    *(
-        "empfänger",
-        "titul",
-        "bénéficiaire",
-        "destinat",
-        "client",
-        "intestatario",
-        "ontvanger",
-        "klant",
-        "mottag",
-    ),
-)
+    "holder", "att", "behalf", "signed", "spoke", "speaking", "contact", "name", "beneficiary", "payee",
+    "recipient", "passenger", "patient", "applicant", "employee", "tenant", "caller", "kontoinhaber",
+    "kund", "empfänger", "titul", "bénéficiaire", "destinat", "client", "intestatario", "ontvanger",
+    "klant", "mottag",
+)  # fmt: skip
 _VAGUE_WORDS = tuple(_VAGUE.split("|"))
 _INTRODUCTIONS = tuple(_INTRODUCED.split("|"))
 _PARTINGS = ("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank")
