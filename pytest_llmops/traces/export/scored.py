@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import entities
-from pytest_llmops.detect.texts import rewrite
+from pytest_llmops.detect.mask import mask_value
 from pytest_llmops.records import Failure, Score, Span
 
 ROOT = "llmops.case"
@@ -72,14 +70,14 @@ def mask_output(scored: ScoredOutput) -> ScoredOutput:
     """The output without personal data and secrets in any text, under a root span that holds it all."""
     spans = [_mask_span(span) for span in scored.spans if span.kind != "log"]
     judged = [
-        replace(each, explanation=_masked(each.explanation), error=_masked(each.error))
+        replace(each, explanation=mask_value(each.explanation), error=mask_value(each.error))
         for each in scored.judged
     ]
     masked = replace(
         scored,
-        case=_masked(scored.case),
-        input=_masked(scored.input),
-        text=_masked(scored.text),
+        case=mask_value(scored.case),
+        input=mask_value(scored.input),
+        text=mask_value(scored.text),
         judged=judged,
     )
     return replace(masked, spans=_under_root(masked, spans))
@@ -144,16 +142,11 @@ def _span_id(own: str | None, root_id: str) -> str:
 def _mask_span(span: Span) -> Span:
     return replace(
         span,
-        name=_masked(span.name),
-        kind=_masked(span.kind),
-        status=_masked(span.status),
-        attributes=_masked(dict(span.attributes)),
-        events=tuple(_masked([dict(each) for each in span.events])),
-        resource=_masked(dict(span.resource)),
-        trace_id=_masked(span.trace_id) if len(span.trace_id) != 32 else span.trace_id,  # noqa: PLR2004
+        name=mask_value(span.name),
+        kind=mask_value(span.kind),
+        status=mask_value(span.status),
+        attributes=mask_value(dict(span.attributes)),
+        events=tuple(mask_value([dict(each) for each in span.events])),
+        resource=mask_value(dict(span.resource)),
+        trace_id=mask_value(span.trace_id) if len(span.trace_id) != 32 else span.trace_id,  # noqa: PLR2004
     )
-
-
-def _masked(value: Any) -> Any:
-    names = entities.is_installed()
-    return rewrite(value, lambda label, text: mask(text, label=label, strict=True, names=names))
