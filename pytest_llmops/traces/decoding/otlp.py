@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.records import Span
@@ -24,8 +24,6 @@ from pytest_llmops.traces.decoding.values import (
     read_nanoseconds,
     read_trace_id,
 )
-
-Signal = Literal["traces", "logs", "metrics"]
 
 _DEEPEST = 64
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
@@ -42,9 +40,9 @@ def is_otlp(value: Any) -> bool:
     return isinstance(value, Mapping) and ("resourceSpans" in value or "resourceLogs" in value)
 
 
-def read_protobuf(body: bytes, signal: Signal) -> Mapping[str, Any]:
+def read_protobuf(body: bytes, signal: str) -> Mapping[str, Any]:
     """
-    A request as its JSON.
+    A request of `traces` or `logs` as its JSON.
 
     Raises:
         DecodingError: The bytes are no such request.
@@ -54,16 +52,10 @@ def read_protobuf(body: bytes, signal: Signal) -> Mapping[str, Any]:
         from google.protobuf.json_format import MessageToDict
         from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     except ImportError:
         raise MissingExtraError("OTLP in Protobuf", "otlp") from None
-    kinds = {
-        "traces": ExportTraceServiceRequest,
-        "logs": ExportLogsServiceRequest,
-        "metrics": ExportMetricsServiceRequest,
-    }
-    request = kinds[signal]()
+    request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         request.ParseFromString(body)
         read: Mapping[str, Any] = MessageToDict(request)
@@ -204,13 +196,7 @@ def read_attributes(value: Any) -> tuple[dict[str, Any], list[Any]]:
     if isinstance(value, Mapping):  # as some writers have it
         return {str(key): read_value(each) for key, each in value.items()}, []
     others: list[Any] = []
-    pairs = []
-    for each in mappings(value, others):
-        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}:
-            pairs.append((each["key"], read_value(each.get("value"))))
-        else:
-            others.append(each)
-    return merge_pairs(pairs), others
+    return _read_pairs(value, others, 0), others
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
@@ -223,19 +209,22 @@ def read_value(value: Any, depth: int = 0) -> Any:
     if kind in {"arrayValue", "kvlistValue"} and isinstance(held, Mapping) and set(held) <= {"values"}:
         items = held.get("values") or []
         if kind == "kvlistValue":
-            return _read_pairs(items, depth)
+            others: list[Any] = []
+            read = _read_pairs(items, others, depth + 1)
+            return read if isinstance(items, list) and not others else items
         return [read_value(each, depth + 1) for each in items] if isinstance(items, list) else items
     return _as_bytes(held) if kind == "bytesValue" else value
 
 
-def _read_pairs(values: Any, depth: int) -> Any:
-    others: list[Any] = []
-    pairs = [
-        (each["key"], read_value(each.get("value"), depth + 1))
-        for each in mappings(values, others)
-        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}
-    ]
-    return values if others or len(pairs) != len(values) else merge_pairs(pairs)
+def _read_pairs(values: Any, others: list[Any], depth: int) -> dict[str, Any]:
+    """The pairs of a list; whatever else stands there is added to the others."""
+    pairs = []
+    for each in mappings(values, others):
+        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}:
+            pairs.append((each["key"], read_value(each.get("value"), depth)))
+        else:
+            others.append(each)
+    return merge_pairs(pairs)
 
 
 def _as_bytes(held: Any) -> Any:
