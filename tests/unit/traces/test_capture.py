@@ -134,6 +134,13 @@ def test_what_ends_late_or_outside_a_case_is_kept_as_a_stray():
     assert [span.name for span in spans] == ["late"]
 
 
+def test_after_the_last_run_no_case_is_kept_alive():
+    with watched(), capture.capture():
+        leave_spans("case", 1)
+        assert capture._traces
+    assert not capture._traces
+
+
 def test_too_many_strays_are_counted(monkeypatch):
     monkeypatch.setattr(capture, "_MOST_STRAYS", 3)
     with watched() as strays:
