@@ -10,7 +10,7 @@ from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import Failure, Output, Sample
+from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
@@ -35,7 +35,7 @@ class Attribution:
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
-    _judged: tuple[int, list[str]] = (0, [])
+    _judged: tuple[tuple[Span, ...], list[str]] = ((), [])
     exporter: Exporter | None = None
     _receiver: Receiver | None = None
 
@@ -103,11 +103,11 @@ class Attribution:
             self._receiver = None
 
     def _leaks(self) -> list[str]:
-        """What leaks where no case is; not looked for again while nothing was added."""
+        """What leaks where no case is; not looked for again while nothing was added, to a span either."""
         spans, dropped = tuple(self._strays.spans), self._strays.dropped
-        if spans and len(spans) != self._judged[0]:
+        if spans != self._judged[0]:
             sample = Sample(output=Output(text=""), input="", spans=spans)
-            self._judged = len(spans), [line for check in self._checks for line in _judge(check, sample)]
+            self._judged = spans, [line for check in self._checks for line in _judge(check, sample)]
         unseen = f"error: {dropped:,} spans outside of cases were not looked at: they are too many"
         return [*self._judged[1], *([unseen] if dropped and self._checks else [])]
 
