@@ -91,7 +91,7 @@ def route_through() -> Iterator[None]:
     with _routing:
         for channel, stream in streams:
             if not _routed_streams[id(stream)]:
-                with contextlib.suppress(AttributeError):  # of somebody's own kind
+                with contextlib.suppress(AttributeError):  # of somebody's own kind, or none
                     stream.write = routed(stream.write, channel, stream.write)
             _routed_streams[id(stream)] += 1
     log = CaseLog()
@@ -104,7 +104,8 @@ def route_through() -> Iterator[None]:
             for _, stream in streams:
                 _routed_streams[id(stream)] -= 1
                 if not _routed_streams[id(stream)]:
-                    vars(stream).pop("write", None)  # the class's own shows again
+                    with contextlib.suppress(AttributeError):  # as above
+                        del stream.write  # the class's own shows again
 
 
 class CaseLog(logging.Handler):
