@@ -69,35 +69,24 @@ _ROLE_WORDS = (
     "kund", "empfänger", "titul", "bénéficiaire", "destinat", "client", "intestatario", "ontvanger",
     "klant", "mottag",
 )  # fmt: skip
-_VAGUE_WORDS = tuple(_VAGUE.split("|"))
-_INTRODUCTIONS = tuple(_INTRODUCED.split("|"))
-_PARTINGS = ("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank")
 _PERSONS = (
     # what must stand somewhere, what stands before a name, and the fewest words of it
     (("",), re.compile(rf"\b{_TITLE}\b\.? "), 1),
-    (
-        tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
-        re.compile(rf"(?i:\b(?:{_GREETED}),? )"),
-        2,
-    ),
-    (_INTRODUCTIONS, re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
+    (tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
+     re.compile(rf"(?i:\b(?:{_GREETED}),? )"), 2),
+    (_INTRODUCED.split("|"), re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
     (_ROLE_WORDS, re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
-    (_VAGUE_WORDS, re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
+    (_VAGUE.split("|"), re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
     ((":", "="), re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
-    (
-        _PARTINGS,
-        re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )(?=[^\n,;]{3,60}(?:\n|\Z))"),
-        2,
-    ),
-    (
-        ("\n",),
-        re.compile(
-            r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
-            r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
-        ),
-        2,
-    ),
-)
+    (("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank"),
+     re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )"
+                r"(?=[^\n,;]{3,60}(?:\n|\Z))"), 2),
+    (("\n",),
+     re.compile(
+         r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
+         r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
+     ), 2),
+)  # fmt: skip
 
 
 def find_labelled(text: str) -> Iterator[Found]:
