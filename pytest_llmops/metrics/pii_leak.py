@@ -131,24 +131,25 @@ class _Piece(NamedTuple):
 
 def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
     """All that is scanned; what several spans say of their process, once."""
-    for pointer, text in walk(sample.output.text):
-        yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
+    yield from _pieces("output.text", None, sample.output.text)
     for passage in sample.output.passages or () if passages else ():
         for part in ("id", "text"):
-            for below, text in walk(getattr(passage, part)):
-                pointer = f"/{part}{below}"
-                yield _Piece("passage", passage.id, pointer, label_of(pointer, text), text)
+            yield from _pieces("passage", passage.id, getattr(passage, part), f"/{part}")
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
-            for below, text in walk(getattr(call, part)):
-                pointer = f"/{part}{below}"
-                yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
+            yield from _pieces("tool call", call.name, getattr(call, part), f"/{part}")
     resources: list[Mapping[str, Any]] = []
     for span in sample.spans:
         seen = span.resource in resources
         resources += [] if seen else [span.resource]
-        for pointer, text in walk(replace(span, resource={}) if seen else span):
-            yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
+        yield from _pieces("span", span.name, replace(span, resource={}) if seen else span)
+
+
+def _pieces(owner: str, name: str | None, value: Any, at: str = "") -> Iterator[_Piece]:
+    """The texts of a value, which stands at a pointer of its owner."""
+    for below, text in walk(value):
+        pointer = f"{at}{below}"
+        yield _Piece(owner, name, pointer, label_of(pointer, text), text)
 
 
 def _group(piece: _Piece) -> str:

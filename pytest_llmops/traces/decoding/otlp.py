@@ -23,6 +23,7 @@ from pytest_llmops.traces.decoding.values import (
     others_event,
     read_nanoseconds,
     read_trace_id,
+    take_time,
 )
 
 _DEEPEST = 64
@@ -124,7 +125,9 @@ def _read_resource(value: Any) -> dict[str, Any]:
 def _read_span(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
     fields = _fields(record)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    start, end = (_take_time(fields, key) for key in ("startTimeUnixNano", "endTimeUnixNano"))
+    start, end = (
+        take_time(fields, key, read_nanoseconds) for key in ("startTimeUnixNano", "endTimeUnixNano")
+    )
     said = attributes.get("gen_ai.operation.name") or attributes.get("openinference.span.kind")
     kind = _take_kind(fields)
     others: list[Any] = [*unread]
@@ -152,8 +155,8 @@ def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
     """A log record as a span of no duration, its body an attribute."""
     fields = _fields(record)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    observed = _take_time(fields, "observedTimeUnixNano")
-    time_s = _take_time(fields, "timeUnixNano") or observed
+    observed_s = take_time(fields, "observedTimeUnixNano", read_nanoseconds)
+    time_s = take_time(fields, "timeUnixNano", read_nanoseconds) or observed_s
     body = read_value(fields.pop("body", None))
     severity = fields.pop("severityText", None)
     return Span(
@@ -174,7 +177,7 @@ def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
 def _read_event(event: Mapping[str, Any]) -> dict[str, Any]:
     fields = _fields(event)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    _take_time(fields, "timeUnixNano")
+    take_time(fields, "timeUnixNano", read_nanoseconds)
     name = _text(fields.pop("name", None))
     return {"name": name, "attributes": attributes, **_rest(fields, unread)}
 
@@ -240,14 +243,6 @@ def _as_number(held: Any) -> Any:
         return int(held) if isinstance(held, str) else held
     except ValueError:
         return held
-
-
-def _take_time(fields: dict[str, Any], key: str) -> float:
-    """A time in seconds; what is none stays among the fields."""
-    read = read_nanoseconds(fields.get(key))
-    if read is not None:
-        del fields[key]
-    return read or 0.0
 
 
 def _take_kind(fields: dict[str, Any]) -> str:
