@@ -128,6 +128,11 @@ def unwatch(strays: Strays) -> None:
             _traces.clear()  # which keeps the spans of every case alive
 
 
+def is_listening() -> bool:
+    """Whether anybody wants spans: what is listened to stays changed when the last run is over."""
+    return bool(_open or _watching)
+
+
 def find_owner(trace_id: str) -> CaseSpans | None:
     """
     The case of what begins in this context; what else its trace holds is of that case from now on.

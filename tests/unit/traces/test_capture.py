@@ -173,6 +173,15 @@ def test_a_second_provider_is_read_whatever_its_sampler_drops_and_exports_no_mor
     assert exported.get_finished_spans() == ()
 
 
+def test_when_no_run_listens_a_sampler_has_its_own_way():
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    tracer = provider.get_tracer("second")
+    with capture.capture(), tracer.start_as_current_span("in a case") as heard:
+        assert heard.is_recording()
+    with tracer.start_as_current_span("after it") as unheard:
+        assert not unheard.is_recording()
+
+
 def test_baggage_trace_state_and_that_of_links_are_read():
     state = trace.TraceState([("who", "ann")])
     remote = trace.SpanContext(1, 2, is_remote=True, trace_state=state)
