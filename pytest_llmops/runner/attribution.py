@@ -65,7 +65,11 @@ class Attribution:
                 self._checks.append(metric)
 
     def errors(self, recorder: Recorder | None) -> list[str]:
-        """A sentence for each kind that belongs to no known case, and for what the checks find there."""
+        """
+        A sentence for each kind that belongs to no known case, and for what the checks find there.
+
+        To be called when all cases are over: it sends the export.
+        """
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
             f"error: {count} unattributed {kind}{'' if count == 1 else 's'}: begun on a thread that knows of "
@@ -76,7 +80,7 @@ class Attribution:
             )
             if count
         ]
-        unsent = self.exporter.errors() if self.exporter else ()
+        unsent = self.exporter.send() if self.exporter else ()
         return [*lost_sight, *self.received_errors(), *self._leaks(), *unsent]
 
     def received_errors(self) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ class Forwarder:
     """
 
     endpoint: str
-    key: str
+    key: str = field(repr=False)
     masked: bool
     notes: Notes
 
