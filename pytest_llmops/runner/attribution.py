@@ -72,7 +72,7 @@ class Attribution:
         """
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
-            f"error: {count} unattributed {kind}{'' if count == 1 else 's'}: begun on a thread that knows of "
+            f"error: {counted(count, f'unattributed {kind}')}: begun on a thread that knows of "
             f"no case, while several ran, so {lost}; {_REMEDY}"
             for count, kind, lost in (
                 (calls, "call", "it may be any one's and is not recorded"),

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
@@ -31,11 +32,14 @@ from pytest_llmops.runner.app.rivals import (
     turn_round,
 )
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.cases.exporting import TakesOutputs, export_outputs
+from pytest_llmops.runner.cases.exporting import export_outputs
 from pytest_llmops.runner.cases.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
 from pytest_llmops.runner.scoring.scorer import Result, Scorer
+
+if TYPE_CHECKING:
+    from pytest_llmops.traces.export.exporter import Exporter
 
 _POLL_S = 0.02
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
@@ -66,7 +70,7 @@ class Execution:
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     budget: Budget | None = None
-    exporter: TakesOutputs | None = None
+    exporter: Exporter | None = None
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)

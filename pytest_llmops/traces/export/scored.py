@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_value
-from pytest_llmops.records import Failure, Score, Span
+from pytest_llmops.records import Span
 
 ROOT = "llmops.case"
 
@@ -46,24 +46,6 @@ class ScoredOutput:
     spans: Sequence[Span]
     judged: Sequence[Judged]
     latency_s: float = 0.0
-
-
-def judge_output(results: Sequence[Score | Failure], labels: dict[tuple[str, float], str]) -> list[Judged]:
-    """
-    Args:
-        labels: By metric and score, what the checks of the case say.
-    """
-    return [
-        Judged(metric=each.metric, error=each.error)
-        if isinstance(each, Failure)
-        else Judged(
-            metric=each.metric,
-            value=each.value,
-            label=labels.get((each.metric, each.value), ""),
-            explanation=each.reason,
-        )
-        for each in results
-    ]
 
 
 def mask_output(scored: ScoredOutput) -> ScoredOutput:
