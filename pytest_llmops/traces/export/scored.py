@@ -94,11 +94,13 @@ def _under_root(scored: ScoredOutput, spans: Sequence[Span]) -> tuple[Span, ...]
     below = [
         replace(
             span,
-            span_id=_span_id(span.span_id, root_id),
+            span_id=_span_id(span.span_id or f"#{at}", root_id),
             parent_id=_span_id(span.parent_id, root_id) if span.parent_id in known else root_id,
+            start=span.start or start,  # what the app printed has no time
+            end=span.end or root.end,
             trace_id=trace_id,
         )
-        for span in spans
+        for at, span in enumerate(spans)
     ]
     return (root, *below)
 
