@@ -105,9 +105,7 @@ def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
     return _changed(result.outputs, hide)
 
 
-def _rewrite(
-    result: CaseResult, outputs: Change, scores: Change, failures: Change | None = None
-) -> CaseResult:
+def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Change = mask) -> CaseResult:
     """The result with the texts of its parts changed, but for the scores of leak checks."""
     said = tuple(
         score
@@ -119,7 +117,7 @@ def _rewrite(
         result,
         outputs=_changed(result.outputs, outputs),
         scores=said,
-        failures=_changed(result.failures, failures or mask),
+        failures=_changed(result.failures, failures),
     )
 
 
