@@ -151,9 +151,7 @@ class Execution:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(task, answers, others)
         export_outputs(self.exporter, task, answers, results)
-        rival = None
-        if self.rival is not None:
-            rival = _grown(begun.rival or _blank(task), others, rival_results)
+        rival = _grown(begun.rival or _blank(task), others, rival_results) if self.rival is not None else None
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
         case = task.case
         return self.seal(replace(grown, checks=case.checks, auto=task.most, group=case.group, rival=rival))
@@ -267,11 +265,7 @@ def _grown(begun: CaseResult, answers: Sequence[Called], results: Sequence[Resul
         begun,
         outputs=(*begun.outputs, *_outputs(answers)),
         scores=(*begun.scores, *(result for result in results if isinstance(result, Score))),
-        failures=(
-            *begun.failures,
-            *failures,
-            *(result for result in results if isinstance(result, Failure)),
-        ),
+        failures=(*begun.failures, *failures, *(each for each in results if isinstance(each, Failure))),
     )
 
 
