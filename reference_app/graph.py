@@ -17,7 +17,7 @@ from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import open_redact, read_settings
 from reference_app.state import State, ToolCall
-from reference_app.tracing import as_messages, describe, export_to, trace
+from reference_app.tracing import as_messages, export_to, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +182,7 @@ class SupportApp:
                         added_state: State = added or State()
                         if "text" in added_state:
                             message = {"role": "assistant", "content": added_state["text"]}
-                            describe(span, {"gen_ai.output.messages": as_messages([message])})
+                            span.describe({"gen_ai.output.messages": as_messages([message])})
                         yield node, added_state
             finally:
                 if waits and thread:

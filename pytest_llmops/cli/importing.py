@@ -11,10 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import entities
+from pytest_llmops.detect.mask import mask_value
 from pytest_llmops.detect.recognizers.numbers import check_installed
-from pytest_llmops.detect.texts import rewrite
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import GoldenError, LLMOpsError
 from pytest_llmops.golden.loader import load_golden
@@ -83,21 +81,16 @@ def _clean(candidates: Sequence[Candidate], notes: Counter[str], *, refuses: boo
     for each in candidates:
         masked = replace(
             each,
-            input=_masked(each.input),
-            id=_masked(each.id),
-            reference=_masked(each.reference),
-            tags=tuple(_masked(list(each.tags))),
+            input=mask_value(each.input),
+            id=mask_value(each.id),
+            reference=mask_value(each.reference),
+            tags=tuple(mask_value(list(each.tags))),
         )
         if masked != each:
             notes["left out for personal data" if refuses else "masked"] += 1
             if refuses:
                 continue
         yield masked
-
-
-def _masked(value: Any) -> Any:
-    names = entities.is_installed()
-    return rewrite(value, lambda label, text: mask(text, label=label, strict=True, names=names))
 
 
 def _drop_near(candidates: Iterator[Candidate], notes: Counter[str]) -> list[Candidate]:

@@ -12,16 +12,9 @@ KINDS = (
 """Every kind that can be found; of two that overlap, the one named first is reported."""
 
 PERSONAL = frozenset(KINDS) - {
-    "DENIED",
-    "PASSWORD",
-    "PRIVATE_KEY",
-    "JWT",
-    "API_KEY",
-    "PASSWORD_IN_URL",
-    "IP_ADDRESS",
-    "CRYPTO",
+    "DENIED", "PASSWORD", "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "IP_ADDRESS", "CRYPTO",
     "PERSON",
-}
+}  # fmt: skip
 """Kinds that belong to a person, whose name may stand beside."""
 
 Found = tuple[str, int, int, float]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_llmops.detect.disguises import Reading, read_disguised
 
-Span = tuple[int, int]
+Stretch = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def mask_denied(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "deny": [f"<DENIED {len(each)} chars>" for each in denied if isinstance(each, str)]}
 
 
-def find_given(text: str, values: frozenset[str]) -> Iterator[Span]:
+def find_given(text: str, values: frozenset[str]) -> Iterator[Stretch]:
     """Start and end of each of the values in a text."""
     pattern = _pattern(values)
     return (match.span() for match in pattern.finditer(text)) if pattern else iter(())
@@ -70,20 +70,20 @@ class Allowed:
     """Where in a text, as written and under its disguises, values stand that may appear."""
 
     def __init__(self, values: frozenset[str], readings: Sequence[Reading]) -> None:
-        self._within: dict[int, list[Span]] = {}
-        self._disguised: list[Span] = []
+        self._within: dict[int, list[Stretch]] = {}
+        self._disguised: list[Stretch] = []
         if values:
             known = {value.casefold() for value in values}
             for reading in readings:
                 self._within[id(reading)] = list(find_given(reading.text, values))
                 self._disguised += _pure(reading, self._within[id(reading)], readings[0].text, known)
 
-    def covers(self, reading: Reading, span: Span, place: Span) -> bool:
+    def covers(self, reading: Reading, span: Stretch, place: Stretch) -> bool:
         """Whether what was found at a span of a reading, a place of the text, is a part of such a value."""
         return _is_within(span, self._within.get(id(reading), ())) or _is_within(place, self._disguised)
 
 
-def _pure(reading: Reading, spans: Sequence[Span], text: str, known: Collection[str]) -> Iterator[Span]:
+def _pure(reading: Reading, spans: Sequence[Stretch], text: str, known: Collection[str]) -> Iterator[Stretch]:
     """Places that hold a disguised value and nothing else: what is found in the disguise is a part of it."""
     for span in spans:
         start, end, touched = reading.place(*span)
@@ -91,7 +91,7 @@ def _pure(reading: Reading, spans: Sequence[Span], text: str, known: Collection[
             yield start, end
 
 
-def _is_within(span: Span, outer: Sequence[Span]) -> bool:
+def _is_within(span: Stretch, outer: Sequence[Stretch]) -> bool:
     return any(start <= span[0] and span[1] <= end for start, end in outer)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.given_values import hidden_values
-from pytest_llmops.detect.recognizers import numbers
+from pytest_llmops.detect.recognizers import entities, numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
 
@@ -43,7 +44,12 @@ def mask_recorded(text: str, *, label: str = "") -> str:
 
 def mask_secrets(value: Any) -> Any:
     """A JSON value with every secret in its texts masked, personal data left."""
-    return rewrite(value, lambda label, text: _replace(text, _find_secrets(text, label), _kind_of))
+    return rewrite(value, lambda text, /, *, label: _replace(text, _find_secrets(text, label), _kind_of))
+
+
+def mask_value(value: Any) -> Any:
+    """A JSON value with every text masked, strictly, people whom only an installed model finds too."""
+    return rewrite(value, partial(mask, strict=True, names=entities.is_installed()))
 
 
 def mask_pointer(pointer: str) -> str:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.detect.mask import find_values, mask, mask_recorded
 from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
-from pytest_llmops.detect.texts import rewrite
+from pytest_llmops.detect.texts import Change, rewrite
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
 
 _LEAST = 4  # characters that are taken for a piece; what shorter pieces betray is little
 _HIDDEN = "<…>"
 _WITHHELD = "<withheld: nobody could look for personal data in it>"
-
-Change = Callable[[str, str], str]
 
 
 def seal_result(result: CaseResult) -> CaseResult:
@@ -34,12 +32,12 @@ def seal_result(result: CaseResult) -> CaseResult:
     sides = [each for each in (result, result.rival) if each is not None]
     try:
         if any(_broke(side) for side in sides):
-            sides = [_rewrite(side, _withhold, _mask) for side in sides]
+            sides = [_rewrite(side, _withhold, mask) for side in sides]
         elif any(_leaks(side) for side in sides):
             sides = _hide_leaks(sides)
         else:
             sides = [
-                _rewrite(side, *[_keep if _was_looked_at(side) else _mask_recorded] * 2) for side in sides
+                _rewrite(side, *[_keep if _was_looked_at(side) else mask_recorded] * 2) for side in sides
             ]
     except Exception:  # noqa: BLE001 - whatever breaks, nothing is shown that nobody looked at
         sides = [_withhold_all(side) for side in sides]
@@ -64,7 +62,7 @@ def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
     """Parts of values that are cut over neighbouring texts, by label and text, the last of a text first."""
     texts: list[Neighbour] = []
 
-    def note(label: str, text: str) -> str:
+    def note(text: str, /, *, label: str) -> str:
         texts.append(Neighbour(f"under {label}", label, text))
         return text
 
@@ -80,11 +78,10 @@ def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
     """Results of which one leaks, without what leaked and whatever piece of it."""
     leaked: list[str] = []
     outputs = [
-        _hide_found(side, leaked) if _leaks(side) else _changed(side.outputs, _mask_recorded)
-        for side in sides
+        _hide_found(side, leaked) if _leaks(side) else _changed(side.outputs, mask_recorded) for side in sides
     ]
 
-    def hide_all(label: str, text: str) -> str:
+    def hide_all(text: str, /, *, label: str) -> str:
         return _hide_fragments(mask(text, label=label), leaked)
 
     return [
@@ -98,7 +95,7 @@ def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
     names = entities.is_installed() and any(check.options.get("names") for check in result.checks)
     cut = _find_cut(result.outputs)
 
-    def hide(label: str, text: str) -> str:
+    def hide(text: str, /, *, label: str) -> str:
         leaked.extend(find_values(text, label=label, names=names))
         for part in cut.get((label, text), ()):
             leaked.append(text[part.start : part.end])
@@ -108,9 +105,7 @@ def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
     return _changed(result.outputs, hide)
 
 
-def _rewrite(
-    result: CaseResult, outputs: Change, scores: Change, failures: Change | None = None
-) -> CaseResult:
+def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Change = mask) -> CaseResult:
     """The result with the texts of its parts changed, but for the scores of leak checks."""
     said = tuple(
         score
@@ -122,23 +117,15 @@ def _rewrite(
         result,
         outputs=_changed(result.outputs, outputs),
         scores=said,
-        failures=_changed(result.failures, failures or _mask),
+        failures=_changed(result.failures, failures),
     )
 
 
-def _keep(_label: str, text: str) -> str:
+def _keep(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as of any change
     return text
 
 
-def _mask(label: str, text: str) -> str:
-    return mask(text, label=label)
-
-
-def _mask_recorded(label: str, text: str) -> str:
-    return mask_recorded(text, label=label)
-
-
-def _withhold(_label: str, text: str) -> str:
+def _withhold(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as above
     return _WITHHELD if text else text
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_llmops.records import Span
 
@@ -67,28 +67,34 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
         yield pointer, str(value)
 
 
-def rewrite(value: Any, change: Callable[[str, str], str], label: str = "") -> Any:
+class Change(Protocol):
+    """The text that shall stand in place of one; the label, `ssn: ` or nothing, is what is read before it."""
+
+    def __call__(self, text: str, /, *, label: str) -> str: ...
+
+
+def rewrite(value: Any, change: Change, label: str = "") -> Any:
     """
     A value of mappings, lists, strings and numbers with every text changed that `walk` returns.
 
     Args:
-        change: Takes a label (the key and `: `, or nothing) and a text, and gives the text to stand
-            there. A number stays one, and a string of JSON as it is written, unless something changed.
+        change: Gets each text with its key as the label. A number stays one, and a string of JSON as it is
+            written, unless something changed.
     """
     return _rewrite(value, change, label, 0)
 
 
-def _rewrite(value: Any, change: Callable[[str, str], str], label: str, depth: int) -> Any:
+def _rewrite(value: Any, change: Change, label: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         inner = _parse(value) if depth < _DEEPEST else None
         if inner is None:
-            return change(label, value)
+            return change(value, label=label)
         touched = []
 
-        def note(label: str, text: str) -> str:
-            new = change(label, text)
+        def note(text: str, /, *, label: str) -> str:
+            new = change(text, label=label)
             touched.append(new != text)
             return new
 
@@ -98,11 +104,12 @@ def _rewrite(value: Any, change: Callable[[str, str], str], label: str, depth: i
         if isinstance(value, Mapping | _Pairs):
             items = value.items() if isinstance(value, Mapping) else value
             return {
-                change("", str(key)): _rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
+                change(str(key), label=""): _rewrite(item, change, f"{key}: ", depth + 1)
+                for key, item in items
             }
         return [_rewrite(item, change, label, depth + 1) for item in value]
     text = str(value)
-    changed = change(label, text)
+    changed = change(text, label=label)
     return value if changed == text and isinstance(value, int | float) else changed
 
 

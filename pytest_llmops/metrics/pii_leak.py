@@ -17,8 +17,9 @@ from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.documents.value_readers import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import UNSEEN, Bound, Failure, Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class PiiLeak(DeclaredMetric):
                 return [fail(self, samples[0], str(error))]
         return [result for sample in samples for result in self.measure_all([sample])]
 
-    def _measure(self, samples: Sequence[Sample]) -> Sequence[Score]:
+    def _measure(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         read = [(sample, list(_read(sample, passages=self.passages == "scan"))) for sample in samples]
         texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
         how = self._how()
@@ -80,9 +81,17 @@ class PiiLeak(DeclaredMetric):
         given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
         return {"kinds": self.kinds, "given": given, "timeout_s": self.timeout_s}
 
-    def _judge(self, sample: Sample, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]) -> Score:
+    def _judge(
+        self, sample: Sample, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]
+    ) -> Score | Failure:
         found = [(piece, each) for piece, scan in zip(pieces, scans, strict=True) for each in scan]
         found += self._find_cut(pieces, scans)
+        unseen = sum(span.attributes.get(UNSEEN, 0) for span in sample.spans)
+        if unseen and not found:
+            why = (
+                f"the app printed {counted(unseen, 'character')} more than are kept, so nobody looked at them"
+            )
+            return fail(self, sample, f"{why}; let it print or log less")
         evidence = [
             {
                 "place": _place(piece) + (" and the next" if each.cut else ""),
@@ -131,24 +140,25 @@ class _Piece(NamedTuple):
 
 def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
     """All that is scanned; what several spans say of their process, once."""
-    for pointer, text in walk(sample.output.text):
-        yield _Piece("output.text", None, pointer, label_of(pointer, text), text)
+    yield from _pieces("output.text", None, sample.output.text)
     for passage in sample.output.passages or () if passages else ():
         for part in ("id", "text"):
-            for below, text in walk(getattr(passage, part)):
-                pointer = f"/{part}{below}"
-                yield _Piece("passage", passage.id, pointer, label_of(pointer, text), text)
+            yield from _pieces("passage", passage.id, getattr(passage, part), f"/{part}")
     for call in sample.output.tool_calls:
         for part in ("name", "arguments", "decision", "result"):
-            for below, text in walk(getattr(call, part)):
-                pointer = f"/{part}{below}"
-                yield _Piece("tool call", call.name, pointer, label_of(pointer, text), text)
+            yield from _pieces("tool call", call.name, getattr(call, part), f"/{part}")
     resources: list[Mapping[str, Any]] = []
     for span in sample.spans:
         seen = span.resource in resources
         resources += [] if seen else [span.resource]
-        for pointer, text in walk(replace(span, resource={}) if seen else span):
-            yield _Piece("span", span.name, pointer, label_of(pointer, text), text)
+        yield from _pieces("span", span.name, replace(span, resource={}) if seen else span)
+
+
+def _pieces(owner: str, name: str | None, value: Any, at: str = "") -> Iterator[_Piece]:
+    """The texts of a value, which stands at a pointer of its owner."""
+    for below, text in walk(value):
+        pointer = f"{at}{below}"
+        yield _Piece(owner, name, pointer, label_of(pointer, text), text)
 
 
 def _group(piece: _Piece) -> str:

@@ -17,6 +17,7 @@ from pytest_llmops.records.cases import (
     SuiteCheck,
 )
 from pytest_llmops.records.outputs import (
+    UNSEEN,
     FailedCall,
     ModelCall,
     Output,
@@ -32,6 +33,7 @@ from pytest_llmops.records.verdicts import OUTCOMES, Change, Comparison, Outcome
 __all__ = [
     "GAIN",
     "OUTCOMES",
+    "UNSEEN",
     "Bound",
     "Case",
     "CaseResult",

@@ -47,6 +47,10 @@ class Usage:
     stated: bool = False
 
 
+UNSEEN = "llmops.unseen_characters"
+"""Attribute of a span: how much of its text was not kept, so that no check can look at it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.revision.loosening.record import Loosening
 
 
@@ -12,8 +12,7 @@ def render_loosened(items: Sequence[Loosening]) -> list[str]:
     """How many, then a line each: where, which case, what, and what stood there before. Empty for none."""
     if not items:
         return []
-    places = "1 place" if len(items) == 1 else f"{len(items)} places"
-    return [f"this change loosens its own gate in {places}:", *map(_line, items)]
+    return [f"this change loosens its own gate in {counted(len(items), 'place')}:", *map(_line, items)]
 
 
 def _line(item: Loosening) -> str:

@@ -10,7 +10,7 @@ from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import Failure, Output, Sample
+from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
@@ -35,7 +35,7 @@ class Attribution:
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
-    _judged: tuple[int, list[str]] = (0, [])
+    _judged: tuple[tuple[Span, ...], list[str]] = ((), [])
     exporter: Exporter | None = None
     _receiver: Receiver | None = None
 
@@ -65,10 +65,14 @@ class Attribution:
                 self._checks.append(metric)
 
     def errors(self, recorder: Recorder | None) -> list[str]:
-        """A sentence for each kind that belongs to no known case, and for what the checks find there."""
+        """
+        A sentence for each kind that belongs to no known case, and for what the checks find there.
+
+        To be called when all cases are over: it sends the export.
+        """
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
-            f"error: {count} unattributed {kind}{'' if count == 1 else 's'}: begun on a thread that knows of "
+            f"error: {counted(count, f'unattributed {kind}')}: begun on a thread that knows of "
             f"no case, while several ran, so {lost}; {_REMEDY}"
             for count, kind, lost in (
                 (calls, "call", "it may be any one's and is not recorded"),
@@ -76,7 +80,7 @@ class Attribution:
             )
             if count
         ]
-        unsent = self.exporter.errors() if self.exporter else ()
+        unsent = self.exporter.send() if self.exporter else ()
         return [*lost_sight, *self.received_errors(), *self._leaks(), *unsent]
 
     def received_errors(self) -> list[str]:
@@ -103,11 +107,11 @@ class Attribution:
             self._receiver = None
 
     def _leaks(self) -> list[str]:
-        """What leaks where no case is; not looked for again while nothing was added."""
+        """What leaks where no case is; not looked for again while nothing was added, to a span either."""
         spans, dropped = tuple(self._strays.spans), self._strays.dropped
-        if spans and len(spans) != self._judged[0]:
+        if spans != self._judged[0]:
             sample = Sample(output=Output(text=""), input="", spans=spans)
-            self._judged = len(spans), [line for check in self._checks for line in _judge(check, sample)]
+            self._judged = spans, [line for check in self._checks for line in _judge(check, sample)]
         unseen = f"error: {dropped:,} spans outside of cases were not looked at: they are too many"
         return [*self._judged[1], *([unseen] if dropped and self._checks else [])]
 

@@ -92,8 +92,8 @@ class Strays:
 
 
 _current: ContextVar[CaseSpans | None] = ContextVar("pytest_llmops_spans", default=None)
-_open: list[CaseSpans] = []
-_watching: list[Strays] = []
+_open: dict[int, CaseSpans] = {}
+_watching: dict[int, Strays] = {}
 _traces: LRUCache[str, CaseSpans] = LRUCache(_MOST_TRACES)
 _lock = threading.Lock()
 
@@ -103,26 +103,34 @@ def capture() -> Iterator[CaseSpans]:
     """Collect the spans that this context starts; the list grows as they end, children first."""
     spans = CaseSpans()
     token = _current.set(spans)
-    _open.append(spans)
+    _open[id(spans)] = spans
     try:
         with carry_context():
             yield spans
     finally:
         spans.closed = True
-        _open[:] = [each for each in _open if each is not spans]
+        del _open[id(spans)]
         _current.reset(token)
 
 
 def watch_strays() -> Strays:
     """From now on strays are kept there, until `unwatch`."""
     strays = Strays()
-    _watching.append(strays)
+    _watching[id(strays)] = strays
     return strays
 
 
 def unwatch(strays: Strays) -> None:
-    """Keep no more strays there; a second call does nothing."""
-    _watching[:] = [each for each in _watching if each is not strays]
+    """Keep no more strays there; a second call does nothing. With the last one, cases are forgotten."""
+    _watching.pop(id(strays), None)
+    if not _watching:
+        with _lock:
+            _traces.clear()  # which keeps the spans of every case alive
+
+
+def is_listening() -> bool:
+    """Whether anybody wants spans: what is listened to stays changed when the last run is over."""
+    return bool(_open or _watching)
 
 
 def find_owner(trace_id: str) -> CaseSpans | None:
@@ -142,7 +150,7 @@ def find_owner(trace_id: str) -> CaseSpans | None:
 
 def count_unattributed() -> None:
     """Count a span that may be of any of several cases, where there are several."""
-    for strays in tuple(_watching):
+    for strays in tuple(_watching.values()):
         strays.unattributed += len(_open) > 1
 
 
@@ -155,7 +163,7 @@ def keep(span: Span, owner: CaseSpans | None) -> bool:
     if owner is not None and (not owner.add(span) or not owner.closed):
         return False
     is_new = False
-    for strays in tuple(_watching):
+    for strays in tuple(_watching.values()):
         if strays.keep(span):
             is_new = True
             strays.late += owner is not None and span.origin != "log"
@@ -206,5 +214,5 @@ def _of_trace(trace_id: str) -> CaseSpans | None:
         known = _traces.get(trace_id) if trace_id else None
     if known is not None:  # and not its truth: a case without spans is an empty list
         return known
-    candidates = _open[:2]
-    return candidates[0] if len(candidates) == 1 else None
+    running = tuple(_open.values())
+    return running[0] if len(running) == 1 else None

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.records import Span
-from pytest_llmops.traces.capture import CaseSpans, count_unattributed, find_owner, keep
+from pytest_llmops.traces.capture import CaseSpans, count_unattributed, find_owner, is_listening, keep
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -49,7 +49,7 @@ def _listen_to_spans() -> None:
 
     def on_start(_fan_out: Any, span: ReadableSpan, parent_context: Context | None = None) -> None:
         context = span.get_span_context()
-        if context is not None:
+        if context is not None and is_listening():
             owner = find_owner(f"{context.trace_id:032x}")
             if owner is None:
                 count_unattributed()
@@ -59,7 +59,8 @@ def _listen_to_spans() -> None:
         context = span.get_span_context()  # the span is a copy of the one that was started
         if context is not None:
             owner, baggage = begun.pop((context.trace_id, context.span_id), (None, {}))
-            keep(read_otel_span(span, baggage), owner)
+            if owner is not None or is_listening():
+                keep(read_otel_span(span, baggage), owner)
 
     for fan_out in (trace.SynchronousMultiSpanProcessor, trace.ConcurrentMultiSpanProcessor):
         _call_first(fan_out, "on_start", on_start)
@@ -74,8 +75,9 @@ def _listen_to_logs() -> None:
         return
 
     def on_emit(_fan_out: Any, record: ReadWriteLogRecord) -> None:
-        log = read_otel_log(record)
-        keep(log, find_owner(log.trace_id))
+        if is_listening():
+            log = read_otel_log(record)
+            keep(log, find_owner(log.trace_id))
 
     for fan_out in (_logs.SynchronousMultiLogRecordProcessor, _logs.ConcurrentMultiLogRecordProcessor):
         _call_first(fan_out, "on_emit", on_emit)
@@ -97,7 +99,7 @@ def _call_first(changed: type, name: str, ours: Callable[..., None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Unsampled:
-    """A sampler's stand-in that has what it drops recorded none the less, marked as not to be exported."""
+    """A sampler's stand-in: while a run listens, what it drops is recorded, marked as not to be exported."""
 
     own: Any
 
@@ -107,7 +109,7 @@ class _Unsampled:
         from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 
         result = self.own.should_sample(parent, trace_id, name, kind, attributes, *more)
-        if result.decision is not Decision.DROP:
+        if result.decision is not Decision.DROP or not is_listening():
             return result
         return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reference_app.errors import VaultError
-from reference_app.printable import printable
+from reference_app.printable import counted, printable
 from reference_app.vault.access import read_vault_settings
 from reference_app.vault.audit import AuditLog
 
@@ -70,8 +70,9 @@ def _show(lines: Sequence[Line], unreadable: int, *, as_json: bool) -> int:
         sys.stdout.write(printable(text) + "\n")
     if not unreadable:
         return 0
-    count = "1 line" if unreadable == 1 else f"{unreadable} lines"
-    sys.stderr.write(f"reference_app: {count} cannot be read; `audit verify` says which.\n")
+    sys.stderr.write(
+        f"reference_app: {counted(unreadable, 'line')} cannot be read; `audit verify` says which.\n"
+    )
     return BROKEN
 
 
@@ -81,7 +82,7 @@ def _verify(log: AuditLog, noted: tuple[int, str] | None) -> int:
         sys.stdout.write(printable(f"{log.path}:{fault.line}: line {fault.line} {fault.message}") + "\n")
     if faults:
         return BROKEN
-    entries = "1 entry" if head.count == 1 else f"{head.count} entries"
+    entries = counted(head.count, "entry", "entries")
     sys.stdout.write(f"Intact, {entries}. Head {head.count}:{head.hash}\n")
     return 0
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reference_app.errors import OpeningRefusedError
-from reference_app.printable import printable
+from reference_app.printable import counted, printable
 from reference_app.vault.access import VaultSettings, read_age, read_vault_settings
 from reference_app.vault.keys import make_master_key
-from reference_app.vault.retention import count_tokens, purge
+from reference_app.vault.retention import purge
 from reference_app.vault.rotation import rotate
 from reference_app.vault.vault import Vault
 
@@ -32,8 +32,7 @@ def run_vault(arguments: Sequence[str]) -> int:
         return _purge(settings, options)
     if options.command == "rotate":
         count = rotate(Vault(settings), reason=options.reason)
-        keys = "1 data key" if count == 1 else f"{count} data keys"
-        sys.stdout.write(f"The new key wraps {keys}; destroy the old one.\n")
+        sys.stdout.write(f"The new key wraps {counted(count, 'data key')}; destroy the old one.\n")
         return 0
     return _open(settings, options)
 
@@ -77,7 +76,7 @@ def _purge(settings: VaultSettings, options: argparse.Namespace) -> int:
         settings = replace(settings, keep=read_age(options.older_than, "--older-than"))
     purged = purge(Vault(settings), older_than=settings.keep, reason=options.reason)
     for one in purged:
-        sys.stdout.write(f"{one.period}: destroyed the key {one.key_id} of {count_tokens(one.count)}\n")
+        sys.stdout.write(f"{one.period}: destroyed the key {one.key_id} of {counted(one.count, 'token')}\n")
     if not purged:
         sys.stdout.write("Nothing is that old.\n")
     return 0

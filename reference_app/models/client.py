@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import AppError, EndpointError
-from reference_app.tracing import as_messages, describe, trace
+from reference_app.tracing import as_messages, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,15 +154,14 @@ class Models:
     def _describe_usage(self, step: Step, usage: Any) -> None:
         counts = usage.prompt_tokens, usage.completion_tokens
         described = {"gen_ai.usage.input_tokens": counts[0], "gen_ai.usage.output_tokens": counts[1]}
-        describe(step, {**described, "reference_app.cost_usd": self.price and self.price.cost_usd(*counts)})
+        step.describe({**described, "reference_app.cost_usd": self.price and self.price.cost_usd(*counts)})
 
     def _embed(self, text: str, step: Step) -> list[float]:
         reply = self.embedding.embeddings.create(model=self.embedding_model, input=[text])
         data = getattr(reply, "data", None)
         if not data:
             raise EndpointError(f"The reply of {self.embedding_model} holds no vector.")
-        describe(
-            step,
+        step.describe(
             {
                 "gen_ai.response.model": reply.model,
                 "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
@@ -189,7 +188,7 @@ def _own_errors() -> Iterator[None]:
 def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> None:
     message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
     described = {"gen_ai.response.model": model, "gen_ai.output.messages": [message]}
-    describe(step, {**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
+    step.describe({**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
 
 
 def _instructions(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

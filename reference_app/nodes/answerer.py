@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reference_app.documents.grounding import split
 from reference_app.nodes.facts import MAX_ROWS, REPORTED_FIELDS, bears_out, write_facts
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ class Answerer:
     def __call__(self, state: State, config: RunnableConfig) -> State:
         with trace("answerer") as span:
             text, sources = self._answer(state, config["configurable"].get("heard"))
-            describe(span, {"reference_app.answer.sources": sources})
+            span.describe({"reference_app.answer.sources": sources})
             return {"text": text, "sources": sources}
 
     def _answer(self, state: State, heard: Callable[[str], None] | None) -> tuple[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.settings import SHOP_HOST
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -34,7 +34,7 @@ class InputGuard:
     def __call__(self, state: State) -> State:
         with trace("input_guard") as span:
             reason = suspect(state["question"]) if self._on else None
-            describe(span, {"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
+            span.describe({"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
             if reason is None:
                 return {"vector": self._models.embed(state["question"])}
             return {"suspicion": reason, "text": self._telling.say("refuse"), "sources": []}
@@ -84,7 +84,7 @@ class OutputGuard:
                 secrets=self._secrets,
                 given=given,
             )
-            describe(span, {"reference_app.guard.problems": list(guarded.problems)})
+            span.describe({"reference_app.guard.problems": list(guarded.problems)})
             return {
                 "text": guarded.text or self._telling.say("unknown"),
                 "sources": [source for source in state.get("sources", []) if source in known],

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.state import ROUTES, Call, Plan
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ class Planner:
         with trace("planner") as span:
             messages, text = self.draft(question, state["vector"])
             plan, reason = self._read(text, question)
-            describe(span, {"reference_app.plan.text": text, "reference_app.plan.refused": reason})
+            span.describe({"reference_app.plan.text": text, "reference_app.plan.refused": reason})
             if reason is not None:
                 again = [
                     *messages,
@@ -86,7 +86,7 @@ class Planner:
                 )
                 plan = mended if still is None else plan
             calls = [{"name": call.name, "arguments": call.arguments} for call in plan.calls]
-            describe(span, {"reference_app.plan.route": plan.route, "reference_app.plan.calls": calls})
+            span.describe({"reference_app.plan.route": plan.route, "reference_app.plan.calls": calls})
         return {"plan": plan}
 
     def draft(self, question: str, vector: list[float]) -> tuple[list[dict[str, str]], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.state import Found
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ class Retriever:
             kept = [one for one in passages if self._suspect(one.section.text) is None]
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
-                describe(span, {"reference_app.retriever.left_out": left_out})
+                span.describe({"reference_app.retriever.left_out": left_out})
             if state["plan"].route == "refuse" and (not kept or kept[0].score < MIN_SCORE_AGAINST_REFUSAL):
                 return {"passages": []}
             return {"passages": kept}
@@ -68,5 +68,5 @@ class Retriever:
                 {"id": one.section.id, "score": round(one.score, 4), "content": one.section.text}
                 for one in found
             ]
-            describe(span, {"gen_ai.retrieval.documents": documents})
+            span.describe({"gen_ai.retrieval.documents": documents})
         return found

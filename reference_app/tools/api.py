@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from reference_app.tools.operations import read_operations
 from reference_app.tools.registry import Tool
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     import httpx2
@@ -94,10 +94,10 @@ class ShopApi:
         ) as span:
             status, answer, tries = self._send(operation, arguments)
             described = {"http.response.status_code": status, "http.request.resend_count": tries - 1 or None}
-            describe(span, described)
+            span.describe(described)
             if status in RESULT_STATUSES and _is_documented(operation, status, answer):
                 return cast("dict[str, Any]", answer)
-            describe(span, {"error.type": "no_answer" if status is None else f"{status}"})
+            span.describe({"error.type": "no_answer" if status is None else f"{status}"})
             return {"error": "unavailable"}
 
     def _send(self, operation: Operation, arguments: dict[str, Any]) -> tuple[int | None, object, int]:

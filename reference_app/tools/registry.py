@@ -18,7 +18,7 @@ from reference_app.tools.arguments import (
     read_arguments,
 )
 from reference_app.tools.policy import ROLES
-from reference_app.tracing import describe, trace
+from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -132,11 +132,11 @@ class Registry:
             decided = self._decide(name, read, role)
             decision, reason = _record(decided, confirmation, name, kept)
             runs = tool is not None and decision in ("allowed", "confirmed")
-            describe(
-                span, {"reference_app.tool.decision": decision, "reference_app.tool.reason": reason or None}
+            span.describe(
+                {"reference_app.tool.decision": decision, "reference_app.tool.reason": reason or None}
             )
             result = tool.run(dict(kept)) if tool and runs else None
-            describe(span, {"gen_ai.tool.call.result": result})
+            span.describe({"gen_ai.tool.call.result": result})
         return ToolCall(name=name, arguments=kept, decision=decision, result=result, reason=reason)
 
     def _decide(self, name: str, arguments: dict[str, Any] | str, role: str) -> Decision:

@@ -33,7 +33,13 @@ class Step:
         self._outputs = outputs
 
     def describe(self, attributes: Mapping[str, Any]) -> None:
-        """As the function of that name."""
+        """
+        Set attributes, every text masked.
+
+        Args:
+            attributes: `gen_ai__request__model` stands for `gen_ai.request.model`. None is left out; a tuple
+                is a list of texts, and what is no text, number or truth value is written as JSON.
+        """
         masked = {
             name.replace("__", "."): _mask(value) for name, value in attributes.items() if value is not None
         }
@@ -60,7 +66,7 @@ def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]
     Args:
         name: Of the step; contains no text of a customer.
         call: Whether the block calls something outside this process.
-        attributes: As for `describe`.
+        attributes: As for `Step.describe`.
     """
     with ExitStack() as stack:
         step = Step([stack.enter_context(output) for output in _open_outputs(name, call=call)])
@@ -72,18 +78,6 @@ def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]
             step.describe({"error.type": type(error).__qualname__})
             step.fail(type(error).__qualname__)
             raise
-
-
-def describe(step: Step, attributes: Mapping[str, Any]) -> None:
-    """
-    Set attributes, every text masked.
-
-    Args:
-        step: The step.
-        attributes: `gen_ai__request__model` stands for `gen_ai.request.model`. None is left out; a tuple is a
-            list of texts, and what is no text, number or truth value is written as JSON.
-    """
-    step.describe(attributes)
 
 
 @contextmanager

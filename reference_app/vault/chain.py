@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from reference_app.printable import counted
+
 START = "0" * 64
 FIELDS = (
     "n", "time", "actor", "role", "action", "token", "key", "reason", "outcome", "previous", "hash",
@@ -126,10 +128,12 @@ def _check_end(count: int, last: str, size: int, head: Head) -> list[Fault]:
     if head.pending and count == head.count + 1 and last == head.pending:
         return []  # the process ended between the line and the head; the next entry mends it
     if count < head.count:
-        message = f"is missing: the log was cut short, its head counts {_entries(head.count)}"
+        message = (
+            f"is missing: the log was cut short, its head counts {counted(head.count, 'entry', 'entries')}"
+        )
         return [Fault(line=count + 1, message=message)]
     if count > head.count:
-        message = f"is not in the head, which counts {_entries(head.count)}"
+        message = f"is not in the head, which counts {counted(head.count, 'entry', 'entries')}"
         return [Fault(line=head.count + 1, message=message)]
     if last != head.hash or size != head.size:
         return [Fault(line=max(1, count), message="is not the entry that the head ends in")]
@@ -154,10 +158,6 @@ def finish(head: Head, tail: bytes) -> tuple[Head, bool] | None:
     if fields is None or fields["hash"] != head.pending:
         return None
     return Head(count=head.count + 1, hash=head.pending, size=head.size + len(tail)), False
-
-
-def _entries(count: int) -> str:
-    return f"{count} entry" if count == 1 else f"{count} entries"
 
 
 def _number(value: object, otherwise: int) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from reference_app.errors import VaultError
+from reference_app.printable import counted
 from reference_app.vault.audit import Entry
 
 if TYPE_CHECKING:
@@ -58,13 +59,9 @@ def purge(vault: Vault, *, older_than: timedelta, reason: str, actor: Actor | No
             vault.audit.append(entry)
             keys = keys.without(day)
             _destroy(vault, keys, day)
-            vault.audit.append(replace(entry, outcome=f"destroyed: {count_tokens(len(records))}"))
+            vault.audit.append(replace(entry, outcome=f"destroyed: {counted(len(records), 'token')}"))
             purged.append(Purged(period=day, key_id=key_id, count=len(records)))
     return purged
-
-
-def count_tokens(count: int) -> str:
-    return f"{count} token" if count == 1 else f"{count} tokens"
 
 
 def _destroy(vault: Vault, keys: Keys, day: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -117,11 +117,9 @@ class Vault:
     def master_key(self) -> MasterKey:
         return read_master_key(self.settings.key)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other processes and threads out."""
-        with locked(self.settings.folder, LOCK):
-            yield
+        return locked(self.settings.folder, LOCK)
 
     @contextmanager
     def audited(self, action: Action, actor: Actor, reason: str) -> Iterator[dict[str, str | None]]:

@@ -28,9 +28,9 @@ _BORN = re.compile(
     r"|\bnacid[oa]|nascita|\bnat[oa] il|geboorte|födel|født|urodz|nascimento|syntymä"
 )
 _BORN_WORDS = (
-    *("birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født"),
-    *("urodz", "syntymä"),
-)
+    "birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født",
+    "urodz", "syntymä",
+)  # fmt: skip
 """What stands in a text that has one of those: a look that costs little."""
 _PASSPORT = re.compile(
     r"(?i)(?:passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|passnummer|travel.document)"
@@ -64,59 +64,29 @@ _VAGUE = (
     "|author|assignee|reporter|reviewer"
 )
 _ROLE_WORDS = (
-    *("holder", "att", "behalf", "signed", "spoke", "speaking", "contact", "name", "beneficiary", "payee"),
-    *(
-        "recipient",
-        "passenger",
-        "patient",
-        "applicant",
-        "employee",
-        "tenant",
-        "caller",
-        "kontoinhaber",
-        "kund",
-    ),
-    *(
-        "empfänger",
-        "titul",
-        "bénéficiaire",
-        "destinat",
-        "client",
-        "intestatario",
-        "ontvanger",
-        "klant",
-        "mottag",
-    ),
-)
-_VAGUE_WORDS = tuple(_VAGUE.split("|"))
-_INTRODUCTIONS = tuple(_INTRODUCED.split("|"))
-_PARTINGS = ("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank")
+    "holder", "att", "behalf", "signed", "spoke", "speaking", "contact", "name", "beneficiary", "payee",
+    "recipient", "passenger", "patient", "applicant", "employee", "tenant", "caller", "kontoinhaber",
+    "kund", "empfänger", "titul", "bénéficiaire", "destinat", "client", "intestatario", "ontvanger",
+    "klant", "mottag",
+)  # fmt: skip
 _PERSONS = (
     # what must stand somewhere, what stands before a name, and the fewest words of it
     (("",), re.compile(rf"\b{_TITLE}\b\.? "), 1),
-    (
-        tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
-        re.compile(rf"(?i:\b(?:{_GREETED}),? )"),
-        2,
-    ),
-    (_INTRODUCTIONS, re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
+    (tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
+     re.compile(rf"(?i:\b(?:{_GREETED}),? )"), 2),
+    (_INTRODUCED.split("|"), re.compile(rf"(?i:\b(?:{_INTRODUCED}):? )"), 2),
     (_ROLE_WORDS, re.compile(rf"(?i:(?<![^\W_])(?:{_ROLES})[\"']?(?:\s{{0,2}}[:=,>]\s{{0,2}}|\s)[\"']?)"), 2),
-    (_VAGUE_WORDS, re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
+    (_VAGUE.split("|"), re.compile(rf"(?<![^\W_])(?:{_VAGUE}) "), 2),
     ((":", "="), re.compile(rf"(?i:(?<![^\W_])(?:{_VAGUE})[\"']?\s{{0,2}}[:=]\s{{0,2}}[\"']?)"), 2),
-    (
-        _PARTINGS,
-        re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )(?=[^\n,;]{3,60}(?:\n|\Z))"),
-        2,
-    ),
-    (
-        ("\n",),
-        re.compile(
-            r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
-            r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
-        ),
-        2,
-    ),
-)
+    (("regards", "best", "wishes", "sincerely", "faithfully", "truly", "cheers", "thank"),
+     re.compile(r"(?i:\b(?:regards|best|sincerely|cheers|thanks|thank you),? )"
+                r"(?=[^\n,;]{3,60}(?:\n|\Z))"), 2),
+    (("\n",),
+     re.compile(
+         r"(?i:\b(?:regards|wishes|sincerely|faithfully|truly|cheers|thanks|thank you|grüßen|grüße"
+         r"|cordialement|salutations|saludos|saluti|groet(?:en)?|hälsningar|pozdrawiam)[,.!]?\s{0,3}\n\s{0,3})"
+     ), 2),
+)  # fmt: skip
 
 
 def find_labelled(text: str) -> Iterator[Found]:

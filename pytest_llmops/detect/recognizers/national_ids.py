@@ -42,134 +42,77 @@ class _Number(NamedTuple):
 
     Attributes:
         recogniser: Presidio's class, which confirms it; empty where there is none.
-        words: One of what stands before it, in small letters; empty where the shape alone says it.
+        words: One of what stands before it, in small letters; none where the shape alone says it.
     """
 
     country: str
     recogniser: str
     shape: str
-    words: str
+    words: str = ""
 
 
 _NUMBERS = (
     _Number("AU tax file number", "AuTfnRecognizer", r"\d{3}[ -]?\d{3}[ -]?\d{3}", "tfn, tax file"),
     _Number("AU business number", "AuAbnRecognizer", r"\d{2} ?\d{3} ?\d{3} ?\d{3}", "abn, business number"),
     _Number("AU Medicare", "AuMedicareRecognizer", r"[2-6]\d{3}[ -]?\d{5}[ -]?\d", "medicare"),
-    _Number("BE national register", "", r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", ""),
-    _Number("BR CPF", "", r"\d{3}\.\d{3}\.\d{3}-\d{2}", ""),
+    _Number("BE national register", "", r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}"),
+    _Number("BR CPF", "", r"\d{3}\.\d{3}\.\d{3}-\d{2}"),
     _Number("BR CPF", "", r"\d{11}", "cpf"),
-    _Number(
-        "CA social insurance",
-        "CaSinRecognizer",
-        r"\d{3}[ -]?\d{3}[ -]?\d{3}",
-        "sin, nas, assurance sociale",
-    ),
-    _Number("CH AHV", "", r"756\.\d{4}\.\d{4}\.\d{2}", ""),
-    _Number(
-        "CN resident",
-        "",
-        r"\d{6}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dX]",
-        "身份证, resident id, chinese id",
-    ),
-    _Number(
-        "DE tax",
-        "DeTaxIdRecognizer",
-        r"[1-9]\d ?\d{3} ?\d{3} ?\d{3}",
-        "steuer id, idnr, steueridentifikationsnummer, steuerliche, steuernummer",
-    ),
-    _Number(
-        "DE pension",
-        "DeSocialSecurityRecognizer",
-        r"\d{2} ?\d{6} ?[A-Z] ?\d{3}",
-        "rentenversicherungsnummer, sozialversicherungsnummer, versicherungsnummer, sv nr, rvnr",
-    ),
-    _Number(
-        "DE identity card",
-        "DeIdCardRecognizer",
-        r"(?=[A-Z0-9]{0,8}\d)[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{7}\d",
-        "personalausweis, ausweis, ausweisnummer, personalausweisnummer",
-    ),
-    _Number(
-        "DE health insurance",
-        "DeHealthInsuranceRecognizer",
-        r"[A-Z]\d{9}",
-        "versichertennummer, krankenversichertennummer, kvnr, krankenkasse, gesundheitskarte",
-    ),
+    _Number("CA social insurance", "CaSinRecognizer", r"\d{3}[ -]?\d{3}[ -]?\d{3}",
+            "sin, nas, assurance sociale"),
+    _Number("CH AHV", "", r"756\.\d{4}\.\d{4}\.\d{2}"),
+    _Number("CN resident", "", r"\d{6}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dX]",
+            "身份证, resident id, chinese id"),
+    _Number("DE tax", "DeTaxIdRecognizer", r"[1-9]\d ?\d{3} ?\d{3} ?\d{3}",
+            "steuer id, idnr, steueridentifikationsnummer, steuerliche, steuernummer"),
+    _Number("DE pension", "DeSocialSecurityRecognizer", r"\d{2} ?\d{6} ?[A-Z] ?\d{3}",
+            "rentenversicherungsnummer, sozialversicherungsnummer, versicherungsnummer, sv nr, rvnr"),
+    _Number("DE identity card", "DeIdCardRecognizer",
+            r"(?=[A-Z0-9]{0,8}\d)[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{7}\d",
+            "personalausweis, ausweis, ausweisnummer, personalausweisnummer"),
+    _Number("DE health insurance", "DeHealthInsuranceRecognizer", r"[A-Z]\d{9}",
+            "versichertennummer, krankenversichertennummer, kvnr, krankenkasse, gesundheitskarte"),
     _Number("DK CPR", "", r"\d{6}-?\d{4}", "cpr, personnummer"),
-    _Number("ES NIE", "EsNieRecognizer", r"[XYZ]-?\d{7}-?[A-Z]", ""),
-    _Number(
-        "ES NIF",
-        "EsNifRecognizer",
-        r"\d{1,2}\.?\d{3}\.?\d{3}[ -]?[A-Z]",
-        "dni, nif, documento nacional, identificación, identidad",
-    ),
-    _Number("FI HETU", "FiPersonalIdentityCodeRecognizer", r"\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]", ""),
-    _Number(
-        "FR NIR",
-        "",
-        r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}",
-        "nir, sécurité sociale, securite sociale, insee",
-    ),
-    _Number(
-        "GB national insurance", "UkNinoRecognizer", r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", ""
-    ),
+    _Number("ES NIE", "EsNieRecognizer", r"[XYZ]-?\d{7}-?[A-Z]"),
+    _Number("ES NIF", "EsNifRecognizer", r"\d{1,2}\.?\d{3}\.?\d{3}[ -]?[A-Z]",
+            "dni, nif, documento nacional, identificación, identidad"),
+    _Number("FI HETU", "FiPersonalIdentityCodeRecognizer", r"\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"),
+    _Number("FR NIR", "", r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}",
+            "nir, sécurité sociale, securite sociale, insee"),
+    _Number("GB national insurance", "UkNinoRecognizer", r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]"),
     _Number("GB NHS", "NhsRecognizer", r"\d{3}[ -]?\d{3}[ -]?\d{4}", "nhs, national health"),
-    _Number(
-        "GB driving licence",
-        "UkDrivingLicenceRecognizer",
-        r"[A-Z9]{5}\d{6}[A-Z9]{2}[A-Z0-9][A-Z]{2}",
-        "licence, license, dvla",
-    ),
+    _Number("GB driving licence", "UkDrivingLicenceRecognizer", r"[A-Z9]{5}\d{6}[A-Z9]{2}[A-Z0-9][A-Z]{2}",
+            "licence, license, dvla"),
     _Number("IE PPS", "", r"\d{7}[A-W][A-IW]?", "pps, ppsn"),
     _Number("IN Aadhaar", "InAadhaarRecognizer", r"[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}", "aadhaar, aadhar, uidai"),
     _Number("IN PAN", "InPanRecognizer", r"[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]", "pan, permanent account"),
-    _Number("IT fiscal code", "ItFiscalCodeRecognizer", r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", ""),
-    _Number(
-        "IT identity card", "ItIdentityCardRecognizer", r"[A-Z]{2} ?\d{5}[A-Z]{2}", "carta d'identità, cie"
-    ),
-    _Number(
-        "KR resident", "KrRrnRecognizer", r"\d{6}-?[1-4]\d{6}", "rrn, resident registration, 주민등록번호"
-    ),
-    _Number(
-        "KR foreigner", "KrFrnRecognizer", r"\d{6}-?[5-8]\d{6}", "frn, foreigner registration, 외국인등록번호"
-    ),
-    _Number("MX CURP", "", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d", ""),
+    _Number("IT fiscal code", "ItFiscalCodeRecognizer", r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]"),
+    _Number("IT identity card", "ItIdentityCardRecognizer", r"[A-Z]{2} ?\d{5}[A-Z]{2}",
+            "carta d'identità, cie"),
+    _Number("KR resident", "KrRrnRecognizer", r"\d{6}-?[1-4]\d{6}",
+            "rrn, resident registration, 주민등록번호"),
+    _Number("KR foreigner", "KrFrnRecognizer", r"\d{6}-?[5-8]\d{6}",
+            "frn, foreigner registration, 외국인등록번호"),
+    _Number("MX CURP", "", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d"),
     _Number("NG NIN", "NgNinRecognizer", r"\d{11}", "nin, nigeria"),
-    _Number(
-        "NL BSN", "", r"\d{3}\.?\d{3}\.?\d{3}|\d{4}\.\d{2}\.\d{3}", "bsn, burgerservicenummer, sofinummer"
-    ),
+    _Number("NL BSN", "", r"\d{3}\.?\d{3}\.?\d{3}|\d{4}\.\d{2}\.\d{3}",
+            "bsn, burgerservicenummer, sofinummer"),
     _Number("NO birth number", "", r"\d{6} ?\d{5}", "fødselsnummer, personnummer, fodselsnummer"),
     _Number("PL PESEL", "PlPeselRecognizer", r"\d{11}", "pesel"),
     _Number("PT NIF", "", r"[1-3]\d{2} ?\d{3} ?\d{3}", "nif, contribuinte, cartão de cidadão"),
-    _Number(
-        "SE personnummer",
-        "SePersonnummerRecognizer",
-        r"(?:19|20)?\d{6}[-+]?\d{4}",
-        "personnummer, samordningsnummer, personnr, pnr",
-    ),
+    _Number("SE personnummer", "SePersonnummerRecognizer", r"(?:19|20)?\d{6}[-+]?\d{4}",
+            "personnummer, samordningsnummer, personnr, pnr"),
     _Number("SG NRIC", "SgFinRecognizer", r"[STFGM]\d{7}[A-Z]", "nric, fin, singapore"),
-    _Number("TH national", "ThTninRecognizer", r"[1-9]-\d{4}-\d{5}-\d{2}-\d", ""),
-    _Number(
-        "TH national",
-        "ThTninRecognizer",
-        r"[1-9] ?\d{4} ?\d{5} ?\d{2} ?\d",
-        "thai, tnin, เลขประจำตัวประชาชน, บัตรประชาชน",
-    ),
+    _Number("TH national", "ThTninRecognizer", r"[1-9]-\d{4}-\d{5}-\d{2}-\d"),
+    _Number("TH national", "ThTninRecognizer", r"[1-9] ?\d{4} ?\d{5} ?\d{2} ?\d",
+            "thai, tnin, เลขประจำตัวประชาชน, บัตรประชาชน"),
     _Number("TR national", "TrNationalIdRecognizer", r"[1-9]\d{10}", "kimlik, tckn, tc no, turkish id"),
     _Number("US ITIN", "UsItinRecognizer", r"9\d{2}[- ]?\d{2}[- ]?\d{4}", "itin, taxpayer"),
-    _Number(
-        "US Medicare",
-        "UsMbiRecognizer",
-        r"[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d{2}",
-        "medicare, mbi",
-    ),
-    _Number(
-        "ZA identity",
-        "ZaIdNumberRecognizer",
-        r"\d{6} ?\d{4} ?[0-2][89]\d",
-        "south african id, rsa id, sa id",
-    ),
-)
+    _Number("US Medicare", "UsMbiRecognizer", r"[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d{2}",
+            "medicare, mbi"),
+    _Number("ZA identity", "ZaIdNumberRecognizer", r"\d{6} ?\d{4} ?[0-2][89]\d",
+            "south african id, rsa id, sa id"),
+)  # fmt: skip
 
 
 def find_national_ids(text: str, recognise: Recognise) -> Iterator[Found]:

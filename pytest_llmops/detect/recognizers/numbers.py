@@ -173,72 +173,26 @@ _DOCUMENTATION = tuple(
 )
 
 _KINDS: tuple[_Kind, ...] = (
-    _Kind(
-        "EMAIL_ADDRESS",
-        "@",
-        re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
-        email,
-        _is_no_service,
-    ),
-    _Kind(
-        "IBAN_CODE",
-        "",
-        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"),
-        of_presidio("IbanRecognizer"),
-        _always,
-    ),
-    _Kind(
-        "CREDIT_CARD",
-        "",
-        re.compile(
-            r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,16})"
-            r"(?!\w|[.-]\w)"
-        ),
-        card,
-        _is_card_brand,
-    ),
-    _Kind(
-        "US_SSN",
-        "",
-        re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
-        of_presidio("UsSsnRecognizer"),
-        _is_marked_ssn,
-        fits_disguised=_always,
-    ),
-    _Kind(
-        "PHONE_NUMBER",
-        "+",
-        re.compile(r"(?<![\w+])\+\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)"),
-        international_phone,
-        _always,
-    ),
-    _Kind(
-        "PHONE_NUMBER",
-        "",
-        re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
-        NationalPhoneRecogniser,
-        _is_marked_phone,
-        fits_disguised=_is_dialled,
-    ),
-    _Kind(
-        "IP_ADDRESS",
-        ".",
-        re.compile(r"(?<![\w.:-])\d{1,3}(?:\.\d{1,3}){3}(?!\w|[.-]\w)"),
-        of_presidio("IpRecognizer"),
-        _is_reachable,
-    ),
-    _Kind(
-        "IP_ADDRESS",
-        ":",
-        re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
-        of_presidio("IpRecognizer"),
-        _is_reachable,
-    ),
-    _Kind(
-        "CRYPTO",
-        "",
-        re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"),
-        of_presidio("CryptoRecognizer"),
-        _always,
-    ),
-)
+    _Kind("EMAIL_ADDRESS", "@", re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), email,
+          _is_no_service),
+    _Kind("IBAN_CODE", "",
+          re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"),
+          of_presidio("IbanRecognizer"), _always),
+    _Kind("CREDIT_CARD", "",
+          re.compile(r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,16})"
+                     r"(?!\w|[.-]\w)"),
+          card, _is_card_brand),
+    _Kind("US_SSN", "", re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
+          of_presidio("UsSsnRecognizer"), _is_marked_ssn, fits_disguised=_always),
+    _Kind("PHONE_NUMBER", "+", re.compile(r"(?<![\w+])\+\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)"),
+          international_phone, _always),
+    _Kind("PHONE_NUMBER", "", re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
+          NationalPhoneRecogniser, _is_marked_phone, fits_disguised=_is_dialled),
+    _Kind("IP_ADDRESS", ".", re.compile(r"(?<![\w.:-])\d{1,3}(?:\.\d{1,3}){3}(?!\w|[.-]\w)"),
+          of_presidio("IpRecognizer"), _is_reachable),
+    _Kind("IP_ADDRESS", ":",
+          re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
+          of_presidio("IpRecognizer"), _is_reachable),
+    _Kind("CRYPTO", "", re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"),
+          of_presidio("CryptoRecognizer"), _always),
+)  # fmt: skip

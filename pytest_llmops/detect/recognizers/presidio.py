@@ -109,46 +109,11 @@ class NationalPhoneRecogniser:
 
     score = 0.4  # Presidio's own
     regions = (
-        *(
-            "US",
-            "GB",
-            "DE",
-            "FR",
-            "IN",
-            "ES",
-            "IT",
-            "NL",
-            "SE",
-            "PL",
-            "PT",
-            "DK",
-            "NO",
-            "FI",
-            "BE",
-            "AT",
-            "CH",
-        ),
-        *(
-            "IE",
-            "CZ",
-            "GR",
-            "HU",
-            "RO",
-            "AU",
-            "NZ",
-            "ZA",
-            "BR",
-            "MX",
-            "AR",
-            "CL",
-            "CO",
-            "JP",
-            "KR",
-            "CN",
-            "HK",
-        ),
-        *("SG", "MY", "TH", "ID", "PH", "VN", "TR", "IL", "AE", "SA", "EG", "NG", "KE", "PK", "BD", "UA"),
-    )
+        "US", "GB", "DE", "FR", "IN", "ES", "IT", "NL", "SE", "PL", "PT", "DK", "NO", "FI", "BE", "AT",
+        "CH", "IE", "CZ", "GR", "HU", "RO", "AU", "NZ", "ZA", "BR", "MX", "AR", "CL", "CO", "JP", "KR",
+        "CN", "HK", "SG", "MY", "TH", "ID", "PH", "VN", "TR", "IL", "AE", "SA", "EG", "NG", "KE", "PK",
+        "BD", "UA",
+    )  # fmt: skip
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: None) -> list[_Match]:
         del entities, nlp_artifacts  # of Presidio's interface

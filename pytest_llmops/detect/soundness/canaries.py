@@ -15,23 +15,8 @@ from random import Random
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 
 _SYLLABLES = (
-    "ba",
-    "do",
-    "fe",
-    "ki",
-    "la",
-    "mo",
-    "ne",
-    "pu",
-    "ri",
-    "so",
-    "ta",
-    "vu",
-    "wen",
-    "zar",
-    "lin",
-    "mer",
-)
+    "ba", "do", "fe", "ki", "la", "mo", "ne", "pu", "ri", "so", "ta", "vu", "wen", "zar", "lin", "mer",
+)  # fmt: skip
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _MODULO_31 = "0123456789ABCDEFHJKLMNPRSTUVWXY"
 _HIGHEST_AREA = 989

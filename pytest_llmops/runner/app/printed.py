@@ -9,15 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import accumulate
 from threading import Lock
 from typing import Any, Literal
 
 from pytest_llmops.printable import counted
-from pytest_llmops.records import Span
+from pytest_llmops.records import UNSEEN, Span
 
 Channel = Literal["stdout", "stderr", "log"]
 
-_MOST = 100_000  # characters of a channel; whole pieces only, so that no half of a secret is left
+_CHANNELS: tuple[Channel, ...] = ("stdout", "stderr", "log")
+_KEPT = 1_000_000  # characters of a channel; whole pieces only, so that no half of a secret is left
+_SHOWN = 100_000  # of them in reports
 
 
 @dataclass(slots=True)
@@ -30,37 +33,42 @@ class Printed:
     def add(self, channel: Channel, text: str) -> None:
         size = self._sizes.get(channel, 0)
         self._sizes[channel] = size + len(text)
-        if size + len(text) <= _MOST:
+        if size + len(text) <= _KEPT:
             self.pieces.setdefault(channel, []).append(text)
 
     def take(self, inner: Printed) -> None:
         """Add what was printed inside of it."""
-        for channel, pieces in inner.pieces.items():
-            for piece in pieces:
+        for channel, size in inner._sizes.items():
+            kept = inner.pieces.get(channel, ())
+            for piece in kept:
                 self.add(channel, piece)
-            self._sizes[channel] += inner._left(channel)
+            self._sizes[channel] = self._sizes.get(channel, 0) + size - sum(map(len, kept))
 
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """Channel and text, for those that were used."""
-        return tuple(
-            (channel, "".join(self.pieces.get(channel, ())) + self._describe_left(channel))
-            for channel in ("stdout", "stderr", "log")
-            if self._sizes.get(channel)
-        )
+        """Channel and text to show, for those that were used."""
+        return tuple((channel, self._show(channel)) for channel in self._used())
 
     def spans(self) -> tuple[Span, ...]:
         """A span for each channel that was used, for the checks that look at all that left the app."""
         return tuple(
-            Span(span_id="", parent_id=None, name=channel, origin=channel, attributes={"text": text})
-            for channel, text in self.texts()
+            Span(span_id="", parent_id=None, name=channel, origin=channel, attributes=self._describe(channel))
+            for channel in self._used()
         )
 
-    def _left(self, channel: Channel) -> int:
-        return self._sizes[channel] - sum(map(len, self.pieces.get(channel, ())))
+    def _used(self) -> list[Channel]:
+        return [channel for channel in _CHANNELS if self._sizes.get(channel)]
 
-    def _describe_left(self, channel: Channel) -> str:
-        lost = self._left(channel)
-        return f"\n… ({counted(lost, 'more character')})\n" if lost else ""
+    def _describe(self, channel: Channel) -> dict[str, Any]:
+        text = "".join(self.pieces.get(channel, ()))
+        unseen = self._sizes[channel] - len(text)
+        return {"text": text, **({UNSEEN: unseen} if unseen else {})}
+
+    def _show(self, channel: Channel) -> str:
+        pieces = self.pieces.get(channel, ())
+        ends = accumulate(map(len, pieces))
+        text = "".join(piece for piece, end in zip(pieces, ends, strict=True) if end <= _SHOWN)
+        left = self._sizes[channel] - len(text)
+        return f"{text}\n… ({counted(left, 'more character')})\n" if left else text
 
 
 current: ContextVar[Printed | None] = ContextVar("pytest_llmops_printed", default=None)
@@ -91,7 +99,7 @@ def route_through() -> Iterator[None]:
     with _routing:
         for channel, stream in streams:
             if not _routed_streams[id(stream)]:
-                with contextlib.suppress(AttributeError):  # of somebody's own kind
+                with contextlib.suppress(AttributeError):  # of somebody's own kind, or none
                     stream.write = routed(stream.write, channel, stream.write)
             _routed_streams[id(stream)] += 1
     log = CaseLog()
@@ -104,7 +112,8 @@ def route_through() -> Iterator[None]:
             for _, stream in streams:
                 _routed_streams[id(stream)] -= 1
                 if not _routed_streams[id(stream)]:
-                    vars(stream).pop("write", None)  # the class's own shows again
+                    with contextlib.suppress(AttributeError):  # as above
+                        del stream.write  # the class's own shows again
 
 
 class CaseLog(logging.Handler):

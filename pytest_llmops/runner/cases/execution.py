@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
@@ -31,11 +32,14 @@ from pytest_llmops.runner.app.rivals import (
     turn_round,
 )
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.cases.exporting import TakesOutputs, export_outputs
+from pytest_llmops.runner.cases.exporting import export_outputs
 from pytest_llmops.runner.cases.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
 from pytest_llmops.runner.scoring.scorer import Result, Scorer
+
+if TYPE_CHECKING:
+    from pytest_llmops.traces.export.exporter import Exporter
 
 _POLL_S = 0.02
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
@@ -66,7 +70,7 @@ class Execution:
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     budget: Budget | None = None
-    exporter: TakesOutputs | None = None
+    exporter: Exporter | None = None
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
@@ -147,9 +151,7 @@ class Execution:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(task, answers, others)
         export_outputs(self.exporter, task, answers, results)
-        rival = None
-        if self.rival is not None:
-            rival = _grown(begun.rival or _blank(task), others, rival_results)
+        rival = _grown(begun.rival or _blank(task), others, rival_results) if self.rival is not None else None
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
         case = task.case
         return self.seal(replace(grown, checks=case.checks, auto=task.most, group=case.group, rival=rival))
@@ -263,11 +265,7 @@ def _grown(begun: CaseResult, answers: Sequence[Called], results: Sequence[Resul
         begun,
         outputs=(*begun.outputs, *_outputs(answers)),
         scores=(*begun.scores, *(result for result in results if isinstance(result, Score))),
-        failures=(
-            *begun.failures,
-            *failures,
-            *(result for result in results if isinstance(result, Failure)),
-        ),
+        failures=(*begun.failures, *failures, *(each for each in results if isinstance(each, Failure))),
     )
 
 

@@ -3,56 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_llmops.bounds import holds
-from pytest_llmops.records import Output, Score
+from pytest_llmops.records import Failure, Output
 from pytest_llmops.runner.app.calls import Called
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring.scorer import Result
 
 if TYPE_CHECKING:
-    from pytest_llmops.traces.export.scored import ScoredOutput
-
-
-class TakesOutputs(Protocol):
-    """Whoever sends outputs at the end of a run."""
-
-    def take(self, output: ScoredOutput) -> None:
-        """Keep it until then."""
+    from pytest_llmops.traces.export.exporter import Exporter
+    from pytest_llmops.traces.export.scored import Judged
 
 
 def export_outputs(
-    exporter: TakesOutputs | None, task: Task, answers: Sequence[Called], results: Sequence[Result]
+    exporter: Exporter | None, task: Task, answers: Sequence[Called], results: Sequence[Result]
 ) -> None:
     """Have an exporter keep the outputs of these answers until the run is over."""
     if exporter is None:
         return
-    from pytest_llmops.traces.export.scored import ScoredOutput, judge_output
+    from pytest_llmops.traces.export.scored import ScoredOutput
 
     for output, spans in answers:
-        if not isinstance(output, Output):
-            continue
-        own = [each for each in results if each.repeat == output.repeat]
-        exporter.take(
-            ScoredOutput(
-                case=task.id,
-                repeat=output.repeat,
-                input=task.case.input,
-                text=output.text,
-                spans=spans,
-                judged=judge_output(own, _label(task, own)),
-                latency_s=output.latency_s,
+        if isinstance(output, Output):
+            exporter.take(
+                ScoredOutput(
+                    case=task.id,
+                    repeat=output.repeat,
+                    input=task.case.input,
+                    text=output.text,
+                    spans=spans,
+                    judged=[_judge(task, each) for each in results if each.repeat == output.repeat],
+                    latency_s=output.latency_s,
+                )
             )
-        )
 
 
-def _label(task: Task, results: Sequence[Result]) -> dict[tuple[str, float], str]:
-    """`passed` or `failed` of each score that a check of the case is on."""
-    labels = {}
-    for score in results:
-        checks = [check for check in task.case.checks if check.metric == score.metric]
-        if isinstance(score, Score) and checks:
-            passed = all(holds(score.value, check) for check in checks)
-            labels[score.metric, score.value] = "passed" if passed else "failed"
-    return labels
+def _judge(task: Task, result: Result) -> Judged:
+    from pytest_llmops.traces.export.scored import Judged
+
+    if isinstance(result, Failure):
+        return Judged(metric=result.metric, error=result.error)
+    checks = [check for check in task.case.checks if check.metric == result.metric]
+    passed = all(holds(result.value, check) for check in checks)
+    return Judged(
+        metric=result.metric,
+        value=result.value,
+        label="" if not checks else "passed" if passed else "failed",
+        explanation=result.reason,
+    )

@@ -21,6 +21,7 @@ from pytest_llmops.traces.decoding.values import (
     read_time,
     read_trace_id,
     read_uuid,
+    take_time,
 )
 
 Operation = Literal["post", "patch", "feedback"]
@@ -28,7 +29,6 @@ Operation = Literal["post", "patch", "feedback"]
 _MOST_RUNS = 16_384  # kept for a patch that may come
 _RUN_TYPES = frozenset({"tool", "chain", "llm", "retriever", "embedding", "prompt", "parser"})
 _IDS = frozenset({"id", "trace_id", "parent_run_id"})
-_TIMES = ("start_time", "end_time")
 _ORDER = re.compile(r"(?:^|\.)\d{8}T\d{12}Z[0-9a-f-]{36}")
 _REPLACED_FREELY = frozenset({"end_time", "status", "dotted_order", "events", "extra"})
 
@@ -121,7 +121,7 @@ def read_batch(batch: Any) -> Iterator[RunPart]:
 def read_run(run: Mapping[str, Any]) -> Span:
     """A run as a span; inputs, outputs, tags, metadata and whatever else it has are its attributes."""
     fields = {key: value for key, value in run.items() if key not in _IDS and not is_id(key, value)}
-    start, end = (_take_time(fields, key) for key in _TIMES)
+    start, end = (take_time(fields, key, read_time) for key in ("start_time", "end_time"))
     others: list[Any] = []
     events = [_read_event(each) for each in mappings(fields.pop("events", None), others)]
     name = fields.pop("name", None)
@@ -173,10 +173,3 @@ def is_id(key: str, value: Any) -> bool:
 
 def _is_order(value: str) -> bool:
     return bool(value) and not _ORDER.sub("", value)
-
-
-def _take_time(fields: dict[str, Any], key: str) -> float:
-    read = read_time(fields.get(key))
-    if read is not None:
-        del fields[key]
-    return read or 0.0

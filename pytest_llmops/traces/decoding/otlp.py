@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.records import Span
@@ -23,9 +23,8 @@ from pytest_llmops.traces.decoding.values import (
     others_event,
     read_nanoseconds,
     read_trace_id,
+    take_time,
 )
-
-Signal = Literal["traces", "logs", "metrics"]
 
 _DEEPEST = 64
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
@@ -42,9 +41,9 @@ def is_otlp(value: Any) -> bool:
     return isinstance(value, Mapping) and ("resourceSpans" in value or "resourceLogs" in value)
 
 
-def read_protobuf(body: bytes, signal: Signal) -> Mapping[str, Any]:
+def read_protobuf(body: bytes, signal: str) -> Mapping[str, Any]:
     """
-    A request as its JSON.
+    A request of `traces` or `logs` as its JSON.
 
     Raises:
         DecodingError: The bytes are no such request.
@@ -54,16 +53,10 @@ def read_protobuf(body: bytes, signal: Signal) -> Mapping[str, Any]:
         from google.protobuf.json_format import MessageToDict
         from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     except ImportError:
         raise MissingExtraError("OTLP in Protobuf", "otlp") from None
-    kinds = {
-        "traces": ExportTraceServiceRequest,
-        "logs": ExportLogsServiceRequest,
-        "metrics": ExportMetricsServiceRequest,
-    }
-    request = kinds[signal]()
+    request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         request.ParseFromString(body)
         read: Mapping[str, Any] = MessageToDict(request)
@@ -132,7 +125,9 @@ def _read_resource(value: Any) -> dict[str, Any]:
 def _read_span(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
     fields = _fields(record)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    start, end = (_take_time(fields, key) for key in ("startTimeUnixNano", "endTimeUnixNano"))
+    start, end = (
+        take_time(fields, key, read_nanoseconds) for key in ("startTimeUnixNano", "endTimeUnixNano")
+    )
     said = attributes.get("gen_ai.operation.name") or attributes.get("openinference.span.kind")
     kind = _take_kind(fields)
     others: list[Any] = [*unread]
@@ -160,8 +155,8 @@ def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
     """A log record as a span of no duration, its body an attribute."""
     fields = _fields(record)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    observed = _take_time(fields, "observedTimeUnixNano")
-    time_s = _take_time(fields, "timeUnixNano") or observed
+    observed_s = take_time(fields, "observedTimeUnixNano", read_nanoseconds)
+    time_s = take_time(fields, "timeUnixNano", read_nanoseconds) or observed_s
     body = read_value(fields.pop("body", None))
     severity = fields.pop("severityText", None)
     return Span(
@@ -182,7 +177,7 @@ def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
 def _read_event(event: Mapping[str, Any]) -> dict[str, Any]:
     fields = _fields(event)
     attributes, unread = read_attributes(fields.pop("attributes", None))
-    _take_time(fields, "timeUnixNano")
+    take_time(fields, "timeUnixNano", read_nanoseconds)
     name = _text(fields.pop("name", None))
     return {"name": name, "attributes": attributes, **_rest(fields, unread)}
 
@@ -204,13 +199,7 @@ def read_attributes(value: Any) -> tuple[dict[str, Any], list[Any]]:
     if isinstance(value, Mapping):  # as some writers have it
         return {str(key): read_value(each) for key, each in value.items()}, []
     others: list[Any] = []
-    pairs = []
-    for each in mappings(value, others):
-        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}:
-            pairs.append((each["key"], read_value(each.get("value"))))
-        else:
-            others.append(each)
-    return merge_pairs(pairs), others
+    return _read_pairs(value, others, 0), others
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
@@ -223,19 +212,22 @@ def read_value(value: Any, depth: int = 0) -> Any:
     if kind in {"arrayValue", "kvlistValue"} and isinstance(held, Mapping) and set(held) <= {"values"}:
         items = held.get("values") or []
         if kind == "kvlistValue":
-            return _read_pairs(items, depth)
+            others: list[Any] = []
+            read = _read_pairs(items, others, depth + 1)
+            return read if isinstance(items, list) and not others else items
         return [read_value(each, depth + 1) for each in items] if isinstance(items, list) else items
     return _as_bytes(held) if kind == "bytesValue" else value
 
 
-def _read_pairs(values: Any, depth: int) -> Any:
-    others: list[Any] = []
-    pairs = [
-        (each["key"], read_value(each.get("value"), depth + 1))
-        for each in mappings(values, others)
-        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}
-    ]
-    return values if others or len(pairs) != len(values) else merge_pairs(pairs)
+def _read_pairs(values: Any, others: list[Any], depth: int) -> dict[str, Any]:
+    """The pairs of a list; whatever else stands there is added to the others."""
+    pairs = []
+    for each in mappings(values, others):
+        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}:
+            pairs.append((each["key"], read_value(each.get("value"), depth)))
+        else:
+            others.append(each)
+    return merge_pairs(pairs)
 
 
 def _as_bytes(held: Any) -> Any:
@@ -251,14 +243,6 @@ def _as_number(held: Any) -> Any:
         return int(held) if isinstance(held, str) else held
     except ValueError:
         return held
-
-
-def _take_time(fields: dict[str, Any], key: str) -> float:
-    """A time in seconds; what is none stays among the fields."""
-    read = read_nanoseconds(fields.get(key))
-    if read is not None:
-        del fields[key]
-    return read or 0.0
 
 
 def _take_kind(fields: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -113,6 +113,14 @@ def read_nanoseconds(value: Any) -> float | None:
         return int(value) / _NANOSECONDS
     except (ValueError, OverflowError):
         return None
+
+
+def take_time(fields: dict[str, Any], key: str, read: Callable[[Any], float | None]) -> float:
+    """A time in seconds, out of the fields; what is none stays among them."""
+    seconds = read(fields.get(key))
+    if seconds is not None:
+        del fields[key]
+    return seconds or 0.0
 
 
 def read_time(value: Any) -> float | None:

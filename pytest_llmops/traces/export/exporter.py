@@ -46,7 +46,7 @@ class Exporter:
     def take(self, output: ScoredOutput) -> None:
         self._outputs.append(output)
 
-    def errors(self) -> list[str]:
+    def send(self) -> list[str]:
         """Send what there is; a sentence for each endpoint that did not take it."""
         outputs, self._outputs = self._outputs, []
         if outputs:

@@ -66,8 +66,10 @@ class LangSmithEndpoint:
             for span in output.spans
         }
         orders: dict[str, str] = {}
-        for span in output.spans:
-            parent = span.parent_id if span.parent_id in orders else None if span is root else root.span_id
+        below = sorted(output.spans[1:], key=lambda span: (span.start, -span.end))  # they came as they ended
+        for span in (root, *below):
+            known = span.parent_id if span.parent_id in orders else root.span_id
+            parent = None if span is root else known
             own = f"{_time(span.start):%Y%m%dT%H%M%S%fZ}{ids[span.span_id]}"
             orders[span.span_id] = f"{orders[parent]}.{own}" if parent else own
             self.client.create_run(

@@ -15,7 +15,7 @@ import os
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -42,7 +42,7 @@ class OtlpEndpoint:
 
     traces: str
     logs: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def of_environment(cls) -> OtlpEndpoint:

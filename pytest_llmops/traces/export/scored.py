@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import entities
-from pytest_llmops.detect.texts import rewrite
-from pytest_llmops.records import Failure, Score, Span
+from pytest_llmops.detect.mask import mask_value
+from pytest_llmops.records import Span
 
 ROOT = "llmops.case"
 
@@ -50,36 +48,18 @@ class ScoredOutput:
     latency_s: float = 0.0
 
 
-def judge_output(results: Sequence[Score | Failure], labels: dict[tuple[str, float], str]) -> list[Judged]:
-    """
-    Args:
-        labels: By metric and score, what the checks of the case say.
-    """
-    return [
-        Judged(metric=each.metric, error=each.error)
-        if isinstance(each, Failure)
-        else Judged(
-            metric=each.metric,
-            value=each.value,
-            label=labels.get((each.metric, each.value), ""),
-            explanation=each.reason,
-        )
-        for each in results
-    ]
-
-
 def mask_output(scored: ScoredOutput) -> ScoredOutput:
     """The output without personal data and secrets in any text, under a root span that holds it all."""
     spans = [_mask_span(span) for span in scored.spans if span.kind != "log"]
     judged = [
-        replace(each, explanation=_masked(each.explanation), error=_masked(each.error))
+        replace(each, explanation=mask_value(each.explanation), error=mask_value(each.error))
         for each in scored.judged
     ]
     masked = replace(
         scored,
-        case=_masked(scored.case),
-        input=_masked(scored.input),
-        text=_masked(scored.text),
+        case=mask_value(scored.case),
+        input=mask_value(scored.input),
+        text=mask_value(scored.text),
         judged=judged,
     )
     return replace(masked, spans=_under_root(masked, spans))
@@ -114,11 +94,13 @@ def _under_root(scored: ScoredOutput, spans: Sequence[Span]) -> tuple[Span, ...]
     below = [
         replace(
             span,
-            span_id=_span_id(span.span_id, root_id),
+            span_id=_span_id(span.span_id or f"#{at}", root_id),
             parent_id=_span_id(span.parent_id, root_id) if span.parent_id in known else root_id,
+            start=span.start or start,  # what the app printed has no time
+            end=span.end or root.end,
             trace_id=trace_id,
         )
-        for span in spans
+        for at, span in enumerate(spans)
     ]
     return (root, *below)
 
@@ -144,16 +126,11 @@ def _span_id(own: str | None, root_id: str) -> str:
 def _mask_span(span: Span) -> Span:
     return replace(
         span,
-        name=_masked(span.name),
-        kind=_masked(span.kind),
-        status=_masked(span.status),
-        attributes=_masked(dict(span.attributes)),
-        events=tuple(_masked([dict(each) for each in span.events])),
-        resource=_masked(dict(span.resource)),
-        trace_id=_masked(span.trace_id) if len(span.trace_id) != 32 else span.trace_id,  # noqa: PLR2004
+        name=mask_value(span.name),
+        kind=mask_value(span.kind),
+        status=mask_value(span.status),
+        attributes=mask_value(dict(span.attributes)),
+        events=tuple(mask_value([dict(each) for each in span.events])),
+        resource=mask_value(dict(span.resource)),
+        trace_id=mask_value(span.trace_id) if len(span.trace_id) != 32 else span.trace_id,  # noqa: PLR2004
     )
-
-
-def _masked(value: Any) -> Any:
-    names = entities.is_installed()
-    return rewrite(value, lambda label, text: mask(text, label=label, strict=True, names=names))

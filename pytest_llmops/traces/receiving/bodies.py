@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Protocol
 
@@ -110,11 +111,6 @@ def _unzstd(body: bytes) -> Iterator[bytes]:
         raise DecodingError("it is compressed by zstd; install zstandard to read it") from None
     try:
         reader = zstandard.ZstdDecompressor().stream_reader(BytesIO(body), read_across_frames=True)
-        yield from _pieces(reader.read)
+        yield from iter(partial(reader.read, _PIECE), b"")
     except zstandard.ZstdError:
         raise DecodingError("it cannot be decompressed") from None
-
-
-def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while part := read(_PIECE):
-        yield part

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _DUMMY_KEY = "pytest-llmops"
+_NAMESPACES = ("LANGSMITH", "LANGCHAIN")
 _SOON_MS = "50"  # a batch of spans waits so long in its process, and not five seconds
 
 # More specific than what is set here, or leaves out some of the traces.
@@ -19,9 +20,7 @@ _OTLP_HIDDEN = (
     *("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
 )
 _SMITH_HIDDEN = tuple(
-    f"{namespace}_{name}"
-    for namespace in ("LANGSMITH", "LANGCHAIN")
-    for name in ("RUNS_ENDPOINTS", "TRACING_SAMPLING_RATE")
+    f"{namespace}_{name}" for namespace in _NAMESPACES for name in ("RUNS_ENDPOINTS", "TRACING_SAMPLING_RATE")
 )
 
 
@@ -62,19 +61,9 @@ def otlp_variables(url: str) -> Mapping[str, str | None]:
 
 def langsmith_variables(url: str) -> Mapping[str, str | None]:
     key = langsmith_key() or _DUMMY_KEY
-    return {
-        **dict.fromkeys(_SMITH_HIDDEN),
-        **{
-            f"{namespace}_{name}": value
-            for namespace in ("LANGSMITH", "LANGCHAIN")
-            for name, value in (
-                ("TRACING", "true"),
-                ("TRACING_V2", "true"),
-                ("ENDPOINT", url),
-                ("API_KEY", key),
-            )
-        },
-    }
+    said = {"TRACING": "true", "TRACING_V2": "true", "ENDPOINT": url, "API_KEY": key}
+    own = {f"{namespace}_{name}": said[name] for namespace in _NAMESPACES for name in said}
+    return {**dict.fromkeys(_SMITH_HIDDEN), **own}
 
 
 def langsmith_endpoint() -> str:
@@ -87,5 +76,5 @@ def langsmith_key() -> str:
 
 
 def _read(name: str) -> str:
-    values = (os.environ.get(f"{namespace}_{name}", "").strip() for namespace in ("LANGSMITH", "LANGCHAIN"))
+    values = (os.environ.get(f"{namespace}_{name}", "").strip() for namespace in _NAMESPACES)
     return next(filter(None, values), "")

@@ -6,7 +6,8 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pytest_llmops.detect.mask import mask
@@ -29,7 +30,7 @@ class Forwarder:
     """
 
     endpoint: str
-    key: str
+    key: str = field(repr=False)
     masked: bool
     notes: Notes
 
@@ -73,7 +74,7 @@ def mask_run(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         mask(key, strict=True): value
         if is_id(key, value) or (key.endswith("_time") and read_time(value) is not None)
-        else rewrite(value, lambda label, text: mask(text, label=label, strict=True), f"{key}: ")
+        else rewrite(value, partial(mask, strict=True), f"{key}: ")
         for key, value in fields.items()
         if key != "attachments"
     }

@@ -71,8 +71,8 @@ def uninstall(url: str) -> None:
 
 def forget_environment() -> None:
     """Have LangSmith read its environment variables anew: it remembers them for ever."""
-    for name in _MODULES:
-        for each in vars(sys.modules.get(f"langsmith.{name}", threading)).values():
+    for module in filter(None, (sys.modules.get(f"langsmith.{name}") for name in _MODULES)):
+        for each in tuple(vars(module).values()):
             if callable(forget := getattr(each, "cache_clear", None)):
                 forget()
 

@@ -13,7 +13,7 @@ from pytest_llmops.records import Span
 from pytest_llmops.traces.capture import deliver
 from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch
 from pytest_llmops.traces.decoding.multipart import read_multipart
-from pytest_llmops.traces.decoding.otlp import Signal, read_otlp, read_protobuf
+from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
 from pytest_llmops.traces.decoding.values import parse_body
 from pytest_llmops.traces.receiving.notes import Notes
 
@@ -21,7 +21,6 @@ _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
 _OTLP = re.compile(r".*/v1/(?P<signal>traces|logs|metrics)/?")
 _SMITH = re.compile(r"(?:/api)?(?:/v1)?(?P<path>/(?:info|runs|feedback|sessions)\b.*)")
-_SIGNALS: Mapping[str, Signal] = {"traces": "traces", "logs": "logs", "metrics": "metrics"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ class Routes:
             DecodingError: The body is not what it should be; nothing of it was delivered.
         """
         if request.method == "POST" and (otlp := _OTLP.fullmatch(request.path)):
-            return self._take_otlp(request, _SIGNALS[otlp["signal"]])
+            return self._take_otlp(request, otlp["signal"])
         smith = _SMITH.fullmatch(request.path)
         reply = self._answer_smith(request, smith["path"].rstrip("/")) if smith else None
         if reply is None:
@@ -77,12 +76,12 @@ class Routes:
             return Reply.of({"detail": "not found"}, 404)
         return reply
 
-    def _take_otlp(self, request: Request, signal: Signal) -> Reply:
-        if _JSON in request.content_type:
-            self._deliver(list(read_otlp(parse_body(request.body))) if signal != "metrics" else [])
-            return Reply(200)
-        self._deliver(list(read_otlp(read_protobuf(request.body, signal))) if signal != "metrics" else [])
-        return Reply(200, b"", _PROTOBUF)
+    def _take_otlp(self, request: Request, signal: str) -> Reply:
+        is_json = _JSON in request.content_type
+        if signal != "metrics":
+            body = parse_body(request.body) if is_json else read_protobuf(request.body, signal)
+            self._deliver(list(read_otlp(body)))
+        return Reply(200) if is_json else Reply(200, b"", _PROTOBUF)
 
     def _answer_smith(self, request: Request, path: str) -> Reply | None:
         if request.method == "GET":
@@ -115,11 +114,7 @@ def _read_parts(request: Request, path: str) -> Iterator[RunPart]:
         if kind == "feedback":
             yield RunPart("feedback", {"id": name, **fields})
         elif kind == "runs":
-            yield (
-                RunPart("patch", {"id": name, **fields} if name else fields)
-                if name
-                else RunPart("post", fields)
-            )
+            yield RunPart("patch", {"id": name, **fields}) if name else RunPart("post", fields)
 
 
 def _answer_get(path: str) -> Reply | None:

@@ -35,6 +35,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.routes = routes
         self.active = 0
+        self._unanswered = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
         start_outside(self._thread)
@@ -52,12 +53,13 @@ class Server(ThreadingHTTPServer):
             self.active += by
 
     def wait(self) -> None:
-        """Let the requests that have begun be answered, within two seconds; note those that are not."""
+        """Let the requests that have begun be answered, within two seconds; note once those that are not."""
         deadline = time.monotonic() + _LAST_S
         while self.active > 0 and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        for _ in range(self.active):
+        for _ in range(self._unanswered, left := self.active):
             self.notes.count(self.notes.unread, "it was not complete at the end of the run")
+        self._unanswered = left
 
     def close(self) -> None:
         self.shutdown()

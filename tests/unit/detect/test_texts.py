@@ -102,7 +102,7 @@ def test_a_step_of_a_pointer_can_be_read_back(key):
     ],
 )
 def test_every_text_can_be_rewritten(value, expected):
-    def change(label, text):
+    def change(text, label):
         return "****" if label == "pin: " else text.replace("secret", "***")
 
     assert rewrite(value, change) == expected

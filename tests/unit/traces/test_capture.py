@@ -134,6 +134,13 @@ def test_what_ends_late_or_outside_a_case_is_kept_as_a_stray():
     assert [span.name for span in spans] == ["late"]
 
 
+def test_after_the_last_run_no_case_is_kept_alive():
+    with watched(), capture.capture():
+        leave_spans("case", 1)
+        assert capture._traces
+    assert not capture._traces
+
+
 def test_too_many_strays_are_counted(monkeypatch):
     monkeypatch.setattr(capture, "_MOST_STRAYS", 3)
     with watched() as strays:
@@ -164,6 +171,15 @@ def test_a_second_provider_is_read_whatever_its_sampler_drops_and_exports_no_mor
         "2.0",
     )
     assert exported.get_finished_spans() == ()
+
+
+def test_when_no_run_listens_a_sampler_has_its_own_way():
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    tracer = provider.get_tracer("second")
+    with capture.capture(), tracer.start_as_current_span("in a case") as heard:
+        assert heard.is_recording()
+    with tracer.start_as_current_span("after it") as unheard:
+        assert not unheard.is_recording()
 
 
 def test_baggage_trace_state_and_that_of_links_are_read():

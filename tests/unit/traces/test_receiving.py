@@ -215,7 +215,9 @@ def test_a_client_that_falls_silent_holds_up_no_end(sent, monkeypatch):
             client.sendall(sent)
             time.sleep(0.1)
             receiver.finish()
+            receiver.finish()  # as after each test
             lines = list(receiver.notes.errors())
+            assert all("1 trace request" in line for line in lines)
         assert len(lines) == (b"\r\n\r\n" in sent)
     assert time.monotonic() - began < 5
 

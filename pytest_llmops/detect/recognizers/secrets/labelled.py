@@ -32,13 +32,12 @@ _PASSWORD = re.compile(
     r"(?P<value>[^\s\"'`<>,;&]{6,200})"
 )
 _LABELS = (
-    *("key", "secret", "token", "authorization", "auth", "bearer", "credential", "session"),
-    *("cookie", "jwt"),
-)
+    "key", "secret", "token", "authorization", "auth", "bearer", "credential", "session", "cookie", "jwt",
+)  # fmt: skip
 _PASSWORD_LABELS = (
-    *("passw", "passphrase", "kennwort", "contraseña", "mot de passe", "wachtwoord", "senha", "lösenord"),
-    *("hasło", "pwd", "_pass", "-pass"),
-)
+    "passw", "passphrase", "kennwort", "contraseña", "mot de passe", "wachtwoord", "senha", "lösenord",
+    "hasło", "pwd", "_pass", "-pass",
+)  # fmt: skip
 
 _PLACEHOLDER = re.compile(
     r"(?i)<.*|\$[{(].*|(?-i:\$[A-Z_]{2}[A-Z0-9_]*)|\{.*|\[.*|\(.*|%\(.*|%\w+%|.*(?:x{4}|\*{3}|\.{3}|\$\{|\{\{|<[a-z]).*"
