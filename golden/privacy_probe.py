@@ -14,6 +14,7 @@ from reference_app.errors import VaultError
 from reference_app.graph import SupportApp
 from reference_app.models.client import Models
 from reference_app.settings import read_settings
+from reference_app.tracing.steps import record_steps
 from reference_app.vault.access import Actor
 from reference_app.vault.keys import DataKey, make_master_key
 from reference_app.vault.retention import purge
@@ -66,7 +67,10 @@ def _model_reads(folder, given):
 
 def _spans_read(folder, given):
     """The model reads the value, so that the spans, which the gate collects, are all that hides it."""
-    read = _model_reads(folder, {**given, "redaction": "mask", "guards": "input,output"})
+    with record_steps() as steps:
+        read = _model_reads(folder, {**given, "redaction": "mask", "guards": "input,output"})
+    if not steps:
+        return "nothing was traced"
     return f"the model read {'the question as it is' if given['question'] in read else 'something else'}"
 
 

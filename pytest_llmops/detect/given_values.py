@@ -42,9 +42,15 @@ def hide_everywhere(values: Collection[str]) -> None:
 
     What a check denies must stand in no report, run file or cassette, which the check does not write.
     """
-    global _hidden  # noqa: PLW0603  what is denied is denied to the process: it only grows
+    global _hidden  # noqa: PLW0603  what is denied to a run is denied to its process
     if not _hidden.deny.issuperset(values):
         _hidden = Given(deny=_hidden.deny.union(values))
+
+
+def forget_hidden() -> None:
+    """From now on nothing is hidden everywhere; to be called where the last run of a process ends."""
+    global _hidden  # noqa: PLW0603  as above
+    _hidden = NOTHING_GIVEN
 
 
 def hidden_values() -> Given:

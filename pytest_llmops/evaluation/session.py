@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -27,6 +26,7 @@ from pytest_llmops.runner.cases.execution import Execution, latest
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.opening import (
+    close_shared,
     describe_budget,
     named_app,
     open_budget,
@@ -287,9 +287,8 @@ class Session:
             execution.close()
         self.scorer.close()
         _open_sessions.discard(id(self))
-        completion = sys.modules.get("pytest_llmops.judges.completion")
-        if completion and not _open_sessions:
-            completion.close()  # an interrupted session waits for no judge
+        if not _open_sessions:
+            close_shared()
         self._loop.close()
         for caller in self._callers.values():
             caller.app_loop.close()

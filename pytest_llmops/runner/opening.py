@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_llmops import cache
+from pytest_llmops.detect.given_values import forget_hidden
 from pytest_llmops.errors import AppError
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
@@ -99,6 +101,13 @@ def _make_home(home: Path, root: Path) -> None:
     with suppress(OSError):  # somebody else's
         if not root.resolve().is_relative_to(home.resolve()):
             home.chmod(0o700)
+
+
+def close_shared() -> None:
+    """Close what the runs of this process share; to be called with the last of them."""
+    forget_hidden()
+    if completion := sys.modules.get("pytest_llmops.judges.completion"):
+        completion.close()  # an interrupted session waits for no judge
 
 
 def open_caller(

@@ -11,6 +11,7 @@ import openai  # noqa: F401
 import opentelemetry.sdk.trace  # noqa: F401
 import pytest
 import scipy.stats  # noqa: F401
+import spacy  # noqa: F401 - Presidio's; half forgotten it cannot be loaded again
 import yaml  # noqa: F401
 
 import pytest_llmops.plugin.golden.golden_plugin  # noqa: F401

@@ -56,17 +56,21 @@ class Receiver:
         except OSError as error:
             raise SettingsError(f"receive: no port of 127.0.0.1 can be opened ({error.strerror})") from None
         receiver = cls(notes, server, Environment())
-        if "otlp" in formats:
-            receiver._environment.change(otlp_variables(server.url))
-        if "langsmith" in formats:
-            receiver._environment.change(langsmith_variables(server.url))
-            try:
-                langsmith_client.install(server.url, notes)
-            except ImportError as error:
-                receiver.close()
-                said = printable(describe_error(error))
-                raise SettingsError(f"receive: langsmith cannot be imported: {said}") from None
+        try:
+            receiver._lead(formats)
+        except Exception as error:  # noqa: BLE001 - what importing a library can raise
+            receiver.close()
+            said = printable(describe_error(error))
+            raise SettingsError(f"receive: langsmith cannot be imported: {said}") from None
         return receiver
+
+    def _lead(self, formats: Collection[str]) -> None:
+        """Have exporters and clients send here."""
+        if "otlp" in formats:
+            self._environment.change(otlp_variables(self.server.url))
+        if "langsmith" in formats:
+            self._environment.change(langsmith_variables(self.server.url))
+            langsmith_client.install(self.server.url, self.notes)
 
     def finish(self) -> None:
         """Wait, for a moment, for what is being sent; to be called before the run is judged as a whole."""

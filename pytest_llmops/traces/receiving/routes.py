@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,9 +41,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """
+    Attributes:
+        then: What is left to do once it is sent.
+    """
+
     status: int
     body: bytes = b"{}"
     content_type: str = _JSON
+    then: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, value: Any, status: int = 200) -> Reply:
@@ -92,9 +99,7 @@ class Routes:
         if not parts:
             return None
         self._deliver([self._runs.add(part) for part in parts])
-        if self.forward is not None:
-            self.forward(request, parts)
-        return Reply.of({}, 202)
+        return Reply(202, then=partial(self.forward, request, parts) if self.forward else None)
 
     def _deliver(self, spans: list[Span]) -> None:
         deliver(spans)

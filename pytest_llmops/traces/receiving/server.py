@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.recorder.interception.threads import start_outside
@@ -25,6 +29,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         active: Requests that have begun and are not answered.
+        forwarding: Requests that are answered and being sent on.
     """
 
     daemon_threads = True
@@ -34,8 +39,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self, routes: Routes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.routes = routes
-        self.active = 0
-        self._unanswered = 0
+        self.active = self.forwarding = 0
+        self._connections: WeakSet[socket] = WeakSet()
+        self._noted = (0, 0)
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
         start_outside(self._thread)
@@ -48,23 +54,34 @@ class Server(ThreadingHTTPServer):
     def notes(self) -> Notes:
         return self.routes.notes
 
-    def change_active(self, by: int) -> None:
+    def change(self, *, active: int = 0, forwarding: int = 0) -> None:
         with self._lock:
-            self.active += by
+            self.active += active
+            self.forwarding += forwarding
+
+    def get_request(self) -> tuple[socket, Any]:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
 
     def wait(self) -> None:
         """Let the requests that have begun be answered, within two seconds; note once those that are not."""
         deadline = time.monotonic() + _LAST_S
-        while self.active > 0 and time.monotonic() < deadline:
+        while self.active + self.forwarding > 0 and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        for _ in range(self._unanswered, left := self.active):
+        (unanswered, unforwarded), self._noted = self._noted, (self.active, self.forwarding)
+        for _ in range(unanswered, self._noted[0]):
             self.notes.count(self.notes.unread, "it was not complete at the end of the run")
-        self._unanswered = left
+        for _ in range(unforwarded, self._noted[1]):
+            self.notes.count(self.notes.unforwarded, "not done at the end of the run")
 
     def close(self) -> None:
         self.shutdown()
         self._thread.join(_LAST_S)
         self.server_close()
+        for connection in list(self._connections):  # kept alive for requests that would come too late
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
         """A client that goes away is no news; what it left unsaid was counted where it was read."""
@@ -79,11 +96,22 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing: the terminal is the report's."""
 
     def _do(self) -> None:
-        self.server.change_active(1)
+        self.server.change(active=1)
+        then = None
         try:
-            self._send(self._answer())
+            reply = self._answer()
+            then = reply.then
+            self._send(reply)
         finally:
-            self.server.change_active(-1)
+            self.server.change(active=-1, forwarding=int(then is not None))
+            if then is not None:
+                self._finish(then)
+
+    def _finish(self, then: Callable[[], None]) -> None:
+        try:
+            then()
+        finally:
+            self.server.change(forwarding=-1)
 
     def _answer(self) -> Reply:
         notes = self.server.notes

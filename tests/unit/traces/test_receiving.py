@@ -283,6 +283,7 @@ def test_runs_are_sent_on_as_the_settings_say(forward, sent, monkeypatch):
         monkeypatch.setenv("LANGSMITH_API_KEY", "own")
         with opened("langsmith", forward=forward) as receiver, capture.capture() as spans:
             assert post(receiver, "/runs/batch", json.dumps(RUNS).encode())[0] == 202
+            receiver.finish()
     assert [span.attributes["inputs"] for span in spans] == [{"q": "ann@example.com"}]
     if sent is None:
         assert collector.posted == []
@@ -298,4 +299,5 @@ def test_a_run_that_cannot_be_sent_on_is_named(monkeypatch):
         monkeypatch.setenv("LANGSMITH_ENDPOINT", collector.url)
         with opened("langsmith", forward="masked") as receiver:
             assert post(receiver, "/runs/batch", json.dumps(RUNS).encode())[0] == 202
+            receiver.finish()
             assert list(receiver.notes.warnings()) == ["1 LangSmith request could not be forwarded: HTTP 403"]
