@@ -219,6 +219,48 @@ def test_without_capturing_prints_are_shown_at_once(project):
     assert result.stdout.str().count("out: capital of France?") == 20
 
 
+LEAKS_LATE = """
+    def answer(question):
+        for _ in range({lines}):
+            print("some words of a long log " * 40)
+        print("Write to ann.lee@example.com.")
+        return "London"
+"""
+NO_LEAK = """
+    version: 1
+    app: capitals:answer
+    checks: {pii_leak: none}
+    cases:
+      - {id: france, input: What is the capital of France?}
+"""
+
+
+def test_a_leak_after_much_output_is_found(project):
+    project.golden(NO_LEAK)
+    project.app(LEAKS_LATE.format(lines=150))
+    result = project.run_here()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS 19 chars> in span 'stdout'*"])
+    result.stdout.no_fnmatch_line("*ann.lee*")
+
+
+@pytest.mark.parametrize("arguments", [("-s",), ("-s", "-n", "2"), ("-p", "no:capture")])
+def test_a_leak_is_found_where_pytest_does_not_capture(project, arguments):
+    project.golden(NO_LEAK)
+    project.app(LEAKS_LATE.format(lines=0))
+    result = project.run(*arguments)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS 19 chars> in span 'stdout'*"])
+
+
+def test_more_output_than_is_kept_is_an_error(project):
+    project.golden(NO_LEAK)
+    project.app(LEAKS_LATE.format(lines=1100))
+    result = project.run_here()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*of stdout * characters too many to keep were not scanned*"])
+
+
 def test_what_a_case_prints_is_escaped_and_in_no_file(project):
     project.app("def answer(question):\n    print('\\x1b[2J', question.upper())\n    return 'London'\n")
     result = project.run_here("--llm-out", "run.json")

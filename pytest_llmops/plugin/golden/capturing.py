@@ -31,9 +31,11 @@ class Router:
     Installed for a session, and put back at its end.
 
     Attributes:
+        captures: Whether pytest captures; without it, `-s`, what is routed is shown where it was written.
         shows: Whether what is routed is also shown at once, `--capture=tee-sys`.
     """
 
+    captures: bool
     shows: bool
     _streams: list[Any] = field(default_factory=list)
     _handlers: list[logging.Handler] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Router:
 
     @classmethod
     def of(cls, config: pytest.Config) -> Router:
-        router = cls(shows=config.getoption("capture") == "tee-sys")
+        router = cls(captures=captures(config), shows=config.getoption("capture", "no") == "tee-sys")
         config.add_cleanup(router.close)
         return router
 
@@ -54,6 +56,7 @@ class Router:
                 continue
             original = sys.__stdout__ if channel == "stdout" else sys.__stderr__
             shown = original.write if self.shows and original is not None else None
+            shown = shown if self.captures else stream.write
             try:
                 stream.write = routed(stream.write, channel, shown)
             except AttributeError:  # a stream of somebody's own, which pytest did not make
@@ -96,12 +99,17 @@ class Router:
         if self._show_warning is not None:
             setattr(warnings, _SHOW, self._show_warning)
         for stream in self._streams:
-            del stream.write  # the class's own shows again
+            vars(stream).pop("write", None)  # the class's own shows again
         self._streams.clear()
         for handler in self._handlers:
             handler.removeFilter(_is_of_no_case)
         if self._log is not None:
             logging.getLogger().removeHandler(self._log)
+
+
+def captures(config: pytest.Config) -> bool:
+    """Not with `-s`, nor with `-p no:capture`, which takes the option away."""
+    return bool(config.getoption("capture", "no") != "no")
 
 
 def _is_of_no_case(_record: logging.LogRecord) -> bool:

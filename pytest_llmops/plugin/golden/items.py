@@ -17,6 +17,7 @@ from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import red_verdicts
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.plugin.golden.capturing import captures
 from pytest_llmops.plugin.golden.longrepr import NotGoodError, Reason, traceback_style
 from pytest_llmops.plugin.golden_warnings import GoldenWarning
 from pytest_llmops.plugin.reported import KNOWN, OUTCOME
@@ -167,7 +168,8 @@ class CaseItem(GoldenItem):
     def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
         self.result, verdicts = evaluation.judge_case(self.parent.golden, self.task)
         for channel, text in self.result.printed:
-            self.add_report_section("call", channel, _escape_lines(text))
+            if channel == "log" or captures(self.config):  # what pytest does not capture was shown at once
+                self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))

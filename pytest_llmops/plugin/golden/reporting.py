@@ -20,7 +20,6 @@ class Reporting:
         self._evaluation = evaluation
         self._session: pytest.Session | None = None
         self._router = Router.of(config)
-        self._captures = config.getoption("capture") != "no"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
@@ -70,5 +69,4 @@ class Reporting:
             self._evaluation.session.stop()
 
     def _route(self) -> None:
-        if self._captures:
-            self._router.take_streams()
+        self._router.take_streams()
