@@ -140,7 +140,8 @@ class _Piece(NamedTuple):
 
 def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
     """All that is scanned; what several spans say of their process, once."""
-    yield from _pieces("output.text", None, sample.output.text)
+    for part in ("text", "model"):  # the name of a model is the app's own word too, and stands in run files
+        yield from _pieces(f"output.{part}", None, getattr(sample.output, part))
     for passage in sample.output.passages or () if passages else ():
         for part in ("id", "text"):
             yield from _pieces("passage", passage.id, getattr(passage, part), f"/{part}")

@@ -25,8 +25,9 @@ def leak(
     spans: tuple[Span, ...] = (),
     tool_calls: tuple[ToolCall, ...] = (),
     metric: PiiLeak | None = None,
+    model: str | None = None,
 ) -> Score:
-    sample = Sample(output=Output(text=text, tool_calls=tool_calls, repeat=1), spans=spans)
+    sample = Sample(output=Output(text=text, tool_calls=tool_calls, repeat=1, model=model), spans=spans)
     (result,) = (metric or PiiLeak()).score([sample])
     assert isinstance(result, Score)
     return result
@@ -56,6 +57,7 @@ def test_a_kind_that_is_not_looked_for_hides_none_that_is(kind, text):
     [
         ({"text": f"Write to {EMAIL}"}, "output.text"),
         ({"text": json.dumps({"answer": [EMAIL]})}, "output.text /answer/0"),
+        ({"model": f"ft:small:{EMAIL}"}, "output.model"),
         ({"spans": (span(note=EMAIL),)}, "span 'retriever' /attributes/note"),
         (
             {"spans": (Span(span_id="s", parent_id=None, name="a", events=({"name": EMAIL},)),)},
