@@ -254,9 +254,13 @@ class Exchange:
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
-            f"{self._recording.log.case}: a {identity.kind} call of {identity.model or 'no named model'} at "
+            f"{self._recording.log.case}: a {identity.kind} call of {self._model() or 'no named model'} at "
             f"{identity.provider}{self._path()} {missing}, and {self._recording.rule()}: {detail}. {remedy}"
         )
+
+    def _model(self) -> str | None:
+        model = self._identity.model
+        return model and self._recording.redaction.shown(model)
 
     def _path(self) -> str:
         return self._recording.redaction.shown(self._identity.path)
@@ -293,7 +297,7 @@ class Exchange:
         if self._budget is not None:
             self._budget.charge(call)
         self._recording.lines.append({
-            "kind": identity.kind, "model": identity.model, "provider": identity.provider,
+            "kind": identity.kind, "model": self._model(), "provider": identity.provider,
             "path": self._path(), "nth": self._nth, "outcome": outcome, "reason": self._reason,
             "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": waited_s,

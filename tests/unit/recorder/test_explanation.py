@@ -10,7 +10,7 @@ import pytest
 from pytest_llmops.errors import CassetteError, LLMOpsError
 from pytest_llmops.recorder.explanation import RunLog, explain
 from tests.openai_server import OpenAIServer
-from tests.unit.recorder.asking import CASE, LOCAL_FILE, ask
+from tests.unit.recorder.asking import CASE, KEY, LOCAL_FILE, ask, messages
 
 LONG = "You answer customers. " * 20
 
@@ -47,6 +47,14 @@ def test_a_changed_call_is_explained_by_the_part_that_changed(
     assert "90 days" in after
     assert len(lines[4]) < 200
     assert lines[6:] == ["temperature: 0.0 -> 0.5", "top_p: absent -> 1"]
+
+
+def test_a_model_s_name_is_masked_in_the_log(recorder, client: openai.OpenAI, tmp_path: Path):
+    with recorder(redact=hide_keys).recording(CASE, 0):
+        client.chat.completions.create(model=KEY, messages=messages("Hi"))
+
+    assert "chat <API_KEY> at loopback" in explain(folder(tmp_path), CASE)
+    assert not any(KEY in each.read_text() for each in folder(tmp_path).iterdir())
 
 
 @pytest.mark.parametrize(
