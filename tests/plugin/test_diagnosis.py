@@ -258,7 +258,7 @@ def test_more_output_than_is_kept_is_an_error(project):
     project.app(LEAKS_LATE.format(lines=1100))
     result = project.run_here()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*of stdout * characters too many to keep were not scanned*"])
+    result.stdout.fnmatch_lines(["*the app printed * characters more than are kept*"])
 
 
 def test_what_a_case_prints_is_escaped_and_in_no_file(project):
