@@ -11,6 +11,7 @@ from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
+from pytest_llmops.runner.app.printed import Printed, unwatch_outside, watch_outside
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
@@ -35,6 +36,7 @@ class Attribution:
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
+    _outside: Printed = field(default_factory=watch_outside)
     _judged: tuple[tuple[Span, ...], list[str]] = ((), [])
     exporter: Exporter | None = None
     _receiver: Receiver | None = None
@@ -102,13 +104,14 @@ class Attribution:
 
     def close(self) -> None:
         unwatch(self._strays)
+        unwatch_outside(self._outside)
         if self._receiver is not None:
             self._receiver.close()
             self._receiver = None
 
     def _leaks(self) -> list[str]:
         """What leaks where no case is; not looked for again while nothing was added, to a span either."""
-        spans, dropped = tuple(self._strays.spans), self._strays.dropped
+        spans, dropped = (*self._strays.spans, *self._outside.spans()), self._strays.dropped
         if spans != self._judged[0]:
             sample = Sample(output=Output(text=""), input="", spans=spans)
             self._judged = spans, [line for check in self._checks for line in _judge(check, sample)]
@@ -117,7 +120,8 @@ class Attribution:
 
 
 def _judge(check: Metric, sample: Sample) -> Iterator[str]:
-    where = f"{counted(len(sample.spans), 'span')} and log records outside of cases"
+    seen = counted(len(sample.spans), "span, log record or stream", "spans, log records and streams")
+    where = f"{seen} outside of cases"
     try:
         (scored,) = check.score([sample])
     except Exception as error:  # noqa: BLE001 - a check may be anybody's

@@ -285,6 +285,78 @@ def test_what_ends_after_its_case_is_found_at_the_end(project, shop):
     result = project.run_here()
     assert result.ret == 1
     assert outcomes_of(result) == {"passed": 2, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
-    found = "error: pii_leak found 1 in 1 span and log records outside of cases: <EMAIL_ADDRESS *"
+    found = "error: pii_leak found 1 in 1 span, log record or stream outside of cases: <EMAIL_ADDRESS *"
     result.stdout.fnmatch_lines([found])
     assert EMAIL not in result.stdout.str()
+
+
+OUTSIDE = {
+    "print on a thread of its own": "print('asked by', EMAIL)",
+    "log on a thread of its own": "logging.getLogger('shop').warning(EMAIL)",
+    "warning on a thread of its own": "warnings.warn(EMAIL)",
+}
+
+
+@pytest.mark.parametrize("does", OUTSIDE.values(), ids=OUTSIDE)
+def test_what_a_thread_without_a_case_prints_is_found_at_the_end(project, shop, does):
+    shop("QUEUE.put(EMAIL); QUEUE.join()")
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\n" + textwrap.dedent(f"""
+        import queue, threading
+
+        QUEUE = queue.Queue()
+
+        def serve():
+            while True:
+                QUEUE.get()
+                {does}
+                QUEUE.task_done()
+
+        threading.Thread(target=serve, daemon=True).start()
+    """))  # fmt: skip
+    result = project.run_here("--junitxml=junit.xml", "--log-file=log.txt")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["error: pii_leak found 1 in 1 span, log record or stream outside of cases: *"]
+    )
+    assert EMAIL not in result.stdout.str() + result.stderr.str() + written(project)
+
+
+def test_what_an_app_prints_while_it_is_imported_is_found_at_the_end(project, shop):
+    shop("pass")
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\nprint('loaded for', EMAIL)\n")
+    result = project.run_here()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["error: pii_leak found 1 in 1 span, log record or stream outside of cases: *"]
+    )
+    assert EMAIL not in result.stdout.str() + result.stderr.str()
+
+
+LOGGED = {
+    "a logger of its own": "own.warning('asked by %s', EMAIL)",
+    "an extra field": "logging.getLogger('shop').warning('asked', extra=dict(customer=EMAIL))",
+    "a thread that raises": "(t := threading.Thread(target=fail)).start(); t.join()",
+}
+
+
+@pytest.mark.parametrize("does", LOGGED.values(), ids=LOGGED)
+@pytest.mark.parametrize("run", ["pytest", "llmops run"])
+def test_what_goes_by_other_loggers_and_hooks_is_found(project, shop, does, run):
+    shop(does)
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\n" + textwrap.dedent("""
+        import threading
+
+        own = logging.getLogger("own")
+        own.propagate = False
+        own.addHandler(logging.NullHandler())
+
+        def fail():
+            raise ValueError(EMAIL)
+    """))  # fmt: skip
+    result = project.run() if run == "pytest" else project.pytester.run("llmops", "run")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random(["*pii_leak <= 0: *<EMAIL_ADDRESS*"])
+    assert EMAIL not in result.stdout.str() + result.stderr.str() + written(project)

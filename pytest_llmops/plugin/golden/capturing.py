@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.runner.app.printed import CaseLog, Channel, current, routed
+from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
 
 if TYPE_CHECKING:
     import pytest
-
-_SHOW = "_showwarnmsg"  # private: pytest exchanges whatever is public
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +36,7 @@ class Router:
     _streams: list[Any] = field(default_factory=list)
     _handlers: list[logging.Handler] = field(default_factory=list)
     _log: logging.Handler | None = None
-    _show_warning: Callable[[warnings.WarningMessage], None] | None = None
+    _listening: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Router:
@@ -70,8 +66,9 @@ class Router:
         Args:
             plugin: pytest's `logging-plugin`, which is there once a session starts; None where it is off.
         """
-        if plugin is None or self._log is not None:
+        if self._log is not None:
             return
+        self._listening.enter_context(listening())
         for name in ("caplog_handler", "report_handler"):
             if isinstance(handler := getattr(plugin, name, None), logging.Handler):
                 handler.addFilter(_is_of_no_case)
@@ -80,24 +77,8 @@ class Router:
         self._log.setFormatter(getattr(plugin, "formatter", None))
         logging.getLogger().addHandler(self._log)
 
-    def take_warnings(self) -> None:
-        """Warnings of a case go to its standard error, too; pytest records them for its own summary."""
-        show = getattr(warnings, _SHOW, None)
-        if show is None or hasattr(show, "__wrapped__"):
-            return
-
-        @wraps(show)
-        def shown(message: warnings.WarningMessage) -> None:
-            if (printed := current.get()) is not None:
-                printed.add("stderr", f"{message.category.__name__}: {message.message}\n")
-            show(message)
-
-        setattr(warnings, _SHOW, shown)
-        self._show_warning = show
-
     def close(self) -> None:
-        if self._show_warning is not None:
-            setattr(warnings, _SHOW, self._show_warning)
+        self._listening.close()
         for stream in self._streams:
             vars(stream).pop("write", None)  # the class's own shows again
         self._streams.clear()

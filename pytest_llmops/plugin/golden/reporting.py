@@ -24,7 +24,6 @@ class Reporting:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
         self._router.take_logs(session.config.pluginmanager.getplugin("logging-plugin"))
-        self._router.take_warnings()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:

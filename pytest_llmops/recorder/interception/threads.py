@@ -71,7 +71,7 @@ def _start(original: Callable[..., Any]) -> Callable[..., Any]:
 
         def run_in_context() -> None:
             self.__dict__.pop("run", None)
-            context.run(run)
+            context.run(_run_reporting, self, run)
 
         self.run = run_in_context  # type: ignore[method-assign]
         try:
@@ -81,6 +81,14 @@ def _start(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return start
+
+
+def _run_reporting(thread: threading.Thread, run: Callable[[], Any]) -> None:
+    """Run it; what it raises is reported in its context, where output belongs to the case."""
+    try:
+        run()
+    except BaseException:  # noqa: BLE001 - as a thread does that nobody changed
+        thread._invoke_excepthook(thread)  # type: ignore[attr-defined] # noqa: SLF001 - the one way to all hooks
 
 
 def _submit(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, describe_error, hint
 from pytest_llmops.printable import printable, with_article
 from pytest_llmops.protocols import App
+from pytest_llmops.runner.app.printed import collect_outside
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash
 
@@ -50,7 +51,8 @@ def resolve_app(path: str, root: Path) -> App:
 
 def _import(path: str, module_name: str, root: Path) -> Any:
     try:
-        return importlib.import_module(module_name)
+        with collect_outside():
+            return importlib.import_module(module_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an exit too, and a skip: else a module could end the run as a success

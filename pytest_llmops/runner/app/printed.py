@@ -1,18 +1,26 @@
-"""What an app prints and logs while it answers a case; kept by case, since many run at once."""
+"""
+What an app prints, logs and warns of while it answers a case; kept by case, since many run at once.
+
+What threads write that know of no case, and what the app writes while it is imported, is kept for the run.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import sys
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import accumulate
-from threading import Lock
+from traceback import format_exception
 from typing import Any, Literal
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import counted
 from pytest_llmops.records import UNSEEN, Span
 
@@ -74,8 +82,13 @@ class Printed:
 current: ContextVar[Printed | None] = ContextVar("pytest_llmops_printed", default=None)
 """Of the case that runs in this context."""
 
-_routing = Lock()
+_outside: list[Printed] = []
+
+_lock = threading.Lock()
 _routed_streams: Counter[int] = Counter()
+_listening = 0
+_SHOW = "_showwarnmsg"  # of `warnings`, and private: pytest exchanges whatever is public
+_OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 
 
 @contextlib.contextmanager
@@ -92,28 +105,76 @@ def collect() -> Iterator[Printed]:
             outer.take(printed)
 
 
+def watch_outside() -> Printed:
+    """From now on what no case prints is kept there, until `unwatch_outside`."""
+    printed = Printed()
+    _outside.append(printed)
+    return printed
+
+
+def unwatch_outside(printed: Printed) -> None:
+    _outside[:] = [each for each in _outside if each is not printed]
+
+
+@contextlib.contextmanager
+def collect_outside() -> Iterator[None]:
+    """Keep what this context prints for the run, since it is of no case."""
+    token = current.set(None)
+    try:
+        with collect() as printed:
+            yield
+    finally:
+        current.reset(token)
+        for each in tuple(_outside):
+            each.take(printed)
+
+
 @contextlib.contextmanager
 def route_through() -> Iterator[None]:
-    """While it is open, what a case prints and logs is kept for it, and shown as it was before."""
+    """While it is open, what a case prints and logs is kept for it, and shown masked."""
     streams: list[tuple[Channel, Any]] = [("stdout", sys.stdout), ("stderr", sys.stderr)]
-    with _routing:
+    with _lock:
         for channel, stream in streams:
             if not _routed_streams[id(stream)]:
                 with contextlib.suppress(AttributeError):  # of somebody's own kind, or none
-                    stream.write = routed(stream.write, channel, stream.write)
+                    stream.write = routed(stream.write, channel, _masked(stream.write))
             _routed_streams[id(stream)] += 1
     log = CaseLog()
     logging.getLogger().addHandler(log)
     try:
-        yield
+        with listening():
+            yield
     finally:
         logging.getLogger().removeHandler(log)
-        with _routing:
+        with _lock:
             for _, stream in streams:
                 _routed_streams[id(stream)] -= 1
                 if not _routed_streams[id(stream)]:
                     with contextlib.suppress(AttributeError):  # as above
                         del stream.write  # the class's own shows again
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Listen to every logger, whatever its handlers, to warnings, and to what ends threads."""
+    global _listening  # noqa: PLW0603 - what is changed is global too
+    with _lock:
+        _listening += 1
+        if _listening == 1:
+            logging.Logger.handle = _noting(logging.Logger.handle)  # type: ignore[method-assign]
+            if show := getattr(warnings, _SHOW, None):
+                setattr(warnings, _SHOW, _noting_first(show, _describe_warning))
+            threading.excepthook = _noting_first(threading.excepthook, _describe_raised)
+    try:
+        yield
+    finally:
+        with _lock:
+            _listening -= 1
+            if _listening == 0:
+                changed = ((logging.Logger, "handle"), (warnings, _SHOW), (threading, "excepthook"))
+                for owner, name in changed:
+                    if own := getattr(getattr(owner, name, None), "__wrapped__", None):
+                        setattr(owner, name, own)
 
 
 class CaseLog(logging.Handler):
@@ -135,12 +196,82 @@ def routed(
     """
 
     def routed(text: str, /) -> int:
-        printed = current.get()
-        if printed is None or not isinstance(text, str):  # the stream itself refuses what is no text
+        if not isinstance(text, str):  # the stream itself refuses it
             return write(text)
-        printed.add(channel, text)
-        if shown is not None:
-            shown(text)
+        printed = current.get()
+        if printed is not None:
+            printed.add(channel, text)
+            if shown is not None:
+                shown(text)
+        elif _is_of_the_app():
+            _keep_outside(channel, text)
+            write(mask(text))
+        else:
+            return write(text)
         return len(text)
 
     return routed
+
+
+def _is_of_the_app() -> bool:
+    """Whether a thread that knows of no case may be the app's: pytest and its tests have the main one."""
+    return bool(_outside) and threading.current_thread() is not threading.main_thread()
+
+
+def _keep_outside(channel: Channel, text: str) -> None:
+    for printed in tuple(_outside):
+        printed.add(channel, text)
+
+
+def _masked(write: Callable[[str], int]) -> Callable[[str], int]:
+    return lambda text: write(mask(text))
+
+
+def _noting(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps of a record what the root's handlers do not show: extra fields, and all where it ends before."""
+
+    @wraps(handle)
+    def note(self: logging.Logger, record: logging.LogRecord) -> Any:
+        extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        said = [f"{extra}\n"] if extra else []
+        printed = current.get()
+        if printed is None or not _reaches_root(self):
+            said.append(f"{logging.Formatter().format(record)}\n")
+        for text in said:
+            if printed is not None:
+                printed.add("log", text)
+            elif _is_of_the_app():
+                _keep_outside("log", text)
+        return handle(self, record)
+
+    return note
+
+
+def _reaches_root(logger: logging.Logger) -> bool:
+    each: logging.Logger | None = logger
+    while each is not None and each.propagate and each.parent is not None:
+        each = each.parent
+    return each is logging.getLogger()
+
+
+def _noting_first(hook: Callable[[Any], object], describe: Callable[[Any], str]) -> Callable[[Any], None]:
+    """Keeps what a hook gets as lines on standard error, which it is without pytest."""
+
+    @wraps(hook)
+    def note(seen: Any) -> None:
+        text = f"{describe(seen)}\n"
+        if (printed := current.get()) is not None:
+            printed.add("stderr", text)
+        elif _is_of_the_app():
+            _keep_outside("stderr", text)
+        hook(seen)
+
+    return note
+
+
+def _describe_warning(message: warnings.WarningMessage) -> str:
+    return f"{message.category.__name__}: {message.message}"
+
+
+def _describe_raised(raised: threading.ExceptHookArgs) -> str:
+    return "".join(format_exception(raised.exc_value)) if raised.exc_value else ""
