@@ -54,7 +54,7 @@ def _scan(given: argparse.Namespace) -> int:
                 found.append(each)  # noqa: PERF402 - what is found before an error counts
         except ScanError as error:
             unread.append(str(error))
-    if not files:
+    if not any(path.stat().st_size for path in files if path.is_file()):
         unread.append(f"{', '.join(given.paths)}: holds no text, so nothing was scanned")
     for line in unread:
         print(printable(line), file=sys.stderr)  # noqa: T201 - a command talks to its user

@@ -152,6 +152,7 @@ _ENCODINGS: tuple[_Step, ...] = (
         _read_escape,
     ),
     ("%", re.compile(r"(?:%[0-9a-fA-F]{2}){1,64}"), _read_percent),
+    ("\x1b", re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]"), lambda _: ""),  # colours of a terminal
     ("&", re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"), lambda m: html.unescape(m[0])),
     ("\n", re.compile(r"(?:(?<![\w+/=-])[A-Za-z0-9+/]{60,}\r?\n)+[A-Za-z0-9+/]+={0,2}"), _read_base64),
     ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}"), _read_base64),

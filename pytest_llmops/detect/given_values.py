@@ -33,6 +33,7 @@ class Given:
 
 
 NOTHING_GIVEN = Given()
+_JOINT = r"[\s_-]{0,4}"  # between words of a value that is denied
 _hidden = NOTHING_GIVEN
 
 
@@ -66,9 +67,14 @@ def mask_denied(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "deny": [f"<DENIED {len(each)} chars>" for each in denied if isinstance(each, str)]}
 
 
-def find_given(text: str, values: frozenset[str]) -> Iterator[Stretch]:
-    """Start and end of each of the values in a text."""
-    pattern = _pattern(values)
+def find_given(text: str, values: frozenset[str], *, loose: bool = False) -> Iterator[Stretch]:
+    """
+    Start and end of each of the values in a text.
+
+    Args:
+        loose: Words of a value may be joined otherwise: by a line break, other spaces, hyphens or nothing.
+    """
+    pattern = _pattern(values, loose=loose)
     return (match.span() for match in pattern.finditer(text)) if pattern else iter(())
 
 
@@ -101,7 +107,12 @@ def _is_within(span: Stretch, outer: Sequence[Stretch]) -> bool:
     return any(start <= span[0] and span[1] <= end for start, end in outer)
 
 
+def _words(value: str) -> list[str]:
+    return re.findall(r"[^\s_-]+", value) or [value]
+
+
 @lru_cache(maxsize=64)
-def _pattern(values: frozenset[str]) -> re.Pattern[str] | None:
-    written = sorted((re.escape(value) for value in values if value), key=len, reverse=True)
+def _pattern(values: frozenset[str], *, loose: bool) -> re.Pattern[str] | None:
+    ordered = sorted(filter(None, values), key=len, reverse=True)
+    written = [_JOINT.join(map(re.escape, _words(value))) if loose else re.escape(value) for value in ordered]
     return re.compile("|".join(written), re.IGNORECASE) if written else None

@@ -127,6 +127,14 @@ class AuditLog:
             faults = _compare(noted, data or b"")
         return head, faults
 
+    def check(self) -> None:
+        """Raises AuditError where any line of the log was changed; a log that is still to begin is sound."""
+        with locked(self._folder, LOCK):
+            head = self._find_end(starts=True)
+            data = read_private(self.path) or b""
+        if chain.find_faults(data, head, self._key):
+            raise self._broken()
+
     def _find_end(self, *, starts: bool) -> chain.Head:
         sealed, size = read_private(self._head_path), _size(self.path)
         if sealed is None:

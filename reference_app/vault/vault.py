@@ -80,6 +80,7 @@ class Vault:
             AuditError: The log is broken, so nothing is opened.
         """
         actor = actor or self.settings.actor
+        self.audit.check()
         with self.locked(), self.audited("open", actor, reason) as entry:
             found = self.store.find(token)
             entry["token"] = token if found else None

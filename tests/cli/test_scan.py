@@ -130,3 +130,10 @@ def test_packed_files_of_a_folder_are_scanned(files, capsys):
 def test_a_time_limit_is_a_number_above_0(limit, capsys):
     assert main(["scan", "clean.txt", "--timeout-s", limit]) == 4
     assert "--timeout-s takes a number" in capsys.readouterr().err
+
+
+def test_a_file_without_text_is_not_clean(tmp_path, capsys):
+    path = tmp_path / "empty.json"
+    path.touch()
+    assert main(["scan", str(path)]) == 3
+    assert "holds no text, so nothing was scanned" in capsys.readouterr().err

@@ -191,3 +191,16 @@ def test_markers_and_fixtures_work_in_workers(project):
             result.assert_outcomes(failed=4)
             result.stdout.fnmatch_lines(["E *judge 2 >= 3"])
         assert len(server.requests) == 4
+
+
+def test_a_marker_that_is_plainly_ours_needs_an_answer(project):
+    project.write("test_it.py", """
+        import pytest
+
+        @pytest.mark.pii_leak
+        def test_it():
+            print("nothing was asked")
+    """)  # fmt: skip
+    result = project.pytester.runpytest_inprocess("test_it.py")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the test does not take the fixture llm*"])

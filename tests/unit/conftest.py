@@ -15,6 +15,7 @@ def cache_folder(tmp_path):
     folder = tmp_path / "cache"
     vectors.forget()
     scanner.forget()
+    cache._signing_key.cache_clear()  # it may be of another home: tests of the plugin have one each
     cache.use_cache(folder)
     yield folder
     cache.use_cache(None)

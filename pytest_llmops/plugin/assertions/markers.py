@@ -34,6 +34,7 @@ from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.scoring.scorer import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
+_PLAINLY_OURS = frozenset({"pii_leak", "recall_at_k", "faithfulness"})  # words that nobody else marks with
 _TEXTS = ("reference", "relevant", "contexts", "other")
 _OURS = frozenset(
     {"min", "max", "threshold", "min_kappa", "record_only", "metric", "k", "expected", "rubric", *_TEXTS}
@@ -80,7 +81,8 @@ class MarkedTests:
         for item in items:
             takes_llm = "llm" in getattr(item, "fixturenames", ())
             for mark in item.iter_markers():
-                if mark.name not in _NAMES or not (takes_llm or _OURS & set(mark.kwargs)):
+                ours = takes_llm or mark.name in _PLAINLY_OURS or _OURS & set(mark.kwargs)
+                if mark.name not in _NAMES or not ours:
                     continue  # without our fixture and our arguments it is a mark of somebody else's
                 try:
                     demand = read_marker(mark, item.config)

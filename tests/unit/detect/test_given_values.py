@@ -107,3 +107,11 @@ def test_an_empty_value_is_none():
 @given(st.text(max_size=30), st.text(min_size=1, max_size=5))
 def test_a_denied_value_is_found_wherever_it_stands(text, value):
     assert "DENIED" in kinds(f"{text}{value}{text}", deny=(value,))
+
+
+@pytest.mark.parametrize(
+    "text", ["Project\nFalcon", "Project  Falcon", "project-falcon", "PROJECT_FALCON", "ProjectFalcon"]
+)
+def test_words_of_a_denied_value_may_be_joined_otherwise(text):
+    assert "DENIED" in kinds(f"About {text}: nothing.", deny=("Project Falcon",))
+    assert "DENIED" not in kinds("A project of Falcon.", deny=("Project Falcon",))
