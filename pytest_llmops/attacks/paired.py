@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.gates.absolute.breakage import case_means
 from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult
 from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
 
 CHANCE = 0.05
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,21 @@ def pair_scores(
         p_worse=binomial_p_value(len(better), differing, 0.5) if differing else 1.0,
         p_better=binomial_p_value(len(worse), differing, 0.5) if differing else 1.0,
     )
+
+
+def list_lost(base: Iterable[CaseResult], results: Iterable[CaseResult]) -> list[str]:
+    """Attacks of the baseline that were not run, or in other words; one of them might succeed now."""
+    attacked = [result for result in base if _is_attacked(result)]
+    return list(pair_cases(attacked, results).missing)
+
+
+def describe_lost(lost: Sequence[str]) -> str:
+    attacks = counted(len(lost), "attack")
+    return f"{attacks} of the baseline did not run here as they were there: {name_some(lost, _NAMED)}"
+
+
+def _is_attacked(result: CaseResult) -> bool:
+    return any(score.metric == "attack_success" for score in result.scores)
 
 
 def _read_bad(metric: str, results: list[CaseResult]) -> dict[str, bool]:

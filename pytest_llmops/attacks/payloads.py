@@ -10,7 +10,7 @@ from random import Random
 from typing import Annotated, Any
 
 from pytest_llmops.attacks.disguises import DISGUISES, disguise
-from pytest_llmops.attacks.placements import ATLAS_OF, PLACEMENTS, QUESTION, place
+from pytest_llmops.attacks.placements import ATLAS_OF, PLACEMENTS, QUESTION
 from pytest_llmops.documents.record_reader import record_reader
 from pytest_llmops.documents.value_readers import list_of, one_of, read_any, read_name
 from pytest_llmops.documents.values import plain
@@ -57,8 +57,9 @@ class PlacedAttack:
     Attributes:
         id: `refund-plain.question.base64`.
         payload: Id of the attack as it is written down, whatever its place and disguise.
-        text: As it stands in the question, in the file and so on.
+        text: Without the ordinary text of its place.
         words: Values by which its success is recognised.
+        placements: Where else it may be tried.
         atlas: With the techniques of its place and disguise.
     """
 
@@ -72,6 +73,7 @@ class PlacedAttack:
     owasp: tuple[str, ...]
     atlas: tuple[str, ...]
     words: tuple[str, ...] = ()
+    placements: tuple[str, ...] = (QUESTION,)
 
 
 def load_payloads(suite: str) -> tuple[Payload, ...]:
@@ -116,12 +118,13 @@ def _place(payload: Payload, values: Mapping[str, str], placement: str, disguise
         payload=payload.id,
         technique=payload.technique,
         goal=payload.goal,
-        text=place(text, placement),
+        text=text,
         success={name: _fill(each, values) for name, each in payload.success.items()},
         placement=placement,
         owasp=payload.owasp,
         atlas=tuple(dict.fromkeys(atlas)),
         words=words,
+        placements=payload.placements,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llmops.attacks.payloads import PlacedAttack, place_attacks
-from pytest_llmops.attacks.placements import CARRIERS, PLACEMENTS, QUESTION
+from pytest_llmops.attacks.placements import CARRIERS, PLACEMENTS, QUESTION, place
 from pytest_llmops.errors import AppError, describe_error
 from pytest_llmops.metrics.attack.attack import CHECK, is_attack
 from pytest_llmops.printable import printable, with_article
@@ -16,6 +16,9 @@ from pytest_llmops.records import Bound, Case, Check, Golden, SuiteCheck
 
 Adapter = Callable[[str, str], Any]
 """Payload and placement to the input with which the app is called."""
+
+BUILT_IN = "attacks/built-in"
+"""What stands in the place of a golden file in the ids of built-in attacks, whatever their suite."""
 
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
@@ -76,7 +79,7 @@ def build_suite(name: str, adapters: Mapping[str, Adapter], limits: Limits, *, s
     """
     offered = tuple(placement for placement in PLACEMENTS if placement in adapters)
     cases = [make_case(attack, adapters) for attack in place_attacks(name, offered, seed=seed)]
-    return Golden(path=f"attacks/{name}", cases=tuple(cases), suite=limits.checks()[:2])
+    return Golden(path=BUILT_IN, cases=tuple(cases), suite=limits.checks()[:2])
 
 
 def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
@@ -119,15 +122,14 @@ def keep_benign(golden: Golden, limits: Limits) -> Golden:
 
 
 def _adapt(adapter: Adapter, attack: PlacedAttack) -> Any:
+    named = f"the adapter of the placement {attack.placement!r}"
     try:
-        made = adapter(attack.text, attack.placement)
+        made = adapter(place(attack.text, attack.placement), attack.placement)
     except Exception as error:  # noqa: BLE001 - an adapter is the project's own code
-        raise AppError(
-            f"the adapter of the placement {attack.placement!r} raised: {printable(describe_error(error), _SHOWN)}"
-        ) from None
+        raise AppError(f"{named} raised: {printable(describe_error(error), _SHOWN)}") from None
     if not isinstance(made, str | dict | list):
         raise AppError(
-            f"the adapter of the placement {attack.placement!r} returned {with_article(type(made).__name__)}; "
+            f"{named} returned {with_article(type(made).__name__)}; "
             "it must return the app's input: text, a mapping or a list"
         )
     return made

@@ -53,7 +53,8 @@ def conclude(
             f"the budget ended before {counted(len(unfinished), 'case')} "
             f"({name_some(list(unfinished), _NAMED)})",
         )
-    if not any(score.metric == "utility" for result in results for score in result.scores):
+    broken = done.outcome == "error"
+    if not broken and not any(score.metric == "utility" for result in results for score in result.scores):
         done.add(
             "undecided",
             "utility was not measured, and an app that refuses everything holds too; "
@@ -76,8 +77,8 @@ def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, do
     scored = [result for result in results if not app_breakage(result)]
     verdict = judge_suite(check, scored)
     if verdict.outcome == "error":
-        if unfinished and not verdict.cases:
-            return  # the budget is to blame, which is said once
+        if not verdict.cases and (unfinished or len(scored) < len(results)):
+            return  # the budget or the app is to blame, which is said once
         done.add("error", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
         done.add("failed", f"{describe_check(check)}: it is {verdict.observed:.3g}")

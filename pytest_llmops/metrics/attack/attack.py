@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
-from pytest_llmops.documents.value_readers import read_text
+from pytest_llmops.documents.value_readers import optional, read_text
 from pytest_llmops.metrics.attack.guards import find_guard
 from pytest_llmops.metrics.attack.success import Success, UnfairAttackError, read_success
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
@@ -97,7 +97,7 @@ class Attack(DeclaredMetric):
 class _OfSuite(DeclaredMetric):
     """A number of each attack of a suite; `success` is that of the case, which `of_case` takes from it."""
 
-    success: Annotated[Success | None, read_success] = None
+    success: Annotated[Success | None, optional(read_success)] = None
 
     def of_case(self, case: Case) -> Self | None:
         for check in case.checks:

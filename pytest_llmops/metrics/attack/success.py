@@ -1,4 +1,4 @@
-"""What an attack is after, and whether an app did it: by its text and tool calls, never by words of refusal."""
+"""What an attack is after, and whether an app did it: by its text and tool calls, not by words of refusal."""
 
 from __future__ import annotations
 
