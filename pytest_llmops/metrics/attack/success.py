@@ -12,7 +12,7 @@ from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.texts import walk
 from pytest_llmops.documents.record_reader import record_reader
 from pytest_llmops.documents.value_readers import BrokenValueError, list_of, matching, read_name, some
-from pytest_llmops.metrics.attack.system_prompts import find_system_prompts
+from pytest_llmops.metrics.attack.system_prompts import calls_chat, find_system_prompts
 from pytest_llmops.metrics.tools.calls import ExpectedCall, read_call, show_call
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Output, Sample, ToolCall
@@ -102,7 +102,7 @@ class Success:
         if self.system_prompt != (SENT,):
             return self.system_prompt
         prompts = find_system_prompts(sample.spans)
-        if not prompts and any(span.kind == "llm" for span in sample.spans):
+        if not prompts and calls_chat(sample.spans):
             raise UnfairAttackError(
                 "the model was sent no system prompt that was seen; write its lines: system_prompt: [...]"
             )

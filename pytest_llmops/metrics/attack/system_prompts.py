@@ -11,6 +11,7 @@ from pytest_llmops.records import Span
 
 _ROLES = frozenset({"system", "developer"})
 _LISTS = ("messages", "input", "gen_ai.input.messages")
+_ASKED = frozenset({"messages", "contents", "instructions"})
 _TEXTS = ("instructions", "system", "gen_ai.system_instructions")
 
 
@@ -22,6 +23,12 @@ def find_system_prompts(spans: Iterable[Span]) -> tuple[str, ...]:
             if isinstance(holder, Mapping):
                 found.update(dict.fromkeys(_read(holder)))
     return tuple(found)
+
+
+def calls_chat(spans: Iterable[Span]) -> bool:
+    """Whether a chat model was called, so that a system prompt could have been sent; embeddings have none."""
+    requests = (span.attributes.get("request") for span in spans)
+    return any(isinstance(each, Mapping) and not each.keys().isdisjoint(_ASKED) for each in requests)
 
 
 def _read(holder: Mapping[str, Any]) -> Iterator[str]:
