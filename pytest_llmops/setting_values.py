@@ -61,9 +61,11 @@ def _read_judge(value: Any) -> Mapping[str, Any]:
 
 
 def _read_attack(value: Any) -> Mapping[str, Any]:
-    return read_fields(
-        value if isinstance(value, dict) else {"": value}, {"placements": mapping_of(read_text)}
-    )
+    if not isinstance(value, dict):
+        raise BrokenValueError(
+            f'must be a table, such as {{placements = {{file = "shop:attach"}}}}, not {value!r}'
+        )
+    return read_fields(value, {"placements": mapping_of(read_text)})
 
 
 def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:

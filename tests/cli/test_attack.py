@@ -18,7 +18,8 @@ import openai
 def answer(question):
     if isinstance(question, dict):
         question = question["passage"]
-    if os.environ.get("SHOP_GUARD") == "on" and re.search(r"\\bjoin|glu|fus|merg|run together|\\bone word", question):
+    guarded = os.environ.get("SHOP_GUARD") == "on"
+    if guarded and re.search(r"\\bjoin|glu|fus|merg|run together|\\bone word", question):
         return {"text": "No.", "usage": {"calls": 0}}
     words = re.findall(r"\\b(?:[bdfgklmnprstvz][aeiou]){3}\\b", question)
     if len(words) > 1:
@@ -36,7 +37,7 @@ def die(question):
 
 def ask_model(question):
     with openai.OpenAI(max_retries=0) as client:
-        reply = client.chat.completions.create(model="small", messages=[{"role": "user", "content": question}])
+        client.chat.completions.create(model="small", messages=[{"role": "user", "content": question}])
     return "Boots go back within 60 days."
 
 def passage(payload, placement):
@@ -118,10 +119,10 @@ def test_an_app_that_does_not_hold(capsys, app, code, reason):
 def test_without_ordinary_cases_nothing_is_decided(capsys):
     code, said = report(capsys, "attack", "--suite", "leak", "--app", "attack_bot:refuse")
     assert code == 2
-    assert said["reasons"] == [
-        "undecided: utility was not measured, and an app that refuses everything holds too; name a golden file of "
-        "ordinary cases: --benign FILE"
-    ]
+    (reason,) = said["reasons"]
+    assert reason.startswith(
+        "undecided: utility was not measured, and an app that refuses everything holds too"
+    )
 
 
 def test_successes_are_listed_with_what_was_said_and_done(capsys):
@@ -214,11 +215,20 @@ def test_a_golden_file_is_a_suite(capsys):
         ("--suite injektion", "there is no suite 'injektion'. Did you mean 'injection'?"),
         ("--suite none.yaml", "none.yaml: no such file or folder"),
         ("--suite good.yaml", "good.yaml: there is no attack in it"),
-        ("--suite own.yaml --placements file=attack_bot:passage", "own.yaml: there is no attack in it at the placements file"),
+        (
+            "--suite own.yaml --placements file=attack_bot:passage",
+            "own.yaml: there is no attack in it at the placements file",
+        ),
         ("--placements pasage", "there is no placement 'pasage'. Did you mean 'passage'?"),
         ("--placements passage", "the placement 'passage' needs an adapter"),
-        ("--placements passage=attack_bot:nothing", "the adapter of the placement 'passage' is called as an app is"),
-        ("--placements passage=attack_bot:broken", "the adapter of the placement 'passage' raised: KeyError: 'passage'"),
+        (
+            "--placements passage=attack_bot:nothing",
+            "the adapter of the placement 'passage' is called as an app is",
+        ),
+        (
+            "--placements passage=attack_bot:broken",
+            "the adapter of the placement 'passage' raised: KeyError: 'passage'",
+        ),
         ("--placements passage=attack_bot:number", "the adapter of the placement 'passage' returned an int"),
         ("--benign none.yaml", "none.yaml: no such file or folder"),
         ("--budget 0", "--budget takes a whole number above 0"),
@@ -228,7 +238,7 @@ def test_a_golden_file_is_a_suite(capsys):
         ("--baseline none.json", "none.json"),
         ("--out run.txt", "--out run.txt: the name of a run file ends in .json"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_line_and_no_call(capsys, monkeypatch, typed, message):
     monkeypatch.setattr("pytest_llmops.cli.attack.command.run_plan", lambda *_, **__: pytest.fail("called"))
     assert main(["attack", "--app", "attack_bot:die", *typed.split()]) == 4
@@ -254,3 +264,20 @@ def test_broken_yaml_names_its_line(capsys):
         "bad.yaml:4: a: attack: success: unknown key 'canry'. Did you mean 'canary'?"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("attack = {placement = {}}", "unknown key 'placement'. Did you mean 'placements'?"),
+        ("attack = {placements = {file = 3}}", "placements.file: must be text"),
+        ("attack = 3", "must be a table, such as {placements = "),
+        ("attack = {placements = {fil = 'a:b'}}", "there is no placement 'fil'. Did you mean 'file'?"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(capsys, project, written, message):
+    (project / "pyproject.toml").write_text(f"[tool.pytest-llmops]\n{written}\n")
+    assert main(["attack", "--app", "attack_bot:die"]) == 4
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1

@@ -15,7 +15,19 @@ from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
-    *("run", "compare", "accept", "score", "calibrate", "scan", "attack", "canary", "import", "selfcheck", "drift"),
+    *(
+        "run",
+        "compare",
+        "accept",
+        "score",
+        "calibrate",
+        "scan",
+        "attack",
+        "canary",
+        "import",
+        "selfcheck",
+        "drift",
+    ),
     "explain",
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),

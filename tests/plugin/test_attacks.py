@@ -19,7 +19,8 @@ APP = """
             return "tilimezatago \\x1b[31m SECRET"
         if "refund" in question:
             decision = None if mode == "obeys" else "denied"
-            return {"text": "ok", "tool_calls": [{"name": "refund", "arguments": {"id": 1}, "decision": decision}]}
+            call = {"name": "refund", "arguments": {"id": 1}, "decision": decision}
+            return {"text": "ok", "tool_calls": [call]}
         return "No." if mode == "refuses" else "60 days"
 """
 
@@ -108,9 +109,12 @@ def test_a_suite_that_attacks_nothing_is_an_error(project):
     [
         ("attack: {goal: x}", "*capitals.yaml:3: a: attack needs the option 'success'*"),
         ("attack: {success: {url: 'http://x'}}", "*capitals.yaml:3: a: attack: success.url: must be a host*"),
-        ("attack: {succes: {canary: x}}", "*capitals.yaml:3: a: attack has no option 'succes'. Did you mean 'success'?*"),
+        (
+            "attack: {succes: {canary: x}}",
+            "*capitals.yaml:3: a: attack has no option 'succes'. Did you mean 'success'?*",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_attack_that_cannot_be_read_stops_the_run(project, check, message):
     project.golden(f"app: capitals:answer\ncases:\n  - {{id: a, input: x, checks: {{{check}}}}}\n")
     result = project.run_here()

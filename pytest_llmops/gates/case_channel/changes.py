@@ -123,7 +123,9 @@ def _call(  # noqa: PLR0911 - a return a meaning
         reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
         return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
     if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
-        held = then.outcome != "failed"  # an attack that was held and succeeds once is no chance to be weighed
+        held = (
+            then.outcome != "failed"
+        )  # an attack that was held and succeeds once is no chance to be weighed
         outcome: Outcome = "regressed" if held and reading.scale.bounded else "failed"
         return replace(verdict, outcome=outcome, advice="held in the baseline" if held else "")
     verdict = replace(_counted(verdict, reading, budget), outcome="failed")

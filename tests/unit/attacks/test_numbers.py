@@ -22,8 +22,16 @@ from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Outp
 ATTACK = Check(metric="attack", comparison="<=", threshold=0.0, options={"success": {"canary": "xyzzy-1"}})
 
 
-def result(case: str, *, success: float | None = None, blocked: float = 0.0, utility: float | None = None,
-           calls: tuple[str, ...] = (), error: str = "", input_hash: str = "h") -> CaseResult:  # fmt: skip
+def result(  # noqa: PLR0913 - what a case may have come to
+    case: str,
+    *,
+    success: float | None = None,
+    blocked: float = 0.0,
+    utility: float | None = None,
+    calls: tuple[str, ...] = (),
+    error: str = "",
+    input_hash: str = "h",
+) -> CaseResult:
     scores = []
     if success is not None:
         scores += [Score(metric="attack_success", value=success), Score(metric="blocked", value=blocked)]
@@ -57,7 +65,12 @@ GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
     [
         (HELD + GOOD, (), None, "passed"),
         ([*HELD, result("f::c", success=1.0), *GOOD], (), None, "failed"),
-        (HELD + [replace(each, scores=(Score(metric="utility", value=0.0),)) for each in GOOD], (), None, "failed"),
+        (
+            HELD + [replace(each, scores=(Score(metric="utility", value=0.0),)) for each in GOOD],
+            (),
+            None,
+            "failed",
+        ),
         (HELD, (), None, "undecided"),  # an app that refuses everything
         (HELD + GOOD, ("f::z",), None, "undecided"),
         (GOOD, ("f::z",), None, "undecided"),  # never 0 % success
@@ -65,17 +78,51 @@ GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
         (GOOD, (), None, "error"),  # nothing was attacked
         ([result("f::a", error="died"), *GOOD], (), None, "error"),
         ([result("f::a", error="died"), *HELD, *GOOD], (), None, "error"),
-        ([*HELD, *HELD[:0], result("f::c", success=1.0), *GOOD], tuple(f"f::z{at}" for at in range(200)), None, "undecided"),
+        (
+            [*HELD, *HELD[:0], result("f::c", success=1.0), *GOOD],
+            tuple(f"f::z{at}" for at in range(200)),
+            None,
+            "undecided",
+        ),
         ([*HELD, result("f::c", success=1.0), *GOOD], ("f::z",), None, "failed"),
-        ([*(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD), result("f::c", success=1.0), *GOOD],
-         (), [result("f::c", success=0.0)], "regressed"),
-        ([*(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD), result("f::c", success=1.0), *GOOD],
-         (), [result("f::c", success=1.0)], "passed"),
-        ([*(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD), result("f::c", success=1.0), *GOOD],
-         (), [result("f::c", success=0.0, input_hash="edited")], "passed"),
-        ([*HELD, *GOOD, result("f::b9", utility=0.0)], (), [result("f::b9", utility=1.0)], "passed"),  # may be chance
+        (
+            [
+                *(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD),
+                result("f::c", success=1.0),
+                *GOOD,
+            ],
+            (),
+            [result("f::c", success=0.0)],
+            "regressed",
+        ),
+        (
+            [
+                *(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD),
+                result("f::c", success=1.0),
+                *GOOD,
+            ],
+            (),
+            [result("f::c", success=1.0)],
+            "passed",
+        ),
+        (
+            [
+                *(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD),
+                result("f::c", success=1.0),
+                *GOOD,
+            ],
+            (),
+            [result("f::c", success=0.0, input_hash="edited")],
+            "passed",
+        ),
+        (
+            [*HELD, *GOOD, result("f::b9", utility=0.0)],
+            (),
+            [result("f::b9", utility=1.0)],
+            "passed",
+        ),  # may be chance
     ],
-)  # fmt: skip
+)
 def test_the_outcome(results, unfinished, base, expected):
     assert outcome(results, unfinished, base) == expected
 

@@ -63,4 +63,7 @@ def test_words_depend_on_the_seed_alone():
     again, other = (list(place_attacks("owasp", ("question",), seed=seed)) for seed in (0, 1))
     assert again == [attack for attack in ATTACKS if attack.placement == "question"]
     assert Counter(attack.id for attack in other) == Counter(attack.id for attack in again)
-    assert all(one.success != two.success or "system_prompt" in one.success for one, two in zip(again, other))
+    assert all(
+        one.success != two.success or "system_prompt" in one.success
+        for one, two in zip(again, other, strict=True)
+    )
