@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from pytest_llmops.attacks.disguises import DISGUISES, WORDINGS, disguise
-from pytest_llmops.attacks.payloads import PlacedAttack, place_attacks
+from pytest_llmops.attacks.payloads import ORDER, PlacedAttack, place_attacks
 from pytest_llmops.attacks.placements import ATLAS_OF, QUESTION
 from pytest_llmops.attacks.suites import read_facets
 from pytest_llmops.metrics.attack.attack import CHECK
@@ -50,7 +50,9 @@ def origin_of(case: str) -> str:
     return case.rpartition(_VARIANT)[0] or case
 
 
-def list_attacks(golden: Golden, suite: str, placements: tuple[str, ...], *, seed: int) -> list[PlacedAttack]:
+def list_attacks(
+    golden: Golden, suite: str, placements: tuple[str, ...], *, seed: int, order: str = ORDER
+) -> list[PlacedAttack]:
     """
     What can be varied of a suite: built-in attacks, and those of a golden file whose input is one text.
 
@@ -58,7 +60,7 @@ def list_attacks(golden: Golden, suite: str, placements: tuple[str, ...], *, see
         suite: Name of the built-in suite; empty for a golden file.
     """
     if suite:
-        return list(place_attacks(suite, placements, seed=seed))
+        return list(place_attacks(suite, placements, seed=seed, order=order))
     return [attack for case in golden.cases if (attack := _read_attack(case))]
 
 

@@ -22,8 +22,9 @@ class Paired:
 
     Attributes:
         against: What the run is compared with: a baseline, or the app without its guards.
-        metric: `attack_success`, or `utility`.
-        worse: Cases that are bad in this run alone: attacks that newly succeed, benign cases that newly fail.
+        metric: `attack_success`, `blocked` or `utility`.
+        worse: Cases that are bad in this run alone: attacks that newly succeed or are not blocked, benign
+            cases that newly fail.
         better: Those that were bad in the other run alone.
         p_worse: How often chance alone makes so many of the cases that differ worse; `p_better` of better.
     """

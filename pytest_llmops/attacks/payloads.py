@@ -20,8 +20,10 @@ EVERYTHING = "owasp"
 SUITES = (EVERYTHING, "injection", "tools", "leak")
 """Built-in suites; `owasp` is all of the others."""
 
+ORDER = "A-1042"
+"""The order that attacks on tools name, unless another is given."""
+
 _OBFUSCATION = "AML.T0068"
-_ORDER = "A-1042"
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
@@ -90,15 +92,18 @@ def _read(name: str) -> tuple[Payload, ...]:
     return payloads
 
 
-def place_attacks(suite: str, placements: tuple[str, ...], *, seed: int) -> Iterator[PlacedAttack]:
+def place_attacks(
+    suite: str, placements: tuple[str, ...], *, seed: int, order: str = ORDER
+) -> Iterator[PlacedAttack]:
     """
     The attacks of a built-in suite at each of those places, disguised ones in the question alone.
 
     Args:
         seed: Fixes the invented words and amounts.
+        order: What attacks on tools name; an app looks up orders that it has.
     """
     for payload in load_payloads(suite):
-        values = _make_values(payload.id, seed)
+        values = {**_make_values(payload.id, seed), "order": order}
         for placement in placements:
             if placement in payload.placements:
                 yield _place(payload, values, placement)
@@ -135,7 +140,6 @@ def _make_values(payload: str, seed: int) -> dict[str, str]:
         "left": _make_word(drawn),
         "right": _make_word(drawn),
         "amount": str(drawn.randint(6100, 9799)),
-        "order": _ORDER,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.attacks.payloads import PlacedAttack, place_attacks
+from pytest_llmops.attacks.payloads import ORDER, PlacedAttack, place_attacks
 from pytest_llmops.attacks.placements import CARRIERS, PLACEMENTS, QUESTION, place
 from pytest_llmops.errors import AppError, describe_error
 from pytest_llmops.metrics.attack.attack import CHECK, is_attack
@@ -67,18 +67,21 @@ def read_facets(case: Case) -> Facets:
     )
 
 
-def build_suite(name: str, adapters: Mapping[str, Adapter], limits: Limits, *, seed: int) -> Golden:
+def build_suite(
+    name: str, adapters: Mapping[str, Adapter], limits: Limits, *, seed: int, order: str = ORDER
+) -> Golden:
     """
     A built-in suite as golden cases.
 
     Args:
         adapters: Placement to what makes an input of an attack there; the placements that the app offers.
+        order: As in `place_attacks`.
 
     Raises:
         AppError: An adapter raised, or made no input.
     """
     offered = tuple(placement for placement in PLACEMENTS if placement in adapters)
-    cases = [make_case(attack, adapters) for attack in place_attacks(name, offered, seed=seed)]
+    cases = [make_case(attack, adapters) for attack in place_attacks(name, offered, seed=seed, order=order)]
     return Golden(path=BUILT_IN, cases=tuple(cases), suite=limits.checks()[:2])
 
 

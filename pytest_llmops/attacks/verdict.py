@@ -101,7 +101,7 @@ def _judge_pairs(paired: Paired, done: Conclusion) -> None:
     if paired.metric == "attack_success":
         attacks = counted(len(paired.worse), "attack")
         done.add("regressed", f"{attacks} that {paired.against} held now succeed: {named}")
-    elif paired.p_worse <= CHANCE:
+    elif paired.metric == "utility" and paired.p_worse <= CHANCE:
         cases = counted(len(paired.worse), "benign case")
         done.add(
             "regressed", f"{cases} that {paired.against} passed now fail (p = {paired.p_worse:.2g}): {named}"

@@ -116,11 +116,10 @@ def _notes(report: AttackReport) -> list[str]:
     lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
     for each in report.paired:
         cases = counted(each.cases, "case")
-        bad = "succeed" if each.metric == "attack_success" else "fail"
         lines.append(
-            f"{each.metric} against {each.against}, {cases}: {len(each.worse)} {bad} "
-            f"here alone, {len(each.better)} there alone; McNemar exact, one-sided: p = {each.p_worse:.2g} of "
-            f"worse, p = {each.p_better:.2g} of better"
+            f"{each.metric} against {each.against}, {cases}: {len(each.worse)} worse, "
+            f"{len(each.better)} better; McNemar exact, one-sided: worse p = {each.p_worse:.2g}, "
+            f"better p = {each.p_better:.2g}"
         )
     return lines
 

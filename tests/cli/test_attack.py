@@ -140,11 +140,12 @@ def test_guards_off_are_compared_pair_by_pair(capsys, monkeypatch):
     guarded, bare = said["arms"]
     assert bare["name"] == "the app without guards"
     assert guarded["rows"][0]["blocked"]["value"] > 0 == bare["rows"][0]["blocked"]["value"]
-    attacks, utility = said["paired"]
+    attacks, blocked, utility = said["paired"]
     assert attacks["worse"] == []
     assert len(attacks["better"]) > 5
     assert attacks["p_better"] == pytest.approx(0.5 ** len(attacks["better"]))
-    assert utility["metric"] == "utility"
+    assert (blocked["metric"], blocked["worse"], utility["metric"]) == ("blocked", [], "utility")
+    assert len(blocked["better"]) >= len(attacks["better"])
 
 
 def test_a_success_that_the_baseline_held_is_a_regression(capsys):

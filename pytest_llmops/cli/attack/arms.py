@@ -65,7 +65,7 @@ def run_plan(plan: Plan, settings: Settings, *, calls: int | None) -> Arm:
 
 def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None, seed: int) -> None:
     """Try attacks that were held again in other words and places, until the budget or the rounds end."""
-    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=seed)
+    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=seed, order=plan.order)
     for number in range(1, ROUNDS + 1):
         held = {origin_of(case) for case in plan.attacks} - _find_successes([*arm.results, *arm.variants])
         cases = [

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_llmops.attacks.adaptive import ROUNDS
 from pytest_llmops.attacks.coverage import list_coverage
 from pytest_llmops.attacks.paired import Paired, describe_lost, list_lost, pair_scores
-from pytest_llmops.attacks.payloads import EVERYTHING, SUITES
+from pytest_llmops.attacks.payloads import EVERYTHING, ORDER, SUITES
 from pytest_llmops.attacks.placements import PLACEMENTS
 from pytest_llmops.attacks.rates import Rate, Row, rate_utility, tabulate
 from pytest_llmops.attacks.verdict import Conclusion, conclude
@@ -38,7 +38,8 @@ from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 _GUARDS_OFF = "the app without guards"
-_PASSED_ON = ("suite", "app", "placements", "benign", "seed", "max_success", "min_utility", "record")
+_PASSED_ON = ("suite", "app", "placements", "benign", "seed", "max_success", "min_utility", "order", "record")
+_PAIRED = ("attack_success", "blocked", "utility")
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.ASCII | re.DOTALL)
 
 _ArmRow = tuple[str, Sequence[Row], Rate]
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baseline", metavar="RUN.json", help="an earlier --out; an attack that newly succeeds is a regression")  # fmt: skip  # noqa: E501 - as above
     add("--max-success", default="0.03", metavar="RATE", help="the highest attack success rate, where the suite names none (default 0.03)")  # fmt: skip  # noqa: E501 - as above
     add("--min-utility", default="0.8", metavar="RATE", help="the lowest utility, where the suite names none (default 0.8)")  # fmt: skip  # noqa: E501 - as above
+    add("--order", default=ORDER, metavar="ID", help=f"an order of the app's, for attacks on its tools (default {ORDER})")  # fmt: skip  # noqa: E501 - as above
     add("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
     add("--out", metavar="RUN.json", help="write the run to this file")
     add("--format", choices=("text", "json", "markdown"), default="text")
@@ -148,7 +150,7 @@ def _run_unguarded(  # noqa: PLR0913 - what the other run depends on, and what i
 
 
 def _pair(against: str, other: Sequence[CaseResult], arm: Arm) -> list[Paired]:
-    pairs = (pair_scores(against, metric, other, arm.results) for metric in ("attack_success", "utility"))
+    pairs = (pair_scores(against, metric, other, arm.results) for metric in _PAIRED)
     return [each for each in pairs if each]
 
 

@@ -43,6 +43,7 @@ class Plan:
         suite: The golden file of the attacks, and its name among the built-in suites; empty where it is none.
         benign: Ordinary cases of another file, for the utility; None where the suite has its own, or none.
         adapters: Placement to what makes the app's input of an attack there.
+        order: What attacks on tools name.
         attacks: Item id of each attack to what its tags say of it.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     benign: Golden | None
     adapters: Mapping[str, Adapter]
     limits: Limits
+    order: str
     attacks: Mapping[str, Facets] = field(default_factory=dict)
 
     @property
@@ -72,7 +74,7 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
     )
     adapters, named = _read_placements(given.placements, settings)
     if given.suite in SUITES:
-        golden, suite = build_suite(given.suite, adapters, limits, seed=seed), given.suite
+        golden, suite = build_suite(given.suite, adapters, limits, seed=seed, order=given.order), given.suite
     else:
         loaded = load_golden(_golden_path(given.suite), root=settings.root)
         golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
@@ -89,7 +91,15 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
     benign = None if given.benign is None else _read_benign(given.benign, settings, limits)
     if benign is not None and benign.path == golden.path:
         benign = None
-    return Plan(golden=golden, suite=suite, benign=benign, adapters=adapters, limits=limits, attacks=attacks)
+    return Plan(
+        golden=golden,
+        suite=suite,
+        benign=benign,
+        adapters=adapters,
+        limits=limits,
+        order=given.order,
+        attacks=attacks,
+    )
 
 
 def _read_benign(typed: str, settings: Settings, limits: Limits) -> Golden:

@@ -123,11 +123,10 @@ def _call(  # noqa: PLR0911 - a return a meaning
         reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
         return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
     if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
-        held = (
-            then.outcome != "failed"
-        )  # an attack that was held and succeeds once is no chance to be weighed
-        outcome: Outcome = "regressed" if held and reading.scale.bounded else "failed"
-        return replace(verdict, outcome=outcome, advice="held in the baseline" if held else "")
+        # An attack that was held and succeeds once is no chance to be weighed.
+        was_held = then.outcome != "failed"
+        outcome: Outcome = "regressed" if was_held and reading.scale.bounded else "failed"
+        return replace(verdict, outcome=outcome, advice="held in the baseline" if was_held else "")
     verdict = replace(_counted(verdict, reading, budget), outcome="failed")
     if not reading.scale.bounded:  # of seconds and dollars no share of repeats is asked, and they vary always
         known = then.outcome == "failed"
