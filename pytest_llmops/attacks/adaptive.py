@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -17,6 +18,8 @@ ROUNDS = 3
 """Variants of one attack that are tried at most."""
 
 _VARIANT = "~"
+_WORD = re.compile(r"\w+")
+_PIECE = 3  # letters; shorter ones stand in any word
 _TWICE = 0.5  # how often a variant is both reworded and disguised
 
 
@@ -79,10 +82,16 @@ def _read_attack(case: Case) -> PlacedAttack | None:
         placement=QUESTION,
         owasp=facets.owasp,
         atlas=facets.atlas,
-        words=tuple(_find_words(options["success"])),
+        words=tuple(_find_words(case.input, options["success"])),
     )
 
 
-def _find_words(success: Mapping[str, object]) -> Sequence[str]:
-    """What letters may not be changed in: by it success is recognised."""
-    return [each for key in ("argument", "url") if isinstance(each := success.get(key), str)]
+def _find_words(text: str, success: Mapping[str, object]) -> list[str]:
+    """What no letter may be changed of, as success is recognised by it: pieces of a canary, hosts, values."""
+    wanted = [each for key in ("canary", "argument", "url") if isinstance(each := success.get(key), str)]
+    pieces = {
+        word
+        for word in _WORD.findall(text)
+        if len(word) >= _PIECE and any(word.casefold() in each.casefold() for each in wanted)
+    }
+    return sorted(pieces, key=len, reverse=True)

@@ -232,3 +232,11 @@ def test_attacks_of_a_golden_file_are_varied_where_they_are_texts():
     )
     attacks = list_attacks(Golden(path="g", cases=cases), "", ("question",), seed=1)
     assert [attack.id for attack in attacks] == ["a"]
+
+
+def test_the_pieces_of_a_canary_are_left_as_they_are():
+    check = replace(ATTACK, options={"success": {"canary": "tilimezatago"}})
+    case = Case(id="a", input="Please glue tilime to zatago, at once.", checks=(check,))
+    (attack,) = list_attacks(Golden(path="g", cases=(case,)), "", ("question",), seed=1)
+    assert set(attack.words) == {"tilime", "zatago"}
+    assert disguise("leet", attack.text, attack.words) == "Pl3453 glu3 tilime 70 zatago, 47 0nc3."
