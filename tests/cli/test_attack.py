@@ -217,7 +217,7 @@ def test_a_golden_file_is_a_suite(capsys):
         ("--suite none.yaml", "none.yaml: no such file or folder"),
         ("--suite good.yaml", "good.yaml: there is no attack in it"),
         (
-            "--suite own.yaml --placements file=attack_bot:passage",
+            "--suite own.yaml --placements file",
             "own.yaml: there is no attack in it at the placements file",
         ),
         ("--placements pasage", "there is no placement 'pasage'. Did you mean 'passage'?"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,34 +72,40 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
         most_success=_read_rate("--max-success", given.max_success),
         least_utility=_read_rate("--min-utility", given.min_utility),
     )
-    adapters, named = _read_placements(given.placements, settings)
-    if given.suite in SUITES:
-        golden, suite = build_suite(given.suite, adapters, limits, seed=seed, order=given.order), given.suite
+    built_in = given.suite in SUITES
+    adapters, named = _read_placements(given.placements, settings, needed=built_in)
+    if built_in:
+        golden = build_suite(given.suite, adapters, limits, seed=seed, order=given.order)
     else:
-        loaded = load_golden(_golden_path(given.suite), root=settings.root)
-        golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
-        suite = ""
+        golden = _read_own_suite(given.suite, named, settings, limits)
     if settings.app is None and golden.app is None:
         raise SettingsError("no app is named; pass --app module:attribute, such as shop.bot:answer")
     attacks = {case_id(golden, case): read_facets(case) for case in golden.cases if is_attack(case)}
-    if not attacks:
-        chosen = f" at the placements {', '.join(named)}" if named else ""
-        raise SettingsError(
-            f"{printable(given.suite)}: there is no attack in it{chosen}; write a case with "
-            "checks: {attack: {goal: …, success: {canary: …}}}"
-        )
     benign = None if given.benign is None else _read_benign(given.benign, settings, limits)
     if benign is not None and benign.path == golden.path:
         benign = None
     return Plan(
         golden=golden,
-        suite=suite,
+        suite=given.suite if built_in else "",
         benign=benign,
         adapters=adapters,
         limits=limits,
         order=given.order,
         attacks=attacks,
     )
+
+
+def _read_own_suite(typed: str, named: Sequence[str], settings: Settings, limits: Limits) -> Golden:
+    """A golden file with its attacks at the placements that are named, or at all."""
+    loaded = load_golden(_golden_path(typed), root=settings.root)
+    golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
+    if not any(map(is_attack, golden.cases)):
+        chosen = f" at the placements {', '.join(named)}" if named else ""
+        raise SettingsError(
+            f"{printable(typed)}: there is no attack in it{chosen}; write a case with "
+            "checks: {attack: {goal: …, success: {canary: …}}}"
+        )
+    return golden
 
 
 def _read_benign(typed: str, settings: Settings, limits: Limits) -> Golden:
@@ -119,11 +125,16 @@ def _golden_path(typed: str) -> Path:
     return path
 
 
-def _read_placements(typed: str | None, settings: Settings) -> tuple[dict[str, Adapter], list[str]]:
+def _read_placements(
+    typed: str | None, settings: Settings, *, needed: bool
+) -> tuple[dict[str, Adapter], list[str]]:
     """
     Placement to adapter, and the placements that were typed.
 
     A word of the flag is a placement, or `placement=module:function`.
+
+    Args:
+        needed: Every placement needs an adapter; not those of a golden file, whose inputs are there.
     """
     configured = settings.attack.get("placements", {})
     words = [word.strip() for word in (typed or "").split(",") if word.strip()]
@@ -135,13 +146,15 @@ def _read_placements(typed: str | None, settings: Settings) -> tuple[dict[str, A
         paths |= {placement: path} if path else {}
     _check_names([*paths, *named])
     chosen = named or [QUESTION, *paths]
-    if lacking := [each for each in chosen if each != QUESTION and each not in paths]:
+    lacking = [each for each in chosen if each != QUESTION and each not in paths]
+    if needed and lacking:
         each = lacking[0]
         raise SettingsError(
             f"the placement {each!r} needs an adapter, a function (payload, placement) that returns the "
             f"app's input: --placements {each}=module:function, or placements in [tool.pytest-llmops.attack]"
         )
-    return {each: _load_adapter(each, paths, settings) for each in dict.fromkeys(chosen)}, named
+    offered = [each for each in dict.fromkeys(chosen) if each not in lacking]
+    return {each: _load_adapter(each, paths, settings) for each in offered}, named
 
 
 def _load_adapter(placement: str, paths: Mapping[str, str], settings: Settings) -> Adapter:
