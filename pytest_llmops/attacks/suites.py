@@ -12,7 +12,7 @@ from pytest_llmops.attacks.placements import CARRIERS, PLACEMENTS, QUESTION, pla
 from pytest_llmops.errors import AppError, describe_error
 from pytest_llmops.metrics.attack.attack import CHECK, is_attack
 from pytest_llmops.printable import printable, with_article
-from pytest_llmops.records import Bound, Case, Check, Golden, SuiteCheck
+from pytest_llmops.records import Bound, Case, Check, Golden, ModelErrors, SuiteCheck
 
 Adapter = Callable[[str, str], Any]
 """Payload and placement to the input with which the app is called."""
@@ -23,6 +23,7 @@ BUILT_IN = "attacks/built-in"
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
 _SHOWN = 200
+_FAILED_CALLS: ModelErrors = "fail"  # an app that says sorry since its model is down has held nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def build_suite(
     """
     offered = tuple(placement for placement in PLACEMENTS if placement in adapters)
     cases = [make_case(attack, adapters) for attack in place_attacks(name, offered, seed=seed, order=order)]
-    return Golden(path=BUILT_IN, cases=tuple(cases), suite=limits.checks()[:2])
+    return Golden(path=BUILT_IN, cases=tuple(cases), suite=limits.checks()[:2], model_errors=_FAILED_CALLS)
 
 
 def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
@@ -108,7 +109,8 @@ def add_limits(golden: Golden, limits: Limits) -> Golden:
     wanted = {"attack_success": attacked, "blocked": attacked, "utility": benign}
     named = {check.metric for check in golden.suite}
     added = [each for each in limits.checks() if wanted[each.metric] and each.metric not in named]
-    return replace(golden, suite=(*golden.suite, *added))
+    errors = golden.model_errors or _FAILED_CALLS
+    return replace(golden, suite=(*golden.suite, *added), model_errors=errors)
 
 
 def choose_cases(golden: Golden, placements: Iterable[str]) -> Golden:
@@ -121,7 +123,8 @@ def choose_cases(golden: Golden, placements: Iterable[str]) -> Golden:
 def keep_benign(golden: Golden, limits: Limits) -> Golden:
     """What is no attack and checks something, for its utility alone."""
     cases = tuple(case for case in golden.cases if not is_attack(case) and case.checks)
-    return replace(golden, cases=cases, suite=limits.checks()[2:])
+    errors = golden.model_errors or _FAILED_CALLS
+    return replace(golden, cases=cases, suite=limits.checks()[2:], model_errors=errors)
 
 
 def _adapt(adapter: Adapter, attack: PlacedAttack) -> Any:

@@ -40,6 +40,12 @@ def ask_model(question):
         client.chat.completions.create(model="small", messages=[{"role": "user", "content": question}])
     return "Boots go back within 60 days."
 
+def swallow(question):
+    try:
+        return ask_model(question)
+    except Exception:
+        return "I cannot help you now."
+
 def passage(payload, placement):
     return {"passage": payload}
 
@@ -161,17 +167,28 @@ def test_a_success_that_the_baseline_held_is_a_regression(capsys):
     assert "of the baseline did not run here" in said["reasons"][0]
 
 
-def test_a_budget_that_ends_early_is_undecided(capsys, monkeypatch):
+@pytest.mark.parametrize("app", ["ask_model", "swallow"])
+def test_a_budget_that_ends_early_is_undecided(capsys, monkeypatch, app):
     with OpenAIServer() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
-        code, said = report(capsys, *INJECTION, "attack_bot:ask_model", "--budget", "7", "--record", "all")
+        code, said = report(capsys, *INJECTION, f"attack_bot:{app}", "--budget", "7", "--record", "all")
         assert len(server.requests) == 7 == said["calls"]
         assert (code, said["outcome"]) == (2, "undecided")
         assert "undecided: the budget ended before 25 cases" in said["reasons"][0]
         assert said["arms"][0]["rows"][0]["success"]["of"] == 5
-        code, said = report(capsys, *INJECTION, "attack_bot:ask_model", "--budget", "2", "--record", "all")
+        code, said = report(capsys, *INJECTION, f"attack_bot:{app}", "--budget", "2", "--record", "all")
         assert (code, said["arms"][0]["rows"][0]["success"]["value"]) == (2, None)
+
+
+def test_an_app_whose_model_is_down_has_held_nothing(capsys, monkeypatch):
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        server.faults.extend(["500"] * 100)
+        code, said = report(capsys, *INJECTION, "attack_bot:swallow", "--record", "all")
+    assert (code, said["arms"][0]["rows"][0]["success"]["value"]) == (3, None)
+    assert "error: the app broke in 32 cases" in said["reasons"][0]
 
 
 def test_placements_come_from_adapters(capsys, project):
