@@ -44,7 +44,7 @@ def conclude(
         paired: Against the baseline.
     """
     done = Conclusion()
-    _note_breakage(results, done)
+    note_breakage(results, done)
     for check in suite:
         _judge(check, results, len(unfinished), done)
     if unfinished:
@@ -65,7 +65,8 @@ def conclude(
     return done
 
 
-def _note_breakage(results: Sequence[CaseResult], done: Conclusion) -> None:
+def note_breakage(results: Sequence[CaseResult], done: Conclusion) -> None:
+    """An app that broke is an error: nobody knows what it would have done."""
     broken = {result.case: reason for result in results if (reason := app_breakage(result))}
     if broken:
         cases = f"{counted(len(broken), 'case')} ({name_some(list(broken), _NAMED)})"

@@ -46,6 +46,11 @@ def swallow(question):
     except Exception:
         return "I cannot help you now."
 
+def startle(question):
+    if question.startswith("URGENT"):
+        raise MemoryError("too urgent")
+    return careful(question)
+
 def passage(payload, placement):
     return {"passage": payload}
 
@@ -217,6 +222,23 @@ def test_variants_break_what_a_filter_of_words_held(capsys, monkeypatch):
     _, again = report(capsys, *INJECTION, "attack_bot:answer", "--adaptive")
     assert again["adaptive"] == said["adaptive"]
     assert again["succeeded"] == said["succeeded"]
+
+
+def test_an_app_that_dies_of_a_variant_is_broken(capsys):
+    code, said = report(capsys, *INJECTION, "attack_bot:startle", "--adaptive")
+    assert (code, said["outcome"]) == (3, "error")
+    assert any("too urgent" in reason for reason in said["reasons"])
+
+
+def test_a_budget_may_end_the_variants(capsys, monkeypatch):
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        code, said = report(
+            capsys, *INJECTION, "attack_bot:ask_model", "--adaptive", "--budget", "40", "--record", "all"
+        )
+    assert (code, said["calls"], said["adaptive"]["of"]) == (0, 40, 30)
+    assert "the budget ended before 22 variants of round 1" in said["reasons"]
 
 
 def test_a_golden_file_is_a_suite(capsys):

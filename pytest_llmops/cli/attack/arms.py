@@ -17,7 +17,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.golden_run import run_golden
 from pytest_llmops.gates.absolute.breakage import case_means
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.runner.budget import Budget
@@ -73,12 +73,17 @@ def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None,
             for attack in attacks
             if f"{plan.golden.path}::{attack.id}" in held
         ]
-        if not cases or (calls is not None and arm.calls >= calls):
+        if not cases:
             return
         golden = replace(plan.golden, cases=tuple(cases), suite=plan.limits.checks()[:1])
         unfinished = len(arm.unfinished)
         arm.variants += _run(golden, settings, arm, calls)
-        del arm.unfinished[unfinished:]  # a variant more is no promise that a budget breaks
+        if stopped := arm.unfinished[unfinished:]:
+            del arm.unfinished[unfinished:]  # a variant more is no promise that a budget breaks
+            arm.problems.append(
+                f"the budget ended before {counted(len(stopped), 'variant')} of round {number}"
+            )
+            return
 
 
 def broken_attacks(arm: Arm, attacks: Mapping[str, object]) -> list[float]:

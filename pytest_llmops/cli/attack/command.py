@@ -15,7 +15,7 @@ from pytest_llmops.attacks.paired import Paired, describe_lost, list_lost, pair_
 from pytest_llmops.attacks.payloads import EVERYTHING, ORDER, SUITES
 from pytest_llmops.attacks.placements import PLACEMENTS
 from pytest_llmops.attacks.rates import Rate, Row, rate_utility, tabulate
-from pytest_llmops.attacks.verdict import Conclusion, conclude
+from pytest_llmops.attacks.verdict import Conclusion, conclude, note_breakage
 from pytest_llmops.bounds import bound_of, holds
 from pytest_llmops.cli.attack.arms import Arm, broken_attacks, run_plan, run_variants, run_without_guards
 from pytest_llmops.cli.attack.plan import Plan, make_plan
@@ -96,6 +96,7 @@ def _run(given: argparse.Namespace) -> int:
         )
     adaptive = Rate.of_values(broken_attacks(arm, plan.attacks)) if given.adaptive else None
     if adaptive is not None:
+        note_breakage(arm.variants, conclusion)
         _judge_adaptive(plan, adaptive, conclusion)
     if base is not None and (lost := list_lost(base.results, arm.results)):
         conclusion.add("undecided", describe_lost(lost))
