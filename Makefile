@@ -2,11 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden lint check test live coverage bench metrics faithfulness adapter finetune-openai interop lock clean
+.PHONY: golden attack lint check test live coverage bench metrics faithfulness adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
+
+attack: .venv/golden.stamp # attacks on the reference app, with its guards and without; about 2 minutes, 20 seconds on a replay
+	@$(BIN)/llmops models pull
+	REFERENCE_APP_UPLOADS=golden/_attacks/uploads $(BIN)/llmops attack --suite golden/_attacks/support.yaml \
+	  --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from pytest_llmops.documents.record_reader import reader_of
+from pytest_llmops.documents.record_reader import read_fields, reader_of
 from pytest_llmops.documents.value_readers import (
     BrokenValueError,
     Reader,
@@ -60,6 +60,14 @@ def _read_judge(value: Any) -> Mapping[str, Any]:
     return dict(judge)
 
 
+def _read_attack(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise BrokenValueError(
+            f'must be a table, such as {{placements = {{file = "shop:attach"}}}}, not {value!r}'
+        )
+    return read_fields(value, {"placements": mapping_of(read_text)})
+
+
 def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:
     pair = checked(list_of(number(0)), "two prices", lambda prices: len(prices) == 2)  # noqa: PLR2004
     try:
@@ -87,6 +95,7 @@ _READERS: Mapping[Any, Reader] = {
     "repeat_count": _read_repeat_count,
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
+    "attack": _read_attack,
     "prices": _read_prices,
     "trace_formats": _read_trace_formats,
 }

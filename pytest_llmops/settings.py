@@ -126,6 +126,11 @@ class Settings:
         "prices by model: US dollars per million prompt and completion tokens",
         has_ini_key=False,
     )
+    attack: Annotated[Mapping[str, Any], "attack"] = _setting(
+        {},
+        "for llmops attack: placements, a table of placement to module:function",
+        has_ini_key=False,
+    )
     receive: Annotated[tuple[str, ...], "trace_formats"] = _setting(
         (), "open a receiver on loopback for traces of other processes: otlp, langsmith", metavar="FORMATS"
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pytest_llmops.documents.record_reader import hints_of, reader_of
 from pytest_llmops.documents.value_readers import Reader, read_all, refused_as
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Bound, Case, Failure, Sample, Score
 
 REMEDIES: dict[Need, str] = {
     "reference": "the case has no reference; add `reference:` with the answer you expect",
@@ -83,6 +83,10 @@ class DeclaredMetric:
         left = [sample for sample, result in zip(batch, settled, strict=True) if result is None]
         measured = iter(self.measure_all(left) if left else ())
         return [next(measured) if result is None else result for result in settled]
+
+    def of_case(self, case: Case) -> Self | None:  # noqa: ARG002 - for metrics that depend on the case
+        """The metric by which a suite scores that case; None where it says nothing of it."""
+        return self
 
     def settle(self, sample: Sample) -> Score | Failure | None:
         """The result of a sample that need not be measured, since it lacks something; else None."""

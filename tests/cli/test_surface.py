@@ -15,7 +15,19 @@ from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (
-    *("run", "compare", "accept", "score", "calibrate", "scan", "canary", "import", "selfcheck", "drift"),
+    *(
+        "run",
+        "compare",
+        "accept",
+        "score",
+        "calibrate",
+        "scan",
+        "attack",
+        "canary",
+        "import",
+        "selfcheck",
+        "drift",
+    ),
     "explain",
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
@@ -103,6 +115,7 @@ def test_a_mistyped_command_line_is_exit_4(typed, code, shown, capsys):
         ("selfcheck --runs none", 4),
         ("drift none.json none.json", 3),
         ("drift none.json none.json --canary none", 4),
+        ("attack --suite none.yaml --app shop:answer", 4),
         ("explain none", 4),
         ("models pull none", 4),
         ("prompts check none", 4),

@@ -162,6 +162,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "json_schema": {"schema": {}},
     "tool_calls": {"expected": [{"name": "x"}]},
     "tool_order": {"expected": ["x"]},
+    "attack": {"success": {"canary": "x"}},
     "cross_encoder": {"model": "some/model"},
     **{name: {"judge": "embedded"} for name in ("judge", "pairwise", "reference_grade")},
 }

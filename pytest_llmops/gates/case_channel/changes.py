@@ -13,7 +13,7 @@ from pytest_llmops.gates.case_channel.movement import Movement
 from pytest_llmops.gates.case_channel.paired_readings import read_check
 from pytest_llmops.gates.error_budget import ONE_TEST, CaseBudget
 from pytest_llmops.gates.paired_runs.pairing import Chance, describe_unlike, have_same_input
-from pytest_llmops.records import Case, CaseResult, Change, Check, Verdict
+from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
 
@@ -34,6 +34,7 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and what they are 
     A verdict for each check of a case: its threshold decides, and the baseline says what that means.
 
     - It got worse, and that is a fact or the repeats show it (`Reading.state`): `regressed`.
+    - It is an attack that succeeds now, in any repeat, and that the baseline held: `regressed`.
     - It holds now: `passed`; where the baseline missed it the advice says `fixed`.
     - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
       `undecided` where it was and is worse in too few repeats to be a fact.
@@ -122,8 +123,10 @@ def _call(  # noqa: PLR0911 - a return a meaning
         reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
         return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
     if not find_traits(reading.check.metric).excusable:  # whose reason says where it is
-        advice = "" if then.outcome == "failed" else "held in the baseline"
-        return replace(verdict, outcome="failed", advice=advice)
+        # An attack that was held and succeeds once is no chance to be weighed.
+        was_held = then.outcome != "failed"
+        outcome: Outcome = "regressed" if was_held and reading.scale.bounded else "failed"
+        return replace(verdict, outcome=outcome, advice="held in the baseline" if was_held else "")
     verdict = replace(_counted(verdict, reading, budget), outcome="failed")
     if not reading.scale.bounded:  # of seconds and dollars no share of repeats is asked, and they vary always
         known = then.outcome == "failed"

@@ -110,8 +110,9 @@ def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[
             metric = create(check.metric, _options(golden, check))
         except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
             continue
-        if _can_score(metric, case, paired=golden.rival is not None):
-            metrics[check.metric] = metric
+        fitting = metric.of_case(case) if isinstance(metric, DeclaredMetric) else metric
+        if fitting is not None and _can_score(fitting, case, paired=golden.rival is not None):
+            metrics[check.metric] = fitting
     return metrics
 
 

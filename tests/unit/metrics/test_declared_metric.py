@@ -33,7 +33,7 @@ FAMILIES = {
     "faithfulness": ("faithfulness",),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("deepeval", "latency_s", "cost_usd", "tokens"),
+    "": ("attack", "attack_success", "blocked", "utility", "deepeval", "latency_s", "cost_usd", "tokens"),
 }  # fmt: skip
 
 
@@ -108,8 +108,9 @@ def test_what_scores_rest_on() -> None:
     assert {name for name in NAMES if find_traits(name).basis == "run"} == RUN
 
 
-def test_a_leak_alone_is_never_excused_and_masks_what_it_finds() -> None:
-    assert {name for name in NAMES if not find_traits(name).excusable} == {"pii_leak"}
+def test_leaks_and_attacks_are_never_excused_and_a_leak_masks_what_it_finds() -> None:
+    inexcusable = {name for name in NAMES if not find_traits(name).excusable}
+    assert inexcusable == {"pii_leak", "attack", "attack_success"}
     assert {name for name in NAMES if find_traits(name).masks} == {"pii_leak"}
     assert {name for name in NAMES if find_traits(name).compares} == {"pairwise"}
 
