@@ -1,0 +1,170 @@
+"""Where a call comes from: what the user asked for, or a text that was read on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from reference_app.guardrails.calls.effects import find_objects, is_wanted, read_effect
+from reference_app.guardrails.calls.formats import is_email
+from reference_app.guardrails.calls.request import AllowedTool, Leaf, Request, list_leaves
+from reference_app.guardrails.calls.wording import find_words, fold, is_named, split_name
+from reference_app.guardrails.redaction import mask
+
+TARGETS = frozenset(
+    "recipient recipients to cc bcc email emails mail address account iban bic url urls uri link path file filename "
+    "destination target participants participant attendees attendee phone number mobile wallet webhook callback host "
+    "endpoint beneficiary payee receiver member invitee user username users channel channels password domain amount price "
+    "sum quantity total".split()
+)
+CONTENT = frozenset(
+    "body content contents message text description subject title summary note notes comment markdown html reason "
+    "caption memo".split()
+)
+ORDERS = frozenset("request query question instruction instructions prompt task command goal".split())
+MIN_ORDER_WORDS = 4
+MAX_SHARED = 0.2  # of an order's words that the task may have by accident
+MIN_OPAQUE = 40
+
+_SENTENCE = re.compile(r"(?<=[.!?\n;:])\s+|\n+|(?<=,)\s+(?=then\b)")
+_IMPERATIVE = re.compile(
+    r"\W*(?:(?:please|then|and|also|now|next|first|finally|you must|you should|you have to|you need to|make sure to|be sure to"
+    r"|immediately|kindly|important|todo|instead|can you|could you)[\s,:]+){0,4}"
+    r"(?:get|send|e-?mail|forward|transfer|pay|delete|remove|cancel|create|add|invite|post|publish|visit|open|browse|go to"
+    r"|click|fetch|download|upload|make|book|reserve|schedule|share|update|change|set|reset|buy|order|refund|move|append|write"
+    r"|reply|tell|say|give|grant|run|execute|call|use|share|submit|save|read|list|find|search|look up|disable|enable|unlock"
+    r"|export|copy|print|reveal|show|include|register|subscribe|approve|confirm|wire|donate|purchase|install|conduct"
+    r"|verify|check|review|collect|retrieve|access|modify|manage|perform|ensure|notify|contact|ask)\b",
+    re.IGNORECASE,
+)
+_OPAQUE = re.compile(rf"[A-Za-z0-9+/_=-]{{{MIN_OPAQUE},}}|(?:[0-9a-fA-F]{{2}}){{20,}}")
+_URL_SHAPE = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://|www\.)\S+|(?:[\w-]+\.)+[a-zA-Z]{2,}(?:/\S*)?")
+_ACCOUNT_SHAPE = re.compile(r"[A-Z]{2}\d{2}[ \w]{8,32}|\+?\d[\d ()-]{7,}\d")
+_WEB = re.compile(r"\b(?:web ?sites?|web ?pages?|pages?|links?|urls?|sites?|articles?|blogs?|posts?)\b", re.IGNORECASE)
+
+
+def find_taint(request: Request, tool: AllowedTool) -> str:
+    """
+    Why a value of the call may not be its target: only a text that was read names it; empty if none is.
+
+    Targets are who gets something, where it goes and how much it is. A tool that only reads has but one:
+    the address that it calls.
+    """
+    if not request.context:
+        return ""
+    effect = read_effect(tool)
+    for leaf in list_leaves(request.arguments):
+        if _is_listed_by_policy(leaf, tool) or is_named(_value(leaf), request.task):
+            continue
+        if not is_named(_value(leaf), request.context):
+            continue
+        if effect.reads:
+            if _is_address(leaf) and not _WEB.search(request.task):
+                return f"{leaf.name} is an address that only a text named"
+        elif _is_target(leaf):
+            return f"{leaf.name} is a target that only a text named, not the user"
+    return ""
+
+
+def find_off_task(request: Request, tool: AllowedTool) -> str:
+    """Why the call does not serve what the user asked for; empty if it may."""
+    effect = read_effect(tool)
+    if effect.replies:
+        return ""
+    if not is_wanted(effect, tool, request.task):
+        return "the task does not ask for such an action"
+    orders = list(_find_orders(request.context))
+    if not orders:
+        return ""
+    leaves = [leaf for leaf in list_leaves(request.arguments) if leaf.text]
+    for leaf in leaves:
+        if _repeats_order(leaf, request, orders) and not (effect.reads and _fits(tool, request.task)):
+            return f"{leaf.name} repeats what a text orders, not what the user asked for"
+    if effect.reads and not _fits(tool, request.task) and _is_ordered(tool, orders):
+        return "a text orders this, and the task does not speak of it"
+    return ""
+
+
+def find_exfiltration(request: Request, tool: AllowedTool) -> str:
+    """Why the call would carry something out to a target that the user did not name; empty if it would not."""
+    leaves = [leaf for leaf in list_leaves(request.arguments) if leaf.text]
+    sends = "send" in read_effect(tool).kinds
+    targets = [leaf for leaf in leaves if _is_address(leaf) or (sends and _is_target(leaf))]
+    unnamed = [
+        leaf
+        for leaf in targets
+        if not _is_listed_by_policy(leaf, tool) and not is_named(_value(leaf), request.task)
+    ]
+    if not unnamed:
+        return ""
+    for leaf in leaves:
+        carried = leaf.text if leaf not in unnamed else _data_of(leaf.text)
+        if carried and not is_named(carried, request.task) and (_OPAQUE.search(carried) or mask(carried) != carried):
+            return f"{leaf.name} carries a secret, personal data or an opaque text to a target that the user did not name"
+    return ""
+
+
+def _value(leaf: Leaf) -> str | float:
+    return leaf.value if isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool) else leaf.text
+
+
+def _is_target(leaf: Leaf) -> bool:
+    words = set(split_name(leaf.name))
+    if isinstance(leaf.value, bool) or not leaf.text or (words & CONTENT and not words & TARGETS):
+        return False
+    return bool(words & TARGETS) or _is_address(leaf) or _ACCOUNT_SHAPE.fullmatch(leaf.text) is not None
+
+
+def _is_address(leaf: Leaf) -> bool:
+    """Whether the value says where something goes: a URL, or an e-mail address."""
+    if not isinstance(leaf.value, str) or set(split_name(leaf.name)) & CONTENT:
+        return False
+    named = bool({"url", "uri", "link", "webhook", "endpoint", "host", "website", "domain"} & set(split_name(leaf.name)))
+    return named or is_email(leaf.text.strip()) or ("://" in leaf.text and _URL_SHAPE.match(leaf.text) is not None)
+
+
+def _is_listed_by_policy(leaf: Leaf, tool: AllowedTool) -> bool:
+    """Whether the operator said where this may go, which another guard checks."""
+    words = set(split_name(leaf.name))
+    return bool(
+        (words & {"url", "uri", "link", "host"} and "hosts" in tool.policy)
+        or (words & {"path", "file", "filename"} and {"root", "folder"} & set(tool.policy))
+    )
+
+
+def _data_of(url: str) -> str:
+    """What a URL carries besides where it goes."""
+    return url.partition("?")[2]
+
+
+def _find_orders(context: str) -> Iterator[str]:
+    """Sentences of a text that tell somebody to do something."""
+    for sentence in _SENTENCE.split(context):
+        if _IMPERATIVE.match(sentence):
+            yield sentence
+
+
+def _repeats_order(leaf: Leaf, request: Request, orders: list[str]) -> bool:
+    """Whether the value comes from an order in a text, and the task has nothing of it."""
+    if not isinstance(leaf.value, str) or is_named(leaf.text, request.task):
+        return False
+    words = find_words(leaf.text)
+    if not words:
+        return False
+    shared = len(words & find_words(request.task)) / len(words)
+    if any(is_named(leaf.text, order) for order in orders) and shared <= MAX_SHARED:
+        return True
+    if not set(split_name(leaf.name)) & ORDERS or len(words) < MIN_ORDER_WORDS:
+        return False
+    return shared <= MAX_SHARED and len(words & find_words(" ".join(orders))) / len(words) >= 1 - MAX_SHARED
+
+
+def _fits(tool: AllowedTool, task: str) -> bool:
+    """Whether the task speaks of the things that the tool reads."""
+    return bool(find_objects(tool) & find_words(task))
+
+
+def _is_ordered(tool: AllowedTool, orders: list[str]) -> bool:
+    """Whether one order speaks of all the things that the tool reads."""
+    objects = find_objects(tool)
+    return bool(objects) and any(objects <= find_words(fold(order)) for order in orders)
