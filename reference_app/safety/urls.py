@@ -17,8 +17,9 @@ PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HIDDEN_SLASH = re.compile(r"%(?:2[fF]|5[cC])")
+_HIDDEN_BACKSLASH = re.compile(r"%5[cC]")
 _DOTS = re.compile(r"/\.{1,2}(?:/|$)")
+_FOREIGN_DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -160,6 +161,8 @@ def _read_host(host: str) -> str:
         if (address := read_address(host[1:-1])) is None:
             raise _refusal("its host is no address")
         return str(address)
+    if _FOREIGN_DOTS.search(host):
+        raise _refusal("its host is no plain name")
     name = host.lower() if host.isascii() else _to_ascii(host)
     name = name.removesuffix(".")  # which says that the name is complete, and is not sent
     if is_number(name):
@@ -203,7 +206,8 @@ def _read_path(path: str, query: str) -> str:
     if any(byte < 32 or byte == 127 for byte in unquote_to_bytes(path + query)):  # noqa: PLR2004 - control characters
         raise _refusal("it hides control characters")
     path = _resolve_dots(path)
-    if _DOTS.search(re.sub(r"%2[eE]", ".", path)) or _HIDDEN_SLASH.search(path):
-        raise _refusal("its path climbs or hides a slash")
+    decoded = re.sub(r"%2[fF]", "/", re.sub(r"%2[eE]", ".", path))
+    if _DOTS.search(decoded) or _HIDDEN_BACKSLASH.search(path):
+        raise _refusal("its path climbs or hides a backslash")
     sent = quote(path, safe="/%:@!$&'()*+,;=~-._")
     return f"{sent}?{quote(query, safe='/%:@!$&()*+,;=~-._?[]')}" if query else sent

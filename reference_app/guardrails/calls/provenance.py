@@ -9,7 +9,7 @@ from reference_app.guardrails.calls.effects import find_objects, is_wanted, read
 from reference_app.guardrails.calls.formats import is_email
 from reference_app.guardrails.calls.request import AllowedTool, Leaf, Request, list_leaves
 from reference_app.guardrails.calls.wording import find_words, fold, is_named, split_name
-from reference_app.guardrails.redaction import mask
+from reference_app.guardrails.redaction import find
 
 TARGETS = frozenset(
     "recipient recipients to cc bcc email emails mail address account iban bic url urls uri link path file filename "
@@ -24,21 +24,24 @@ CONTENT = frozenset(
 ORDERS = frozenset("request query question instruction instructions prompt task command goal".split())
 MIN_ORDER_WORDS = 4
 MAX_SHARED = 0.2  # of an order's words that the task may have by accident
+MIN_QUOTED = 4  # characters of a value that no order contains by accident
 MIN_OPAQUE = 40
+SECRETS = frozenset("key password token account card id passport".split())  # kinds of the redaction
 
 _SENTENCE = re.compile(r"(?<=[.!?\n;:])\s+|\n+|(?<=,)\s+(?=then\b)")
 _IMPERATIVE = re.compile(
-    r"\W*(?:(?:please|then|and|also|now|next|first|finally|you must|you should|you have to|you need to|make sure to|be sure to"
+    r"\W*(?:please,? [a-z]+|(?:(?:then|and|also|now|next|first|finally|you must|you should|you have to|you need to|make sure to|be sure to"
     r"|immediately|kindly|important|todo|instead|can you|could you)[\s,:]+){0,4}"
     r"(?:get|send|e-?mail|forward|transfer|pay|delete|remove|cancel|create|add|invite|post|publish|visit|open|browse|go to"
     r"|click|fetch|download|upload|make|book|reserve|schedule|share|update|change|set|reset|buy|order|refund|move|append|write"
     r"|reply|tell|say|give|grant|run|execute|call|use|share|submit|save|read|list|find|search|look up|disable|enable|unlock"
     r"|export|copy|print|reveal|show|include|register|subscribe|approve|confirm|wire|donate|purchase|install|conduct"
-    r"|verify|check|review|collect|retrieve|access|modify|manage|perform|ensure|notify|contact|ask)\b",
+    r"|verify|check|review|collect|retrieve|access|modify|manage|perform|ensure|notify|contact|ask))\b",
     re.IGNORECASE,
 )
 _OPAQUE = re.compile(rf"[A-Za-z0-9+/_=-]{{{MIN_OPAQUE},}}|(?:[0-9a-fA-F]{{2}}){{20,}}")
 _URL_SHAPE = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://|www\.)\S+|(?:[\w-]+\.)+[a-zA-Z]{2,}(?:/\S*)?")
+_URL_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://)?(?P<host>(?:[\w-]+\.)+[a-zA-Z]{2,})(?=[/?#:]|$)")
 _ACCOUNT_SHAPE = re.compile(r"[A-Z]{2}\d{2}[ \w]{8,32}|\+?\d[\d ()-]{7,}\d")
 _WEB = re.compile(r"\b(?:web ?sites?|web ?pages?|pages?|links?|urls?|sites?|articles?|blogs?|posts?)\b", re.IGNORECASE)
 
@@ -54,9 +57,7 @@ def find_taint(request: Request, tool: AllowedTool) -> str:
         return ""
     effect = read_effect(tool)
     for leaf in list_leaves(request.arguments):
-        if _is_listed_by_policy(leaf, tool) or is_named(_value(leaf), request.task):
-            continue
-        if not is_named(_value(leaf), request.context):
+        if _is_listed_by_policy(leaf, tool) or not _comes_from_context(leaf, request):
             continue
         if effect.reads:
             if _is_address(leaf) and not _WEB.search(request.task):
@@ -73,14 +74,14 @@ def find_off_task(request: Request, tool: AllowedTool) -> str:
         return ""
     if not is_wanted(effect, tool, request.task):
         return "the task does not ask for such an action"
-    orders = list(_find_orders(request.context))
-    if not orders:
-        return ""
     leaves = [leaf for leaf in list_leaves(request.arguments) if leaf.text]
+    orders = list(_find_orders(request.context))
+    fits, ordered = _fits(tool, request.task), _is_ordered(tool, orders)
     for leaf in leaves:
-        if _repeats_order(leaf, request, orders) and not (effect.reads and _fits(tool, request.task)):
+        quoted = _repeats_order(leaf, request, orders) and not (effect.reads and fits and not ordered)
+        if quoted or _repeats_text(leaf, request):
             return f"{leaf.name} repeats what a text orders, not what the user asked for"
-    if effect.reads and not _fits(tool, request.task) and _is_ordered(tool, orders):
+    if effect.reads and not leaves and not fits and ordered:
         return "a text orders this, and the task does not speak of it"
     return ""
 
@@ -98,10 +99,28 @@ def find_exfiltration(request: Request, tool: AllowedTool) -> str:
     if not unnamed:
         return ""
     for leaf in leaves:
-        carried = leaf.text if leaf not in unnamed else _data_of(leaf.text)
-        if carried and not is_named(carried, request.task) and (_OPAQUE.search(carried) or mask(carried) != carried):
-            return f"{leaf.name} carries a secret, personal data or an opaque text to a target that the user did not name"
+        carried = leaf.text if leaf not in targets else _data_of(leaf.text)
+        if carried and not is_named(carried, request.task) and _is_secret(carried):
+            return f"{leaf.name} carries a secret or an opaque text to a target that the user did not name"
     return ""
+
+
+def _is_secret(text: str) -> bool:
+    return bool(_OPAQUE.search(text)) or any(one.kind in SECRETS for one in find(text))
+
+
+def _comes_from_context(leaf: Leaf, request: Request) -> bool:
+    """Whether a text that was read names the value, or the host of a URL, and the task does not."""
+    spellings = _spell(leaf)
+    return not any(is_named(one, request.task) for one in spellings) and any(
+        is_named(one, request.context) for one in spellings
+    )
+
+
+def _spell(leaf: Leaf) -> list[str | float]:
+    """The value, and the host of one that is a URL."""
+    host = _URL_HOST.match(leaf.text)
+    return [_value(leaf), host["host"]] if host else [_value(leaf)]
 
 
 def _value(leaf: Leaf) -> str | float:
@@ -146,17 +165,21 @@ def _find_orders(context: str) -> Iterator[str]:
 
 def _repeats_order(leaf: Leaf, request: Request, orders: list[str]) -> bool:
     """Whether the value comes from an order in a text, and the task has nothing of it."""
-    if not isinstance(leaf.value, str) or is_named(leaf.text, request.task):
+    if not isinstance(leaf.value, str) or any(is_named(one, request.task) for one in _spell(leaf)):
         return False
     words = find_words(leaf.text)
-    if not words:
-        return False
-    shared = len(words & find_words(request.task)) / len(words)
-    if any(is_named(leaf.text, order) for order in orders) and shared <= MAX_SHARED:
-        return True
+    if len(fold(leaf.text)) >= MIN_QUOTED and words:
+        return any(is_named(one, order) for one in _spell(leaf) for order in orders)
+    return False
+
+
+def _repeats_text(leaf: Leaf, request: Request) -> bool:
+    """Whether what a tool is told to do comes, word for word or nearly so, from a text and not from the task."""
+    words = find_words(leaf.text)
     if not set(split_name(leaf.name)) & ORDERS or len(words) < MIN_ORDER_WORDS:
         return False
-    return shared <= MAX_SHARED and len(words & find_words(" ".join(orders))) / len(words) >= 1 - MAX_SHARED
+    shared = len(words & find_words(request.task)) / len(words)
+    return shared <= MAX_SHARED and len(words & find_words(request.context)) / len(words) >= 1 - MAX_SHARED
 
 
 def _fits(tool: AllowedTool, task: str) -> bool:

@@ -69,6 +69,8 @@ def _find_token_fault(sql: str, dialect: str) -> str:
     tokens = tokenize(sql, read=dialect)
     if any(token.comments for token in tokens) or not tokens:
         return "the query has a comment or nothing else"
+    if tokens[0].token_type not in {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}:
+        return "the query is no SELECT"
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens = tokens[:-1]
     if any(token.token_type == TokenType.SEMICOLON for token in tokens):

@@ -19,6 +19,7 @@ MAX_DECODINGS = 3
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".localdomain", ".intranet", ".lan", ".corp", ".home.arpa")
 _DNS_OF_ADDRESSES = (".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".vcap.me", ".lacolhost.com")
 _ELSEWHERE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}:|[/\\]{2})")
+_LEADS = re.compile(r"\s*(?:https?|ftp|file|gopher|javascript|data|vbscript|ldap|dict)\s*:", re.IGNORECASE)
 _IN_PATH = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/|/[/\\][\w-]+\.[a-zA-Z]{2,}")
 
 
@@ -99,10 +100,9 @@ def _find_redirect(target: Target, sites: Sites) -> str:
         try:
             onward = parse_url(value)
         except RefusedError:
-            # A word with a colon, such as `a:b`, leads nowhere; a scheme of the web or one that runs code does.
-            if re.match(r"\s*(?:https?|ftp|file|gopher|javascript|data|vbscript|ldap|dict)\s*:", value, re.IGNORECASE):
+            if "://" in value or _LEADS.match(value):
                 return "it sends on to another site"
-            continue
+            continue  # a word with a colon, such as `a:b`
         if sites.hosts is None or not is_listed(onward.host, sites.hosts):
             return "it sends on to another site"
     return ""

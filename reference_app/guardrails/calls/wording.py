@@ -18,7 +18,7 @@ STOP_WORDS = frozenset(
     "a an the and or of to in on for with from by at as is are was be been it its this that these those i me my we our us "
     "you your he she they them his her their what which who when where how why can could would should will do does did "
     "have has had not no if then so please all any some there here about into over up out than more most also get give "
-    "given want need like just make let tell show each via per".split()
+    "information info data details list all item items content contents result results given want need like just make let tell show each via per".split()
 )
 
 
