@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -21,10 +21,12 @@ class Suspicion:
     Attributes:
         score: 0 for an ordinary text, 1 for an attack beyond doubt.
         reason: What the text does, in words of ours that quote nothing of it; empty below `SUSPICIOUS`.
+        scanner: What judged the text: `patterns`, or `patterns+defender` where its weights are installed.
     """
 
     score: float
     reason: str = ""
+    scanner: str = "patterns"
 
     @property
     def flagged(self) -> bool:
@@ -51,6 +53,12 @@ def scan(text: str, *, score: Scan | None = None) -> Suspicion:
         worst = weigh(signs)
         reason = "it " + ", ".join(dict.fromkeys(sign.meaning for sign in signs))
     return Suspicion(score=round(worst, 3), reason=reason if worst >= SUSPICIOUS else "")
+
+
+def scan_pieces(pieces: Sequence[str]) -> Suspicion:
+    """The worst of a text and its parts, read one by one and joined, since an order may be cut in two."""
+    joined = (" ".join(pieces), "".join(pieces)) if len(pieces) > 1 else ()
+    return max((scan(text) for text in dict.fromkeys((*pieces, *joined))), key=lambda one: one.score)
 
 
 def weigh(signs: list[Sign]) -> float:

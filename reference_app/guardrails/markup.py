@@ -18,6 +18,7 @@ Kind = Literal["link", "image", "html", "code"]
 _FENCE = re.compile(r"^(?P<fence>```+|~~~+)[^\n]*\n.*?(?:^(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"(?<!`)(?P<ticks>`+)(?!`)(?:(?!(?P=ticks)).|\n){1,2000}?(?P=ticks)(?!`)")
 _INLINE = re.compile(r"(?P<image>!?)\[(?:[^\[\]]|\[[^\]]{0,200}\]){0,500}\]\(\s*(?:<(?P<angled>[^>\n]{0,2000})>|(?P<plain>[^)\s]{0,2000}))")
+_IMAGE = re.compile(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)")
 _DEFINITION = re.compile(r"^[ >]{0,6}\[(?P<label>[^\]^][^\]]{0,100})\]:\s*<?(?P<url>\S{0,2000}?)>?(?=\s|$)", re.MULTILINE)
 _IMAGE_LABEL = re.compile(r"!\[(?P<text>[^\]]{0,200})\](?:\[(?P<label>[^\]]{0,100})\])?")
 _TAG = re.compile(r"<(?P<closing>/?)(?P<name>[a-zA-Z!?][\w:-]*)(?P<rest>[^<>]*)>?")
@@ -81,10 +82,10 @@ def find_markup_fault(text: str, *, link_hosts: Sequence[str], image_hosts: Sequ
 
 def find_references(text: str) -> Iterator[Reference]:
     """Everything in the text that leads elsewhere; code is read apart, since nothing in it is followed."""
-    code = [found[0] for pattern in (_FENCE, _SPAN) for found in pattern.finditer(text)]
-    for piece in code:
-        yield from (Reference(kind="code", url=found[0]) for found in _URL.finditer(piece))
-    prose = _SPAN.sub(" ", _FENCE.sub("\n", text))
+    prose = text
+    for code in reversed(_find_code(text)):
+        yield from (Reference(kind="code", url=found[0]) for found in _URL.finditer(code[0]))
+        prose = f"{prose[: code.start()]} \n{prose[code.end() :]}"
     images = {(one["label"] or one["text"]).casefold() for one in _IMAGE_LABEL.finditer(prose)}
     for found in _INLINE.finditer(prose):
         url = found["angled"] if found["angled"] is not None else found["plain"]
@@ -96,6 +97,46 @@ def find_references(text: str) -> Iterator[Reference]:
     for pattern in (_URL, _BARE_HOST):
         for found in pattern.finditer(prose):
             yield Reference(kind="link", url=found[0].rstrip(".,;:!?*_~"))
+
+
+def remove_references(text: str, *, link_hosts: Sequence[str], removed: str) -> str:
+    """The text with `removed` in place of each image, active tag and target that `find_markup_fault` refuses."""
+    parts, last = [], 0
+    for code in _find_code(text):
+        parts += [_clean_prose(text[last : code.start()], link_hosts, removed), _clean_code(code[0], link_hosts, removed)]
+        last = code.end()
+    return "".join((*parts, _clean_prose(text[last:], link_hosts, removed)))
+
+
+def _find_code(text: str) -> list[re.Match[str]]:
+    """Fenced blocks, and spans outside them, in order."""
+    fences = list(_FENCE.finditer(text))
+    inside = [(one.start(), one.end()) for one in fences]
+    spans = [
+        one
+        for one in _SPAN.finditer(text)
+        if not any(start < one.end() and one.start() < end for start, end in inside)
+    ]
+    return sorted((*fences, *spans), key=lambda one: one.start())
+
+
+def _clean_prose(text: str, hosts: Sequence[str], removed: str) -> str:
+    text = _IMAGE.sub(removed, text)
+    text = _TAG.sub(lambda tag: removed if any(not _passes(one, hosts) for one in _find_tags(tag[0])) else tag[0], text)
+
+    def check(link: re.Match[str]) -> str:
+        url = link["angled"] if link["angled"] is not None else link["plain"]
+        return link[0] if _is_allowed(url, hosts) else link[0][: len(link[0].rpartition("](")[0]) + 2] + removed
+
+    return _INLINE.sub(check, text)
+
+
+def _clean_code(text: str, hosts: Sequence[str], removed: str) -> str:
+    return _URL.sub(lambda url: removed if _carries_data(url[0], hosts) else url[0], text)
+
+
+def _passes(reference: Reference, hosts: Sequence[str]) -> bool:
+    return reference.kind == "link" and _is_allowed(reference.url, hosts)
 
 
 def _find_tags(text: str) -> Iterator[Reference]:

@@ -6,6 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CALL_GUARDS = (
+    "tools",
+    "schema",
+    "policy",
+    "url",
+    "path",
+    "sql",
+    "shell",
+    "markup",
+    "taint",
+    "exfiltration",
+    "task",
+)
+"""In the order in which they look at a call."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedTool:

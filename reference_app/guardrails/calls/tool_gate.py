@@ -9,14 +9,12 @@ from typing import Any
 from reference_app.guardrails.calls.commands import find_command_fault, find_host_fault
 from reference_app.guardrails.calls.paths import find_path_fault
 from reference_app.guardrails.calls.provenance import find_exfiltration, find_off_task, find_taint
-from reference_app.guardrails.calls.request import AllowedTool, Decision, Leaf, Request, list_leaves
+from reference_app.guardrails.calls.request import CALL_GUARDS, AllowedTool, Decision, Leaf, Request, list_leaves
 from reference_app.guardrails.calls.schema import find_schema_fault
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import find_url_fault, read_sites
 from reference_app.guardrails.calls.wording import is_named, split_name
 from reference_app.guardrails.markup import find_markup_fault
-
-CALL_GUARDS = ("tools", "schema", "policy", "url", "path", "sql", "shell", "markup", "taint", "exfiltration", "task")
 
 _URLS = frozenset("url urls uri link href webhook callback endpoint website".split())
 _PATHS = frozenset("path paths file filename folder directory dir filepath".split())
