@@ -155,7 +155,11 @@ def _read_tool(tool: Any) -> AllowedTool:
 
 def _check_types(record: Mapping[str, Any], wanted: Mapping[str, type]) -> None:
     for name, kind in wanted.items():
-        if name in record and not isinstance(record[name], kind) and not (record[name] is None and name != "text"):
+        if (
+            name in record
+            and not isinstance(record[name], kind)
+            and not (record[name] is None and name != "text")
+        ):
             raise LineError(f"needs {name} of type {kind.__name__}")
 
 

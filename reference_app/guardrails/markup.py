@@ -15,11 +15,17 @@ from reference_app.safety.urls import is_listed, parse_url
 
 Kind = Literal["link", "image", "html", "code"]
 
-_FENCE = re.compile(r"^(?P<fence>```+|~~~+)[^\n]*\n.*?(?:^(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<fence>```+|~~~+)[^\n]*\n.*?(?:^(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+)
 _SPAN = re.compile(r"(?<!`)(?P<ticks>`+)(?!`)(?:(?!(?P=ticks)).|\n){1,2000}?(?P=ticks)(?!`)")
-_INLINE = re.compile(r"(?P<image>!?)\[(?:[^\[\]]|\[[^\]]{0,200}\]){0,500}\]\(\s*(?:<(?P<angled>[^>\n]{0,2000})>|(?P<plain>[^)\s]{0,2000}))")
+_INLINE = re.compile(
+    r"(?P<image>!?)\[(?:[^\[\]]|\[[^\]]{0,200}\]){0,500}\]\(\s*(?:<(?P<angled>[^>\n]{0,2000})>|(?P<plain>[^)\s]{0,2000}))"
+)
 _IMAGE = re.compile(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)")
-_DEFINITION = re.compile(r"^[ >]{0,6}\[(?P<label>[^\]^][^\]]{0,100})\]:\s*<?(?P<url>\S{0,2000}?)>?(?=\s|$)", re.MULTILINE)
+_DEFINITION = re.compile(
+    r"^[ >]{0,6}\[(?P<label>[^\]^][^\]]{0,100})\]:\s*<?(?P<url>\S{0,2000}?)>?(?=\s|$)", re.MULTILINE
+)
 _IMAGE_LABEL = re.compile(r"!\[(?P<text>[^\]]{0,200})\](?:\[(?P<label>[^\]]{0,100})\])?")
 _TAG = re.compile(r"<(?P<closing>/?)(?P<name>[a-zA-Z!?][\w:-]*)(?P<rest>[^<>]*)>?")
 _URL = re.compile(
@@ -31,7 +37,10 @@ _BARE_HOST = re.compile(
     r"(?::\d+)?[/?][^\s<>\"'`\])}]+",
     re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(r"(?:\b(?:src|href|style|action|formaction|srcset|data|poster|background|ping|xlink:href|http-equiv)|\bon\w+)\s*=", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"(?:\b(?:src|href|style|action|formaction|srcset|data|poster|background|ping|xlink:href|http-equiv)|\bon\w+)\s*=",
+    re.IGNORECASE,
+)
 _HREF = re.compile(r"\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
 _RUNNING = frozenset("script iframe frame frameset embed applet style svg".split())
 _LOADING = frozenset(  # with an attribute; without, as in `click <link>`, they do nothing
@@ -103,7 +112,10 @@ def remove_references(text: str, *, link_hosts: Sequence[str], removed: str) -> 
     """The text with `removed` in place of each image, active tag and target that `find_markup_fault` refuses."""
     parts, last = [], 0
     for code in _find_code(text):
-        parts += [_clean_prose(text[last : code.start()], link_hosts, removed), _clean_code(code[0], link_hosts, removed)]
+        parts += [
+            _clean_prose(text[last : code.start()], link_hosts, removed),
+            _clean_code(code[0], link_hosts, removed),
+        ]
         last = code.end()
     return "".join((*parts, _clean_prose(text[last:], link_hosts, removed)))
 
@@ -122,11 +134,15 @@ def _find_code(text: str) -> list[re.Match[str]]:
 
 def _clean_prose(text: str, hosts: Sequence[str], removed: str) -> str:
     text = _IMAGE.sub(removed, text)
-    text = _TAG.sub(lambda tag: removed if any(not _passes(one, hosts) for one in _find_tags(tag[0])) else tag[0], text)
+    text = _TAG.sub(
+        lambda tag: removed if any(not _passes(one, hosts) for one in _find_tags(tag[0])) else tag[0], text
+    )
 
     def check(link: re.Match[str]) -> str:
         url = link["angled"] if link["angled"] is not None else link["plain"]
-        return link[0] if _is_allowed(url, hosts) else link[0][: len(link[0].rpartition("](")[0]) + 2] + removed
+        return (
+            link[0] if _is_allowed(url, hosts) else link[0][: len(link[0].rpartition("](")[0]) + 2] + removed
+        )
 
     return _INLINE.sub(check, text)
 
@@ -145,7 +161,9 @@ def _find_tags(text: str) -> Iterator[Reference]:
         if _SCHEME.match(name + rest) and not rest.startswith((" ", "\t", "\n")):
             continue  # an autolink such as <https://…>, found as a URL
         if name == "a" and not tag["closing"]:
-            yield from (Reference(kind="link", url=one[1] or one[2] or one[3] or "") for one in _HREF.finditer(rest))
+            yield from (
+                Reference(kind="link", url=one[1] or one[2] or one[3] or "") for one in _HREF.finditer(rest)
+            )
             if _ATTRIBUTE.search(_HREF.sub("", rest)):
                 yield Reference(kind="html", url="")
         elif name in _RUNNING or (name in _LOADING and "=" in rest) or _ATTRIBUTE.search(rest):

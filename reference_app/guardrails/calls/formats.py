@@ -12,7 +12,9 @@ from uuid import UUID
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-_EMAIL = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@{_LABEL}(?:\.{_LABEL})+")
+_EMAIL = re.compile(
+    rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@{_LABEL}(?:\.{_LABEL})+"
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
@@ -53,8 +55,11 @@ def is_time(value: str) -> bool:
 
 def is_date_time(value: str) -> bool:
     day, clock = value[:10], value[11:]
-    return value[10:11] in ("T", "t", " ") and is_date(day) and is_time(clock) and _parses(
-        datetime.fromisoformat, f"{day}T{clock.upper()}"
+    return (
+        value[10:11] in ("T", "t", " ")
+        and is_date(day)
+        and is_time(clock)
+        and _parses(datetime.fromisoformat, f"{day}T{clock.upper()}")
     )
 
 

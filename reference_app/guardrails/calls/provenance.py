@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reference_app.guardrails.calls.effects import find_objects, is_wanted, read_effect
+from reference_app.guardrails.calls.effects import (
+    DESTRUCTIVE,
+    Effect,
+    find_objects,
+    is_worded,
+    only_reads,
+    read_effect,
+)
 from reference_app.guardrails.calls.formats import is_email
 from reference_app.guardrails.calls.request import AllowedTool, Leaf, Request, list_leaves
 from reference_app.guardrails.calls.wording import find_words, fold, is_named, split_name
@@ -43,7 +50,9 @@ _OPAQUE = re.compile(rf"[A-Za-z0-9+/_=-]{{{MIN_OPAQUE},}}|(?:[0-9a-fA-F]{{2}}){{
 _URL_SHAPE = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://|www\.)\S+|(?:[\w-]+\.)+[a-zA-Z]{2,}(?:/\S*)?")
 _URL_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://)?(?P<host>(?:[\w-]+\.)+[a-zA-Z]{2,})(?=[/?#:]|$)")
 _ACCOUNT_SHAPE = re.compile(r"[A-Z]{2}\d{2}[ \w]{8,32}|\+?\d[\d ()-]{7,}\d")
-_WEB = re.compile(r"\b(?:web ?sites?|web ?pages?|pages?|links?|urls?|sites?|articles?|blogs?|posts?)\b", re.IGNORECASE)
+_WEB = re.compile(
+    r"\b(?:web ?sites?|web ?pages?|pages?|links?|urls?|sites?|articles?|blogs?|posts?)\b", re.IGNORECASE
+)
 
 
 def find_taint(request: Request, tool: AllowedTool) -> str:
@@ -72,10 +81,10 @@ def find_off_task(request: Request, tool: AllowedTool) -> str:
     effect = read_effect(tool)
     if effect.replies:
         return ""
-    if not is_wanted(effect, tool, request.task):
-        return "the task does not ask for such an action"
     leaves = [leaf for leaf in list_leaves(request.arguments) if leaf.text]
     orders = list(_find_orders(request.context))
+    if not is_worded(effect, tool, request.task) and _is_unwanted(effect, request, orders):
+        return "the task does not ask for such an action"
     fits, ordered = _fits(tool, request.task), _is_ordered(tool, orders)
     for leaf in leaves:
         quoted = _repeats_order(leaf, request, orders) and not (effect.reads and fits and not ordered)
@@ -84,6 +93,23 @@ def find_off_task(request: Request, tool: AllowedTool) -> str:
     if effect.reads and not leaves and not fits and ordered:
         return "a text orders this, and the task does not speak of it"
     return ""
+
+
+def _is_unwanted(effect: Effect, request: Request, orders: list[str]) -> bool:
+    """
+    Whether an action that the task has no word for is surely none of its own.
+
+    People word their wishes in many ways, so either a text orders something, or the task only asks for an
+    answer; and what the call names does not come from the task.
+    """
+    if not orders and not only_reads(request.task):
+        return False
+    named = any(
+        len(leaf.text) >= MIN_QUOTED and is_named(leaf.text, request.task)
+        for leaf in list_leaves(request.arguments)
+        if isinstance(leaf.value, str)
+    )
+    return not named or bool(effect.kinds & DESTRUCTIVE)
 
 
 def find_exfiltration(request: Request, tool: AllowedTool) -> str:
@@ -124,7 +150,9 @@ def _spell(leaf: Leaf) -> list[str | float]:
 
 
 def _value(leaf: Leaf) -> str | float:
-    return leaf.value if isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool) else leaf.text
+    return (
+        leaf.value if isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool) else leaf.text
+    )
 
 
 def _is_target(leaf: Leaf) -> bool:
@@ -138,8 +166,15 @@ def _is_address(leaf: Leaf) -> bool:
     """Whether the value says where something goes: a URL, or an e-mail address."""
     if not isinstance(leaf.value, str) or set(split_name(leaf.name)) & CONTENT:
         return False
-    named = bool({"url", "uri", "link", "webhook", "endpoint", "host", "website", "domain"} & set(split_name(leaf.name)))
-    return named or is_email(leaf.text.strip()) or ("://" in leaf.text and _URL_SHAPE.match(leaf.text) is not None)
+    named = bool(
+        {"url", "uri", "link", "webhook", "endpoint", "host", "website", "domain"}
+        & set(split_name(leaf.name))
+    )
+    return (
+        named
+        or is_email(leaf.text.strip())
+        or ("://" in leaf.text and _URL_SHAPE.match(leaf.text) is not None)
+    )
 
 
 def _is_listed_by_policy(leaf: Leaf, tool: AllowedTool) -> bool:

@@ -58,7 +58,8 @@ def _close(schema: Any) -> Any:
     closed = {
         key: {name: _close(part) for name, part in value.items()}
         if key in ("properties", "$defs", "definitions") and isinstance(value, Mapping)
-        else _close(value) if key in ("items", "anyOf", "oneOf", "prefixItems", "additionalProperties")
+        else _close(value)
+        if key in ("items", "anyOf", "oneOf", "prefixItems", "additionalProperties")
         else value
         for key, value in schema.items()
     }

@@ -28,7 +28,9 @@ _HARMFUL = frozenset(
     "read_text glob_files zipfile sqlar_compress sqlite_log".split()
 )
 _TABLE_FUNCTIONS = frozenset({"json_each", "json_tree", "unnest"})
-_SYSTEM = re.compile(r"sqlite_|pragma_|pg_|information_schema|mysql|sys|performance_schema|dbstat", re.IGNORECASE)
+_SYSTEM = re.compile(
+    r"sqlite_|pragma_|pg_|information_schema|mysql|sys|performance_schema|dbstat", re.IGNORECASE
+)
 _PLAIN_SCHEMAS = frozenset({"", "main", "public"})
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4,})")
 
@@ -83,7 +85,17 @@ def _find_token_fault(sql: str, dialect: str) -> str:
 def _find_tree_fault(tree: exp.Expression, tables: Collection[str] | None) -> str:
     from sqlglot import exp
 
-    writing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Pragma, exp.Attach, exp.Set, exp.Transaction)
+    writing = (
+        exp.DML,
+        exp.DDL,
+        exp.Command,
+        exp.Into,
+        exp.Lock,
+        exp.Pragma,
+        exp.Attach,
+        exp.Set,
+        exp.Transaction,
+    )
     reading = (exp.Select, exp.SetOperation, exp.Subquery)  # sqlglot counts a query among DDL
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     count = 0

@@ -9,7 +9,14 @@ from typing import Any
 from reference_app.guardrails.calls.commands import find_command_fault, find_host_fault
 from reference_app.guardrails.calls.paths import find_path_fault
 from reference_app.guardrails.calls.provenance import find_exfiltration, find_off_task, find_taint
-from reference_app.guardrails.calls.request import CALL_GUARDS, AllowedTool, Decision, Leaf, Request, list_leaves
+from reference_app.guardrails.calls.request import (
+    CALL_GUARDS,
+    AllowedTool,
+    Decision,
+    Leaf,
+    Request,
+    list_leaves,
+)
 from reference_app.guardrails.calls.schema import find_schema_fault
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import find_url_fault, read_sites
@@ -71,7 +78,11 @@ def _check_policy(request: Request, tool: AllowedTool) -> str:
                 return f"{leaf.name} is above the policy's {key}"
         for key in (f"allowed_{leaf.name}", f"allowed_{leaf.name}s", f"{leaf.name}s"):
             listed = tool.policy.get(key)
-            if isinstance(listed, list) and key not in ("hosts", "paths", "tables") and leaf.value not in listed:
+            if (
+                isinstance(listed, list)
+                and key not in ("hosts", "paths", "tables")
+                and leaf.value not in listed
+            ):
                 return f"{leaf.name} is not in the policy's {key}"
     return ""
 
@@ -90,18 +101,31 @@ def _check_paths(request: Request, tool: AllowedTool) -> str:
     root = tool.policy.get("root") or tool.policy.get("folder")
     suffixes = tool.policy.get("suffixes") or tool.policy.get("extensions") or ()
     for leaf, schema in _texts(request, tool):
-        if not set(split_name(leaf.name)) & _PATHS or "id" in split_name(leaf.name) or schema.get("format") == "uri":
+        if (
+            not set(split_name(leaf.name)) & _PATHS
+            or "id" in split_name(leaf.name)
+            or schema.get("format") == "uri"
+        ):
             continue
-        if not root and "content" not in leaf.name and is_named(leaf.text, request.task) and ".." not in leaf.text:
+        if (
+            not root
+            and "content" not in leaf.name
+            and is_named(leaf.text, request.task)
+            and ".." not in leaf.text
+        ):
             continue  # the user named this very file
         kept = suffixes if isinstance(suffixes, list | tuple) else ()
-        if fault := find_path_fault(leaf.text, root=str(root) if root else None, suffixes=[str(one) for one in kept]):
+        if fault := find_path_fault(
+            leaf.text, root=str(root) if root else None, suffixes=[str(one) for one in kept]
+        ):
             return f"{leaf.name}: {fault}"
     return ""
 
 
 def _check_sql(request: Request, tool: AllowedTool) -> str:
-    speaks = bool({"dialect", "tables", "statements"} & set(tool.policy)) or _SQL_TOOL.search(tool.description)
+    speaks = bool({"dialect", "tables", "statements"} & set(tool.policy)) or _SQL_TOOL.search(
+        tool.description
+    )
     tables = tool.policy.get("tables")
     for leaf, schema in _texts(request, tool):
         words = set(split_name(leaf.name))
@@ -167,7 +191,9 @@ def _texts(request: Request, tool: AllowedTool) -> Iterator[tuple[Leaf, Mapping[
 def _dialect(value: object) -> str:
     from sqlglot.dialects.dialect import Dialect
 
-    name = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql"}.get(str(value).lower(), str(value).lower())
+    name = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql"}.get(
+        str(value).lower(), str(value).lower()
+    )
     return name if name in Dialect.classes else "sqlite"
 
 

@@ -16,8 +16,25 @@ from reference_app.safety.urls import PORTS, Target, is_listed, parse_url
 SEARCH = frozenset("q query search s term text keyword keywords filter title name".split())
 MAX_DECODINGS = 3
 
-_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".localdomain", ".intranet", ".lan", ".corp", ".home.arpa")
-_DNS_OF_ADDRESSES = (".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".vcap.me", ".lacolhost.com")
+_PRIVATE_NAMES = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".localdomain",
+    ".intranet",
+    ".lan",
+    ".corp",
+    ".home.arpa",
+)
+_DNS_OF_ADDRESSES = (
+    ".nip.io",
+    ".sslip.io",
+    ".xip.io",
+    ".localtest.me",
+    ".lvh.me",
+    ".vcap.me",
+    ".lacolhost.com",
+)
 _ELSEWHERE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}:|[/\\]{2})")
 _LEADS = re.compile(r"\s*(?:https?|ftp|file|gopher|javascript|data|vbscript|ldap|dict)\s*:", re.IGNORECASE)
 _IN_PATH = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/|/[/\\][\w-]+\.[a-zA-Z]{2,}")
@@ -47,7 +64,9 @@ def read_sites(policy: Mapping[str, Any]) -> Sites:
     schemes = policy.get("schemes")
     return Sites(
         hosts=tuple(_as_listed(str(host)) for host in hosts) if isinstance(hosts, list) else None,
-        schemes=tuple(str(one).lower() for one in schemes) if isinstance(schemes, list) else ("http", "https"),
+        schemes=tuple(str(one).lower() for one in schemes)
+        if isinstance(schemes, list)
+        else ("http", "https"),
         ports=frozenset(one for one in ports if isinstance(one, int)) if isinstance(ports, list) else None,
         redirects=policy.get("open_redirects") is True,
     )
