@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from reference_app.guardrails.calls.request import CALL_GUARDS, AllowedTool, Decision, Request
-from reference_app.guardrails.calls.tool_gate import check_call
 from reference_app.guardrails.injection import scan_pieces
 from reference_app.guardrails.output import check_answer
+from reference_app.guardrails.tool_gate import check_call
 
 LINE_GUARDS = ("input", "output", *CALL_GUARDS)
 MAX_LINE_CHARACTERS = 4_000_000
@@ -117,7 +117,7 @@ def _judge_call(record: Mapping[str, Any], guards: Collection[str]) -> dict[str,
     if not isinstance(call.get("name"), str) or set(call) - {"name", "arguments", "id", "type"}:
         raise LineError("needs a call of name and arguments")
     request = Request(
-        task=record["task"],
+        task=record["task"] or "",
         tools=tuple(_read_tool(tool) for tool in record["allowed_tools"]),
         name=call["name"],
         arguments=call.get("arguments", {}),

@@ -42,10 +42,36 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 _HREF = re.compile(r"\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
-_RUNNING = frozenset("script iframe frame frameset embed applet style svg".split())
+_RUNNING = frozenset(["script", "iframe", "frame", "frameset", "embed", "applet", "style", "svg"])
 _LOADING = frozenset(  # with an attribute; without, as in `click <link>`, they do nothing
-    "img image object link meta base form input button textarea select video audio source track picture body "
-    "html head template portal marquee isindex bgsound math area".split()
+    [
+        "img",
+        "image",
+        "object",
+        "link",
+        "meta",
+        "base",
+        "form",
+        "input",
+        "button",
+        "textarea",
+        "select",
+        "video",
+        "audio",
+        "source",
+        "track",
+        "picture",
+        "body",
+        "html",
+        "head",
+        "template",
+        "portal",
+        "marquee",
+        "isindex",
+        "bgsound",
+        "math",
+        "area",
+    ]
 )
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _LOADS = re.compile(r"url\s*\(|@import", re.IGNORECASE)
@@ -109,7 +135,7 @@ def find_references(text: str) -> Iterator[Reference]:
 
 
 def remove_references(text: str, *, link_hosts: Sequence[str], removed: str) -> str:
-    """The text with `removed` in place of each image, active tag and target that `find_markup_fault` refuses."""
+    """The text with `removed` in place of each image, active tag and target that is refused."""
     parts, last = [], 0
     for code in _find_code(text):
         parts += [

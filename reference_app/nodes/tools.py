@@ -32,7 +32,7 @@ def screen_calls(registry: Registry, role: Role, guards: AbstractSet[str]) -> Sc
     Whether the question asks for the action is not weighed where a person sees the call and agrees to it.
     """
     from reference_app.guardrails.calls.request import AllowedTool, Request
-    from reference_app.guardrails.calls.tool_gate import check_call
+    from reference_app.guardrails.tool_gate import check_call
 
     tools = tuple(
         AllowedTool(name=one.name, description=one.description, parameters=one.parameters)

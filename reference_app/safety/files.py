@@ -67,7 +67,7 @@ def read_file(folder: Path, name: str, *, limits: Limits | None = None) -> str:
 
 
 def _resolve_dots(name: str) -> str:
-    """The name without `.` and a `..` that stays inside, which lead nowhere else since no link is followed."""
+    """The name without `.` and `..` that stays inside; no link is followed, so it is the same file."""
     parts: list[str] = []
     for part in name.split("/"):
         if part == ".." and parts and parts[-1] != "..":

@@ -185,7 +185,7 @@ def _to_ascii(name: str) -> str:
 
 
 def _resolve_dots(path: str) -> str:
-    """The path without `.` and `..`, as browsers send it; one that climbs out of the site is left as it is."""
+    """The path without `.` and `..`, as browsers send it; one that climbs out of the site stays as it is."""
     parts: list[str] = []
     for part in path.split("/")[1:]:
         if part == ".." and not parts:

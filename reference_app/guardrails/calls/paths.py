@@ -16,8 +16,8 @@ _DOTS = str.maketrans({"\u2024": ".", "\u2025": "..", "\uff0e": ".", "\u3002": "
 _PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
-_DRIVE = re.compile(r"[a-zA-Z]:")
+_ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/|[a-zA-Z]:|//")
+_HOME = re.compile(r"~(?:$|\w*/)")
 _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:[.: ].*)?", re.IGNORECASE
 )
@@ -71,22 +71,27 @@ def _decode(path: str) -> str | None:
 
 
 def _find_fault(path: str, root: str | None) -> str:
-    if any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in path):
-        return "the path contains control or invisible characters"
     plain = path.translate(_SLASHES)
-    if _SCHEME.match(plain) or _DRIVE.match(plain) or plain.startswith("//"):
-        return "the path names a drive, a server or a scheme"
-    if _VARIABLE.search(plain) or plain.startswith("~/") or plain == "~" or re.match(r"~\w+/", plain):
-        return "the path names a variable or a home folder"
-    if plain.startswith("/"):
-        if root is None:
-            return "the path is absolute"
-        inside = _strip_root(plain, root)
-        if inside is None:
-            return "the path leaves the folder"
-        plain = inside
+    for wrong, reason in (
+        (
+            any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in path),
+            "the path contains control or invisible characters",
+        ),
+        (_ELSEWHERE.match(plain), "the path names a drive, a server or a scheme"),
+        (_VARIABLE.search(plain) or _HOME.match(plain), "the path names a variable or a home folder"),
+        (_PRIVATE.search(plain.lower()), "the path names a file of secrets"),
+        (plain.startswith("/") and root is None, "the path is absolute"),
+    ):
+        if wrong:
+            return reason
+    inside = _strip_root(plain, root) if root and plain.startswith("/") else plain
+    return "the path leaves the folder" if inside is None else _find_part_fault(inside)
+
+
+def _find_part_fault(path: str) -> str:
+    """What is wrong with one name of the path, or with where they lead together."""
     depth = 0
-    for part in (part.split(";")[0].strip() for part in plain.split("/")):
+    for part in (part.split(";")[0].strip() for part in path.split("/")):
         if part in ("", "."):
             continue
         if set(part) == {"."} and part != "..":
@@ -96,8 +101,6 @@ def _find_fault(path: str, root: str | None) -> str:
         depth += -1 if part == ".." else 1
         if depth < 0:
             return "the path leaves the folder"
-    if _PRIVATE.search(plain.lower()):
-        return "the path names a file of secrets"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from reference_app.guardrails.calls.effects import (
     DESTRUCTIVE,
@@ -15,38 +16,30 @@ from reference_app.guardrails.calls.effects import (
 )
 from reference_app.guardrails.calls.formats import is_email
 from reference_app.guardrails.calls.request import AllowedTool, Leaf, Request, list_leaves
-from reference_app.guardrails.calls.wording import find_words, fold, is_named, split_name
+from reference_app.guardrails.calls.wording import (
+    find_words,
+    fold,
+    is_named,
+    list_words,
+    load_words,
+    split_name,
+)
 from reference_app.guardrails.redaction import find
 
-TARGETS = frozenset(
-    "recipient recipients to cc bcc email emails mail address account iban bic url urls uri link path file filename "
-    "destination target participants participant attendees attendee phone number mobile wallet webhook callback host "
-    "endpoint beneficiary payee receiver member invitee user username users channel channels password domain amount price "
-    "sum quantity total".split()
-)
-CONTENT = frozenset(
-    "body content contents message text description subject title summary note notes comment markdown html reason "
-    "caption memo".split()
-)
-ORDERS = frozenset("request query question instruction instructions prompt task command goal".split())
 MIN_ORDER_WORDS = 4
 MAX_SHARED = 0.2  # of an order's words that the task may have by accident
 MIN_QUOTED = 4  # characters of a value that no order contains by accident
 MIN_OPAQUE = 40
-SECRETS = frozenset("key password token account card id passport".split())  # kinds of the redaction
+SECRETS = frozenset({"key", "password", "token", "account", "card", "id", "passport"})  # of the redaction
 
 _SENTENCE = re.compile(r"(?<=[.!?\n;:])\s+|\n+|(?<=,)\s+(?=then\b)")
-_IMPERATIVE = re.compile(
-    r"\W*(?:please,? [a-z]+|(?:(?:then|and|also|now|next|first|finally|you must|you should|you have to|you need to|make sure to|be sure to"
-    r"|immediately|kindly|important|todo|instead|can you|could you)[\s,:]+){0,4}"
-    r"(?:get|send|e-?mail|forward|transfer|pay|delete|remove|cancel|create|add|invite|post|publish|visit|open|browse|go to"
-    r"|click|fetch|download|upload|make|book|reserve|schedule|share|update|change|set|reset|buy|order|refund|move|append|write"
-    r"|reply|tell|say|give|grant|run|execute|call|use|share|submit|save|read|list|find|search|look up|disable|enable|unlock"
-    r"|export|copy|print|reveal|show|include|register|subscribe|approve|confirm|wire|donate|purchase|install|conduct"
-    r"|verify|check|review|collect|retrieve|access|modify|manage|perform|ensure|notify|contact|ask))\b",
-    re.IGNORECASE,
+_ADDRESSING = (
+    r"then|and|also|now|next|first|finally|you must|you should|you have to|you need to|make sure to"
+    r"|be sure to|immediately|kindly|important|todo|instead|can you|could you|please"
 )
-_OPAQUE = re.compile(rf"[A-Za-z0-9+/_=-]{{{MIN_OPAQUE},}}|(?:[0-9a-fA-F]{{2}}){{20,}}")
+_OPAQUE = re.compile(  # letters of both cases and digits, or digits of base 16
+    rf"(?=[^\s\d]*\d)(?=[^\sA-Z]*[A-Z])[A-Za-z0-9+_=-]{{{MIN_OPAQUE},}}|(?:[0-9a-fA-F]{{2}}){{20,}}"
+)
 _URL_SHAPE = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://|www\.)\S+|(?:[\w-]+\.)+[a-zA-Z]{2,}(?:/\S*)?")
 _URL_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://)?(?P<host>(?:[\w-]+\.)+[a-zA-Z]{2,})(?=[/?#:]|$)")
 _ACCOUNT_SHAPE = re.compile(r"[A-Z]{2}\d{2}[ \w]{8,32}|\+?\d[\d ()-]{7,}\d")
@@ -113,7 +106,7 @@ def _is_unwanted(effect: Effect, request: Request, orders: list[str]) -> bool:
 
 
 def find_exfiltration(request: Request, tool: AllowedTool) -> str:
-    """Why the call would carry something out to a target that the user did not name; empty if it would not."""
+    """Why the call would carry a secret to a target that the user did not name; empty if it would not."""
     leaves = [leaf for leaf in list_leaves(request.arguments) if leaf.text]
     sends = "send" in read_effect(tool).kinds
     targets = [leaf for leaf in leaves if _is_address(leaf) or (sends and _is_target(leaf))]
@@ -127,7 +120,7 @@ def find_exfiltration(request: Request, tool: AllowedTool) -> str:
     for leaf in leaves:
         carried = leaf.text if leaf not in targets else _data_of(leaf.text)
         if carried and not is_named(carried, request.task) and _is_secret(carried):
-            return f"{leaf.name} carries a secret or an opaque text to a target that the user did not name"
+            return f"{leaf.name} carries a secret or an opaque text to where the user did not send it"
     return ""
 
 
@@ -157,14 +150,22 @@ def _value(leaf: Leaf) -> str | float:
 
 def _is_target(leaf: Leaf) -> bool:
     words = set(split_name(leaf.name))
-    if isinstance(leaf.value, bool) or not leaf.text or (words & CONTENT and not words & TARGETS):
+    if (
+        isinstance(leaf.value, bool)
+        or not leaf.text
+        or (words & list_words("content") and not words & list_words("targets"))
+    ):
         return False
-    return bool(words & TARGETS) or _is_address(leaf) or _ACCOUNT_SHAPE.fullmatch(leaf.text) is not None
+    return (
+        bool(words & list_words("targets"))
+        or _is_address(leaf)
+        or _ACCOUNT_SHAPE.fullmatch(leaf.text) is not None
+    )
 
 
 def _is_address(leaf: Leaf) -> bool:
     """Whether the value says where something goes: a URL, or an e-mail address."""
-    if not isinstance(leaf.value, str) or set(split_name(leaf.name)) & CONTENT:
+    if not isinstance(leaf.value, str) or set(split_name(leaf.name)) & list_words("content"):
         return False
     named = bool(
         {"url", "uri", "link", "webhook", "endpoint", "host", "website", "domain"}
@@ -194,8 +195,16 @@ def _data_of(url: str) -> str:
 def _find_orders(context: str) -> Iterator[str]:
     """Sentences of a text that tell somebody to do something."""
     for sentence in _SENTENCE.split(context):
-        if _IMPERATIVE.match(sentence):
+        if _load_imperative().match(sentence):
             yield sentence
+
+
+@cache
+def _load_imperative() -> re.Pattern[str]:
+    verbs = "|".join(load_words()["imperatives"])
+    return re.compile(
+        rf"\W*(?:please,? [a-z]+|(?:(?:{_ADDRESSING})[\s,:]+){{0,4}}(?:{verbs}))\b", re.IGNORECASE
+    )
 
 
 def _repeats_order(leaf: Leaf, request: Request, orders: list[str]) -> bool:
@@ -209,9 +218,9 @@ def _repeats_order(leaf: Leaf, request: Request, orders: list[str]) -> bool:
 
 
 def _repeats_text(leaf: Leaf, request: Request) -> bool:
-    """Whether what a tool is told to do comes, word for word or nearly so, from a text and not from the task."""
+    """Whether what a tool is told to do comes, nearly word for word, from a text and not from the task."""
     words = find_words(leaf.text)
-    if not set(split_name(leaf.name)) & ORDERS or len(words) < MIN_ORDER_WORDS:
+    if not set(split_name(leaf.name)) & list_words("instructions") or len(words) < MIN_ORDER_WORDS:
         return False
     shared = len(words & find_words(request.task)) / len(words)
     return shared <= MAX_SHARED and len(words & find_words(request.context)) / len(words) >= 1 - MAX_SHARED

@@ -99,3 +99,12 @@ def list_leaves(arguments: Any, name: str = "") -> Iterator[Leaf]:
             yield from list_leaves(value, name)
     else:
         yield Leaf(name=name, value=arguments)
+
+
+def read_list(value: object) -> list[str] | None:
+    """What a policy lists, as a list or as words apart by commas; None if it says nothing of it."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return [word for word in value.replace(",", " ").split() if word]
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []

@@ -24,8 +24,6 @@ def find_schema_fault(arguments: Any, parameters: Mapping[str, Any]) -> str:
     Names that the schema does not list are refused, `format` is checked, and values without a limit of
     their own meet the limits of this module.
     """
-    from jsonschema.exceptions import SchemaError
-
     if not isinstance(arguments, Mapping):
         return "the arguments are not a JSON object"
     try:
@@ -34,19 +32,19 @@ def find_schema_fault(arguments: Any, parameters: Mapping[str, Any]) -> str:
         return "the arguments are not JSON values"
     if size > MAX_CHARACTERS:
         return f"the arguments are longer than {MAX_CHARACTERS} characters"
+    return _find_error(arguments, parameters) or next(_find_oversized(arguments, parameters, ""), "")
+
+
+def _find_error(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    from jsonschema.exceptions import SchemaError
+    from referencing.exceptions import Unresolvable
+
     try:
-        validator = _dialect().__call__(_close(parameters))
-        validator.check_schema(parameters)
-        error = next(iter(sorted(validator.iter_errors(arguments), key=lambda one: one.json_path)), None)
-    except (SchemaError, RecursionError, re.error):
-        return "the schema of the tool is not valid"
-    except Exception as unresolved:  # a reference that leads nowhere; the class moved between releases
-        if "Unresolvable" in type(unresolved).__mro__[0].__name__ or "Ref" in type(unresolved).__name__:
-            return "the schema of the tool refers to what is not there"
-        raise
-    if error is not None:
-        return _explain(error)
-    return next(_find_oversized(arguments, parameters, ""), "")
+        _dialect().check_schema(parameters)
+        errors = sorted(_dialect()(_close(parameters)).iter_errors(arguments), key=lambda one: one.json_path)
+    except (SchemaError, Unresolvable, RecursionError, re.error):
+        return "the schema of the tool is not valid, or refers to what is not there"
+    return _explain(errors[0]) if errors else ""
 
 
 def _close(schema: Any) -> Any:
@@ -64,9 +62,9 @@ def _close(schema: Any) -> Any:
         for key, value in schema.items()
     }
     kind = schema.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema:
-        if not isinstance(closed.get("additionalProperties"), Mapping) or not closed["additionalProperties"]:
-            closed["additionalProperties"] = False
+    is_object = kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema
+    if is_object and not (isinstance(rest := closed.get("additionalProperties"), Mapping) and rest):
+        closed["additionalProperties"] = False
     return closed
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from reference_app.guardrails.calls.wording import list_words
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
@@ -13,20 +15,6 @@ MAX_SQL_CHARACTERS = 8000
 MAX_TABLES = 12
 MAX_ROUNDS = 100_000  # of a recursive query
 
-# Reading functions that SQLite and PostgreSQL have and sqlglot has no class for.
-_HARMLESS = frozenset(
-    "total julianday unixepoch strftime date time datetime typeof quote unicode char instr iif glob like changes "
-    "json json_array json_extract json_object json_type json_valid percent_rank cume_dist ntile to_char date_part "
-    "age initcap strpos substring substr nullif ifnull coalesce round abs printf format likelihood likely "
-    "sign trunc ceil floor mod power sqrt ln log log10 log2 exp pi degrees radians hex timediff concat concat_ws".split()
-)
-_HARMFUL = frozenset(
-    "load_extension readfile writefile edit fts3_tokenizer randomblob zeroblob sleep pg_sleep benchmark load_file "
-    "pg_read_file pg_read_binary_file pg_ls_dir lo_import lo_export dblink xp_cmdshell generate_series "
-    "generateseries explodinggenerateseries repeat space replicate lpad rpad pad query_to_xml database_to_xml set_config "
-    "current_setting pg_terminate_backend pg_cancel_backend nextval setval sys_eval sys_exec read_csv readcsv read_parquet "
-    "read_text glob_files zipfile sqlar_compress sqlite_log".split()
-)
 _TABLE_FUNCTIONS = frozenset({"json_each", "json_tree", "unnest"})
 _SYSTEM = re.compile(
     r"sqlite_|pragma_|pg_|information_schema|mysql|sys|performance_schema|dbstat", re.IGNORECASE
@@ -42,27 +30,27 @@ def find_sql_fault(sql: str, *, dialect: str = "sqlite", tables: Collection[str]
     Args:
         tables: That may be read; None forbids only the tables of the database system itself.
     """
-    from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     if len(sql) > MAX_SQL_CHARACTERS or "\0" in sql:
         return "the query is too long or contains a zero character"
     try:
-        if fault := _find_token_fault(sql, dialect):
-            return fault
-        from sqlglot import parse
-
-        trees = [tree for tree in parse(sql, read=dialect) if tree is not None]
-        if len(trees) != 1:
-            return "the query is not one statement"
-        tree = trees[0]
-        if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
-            return "the query is no SELECT"
-        return _find_tree_fault(tree, tables)
+        return _find_token_fault(sql, dialect) or _find_statement_fault(sql, dialect, tables)
     except (SqlglotError, ValueError):
         return "the query is no SQL that can be read"
     except RecursionError:
         return "the query is nested too deeply"
+
+
+def _find_statement_fault(sql: str, dialect: str, tables: Collection[str] | None) -> str:
+    from sqlglot import exp, parse
+
+    trees = [tree for tree in parse(sql, read=dialect) if tree is not None]
+    if len(trees) != 1:
+        return "the query is not one statement"
+    if not isinstance(trees[0], exp.Select | exp.SetOperation | exp.Subquery):
+        return "the query is no SELECT"
+    return _find_tree_fault(trees[0], tables)
 
 
 def _find_token_fault(sql: str, dialect: str) -> str:
@@ -82,7 +70,7 @@ def _find_token_fault(sql: str, dialect: str) -> str:
     return "" if not tail.strip("; \t\r\n") else "the query has a comment"
 
 
-def _find_tree_fault(tree: exp.Expression, tables: Collection[str] | None) -> str:
+def _find_tree_fault(tree: exp.Expr, tables: Collection[str] | None) -> str:
     from sqlglot import exp
 
     writing = (
@@ -98,21 +86,33 @@ def _find_tree_fault(tree: exp.Expression, tables: Collection[str] | None) -> st
     )
     reading = (exp.Select, exp.SetOperation, exp.Subquery)  # sqlglot counts a query among DDL
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    count = 0
+    if len(list(tree.find_all(exp.Table))) > MAX_TABLES:
+        return "the query names too many tables"
     for node in tree.walk():
         if isinstance(node, writing) and not isinstance(node, reading):
             return "the query does more than read"
         if isinstance(node, exp.Table):
-            count += 1
-            if fault := _find_table_fault(node, named, tables):
-                return fault
-        elif isinstance(node, exp.Func) and (fault := _find_function_fault(node)):
+            fault = _find_table_fault(node, named, tables)
+        elif isinstance(node, exp.Func) and not isinstance(node, exp.Connector):
+            fault = _find_function_fault(node)
+        else:
+            fault = _find_size_fault(node)
+        if fault:
             return fault
-        elif isinstance(node, exp.With) and node.args.get("recursive") and not _is_bounded(node):
-            return "the query recurses without a bound"
-        elif isinstance(node, exp.Or) and any(_is_always_true(side) for side in (node.left, node.right)):
-            return "the query has a condition that is always true"
-    return "the query names too many tables" if count > MAX_TABLES else ""
+    return ""
+
+
+def _find_size_fault(node: exp.Expr) -> str:
+    """Whether a part of the query reads or makes more than was asked for."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.With) and node.args.get("recursive") and not _is_bounded(node):
+        return "the query recurses without a bound"
+    if isinstance(node, exp.Select) and _joins_all(node):
+        return "the query joins every row with every row"
+    if isinstance(node, exp.Or) and any(_is_always_true(side) for side in (node.left, node.right)):
+        return "the query has a condition that is always true"
+    return ""
 
 
 def _find_table_fault(table: exp.Table, named: set[str], tables: Collection[str] | None) -> str:
@@ -133,11 +133,9 @@ def _find_table_fault(table: exp.Table, named: set[str], tables: Collection[str]
 def _find_function_fault(call: exp.Func) -> str:
     from sqlglot import exp
 
-    if isinstance(call, exp.Connector):
-        return ""
     anonymous = isinstance(call, exp.Anonymous)
     names = {call.name.lower()} if anonymous else {call.sql_name().lower(), type(call).__name__.lower()}
-    if names & _HARMFUL or (anonymous and not names & _HARMLESS):
+    if names & list_words("sql_harmful") or (anonymous and not names & list_words("sql_harmless")):
         return "the query calls a function that is not allowed"
     if any(text.is_string and _WIDE.search(text.name) for text in call.find_all(exp.Literal)) and names & {
         "printf",
@@ -145,6 +143,13 @@ def _find_function_fault(call: exp.Func) -> str:
     }:
         return "the query makes a text without a bound"
     return ""
+
+
+def _joins_all(select: exp.Select) -> bool:
+    """Whether three tables or more are joined without any condition, which can fill every memory."""
+    joins = select.args.get("joins") or []
+    loose = [join for join in joins if not join.args.get("on") and not join.args.get("using")]
+    return len(loose) > 1 and select.args.get("where") is None
 
 
 def _is_bounded(clause: exp.With) -> bool:
@@ -171,7 +176,7 @@ def _is_bounded(clause: exp.With) -> bool:
     return True
 
 
-def _is_always_true(condition: exp.Expression) -> bool:
+def _is_always_true(condition: exp.Expr) -> bool:
     from sqlglot import exp
 
     condition = condition.unnest()

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from reference_app.guardrails.calls.request import read_list
 from reference_app.safety import RefusedError
 from reference_app.safety.addresses import is_number, is_public, read_address
 from reference_app.safety.urls import PORTS, Target, is_listed, parse_url
 
 # Arguments whose value is a text to find; a URL there is a word and leads nowhere.
-SEARCH = frozenset("q query search s term text keyword keywords filter title name".split())
+SEARCH = frozenset(
+    ["q", "query", "search", "s", "term", "text", "keyword", "keywords", "filter", "title", "name"]
+)
 MAX_DECODINGS = 3
 
 _PRIVATE_NAMES = (
@@ -59,15 +62,13 @@ class Sites:
 
 
 def read_sites(policy: Mapping[str, Any]) -> Sites:
-    """The sites of a policy; what is not written as a list or a yes is taken for the narrower."""
-    hosts, ports = policy.get("hosts"), policy.get("ports")
-    schemes = policy.get("schemes")
+    """The sites of a policy; what it does not mention is as wide as the defaults of `Sites`."""
+    hosts, ports = read_list(policy.get("hosts")), read_list(policy.get("ports"))
+    schemes = read_list(policy.get("schemes"))
     return Sites(
-        hosts=tuple(_as_listed(str(host)) for host in hosts) if isinstance(hosts, list) else None,
-        schemes=tuple(str(one).lower() for one in schemes)
-        if isinstance(schemes, list)
-        else ("http", "https"),
-        ports=frozenset(one for one in ports if isinstance(one, int)) if isinstance(ports, list) else None,
+        hosts=tuple(_as_listed(host) for host in hosts) if hosts is not None else None,
+        schemes=tuple(scheme.lower() for scheme in schemes) if schemes is not None else tuple(PORTS),
+        ports=frozenset(int(port) for port in ports if port.isdecimal()) if ports is not None else None,
         redirects=policy.get("open_redirects") is True,
     )
 

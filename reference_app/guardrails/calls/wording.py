@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 
 from reference_app.guardrails.disguises import clean
 
@@ -14,12 +16,21 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[\s\-().,_/]+")
 _NUMBER = re.compile(r"\d[\d.,' ]*\d|\d")
-STOP_WORDS = frozenset(
-    "a an the and or of to in on for with from by at as is are was be been it its this that these those i me my we our us "
-    "you your he she they them his her their what which who when where how why can could would should will do does did "
-    "have has had not no if then so please all any some there here about into over up out than more most also get give "
-    "information info data details list all item items content contents result results given want need like just make let tell show each via per".split()
-)
+
+
+@cache
+def load_words() -> dict[str, Any]:
+    """The word lists of `words.yaml`, as they are written there."""
+    import yaml
+
+    words: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    return words
+
+
+@cache
+def list_words(name: str) -> frozenset[str]:
+    """One of the sets of `words.yaml`."""
+    return frozenset(load_words()[name].split())
 
 
 @lru_cache(maxsize=256)
@@ -35,7 +46,11 @@ def split_name(name: str) -> list[str]:
 
 def find_words(text: str) -> set[str]:
     """Stems of the words that say something."""
-    return {stem(word) for word in _WORD.findall(fold(text)) if word not in STOP_WORDS and len(word) > 1}
+    return {
+        stem(word)
+        for word in _WORD.findall(fold(text))
+        if word not in list_words("stop_words") and len(word) > 1
+    }
 
 
 def stem(word: str) -> str:

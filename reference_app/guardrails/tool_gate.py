@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from reference_app.guardrails.calls.commands import find_command_fault, find_host_fault
+from reference_app.guardrails.calls.formats import is_email
 from reference_app.guardrails.calls.paths import find_path_fault
 from reference_app.guardrails.calls.provenance import find_exfiltration, find_off_task, find_taint
 from reference_app.guardrails.calls.request import (
@@ -16,18 +17,22 @@ from reference_app.guardrails.calls.request import (
     Leaf,
     Request,
     list_leaves,
+    read_list,
 )
 from reference_app.guardrails.calls.schema import find_schema_fault
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import find_url_fault, read_sites
 from reference_app.guardrails.calls.wording import is_named, split_name
 from reference_app.guardrails.markup import find_markup_fault
+from reference_app.guardrails.redaction import find
 
-_URLS = frozenset("url urls uri link href webhook callback endpoint website".split())
-_PATHS = frozenset("path paths file filename folder directory dir filepath".split())
-_HOSTS = frozenset("host hostname server domain target address ip".split())
-_COMMANDS = frozenset("command cmd shell script".split())
-_MARKUP = frozenset("markdown html body message text content reply answer".split())
+_URLS = frozenset(["url", "urls", "uri", "link", "href", "webhook", "callback", "endpoint", "website"])
+_PATHS = frozenset(["path", "paths", "file", "filename", "folder", "directory", "dir", "filepath"])
+_HOSTS = frozenset(["host", "hostname", "server", "domain", "target", "address", "ip"])
+_COMMANDS = frozenset(["command", "cmd", "shell", "script"])
+_MARKUP = frozenset(["markdown", "html", "body", "message", "text", "content", "reply", "answer"])
+_OWN_LISTS = frozenset({"hosts", "paths", "tables"})  # which another guard reads
+_SECRETS = frozenset({"key", "password", "token"})  # kinds of the redaction that no reply has
 _SQL_TOOL = re.compile(r"\bsql\b|\bselect statement\b", re.IGNORECASE)
 _IS_URL = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//\S+")
 
@@ -72,18 +77,20 @@ def _check_schema(request: Request, tool: AllowedTool) -> str:
 def _check_policy(request: Request, tool: AllowedTool) -> str:
     """Bounds and lists that a policy gives by the name of an argument, such as `max_amount` or `channels`."""
     for leaf in list_leaves(request.arguments):
-        for key in (f"max_{leaf.name}", f"{leaf.name}_max"):
-            bound = tool.policy.get(key)
-            if _is_number(bound) and _is_number(leaf.value) and leaf.value > bound:  # type: ignore[operator] # numbers
-                return f"{leaf.name} is above the policy's {key}"
-        for key in (f"allowed_{leaf.name}", f"allowed_{leaf.name}s", f"{leaf.name}s"):
-            listed = tool.policy.get(key)
-            if (
-                isinstance(listed, list)
-                and key not in ("hosts", "paths", "tables")
-                and leaf.value not in listed
-            ):
-                return f"{leaf.name} is not in the policy's {key}"
+        bound = tool.policy.get(f"max_{leaf.name}")
+        if _is_number(bound) and _is_number(leaf.value) and leaf.value > bound:  # type: ignore[operator] # numbers
+            return f"{leaf.name} is above the policy's bound"
+        names = {f"allowed_{leaf.name}", f"allowed_{leaf.name}s", f"{leaf.name}s", leaf.name} - _OWN_LISTS
+        for listed in (tool.policy.get(name) for name in names):
+            if isinstance(listed, list) and leaf.value not in listed:
+                return f"{leaf.name} is not in the policy's list"
+        domains = read_list(tool.policy.get("domains"))
+        if (
+            domains is not None
+            and is_email(leaf.text)
+            and leaf.text.lower().rpartition("@")[2] not in domains
+        ):
+            return f"{leaf.name} is at a domain that the policy does not list"
     return ""
 
 
@@ -99,7 +106,7 @@ def _check_urls(request: Request, tool: AllowedTool) -> str:
 
 def _check_paths(request: Request, tool: AllowedTool) -> str:
     root = tool.policy.get("root") or tool.policy.get("folder")
-    suffixes = tool.policy.get("suffixes") or tool.policy.get("extensions") or ()
+    suffixes = read_list(tool.policy.get("suffixes") or tool.policy.get("extensions")) or []
     for leaf, schema in _texts(request, tool):
         if (
             not set(split_name(leaf.name)) & _PATHS
@@ -114,10 +121,7 @@ def _check_paths(request: Request, tool: AllowedTool) -> str:
             and ".." not in leaf.text
         ):
             continue  # the user named this very file
-        kept = suffixes if isinstance(suffixes, list | tuple) else ()
-        if fault := find_path_fault(
-            leaf.text, root=str(root) if root else None, suffixes=[str(one) for one in kept]
-        ):
+        if fault := find_path_fault(leaf.text, root=str(root) if root else None, suffixes=suffixes):
             return f"{leaf.name}: {fault}"
     return ""
 
@@ -126,7 +130,7 @@ def _check_sql(request: Request, tool: AllowedTool) -> str:
     speaks = bool({"dialect", "tables", "statements"} & set(tool.policy)) or _SQL_TOOL.search(
         tool.description
     )
-    tables = tool.policy.get("tables")
+    tables = read_list(tool.policy.get("tables"))
     for leaf, schema in _texts(request, tool):
         words = set(split_name(leaf.name))
         if not ("sql" in words or (speaks and words & {"query", "statement"})) or "enum" in schema:
@@ -136,7 +140,7 @@ def _check_sql(request: Request, tool: AllowedTool) -> str:
         fault = find_sql_fault(
             leaf.text,
             dialect=_dialect(tool.policy.get("dialect")),
-            tables=[str(one) for one in tables] if isinstance(tables, list) else None,
+            tables=tables,
         )
         if fault:
             return f"{leaf.name}: {fault}"
@@ -144,15 +148,14 @@ def _check_sql(request: Request, tool: AllowedTool) -> str:
 
 
 def _check_shell(request: Request, tool: AllowedTool) -> str:
-    hosts = tool.policy.get("hosts")
+    hosts = read_list(tool.policy.get("hosts"))
     runs = "runs" in tool.policy or "shell" in tool.policy
     for leaf, schema in _texts(request, tool):
         words = set(split_name(leaf.name))
         if "enum" in schema:
             continue
         if (words & _HOSTS and runs) or words & {"host", "hostname"} or schema.get("format") == "hostname":
-            listed = [str(one) for one in hosts] if isinstance(hosts, list) else None
-            fault = find_host_fault(leaf.text, listed)
+            fault = find_host_fault(leaf.text, hosts)
         elif words & _COMMANDS and tool.policy.get("shell") is not True:
             fault = find_command_fault(leaf.text, whole=True)
         elif runs and tool.policy.get("shell") is not True:
@@ -165,16 +168,15 @@ def _check_shell(request: Request, tool: AllowedTool) -> str:
 
 
 def _check_markup(request: Request, tool: AllowedTool) -> str:
-    links, images = tool.policy.get("link_hosts"), tool.policy.get("image_hosts")
-    if not isinstance(links, list) and not isinstance(images, list):
+    """What is shown to somebody, where the policy says what it may link."""
+    links, images = read_list(tool.policy.get("link_hosts")), read_list(tool.policy.get("image_hosts"))
+    if links is None and images is None:
         return ""
     for leaf, _ in _texts(request, tool):
-        if fault := find_markup_fault(
-            leaf.text,
-            link_hosts=[str(one) for one in links or ()],
-            image_hosts=[str(one) for one in images or ()],
-        ):
+        if fault := find_markup_fault(leaf.text, link_hosts=links or [], image_hosts=images or []):
             return f"{leaf.name}: {fault}"
+        if any(one.kind in _SECRETS for one in find(leaf.text)):
+            return f"{leaf.name}: the text contains a secret"
     return ""
 
 
