@@ -58,6 +58,8 @@ def read_effect(tool: AllowedTool) -> Effect:
         and (reading & set(name[1:]) or (said and not _find_kinds(said)))
     ):
         return Effect(reads=True)
+    if name[:1] == ["open"] and list_words("opened") & set(name[1:]):
+        return Effect(reads=True)
     for words in (name, said):
         if words and words[0] in reading:
             return Effect(reads=True)

@@ -80,7 +80,8 @@ def find_off_task(request: Request, tool: AllowedTool) -> str:
         return "the task does not ask for such an action"
     fits, ordered = _fits(tool, request.task), _is_ordered(tool, orders)
     for leaf in leaves:
-        quoted = _repeats_order(leaf, request, orders) and not (effect.reads and fits and not ordered)
+        helps = effect.reads and fits and not ordered and not _is_address(leaf)
+        quoted = not helps and _repeats_order(leaf, request, orders)
         if quoted or _repeats_text(leaf, request):
             return f"{leaf.name} repeats what a text orders, not what the user asked for"
     if effect.reads and not leaves and not fits and ordered:
