@@ -29,6 +29,10 @@ from reference_app.guardrails.redaction import find
 _URLS = frozenset(["url", "urls", "uri", "link", "href", "webhook", "callback", "endpoint", "website"])
 _PATHS = frozenset(["path", "paths", "file", "filename", "folder", "directory", "dir", "filepath"])
 _HOSTS = frozenset(["host", "hostname", "server", "domain", "target", "address", "ip"])
+_HOST_NAMES = frozenset({"host", "hostname"})  # "host" may also be who invites
+_NETWORK = re.compile(
+    r"\b(?:ping|host ?names?|dns|servers?|shell|commands?|traceroute|resolves?|ports?)\b", re.IGNORECASE
+)
 _COMMANDS = frozenset(["command", "cmd", "shell", "script"])
 _MARKUP = frozenset(["markdown", "html", "body", "message", "text", "content", "reply", "answer"])
 _OWN_LISTS = frozenset({"hosts", "paths", "tables"})  # which another guard reads
@@ -154,7 +158,16 @@ def _check_shell(request: Request, tool: AllowedTool) -> str:
         words = set(split_name(leaf.name))
         if "enum" in schema:
             continue
-        if (words & _HOSTS and runs) or words & {"host", "hostname"} or schema.get("format") == "hostname":
+        speaks = (
+            runs
+            or hosts is not None
+            or _NETWORK.search(f"{' '.join(split_name(tool.name))} {tool.description}")
+        )
+        if (
+            (words & _HOSTS and runs)
+            or (words & _HOST_NAMES and speaks)
+            or schema.get("format") == "hostname"
+        ):
             fault = find_host_fault(leaf.text, hosts)
         elif words & _COMMANDS and tool.policy.get("shell") is not True:
             fault = find_command_fault(leaf.text, whole=True)
