@@ -2,8 +2,8 @@
 What the reference app's guards refuse of labelled attacks and of their benign twins.
 
 Rates are of items. Items of one group are alike, so the interval is Wilson's with groups for trials: the
-share refused is averaged in each group first. `crossed` puts each injected call to each task of other items, with its
-tool allowed and its text read, and each wanted call after each injected text.
+share refused is averaged in each group first. `crossed` puts each injected call to each task of other items,
+with its tool allowed and its text read, and each wanted call after each injected text.
 Usage: python benchmarks/guards.py FOLDER [--missed]   (FOLDER has tools.jsonl and injection.jsonl)
 """
 
