@@ -70,7 +70,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     from reference_app.nodes.reader import Reader
     from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.telling import REPLIES, Telling
-    from reference_app.nodes.tools import Confirming, ToolUse
+    from reference_app.nodes.tools import Confirming, ToolUse, screen_calls
     from reference_app.tools.toolbox import open_toolbox
 
     def vectors(texts: list[str]) -> Vectors:
@@ -82,6 +82,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     telling = Telling(replies)
     tools = open_toolbox(settings, encode, _sql_writer(settings, models))
     guarded, role = "input" in settings.guards, settings.role
+    screening = screen_calls(tools.registry, role, settings.guards)
     planner = _make_planner(settings, models, vectors, replies["mend"], tools.registry)
     answerer = _make_answerer(settings, weights, models, vectors, sections, telling)
     reader = Reader(tools.attachments, settings.pages, encode, role)
@@ -92,8 +93,8 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "planner": planner,
         "reader": reader,
         "retriever": Retriever(sections, headed, top_k=settings.top_k, suspect=screen),
-        "approval": Confirming(tools.registry, role),
-        "tools": ToolUse(tools.registry, role),
+        "approval": Confirming(tools.registry, role, screening),
+        "tools": ToolUse(tools.registry, role, screening),
         "answerer": answerer,
         "output_guard": OutputGuard(
             telling,

@@ -35,6 +35,10 @@ class QuestionError(AppError):
     """The question is empty or too long."""
 
 
+class GuardLinesError(AppError):
+    """The file of lines for the guards cannot be read."""
+
+
 class VaultError(AppError):
     """
     The vault cannot be used, or its key does not fit.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from reference_app.errors import SettingsError
+from reference_app.guardrails.calls.request import CALL_GUARDS
 from reference_app.safety.urls import PORTS, Allowed
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ LOOPBACK = {"localhost", "127.0.0.1"}
 _HOST = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII)
 MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
-Guard = Literal["input", "redaction", "output"]
-GUARDS: tuple[Guard, ...] = ("input", "redaction", "output")
+GUARDS = ("input", "redaction", "output", *CALL_GUARDS)
 REDACTIONS = ("mask", "token")
 
 
@@ -42,7 +42,7 @@ class Settings:
         role: Whose rights the tools' policy grants: `customer` or `staff`.
         pages: Hosts of the shop, whose pages are read where a question names their URL.
         uploads: The folder of the files that customers upload; None where none are read.
-        guards: Of `GUARDS`, those that stand around the graph.
+        guards: Of `GUARDS`, those that are on.
         tracing: Where the steps of an answer are sent.
         vault: Keeps what tokens stand for; None where personal data is masked and kept nowhere.
         model: The chat model at the endpoint of the environment; None where the embedded one answers.
@@ -70,7 +70,7 @@ class Settings:
     role: Role
     pages: Allowed
     uploads: Path | None
-    guards: frozenset[Guard]
+    guards: frozenset[str]
     vault: VaultSettings | None
     tracing: TracingSettings
     model: str | None
@@ -114,7 +114,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         pages=_read_pages(environ.get("REFERENCE_APP_PAGE_HOSTS") or SHOP_HOST),
         uploads=Path(uploads).expanduser().resolve() if uploads else None,
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
-        guards=_read_guards(environ.get("REFERENCE_APP_GUARDRAILS") or ",".join(GUARDS)),
+        guards=read_guards(environ),
         vault=_read_vault(environ),
         tracing=read_tracing_settings(environ),
         model=(tuned_model or environ.get("REFERENCE_APP_MODEL") or "gpt-4o-mini") if remote else None,
@@ -192,13 +192,24 @@ def _read_role(value: str) -> Role:
     raise SettingsError(f"REFERENCE_APP_ROLE is {value!r}; it must be customer or staff.")
 
 
-def _read_guards(value: str) -> frozenset[Guard]:
-    named = {name.strip() for name in value.split(",")} - {"", "none"}
-    if unknown := named - set(GUARDS):
+def read_guards(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """
+    The guards that are on: those named, or all but those named with a minus, as in `-url,-task`.
+
+    Raises:
+        SettingsError: The variable names a guard that does not exist, or mixes the two ways.
+    """
+    value = environ.get("REFERENCE_APP_GUARDRAILS") or ""
+    words = [name for name in (part.strip() for part in value.split(",")) if name]
+    off = {name[1:].strip() for name in words if name.startswith("-")}
+    named = {name for name in words if not name.startswith("-")} - {"none"}
+    if unknown := (named | off) - set(GUARDS):
         raise SettingsError(
             f"REFERENCE_APP_GUARDRAILS names {min(unknown)!r}; write none, or some of {', '.join(GUARDS)}."
         )
-    return frozenset(guard for guard in GUARDS if guard in named)
+    if off and len(off) < len(set(words)):
+        raise SettingsError("REFERENCE_APP_GUARDRAILS names guards both with and without a minus.")
+    return frozenset(GUARDS) - off if off or not words else frozenset(named)
 
 
 def _top_k(value: str) -> int:

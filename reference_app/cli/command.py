@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m reference_app",
         description="Ask the customer support of Fellwind Outfitters.",
         epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page; `vault` and "
-        "`audit` open, delete and account for personal data.",
+        "`audit` open, delete and account for personal data; `guard` judges texts and tool calls.",
     )
     parser.add_argument("question", nargs="?")
     parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
@@ -157,7 +157,18 @@ def _audit(arguments: Sequence[str]) -> int:
     return run_audit(arguments)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "vault": _vault, "audit": _audit}
+def _guard(arguments: Sequence[str]) -> int:
+    from reference_app.cli.guard import run_guard
+
+    return run_guard(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": _serve,
+    "vault": _vault,
+    "audit": _audit,
+    "guard": _guard,
+}
 
 
 def _say(line: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from reference_app.guardrails.defender import CUT, WEAK_CUT, load_defender
 from reference_app.guardrails.disguises import readings
 from reference_app.guardrails.orders import Sign, load_signs
 
 Scan = Callable[[str], float]
 SUSPICIOUS = 0.5
+WEAK = 0.2  # score from which a sign of a pattern counts together with the defender
+LONG_CHARACTERS = 4000  # from which the defender reads the plain text alone
+MAX_READINGS = 6  # of a shorter text, for the defender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +25,12 @@ class Suspicion:
     Attributes:
         score: 0 for an ordinary text, 1 for an attack beyond doubt.
         reason: What the text does, in words of ours that quote nothing of it; empty below `SUSPICIOUS`.
+        scanner: What judged the text: `patterns`, or `patterns+defender` where its weights are installed.
     """
 
     score: float
     reason: str = ""
+    scanner: str = "patterns"
 
     @property
     def flagged(self) -> bool:
@@ -41,16 +47,35 @@ def scan(text: str, *, score: Scan | None = None) -> Suspicion:
 
     Args:
         text: Of any length; the time it takes grows linearly.
-        score: From 0 to 1, for one reading of the text; None for the patterns of this app.
+        score: From 0 to 1, for one reading of the text; None for the patterns of this app, and the defender
+            where it is installed.
     """
     if score:
         worst = max(score(reading) for reading in readings(text))
-        reason = "it looks like an order to the model"
-    else:
-        signs = max((load_signs().find(reading) for reading in readings(text)), key=weigh)
-        worst = weigh(signs)
-        reason = "it " + ", ".join(dict.fromkeys(sign.meaning for sign in signs))
-    return Suspicion(score=round(worst, 3), reason=reason if worst >= SUSPICIOUS else "")
+        return _as_suspicion(worst, "it looks like an order to the model", scanner="custom")
+    known = readings(text)
+    signs = max((load_signs().find(reading) for reading in known), key=weigh)
+    worst = weigh(signs)
+    reason = "it " + ", ".join(dict.fromkeys(sign.meaning for sign in signs))
+    defender = load_defender()
+    if defender is None:
+        return _as_suspicion(worst, reason, scanner="patterns")
+    if worst < SUSPICIOUS:
+        read = known[:1] if len(text) > LONG_CHARACTERS else known[:MAX_READINGS]
+        margin = max(map(defender, read)) + (CUT - WEAK_CUT if worst >= WEAK else 0)
+        if margin >= 0:
+            worst, reason = SUSPICIOUS, "it looks like an order to the model"
+    return _as_suspicion(worst, reason, scanner="patterns+defender")
+
+
+def _as_suspicion(score: float, reason: str, *, scanner: str) -> Suspicion:
+    return Suspicion(score=round(score, 3), reason=reason if score >= SUSPICIOUS else "", scanner=scanner)
+
+
+def scan_pieces(pieces: Sequence[str]) -> Suspicion:
+    """The worst of a text and its parts, read one by one and joined, since an order may be cut in two."""
+    joined = (" ".join(pieces), "".join(pieces)) if len(pieces) > 1 else ()
+    return max((scan(text) for text in dict.fromkeys((*pieces, *joined))), key=lambda one: one.score)
 
 
 def weigh(signs: list[Sign]) -> float:

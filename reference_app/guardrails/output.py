@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from reference_app.guardrails.disguises import is_invisible
+from reference_app.guardrails.markup import find_markup_fault, remove_references
 from reference_app.guardrails.redaction import mask
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import Allowed, read_url
 
 MAX_ANSWER_CHARACTERS = 4000
 LEAK_WORDS = 6  # in a row; fewer are ordinary speech
+REMOVED = "[link removed]"
 JOINERS = "\u200c\u200d\ufe0f"  # families of emoji and several scripts need them
 
 _CITATION = re.compile(r"[ \t]*\[(?P<id>[\w.-]{1,80}#[\w.-]{1,80})\]")
 _URL = re.compile(
-    r"(?P<url>(?<![\w.+-])[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/{1,}[^\s<>\"'`\])}]*"
-    r"|\b(?:(?:javascript|vbscript|blob):|data:\w+[/;,]|file:/)[^\s<>\"'`\])}]*"
+    r"```.*?```|~~~.*?~~~|`[^`\n]+`|(?P<url>(?<![\w.+-])[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/{1,}[^\s<>\"'`\])}]*"
+    r"|\b(?:(?:javascript|vbscript|blob):(?=\S)|data:\w+[/;,]|file:/)[^\s<>\"'`\])}]*"
     r"|(?<![\w/:.@-])(?://|www\.)[\w-][^\s<>\"'`\])}]*"
     r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{2,24}(?=[/?:]\w)|(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site"
-    r"|online|shop)\b(?!\.\w))[^\s<>\"'`\])}]*)"
-)
-_IMAGE = re.compile(
-    r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)|<(?:img|iframe|script|link|object|embed)\b[^>]*>?", re.IGNORECASE
+    r"|online|shop)\b(?!\.\w))[^\s<>\"'`\])}]*)",
+    re.DOTALL,
 )
 _WORD = re.compile(r"[^\W_]+")
 
@@ -46,9 +47,9 @@ class Guarded:
 def check_answer(  # noqa: PLR0913 - each says what one check goes by
     text: str,
     *,
-    sources: Collection[str],
-    known: Collection[str],
     hosts: Collection[str],
+    sources: Collection[str] = (),
+    known: Collection[str] | None = None,
     secrets: Collection[str] = (),
     given: Sequence[str] = (),
 ) -> Guarded:
@@ -57,9 +58,9 @@ def check_answer(  # noqa: PLR0913 - each says what one check goes by
 
     Args:
         text: As the model wrote it.
-        sources: Ids of the sections that the answer may cite.
-        known: Ids of all sections, to tell a citation made up from one not read.
         hosts: Whose pages may be linked; a leading dot stands for all hosts below.
+        sources: Ids of the sections that the answer may cite.
+        known: Ids of all sections, to tell a citation made up from one not read; None leaves citations alone.
         secrets: Lines such as those of the system prompt; six words of one in a row are a leak.
         given: Texts that the answer was made from; personal data in them, as the shop's own number, may stay.
     """
@@ -112,10 +113,24 @@ def _without_leaks(text: str, problems: list[str], secrets: Collection[str]) -> 
 
 
 def _without_links(text: str, problems: list[str], hosts: tuple[str, ...]) -> str:
+    checked = _clean_links(text, hosts)
+    if find_markup_fault(checked, link_hosts=hosts):
+        # Entities hide it from the patterns; nothing is shown if it is not found even without them.
+        checked = _clean_links(html.unescape(checked), hosts)
+        checked = "" if find_markup_fault(checked, link_hosts=hosts) else checked
+    if checked != text:
+        problems.append("A link to a host outside the list was removed.")
+    return checked
+
+
+def _clean_links(text: str, hosts: tuple[str, ...]) -> str:
+    text = remove_references(text, link_hosts=hosts, removed=REMOVED)
     allowed = Allowed(hosts=hosts)
 
     def check(found: re.Match[str]) -> str:
         link = found["url"]
+        if link is None:
+            return found[0]  # code, which was checked before
         trailing = link[len(link.rstrip(".,;:!?")) :]
         url = link.removesuffix(trailing)
         full = (
@@ -124,16 +139,18 @@ def _without_links(text: str, problems: list[str], hosts: tuple[str, ...]) -> st
         try:
             read_url(full, allowed)
         except RefusedError:
-            return f"[link removed]{trailing}"
+            return f"{REMOVED}{trailing}"
         return link
 
-    checked = _URL.sub(check, _IMAGE.sub("[link removed]", text))
-    if checked != text:
-        problems.append("A link to a host outside the list was removed.")
-    return checked
+    return _URL.sub(check, text)
 
 
-def _with_sources(text: str, problems: list[str], sources: Collection[str], known: Collection[str]) -> str:
+def _with_sources(
+    text: str, problems: list[str], sources: Collection[str], known: Collection[str] | None
+) -> str:
+    if known is None:
+        return text
+
     def check(found: re.Match[str]) -> str:
         if found["id"] in sources:
             return found[0]

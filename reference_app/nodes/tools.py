@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +14,53 @@ from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from reference_app.settings import Role
     from reference_app.state import State, ToolCall
     from reference_app.tools.registry import Registry
 
 
+Screen = Callable[["Call", str, str], str]
+"""Why guards deny a call, given the question and the results of earlier calls; empty if none does."""
+
+
+def screen_calls(registry: Registry, role: Role, guards: AbstractSet[str]) -> Screen:
+    """
+    The guards of tool calls before the registry, which itself checks names, schemas and the policy.
+
+    Whether the question asks for the action is not weighed where a person sees the call and agrees to it.
+    """
+    from reference_app.guardrails.calls.request import AllowedTool, Request
+    from reference_app.guardrails.tool_gate import check_call
+
+    tools = tuple(
+        AllowedTool(name=one.name, description=one.description, parameters=one.parameters)
+        for one in registry.tools
+    )
+    known = {one.name for one in tools}
+    kept = guards - {"tools", "schema", "policy"}
+
+    def screen(call: Call, question: str, context: str) -> str:
+        if call.name not in known:
+            return ""
+        confirmed = registry.decide(call.name, call.arguments, role).outcome == "confirm"
+        request = Request(
+            task=question, tools=tools, name=call.name, arguments=call.arguments, context=context
+        )
+        decision = check_call(request, kept - {"task"} if confirmed else kept)
+        return "" if decision.allowed else f"The guard {decision.guard} denies it: {decision.reason}."
+
+    return screen
+
+
 class Confirming:
     """Stops the graph before each call that needs a person; adds `approved` and `rejected`."""
 
-    def __init__(self, registry: Registry, role: Role) -> None:
+    def __init__(self, registry: Registry, role: Role, screen: Screen) -> None:
         self._registry = registry
         self._role = role
+        self._screen = screen
 
     def __call__(self, state: State) -> State:
         from langgraph.types import interrupt
@@ -32,6 +70,8 @@ class Confirming:
         for call in calls_of(state):
             if self._registry.decide(call.name, call.arguments, self._role).outcome != "confirm":
                 continue
+            if self._screen(call, state["question"], ""):
+                continue  # it is denied whatever the person says
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
             answer: dict[str, Any] = interrupt({"name": call.name, "arguments": call.arguments})
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
@@ -42,18 +82,24 @@ class Confirming:
 class ToolUse:
     """Makes the calls of the plan in their order; adds `tool_calls`."""
 
-    def __init__(self, registry: Registry, role: Role) -> None:
+    def __init__(self, registry: Registry, role: Role, screen: Screen) -> None:
         self._registry = registry
         self._role = role
+        self._screen = screen
 
     def __call__(self, state: State) -> State:
         with trace("tools"):
-            return {"tool_calls": [self._make(call, state) for call in calls_of(state)]}
+            made: list[ToolCall] = []
+            for call in calls_of(state):
+                made.append(self._make(call, state, made))
+            return {"tool_calls": made}
 
-    def _make(self, call: Call, state: State) -> ToolCall:
+    def _make(self, call: Call, state: State, earlier: list[ToolCall]) -> ToolCall:
+        context = "\n".join(json.dumps(one.result, ensure_ascii=False) for one in earlier if one.result)
+        objection = self._screen(call, state["question"], context)
         asked = Confirmation.of(call.name, call.arguments)
         confirmation = asked if asked.digest in state.get("approved", []) else None
-        made = self._registry.run(call.name, call.arguments, self._role, confirmation)
+        made = self._registry.run(call.name, call.arguments, self._role, confirmation, objection=objection)
         if made.decision != "pending":
             return made
         rejected = asked.digest in state.get("rejected", [])

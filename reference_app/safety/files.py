@@ -55,6 +55,7 @@ def read_file(folder: Path, name: str, *, limits: Limits | None = None) -> str:
             text of its kind, or reading it took too long or broke the reader.
     """
     limits = limits or Limits()
+    name = _resolve_dots(name)
     kind = _check_name(name)
     descriptor = _open(folder, name.split("/"))
     try:
@@ -63,6 +64,17 @@ def read_file(folder: Path, name: str, *, limits: Limits | None = None) -> str:
         return _read(descriptor, kind, limits)
     finally:
         os.close(descriptor)
+
+
+def _resolve_dots(name: str) -> str:
+    """The name without `.` and `..` that stays inside; no link is followed, so it is the same file."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
 
 
 def _refusal(reason: str) -> RefusedError:

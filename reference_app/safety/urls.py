@@ -17,8 +17,9 @@ PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HIDDEN_SLASH = re.compile(r"%(?:2[fF]|5[cC])")
+_HIDDEN_BACKSLASH = re.compile(r"%5[cC]")
 _DOTS = re.compile(r"/\.{1,2}(?:/|$)")
+_FOREIGN_DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -77,6 +78,21 @@ def read_url(url: str, allowed: Allowed) -> Target:
     Raises:
         RefusedError: It is no plain http or https URL, or its host or port is not in the list.
     """
+    target = parse_url(url)
+    if target.port not in allowed.ports:
+        raise _refusal("its port is not in the list")
+    if not is_listed(target.host, allowed.hosts):
+        raise _refusal("its host is not in the list")
+    return target
+
+
+def parse_url(url: str) -> Target:
+    """
+    The pieces of a URL of any host.
+
+    Raises:
+        RefusedError: It is no plain http or https URL.
+    """
     if len(url) > MAX_URL_CHARACTERS:
         raise _refusal(f"it is longer than {MAX_URL_CHARACTERS} characters")
     if any(character <= " " or character in "\\\x7f" or not character.isprintable() for character in url):
@@ -88,17 +104,12 @@ def read_url(url: str, allowed: Allowed) -> Target:
     if parts.scheme not in PORTS or not url.lower().startswith(f"{parts.scheme}://"):
         raise _refusal("only http:// and https:// are allowed")
     host, port = _split(parts.netloc)
-    target = Target(
+    return Target(
         scheme=parts.scheme,
         host=_read_host(host),
         port=PORTS[parts.scheme] if port is None else port,
         path=_read_path(parts.path or "/", parts.query),
     )
-    if target.port not in allowed.ports:
-        raise _refusal("its port is not in the list")
-    if not is_listed(target.host, allowed.hosts):
-        raise _refusal("its host is not in the list")
-    return target
 
 
 def find_address(target: Target, allowed: Allowed, ask: Resolve = resolve) -> Address:
@@ -150,7 +161,10 @@ def _read_host(host: str) -> str:
         if (address := read_address(host[1:-1])) is None:
             raise _refusal("its host is no address")
         return str(address)
+    if _FOREIGN_DOTS.search(host):
+        raise _refusal("its host is no plain name")
     name = host.lower() if host.isascii() else _to_ascii(host)
+    name = name.removesuffix(".")  # which says that the name is complete, and is not sent
     if is_number(name):
         if read_address(name) is None:
             raise _refusal("its host is a number that hides an address")
@@ -170,6 +184,20 @@ def _to_ascii(name: str) -> str:
         raise _refusal("its host is no name that can be registered") from error
 
 
+def _resolve_dots(path: str) -> str:
+    """The path without `.` and `..`, as browsers send it; one that climbs out of the site stays as it is."""
+    parts: list[str] = []
+    for part in path.split("/")[1:]:
+        if part == ".." and not parts:
+            return path
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    ends_open = path.endswith(("/.", "/..")) and parts
+    return "/" + "/".join((*parts, "")) if ends_open else "/" + "/".join(parts)
+
+
 def _read_path(path: str, query: str) -> str:
     from urllib.parse import quote
 
@@ -177,7 +205,9 @@ def _read_path(path: str, query: str) -> str:
         raise _refusal("it is percent-encoded wrongly")
     if any(byte < 32 or byte == 127 for byte in unquote_to_bytes(path + query)):  # noqa: PLR2004 - control characters
         raise _refusal("it hides control characters")
-    if _DOTS.search(re.sub(r"%2[eE]", ".", path)) or _HIDDEN_SLASH.search(path):
-        raise _refusal("its path climbs or hides a slash")
+    path = _resolve_dots(path)
+    decoded = re.sub(r"%2[fF]", "/", re.sub(r"%2[eE]", ".", path))
+    if _DOTS.search(decoded) or _HIDDEN_BACKSLASH.search(path):
+        raise _refusal("its path climbs or hides a backslash")
     sent = quote(path, safe="/%:@!$&'()*+,;=~-._")
     return f"{sent}?{quote(query, safe='/%:@!$&()*+,;=~-._?[]')}" if query else sent

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jsonschema.protocols import Validator
 
-MAX_CHARACTERS = 4000
+MAX_CHARACTERS = 16_000
 MAX_NAMED = 3  # of the things that are wrong
 _LIMITS = {
     "string": ({"maxLength"}, {"pattern"}, {"enum"}, {"const"}),

@@ -110,12 +110,21 @@ class Registry:
         return self._decide(name, read_arguments(arguments), role)
 
     def run(
-        self, name: str, arguments: dict[str, Any], role: str, confirmation: Confirmation | None = None
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        role: str,
+        confirmation: Confirmation | None = None,
+        *,
+        objection: str = "",
     ) -> ToolCall:
         """
         Decide, run what may run, and record both in a span.
 
         Arguments that are no JSON values, or too long, are left out of the record.
+
+        Args:
+            objection: Why a guard denies the call, whatever the policy says; empty if none does.
         """
         read = read_arguments(arguments)
         kept: dict[str, Any] = {} if isinstance(read, str) else read
@@ -130,6 +139,8 @@ class Registry:
             gen_ai__tool__call__arguments=kept,
         ) as span:
             decided = self._decide(name, read, role)
+            if objection and decided.outcome != "deny":
+                decided = Decision(outcome="deny", reason=objection)
             decision, reason = _record(decided, confirmation, name, kept)
             runs = tool is not None and decision in ("allowed", "confirmed")
             span.describe(

@@ -12,6 +12,7 @@ from reference_app.errors import QuestionError
 from reference_app.graph import SupportApp, as_record
 from reference_app.settings import read_settings
 from reference_app.tools.registry import Confirmation
+from reference_app.tracing import record_steps
 from tests.app.shop import document
 from tests.openai_server import OpenAIServer
 
@@ -201,6 +202,28 @@ def test_a_call_that_breaks_its_schema_is_denied_and_on_record(open_here, server
     assert (made.name, made.decision, made.result) == (call["name"], "denied", None)
     sent_back = json.dumps([request["messages"][-1] for request in server.requests if "messages" in request])
     assert "This plan cannot be carried out" in sent_back
+
+
+@pytest.mark.parametrize(("guards", "decision"), [("", "denied"), ("-url", "allowed")])
+def test_a_guard_denies_a_call_that_the_schema_allows(open_here, guards, decision):
+    call = {"name": "store_stock", "arguments": {"product": "http://169.254.169.254/", "store": "Corveth"}}
+    app = open_here(plan(call), REFERENCE_APP_GUARDRAILS=guards)
+
+    with record_steps() as steps:
+        made = ask(app, "How many tents are in Corveth?")["tool_calls"][0]
+
+    assert made.decision == decision
+    assert ("guard url" in made.reason) is (decision == "denied")
+    spans = [step.attributes for step in steps if step.name == "execute_tool store_stock"]
+    assert [span.get("reference_app.tool.reason", "") for span in spans] == [made.reason]
+
+
+def test_a_person_is_not_asked_about_a_call_that_a_guard_denies(open_here):
+    call = {"name": "change_address", "arguments": {"order_id": "FW-20001", "postcode": "A" * 8}}
+    app = open_here(plan(call))
+    app.parts.graph.nodes["approval"].bound.func._screen = lambda *_: "it is denied"
+
+    assert "pending" not in ask(app, "Deliver FW-20001 elsewhere")
 
 
 def test_orders_to_the_model_are_refused_without_asking_it(open_here, server):

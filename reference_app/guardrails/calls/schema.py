@@ -1,0 +1,121 @@
+"""Arguments against the JSON Schema of their tool, which is closed even where it does not say so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from reference_app.guardrails.calls.formats import FORMATS
+
+MAX_CHARACTERS = 32_000  # of all arguments together, as JSON
+MAX_TEXT_CHARACTERS = 10_000  # of one value without `maxLength`
+MAX_ITEMS = 100  # of one list without `maxItems`
+MAX_DEPTH = 8
+MAX_NUMBER = 1e15  # of one number without `maximum`
+
+
+def find_schema_fault(arguments: Any, parameters: Mapping[str, Any]) -> str:
+    """
+    Why the arguments break the schema of their tool; empty if they do not.
+
+    Names that the schema does not list are refused, `format` is checked, and values without a limit of
+    their own meet the limits of this module.
+    """
+    if not isinstance(arguments, Mapping):
+        return "the arguments are not a JSON object"
+    try:
+        size = len(json.dumps(arguments, allow_nan=False, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):
+        return "the arguments are not JSON values"
+    if size > MAX_CHARACTERS:
+        return f"the arguments are longer than {MAX_CHARACTERS} characters"
+    return _find_error(arguments, parameters) or next(_find_oversized(arguments, parameters, ""), "")
+
+
+def _find_error(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    from jsonschema.exceptions import SchemaError
+    from referencing.exceptions import Unresolvable
+
+    try:
+        _dialect().check_schema(parameters)
+        errors = sorted(_dialect()(_close(parameters)).iter_errors(arguments), key=lambda one: one.json_path)
+    except (SchemaError, Unresolvable, RecursionError, re.error):
+        return "the schema of the tool is not valid, or refers to what is not there"
+    return _explain(errors[0]) if errors else ""
+
+
+def _close(schema: Any) -> Any:
+    """The schema with every object closed that lists its properties, or lists none."""
+    if isinstance(schema, list):
+        return [_close(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    closed = {
+        key: {name: _close(part) for name, part in value.items()}
+        if key in ("properties", "$defs", "definitions") and isinstance(value, Mapping)
+        else _close(value)
+        if key in ("items", "anyOf", "oneOf", "prefixItems", "additionalProperties")
+        else value
+        for key, value in schema.items()
+    }
+    kind = schema.get("type")
+    is_object = kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema
+    if is_object and not (isinstance(rest := closed.get("additionalProperties"), Mapping) and rest):
+        closed["additionalProperties"] = False
+    return closed
+
+
+@cache
+def _dialect() -> Any:
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def check_format(_: Any, name: Any, value: object, __: object) -> Iterator[ValidationError]:
+        check = FORMATS.get(name) if isinstance(name, str) else None
+        if check and isinstance(value, str) and not check(value):
+            yield ValidationError("has another format")
+
+    def match(_: Any, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+        # `$` would let a newline pass behind it, and `\d` the digits of every script.
+        strict = re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
+        if isinstance(value, str) and not re.search(strict, value, re.ASCII):
+            yield ValidationError("does not match")
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return validators.extend(  # type: ignore[no-untyped-call] # jsonschema's `extend` has no types
+        Draft202012Validator, {"format": check_format, "pattern": match}, type_checker=checker
+    )
+
+
+def _explain(error: Any) -> str:
+    path = error.json_path.removeprefix("$").removeprefix(".")[:60] or "the call"
+    kind, wanted = error.validator, error.validator_value
+    if kind == "additionalProperties":
+        return f"{path} has an argument that the tool does not have"
+    if kind == "required":
+        return f"{path} lacks an argument that the tool needs"
+    if kind in ("type", "format", "pattern", "enum", "const"):
+        return f"{path} does not satisfy {kind} {json.dumps(wanted)[:80]}"
+    return f"{path} is out of bounds: {kind} {json.dumps(wanted)[:40]}"
+
+
+def _find_oversized(value: Any, schema: Any, name: str, depth: int = 0) -> Iterator[str]:
+    """Values that no limit of the schema bounds and that are larger than any task needs."""
+    known = schema if isinstance(schema, Mapping) else {}
+    if depth > MAX_DEPTH:
+        yield f"{name} is nested too deeply"
+    elif isinstance(value, str):
+        if "maxLength" not in known and "enum" not in known and len(value) > MAX_TEXT_CHARACTERS:
+            yield f"{name} has more than {MAX_TEXT_CHARACTERS} characters"
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _find_oversized(part, known.get("properties", {}).get(key), str(key)[:60], depth + 1)
+    elif isinstance(value, list):
+        if "maxItems" not in known and len(value) > MAX_ITEMS:
+            yield f"{name} has more than {MAX_ITEMS} items"
+        for part in value:
+            yield from _find_oversized(part, known.get("items"), name, depth + 1)
+    elif isinstance(value, int | float) and abs(value) > MAX_NUMBER and "maximum" not in known:
+        yield f"{name} is larger than any amount or count"
