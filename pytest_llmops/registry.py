@@ -59,6 +59,7 @@ _BUILT_IN: Mapping[str, str] = {
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
+    "injection": "pytest_llmops.metrics.injection.injection:Injection",
     "deepeval": "pytest_llmops.metrics.deepeval:DeepEval",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",

@@ -1,0 +1,77 @@
+"""
+Where in a text the classifier sees instructions to the model: in windows, then in the sentences of the best ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_llmops.metrics.injection.views import View
+from pytest_llmops.metrics.injection.windows import Span, cut_sentences, cut_windows
+
+_REFINED = 8  # windows whose sentences are read, too
+
+
+class Found(NamedTuple):
+    """
+    A part of a text and how much it reads like an instruction to the model.
+
+    Attributes:
+        value: 0 to 1; from 0.5 it is one.
+        start: In code points of the text; `end` is past the last.
+        view: How it was read, as in `View`.
+        rule: `classifier`, or the pattern that matched, such as `de: override`.
+    """
+
+    value: float
+    start: int
+    end: int
+    view: str
+    rule: str
+
+
+def rate_parts(views: Sequence[View], rate: Callable[[str], float]) -> list[Found]:
+    """
+    Every part that is read of a text, with its rating.
+
+    Args:
+        views: Of the text; the plain one first.
+        rate: Of a part by itself.
+    """
+    windows = [(_rate(view, span, rate), view, span) for view in views for span in _spans(view)]
+    windows.sort(key=lambda each: -each[0].value)
+    found = [each for each, _, _ in windows]
+    for _, view, span in windows[:_REFINED]:
+        found += [_rate(view, part, rate) for part in cut_sentences(view.reading.text, span)]
+    return found
+
+
+def _spans(view: View) -> Iterator[Span]:
+    """The windows with words; of a view other than the plain one those that differ from it."""
+    text = view.reading.text
+    for start, end in cut_windows(len(text)):
+        if has_words(text[start:end]) and (view.name == "plain" or view.reading.place(start, end)[2]):
+            yield start, end
+
+
+def _rate(view: View, span: Span, rate: Callable[[str], float]) -> Found:
+    start, end, _ = view.reading.place(*span)
+    return Found(rate(view.reading.text[slice(*span)].strip()), start, end, view.name, "classifier")
+
+
+def has_words(text: str) -> bool:
+    """Whether a text can say something: two words, or a few letters of a script without spaces."""
+    words = text.split(maxsplit=2)
+    return len(words) > 1 or (bool(words) and not text.isascii())
+
+
+def choose(found: Sequence[Found], at_least: float, most: int) -> list[Found]:
+    """The highest parts that do not overlap, or the highest one where none reaches the bound."""
+    chosen: list[Found] = []
+    for each in sorted(found, key=lambda each: (-each.value, each.end - each.start)):
+        if chosen and (each.value < at_least or len(chosen) == most):
+            break
+        if all(each.end <= other.start or other.end <= each.start for other in chosen):
+            chosen.append(each)
+    return chosen
