@@ -1,8 +1,8 @@
 """
 The packaged classifier of texts that try to instruct a model: a quantised MiniLM with two heads.
 
-Texts pass one at a time and unpadded: the quantisation is dynamic, so what stands beside a text in a batch would
-move its logits.
+Texts pass one at a time and unpadded: the quantisation is dynamic, so what stands beside a text in a batch
+would move its logits.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def _read_pinned(path: Path) -> bytes:
         raise WeightsError(f"{path} cannot be read ({error.strerror or error})") from None
     if sha256(data).hexdigest() != HASHES[path.name]:
         raise WeightsError(
-            f"{path} is not the pinned file, so it is not used; delete it and run: llmops models pull {WEIGHTS}"
+            f"{path} is not the pinned file, so it is not used; delete it, then run: "
+            f"llmops models pull {WEIGHTS}"
         )
     return data
 

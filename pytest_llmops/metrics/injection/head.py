@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FILE = "head.json"
 LOGITS = 0.1  # by which the network's logits are scaled, so that they weigh like its 384 numbers
 _MAIN = 3.0  # the network's own logit is about three times as steep as the head's
-_WIDTH = 386
+WIDTH = 386
 _FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 
 
@@ -41,14 +41,9 @@ class Head:
     identity: str
 
     def rate(self, reply: Reply) -> float:
-        """The score, 0 to 1: both the network and the head have to say so."""
-        return squash(self.rate_raw(reply) - self.cut)
-
-    def rate_raw(self, reply: Reply) -> float:
-        """The smaller of the two logits, before the cut."""
-        row = (LOGITS * reply.main, LOGITS * reply.aux, *reply.pooled.tolist())
-        own = self.intercept + sum(map(float.__mul__, self.weights, row))
-        return min(reply.main / _MAIN, own)
+        """The score, 0 to 1: the network and the head count half each."""
+        own = self.intercept + sum(map(float.__mul__, self.weights, features(reply)))
+        return squash((reply.main / _MAIN + own) / 2 - self.cut)
 
 
 @lru_cache(maxsize=1)
@@ -62,15 +57,16 @@ def load_head() -> Head:
     raw = files("pytest_llmops.metrics.injection").joinpath(FILE).read_bytes()
     try:
         written = json.loads(raw)
-        weights = tuple(map(float, written["weights"]))
+        weights = tuple(float(written["weights"][at]) for at in range(WIDTH))
         numbers = {name: float(written[name]) for name in ("intercept", "cut")}
-        if len(weights) != _WIDTH:
-            raise ValueError(f"it has {len(weights)} weights instead of {_WIDTH}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{FILE} of the injection metric is broken ({error}); reinstall the package"
-        ) from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{FILE} of the injection metric is broken ({error}); reinstall it") from None
     return Head(weights=weights, **numbers, identity=sha256(raw).hexdigest()[:12])
+
+
+def features(reply: Reply) -> tuple[float, ...]:
+    """What the head sees of a reply."""
+    return (LOGITS * reply.main, LOGITS * reply.aux, *reply.pooled.tolist())
 
 
 def squash(logit: float) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.documents.value_readers import list_of, one_of, positive
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.injection.neighbours import Joined, join_neighbours
+from pytest_llmops.metrics.injection.neighbours import join_neighbours
 from pytest_llmops.metrics.injection.parts import Found
 from pytest_llmops.metrics.injection.scanner import LIKELY, Scan, describe, scan_texts
 from pytest_llmops.metrics.places import PLACES, Piece, read_pieces
@@ -79,8 +79,8 @@ class Injection(DeclaredMetric):
         for piece in pieces:
             if len(piece.text) > self.max_chars:
                 return (
-                    f"{piece.place(strict=False)} has {len(piece.text):,} characters, and nothing was found in "
-                    f"the first {self.max_chars:,}; the rest was not read: raise max_chars"
+                    f"{piece.place(strict=False)} has {len(piece.text):,} characters, and nothing was found "
+                    f"in the first {self.max_chars:,}; the rest was not read: raise max_chars"
                 )
         return ""
 
@@ -99,9 +99,7 @@ def _without_operator(pieces: Sequence[Piece]) -> Iterator[Piece]:
         and piece.pointer.endswith("role")
         and "messages" in piece.pointer
     )
-    yield from (
-        each for each in pieces if not (above and each.owner == "span" and each.pointer.startswith(above))
-    )
+    yield from (each for each in pieces if each.owner != "span" or not each.pointer.startswith(above))
 
 
 def _describe(place: str, found: Found, text: str) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""
-Where in a text the classifier sees instructions to the model: in windows, then in the sentences of the best ones.
-"""
+"""Where in a text the classifier sees instructions: in windows, then in the sentences of the best ones."""
 
 from __future__ import annotations
 

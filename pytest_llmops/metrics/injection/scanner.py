@@ -7,7 +7,7 @@ What was found is kept by the text's hash and signed, so a text is scanned once;
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from pytest_llmops.cache import Memory, key_of
@@ -71,9 +71,8 @@ def _check() -> None:
     attack, benign = (max((each.value for each in _scan(text)), default=0.0) for text in (_ATTACK, _BENIGN))
     if attack < LIKELY or benign >= LIKELY:
         raise ScanError(
-            "the injection classifier does not tell an attack from an ordinary text, so no text is known to be "
-            f"clean; pull it again: delete the weights {injection_classifier.WEIGHTS!r}, then run: "
-            f"llmops models pull {injection_classifier.WEIGHTS}"
+            "the injection classifier does not tell an attack from an ordinary text, so no text is known to "
+            'be clean; reinstall it: pip install --force-reinstall "pytest-llmops[injection]"'
         )
 
 
@@ -82,9 +81,12 @@ def _scan(text: str) -> Scan:
     if not any(has_words(view.reading.text) for view in views):
         return ()
     network, head = injection_classifier.load(), load_head()
-    found = rate_parts(views, lambda part: head.rate(network.read(part)))
-    found += [each for view in views for each in _match(view)]
-    return tuple(choose(found, LIKELY, _MOST))
+    return tuple(choose(find_all(views, lambda part: head.rate(network.read(part))), LIKELY, _MOST))
+
+
+def find_all(views: Sequence[View], rate: Callable[[str], float]) -> list[Found]:
+    """Every part of a text with its rating, and every match of a pattern."""
+    return [*rate_parts(views, rate), *(each for view in views for each in _match(view))]
 
 
 def _match(view: View) -> Iterator[Found]:

@@ -16,7 +16,7 @@ from pytest_llmops.detect.disguises import Reading, read_disguised
 
 
 class View(NamedTuple):
-    """A reading of a text, and how it was made: `plain`, `decoded`, `leet`, `spaced`, `rot13` or `reversed`."""
+    """A reading of a text and its name: `plain`, `decoded`, `leet`, `spaced`, `rot13` or `reversed`."""
 
     name: str
     reading: Reading
@@ -26,7 +26,7 @@ def read_views(text: str) -> Iterator[View]:
     """The text as written, then each other way to read it that changes something."""
     plain = Reading(text)
     yield View("plain", plain)
-    hidden = plain.rewrite(_TAGS, _read_tags) if "\U000e0001" <= max(text, default="") else plain
+    hidden = plain.rewrite(_TAGS, _read_tags) if max(text, default="") >= "\U000e0001" else plain
     parted = hidden.rewrite(_ASSIGNED, lambda _match: "= ")
     decoded = next(_disguised(parted), hidden).rewrite(_ALPHABETS, _as_latin)
     if decoded is not plain:
