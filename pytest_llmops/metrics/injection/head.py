@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILE = "head.json"
 LOGITS = 0.1  # by which the network's logits are scaled, so that they weigh like its 384 numbers
 _MAIN = 3.0  # the network's own logit is about three times as steep as the head's
+_STEEP = 2.0  # so that what is clear comes near 0 and 1
 WIDTH = 386
 _FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 
@@ -43,7 +44,7 @@ class Head:
     def rate(self, reply: Reply) -> float:
         """The score, 0 to 1: the network and the head count half each."""
         own = self.intercept + sum(map(float.__mul__, self.weights, features(reply)))
-        return squash((reply.main / _MAIN + own) / 2 - self.cut)
+        return squash(_STEEP * ((reply.main / _MAIN + own) / 2 - self.cut))
 
 
 @lru_cache(maxsize=1)

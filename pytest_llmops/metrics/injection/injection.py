@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.documents.value_readers import list_of, one_of, positive
+from pytest_llmops.documents.value_readers import list_of, one_of, whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.injection.neighbours import join_neighbours
 from pytest_llmops.metrics.injection.parts import Found
@@ -38,7 +38,7 @@ class Injection(DeclaredMetric):
     """
 
     places: Annotated[tuple[str, ...], list_of(one_of(*PLACES))] = PLACES
-    max_chars: Annotated[int, positive("a number of characters")] = 200_000
+    max_chars: Annotated[int, whole(1000)] = 100_000
 
     weights: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     traits = MetricTraits(

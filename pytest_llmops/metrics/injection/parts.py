@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from pytest_llmops.metrics.injection.views import View
-from pytest_llmops.metrics.injection.windows import Span, cut_sentences, cut_windows
+from pytest_llmops.metrics.injection.windows import WINDOW, Span, cut_sentences, cut_windows
 
-_REFINED = 8  # windows whose sentences are read, too
+_REFINED = 12  # windows whose sentences are read, too
+_SURELY_BENIGN = 0.001  # the rating of a window in which an attack all but never hides
+_FEWEST_LETTERS = 8
+_LATIN = re.compile("[A-Za-z]+")
 
 
 class Found(NamedTuple):
@@ -31,17 +36,21 @@ class Found(NamedTuple):
 
 def rate_parts(views: Sequence[View], rate: Callable[[str], float]) -> list[Found]:
     """
-    Every part that is read of a text, with its rating.
+    The parts that are read of a text, with their ratings: all windows, then the sentences of the best ones.
+
+    Of a long text, windows that are surely benign are not read by sentences.
 
     Args:
         views: Of the text; the plain one first.
-        rate: Of a part by itself.
+        rate: Of a part by itself; equal parts are rated once.
     """
-    windows = [(_rate(view, span, rate), view, span) for view in views for span in _spans(view)]
+    once = cache(rate)
+    windows = [(_rate(view, span, once), view, span) for view in views for span in _spans(view)]
     windows.sort(key=lambda each: -each[0].value)
     found = [each for each, _, _ in windows]
-    for _, view, span in windows[:_REFINED]:
-        found += [_rate(view, part, rate) for part in cut_sentences(view.reading.text, span)]
+    for window, view, span in windows[:_REFINED]:
+        if window.value >= _SURELY_BENIGN or len(view.reading.text) <= WINDOW:
+            found += [_rate(view, part, once) for part in cut_sentences(view.reading.text, span)]
     return found
 
 
@@ -59,9 +68,8 @@ def _rate(view: View, span: Span, rate: Callable[[str], float]) -> Found:
 
 
 def has_words(text: str) -> bool:
-    """Whether a text can say something: two words, or a few letters of a script without spaces."""
-    words = text.split(maxsplit=2)
-    return len(words) > 1 or (bool(words) and not text.isascii())
+    """Whether a text has two words with some Latin letters: the network reads no other script."""
+    return len(text.split(maxsplit=2)) > 1 and sum(map(len, _LATIN.findall(text))) >= _FEWEST_LETTERS
 
 
 def choose(found: Sequence[Found], at_least: float, most: int) -> list[Found]:

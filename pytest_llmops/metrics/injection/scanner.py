@@ -78,10 +78,15 @@ def _check() -> None:
 
 def _scan(text: str) -> Scan:
     views = list(read_views(text))
-    if not any(has_words(view.reading.text) for view in views):
+    if not any(_may_say_something(view.reading.text) for view in views):
         return ()
     network, head = injection_classifier.load(), load_head()
     return tuple(choose(find_all(views, lambda part: head.rate(network.read(part))), LIKELY, _MOST))
+
+
+def _may_say_something(text: str) -> bool:
+    """Whether it has words for the network, or letters of another script for the patterns."""
+    return has_words(text) or not text.isascii()
 
 
 def find_all(views: Sequence[View], rate: Callable[[str], float]) -> list[Found]:
