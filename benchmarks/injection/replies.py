@@ -6,12 +6,14 @@ import pickle
 import tempfile
 from pathlib import Path
 
+from pytest_llmops.metrics.injection.head import squash
 from pytest_llmops.metrics.injection.parts import rate_parts
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.models import injection_classifier
 from pytest_llmops.models.injection_classifier import Reply
 
-_FILE = Path(tempfile.gettempdir()) / f"llmops-injection-replies-{injection_classifier.describe().split()[-1]}.pickle"
+_WEIGHTS = injection_classifier.describe().split()[-1]
+_FILE = Path(tempfile.gettempdir()) / f"llmops-injection-replies-{_WEIGHTS}.pickle"
 
 
 class Replies:
@@ -35,7 +37,7 @@ class Replies:
 
             def rate(part: str) -> float:
                 seen.append(part)
-                return self.read(part).main
+                return squash(self.read(part).main / 3)
 
             rate_parts(list(read_views(text)), rate)
             self._parts[text] = list(dict.fromkeys(seen))

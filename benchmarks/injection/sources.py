@@ -1,8 +1,9 @@
 """
 The labelled texts and benign background that the injection metric is trained on and measured with.
 
-`$LLMOPS_SECURITY` names the folder of `injection.jsonl`, by default `../shared/data/security`; background comes from
-the folder of `$LLMOPS_LABELS` (see `benchmarks/agreement/labels.py`), Python's own modules and what is installed.
+`$LLMOPS_SECURITY` names the folder of `injection.jsonl`, by default `../shared/data/security`; background comes
+from the folder of `$LLMOPS_LABELS` (see `benchmarks/agreement/labels.py`), Python's own modules and what is
+installed.
 """
 
 from __future__ import annotations
@@ -124,5 +125,5 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
-        sys.exit(f"{path} is not there; set LLMOPS_SECURITY or LLMOPS_LABELS to the folder with the labelled sets")
+        sys.exit(f"{path} is not there; set LLMOPS_SECURITY or LLMOPS_LABELS to the folder of labelled sets")
     return (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())

@@ -96,6 +96,11 @@ def load() -> InjectionClassifier:
             raise MissingExtraError("injection", EXTRA) from None
 
 
+def forget() -> None:
+    """Load it anew when it is needed next."""
+    _load.cache_clear()
+
+
 def describe() -> str:
     """The weights, for signatures: the digest begins that of the network."""
     return f"weights {HASHES['model_quantized.onnx'][:12]}"

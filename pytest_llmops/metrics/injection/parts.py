@@ -45,7 +45,7 @@ def rate_parts(views: Sequence[View], rate: Callable[[str], float]) -> list[Foun
         rate: Of a part by itself; equal parts are rated once.
     """
     once = cache(rate)
-    windows = [(_rate(view, span, once), view, span) for view in views for span in _spans(view)]
+    windows = [(_rate(view, span, once), view, span) for view in views for span in _spans(view, views[0])]
     windows.sort(key=lambda each: -each[0].value)
     found = [each for each, _, _ in windows]
     for window, view, span in windows[:_REFINED]:
@@ -54,12 +54,20 @@ def rate_parts(views: Sequence[View], rate: Callable[[str], float]) -> list[Foun
     return found
 
 
-def _spans(view: View) -> Iterator[Span]:
-    """The windows with words; of a view other than the plain one those that differ from it."""
+def _spans(view: View, plain: View) -> Iterator[Span]:
+    """The windows with words; of a view other than the plain one those with other words than stand there."""
     text = view.reading.text
     for start, end in cut_windows(len(text)):
-        if has_words(text[start:end]) and (view.name == "plain" or view.reading.place(start, end)[2]):
+        if has_words(text[start:end]) and (view is plain or _says_more(view, (start, end), plain)):
             yield start, end
+
+
+def _says_more(view: View, span: Span, plain: View) -> bool:
+    """Whether a window reads otherwise than its source, for more than a dash or a sign."""
+    start, end, touched = view.reading.place(*span)
+    return touched and _LATIN.findall(view.reading.text[slice(*span)]) != _LATIN.findall(
+        plain.reading.text[start:end]
+    )
 
 
 def _rate(view: View, span: Span, rate: Callable[[str], float]) -> Found:
