@@ -14,6 +14,7 @@ _REFINED = 12  # windows whose sentences are read, too
 _SURELY_BENIGN = 0.001  # the rating of a window in which an attack all but never hides
 _FEWEST_LETTERS = 8
 _LATIN = re.compile("[A-Za-z]+")
+_WORD = re.compile(r"[A-Za-z0-9%&=_\\]+")  # with the marks of encodings
 
 
 class Found(NamedTuple):
@@ -65,7 +66,7 @@ def _spans(view: View, plain: View) -> Iterator[Span]:
 def _says_more(view: View, span: Span, plain: View) -> bool:
     """Whether a window reads otherwise than its source, for more than a dash or a sign."""
     start, end, touched = view.reading.place(*span)
-    return touched and _LATIN.findall(view.reading.text[slice(*span)]) != _LATIN.findall(
+    return touched and _WORD.findall(view.reading.text[slice(*span)]) != _WORD.findall(
         plain.reading.text[start:end]
     )
 

@@ -77,7 +77,7 @@ _TOKEN = re.compile(r"\S+")
 _LEET = re.compile(r"(?=[^\s]{0,24}[A-Za-z])(?=[^\s]{0,24}[0-9@$|])[\w@$!|'\".,:;?()\[\]#*-]{2,24}")
 _MEASURE = re.compile(r"\W*(?:v?[0-9][0-9.,:x-]*[A-Za-z]{0,3}|[A-Za-z]{1,4}-?[0-9.-]+|[0-9a-f]{6,}|#\w+)\W*")
 _LETTERS = str.maketrans("013456789@$|", "oieasgtbgasl")
-_NEAR = 3  # tokens on either side
+_NEAR = 5  # tokens on either side
 _FEWEST = 3  # words in digits near each other
 
 

@@ -79,10 +79,10 @@ def test_an_attack_is_found_wherever_it_stands(given, place):
         (f"note={base64.b64encode(ATTACK.encode()).decode()}", "decoded"),
         (ATTACK.encode().hex(), "decoded"),
         (quote(ATTACK), "decoded"),
-        ("\u200b".join(ATTACK), "decoded"),
+        ("\u200b".join(ATTACK), "plain"),
         (ATTACK.translate(str.maketrans("aeopc", "\u0430\u0435\u043e\u0440\u0441")), "decoded"),
         (f"Hello. {HIDDEN}", "decoded"),
-        (ATTACK.translate(str.maketrans("aeios", "43105")), "leet"),
+        (ATTACK.lower().translate(str.maketrans("aeiostg", "4310579")), "leet"),
         ("  ".join(" ".join(word) for word in ATTACK.split()), "spaced"),
         (codecs.encode(ATTACK, "rot13"), "rot13"),
         (ATTACK[::-1], "reversed"),
@@ -202,7 +202,7 @@ def test_without_the_library_the_extra_is_named(fresh, monkeypatch, library):
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_classifier_that_tells_nothing_apart_is_an_error(fresh, monkeypatch, value):
-    monkeypatch.setattr(Head, "rate", lambda _self, _reply: value)
+    monkeypatch.setattr(Head, "rate", lambda _self, _reply: value)  # one that nothing was learned by
 
     with pytest.raises(ScanError, match="no text is known to be clean"):
         measure("A text that nobody scanned before.")
