@@ -1,10 +1,10 @@
 """
 How many attacks and how many ordinary texts the injection metric flags, on labelled texts.
 
-Every rate of the metric is by cross-validation: a head is trained without the groups that it is measured on (five
-folds by `group`), with the cut of the package. Only the languages and long documents are measured with the packaged
-head, which was not trained on them; the patterns of languages were written with those sentences in view. Intervals
-are Wilson's at 95 %, by text; texts of a group are alike, so the truth is wider.
+The rates of the metric are by cross-validation: a head is trained without the groups that it is measured on
+(five folds by `group`), with the cut of the package. Long documents are measured with the packaged head, which
+was not trained on them. The patterns of languages, and some hard negatives of the training, were written with
+these texts in view. Intervals are Wilson's at 95 %, by text; texts of a group are alike, so the truth is wider.
 Usage: LLMOPS_SECURITY=FOLDER python benchmarks/security.py [--defender] [--missed]
 """
 
@@ -160,7 +160,8 @@ def _print_long() -> None:
     wrong.update(each.kind for each, flag in zip(documents_, flags, strict=True) if flag)
     print(f"\nlong benign documents flagged: {_rate(sum(flags), len(flags))} of {len(flags)}")
     print(", ".join(f"{kind} {wrong[kind]} of {total}" for kind, total in totals.items()))
-    clean = [each.text for each, flag in zip(documents_, flags, strict=True) if not flag and len(each.text) > 30_000]
+    clean = [each.text for each, flag in zip(documents_, flags, strict=True) if not flag]
+    clean = [text for text in clean if len(text) > 30_000]
     for place, at in (("start", 0.0), ("middle", 0.5), ("end", 1.0)):
         texts = [text[: int(at * len(text))] + ATTACK + text[int(at * len(text)) :] for text in clean[:8]]
         found = sum(scan[0].value > LIKELY for scan in scan_texts(texts) if scan)

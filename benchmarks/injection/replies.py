@@ -1,4 +1,4 @@
-"""What the packaged network says of texts, kept in a file of the temporary folder: a long set takes minutes."""
+"""What the packaged network says of texts, kept in the temporary folder: a long set takes minutes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Texts written for training, in `texts/`: attacks, carriers around them, and benign texts with the words of attacks.
+Texts written for training, in `texts/`: attacks, carriers around them, and benign texts with their words.
 
 Of a hard negative `[a|b]` stands for one of several words, `{thing}` for one of `fillings.json`.
 """

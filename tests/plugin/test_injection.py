@@ -46,7 +46,9 @@ def test_marker_and_fixture_fail_on_what_the_app_read(shop):
         """,
     )
 
-    result = shop.pytester.runpytest_inprocess("--llm-app=shop:answer", "-p", "no:cacheprovider", "-W", "default")
+    result = shop.pytester.runpytest_inprocess(
+        "--llm-app=shop:answer", "-p", "no:cacheprovider", "-W", "default"
+    )
 
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*injection*passage 'page' /text*"])
@@ -65,7 +67,9 @@ def test_a_golden_file_checks_it_with_its_bound(shop):
         """,
     )
 
-    result = shop.pytester.runpytest_inprocess("--llm-golden", "golden/shop.yaml", "-p", "no:cacheprovider", "-W", "default")
+    result = shop.pytester.runpytest_inprocess(
+        "--llm-golden", "golden/shop.yaml", "-p", "no:cacheprovider", "-W", "default"
+    )
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*attacked*"])

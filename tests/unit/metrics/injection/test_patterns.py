@@ -1,5 +1,7 @@
 """Injection patterns: sentences written for this test, in languages that the classifier does not know."""
 
+# ruff: noqa: RUF001 - letters of other alphabets are what is tested
+
 from __future__ import annotations
 
 import pytest
