@@ -2,9 +2,10 @@
 How many attacks and how many ordinary texts the injection metric flags, on labelled texts.
 
 The rates of the metric are by cross-validation: a head is trained without the groups that it is measured on
-(five folds by `group`), with the cut of the package. Long documents are measured with the packaged head, which
-was not trained on them. The patterns of languages, and some hard negatives of the training, were written with
-these texts in view. Intervals are Wilson's at 95 %, by text; texts of a group are alike, so the truth is wider.
+(five folds by `group`), with the cut of the package. Long documents are measured with the packaged head,
+which was not trained on them. The patterns of languages, and some hard negatives of the training, were
+written with these texts in view. Intervals are Wilson's at 95 %, by text; texts of a group are alike, so
+the truth is wider.
 Usage: LLMOPS_SECURITY=FOLDER python benchmarks/security.py [--defender] [--missed]
 """
 

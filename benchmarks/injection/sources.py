@@ -1,9 +1,9 @@
 """
 The labelled texts and benign background that the injection metric is trained on and measured with.
 
-`$LLMOPS_SECURITY` names the folder of `injection.jsonl`, by default `../shared/data/security`; background comes
-from the folder of `$LLMOPS_LABELS` (see `benchmarks/agreement/labels.py`), Python's own modules and what is
-installed.
+`$LLMOPS_SECURITY` names the folder of `injection.jsonl`, by default `../shared/data/security`; background
+comes from the folder of `$LLMOPS_LABELS` (see `benchmarks/agreement/labels.py`), Python's own modules and
+what is installed.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@ Trains the head of the injection metric: `make injection` writes its `head.json`
 
 A logistic regression under a ridge on what the packaged network says of a text's parts: its two logits and
 its pooled vector. Attacks are those in `texts/`, alone and in carriers, and the developers' plain explicit
-ones. Benign are the hard negatives in `texts/` and of the developers, ordinary questions, and of long documents
-all parts for which the network speaks up, since the highest of many parts decides. The ridge, the weights of
-the four kinds and the cut were chosen by cross-validation that leaves out groups of the developers' set
-(`benchmarks/security.py`).
+ones. Benign are the hard negatives in `texts/` and of the developers, ordinary questions, and of long
+documents all parts for which the network speaks up, since the highest of many parts decides. The ridge, the
+weights of the four kinds and the cut were chosen by cross-validation that leaves out groups of the
+developers' set (`benchmarks/security.py`).
 """
 
 from __future__ import annotations

@@ -159,15 +159,24 @@ def test_a_text_that_is_read_in_part_is_no_clean_one():
     assert isinstance(measure(ATTACK + PROSE * 30, metric=Injection(max_chars=1000)), Score)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a" * 300_000, "=A" * 150_000, "%41" * 100_000, "a. " * 100_000, "\u05e9\u05dc " * 100_000, "\U0001f600" * 90_000,
-     "1gn0r3 " * 40_000, "\\u0041" * 50_000, "{" * 100_000, "\ud800 \udfff " * 9_000],
-    ids=["word", "equals", "percent", "sentences", "hebrew", "emoji", "leet", "escapes", "braces", "surrogates"],
-)  # fmt: skip
-def test_hostile_text_ends_in_time(text):
+HOSTILE = {
+    "word": "a" * 300_000,
+    "equals": "=A" * 150_000,
+    "percent": "%41" * 100_000,
+    "sentences": "a. " * 100_000,
+    "hebrew": "\u05e9\u05dc " * 100_000,
+    "emoji": "\U0001f600" * 90_000,
+    "leet": "1gn0r3 " * 40_000,
+    "escapes": "\\u0041" * 50_000,
+    "braces": "{" * 100_000,
+    "surrogates": "\ud800 \udfff " * 9_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_ends_in_time(kind):
     started = time.process_time()
-    measure(text)
+    measure(HOSTILE[kind])
 
     assert time.process_time() - started < 20
 
@@ -181,14 +190,16 @@ def test_the_signature_holds_weights_head_patterns_and_places():
     assert "places:question,answer,passages,tool_calls,spans" in signature
 
 
-def test_without_the_weights_the_command_is_named(fresh, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("fresh")
+def test_without_the_weights_the_command_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("LLMOPS_WEIGHTS", str(tmp_path))
 
     with pytest.raises(WeightsError, match="run: llmops models pull injection"):
         measure("A text without weights.")
 
 
-def test_other_weights_than_the_pinned_ones_are_refused(fresh, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("fresh")
+def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch, tmp_path):
     folder = tmp_path / "injection"
     folder.mkdir()
     for member in weights.CATALOGUE["injection"].members:
@@ -199,16 +210,18 @@ def test_other_weights_than_the_pinned_ones_are_refused(fresh, monkeypatch, tmp_
         measure("A text with other weights.")
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("library", ["onnxruntime", "tokenizers"])
-def test_without_the_library_the_extra_is_named(fresh, monkeypatch, library):
+def test_without_the_library_the_extra_is_named(monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
 
     with pytest.raises(MissingExtraError, match=r'pip install "pytest-llmops\[injection\]"'):
         measure("A text without a library.")
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_a_classifier_that_tells_nothing_apart_is_an_error(fresh, monkeypatch, value):
+def test_a_classifier_that_tells_nothing_apart_is_an_error(monkeypatch, value):
     monkeypatch.setattr(Head, "rate", lambda _self, _reply: value)  # one that nothing was learned by
 
     with pytest.raises(ScanError, match="no text is known to be clean"):
