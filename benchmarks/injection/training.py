@@ -32,7 +32,7 @@ Kind = Literal["attack", "hard negative", "ordinary", "mined"]
 Matrix = np.ndarray[Any, Any]
 
 RIDGE = 1e-3
-CUT = 2.3
+CUT = 2.2
 WEIGHTS: Mapping[Kind, float] = {"attack": 1.0, "hard negative": 0.5, "ordinary": 0.2, "mined": 0.5}
 _SPEAKS_UP = 0.0  # the network's own logit
 _SEED = 1
