@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--missed", action="store_true", help="print what is wrong")
     given = parser.parse_args()
     if not FOLDER.exists():
-        sys.exit(f"{FOLDER} is not there: nothing to measure")
+        print(f"{FOLDER} is not there, so nothing is measured; name the folder of the set in LLMOPS_SECURITY")
+        return
     rows, replies = labelled(), Replies()
     detectors = {"injection": _held_out(rows, replies), "keywords": _has_keyword}
     if given.defender:
