@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden attack lint check test live coverage bench metrics faithfulness adapter finetune-openai interop lock clean
+.PHONY: golden attack lint check test live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -45,6 +45,10 @@ metrics: .venv/test.stamp # writes docs/agreement.md; needs the labelled sets, s
 faithfulness: .venv/test.stamp # trains the embedded scorer anew, from the same sets
 	@$(BIN)/llmops models pull
 	$(BIN)/python -m benchmarks.agreement.training
+
+injection: .venv/test.stamp # trains the head of the injection metric anew; needs the labelled sets, see benchmarks/injection/sources.py
+	@$(BIN)/llmops models pull injection
+	$(BIN)/python -m benchmarks.injection.training
 
 adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environment with torch
 	@$(BIN)/llmops models pull

@@ -52,9 +52,9 @@ def mask_value(value: Any) -> Any:
     return rewrite(value, partial(mask, strict=True, names=entities.is_installed()))
 
 
-def mask_pointer(pointer: str) -> str:
-    """A JSON pointer with its steps masked one by one, strictly: a key may be what leaks."""
-    return "/".join(escape(mask(unescape(step), strict=True)) for step in pointer.split("/"))
+def mask_pointer(pointer: str, *, strict: bool = True) -> str:
+    """A JSON pointer with its steps masked one by one: a key may be what leaks."""
+    return "/".join(escape(mask(unescape(step), strict=strict)) for step in pointer.split("/"))
 
 
 def find_values(text: str, *, label: str = "", names: bool = False) -> list[str]:

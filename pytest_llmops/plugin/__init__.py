@@ -30,19 +30,14 @@ _GROUP = "llm (golden sets and LLM assertions)"
 
 MARKERS: tuple[tuple[str, str], ...] = (
     ("lexical", "lexical(min, metric='rouge_l', reference=None): word overlap of each llm() answer"),
-    (
-        "semantic",
-        "semantic(min, metric='semantic', reference=None): closeness in meaning of each llm() answer",
-    ),
+    ("semantic", "semantic(min, metric='semantic', reference=None): closeness in meaning of each answer"),
     ("judge", "judge(min, metric='judge', rubric=…): what a chat model thinks of each llm() answer"),
     ("pairwise", "pairwise(min, other=None): each llm() answer against another one, or the reference"),
-    (
-        "recall_at_k",
-        "recall_at_k(min, k=5, metric='recall', relevant=None): passages found by each llm() call",
-    ),
+    ("recall_at_k", "recall_at_k(min, k=5, metric='recall', relevant=None): passages that llm() found"),
     ("faithfulness", "faithfulness(min, contexts=None): how far passages bear out each llm() answer"),
     ("tool_calls", "tool_calls(expected, metric='tool_calls'): the tools that each llm() call used"),
     ("pii_leak", "pii_leak(): no personal data in answers or traces"),
+    ("injection", "injection(): no instructions to the model in what each llm() call read or answered"),
 )
 
 
@@ -274,6 +269,12 @@ def tool_calls(request: pytest.FixtureRequest) -> Callable[..., Measured]:
 @pytest.fixture
 def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`pii_leak(answer, spans=())`: how many pieces of personal data an answer and its spans hold."""
+    return _bench(request)
+
+
+@pytest.fixture
+def injection(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """`injection(text, contexts=…)`: how much a text, or an output, reads like an instruction to a model."""
     return _bench(request)
 
 

@@ -23,7 +23,7 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import Settings
 
 _MOST_IMPORTS = 2
-_CACHED = ("vector", "match")  # what encoders may have made of texts in an earlier run
+_CACHED = ("vector", "match", "injection")  # what models may have made of texts in an earlier run
 
 
 class NotReadyError(LLMOpsError):

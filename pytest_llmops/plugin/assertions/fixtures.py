@@ -108,6 +108,16 @@ def pii_leak(bench: Bench, answer: Any = "", spans: Iterable[Span] = (), **optio
     return given.measure(bench, Sample(output=given.output(None), spans=given["spans"]))
 
 
+def injection(
+    bench: Bench, answer: Any = "", contexts: Any = None, spans: Iterable[Span] = (), **options: Any
+) -> Measured:
+    """How much an answer, its contexts or another text reads like an instruction to a model, 0 to 1."""
+    __tracebackhide__ = True
+    given = _Given("injection", options, answer=answer, contexts=contexts, question=None, spans=tuple(spans))
+    output = given.output(given.contexts())
+    return given.measure(bench, Sample(output=output, input=given["question"], spans=given["spans"]))
+
+
 def write_expected(expected: Any, metric: str | None) -> list[Any]:
     """Expected calls as the metric takes them: names for `tool_order`, else as a golden file writes calls."""
     __tracebackhide__ = True

@@ -1,0 +1,1 @@
+"""Training and measuring the injection metric; `benchmarks/security.py` prints the measurements."""

@@ -1,0 +1,1 @@
+"""Instructions to the model in what an app read or answered."""
