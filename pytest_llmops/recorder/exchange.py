@@ -251,24 +251,20 @@ class Exchange:
 
     def _refusal(self, missing: str) -> CassetteError:
         identity = self._identity
+        model, path = self._shown(identity.model) or "no named model", self._shown(identity.path)
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
-            f"{self._recording.log.case}: a {identity.kind} call of {self._model() or 'no named model'} at "
-            f"{identity.provider}{self._path()} {missing}, and {self._recording.rule()}: {detail}. {remedy}"
+            f"{self._recording.log.case}: a {identity.kind} call of {model} at {identity.provider}{path} "
+            f"{missing}, and {self._recording.rule()}: {detail}. {remedy}"
         )
 
-    def _model(self) -> str | None:
-        model = self._identity.model
-        return model and self._recording.redaction.shown(model)
-
-    def _path(self) -> str:
-        return self._recording.redaction.shown(self._identity.path)
+    def _shown(self, text: str | None) -> str | None:
+        return text and self._recording.redaction.shown(text)
 
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
         self._recording.open.pop(id(self), None)
         identity, log = self._identity, self._recording.log
-        waited_s = time.perf_counter() - self._clock
         call = Call(
             provider=identity.provider,
             path=identity.path,
@@ -291,14 +287,14 @@ class Exchange:
             started=self._started,
             offset_s=self._offset_s,
             duration_s=self.duration_s,
-            waited_s=waited_s,
+            waited_s=time.perf_counter() - self._clock,
         )
         log.calls.append(call)
         if self._budget is not None:
             self._budget.charge(call)
         self._recording.lines.append({
-            "kind": identity.kind, "model": self._model(), "provider": identity.provider,
-            "path": self._path(), "nth": self._nth, "outcome": outcome, "reason": self._reason,
+            "kind": identity.kind, "model": self._shown(identity.model), "provider": identity.provider,
+            "path": self._shown(identity.path), "nth": self._nth, "outcome": outcome, "reason": self._reason,
             "differences": self._differences, "file": self._session.name,
-            "duration_s": self.duration_s, "waited_s": waited_s,
+            "duration_s": self.duration_s, "waited_s": call.waited_s,
         })  # fmt: skip
