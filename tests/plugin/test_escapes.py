@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 
 import pytest
@@ -356,7 +357,12 @@ def test_what_goes_by_other_loggers_and_hooks_is_found(project, shop, does, run)
         def fail():
             raise ValueError(EMAIL)
     """))  # fmt: skip
-    result = project.run() if run == "pytest" else project.pytester.run("llmops", "run")
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from pytest_llmops.cli import main; sys.exit(main(['run']))",
+    ]
+    result = project.run() if run == "pytest" else project.pytester.run(*command)
     assert result.ret == 1
     result.stdout.fnmatch_lines_random(["*pii_leak <= 0: *<EMAIL_ADDRESS*"])
     assert EMAIL not in result.stdout.str() + result.stderr.str() + written(project)
