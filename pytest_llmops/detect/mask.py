@@ -17,7 +17,9 @@ from pytest_llmops.detect.given_values import hidden_values
 from pytest_llmops.detect.recognizers import entities, numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
+from pytest_llmops.errors import ScanError
 
+WITHHELD = "<withheld: nobody could look for personal data in it>"
 _HASH_DIGITS = 6
 _REPLACED = frozenset(KINDS) - {"PERSON", "ADDRESS"}
 
@@ -35,6 +37,16 @@ def mask(text: str, *, label: str = "", strict: bool = False, names: bool = Fals
         MissingExtraError: With `strict`, the extra `pii` is not installed and the text was never scanned.
     """
     return _replace(text, _find(text, label, strict=strict, names=names), _kind_of)
+
+
+def mask_shown(text: str) -> str:
+    """As `mask`, of what is shown while something else is done; withheld where the scanner is broken."""
+    try:
+        return mask(text)
+    except ScanError as error:
+        return f"{WITHHELD}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever breaks, nothing is shown that nobody looked at
+        return f"{WITHHELD}: {type(error).__name__}"
 
 
 def mask_recorded(text: str, *, label: str = "") -> str:

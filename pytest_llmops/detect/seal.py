@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_llmops.detect.mask import find_values, mask, mask_recorded
+from pytest_llmops.detect.mask import WITHHELD, find_values, mask, mask_recorded
 from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import Change, rewrite
@@ -17,7 +17,6 @@ from pytest_llmops.registry import find_traits
 
 _LEAST = 4  # characters that are taken for a piece; what shorter pieces betray is little
 _HIDDEN = "<…>"
-_WITHHELD = "<withheld: nobody could look for personal data in it>"
 
 
 def seal_result(result: CaseResult) -> CaseResult:
@@ -126,11 +125,11 @@ def _keep(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as of any chang
 
 
 def _withhold(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as above
-    return _WITHHELD if text else text
+    return WITHHELD if text else text
 
 
 def _withhold_all(result: CaseResult) -> CaseResult:
-    failures = tuple(replace(each, error=_WITHHELD, traceback="") for each in result.failures)
+    failures = tuple(replace(each, error=WITHHELD, traceback="") for each in result.failures)
     return replace(_rewrite(replace(result, failures=()), _withhold, _withhold), failures=failures)
 
 

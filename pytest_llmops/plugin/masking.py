@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.mask import mask_shown
 
 _NAME = "llmops-masking"
 _HANDLERS = (
@@ -34,15 +34,15 @@ class _Masking:
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
         """The summary of warnings, which is written where no worker is."""
         said = str(warning_message.message)
-        if (masked := mask(said)) != said:
+        if (masked := mask_shown(said)) != said:
             warning_message.message = masked
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Captured output; of a failed test the values that its report shows, locals among them."""
         report = yield
-        report.sections = [(name, mask(text)) for name, text in report.sections]
-        if report.failed and (masked := mask(shown := str(report.longrepr))) != shown:
+        report.sections = [(name, mask_shown(text)) for name, text in report.sections]
+        if report.failed and (masked := mask_shown(shown := str(report.longrepr))) != shown:
             report.longrepr = masked
         return report
 
@@ -56,4 +56,4 @@ def _mask_logs(config: pytest.Config) -> None:
 
 
 def _format(own: Callable[[logging.LogRecord], str], record: logging.LogRecord) -> str:
-    return mask(own(record))
+    return mask_shown(own(record))

@@ -20,7 +20,7 @@ from itertools import accumulate
 from traceback import format_exception
 from typing import Any, Literal
 
-from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.printable import counted
 from pytest_llmops.records import UNSEEN, Span
 
@@ -205,7 +205,7 @@ def routed(
                 shown(text)
         elif _is_of_the_app():
             _keep_outside(channel, text)
-            write(mask(text))
+            write(mask_shown(text))
         else:
             return write(text)
         return len(text)
@@ -224,7 +224,7 @@ def _keep_outside(channel: Channel, text: str) -> None:
 
 
 def _masked(write: Callable[[str], int]) -> Callable[[str], int]:
-    return lambda text: write(mask(text))
+    return lambda text: write(mask_shown(text))
 
 
 def _noting(handle: Callable[..., Any]) -> Callable[..., Any]:

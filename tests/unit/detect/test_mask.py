@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.detect.finding import KINDS
-from pytest_llmops.detect.mask import _STAND_INS, mask, mask_secrets, stand_in
+from pytest_llmops.detect.mask import _STAND_INS, mask, mask_secrets, mask_shown, stand_in
 from pytest_llmops.detect.recognizers import numbers
-from pytest_llmops.errors import MissingExtraError
+from pytest_llmops.errors import MissingExtraError, ScanError
 from tests.unit.detect.samples import CASES, carry, kinds
 
 
@@ -114,3 +114,18 @@ def test_nothing_found_survives_its_replacement(cases, glue):
 
     assert sorted(kinds(replaced)) == sorted(kinds(text))
     assert all(value not in replaced for _, value in cases)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ScanError("no canary found"), "no canary found"), (ValueError("of ann.lee@example.org"), "ValueError")],
+)
+def test_what_cannot_be_looked_at_is_not_shown(monkeypatch, error, said):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr("pytest_llmops.detect.mask.scan_labelled", broken)
+    assert (
+        mask_shown("Write to ann.lee@example.org")
+        == f"<withheld: nobody could look for personal data in it>: {said}"
+    )
