@@ -366,3 +366,25 @@ def test_what_goes_by_other_loggers_and_hooks_is_found(project, shop, does, run)
     assert result.ret == 1
     result.stdout.fnmatch_lines_random(["*pii_leak <= 0: *<EMAIL_ADDRESS*"])
     assert EMAIL not in result.stdout.str() + result.stderr.str() + written(project)
+
+
+def test_a_warning_of_the_app_is_found_in_an_ordinary_test(project):
+    project.write("test_it.py", f"""
+        import warnings, pytest
+
+        @pytest.fixture
+        def llm_app():
+            def answer(question):
+                warnings.warn("asked by {{}}@{{}}".format(*{EMAIL.split("@")}))
+                return "Hello"
+            return answer
+
+        @pytest.mark.pii_leak
+        def test_it(llm):
+            llm("x")
+    """)  # fmt: skip
+    result = project.pytester.runpytest_inprocess("test_it.py", "-W", "default")
+    result.assert_outcomes(failed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS * in span 'stderr'*"])
+    (project.path / "test_it.py").unlink()
+    assert EMAIL not in result.stdout.str() + written(project)

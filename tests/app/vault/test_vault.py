@@ -285,3 +285,17 @@ def test_no_key_stands_in_a_message_or_a_representation(settings):
 
     assert settings.key not in repr(full)
     assert "walrus" not in repr(full)
+
+
+def test_nothing_is_opened_while_a_line_in_the_middle_of_the_log_was_moved(vault):
+    token = vault.tokenise("email", EMAIL)
+    for number in range(3):
+        vault.open(token, reason=f"complaint {number}")
+    lines = vault.audit.path.read_bytes().splitlines(keepends=True)
+    lines[1], lines[2] = lines[2], lines[1]
+    vault.audit.path.write_bytes(b"".join(lines))
+
+    with pytest.raises(AuditError, match="so nothing is opened or purged"):
+        vault.open(token, reason="complaint 4")
+
+    assert vault.audit.path.read_bytes() == b"".join(lines)
