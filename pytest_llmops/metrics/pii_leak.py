@@ -30,7 +30,7 @@ class PiiLeak(DeclaredMetric):
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
         deny: Values that must never appear; case does not count, and they are never shown.
-        kinds: Kinds looked for; none named means all.
+        kinds: Kinds looked for; none named means all. What is denied is looked for always.
         names: Look for people in running text by a language model too (extra `pii-names`).
         passages: `own_knowledge` takes what the output's passages hold for the app's own; spans are looked
             at all the same.
@@ -82,7 +82,8 @@ class PiiLeak(DeclaredMetric):
 
     def _how(self) -> dict[str, Any]:
         given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
-        return {"kinds": self.kinds, "given": given, "timeout_s": self.timeout_s}
+        kinds = (*self.kinds, "DENIED") if self.kinds and self.deny else self.kinds
+        return {"kinds": kinds, "given": given, "timeout_s": self.timeout_s}
 
     def _judge(
         self, sample: Sample, pieces: Sequence[Piece], scans: Sequence[Sequence[Finding]]

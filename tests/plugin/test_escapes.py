@@ -388,3 +388,26 @@ def test_a_warning_of_the_app_is_found_in_an_ordinary_test(project):
     result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS * in span 'stderr'*"])
     (project.path / "test_it.py").unlink()
     assert EMAIL not in result.stdout.str() + written(project)
+
+
+def test_what_an_attempt_left_that_was_repeated_is_found(project, shop):
+    """The endpoint was busy, the app is called again, and the second time it is silent."""
+    shop("pass")
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\n" + textwrap.dedent("""
+        class Busy(Exception):
+            status_code = 503
+
+        tries = []
+
+        def answer(_):
+            tries.append(1)
+            if len(tries) == 1:
+                leave(TRACER)
+                raise Busy("busy")
+            return "Hello"
+    """))  # fmt: skip
+    result = project.run_here()
+    assert outcomes_of(result)["failed"] == 1
+    result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS * in span 'look' /attributes/who*"])
+    assert EMAIL not in result.stdout.str() + written(project)

@@ -38,6 +38,14 @@ _LONGEST_WAIT_S = 30.0
 Called = tuple[Output | Failure, tuple[Span, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One call of the app, whose spans leave the process whatever becomes of it."""
+
+    log: CallLog
+    spans: Sequence[Span]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppCaller:
     """
@@ -72,13 +80,14 @@ class AppCaller:
             rules: What the golden file says of the model calls of the case.
         """
         rules = rules or CallRules()
-        logs: list[CallLog] = []
+        attempts: list[_Attempt] = []
         with collect() as printed:
-            answer, spans = await self._attempts(case, repeat, question, rules, logs)
-        spans = (*spans, *printed.spans())
-        if not logs:  # a broken cassette, so that nothing was called
+            answer, spans = await self._attempts(case, repeat, question, rules, attempts)
+        earlier = [span for each in attempts[:-1] for span in self._all_spans(each.log, each.spans)]
+        spans = (*earlier, *spans, *printed.spans())
+        if not attempts:  # a broken cassette, so that nothing was called
             return answer, spans
-        log = join_attempts(logs)
+        log = join_attempts([each.log for each in attempts])
         failed = note_failed(log.calls)
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
@@ -89,9 +98,9 @@ class AppCaller:
         return answer, spans
 
     async def _attempts(
-        self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
+        self, case: str, repeat: int, question: Any, rules: CallRules, attempts: list[_Attempt]
     ) -> Called:
-        """The attempts; the log of each is added to the list."""
+        """The attempts; each is added to the list."""
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception(_is_busy),
@@ -100,7 +109,7 @@ class AppCaller:
                 reraise=True,
             ):
                 with attempt:
-                    return await self._attempt(case, repeat, question, rules, logs)
+                    return await self._attempt(case, repeat, question, rules, attempts)
         except LLMOpsError as error:
             return _broken(repeat, str(error)), ()
         except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
@@ -108,11 +117,11 @@ class AppCaller:
         raise RuntimeError("unreachable: the last attempt returns or raises")
 
     async def _attempt(
-        self, case: str, repeat: int, question: Any, rules: CallRules, logs: list[CallLog]
+        self, case: str, repeat: int, question: Any, rules: CallRules, attempts: list[_Attempt]
     ) -> Called:
         """Raises what says that an endpoint is busy, and a broken cassette's error."""
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
-            logs.append(log)
+            attempts.append(_Attempt(log, spans))
             started = time.perf_counter()
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
@@ -176,8 +185,12 @@ class AppCaller:
                 model=output.model or _reported_model(calls),
                 model_calls=note_calls(calls),
             ),
-            (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(calls))),
+            self._all_spans(log, spans),
         )
+
+    def _all_spans(self, log: CallLog, spans: Sequence[Span]) -> tuple[Span, ...]:
+        """What an attempt left: the app's spans, and one for each of its model calls."""
+        return (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls)))
 
     async def _answer(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""

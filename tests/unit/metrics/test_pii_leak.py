@@ -212,3 +212,9 @@ def test_what_is_denied_is_found_in_spans_and_tools_too():
 
     assert [each["kind"] for each in result.evidence] == ["DENIED"] * 3
     assert "ephyr" not in repr(result).lower()
+
+
+def test_what_is_denied_is_found_whatever_kinds_are_looked_for():
+    metric = create_metric("pii_leak", {"deny": ["Project Falcon"], "kinds": ["IP_ADDRESS"]})
+
+    assert leak(f"About Project Falcon, by {EMAIL}", metric=metric).value == 1.0
