@@ -21,7 +21,7 @@ Line = Mapping[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """
-    What the log must end in; it lies in a file of its own.
+    What the log must end in; it lies in a separate file.
 
     Attributes:
         size: Of the log in bytes.

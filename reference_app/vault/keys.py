@@ -108,7 +108,7 @@ def _read_keyring() -> str | None:
         return None
     try:
         return keyring.get_password(KEYRING_SERVICE, KEYRING_NAME) or None
-    except Exception as error:  # each backend has errors of its own
+    except Exception as error:  # each backend has its own errors
         raise VaultError(f"The keyring cannot be read: {type(error).__name__}.", "failed: no key") from error
 
 

@@ -97,7 +97,7 @@ def run_without_guards(
     arguments: Sequence[str], variables: Mapping[str, str], calls: int | None
 ) -> tuple[Run, int]:
     """
-    The run of the same plan in a process of its own, whose environment switches the app's guards off.
+    The run of the same plan in a separate process, whose environment switches the app's guards off.
 
     Returns:
         The run, and its exit code.

@@ -1,7 +1,7 @@
 """
 Runs of this process' LangSmith clients, by the case that begins them.
 
-A client sends from threads of its own, some time later, so the case of a trace is noted where a run is
+A client sends from its own threads, some time later, so the case of a trace is noted where a run is
 created, and the case waits for its runs. The class is changed for as long as a receiver is open.
 """
 

@@ -72,7 +72,7 @@ def is_worded(effect: Effect, tool: AllowedTool, task: str) -> bool:
     """
     Whether the task has a word for such an action.
 
-    What destroys, pays or sends needs a word of its own. For the rest it is enough that the task speaks of
+    What destroys, pays or sends needs its own word. For the rest it is enough that the task speaks of
     the things the tool makes. A task in another language, or one that hands over what is to be done, says
     nothing about verbs.
     """

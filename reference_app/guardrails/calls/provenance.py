@@ -219,7 +219,7 @@ def _repeats_order(leaf: Leaf, request: Request, orders: list[str]) -> bool:
 
 
 def _repeats_text(leaf: Leaf, request: Request) -> bool:
-    """Whether what a tool is told to do comes, nearly word for word, from a text and not from the task."""
+    """Whether what a tool has to do comes, nearly word for word, from a text and not from the task."""
     words = find_words(leaf.text)
     if not set(split_name(leaf.name)) & list_words("instructions") or len(words) < MIN_ORDER_WORDS:
         return False

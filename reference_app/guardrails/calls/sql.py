@@ -65,7 +65,7 @@ def _find_token_fault(sql: str, dialect: str) -> str:
         tokens = tokens[:-1]
     if any(token.token_type == TokenType.SEMICOLON for token in tokens):
         return "the query is not one statement"
-    # What the tokenizer drops, such as a comment behind the last word, is told from the length.
+    # What the tokenizer drops, such as a comment behind the last word, is seen by the length.
     tail = sql[tokens[-1].end + 1 :] if tokens else ""
     return "" if not tail.strip("; \t\r\n") else "the query has a comment"
 
