@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 if TYPE_CHECKING:
     from reference_app.documents.knowledge import Section
 
-Route = Literal["documents", "tools", "database", "refuse"]
+Route = Literal["documents", "tools", "database", "refuse", "ask"]
 ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
+"""What a model may plan; that something is missing the app sees itself."""
 Decision = Literal["allowed", "confirmed", "denied", "pending"]
 
 
@@ -28,10 +29,14 @@ class Plan:
 
     Attributes:
         calls: In the order in which they are made; empty unless the route is `tools`.
+        search: Whether the documents are searched besides.
+        missing: With the route `ask`, what the customer has to say: `order_id`, `postcode` or `store`.
     """
 
     route: Route
     calls: tuple[Call, ...] = ()
+    search: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ class Section:
         id: `returns#window`: the document's id and the section's.
         status: `current` or `superseded`, of the whole document.
         updated: Day of the document's last change, YYYY-MM-DD.
+        bought_until: What was bought until that day is still under the rules of a superseded document.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Section:
     text: str
     status: str
     updated: str
+    bought_until: dt.date | None = None
 
 
 def load_knowledge(folder: Path) -> tuple[Section, ...]:
@@ -82,9 +85,17 @@ def _front_matter(path: Path, text: str) -> dict[str, str]:
         raise KnowledgeError(f"{path}:1: id {front['id']!r} may hold only a-z, 0-9 and `-`.")
     if front["status"] not in STATUSES:
         raise KnowledgeError(f"{path}:1: status {front['status']!r} is none of {', '.join(STATUSES)}.")
-    if not _DATE.fullmatch(front["updated"]):
-        raise KnowledgeError(f"{path}:1: updated {front['updated']!r} is no day like 2026-03-01.")
+    for key in ("updated", "bought_until"):
+        if key in front and _read_day(front[key]) is None:
+            raise KnowledgeError(f"{path}:1: {key} {front[key]!r} is no day like 2026-03-01.")
     return front
+
+
+def _read_day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def _sections(path: Path, text: str, front: dict[str, str]) -> list[Section]:
@@ -113,5 +124,6 @@ def _sections(path: Path, text: str, front: dict[str, str]) -> list[Section]:
             text=body,
             status=front["status"],
             updated=front["updated"],
+            bought_until=_read_day(front.get("bought_until", "")),
         )
     return list(sections.values())

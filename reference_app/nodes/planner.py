@@ -1,4 +1,4 @@
-"""The first node: which way a question is answered, and which tools are called for it."""
+"""The node that plans: which way one question is answered, and which tools are called for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
+from reference_app.dialogue.orders import (
+    NEARBY,
+    STOCK,
+    asks_for_rule,
+    find_missing,
+    lookups,
+    read_actions,
+    read_facts,
+)
+from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
+from reference_app.documents.lexicon import stems
 from reference_app.state import ROUTES, Call, Plan
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from reference_app.dialogue.intents import Intent
     from reference_app.documents.index import Vectors
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
@@ -22,7 +34,6 @@ MAX_CALLS = 4
 MAX_DIGITS = 15
 MAX_BRACKETS = 60  # a call that waits for a person is kept in a format that nests no deeper
 Number = TypeVar("Number", int, float)
-ORDER_ID = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _VALUES = {
     "order_id": ORDER_ID,
     "postcode": re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"),
@@ -32,16 +43,17 @@ _ORDER_PLACE = "{order_id}"
 
 
 class PlanError(Exception):
-    """Says what is wrong with a plan, in words that its writer can mend it by."""
+    """Says what is wrong with a plan."""
 
 
 class Planner:
     """
-    Asks the chat model for a plan in JSON, and once more with the reason where it cannot be carried out.
+    Asks the chat model for a plan in JSON, and keeps of it what the question bears out.
 
     A model that was tuned for the shop is asked in a few words. Any other is shown the labelled questions
     nearest to this one: a model of 135 million parameters told only what the tools are for is right on one
-    question of four, and a larger one loses nothing by examples.
+    question of four, and a larger one loses nothing by examples. A plan may name a store that nobody named, or
+    a refund where somebody asks whether an order can be cancelled; what the question says decides.
     """
 
     def __init__(
@@ -50,8 +62,7 @@ class Planner:
         prompt: Prompt,
         examples: Vectors | None,
         *,
-        mend: str,
-        refuse: Callable[[Call], str | None],
+        understands: Callable[[str], bool],
     ) -> None:
         """
         Args:
@@ -59,34 +70,33 @@ class Planner:
             prompt: With examples labelled by the plan, in which `{order_id}`, `{postcode}` and `{points}`
                 stand for what the example names; without examples where the model is tuned.
             examples: The vectors of the prompt's examples.
-            mend: What is said to a plan that is sent back, with `{reason}`.
-            refuse: Why a call cannot be made as it stands; None where it can.
+            understands: Whether the database can answer a question.
         """
         self._models = models
         self.prompt = prompt
         self._examples = examples
-        self._mend = mend
-        self._refuse = refuse
+        self._understands = understands
 
     def __call__(self, state: State) -> State:
-        """Adds `plan`."""
-        question = ORDER_ID.sub(lambda found: found[0].upper(), state["question"])
+        """Adds `plan`, of the question whose turn it is."""
+        intent = state["intents"][state["step"]]
         with trace("planner") as span:
-            messages, text = self.draft(question, state["vector"])
-            plan, reason = self._read(text, question)
-            span.describe({"reference_app.plan.text": text, "reference_app.plan.refused": reason})
-            if reason is not None:
-                again = [
-                    *messages,
-                    {"role": "assistant", "content": text},
-                    {"role": "user", "content": self._mend.format(reason=reason)},
-                ]
-                mended, still = self._read(
-                    self._models.complete(self.prompt, again, max_tokens=MAX_TOKENS), question
-                )
-                plan = mended if still is None else plan
+            _, text = self.draft(intent.text, list(intent.vector))
+            try:
+                plan, refused = read_plan(text), None
+            except PlanError as error:
+                plan, refused = Plan(route="documents"), str(error)
+            plan = self.settle(plan, intent)
             calls = [{"name": call.name, "arguments": call.arguments} for call in plan.calls]
-            span.describe({"reference_app.plan.route": plan.route, "reference_app.plan.calls": calls})
+            span.describe(
+                {
+                    "reference_app.plan.text": text,
+                    "reference_app.plan.refused": refused,
+                    "reference_app.plan.route": plan.route,
+                    "reference_app.plan.calls": calls,
+                    "reference_app.plan.missing": plan.missing or None,
+                }
+            )
         return {"plan": plan}
 
     def draft(self, question: str, vector: list[float]) -> tuple[list[dict[str, str]], str]:
@@ -94,25 +104,26 @@ class Planner:
         messages = self._messages(question, vector)
         return messages, self._models.complete(self.prompt, messages, max_tokens=MAX_TOKENS)
 
-    def _read(self, text: str, question: str) -> tuple[Plan, str | None]:
-        """
-        The plan, and what is wrong with it.
-
-        What is no plan becomes `documents`: searching in vain is the harmless mistake. Of a plan with a call
-        that cannot be made all calls stay, so that the registry denies it and the denial is on record.
-        """
-        try:
-            plan = read_plan(text)
-        except PlanError as error:
-            return Plan(route="documents"), str(error)
-        orders = ORDER_ID.findall(question)
-        for call in plan.calls:
-            # Never from the model, so that no other order can be looked up, nor asked of the database.
-            if strange := [named for named in _name_orders(call) if named not in orders]:
-                return Plan(route="documents"), f"the question names no order {strange[0][:20]}"
-            if (reason := self._refuse(call)) is not None:
-                return plan, reason
-        return plan, None
+    def settle(self, plan: Plan, intent: Intent) -> Plan:
+        """What the question bears out of a plan."""
+        orders = find_orders(intent.text)
+        if missing := find_missing(intent.text):
+            return Plan(route="ask", missing=missing)
+        if orders:
+            return _plan_orders(plan, intent, orders)
+        stock = tuple(call for call in plan.calls if call.name == "store_stock")
+        if stock and STOCK.search(intent.text):
+            named = tuple(call for call in stock if _names_both(call, intent.text))
+            if named:
+                return Plan(route="tools", calls=named)
+            if NEARBY.search(intent.text):
+                return Plan(route="ask", missing="store")
+        if find_language(intent.text):
+            return Plan(route="documents")
+        if self._understands(intent.text):
+            return Plan(route="database")
+        # Searching in vain is the harmless mistake.
+        return Plan(route=plan.route if plan.route in {"refuse", "database"} else "documents")
 
     def _messages(self, question: str, vector: list[float]) -> list[dict[str, str]]:
         messages = [{"role": "system", "content": self.prompt.fill()}]
@@ -139,12 +150,6 @@ def fill_plan(label: str, question: str) -> str:
         if found is not None:
             label = label.replace(f'"{{{name}}}"' if name == "points" else f"{{{name}}}", found[0])
     return label
-
-
-def _name_orders(call: Call) -> list[str]:
-    texts = {name: value for name, value in call.arguments.items() if isinstance(value, str)}
-    given = [texts.pop("order_id")] if "order_id" in texts else []
-    return given + [found.upper() for text in texts.values() for found in ORDER_ID.findall(text)]
 
 
 def read_plan(text: str) -> Plan:
@@ -206,3 +211,26 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError("a key stands there twice")
     return found
+
+
+def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
+    """The actions that were asked for, and lookups of what is asked about the orders that are named."""
+    wanted = read_actions(intent.text)
+    acts = tuple(
+        call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders
+    )
+    if acts:
+        return Plan(route="tools", calls=acts)
+    facts = read_facts(intent.text)
+    rule = asks_for_rule(intent.text) and not wanted
+    return Plan(route="tools", calls=lookups(orders, facts)[:MAX_CALLS], search=rule)
+
+
+def _names_both(call: Call, text: str) -> bool:
+    """Whether the question says product and store; what a model adds to it was made up."""
+    said = stems(text)
+    values = [call.arguments.get(name) for name in ("product", "store")]
+    return all(
+        isinstance(value, str) and (words := stems(value)) and len(words & said) * 2 >= len(words)
+        for value in values
+    )

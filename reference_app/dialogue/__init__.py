@@ -1,0 +1,1 @@
+"""What a customer says, made ready before anything is planned; no model is asked."""

@@ -1,0 +1,119 @@
+"""
+A message as the questions in it, each able to stand alone.
+
+"I live in Lyon. What does a return cost, and can I exchange?" is two questions with one context; "How much,
+and by when?" after a question belongs to it. A follow-up ("And the trousers?") is read with what was asked before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reference_app.dialogue.wording import find_orders, mend_order_ids
+from reference_app.documents.lexicon import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_INTENTS = 4
+MIN_WORDS = 2  # that say something; a shorter part belongs to its neighbour
+_SAYS_LITTLE = stems("much many long often extra still also again most more get cost")
+_STARTS = (
+    r"(?:until |from |by |since |at |on |in |for |to )?(?:what|how|when|where|which|who|whose|why|can|could|do|does|did|"
+    r"is|are|was|were|will|would|may|must|should|has|have|am)\b"
+)
+_CUT = re.compile(rf"(?<=[?!])\s+|,?\s+(?:and|but)\s+(?:also\s+)?(?={_STARTS})|[,;]\s+(?={_STARTS})", re.IGNORECASE)
+_STATEMENT_END = re.compile(r"(?<=[.!:])\s+(?=\S)")
+_ASKS = re.compile(rf"\?|^\W*(?:and |so |but |also |hi,? |hello,? )*{_STARTS}", re.IGNORECASE)
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the same)\b|^\W*(?:and|what about|how about|so)\b",
+    re.IGNORECASE,
+)
+_IT = re.compile(r"\b(?:it|that|this one|that one|this order|that order|the order|my order)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """
+    One question.
+
+    Attributes:
+        text: As it is planned: an order that an earlier sentence or turn names stands in it.
+        query: As it is searched for, without what only tools need.
+        within: The whole message, or the turns, that it came from.
+    """
+
+    text: str
+    query: str
+    within: str
+
+
+def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...]:
+    """
+    The questions of a message, at most four.
+
+    Args:
+        message: What the customer writes now.
+        earlier: What the same customer wrote before, oldest first.
+    """
+    message = mend_order_ids(" ".join(message.split()))
+    before = [mend_order_ids(" ".join(one.split())) for one in earlier]
+    follows = bool(before) and _points_back(message)
+    within = " ".join([*before[-2:], message]) if follows else message
+    parts = _cut(message)
+    orders = find_orders(message) or (_last_orders(before) if follows else [])
+    return tuple(
+        Intent(
+            text=_name_order(part, orders),
+            query=part if len(parts) > 1 else (message if not follows else within),
+            within=within,
+        )
+        for part in parts
+    )
+
+
+def _cut(message: str) -> list[str]:
+    """Parts that each ask something; what only tells goes before each, as their context."""
+    context: list[str] = []
+    asked: list[str] = []
+    for part in _sentences(message):
+        if _ASKS.search(part):
+            if asked and (_says_little(part) or _says_little(asked[-1])):
+                asked[-1] = f"{asked[-1]} and {part}"
+            else:
+                asked.append(part)
+        else:
+            context.append(part)
+    if len(asked) <= 1 or len(asked) > MAX_INTENTS:
+        return [message]
+    told = " ".join(context)
+    return [f"{told} {part}".strip() for part in asked]
+
+
+def _says_little(part: str) -> bool:
+    return not find_orders(part) and len(stems(part) - _SAYS_LITTLE) < MIN_WORDS
+
+
+def _sentences(message: str) -> list[str]:
+    cut = [part for sentence in _STATEMENT_END.split(message) for part in _CUT.split(sentence)]
+    return [part.strip() for part in cut if part.strip(" ,;.!?")]
+
+
+def _points_back(message: str) -> bool:
+    few = len(stems(message)) <= MIN_WORDS
+    return not find_orders(message) and (few or _POINTS_BACK.search(message) is not None)
+
+
+def _last_orders(turns: Sequence[str]) -> list[str]:
+    return next((found for turn in reversed(turns) if (found := find_orders(turn))), [])
+
+
+def _name_order(part: str, orders: Sequence[str]) -> str:
+    """The part with the order that it points to."""
+    if not orders or find_orders(part):
+        return part
+    named = " and ".join(orders)
+    replaced, count = _IT.subn(f"order {named}", part, count=1)
+    return replaced if count else f"{part} (order {named})"

@@ -1,0 +1,91 @@
+"""Words of customers that the app reads by patterns, and order numbers as people type them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cache
+
+ORDER_ID = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
+_TYPED_ORDER = re.compile(r"\bf\s?w\s?[-#:._]?\s?(\d{5})\b", re.ASCII | re.IGNORECASE)
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" if name != "may" else name for name in _MONTHS)
+_DAY = re.compile(
+    rf"\b(?:(?P<iso>\d{{4}}-\d{{2}}-\d{{2}})|(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?)?"
+    rf"(?P<month>{_MONTH})\b\.?(?:\s+(?P<late>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d))?(?:,?\s+(?P<year>20\d\d))?|"
+    r"(?:in|since|of|from|during)\s+(?P<only>20\d\d)|(?P<ago>\d+|an?|one|two|three|four|five|six)\s+"
+    r"(?P<unit>year|month)s?\s+(?:ago|old))\b",
+    re.IGNORECASE,
+)
+_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+_PAST = re.compile(
+    r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|\bused to\b|"
+    r"\b(?:under|in) the 20\d\d\b|\bback in 20\d\d\b",
+    re.IGNORECASE,
+)
+
+
+def mend_order_ids(text: str) -> str:
+    """`fw 10427` and `FW10427` as `FW-10427`."""
+    return _TYPED_ORDER.sub(lambda found: f"FW-{found[1]}", text)
+
+
+def find_orders(text: str) -> list[str]:
+    """Order numbers in the order of their first mention."""
+    return list(dict.fromkeys(found.upper() for found in ORDER_ID.findall(text)))
+
+
+def find_day(text: str, today: dt.date) -> dt.date | None:
+    """The earliest day that the text names; of a month or a year its first, never one to come."""
+    days = [day for found in _DAY.finditer(text) if (day := _read_day(found, today)) and day <= today]
+    return min(days, default=None)
+
+
+def asks_for_past(text: str) -> bool:
+    """Whether a question is about rules that were replaced."""
+    return _PAST.search(text) is not None
+
+
+def _read_day(found: re.Match[str], today: dt.date) -> dt.date | None:
+    try:
+        if found["iso"]:
+            return dt.date.fromisoformat(found["iso"])
+        if found["only"]:
+            return dt.date(int(found["only"]), 1, 1)
+        if found["ago"]:
+            count = _COUNTS.get(found["ago"].lower()) or int(found["ago"])
+            months = count * (12 if found["unit"].lower() == "year" else 1)
+            year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
+            return dt.date(year, month + 1, min(today.day, 28))
+        month = next(place for place, name in enumerate(_MONTHS, 1) if name.startswith(found["month"].lower()[:3]))
+        day = int(found["day"] or found["late"] or 1)
+        if found["year"]:
+            return dt.date(int(found["year"]), month, day)
+        this_year = dt.date(today.year, month, day)
+        return this_year if this_year <= today else dt.date(today.year - 1, month, day)
+    except (ValueError, OverflowError):
+        return None
+
+
+LANGUAGES = {
+    "de": "der die das und ist nicht ich mein meine wie was wann kann wo habe für mit ein eine soll wird zu auf sind",
+    "es": "el la los las que cuánto cuántos cuándo cómo dónde es mi puedo para con una un por tienen tiene está hay",
+    "fr": "le la les est que quel quelle combien comment où mon ma puis pour avec une des du je vous quand sont et",
+    "it": "il lo la gli che quanto quando come dove è mio mia posso per con una un di del sono ho quanti",
+    "nl": "de het een is niet ik mijn hoe wat wanneer kan waar heb voor met zijn wordt jullie naar",
+}
+"""Words by which the languages are told apart that the app answers in English."""
+
+
+def find_language(text: str) -> str | None:
+    """`de`, `es`, `fr`, `it` or `nl`; None for English and for what cannot be told."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    counts = {name: sum(word in known for word in words) for name, known in _language_words().items()}
+    best = max(counts, key=lambda name: counts[name])
+    return None if best == "en" or counts[best] < 2 or counts[best] <= counts["en"] else best  # noqa: PLR2004 - one word is chance
+
+
+@cache
+def _language_words() -> dict[str, frozenset[str]]:
+    english = "the a is are i my do does how what when where can will for with of in to it and you have your that this"
+    return {"en": frozenset(english.split())} | {name: frozenset(text.split()) for name, text in LANGUAGES.items()}
