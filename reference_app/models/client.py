@@ -35,6 +35,7 @@ class Models:
 
     Attributes:
         chat_model: Name in the request; of the embedded model it holds the fingerprint of its weights.
+        search_model: That questions are compared with passages by; `embedding_model` where there is but one.
         provider: Who answers, in the words of the conventions for spans.
         price: Of the chat model; None where it is not known.
     """
@@ -44,6 +45,7 @@ class Models:
     embedding: OpenAI
     embedding_model: str
     provider: str
+    search_model: str = ""
     price: Price | None = None
 
     def complete(
@@ -93,17 +95,14 @@ class Models:
 
     def embed(self, text: str) -> list[float]:
         """The unit vector of one text; raises as `complete` does."""
-        with (
-            trace(
-                f"embeddings {self.embedding_model}",
-                call=True,
-                gen_ai__operation__name="embeddings",
-                gen_ai__provider__name=self.provider,
-                gen_ai__request__model=self.embedding_model,
-            ) as step,
-            _own_errors(),
-        ):
-            return self._embed(text, step)
+        return self._embed({"model": self.embedding_model, "input": [text]})
+
+    def embed_query(self, text: str) -> list[float]:
+        """The unit vector of a question, to search passages with; raises as `complete` does."""
+        if self.search_model in {"", self.embedding_model}:
+            return self.embed(text)
+        request = {"model": self.search_model, "input": [text], "extra_body": {"input_type": "query"}}
+        return self._embed(request)
 
     def embed_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of documents from the environment's endpoint, shape (texts, dimensions)."""
@@ -156,20 +155,31 @@ class Models:
         described = {"gen_ai.usage.input_tokens": counts[0], "gen_ai.usage.output_tokens": counts[1]}
         step.describe({**described, "reference_app.cost_usd": self.price and self.price.cost_usd(*counts)})
 
-    def _embed(self, text: str, step: Step) -> list[float]:
-        reply = self.embedding.embeddings.create(model=self.embedding_model, input=[text])
-        data = getattr(reply, "data", None)
-        if not data:
-            raise EndpointError(f"The reply of {self.embedding_model} holds no vector.")
-        step.describe(
-            {
-                "gen_ai.response.model": reply.model,
-                "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
-                "gen_ai.embeddings.dimension.count": len(data[0].embedding),
-            },
-        )
-        vector: list[float] = data[0].embedding
-        return vector
+    def _embed(self, request: dict[str, Any]) -> list[float]:
+        model = request["model"]
+        with (
+            trace(
+                f"embeddings {model}",
+                call=True,
+                gen_ai__operation__name="embeddings",
+                gen_ai__provider__name=self.provider,
+                gen_ai__request__model=model,
+            ) as step,
+            _own_errors(),
+        ):
+            reply = self.embedding.embeddings.create(**request)
+            data = getattr(reply, "data", None)
+            if not data:
+                raise EndpointError(f"The reply of {model} holds no vector.")
+            step.describe(
+                {
+                    "gen_ai.response.model": reply.model,
+                    "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
+                    "gen_ai.embeddings.dimension.count": len(data[0].embedding),
+                },
+            )
+            vector: list[float] = data[0].embedding
+            return vector
 
 
 @contextmanager
@@ -209,6 +219,7 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     import httpx2
     from openai import OpenAI
 
+    from reference_app.models.multilingual import load_search_encoder
     from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
     from reference_app.tracing.settings import Price
 
@@ -222,15 +233,17 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     remote = embedded
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
-    own = ""
+    own = search = ""
     free = Price(model="", input_usd=0.0, output_usd=0.0)
     if weights is not None:
         own = weights.tuned_name if settings.tuned and weights.tuned_name else weights.chat_name
+        search = load_search_encoder(weights).name
     return Models(
         chat=remote if settings.model else embedded,
         chat_model=settings.model or own,
         embedding=remote if settings.embedding_model else embedded,
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
+        search_model=settings.embedding_model or search,
         provider="openai" if settings.model else "llama.cpp",
         price=settings.tracing.find_price(settings.model) if settings.model else free,
     )

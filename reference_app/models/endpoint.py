@@ -17,8 +17,11 @@ from starlette.routing import Route
 from reference_app.http_server import LoopbackServer
 from reference_app.models.encoder import load_encoder
 from reference_app.models.engines import EngineError, Engines
+from reference_app.models.multilingual import load_search_encoder
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -49,6 +52,7 @@ class Endpoint:
         self.weights = weights
         self.engines = Engines(weights)
         self._token = token
+        self._encoder_names = [name for name in (weights.encoder_name, weights.search_name) if name]
         self._chat_names = [name for name in (weights.chat_name, weights.tuned_name) if name]
         # Not httpx2: who watches that for calls to models would count the client's own call twice. None is
         # kept, since an engine closes idle connections when it likes.
@@ -72,7 +76,7 @@ class Endpoint:
         return JSONResponse({"status": "ok", "token": self._token})
 
     async def _list_models(self, _: Request) -> Response:
-        names = (*self._chat_names, self.weights.encoder_name)
+        names = (*self._chat_names, *self._encoder_names)
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "embedded"} for name in names]
         return JSONResponse({"object": "list", "data": data})
 
@@ -86,7 +90,7 @@ class Endpoint:
         return _Relay(self.engines, self._pool, body)
 
     async def _embed(self, request: Request) -> Response:
-        body = await _read(request, self.weights.encoder_name)
+        body = await _read(request, *self._encoder_names)
         return JSONResponse(await to_thread.run_sync(_embed, self.weights, body))
 
 
@@ -171,7 +175,7 @@ def _embed(weights: Weights, body: dict[str, Any]) -> dict[str, Any]:
         raise BadRequestError(400, "`input` must be a text or a list of texts.")
     if len(texts) > MAX_TEXTS:
         raise BadRequestError(400, f"`input` holds more than {MAX_TEXTS} texts.")
-    encoder = load_encoder(weights)
+    vectors, tokens = _encode(weights, body, texts)
     as_base64 = body.get("encoding_format") == "base64"
     data = [
         {
@@ -181,8 +185,20 @@ def _embed(weights: Weights, body: dict[str, Any]) -> dict[str, Any]:
             if as_base64
             else vector.tolist(),
         }
-        for position, vector in enumerate(encoder.encode(texts))
+        for position, vector in enumerate(vectors)
     ]
-    tokens = encoder.count_tokens(texts)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": encoder.name, "usage": usage}
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
+
+
+def _encode(weights: Weights, body: dict[str, Any], texts: list[str]) -> tuple[NDArray[np.float32], int]:
+    """The texts' vectors and tokens; only the encoder for searching tells a question from a passage."""
+    if body["model"] != weights.search_name:
+        encoder = load_encoder(weights)
+        return encoder.encode(texts), encoder.count_tokens(texts)
+    role = body.get("input_type", "passage")
+    if role not in {"query", "passage"}:
+        raise BadRequestError(400, "`input_type` must be 'query' or 'passage'.")
+    search, is_query = load_search_encoder(weights), role == "query"
+    vectors = search.query(texts) if is_query else search.passage(texts)
+    return vectors, search.count_tokens(texts, is_query=is_query)

