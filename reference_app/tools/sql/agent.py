@@ -11,16 +11,16 @@ from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
 from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
-from reference_app.tools.sql.shapes.linking import COLUMNS, Values, link
-from reference_app.tools.sql.shapes.planning import Planner
+from reference_app.tools.sql.linking.question import link
+from reference_app.tools.sql.linking.values import COLUMNS, Values
+from reference_app.tools.sql.understanding.understood import Understood, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
     from reference_app.tools.sql.execution import Answer
-    from reference_app.tools.sql.shapes.linking import Link
-    from reference_app.tools.sql.shapes.planning import Encode
-    from reference_app.tools.sql.writing import Complete
+    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.writing import Complete, Encode
 
 NAME = "query_shop"
 DESCRIPTION = (
@@ -34,12 +34,11 @@ PARAMETERS: dict[str, Any] = {
     "additionalProperties": False,
 }
 PROMPTS = Path(__file__).parents[2] / "prompts"
-_NO_QUERY = "No query fits the question well enough."
-_REFUSALS = {
-    "personal": "The database answers no questions about who a customer is.",
-    "writing": "The database can be read, not changed.",
-    "elsewhere": "That stands in the shop's documents, not in its database.",
-}
+_CATEGORIES = (
+    "SELECT products.name, categories.name FROM products "
+    "JOIN categories ON products.category_id = categories.category_id"
+)
+_NO_QUERY = "The database holds no answer to that, or the question can be read in more than one way."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +52,12 @@ class Ran:
 
 class SqlAgent:
     """
-    Building it reads nothing; values and phrasings are read at the first question.
+    Building it reads nothing; the values of the database are read at the first question.
 
     Args:
         source: The file of an SQLite database, or a URL `postgresql://…`.
-        encode: Unit vectors of texts.
-        complete: A chat model that can write SQL; without it the shapes of `shapes.yaml` are filled.
+        encode: Unit vectors of texts; only the chat model's prompt needs it.
+        complete: A chat model that can write SQL; without it the words of the question are linked.
         prompts: The folder with `sql.yaml`.
     """
 
@@ -68,21 +67,21 @@ class SqlAgent:
         self._source = source
         self._dialect = "postgres" if postgres.is_url(source) else "sqlite"
         self._encode, self._complete, self._prompts = encode, complete, prompts
-        self._planner = Planner(encode)
 
     def ask(self, question: str) -> dict[str, Any]:
         """
         The answer to a question, as JSON can hold it; a wrong question or database is no exception.
 
         Returns:
-            `sql`, `columns`, `rows`, `truncated`; or `reason` and `error`, which is `no_query`, `denied`,
+            `sql`, `columns`, `rows`, `truncated`, and if no chat model wrote it `understood` with what was
+            looked for, the `units` of the columns and `yes_no`; or `reason` and `error`, which is `no_query`, `denied`,
             `too_slow` or `unavailable`.
         """
         if not question.strip() or len(question) > MAX_CHARACTERS:
             return _fail("no_query", f"A question has 1 to {MAX_CHARACTERS} characters.")
         try:
-            links = link(question, self._values, TODAY)
-            ran = self._fill(question, links) if self._complete is None else self._write(question, links)
+            understood = self.understand(question) if self._complete is None else None
+            ran = self.run(understood.sql) if understood else self._write(question)
         except DeniedError as error:
             return _fail("denied", str(error))
         except execution.TooSlowError as error:
@@ -97,7 +96,27 @@ class SqlAgent:
             "columns": list(answer.columns),
             "rows": [list(row) for row in answer.rows],
             "truncated": answer.truncated,
+            **(
+                {
+                    "understood": understood.description,
+                    "units": list(understood.units),
+                    "yes_no": understood.yes_no,
+                }
+                if understood
+                else {}
+            ),
         }
+
+    def understand(self, question: str) -> Understood | None:
+        """
+        The query that the words of a question stand for, without running it.
+
+        None where a word stands for nothing in the database or more than one thing can be meant.
+
+        Raises:
+            UnavailableError: The values of the database cannot be read.
+        """
+        return understand(question, self._values, TODAY, self._dialect)
 
     def run(self, sql: str) -> Ran:
         """
@@ -113,30 +132,27 @@ class SqlAgent:
             answer = execution.run_query(Path(self._source), query.sql, query.named)
         return Ran(sql=query.sql, ordered=query.ordered, answer=answer)
 
-    def _fill(self, question: str, links: list[Link]) -> Ran | str:
-        plan = self._planner.plan(question, links)
-        if plan is None or plan.sql is None:
-            return _REFUSALS.get(plan.shape, _NO_QUERY) if plan else _NO_QUERY
-        return self.run(postgres.translate(plan.sql) if self._dialect == "postgres" else plan.sql)
-
-    def _write(self, question: str, links: list[Link]) -> Ran | str:
+    def _write(self, question: str) -> Ran | str:
+        if self._complete is None:
+            return _NO_QUERY
         from reference_app.models.prompt import load_prompt
 
-        schema = describe_schema(question, links, self._values.sampled, self._encode)
+        schema = describe_schema(question, self._link(question), self._values.sampled, self._encode)
         setting = f"{'PostgreSQL' if self._dialect == 'postgres' else 'SQLite'}. Today is {TODAY}."
         messages = make_messages(load_prompt(self._prompts, "sql"), question, schema, setting)
-        assert self._complete is not None  # noqa: S101 - the caller has looked
         return write_query(messages, self._complete, self.run) or _NO_QUERY
+
+    def _link(self, question: str) -> Linked:
+        return link(question, self._values, TODAY)
 
     @cached_property
     def _values(self) -> Values:
         sampled = {}
         for kind, column in COLUMNS.items():
-            if kind != "sort":
-                table = column.partition(".")[0]
-                ran = self.run(f"SELECT DISTINCT {column} FROM {table} ORDER BY 1")  # noqa: S608 - our own names
-                sampled[kind] = [str(row[0]) for row in ran.answer.rows]
-        return Values(sampled)
+            table = column.partition(".")[0]
+            rows = self.run(f"SELECT DISTINCT {column} FROM {table} ORDER BY 1").answer.rows  # noqa: S608 - our names
+            sampled[kind] = [str(row[0]) for row in rows]
+        return Values(sampled, {str(name): str(category) for name, category in self.run(_CATEGORIES).answer.rows})
 
 
 def query_tool(agent: SqlAgent) -> Tool:

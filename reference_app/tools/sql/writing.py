@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.execution import TooSlowError
 from reference_app.tools.sql.guard.permissions import READABLE, DeniedError
-from reference_app.tools.sql.shapes.linking import COLUMNS
-from reference_app.tools.sql.shapes.shape import find_joins
+from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.values import COLUMNS, Things
+from reference_app.tools.sql.understanding.schema import find_joins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reference_app.models.prompt import Prompt
-    from reference_app.tools.sql.shapes.linking import Link
-    from reference_app.tools.sql.shapes.planning import Encode
+    import numpy as np
+    from numpy.typing import NDArray
 
+    from reference_app.models.prompt import Prompt
+    from reference_app.tools.sql.linking.question import Linked
+
+    Encode = Callable[[Sequence[str]], NDArray[np.float32]]
     Complete = Callable[[list[dict[str, str]]], str]
 
 Result = TypeVar("Result")
@@ -28,14 +32,14 @@ _FENCE = re.compile(r"```(?:\w+)?\s*(.*?)```", re.DOTALL)
 
 
 def describe_schema(
-    question: str, links: Sequence[Link], sampled: Mapping[str, Sequence[str]], encode: Encode
+    question: str, linked: Linked, sampled: Mapping[str, Sequence[str]], encode: Encode
 ) -> str:
     """
     The tables that the question may need, a line each, with some values of the columns that hold few.
 
     Args:
         question: As it was asked.
-        links: Values the question names; their tables are always there.
+        linked: Of the question; the tables of values that it names are always there.
         sampled: Values by kind.
         encode: Ranks the other tables.
     """
@@ -44,7 +48,9 @@ def describe_schema(
     vectors = encode([question, *texts])
     nearness = vectors[1:] @ vectors[0]
     near = [names[place] for place in nearness.argsort()[::-1][:TABLES]]
-    named = [COLUMNS[kind].partition(".")[0] for item in links for kind in item.conditions if kind in COLUMNS]
+    kinds = [one.to.kind for one in linked.links if isinstance(one.to, Value) and one.to.kind in COLUMNS]
+    named = {COLUMNS[kind].partition(".")[0] for kind in kinds}
+    named |= {"products" for one in linked.links if isinstance(one.to, Things)}
     wanted = {*near, *named}
     for table in tuple(wanted):
         for other in tuple(wanted):

@@ -27,7 +27,7 @@ _ONE = (
     rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}) (?P<unit>day|week|month)s?"
 )
 _PERIOD = re.compile(
-    rf"\b(?:(?P<side>since|after|before|until|from)\s+)?(?:{_ONE})(?:'s)?(?![\w-])", re.ASCII | re.IGNORECASE
+    rf"\b(?:(?P<side>since|after|before|until|from|prior to|later than|earlier than|not before)\s+)?(?:{_ONE})(?:'s)?(?![\w-])", re.ASCII | re.IGNORECASE
 )
 _RANGE = re.compile(r"\b(?:between|from)\s+$", re.ASCII | re.IGNORECASE)
 _JOINT = re.compile(r"\s+(?:and|to|until|till)\s+", re.ASCII | re.IGNORECASE)
@@ -90,6 +90,10 @@ def _read_all(text: str, today: date) -> Iterator[Period]:
             "since": (first, None),
             "after": (end, None),
             "before": (None, first),
+            "prior to": (None, first),
+            "earlier than": (None, first),
+            "later than": (end, None),
+            "not before": (first, None),
             "until": (None, end),
         }
         start, stop = ranges.get(side, (first, end))

@@ -1,0 +1,1 @@
+"""The words of a question, linked to columns, values, amounts and periods."""

@@ -1,0 +1,191 @@
+"""A question as parts that are linked to the database, and the words that are not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.linking.amounts import Amount, find_amounts
+from reference_app.tools.sql.linking.lexicon import LONG, WORD, Meaning, load_lexicon, stem
+from reference_app.tools.sql.linking.periods import Period, find_periods
+from reference_app.tools.sql.linking.values import Things, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+_LONGEST = 7  # words in a phrase or a name
+_MISSPELT = 85  # of 100: the likeness of a misspelt word of the lexicon
+_MIN_MISSPELT = 7  # characters; in shorter words one letter makes another word
+_ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
+_SHORT = {
+    "can't": "cannot", "won't": "will not", "ain't": "is not", "what's": "what is", "minus 8": "-8",
+    "minus eight": "-8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A value of one of the columns of `values.COLUMNS`, or an order's number."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """
+    Words of the question and what they stand for.
+
+    Attributes:
+        first: Place of the first word.
+        last: Place behind the last word.
+        text: The words.
+    """
+
+    first: int
+    last: int
+    text: str
+    to: Meaning | Things | Value | Amount | Period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """
+    Attributes:
+        text: The question in plain letters.
+        links: In its order, without what may be passed over; no two overlap.
+        unlinked: Words that stand for nothing here.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    links: tuple[Link, ...]
+    unlinked: tuple[str, ...]
+
+
+def link(question: str, values: Values, today: date) -> Linked:
+    """What the words of a question stand for; longer phrases win over shorter ones."""
+    text = _write_plainly(question)
+    words = list(WORD.finditer(text))
+    texts = [word[0] for word in words]
+    taken: list[Link | None] = [None] * len(words)
+    for found in _candidates(text, words, values, today):
+        if not any(taken[found.first : found.last]):
+            taken[found.first : found.last] = [found] * (found.last - found.first)
+    links = [one for place, one in enumerate(taken) if one and (place == 0 or taken[place - 1] is not one)]
+    unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
+    kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
+    return Linked(
+        text=text, words=tuple(map(str.lower, texts)), links=tuple(_join(kept, values)), unlinked=unlinked
+    )
+
+
+def _write_plainly(question: str) -> str:
+    text = unicodedata.normalize("NFKC", question).translate({0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"})
+    for short, long in _SHORT.items():
+        text = re.sub(rf"\b{short}\b", long, text, flags=re.IGNORECASE)
+    text = re.sub(r"n't\b", " not", text, flags=re.IGNORECASE)
+    return " ".join(re.sub(r"'s\b", "", text).split())
+
+
+def _candidates(
+    text: str, words: Sequence[re.Match[str]], values: Values, today: date
+) -> Iterator[Link]:
+    def at(start: int, stop: int, to: Amount | Period | Value) -> Link:
+        inside = [place for place, word in enumerate(words) if word.end() > start and word.start() < stop]
+        first, last = (inside[0], inside[-1] + 1) if inside else (0, 0)
+        return Link(first=first, last=last, text=text[start:stop], to=to)
+
+    for match in _ORDER.finditer(text):
+        yield at(match.start(), match.end(), Value(kind="order", text=match[0].upper()))
+    yield from _find_products(text, words, values)
+    for period in find_periods(text, today):
+        yield at(period.start, period.stop, period)
+    amounts = find_amounts(text)
+    yield from (at(amount.start, amount.stop, amount) for amount in amounts if not amount.bare)
+    yield from _find_phrases(text, words, values)
+    yield from (at(amount.start, amount.stop, amount) for amount in amounts if amount.bare)
+    yield from _find_misspelt(words)
+
+
+def _spans(words: Sequence[re.Match[str]], at_least: int) -> Iterator[tuple[int, int]]:
+    for length in range(min(_LONGEST, len(words)), at_least - 1, -1):
+        yield from ((first, first + length) for first in range(len(words) - length + 1))
+
+
+def _find_products(
+    text: str, words: Sequence[re.Match[str]], values: Values
+) -> Iterator[Link]:
+    for first, last in _spans(words, 2):
+        found = values.find_products([word[0] for word in words[first:last]])
+        if found:
+            yield Link(first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found)
+
+
+def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
+    lexicon = load_lexicon()
+    stems = tuple(stem(word[0]) for word in words)
+    leveled = bool({"level", "tier", "customer", "member", "client"} & set(stems))
+    for first, last in _spans(words, 1):
+        phrase = stems[first:last]
+        passage = text[words[first].start() : words[last - 1].end()]
+        if category := values.find_category(phrase):
+            yield Link(first=first, last=last, text=passage, to=category)
+        for kind, value in values.find_values(phrase).items():
+            if kind != "level" or leveled:
+                yield Link(first=first, last=last, text=passage, to=Value(kind=kind, text=value))
+        if last - first == 1 or phrase in lexicon.aliases:
+            found = values.find_products([word[0] for word in words[first:last]])
+            if found:
+                yield Link(first=first, last=last, text=passage, to=found)
+        if phrase in lexicon.meanings:
+            yield Link(first=first, last=last, text=passage, to=lexicon.meanings[phrase])
+
+
+def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
+    """Words of the lexicon with a slip of the keys in them."""
+    from rapidfuzz import process
+    from rapidfuzz.fuzz import ratio
+
+    known = {phrase[0]: meaning for phrase, meaning in load_lexicon().meanings.items() if len(phrase) == 1}
+    for place, word in enumerate(words):
+        written = stem(word[0])
+        if len(written) >= _MIN_MISSPELT and written.isalpha():
+            best = process.extractOne(written, list(known), scorer=ratio, score_cutoff=_MISSPELT)
+            if best and len(best[0]) >= LONG:
+                yield Link(first=place, last=place + 1, text=word[0], to=known[best[0]])
+
+
+def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
+    """A product and the noun behind it are one: "Squall jackets", "Skerry tents"."""
+    waiting: Link | None = None
+    for one in links:
+        if (
+            waiting is not None
+            and waiting.last == one.first
+            and isinstance(waiting.to, Things)
+            and isinstance(one.to, Things)
+            and (both := _meet(waiting.to, one.to, values))
+        ):
+            text = f"{waiting.text} {one.text}"
+            label = both[0] if len(both) == 1 else text
+            things = Things(label=label, names=both)
+            waiting = Link(first=waiting.first, last=one.last, text=text, to=things)
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = one
+    if waiting is not None:
+        yield waiting
+
+
+def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:
+    def holds(things: Things, name: str) -> bool:
+        return name in things.names or values.categories.get(name) == things.category
+
+    if not left.names:
+        return ()
+    return tuple(name for name in left.names if holds(right, name))

@@ -1,0 +1,167 @@
+"""What the columns of the database hold, and which of it the words of a question mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.linking.lexicon import LONG, SIMILAR, WORD, load_lexicon, stem, stems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reference_app.tools.sql.linking.lexicon import Stems
+
+# Kinds of values and where they stand.
+COLUMNS = {
+    "category": "categories.name",
+    "product": "products.name",
+    "city": "stores.city",
+    "status": "orders.status",
+    "country": "customers.country",
+    "level": "customers.level",
+    "carrier": "shipments.carrier",
+    "reason": "refunds.reason",
+    "colour": "products.colour",
+}
+_TAIL = re.compile(r" for |,")
+_NUMBER = re.compile(r"\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Things:
+    """
+    Products that a part of the question means.
+
+    Attributes:
+        label: What they are called in a sentence.
+        names: Of the products; empty where a category is meant.
+        category: A category's name.
+        excluded: Names of that category that its noun does not mean.
+    """
+
+    label: str
+    names: tuple[str, ...] = ()
+    category: str = ""
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Name:
+    text: str
+    words: Stems
+    core: int  # of the words, how many stand before "for" or a comma
+
+
+class Values:
+    """
+    What the columns of `COLUMNS` hold.
+
+    Args:
+        sampled: By kind, distinct values.
+        categories: By product, its category.
+    """
+
+    def __init__(self, sampled: Mapping[str, Sequence[str]], categories: Mapping[str, str]) -> None:
+        self.sampled, self.categories = sampled, categories
+        self._lexicon = load_lexicon()
+        self._names = [
+            _Name(text=name, words=stems(name), core=len(stems(_TAIL.split(name)[0])))
+            for name in sampled.get("product", ())
+        ]
+        self._phrases: dict[tuple[str, Stems], str] = {}
+        for kind, values in sampled.items():
+            aliases = self._lexicon.values.get(kind, {}).items()
+            known = {**{alias: value for alias, value in aliases if value in values}}
+            known |= {stems(value): value for value in values}
+            self._phrases |= {(kind, phrase): value for phrase, value in known.items() if kind != "product"}
+        held = sampled.get("category", ())
+        self._phrases |= {
+            ("category", phrase): name for phrase, name in self._lexicon.categories.items() if name in held
+        }
+        self._words = self._lexicon.words | {word for _, phrase in self._phrases for word in phrase}
+
+    def find_values(self, words: Stems) -> dict[str, str]:
+        """Values by kind that the stems name."""
+        found = {kind: self._phrases[kind, words] for kind in COLUMNS if (kind, words) in self._phrases}
+        if not found and len(words) == 1 and len(words[0]) > LONG and words[0] not in self._words:
+            cities = {words: city for (kind, words), city in self._phrases.items() if kind == "city"}
+            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0])]
+            found = {"city": near[0]} if len(near) == 1 else {}
+        return found
+
+    def find_category(self, words: Stems) -> Things | None:
+        """The products of a category that the stems name, without what only goes with them."""
+        name = self._phrases.get(("category", words))
+        if name is None:
+            return None
+        own = [one for one, category in self.categories.items() if category == name]
+        excluded = [one for one in own if _starts(one, self._lexicon.accessories)]
+        return Things(label=name, category=name, excluded=tuple(sorted(excluded)))
+
+    def find_products(self, texts: Sequence[str]) -> Things | None:
+        """The products that consecutive words of the question name, all of them where several can be meant."""
+        words = tuple(map(stem, texts))
+        words = self._lexicon.aliases.get(words, words)
+        if _NUMBER.match(words[0]):
+            return None
+        if len(words) == 1:
+            found = [name for name in self._names if self._means(texts[0], words[0], name)]
+        else:
+            found = [name for name in self._names if self._holds(name, words)]
+        whole = [name for name in found if name.words[: name.core] == words or name.words == words]
+        plural = texts[-1].lower() != words[-1] and len(found) > len(whole)
+        if whole and not (plural and not any(_ends_plural(name.text) for name in whole)):
+            found = whole
+        if not found:
+            return None
+        names = tuple(sorted(name.text for name in found))
+        return Things(label=names[0] if len(names) == 1 else " ".join(texts), names=names)
+
+    def _means(self, text: str, word: str, name: _Name) -> bool:
+        """Whether one word alone stands for a product: its last word, or the name that is its first."""
+        core = name.words[: name.core]
+        if word in self._lexicon.describing or not word.isalpha():
+            return False
+        nouns = [each for each in core if each.isalpha() and len(each) > 2]  # noqa: PLR2004
+        first = nouns[0] if nouns[0] not in self._lexicon.describing or len(nouns) == 1 else ""
+        if nouns[0] == "fellwind":
+            first = nouns[1]
+        if word == nouns[-1] or self._is_meant(word, nouns[-1]):
+            return True
+        return bool(first) and (text.lower() == first or self._is_meant(text.lower(), first))
+
+    def _holds(self, name: _Name, words: Stems) -> bool:
+        """Whether the words stand in the name in their order, the first before its "for"."""
+        at = 0
+        for place, word in enumerate(words):
+            found = next((n for n in range(at, len(name.words)) if self._is_same(word, name.words[n])), None)
+            if found is None or (place == 0 and found >= name.core):
+                return False
+            at = found + 1
+        return True
+
+    def _is_same(self, word: str, other: str) -> bool:
+        return word == other or self._is_meant(word, other)
+
+    def _is_meant(self, word: str, other: str) -> bool:
+        return word not in self._words and not _NUMBER.search(word) and _is_like(word, other)
+
+
+def _is_like(word: str, other: str) -> bool:
+    from rapidfuzz.fuzz import ratio
+
+    if min(len(word), len(other)) < LONG - 1 or word.rstrip("s") == other.rstrip("s"):
+        return False
+    return ratio(word, other) >= SIMILAR
+
+
+def _starts(name: str, beginnings: Sequence[str]) -> bool:
+    words = stems(_TAIL.split(name)[0])
+    return any(set(stems(beginning)) <= set(words) for beginning in beginnings)
+
+
+def _ends_plural(name: str) -> bool:
+    last = WORD.findall(_TAIL.split(name)[0])[-1]
+    return stem(last) != last.lower()

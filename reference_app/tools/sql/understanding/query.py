@@ -1,0 +1,335 @@
+"""Slots as a tree of SQL, so that no text of a question ever is read as SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reference_app.tools.sql.understanding.schema import FIGURES, KEYS, PLURALS, POINTS_AT, SUBJECTS, find_joins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlglot import exp
+
+    from reference_app.tools.sql.linking.values import Things
+    from reference_app.tools.sql.understanding.slots import Filter, Slots
+
+NAMES = "name"  # the unit of a column of names
+HOLDS = "holds"  # the column that says yes or no
+_SIGNS = {"=": "EQ", "<>": "NEQ", "<": "LT", ">": "GT", "<=": "LTE", ">=": "GTE"}
+
+
+class NoWayError(Exception):
+    """A filter is of a table that the rows do not point at."""
+
+
+def write_tree(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
+    """
+    The query, and the unit of each of its columns.
+
+    Raises:
+        NoWayError: The slots do not go together.
+    """
+    if slots.order_id:
+        return _write_order(slots)
+    if slots.compared:
+        return _write_comparison(slots)
+    units = tuple(FIGURES[name].unit for name in slots.figures)
+    if not slots.subject:
+        return _write_figure(slots), units
+    if slots.pieces:
+        return _write_sum(slots), units
+    rows = _write_rows(slots)
+    if slots.fold:
+        return _fold(slots, rows)
+    within = slots.rank.within if slots.rank else ""
+    heads = (NAMES, NAMES) if within else (NAMES,)
+    return rows, (*heads, *units, *((HOLDS,) if slots.holds else ()))
+
+
+def _write_rows(slots: Slots) -> exp.Select:
+    """A row for each subject, with its figures."""
+    from sqlglot import exp
+
+    first = FIGURES[slots.figures[0]]
+    table = SUBJECTS.get(slots.subject, "").partition(".")[0]
+    name = _column(_name_subject(slots))
+    if not first.fold and not slots.each:
+        tree = _select(first.table, [name.as_(slots.subject)], slots.filters)
+        tree = _restrict(tree, slots, first.table)
+        for figure in slots.figures:
+            tree = _join(tree.select(_column(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value)
+    elif first.fold in ("count", "sum") and slots.subject in KEYS:
+        tree = _write_counted(slots, table)
+    else:
+        tree = _select(first.table, [name.as_(slots.subject)], slots.filters, also=[_name_subject(slots)])
+        tree = tree.select(_fold_column(first.fold or slots.each, first.value).as_(slots.figures[0]))
+        tree = tree.group_by(name)
+        tree = _restrict(tree, slots, first.table)
+    if slots.holds:
+        tree = tree.select(_condition(slots.holds).as_(HOLDS))
+    within = slots.rank.within if slots.rank else ""
+    if within:
+        tree = _join(tree, first.table, SUBJECTS[within]).select(_column(SUBJECTS[within]).as_(within))
+    if slots.rank:
+        return _rank(slots, tree)
+    order = [exp.column(slots.subject)]
+    if slots.descending is not None:
+        order.insert(0, exp.Ordered(this=exp.column(slots.figures[0]), desc=slots.descending))
+    return tree if slots.fold else tree.order_by(*order)
+
+
+def _write_counted(slots: Slots, table: str) -> exp.Select:
+    """Subjects with what is counted or summed for them, zero where there is nothing."""
+    from sqlglot import exp
+
+    name, key = slots.figures[0], KEYS[slots.subject]
+    figure = FIGURES[name]
+    reachable = [one for one in slots.filters if _reaches(figure.table, one)]
+    owner = _own_key(figure.table, slots.subject)
+    counted = _select(figure.table, [_column(owner).as_("key")], reachable, also=[owner])
+    counted = counted.select(_fold_column(figure.fold, figure.value).as_("figure")).group_by(_column(owner))
+    outer = [one for one in slots.filters if _reaches(table, one)]
+    if len({*map(id, reachable), *map(id, outer)}) < len(slots.filters):
+        raise NoWayError
+    found = exp.func("COALESCE", _column("counted.figure"), exp.Literal.number(0))
+    tree = _select(table, [_column(SUBJECTS[slots.subject]).as_(slots.subject), found.as_(name)], outer)
+    tree = tree.join(counted.subquery("counted"), on=_column(f"{table}.{key}").eq(_column("counted.key")), join_type="left")
+    for further in slots.figures[1:]:
+        tree = _join(tree.select(_column(FIGURES[further].value).as_(further)), table, FIGURES[further].value)
+    return _restrict(tree, slots, table)
+
+
+def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
+    from sqlglot import exp
+
+    assert slots.rank is not None  # noqa: S101 - the caller has looked
+    rank, figure = slots.rank, slots.figures[0]
+    names = [name for name in (rank.within, slots.subject) if name]
+    shown = [*names, *slots.figures, *([HOLDS] if slots.holds else [])]
+    ordered = exp.Ordered(this=exp.column(figure, table="listed"), desc=rank.high)
+    window = exp.Window(
+        this=exp.Rank(),
+        partition_by=[exp.column(rank.within, table="listed")] if rank.within else None,
+        order=exp.Order(expressions=[ordered]),
+    )
+    listed = exp.select(*(exp.column(name, table="listed") for name in shown), window.as_("place"))
+    listed = listed.from_(tree.subquery("listed"))
+    place = exp.column("place", table="ranked")
+    kept = place.eq(rank.place) if rank.place else exp.LTE(this=place, expression=exp.Literal.number(rank.count))
+    order = [*([exp.column(rank.within, table="ranked")] if rank.within else []), place]
+    return (
+        exp.select(*(exp.column(name, table="ranked") for name in shown))
+        .from_(listed.subquery("ranked"))
+        .where(kept)
+        .order_by(*order, exp.column(slots.subject, table="ranked"))
+    )
+
+
+def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
+    from sqlglot import exp
+
+    figure, source = slots.figures[0], rows.subquery("listed")
+    unit = FIGURES[figure].unit
+    if slots.fold == "count":
+        plural = PLURALS.get(slots.subject, f"{slots.subject}s")
+        count = exp.Count(this=exp.Star()).as_(plural)
+        return exp.select(count).from_(source), (slots.subject,)
+    column = exp.column(figure, table="listed")
+    ends = {"range": ("min", "max")}.get(slots.fold, (slots.fold,))
+    labels = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest"}
+    columns = [exp.func(end, column).as_(f"{labels[end]}_{figure}") for end in ends]
+    return exp.select(*columns).from_(source), (unit,) * len(columns)
+
+
+def _write_figure(slots: Slots) -> exp.Select:
+    name = slots.figures[0]
+    figure = FIGURES[name]
+    tree = _select(figure.table, [], slots.filters).select(_fold_column(figure.fold or slots.fold, figure.value).as_(name))
+    return tree
+
+
+def _write_sum(slots: Slots) -> exp.Select:
+    """Every product's figure as often as it is wanted."""
+    from sqlglot import exp
+
+    total: exp.Expr | None = None
+    for name, count in slots.pieces:
+        one = _of_product(slots.figures[0], name)
+        part = exp.Mul(this=exp.Literal.number(count), expression=one) if count != 1 else one
+        total = part if total is None else exp.Add(this=total, expression=part)
+    assert total is not None  # noqa: S101 - there are pieces
+    return exp.select(total.as_(f"total_{slots.figures[0]}"))
+
+
+def _write_comparison(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
+    from sqlglot import exp
+
+    assert slots.compared is not None  # noqa: S101 - the caller has looked
+    figure, (left, right) = slots.figures[0], slots.compared
+    unit = FIGURES[figure].unit
+    one, other = _of_product(figure, left), _of_product(figure, right)
+    columns = [exp.Literal.string(left).as_("product"), one.as_(figure)]
+    columns += [exp.Literal.string(right).as_("other_product"), other.as_(f"other_{figure}")]
+    units = [NAMES, unit, NAMES, unit]
+    if unit in ("£", "kg"):
+        difference = exp.Sub(this=one.copy(), expression=other.copy())
+        columns.append(exp.func("ABS", difference).as_("difference"))
+        units.append(unit)
+    if slots.high is not None and slots.yes_no:
+        kind = exp.GT if slots.high else exp.LT
+        columns.append(kind(this=one.copy(), expression=other.copy()).as_(HOLDS))
+        units.append(HOLDS)
+    return exp.select(*columns), tuple(units)
+
+
+def _write_order(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
+    from sqlglot import exp
+
+    of = _column("order_items.order_id").eq(exp.Literal.string(slots.order_id))
+    if slots.fold == "sum":
+        value = FIGURES["turnover"].value
+        tree = exp.select(_fold_column("sum", value).as_("total")).from_("order_items").where(of)
+        return tree, ("£",)
+    columns = [_column("order_items.description"), _column("order_items.quantity")]
+    tree = exp.select(*columns).from_("order_items").where(of).order_by(_column("order_items.line"))
+    return tree, (NAMES, "piece")
+
+
+def _of_product(figure: str, name: str) -> exp.Subquery:
+    from sqlglot import exp
+
+    of = _column("products.name").eq(exp.Literal.string(name))
+    return exp.select(_column(FIGURES[figure].value)).from_("products").where(of).subquery()
+
+
+def _name_subject(slots: Slots) -> str:
+    if slots.subject in ("month", "year"):
+        return f"SUBSTR({FIGURES[slots.figures[0]].day}, 1, {7 if slots.subject == 'month' else 4})"
+    return SUBJECTS[slots.subject]
+
+
+def _own_key(table: str, subject: str) -> str:
+    """The key of the subject as the rows of a table reach it."""
+    key, owner = KEYS[subject], SUBJECTS[subject].partition(".")[0]
+    way = find_joins(table, owner)
+    if way is None:
+        raise NoWayError
+    return f"{way[-1][0]}.{key}" if way else f"{owner}.{key}"
+
+
+def _restrict(tree: exp.Select, slots: Slots, table: str) -> exp.Select:
+    """Keep the subjects whose pieces in stock meet the conditions."""
+    from sqlglot import exp
+
+    if not slots.having:
+        return tree
+    key = _own_key("stock", slots.subject)
+    stocked = _select("stock", [_column(key)], slots.filters, also=[key]).group_by(_column(key))
+    for having in slots.having:
+        folded = _fold_column(having.fold, "stock.quantity")
+        stocked = stocked.having(_compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
+    own = f"{SUBJECTS[slots.subject].partition('.')[0]}.{KEYS[slots.subject]}"
+    return tree.where(exp.In(this=_column(own), query=stocked.subquery()))
+
+
+def _select(
+    table: str, columns: Sequence[exp.Expr], filters: Iterable[Filter], also: Iterable[str] = ()
+) -> exp.Select:
+    from sqlglot import exp
+
+    tree = exp.select(*columns).from_(table)
+    places = [*also, *(column.sql() for column in columns)]
+    stocked = table != "stock"
+    for one in filters:
+        if one.column.startswith("stores.") and stocked and find_joins(table, "stores") is None:
+            continue  # the pieces in stock are looked at in this place
+        tree = tree.where(_condition(one))
+        places += _places(one)
+    return _join(tree, table, " ".join(places))
+
+
+def _join(tree: exp.Select, table: str, words: str) -> exp.Select:
+    """Join the tables whose columns stand in the words."""
+    from sqlglot import exp
+
+    joined = {join.this.name for join in tree.args.get("joins") or ()}
+    for other in sorted({name for pair in POINTS_AT for name in pair if f"{name}." in words}):
+        way = find_joins(table, other)
+        if way is None:
+            raise NoWayError
+        for left, right in way:
+            if right not in joined:
+                joined.add(right)
+                key = POINTS_AT[left, right]
+                tree = tree.join(exp.to_table(right), on=_column(f"{left}.{key}").eq(_column(f"{right}.{key}")))
+    return tree
+
+
+def _reaches(table: str, one: Filter) -> bool:
+    return all(find_joins(table, place.partition(".")[0]) is not None for place in _places(one))
+
+
+def _places(one: Filter) -> list[str]:
+    if one.things:
+        return [SUBJECTS["category" if things.category else "product"] for things in one.things] + ["products.name"]
+    return [one.column]
+
+
+def _condition(one: Filter) -> exp.Expr:
+    from sqlglot import exp
+
+    if one.things:
+        found = exp.or_(*map(_things_condition, one.things))
+        return exp.not_(exp.paren(found)) if one.sign == "<>" else found
+    column = _column(one.column)
+    if one.than:
+        return _compare(column, one.sign, _of_product(one.column.partition(".")[2], one.than))
+    values = [_literal(value) for value in one.values]
+    if one.sign == "between":
+        return exp.Between(this=column, low=values[0], high=values[1])
+    if len(values) > 1:
+        found = exp.In(this=column, expressions=values)
+        return exp.not_(found) if one.sign == "<>" else found
+    return _compare(column, one.sign, values[0])
+
+
+def _things_condition(things: Things) -> exp.Expr:
+    from sqlglot import exp
+
+    def names(texts: Sequence[str]) -> exp.Expr:
+        return exp.In(this=_column("products.name"), expressions=[exp.Literal.string(text) for text in texts])
+
+    if not things.category:
+        return names(things.names)
+    same = _column("categories.name").eq(exp.Literal.string(things.category))
+    return exp.and_(same, exp.not_(names(things.excluded))) if things.excluded else same
+
+
+def _compare(left: exp.Expr, sign: str, right: exp.Expr) -> exp.Expr:
+    from sqlglot import exp
+
+    kind: Any = getattr(exp, _SIGNS[sign])
+    compared: exp.Expr = kind(this=left, expression=right)
+    return compared
+
+
+def _literal(value: str | float) -> exp.Expr:
+    from sqlglot import exp
+
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(f"{value:.10g}")
+
+
+def _fold_column(fold: str, value: str) -> exp.Expr:
+    from sqlglot import exp
+
+    if fold == "given":
+        return _column(value)
+    return exp.Count(this=exp.Star()) if fold == "count" else exp.func(fold, _column(value))
+
+
+def _column(text: str) -> exp.Expr:
+    """Our own text of SQL, never a question's."""
+    from sqlglot import parse_one
+
+    return parse_one(text)

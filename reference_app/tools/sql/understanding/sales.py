@@ -1,0 +1,152 @@
+"""Links to slots: what a question about orders, refunds, reviews, customers and points wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.linking.amounts import Amount
+from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.values import Things
+from reference_app.tools.sql.understanding.reading import CannotTellError
+from reference_app.tools.sql.understanding.slots import Filter, Rank, Slots
+
+if TYPE_CHECKING:
+    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.understanding.reading import Reading
+
+_NOUNS = {
+    "order": "orders", "refund": "refunds", "review": "reviews", "customer": "customers", "parcel": "parcels",
+}  # fmt: skip
+_FIGURES = ("turnover", "sold", "point", "amount", "rating")
+_SUBJECTS = ("product", "store", "category", "colour", "status", "country", "level", "carrier", "reason", "month", "year")
+_RANKS = ("sold", "rating", "reviews")
+_MAX_COUNT = 50
+
+
+def is_of_sales(reading: Reading) -> bool:
+    """Whether the question is about what was ordered, refunded or reviewed, not about the catalogue."""
+    return (
+        reading.has("noun", *_NOUNS)
+        or reading.has("figure", *_FIGURES)
+        or reading.has("rank", *_RANKS)
+        or any(isinstance(one.to, Value) and one.to.kind not in ("colour", "city") for one in reading.links)
+    )
+
+
+def compose_sales(reading: Reading) -> Slots:
+    """The slots; raises CannotTellError."""
+    if orders := reading.values("order"):
+        return _compose_order(reading, orders)
+    if reading.has("comparative") or reading.has("ask", "where", "sold_out", "range", "difference", "same"):
+        raise CannotTellError("sales")
+    rank = _read_rank(reading)
+    figure = _read_figure(reading)
+    subject = _find_subject(reading, figure, ranked=rank is not None)
+    counting = reading.asks("count", "much", "total", "average")
+    if not (counting or subject or rank or figure == "rating"):
+        raise CannotTellError("a list of orders or customers")
+    filters = (*_read_own_filters(reading, figure), *reading.filters("rating" if figure == "reviews" else "", figure))
+    if rank is not None and subject not in ("product", "category", "store", "country", "colour", "carrier", "reason", "month", "status"):
+        raise CannotTellError("rank")
+    if not subject and figure == "rating" and not filters:
+        raise CannotTellError("rating")
+    return Slots(subject=subject, figures=(figure,), filters=filters, rank=rank)
+
+
+def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
+    """The goods of one order, or what they cost together."""
+    total = reading.asks("total", "much") or reading.has("figure", "price")
+    if len(orders) > 1 or reading.all(Things) or reading.has("noun", "customer", "carrier", "parcel", "status"):
+        raise CannotTellError("order")
+    reading.use(*orders)
+    one = orders[0].to
+    if not isinstance(one, Value) or not (total or reading.has("noun", "product") or reading.says("what's", "what", "in")):
+        raise CannotTellError("order")
+    return Slots(subject="", figures=("turnover",), order_id=one.text, fold="sum" if total else "")
+
+
+def _read_figure(reading: Reading) -> str:
+    named = [name for name in reading.figures() if name in _FIGURES]
+    ranked = {one.to.name for one in reading.meanings("rank", *_RANKS) if isinstance(one.to, Meaning)}
+    nouns = [one.to.name for one in reading.meanings("noun", *_NOUNS) if isinstance(one.to, Meaning)]
+    valued = {"country": "customers", "level": "customers", "status": "orders", "carrier": "parcels", "reason": "refunds"}
+    kinds = [one.to.kind for one in reading.links if isinstance(one.to, Value)]
+    if ranked:
+        return ranked.pop() if len(ranked) == 1 else _refuse("ranks")
+    if "point" in named:
+        return "point"
+    if "rating" in named or "review" in nouns:
+        starred = any(amount.figure == "rating" for _, amount in reading.all(Amount))
+        counted = reading.has("ask", "count") or (starred and "review" in nouns)
+        return "reviews" if counted else "rating"
+    if "amount" in named or "refund" in nouns:
+        counted = reading.has("ask", "count") and not reading.has("ask", "much")
+        return "refunds" if counted else "amount"
+    if "turnover" in named:
+        return "turnover"
+    if "sold" in named:
+        return "sold"
+    if "order" in nouns and (reading.has("figure", "price") or reading.has("ask", "average") or reading.has("ask", "total")):
+        if reading.has("ask", "average"):
+            return "spending"
+        return "orders" if reading.has("ask", "count") else "turnover"
+    for noun in ("order", "parcel", "customer"):
+        if noun in nouns:
+            return _NOUNS[noun]
+    return next((valued[kind] for kind in kinds if kind in valued), "") or _refuse("figure")
+
+
+def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
+    own = {"orders": "order", "refunds": "refund", "customers": "customer", "parcels": "parcel"}.get(figure, "")
+    found = []
+    for one in reading.meanings("noun", *_SUBJECTS):
+        name = one.to.name if isinstance(one.to, Meaning) else ""
+        if any(isinstance(each.to, Value) and each.to.kind == name for each in reading.links):
+            continue  # "the status shipped" is a condition
+        before = reading.before(one)
+        each = before is not None and isinstance(before.to, Meaning) and before.to.name == "each"
+        if name != own and (each or ranked or reading.word_before(one) in ("by", "per", "each", "every", "which", "what")):
+            found.append(name)
+    if not found and ranked and reading.all(Things):
+        found = ["product"]
+    if len(set(found)) > 1:
+        raise CannotTellError("subject")
+    if not found and any(len(things.names) != 1 for _, things in reading.all(Things)) and figure in ("rating",):
+        return "product"
+    return found[0] if found else "product" if ranked else ""
+
+
+def _read_rank(reading: Reading) -> Rank | None:
+    ranks = reading.meanings("rank")
+    tops = reading.meanings("ask", "top")
+    if not ranks and not tops:
+        return None
+    highs = {one.to.high for one in ranks if isinstance(one.to, Meaning)}
+    names = {one.to.name for one in ranks if isinstance(one.to, Meaning)} - {"any", *_RANKS}
+    if len(highs) > 1 or names:
+        raise CannotTellError("rank")
+    reading.use(*ranks, *tops)
+    numbers = [(one, amount) for one, amount in reading.all(Amount) if amount.bare]
+    if len(numbers) > 1:
+        raise CannotTellError("numbers")
+    count = 1
+    for one, amount in numbers:
+        reading.use(one)
+        count = int(amount.low)
+    if not 0 < count <= _MAX_COUNT:
+        raise CannotTellError("number")
+    return Rank(high=highs.pop() if highs else True, count=count)
+
+
+def _read_own_filters(reading: Reading, figure: str) -> tuple[Filter, ...]:
+    if figure == "point":
+        if reading.asks("spent"):
+            return (Filter(column="points.points", sign="<", values=(0.0,), label="that were spent"),)
+        reading.asks("earned")
+        return (Filter(column="points.points", sign=">", values=(0.0,), label="that were earned"),)
+    return ()
+
+
+def _refuse(reason: str) -> str:
+    raise CannotTellError(reason)

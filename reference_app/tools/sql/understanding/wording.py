@@ -1,0 +1,133 @@
+"""What was understood, in words for the customer."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.understanding.schema import FIGURES, PLURALS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reference_app.tools.sql.linking.values import Things
+    from reference_app.tools.sql.understanding.slots import Slots
+
+_SIGNS = {
+    "=": "of exactly", "<>": "other than", "<": "below", ">": "above", "<=": "of at most", ">=": "of at least",
+}  # fmt: skip
+_ENDS = {
+    ("price", True): "the highest price", ("price", False): "the lowest price",
+    ("weight", True): "the highest weight", ("weight", False): "the lowest weight",
+    ("released", True): "the latest release date", ("released", False): "the earliest release date",
+    ("opened", True): "the latest opening date", ("opened", False): "the earliest opening date",
+    ("rating", True): "the best average rating", ("rating", False): "the lowest average rating",
+}  # fmt: skip
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_PLACES = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+
+
+def describe(slots: Slots) -> str:
+    """What a query looks for: `products in the category Jackets with a price from £50 to £100`."""
+    figure = FIGURES[slots.figures[0]]
+    if slots.order_id:
+        return f"{'total' if slots.fold else 'contents'} of order {slots.order_id}"
+    if slots.compared:
+        return f"{figure.label} of {slots.compared[0]} and {slots.compared[1]}"
+    if slots.pieces:
+        parts = [name if count == 1 else f"{count} × {name}" for name, count in slots.pieces]
+        return f"total {figure.label} of {join_words(parts)}"
+    conditions = " ".join(filter(None, [
+        *(one.label for one in slots.filters), *(one.label for one in slots.having),
+        slots.holds.label if slots.holds else "",
+    ]))  # fmt: skip
+    if not slots.subject:
+        folded = {"avg": "average ", "sum": "total "}.get(slots.fold, "") if not figure.fold else ""
+        return f"{folded}{figure.label} {conditions}".strip()
+    plural = PLURALS.get(slots.subject, f"{slots.subject}s")
+    things = f"{plural} {conditions}".strip()
+    if slots.fold:
+        said = {"count": "number of", "sum": f"total {figure.label} of", "avg": f"average {figure.label} of"}
+        return f"{said.get(slots.fold, f'lowest and highest {figure.label} of')} {things}"
+    each = {"avg": "average ", "min": "lowest ", "max": "highest ", "sum": "total "}.get(slots.each, "")
+    if slots.rank:
+        end = _ENDS.get((slots.figures[0], slots.rank.high)) if not each else None
+        end = end or f"the {'highest' if slots.rank.high else 'lowest'} {each}{figure.label}"
+        if slots.rank.place:
+            end = end.replace("the ", f"the {_PLACES.get(slots.rank.place, slots.rank.place)} ", 1)
+        if slots.rank.count > 1:
+            plural = f"{_NUMBERS[slots.rank.count] if slots.rank.count < len(_NUMBERS) else slots.rank.count} {plural}"
+            things = f"{plural} {conditions}".strip()
+        within = f" in each {slots.rank.within}" if slots.rank.within else ""
+        return f"{things} with {end}{within}"
+    labels = join_words([FIGURES[name].label for name in slots.figures])
+    order = {True: f", highest {figure.label} first", False: f", lowest {figure.label} first", None: ""}
+    return f"{things}, with {each}{labels}{order[slots.descending]}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1] if words else ""]))
+
+
+def say_things(things: Sequence[Things], excepted: bool) -> str:  # noqa: FBT001 - only the two labels differ
+    """A condition of products."""
+    parts = []
+    for one in things:
+        if one.category:
+            without = f" (without {join_words(one.excluded)})" if one.excluded else ""
+            parts.append(f"in the category {one.category}{without}")
+        elif len(one.names) > 1:
+            parts.append(f"called {one.label!r} ({join_words(one.names)})")
+        else:
+            parts.append(f"called {one.names[0]}")
+    return ("not " if excepted else "") + " or ".join(parts)
+
+
+def say_value(kind: str, texts: Sequence[str], excepted: bool) -> str:  # noqa: FBT001 - as above
+    """A condition of a value."""
+    words = {"city": "in", "colour": "in", "country": "from", "status": "that are", "level": "of the level"}
+    words |= {"carrier": "by", "reason": "because of"}
+    return f"{'not ' if excepted else ''}{words.get(kind, 'of')} {' or '.join(texts)}"
+
+
+def say_amount(figure: str, sign: str, values: Sequence[float]) -> str:
+    """A condition of a figure."""
+    unit = FIGURES[figure].unit
+    shown = [say_figure(value, unit) for value in values]
+    label = FIGURES[figure].label.removeprefix("average ")
+    end = f"from {shown[0]} to {shown[1]}" if sign == "between" else f"{_SIGNS[sign]} {shown[0]}"
+    return f"with a {label} {end}"
+
+
+def say_than(figure: str, sign: str, name: str) -> str:
+    """A comparison with a product."""
+    label, dated = FIGURES[figure].label, FIGURES[figure].unit == "date"
+    ends = {">": "later" if dated else "higher", "<": "earlier" if dated else "lower"}
+    return f"with {'the same' if sign == '=' else f'a {ends[sign]}'} {label} {'as' if sign == '=' else 'than'} {name}"
+
+
+def say_period(figure: str, first: date | None, end: date | None) -> str:
+    """A condition of a day; `end` is not in it any more."""
+    verb = {"released": "released", "products": "released", "opened": "opened", "stores": "opened"}.get(figure, "")
+    last = end - timedelta(days=1) if end else None
+    if first and last:
+        words = f"on {say_day(first)}" if first == last else f"from {say_day(first)} to {say_day(last)}"
+    else:
+        words = f"since {say_day(first)}" if first else f"until {say_day(last)}" if last else ""
+    return f"{verb} {words}".strip()
+
+
+def say_day(day: date) -> str:
+    """`29 March 2025`."""
+    return f"{day.day} {day:%B} {day.year}"
+
+
+def say_figure(value: float, unit: str) -> str:
+    """`£55`, `£12.50`, `2.1 kg`, `4 stars`."""
+    if unit == "£":
+        return f"£{value:,.0f}" if round(value, 2) == round(value) else f"£{value:,.2f}"
+    if unit == "kg":
+        return f"{round(value, 3):g} kg" if value >= 1 or value == 0 else f"{round(value * 1000, 1):g} g"
+    number = f"{round(value, 2):g}" if abs(value) < 100_000 else f"{value:,.0f}"  # noqa: PLR2004
+    return number if unit in ("text", "name") else f"{number} {unit}{'' if value == 1 else 's'}"
