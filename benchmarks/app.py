@@ -60,9 +60,7 @@ def _read_options() -> argparse.Namespace:
         "--out", type=Path, default=ANSWERS, help=f"where answers are written; default: {ANSWERS}"
     )
     parser.add_argument("--kind", nargs="+", default=(), help="questions of these kinds alone")
-    parser.add_argument(
-        "--ids", nargs="+", default=(), help="these questions alone; `ord-*` is all of orders"
-    )
+    parser.add_argument("--ids", nargs="+", default=(), help="these questions alone, such as `ord-*`")
     parser.add_argument("--misses", action="store_true", help="print what is not right")
     parser.add_argument("--workers", type=int, default=2, help="questions at once; default: 2")
     return parser.parse_args()
