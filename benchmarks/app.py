@@ -40,7 +40,7 @@ def main() -> None:
     else:
         answers = _ask(questions, options.out, options.workers)
     scored = [score(each, answers.get(each["id"])) for each in questions]
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=110)
     if options.misses:
         _show_misses(scored)
     console.print(_make_kinds(scored))
