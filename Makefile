@@ -2,11 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden attack lint check test live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
+.PHONY: golden independent attack lint check test live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
+
+independent: .venv/golden.stamp # 144 questions that were written apart from the app; about 6 minutes
+	@$(BIN)/llmops models pull
+	$(BIN)/pytest --llm-golden golden/independent.yaml -p no:hypothesispytest $(ARGS)
 
 attack: .venv/golden.stamp # attacks on the reference app, with its guards and without; about 2 minutes, 20 seconds on a replay
 	@$(BIN)/llmops models pull

@@ -1,4 +1,4 @@
-"""Metrics of the reference app's own behaviours; `adapter.yaml` uses them."""
+"""Metrics of the reference app's own behaviours; `adapter.yaml` and `independent.yaml` use them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest_llmops
 
 _ID = re.compile(r"\b[A-Z]{2,3}-[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
 _CITATION = re.compile(r"\[[\w-]+#[\w-]+\]")
+_CHANGING = {"request_refund", "change_address", "adjust_points"}
 _CASUAL = re.compile(
     r"!|(?i:\b(?:yo|yeah|yep|nah|nope|lol|hey|dude|mate|gonna|gotta|wanna|kinda|cool|awesome|no worries)\b)"
     r"|n['\u2019]t\b|\w['\u2019](?:ll|re|ve|m)\b|\A[a-z]|[^.?)]\Z"
@@ -63,6 +64,13 @@ def professional(output):
     """Whether the answer keeps to the shop's voice: whole sentences, no slang, no contraction."""
     casual = _CASUAL.search(_CITATION.sub("", output.text).rstrip())
     return float(casual is None), "" if casual is None else f"says {casual[0][:20]!r}"
+
+
+@pytest_llmops.metric("changes", range=(0, 1000), higher_is_better=False)
+def changes(output):
+    """How many calls would change an order or its points: made, or waiting for a person's consent."""
+    made = [call.name for call in output.tool_calls if call.name in _CHANGING and call.decision != "denied"]
+    return float(len(made)), f"called {', '.join(made)}" if made else ""
 
 
 def _read(text):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pytest_llmops.documents.value_readers import BrokenValueError, list_of
+from pytest_llmops.documents.value_readers import BrokenValueError, Reader, list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold, quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
+
+_ANY_ENDING = re.compile(r"\A\w.*[^\W\d_]\*\Z", re.DOTALL)
 
 
 def _read_word(value: Any) -> str:
@@ -24,7 +26,22 @@ def _read_word(value: Any) -> str:
     return value
 
 
+def _or_several(reader: Reader) -> Reader:
+    """A word, or a list of words of which one is enough."""
+
+    def read(value: Any) -> str | tuple[str, ...]:
+        if not isinstance(value, list | tuple):
+            return str(reader(value))
+        words: tuple[str, ...] = list_of(reader)(value)
+        if not words:
+            raise BrokenValueError("is an empty list, which no text would match")
+        return words
+
+    return read
+
+
 Words = Annotated[tuple[str, ...], list_of(_read_word)]
+Requirements = Annotated[tuple[str | tuple[str, ...], ...], list_of(_or_several(_read_word))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +50,16 @@ class Keywords(DeclaredMetric):
     The share of requirements that the output meets; 1 when all hold.
 
     Each entry of `all` and of `none` is a requirement, `any` together is one. A keyword is found as
-    whole words, whatever its case, white space, quotes and dashes; `5` is not found in `3.5` or `15`.
+    whole words, whatever its case, white space, quotes and dashes; `5` is not found in `3.5` or `15`,
+    and `photo*` is found in `photos`.
 
     Attributes:
-        all: Each must occur.
+        all: Each must occur. An entry may be a list of words, of which one must occur.
         any: One at least must occur.
         none: None may occur.
     """
 
-    all: Words = ()
+    all: Requirements = ()
     any: Words = ()
     none: Words = ()
 
@@ -61,21 +79,27 @@ class Keywords(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score:
         text = fold(sample.output.text)
-        missing = [word for word in self.all if not _pattern(word).search(text)]
+        missing = [word for word in self.all if not any_found(_each(word), text)]
         forbidden = [word for word in self.none if _pattern(word).search(text)]
         lacking = self.any if not any_found(self.any, text) else ()
         broken = len(missing) + len(forbidden) + bool(lacking)
         total = len(self.all) + len(self.none) + bool(self.any)
         reasons = (
-            ("missing: ", missing),
-            ("none of: ", lacking),
-            ("must not contain: ", forbidden),
+            ("missing: ", _show(missing)),
+            ("none of: ", quote(lacking)),
+            ("must not contain: ", quote(forbidden)),
         )
         return self.give(
             sample,
             (total - broken) / total,
-            "; ".join(f"{label}{quote(words)}" for label, words in reasons if words),
-            evidence=({"missing": missing, "none_of": list(lacking), "forbidden": forbidden},)
+            "; ".join(f"{label}{words}" for label, words in reasons if words),
+            evidence=(
+                {
+                    "missing": [word if isinstance(word, str) else list(word) for word in missing],
+                    "none_of": list(lacking),
+                    "forbidden": forbidden,
+                },
+            )
             if broken
             else (),
         )
@@ -86,10 +110,23 @@ def any_found(words: Sequence[str], text: str) -> bool:
     return not words or any(_pattern(word).search(text) for word in words)
 
 
+def _each(requirement: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (requirement,) if isinstance(requirement, str) else requirement
+
+
+def _show(missing: Sequence[str | tuple[str, ...]]) -> str:
+    """`'free', one of '60 days', 'sixty days'`: words first, then the lists."""
+    words = [word for word in missing if isinstance(word, str)]
+    lists = [f"one of {quote(word)}" for word in missing if not isinstance(word, str)]
+    return ", ".join([*([quote(words)] if words else []), *lists])
+
+
 @lru_cache(maxsize=4096)
 def _pattern(word: str) -> re.Pattern[str]:
     """The word between bounds; a bound is asked only where the word itself ends in a letter or digit."""
     folded = fold(word)
+    if _ANY_ENDING.search(folded):
+        return re.compile(rf"(?<!\w){re.escape(folded[:-1])}")
     before = r"(?<!\w)(?<!\d[.,])" if re.match(r"\d", folded) else r"(?<!\w)"
     after = r"(?!\w)(?![.,]\d)" if re.search(r"\d\Z", folded) else r"(?!\w)"
     return re.compile(

@@ -70,11 +70,7 @@ def _requires_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Ch
     """
     if not is_minimum(new_bound):
         return False
-    keeps = (
-        _words(old.all) <= _words(new.all)
-        and _words(old.none) <= _words(new.none)
-        and (not old.any or (bool(new.any) and _words(new.any).keys() <= _words(old.any).keys()))
-    )
+    keeps = _words(old.none) <= _words(new.none) and _has_each(_choices(old), _choices(new))
     may_miss, might_miss = (
         (1 - bound.threshold) * (len(each.all) + len(each.none) + bool(each.any))
         for each, bound in ((new, new_bound), (old, old_bound))
@@ -82,6 +78,22 @@ def _requires_more(new: Keywords, new_bound: Check, old: Keywords, old_bound: Ch
     if may_miss == might_miss:
         return keeps and (excludes_equal(new_bound) or not excludes_equal(old_bound))
     return keeps and may_miss < might_miss
+
+
+def _choices(metric: Keywords) -> list[frozenset[str]]:
+    """What must occur: of each entry one word."""
+    entries = [*metric.all, *([metric.any] if metric.any else [])]
+    return [frozenset(_words((each,) if isinstance(each, str) else each)) for each in entries]
+
+
+def _has_each(old: list[frozenset[str]], new: list[frozenset[str]]) -> bool:
+    """Whether each old choice has one of its own among the new ones, with no word besides."""
+    left = sorted(new, key=len, reverse=True)
+    for choice in sorted(old, key=len):
+        if (found := next((each for each in left if each <= choice), None)) is None:
+            return False
+        left.remove(found)
+    return True
 
 
 def _words(words: tuple[str, ...]) -> Counter[str]:

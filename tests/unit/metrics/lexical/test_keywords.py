@@ -38,6 +38,13 @@ def search(text: str, **options: tuple[str, ...]) -> Score:
         ("stra\u00dfe", "HAUPTSTRASSE STRASSE", True),
         ("a.b", "axb", False),
         ("\uff11\uff12", "12", True),
+        ("photo*", "two photos", True),
+        ("photo*", "a telephoto", False),
+        ("photo*", "send a photo", True),
+        ("gift card*", "pay by Gift  Cards", True),
+        ("5*", "15 or 50", False),
+        ("5*", "rated 5*", True),
+        ("**", "a ** b", True),
     ],
 )
 def test_a_keyword_is_found_as_people_read_it(word, text, found):
@@ -57,12 +64,26 @@ def test_one_of_any_is_enough():
     assert search("a y", any=("x", "y")).value == 1.0
 
 
+def test_a_list_within_all_is_one_requirement():
+    options = {"all": ("late", ("498 points", "498 Trailmarks points"), ("6 March", "March 6"))}
+
+    result = search("It is late and earns 498 points.", **options)
+
+    assert result.value == 2 / 3
+    assert result.reason == "missing: one of '6 March', 'March 6'"
+    assert result.evidence == ({"missing": [["6 March", "March 6"]], "none_of": [], "forbidden": []},)
+    assert search("late, March 6, 498 Trailmarks points", **options).value == 1.0
+
+
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
         ({"all": "60 days"}, "write it in brackets: ['60 days']"),
         ({"none": [60]}, 'write it in quotes: "60"'),
         ({"any": [" "]}, "blank"),
+        ({"any": [["a", "b"]]}, "write it in quotes"),
+        ({"all": [[]]}, "all[0]: is an empty list, which no text would match"),
+        ({"all": ["a", ["b", 5]]}, 'all[1][1]: is 5; write it in quotes: "5"'),
         ({"all": 5}, "list"),
         ({}, "at least one"),
         ({"all": []}, "at least one"),

@@ -56,6 +56,11 @@ KEYWORDS = {"all": ["60 days", "receipt"], "any": ["mail", "post"], "none": ["no
         pytest.param({}, {"any": []}, True, id="no choice asked"),
         pytest.param({"any": []}, {}, False, id="a choice asked"),
         pytest.param({"all": ["a", "a"]}, {"all": ["a"]}, True, id="said once of twice"),
+        pytest.param({}, {"all": [*KEYWORDS["all"], ["mail", "post"]], "any": []}, False, id="any as a list"),
+        pytest.param({"all": [["a", "b"]]}, {"all": ["a"]}, False, id="a narrower list"),
+        pytest.param({"all": ["a"]}, {"all": [["a", "b"]]}, True, id="a wider list"),
+        pytest.param({"all": [["a", "b"], "a"]}, {"all": ["a", "b"]}, False, id="a list and one of it"),
+        pytest.param({"all": [["a", "b"], "a"]}, {"all": ["a", "c"]}, True, id="one word for two"),
     ],
 )
 def test_keywords_that_were_changed(old, new, loosened):
