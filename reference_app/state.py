@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from reference_app.dialogue.intents import Intent
     from reference_app.documents.knowledge import Section
 
 Route = Literal["documents", "tools", "database", "refuse", "ask"]
@@ -45,7 +46,7 @@ class Found:
     A section the retriever found.
 
     Attributes:
-        score: Cosine of question and section, less the penalty of a superseded document.
+        score: How near it is to the question, see `documents/search`; higher is nearer.
     """
 
     section: Section
@@ -70,15 +71,61 @@ class ToolCall:
     reason: str = ""
 
 
+NOT_KNOWN = frozenset({"no_query", "unknown_product", "unknown_store"})
+"""What tools say of something that may stand in a document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """
+    The sentences of a section that answer a question.
+
+    Attributes:
+        sentences: In the section's order.
+        best: The one nearest to the question.
+    """
+
+    section: Section
+    sentences: tuple[str, ...]
+    best: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    What was done for one question.
+
+    Attributes:
+        searched: Whether the documents were.
+        evidence: None where they hold no answer.
+    """
+
+    intent: Intent
+    plan: Plan
+    calls: tuple[ToolCall, ...] = ()
+    searched: bool = False
+    evidence: Evidence | None = None
+
+
+class Turn(TypedDict):
+    """What was said before, by the `user` or the `assistant`."""
+
+    role: str
+    content: str
+
+
 class State(TypedDict, total=False):
     """
     `question` comes in; each node adds its part. The graph reads these hints when it is built.
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.
+        history: What was said before, oldest first; masked as well.
         file: Name of the file that was uploaded with the question.
         suspicion: Why the question is not answered, where a guard stopped it.
-        vector: The question's unit vector, made once and used by planner and retriever.
+        intents: The questions in it.
+        plan: Of the intent whose turn it is.
+        findings: Of the intents so far.
         pending: The call that waits for a person.
         approved: Digests of the calls that a person confirmed.
         rejected: The same of those that a person did not want.
@@ -88,10 +135,12 @@ class State(TypedDict, total=False):
     """
 
     question: str
+    history: list[Turn]
     file: str
     suspicion: str
-    vector: list[float]
+    intents: list[Intent]
     plan: Plan
+    findings: list[Finding]
     pending: ToolCall
     approved: list[str]
     rejected: list[str]

@@ -43,11 +43,13 @@ class Intent:
         text: As it is planned: an order that an earlier sentence or turn names stands in it.
         query: As it is searched for, without what only tools need.
         within: The whole message, or the turns, that it came from.
+        vector: Of what is searched for; empty until it was encoded.
     """
 
     text: str
     query: str
     within: str
+    vector: tuple[float, ...] = ()
 
 
 def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...]:

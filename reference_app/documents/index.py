@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.whole_file import replacing
 
@@ -17,81 +19,124 @@ if TYPE_CHECKING:
 
     Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
-FORMAT = 1  # raised when the same texts would be stored otherwise
+FORMAT = 2  # raised when the same texts would be stored otherwise
+SHIPPED = Path(__file__).parents[1] / "knowledge" / "vectors.npz"
 
 
+@dataclass(frozen=True, slots=True)
 class Vectors:
-    """Unit vectors of fixed texts; may be searched from many threads."""
+    """
+    Unit vectors of fixed texts; may be searched from many threads.
 
-    def __init__(self, index: Any) -> None:
-        self._index = index
+    A search compares with every vector: a few thousand cost a fraction of a millisecond, and an approximate walk
+    could miss a passage that a test then calls a regression.
+
+    Attributes:
+        matrix: Shape (texts, dimensions).
+    """
+
+    matrix: NDArray[np.float32]
+
+    def similarities(self, vector: Sequence[float]) -> NDArray[np.float32]:
+        """Cosine similarity to each text, in their order."""
+        import numpy as np
+
+        likeness: NDArray[np.float32] = self.matrix @ np.asarray(vector, dtype=np.float32)
+        return likeness
 
     def search(self, vector: Sequence[float], count: int) -> list[tuple[int, float]]:
-        """
-        Positions of the nearest texts and their cosine similarity, best first.
+        """Positions of the nearest texts and their cosine similarity, best first, of equal ones the first first."""
+        import numpy as np
 
-        The search compares with every vector: a few hundred cost microseconds, and an approximate walk
-        could miss a passage that a test then calls a regression.
+        likeness = self.similarities(vector)
+        nearest = np.argsort(-likeness, kind="stable")[:count]
+        return [(int(place), float(likeness[place])) for place in nearest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """
+    Where vectors are found again.
+
+    The vectors of the documents as they came are part of the app, by the digest of each text and its encoder, so
+    that only what was changed is encoded. What was encoded is kept in a file that is named by a hash of all texts
+    and the encoder, so it is never out of date. It is written whole or not at all; of two processes that build
+    at once the later replaces the equal file of the first.
+
+    Attributes:
+        folder: Holds what was encoded here.
+        shipped: The vectors that came with the app.
+    """
+
+    folder: Path
+    shipped: Path = SHIPPED
+
+    def open(self, texts: Sequence[str], *, encoder: str, encode: Encode) -> Vectors:
+        """
+        The vectors of the texts.
+
+        Args:
+            texts: At least one.
+            encoder: Name that identifies the encoder, its weights, and how it is used.
+            encode: Called with the texts that nobody has encoded; returns shape (texts, dimensions).
         """
         import numpy as np
 
-        query = np.asarray(vector, dtype=np.float32)
-        matches = self._index.search(query, min(count, len(self._index)), exact=True)
-        found = [(int(match.key), 1.0 - float(match.distance)) for match in matches]
-        return sorted(found, key=lambda match: (-match[1], match[0]))
-
-    def similarities(self, vector: Sequence[float], positions: Sequence[int]) -> list[float]:
-        """Cosine similarity to the texts at these positions, in their order."""
-        import numpy as np
-
-        kept = self._index.get(np.asarray(positions))
-        return [float(value) for value in kept @ np.asarray(vector, dtype=np.float32)]
-
-
-def open_vectors(texts: Sequence[str], *, encoder: str, encode: Encode, folder: Path) -> Vectors:
-    """
-    The vectors of the texts, encoded now where no earlier process has done so.
-
-    The file is named by a hash of the texts and the encoder, so it is never out of date. It is written
-    whole or not at all; of two processes that build at once the later replaces the equal file of the first.
-
-    Args:
-        texts: At least one.
-        encoder: Name that identifies the encoder and its weights.
-        encode: Called with all texts; returns shape (texts, dimensions).
-        folder: Holds the files.
-    """
-    digest = hashlib.sha256(f"{FORMAT}\0{encoder}".encode())
-    for text in texts:
-        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
-    path = folder / f"{digest.hexdigest()[:24]}.usearch"
-    index = _restore(path)
-    if index is None:
-        index = _build(encode(texts))
-        _save(index, path)
-    return Vectors(index)
+        digests = [digest(text, encoder) for text in texts]
+        path = self.folder / f"{hashlib.sha256(f'{FORMAT}'.encode() + b''.join(digests)).hexdigest()[:24]}.npy"
+        if (kept := _restore(path, len(texts))) is not None:
+            return Vectors(kept)
+        known = read_shipped(self.shipped)
+        missing = [place for place, each in enumerate(digests) if each not in known]
+        encoded = encode([texts[place] for place in missing]) if missing else None
+        rows = {place: encoded[row] for row, place in enumerate(missing)} if encoded is not None else {}
+        matrix = np.array(
+            [rows[place] if place in rows else known[each] for place, each in enumerate(digests)], dtype=np.float32
+        )
+        # A cache that is read-only or full costs the next start a few seconds, nothing else.
+        if missing:
+            with suppress(OSError), replacing(path) as part, part.open("wb") as file:
+                np.save(file, matrix)
+        return Vectors(matrix)
 
 
-def _restore(path: Path) -> Any | None:
-    """The index in the file, mapped and read as it is searched; None where there is no whole one."""
-    from usearch.index import Index
+def digest(text: str, encoder: str) -> bytes:
+    """What a text's vector is found by."""
+    return hashlib.sha256(f"{encoder}\0{text}".encode("utf-8", "surrogatepass")).digest()[:12]
+
+
+def read_shipped(path: Path) -> dict[bytes, NDArray[np.float32]]:
+    """The vectors of a file by their digests; empty where there is no whole one."""
+    import numpy as np
 
     try:
-        return Index.restore(path, view=True)
-    except (ValueError, RuntimeError):
-        return None
+        with np.load(path, allow_pickle=False) as file:
+            digests, vectors = file["digests"], file["vectors"].astype(np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return {bytes(each): unit[place] for place, each in enumerate(digests)}
 
 
-def _build(vectors: NDArray[np.float32]) -> Any:
+def write_shipped(path: Path, vectors: dict[bytes, NDArray[np.float32]]) -> None:
+    """Keep vectors by their digests, in half precision."""
     import numpy as np
-    from usearch.index import Index
 
-    index = Index(ndim=vectors.shape[1], metric="cos", dtype="f32")
-    index.add(np.arange(len(vectors)), vectors, threads=1)
-    return index
+    ordered = sorted(vectors)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            digests=np.array([np.frombuffer(each, dtype=np.uint8) for each in ordered]),
+            vectors=np.array([vectors[each] for each in ordered], dtype=np.float16),
+        )
 
 
-def _save(index: Any, path: Path) -> None:
-    # A cache that is read-only or full costs the next start a few seconds, nothing else.
-    with suppress(OSError, RuntimeError), replacing(path) as part:
-        index.save(str(part))
+def _restore(path: Path, count: int) -> NDArray[np.float32] | None:
+    """The vectors in the file; None where there is no whole one."""
+    import numpy as np
+
+    try:
+        matrix: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return matrix if matrix.ndim == 2 and len(matrix) == count else None  # noqa: PLR2004 - a matrix

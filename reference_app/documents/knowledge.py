@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from reference_app.errors import KnowledgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+UNANSWERED = "unanswered"
 STATUSES = ("current", "superseded")
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _HEADING = re.compile(r"^## (.+?)[ \t]*\{#([a-z0-9-]+)\}[ \t]*$", re.MULTILINE)
@@ -40,6 +42,46 @@ class Section:
     status: str
     updated: str
     bought_until: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """
+    What customers ask, in their own words.
+
+    Attributes:
+        answered: By the id of the section that answers it.
+        unanswered: Near the documents' subjects, or far from them, and answered nowhere.
+    """
+
+    answered: Mapping[str, Sequence[str]]
+    unanswered: Sequence[str]
+
+
+def load_asked(folder: Path) -> Asked:
+    """
+    The questions of `questions.yaml`; none where there is no such file.
+
+    Raises:
+        KnowledgeError: The file cannot be read or is no mapping of lists of texts.
+    """
+    import yaml
+
+    path = folder / "questions.yaml"
+    if not path.exists():
+        return Asked(answered={}, unanswered=())
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise KnowledgeError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict) or not all(
+        isinstance(texts, list) and all(isinstance(text, str) and text.strip() for text in texts)
+        for texts in data.values()
+    ):
+        raise KnowledgeError(f"{path} holds no lists of questions, each under the id of a section.")
+    unanswered = data.pop(UNANSWERED, [])
+    return Asked(answered=data, unanswered=unanswered)
 
 
 def load_knowledge(folder: Path) -> tuple[Section, ...]:

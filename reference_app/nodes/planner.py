@@ -17,7 +17,7 @@ from reference_app.dialogue.orders import (
 )
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
-from reference_app.state import ROUTES, Call, Plan
+from reference_app.state import ROUTES, Call, Finding, Plan
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Planner:
         self._understands = understands
 
     def __call__(self, state: State) -> State:
-        """Adds `plan`, of the question whose turn it is."""
-        intent = state["intents"][state["step"]]
+        """Adds `plan` and a finding, of the question whose turn it is."""
+        intent = state["intents"][len(state["findings"])]
         with trace("planner") as span:
             _, text = self.draft(intent.text, list(intent.vector))
             try:
@@ -97,7 +97,7 @@ class Planner:
                     "reference_app.plan.missing": plan.missing or None,
                 }
             )
-        return {"plan": plan}
+        return {"plan": plan, "findings": [*state["findings"], Finding(intent=intent, plan=plan)]}
 
     def draft(self, question: str, vector: list[float]) -> tuple[list[dict[str, str]], str]:
         """What the model was asked, and its plan in its own words."""

@@ -5,30 +5,33 @@ from __future__ import annotations
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from reference_app.dialogue.orders import read_facts
+from reference_app.dialogue.wording import LANGUAGES, find_language
 from reference_app.errors import PromptError
 from reference_app.nodes.facts import MAX_ROWS, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from reference_app.state import ToolCall
 
-_ORDER = ("order_id", "status", "carrier", "tracking", "ordered", "expected")
-_SHIPMENT = (*_ORDER[:4], "sent", "expected", "delivered", "days_late")
+_ORDER = ("order_id", "status", "carrier", "tracking", "sent", "expected", "delivered", "items")
+LOOKUPS = {"order_status", "shipment", "loyalty_points"}
 REPLIES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("unknown", "refuse", "failed", "row_none"), ()),
-    "mend": ("reason",),
+    **dict.fromkeys(("unknown", "unknown_rest", "refuse", "failed", "row_none"), ()),
+    **dict.fromkeys(("missing_order_id", "missing_postcode", "missing_store"), ()),
+    **dict.fromkeys((f"language_{name}" for name in LANGUAGES), ()),
     **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
     **dict.fromkeys(("unknown_order", "already_refunded", "not_on_its_way"), ("order_id",)),
     "unknown_product": ("product",),
     "unknown_store": ("store",),
     "no_query": ("question",),
-    **dict.fromkeys(
-        ("order_processing", "order_shipped", "order_delivered", "order_returned", "order_cancelled"), _ORDER
-    ),
-    "order_carrier": _ORDER,
-    **dict.fromkeys(("shipment_none", "shipment_late", "shipment_in_time", "shipment_delivered"), _SHIPMENT),
-    "loyalty_points": ("order_id", "points", "day"),
+    **dict.fromkeys((f"order_{state}" for state in ("processing", "shipped", "sent", "returned", "cancelled")), _ORDER),
+    **dict.fromkeys(("order_delivered", "order_arrived", "order_expected", "order_in_time"), _ORDER),
+    **dict.fromkeys(("order_carrier", "order_untracked", "order_items"), _ORDER),
+    "order_late": ("days",),
+    **dict.fromkeys(("points_booked", "points_due", "points_open", "points_none"), ("order_id", "points", "day")),
     **dict.fromkeys(("store_stock", "store_stock_none"), ("product", "store", "quantity")),
     "request_refund": ("order_id", "amount", "request"),
     "change_address": ("order_id", "postcode", "fee", "request"),
@@ -73,9 +76,24 @@ class Telling:
         """What a person is asked before a call is made: the tool and all its arguments."""
         return self.say("pending", call=write_call(call))
 
-    def tell(self, calls: Sequence[ToolCall]) -> str:
-        """One sentence or two a call, in their order."""
-        return " ".join(self._tell(call) for call in calls)
+    def language(self, question: str) -> str:
+        """A line for who writes in another language than English; empty for all others."""
+        language = find_language(question)
+        return self.say(f"language_{language}") if language else ""
+
+    def tell(self, calls: Sequence[ToolCall], question: str = "") -> str:
+        """What each call found, in their order; of an order, what was asked for besides its state."""
+        orders: dict[str, dict[str, Any]] = {}
+        for call in calls:
+            if _looked_up(call):
+                orders.setdefault(call.arguments["order_id"], {}).update(call.result or {})
+        told: list[str] = []
+        for call in calls:
+            if not _looked_up(call):
+                told.append(self._tell(call))
+            elif order := orders.pop(call.arguments["order_id"], None):
+                told += self._tell_order(order, read_facts(question))
+        return " ".join(told)
 
     def _tell(self, call: ToolCall) -> str:
         result = call.result or {}
@@ -83,10 +101,6 @@ class Telling:
             return self._tell_failure(call, result)
         if "rows" in result:
             return self._tell_rows(result)
-        if call.name == "order_status":
-            return self._tell_order(result)
-        if call.name == "shipment":
-            return self._tell_shipment(result)
         if call.name == "store_stock" and not result["quantity"]:
             return self.say("store_stock_none", **result)
         return self.say(call.name, **call.arguments | result)
@@ -100,19 +114,33 @@ class Telling:
             occasion = "failed"
         return self.say(occasion, **call.arguments)
 
-    def _tell_order(self, order: Mapping[str, Any]) -> str:
-        """A model that rephrases facts can only lose; so the untuned one is not asked to."""
-        text = self.say(f"order_{order['status']}", **order)
-        if order["status"] in ("shipped", "delivered") and order["carrier"]:
-            text += " " + self.say("order_carrier", **order)
-        return text
+    def _tell_order(self, order: Mapping[str, Any], asked: AbstractSet[str]) -> Iterator[str]:
+        """A model that rephrases facts can only lose, so none is asked to."""
+        if "status" in order:
+            yield from self._tell_state(order)
+            if order["carrier"] and (order["status"] in ("shipped", "delivered") or "carrier" in asked):
+                yield self.say("order_carrier" if order["tracking"] else "order_untracked", **order)
+            if order.get("items") and ("items" in asked or not asked):
+                yield self.say("order_items", **order)
+        if "points" in order:
+            yield self.say(_points_occasion(order), **order)
 
-    def _tell_shipment(self, shipment: Mapping[str, Any]) -> str:
-        if shipment.get("delivered"):
-            return self.say("shipment_delivered", **shipment)
-        if not shipment.get("carrier"):
-            return self.say("shipment_none", **shipment)
-        return self.say("shipment_late" if shipment["late"] else "shipment_in_time", **shipment)
+    def _tell_state(self, order: Mapping[str, Any]) -> Iterator[str]:
+        status = order["status"]
+        if status == "shipped" and order.get("sent"):
+            yield self.say("order_sent", **order)
+        elif status == "delivered" and order.get("delivered"):
+            yield self.say("order_arrived", **order)
+        else:
+            yield self.say(f"order_{status}", **order)
+        if status == "processing" and order["expected"]:
+            yield self.say("order_expected", **order)
+        if status in ("processing", "shipped", "delivered") and "late" in order:
+            days = order["days_late"]
+            if order["late"]:
+                yield self.say("order_late", days="1 day" if days == 1 else f"{days} days")
+            elif status != "processing":
+                yield self.say("order_in_time", **order)
 
     def _tell_rows(self, result: Mapping[str, Any]) -> str:
         rows = [", ".join(map(_show_figure, row)) for row in result["rows"]]
@@ -123,6 +151,18 @@ class Telling:
         more = len(rows) - MAX_ROWS
         listed = "; ".join(rows[:MAX_ROWS]) + (f"; and {more} more" if more > 0 else "")
         return self.say("row_more", count=len(rows), rows=listed)
+
+
+def _looked_up(call: ToolCall) -> bool:
+    return call.name in LOOKUPS and call.decision == "allowed" and "error" not in (call.result or {})
+
+
+def _points_occasion(order: Mapping[str, Any]) -> str:
+    if not order["points"]:
+        return "points_none"
+    if order["booked"]:
+        return "points_booked"
+    return "points_due" if order["day"] else "points_open"
 
 
 def _show_figure(value: object) -> str:

@@ -1,0 +1,50 @@
+"""
+What an answer rests on: its words stand in the sentences that it was made from, and its values are theirs.
+
+A figure, a name and a "not" are compared by value: a model that rephrases may write 21 for 14 days, or leave out
+the "never" of the sentence it copies and say the opposite in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reference_app.documents.lexicon import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MIN_WORDS = 0.8  # share of an answer's words that the sentences must hold
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w-]+")
+_DENIES = re.compile(r"\b(?:not|never|no|none|cannot|nor|without|only)\b|n['\u2019]t\b", re.IGNORECASE)
+
+
+def supports(sentences: Sequence[str], answer: str) -> bool:
+    """Whether an answer says nothing that the sentences do not say."""
+    text = " ".join(sentences)
+    said = stems(answer)
+    return (
+        bool(said)
+        and len(said & stems(text)) >= MIN_WORDS * len(said)
+        and numbers(answer) <= numbers(text)
+        and {name.lower() for name in _NAME.findall(answer)} <= set(re.findall(r"[\w-]+", text.lower()))
+        and _denies_alike(sentences, answer)
+    )
+
+
+def keeps_values(sentence: str, answer: str) -> bool:
+    """Whether an answer has every figure of the sentence that answers best: mostly one of them was asked for."""
+    return numbers(sentence) <= numbers(answer)
+
+
+def numbers(text: str) -> set[str]:
+    """Figures as they are written, a comma between thousands left out."""
+    return {re.sub(r",(?=\d{3}\b)", "", found).rstrip(".,:") for found in _NUMBER.findall(text)}
+
+
+def _denies_alike(sentences: Sequence[str], answer: str) -> bool:
+    said = stems(answer)
+    nearest = max(sentences, key=lambda sentence: len(said & stems(sentence)))
+    return (_DENIES.search(nearest) is None) == (_DENIES.search(answer) is None)
