@@ -65,6 +65,13 @@ class ToolCall:
     reason: str = ""
 
 
+class Turn(TypedDict):
+    """Something that was said before: `role` is `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
 class State(TypedDict, total=False):
     """
     `question` comes in; each node adds its part. The graph reads these hints when it is built.
@@ -72,6 +79,7 @@ class State(TypedDict, total=False):
     Attributes:
         question: Masked, so that nothing after it holds personal data.
         file: Name of the file that was uploaded with the question.
+        history: What was said before the question, masked as well.
         suspicion: Why the question is not answered, where a guard stopped it.
         vector: The question's unit vector, made once and used by planner and retriever.
         pending: The call that waits for a person.
@@ -84,6 +92,7 @@ class State(TypedDict, total=False):
 
     question: str
     file: str
+    history: list[Turn]
     suspicion: str
     vector: list[float]
     plan: Plan

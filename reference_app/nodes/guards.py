@@ -33,7 +33,8 @@ class InputGuard:
 
     def __call__(self, state: State) -> State:
         with trace("input_guard") as span:
-            reason = suspect(state["question"]) if self._on else None
+            said = [state["question"], *(turn["content"] for turn in state.get("history", []))]
+            reason = next(filter(None, map(suspect, said)), None) if self._on else None
             span.describe({"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
             if reason is None:
                 return {"vector": self._models.embed(state["question"])}
