@@ -15,8 +15,8 @@ def answer(question: str | Mapping[str, Any]) -> dict[str, Any]:
     Answer one question of a customer; may be called from many threads at once.
 
     Args:
-        question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name, or
-            `history`, earlier turns such as `{"role": "user", "content": "…"}`.
+        question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name,
+            or `history`, earlier turns such as `{"role": "user", "content": "…"}`.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

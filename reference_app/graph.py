@@ -142,7 +142,7 @@ class SupportApp:
 
     def answer(self, question: str | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
-        asked = question if isinstance(question, Mapping) else {"question": question}
+        asked: Mapping[str, Any] = question if isinstance(question, Mapping) else {"question": question}
         if unknown := sorted(set(asked) - {"question", "file", "history"}):
             raise QuestionError(f"A question has no {unknown[0]!r}; it has `question`, `file` and `history`.")
         state: State = {}
