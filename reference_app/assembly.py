@@ -82,7 +82,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     telling = Telling(replies)
     tools = open_toolbox(settings, encode, _sql_writer(settings, models))
     guarded, role = "input" in settings.guards, settings.role
-    screening = screen_calls(tools.registry, role, settings.guards)
+    screening = screen_calls(tools.registry, role, settings.guards, tools.unsigned)
     planner = _make_planner(settings, models, vectors, replies["mend"], tools.registry)
     answerer = _make_answerer(settings, weights, models, vectors, sections, telling)
     reader = Reader(tools.attachments, settings.pages, encode, role)
@@ -94,7 +94,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "reader": reader,
         "retriever": Retriever(sections, headed, top_k=settings.top_k, suspect=screen),
         "approval": Confirming(tools.registry, role, screening),
-        "tools": ToolUse(tools.registry, role, screening),
+        "tools": ToolUse(tools.registry, role, screening, screen),
         "answerer": answerer,
         "output_guard": OutputGuard(
             telling,
@@ -119,6 +119,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
                 "parameters": one.parameters,
             }
             for one in tools.registry.tools
+            if one.name not in tools.unsigned
         ],
         close=tools.close,
     )

@@ -15,9 +15,9 @@ from reference_app.assembly import assemble
 from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
-from reference_app.settings import open_redact, read_settings
+from reference_app.settings import MASKED, open_redact, read_settings
 from reference_app.state import State, ToolCall, Turn
-from reference_app.tracing import as_messages, export_to, trace
+from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,8 +108,12 @@ class SupportApp:
             start["file"] = file
         if history:
             start["history"] = self._read_history(history)
+        said = [text, *(turn["content"] for turn in history)]
+        kept = [start["question"], *(turn["content"] for turn in start.get("history", []))]
         if thread and (given_up := self._take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
+        if kept != said:
+            start["masked"] = True
         yield from self._follow(start, heard, thread, uuid.uuid4().hex, start)
 
     def resume(
@@ -185,6 +189,8 @@ class SupportApp:
             ) as span,
         ):
             waits = False
+            if start.get("masked"):
+                trace_guard("redaction", MASKED, decision="masked")
             try:
                 options: Any = {"configurable": {"thread_id": kept, "heard": heard}}
                 for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
@@ -211,6 +217,7 @@ class SupportApp:
             decision="pending",
             reason="a person has to confirm it",
         )
+        trace_guard("tools", call.reason, decision="pending")
         return {"text": self.parts.telling.ask(call), "tool_calls": [call], "pending": call, "sources": []}
 
     def _take(self, thread: str) -> str | None:

@@ -80,6 +80,7 @@ class State(TypedDict, total=False):
         question: Masked, so that nothing after it holds personal data.
         file: Name of the file that was uploaded with the question.
         history: What was said before the question, masked as well.
+        masked: Whether personal data was taken out of the question or the history.
         suspicion: Why the question is not answered, where a guard stopped it.
         vector: The question's unit vector, made once and used by planner and retriever.
         pending: The call that waits for a person.
@@ -93,6 +94,7 @@ class State(TypedDict, total=False):
     question: str
     file: str
     history: list[Turn]
+    masked: bool
     suspicion: str
     vector: list[float]
     plan: Plan

@@ -32,7 +32,7 @@ class InputGuard:
         self._on = on
 
     def __call__(self, state: State) -> State:
-        with trace("input_guard") as span:
+        with trace("guard input") as span:
             said = [state["question"], *(turn["content"] for turn in state.get("history", []))]
             reason = next(filter(None, map(suspect, said)), None) if self._on else None
             span.describe({"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
@@ -76,7 +76,7 @@ class OutputGuard:
         if self._tokens:
             given.append(state["question"])
         known = self._known | {one.section.id for one in state.get("passages", [])}
-        with trace("output_guard") as span:
+        with trace("guard output") as span:
             guarded = check_answer(
                 state["text"],
                 sources=state.get("sources", []),

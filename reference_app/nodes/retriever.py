@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.state import Found
-from reference_app.tracing import trace
+from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,12 @@ class Retriever:
     def __call__(self, state: State) -> State:
         with trace("retriever") as span:
             passages = self._search(state["question"], state["vector"])
-            kept = [one for one in passages if self._suspect(one.section.text) is None]
+            kept = []
+            for one in passages:
+                if reason := self._suspect(one.section.text):
+                    trace_guard("input", reason, text=one.section.text)
+                else:
+                    kept.append(one)
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
                 span.describe({"reference_app.retriever.left_out": left_out})
