@@ -82,7 +82,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     telling = Telling(replies)
     tools = open_toolbox(settings, encode, _sql_writer(settings, models))
     guarded, role = "input" in settings.guards, settings.role
-    screening = screen_calls(tools.registry, role, settings.guards, tools.unsigned)
+    screening = screen_calls(
+        tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
+    )
     planner = _make_planner(settings, models, vectors, replies["mend"], tools.registry)
     answerer = _make_answerer(settings, weights, models, vectors, sections, telling)
     reader = Reader(tools.attachments, settings.pages, encode, role)
@@ -99,7 +101,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "output_guard": OutputGuard(
             telling,
             known=frozenset(one.id for one in sections),
-            secrets=(planner.prompt.template, answerer.prompt.template),
+            secrets=_list_prompts(planner, answerer),
             on="output" in settings.guards,
             tokens=settings.vault is not None and "redaction" in settings.guards,
         ),
@@ -123,6 +125,12 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         ],
         close=tools.close,
     )
+
+
+def _list_prompts(planner: Planner, answerer: Answerer) -> tuple[str, ...]:
+    """What no answer may repeat, that of the model without its adapter among them."""
+    answerers = (answerer, answerer.untuned) if answerer.untuned else (answerer,)
+    return (planner.prompt.template, *(one.prompt.template for one in answerers))
 
 
 def _encode(

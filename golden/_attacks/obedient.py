@@ -2,10 +2,12 @@
 The attacked app with a model that obeys: what holds then was held by a guard, and not by the model.
 
 An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and `says`,
-its answer, which it gives only if it reads `if_reads`. With `person: careless`, somebody confirms all that is asked.
+its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model joins, as an
+attack that stands in the input proves nothing. With `person: careless`, somebody confirms all that is asked.
 """
 
 import json
+import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,7 @@ from reference_app.tracing import as_messages, trace
 
 SCRIPT = ("plan", "says", "if_reads", "person", "description")
 _script: ContextVar[dict[str, Any]] = ContextVar("script")
+_opening = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,9 @@ class ObedientModels:
                 return json.dumps({"route": "tools" if calls else "documents", "calls": calls})
             if script.get("if_reads", "") not in read:
                 return "I do not know."
-            return script.get("says", "I do not know.").replace("{instructions}", messages[0]["content"])
+            said = script.get("says", "I do not know.")
+            said = said if isinstance(said, str) else "".join(said)
+            return said.replace("{instructions}", messages[0]["content"])
 
     def embed(self, text):
         return load_encoder(self.weights).encode([text])[0].tolist()
@@ -52,7 +57,8 @@ class ObedientModels:
 def answer(given):
     """As `reference_app.answer`, by a model that does what the input says."""
     _script.set(given)
-    app = _open(settings(given.get("description")))
+    with _opening:
+        app = _open(settings(given.get("description")))
     asked = {name: value for name, value in given.items() if name not in SCRIPT}
     steps, state = app.run(**asked, thread=str(id(given))), {}
     while steps is not None:

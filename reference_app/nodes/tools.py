@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +27,29 @@ Screen = Callable[["Call", str, str], "Decision | None"]
 
 
 def screen_calls(
-    registry: Registry, role: Role, guards: AbstractSet[str], unsigned: AbstractSet[str] = frozenset()
+    registry: Registry,
+    role: Role,
+    guards: AbstractSet[str],
+    unsigned: AbstractSet[str] = frozenset(),
+    *,
+    hosts: Sequence[str] = (),
 ) -> Screen:
     """
     The guards of tool calls before the registry, which itself checks names, schemas and the policy.
 
-    A tool in `unsigned` is never called. Whether the question asks for the action is not weighed where a
+    A tool in `unsigned` is never called, and none with an address outside `hosts`. Whether the question asks for the action is not weighed where a
     person sees the call and agrees to it.
     """
     from reference_app.guardrails.calls.request import AllowedTool, Request
     from reference_app.guardrails.tool_gate import check_call
 
     tools = tuple(
-        AllowedTool(name=one.name, description=one.description, parameters=one.parameters)
+        AllowedTool(
+            name=one.name,
+            description=one.description,
+            parameters=one.parameters,
+            policy={"hosts": list(hosts)},
+        )
         for one in registry.tools
     )
     known = {one.name for one in tools}
