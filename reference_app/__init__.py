@@ -10,12 +10,13 @@ if TYPE_CHECKING:
 __all__ = ["answer"]
 
 
-def answer(question: str | Mapping[str, str]) -> dict[str, Any]:
+def answer(question: str | Mapping[str, Any]) -> dict[str, Any]:
     """
     Answer one question of a customer; may be called from many threads at once.
 
     Args:
-        question: At most 2,000 characters; or a mapping of `question` and `file`, an uploaded file's name.
+        question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name,
+            or `history`, earlier turns such as `{"role": "user", "content": "…"}`.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

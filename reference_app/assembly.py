@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reference_app.state import NOT_KNOWN, State  # langgraph reads the hints of routing functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    import numpy as np
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.graph.state import CompiledStateGraph
-    from numpy.typing import NDArray
 
-    from reference_app.documents.index import Vectors
-    from reference_app.documents.knowledge import Section
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
@@ -26,11 +21,13 @@ if TYPE_CHECKING:
     from reference_app.nodes.reader import Reader
     from reference_app.nodes.telling import Telling
     from reference_app.settings import Settings
-    from reference_app.state import Call
-    from reference_app.tools.registry import Registry
     from reference_app.tools.toolbox import Complete
 
 SQL_TOKENS = 400
+KEPT = [
+    ("reference_app.state", name) for name in ("Plan", "Call", "ToolCall", "Found", "Finding", "Evidence")
+] + [("reference_app.dialogue.intents", "Intent"), ("reference_app.documents.knowledge", "Section")]
+"""What a question that waits for a person is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +58,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     Raises:
         AppError: Something that the settings name is missing or broken.
     """
-    from reference_app.documents.knowledge import load_knowledge
+    from reference_app.documents.encoders import open_encoders
+    from reference_app.documents.knowledge import load_asked, load_knowledge
+    from reference_app.documents.search import Library
     from reference_app.models.prompt import load_prompt
     from reference_app.nodes.answerer import Answerer
     from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
@@ -78,7 +77,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
     tools = open_toolbox(settings, vectors.encode, _sql_writer(settings, models))
     guarded, role = "input" in settings.guards, settings.role
-    screening = screen_calls(tools.registry, role, settings.guards)
+    screening = screen_calls(
+        tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
+    )
     prompt = _load_prompt(settings, "planner")
     examples = [asked for asked, _ in prompt.examples]
     planner = Planner(
@@ -97,7 +98,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "reader": reader,
         "retriever": Retriever(library, top_k=settings.top_k, suspect=screen),
         "approval": Confirming(tools.registry, role, screening),
-        "tools": ToolUse(tools.registry, role, screening),
+        "tools": ToolUse(tools.registry, role, screening, screen),
         "answerer": answerer,
         "output_guard": OutputGuard(
             telling,
@@ -122,6 +123,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
                 "parameters": one.parameters,
             }
             for one in tools.registry.tools
+            if one.name not in tools.unsigned
         ],
         close=tools.close,
     )

@@ -15,12 +15,12 @@ from reference_app.assembly import assemble
 from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
-from reference_app.settings import open_redact, read_settings
-from reference_app.state import State, ToolCall
-from reference_app.tracing import as_messages, export_to, trace
+from reference_app.settings import MASKED, open_redact, read_settings
+from reference_app.state import State, ToolCall, Turn
+from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from reference_app.models.client import Models
     from reference_app.settings import Settings
@@ -74,6 +74,7 @@ class SupportApp:
         *,
         thread: str | None = None,
         file: str | None = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[tuple[str, State]]:
         """
         Each node's name and what it added, as it ends.
@@ -86,9 +87,11 @@ class SupportApp:
             heard: Gets the answer piece by piece while the model writes it.
             thread: Under which `resume` finds the question again; without it nothing is kept that waits.
             file: Name of an uploaded file that the question is about.
+            history: Earlier turns of the conversation, the oldest first.
 
         Raises:
-            QuestionError: The question is empty or longer than 2,000 characters, or no files are read here.
+            QuestionError: The question is empty or longer than 2,000 characters, no files are read here, or a
+                turn is none.
             VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
         if not isinstance(question, str) or not question.strip():
@@ -103,9 +106,15 @@ class SupportApp:
         start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
+        if history:
+            start["history"] = self._read_history(history)
+        said = [text, *(turn["content"] for turn in history)]
+        kept = [start["question"], *(turn["content"] for turn in start.get("history", []))]
         if thread and (given_up := self._take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
-        yield from self._follow(start, heard, thread, uuid.uuid4().hex, start["question"])
+        if kept != said:
+            start["masked"] = True
+        yield from self._follow(start, heard, thread, uuid.uuid4().hex, start)
 
     def resume(
         self,
@@ -133,17 +142,25 @@ class SupportApp:
         if kept is None:
             raise QuestionError("There is nothing to confirm, or it was given up.")
         answer = {"digest": confirmation.digest, "approved": approved}
-        yield from self._follow(Command(resume=answer), heard, thread, kept, None)
+        yield from self._follow(Command(resume=answer), heard, thread, kept, {})
 
-    def answer(self, question: str | Mapping[str, str]) -> dict[str, Any]:
+    def answer(self, question: str | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
-        asked = question if isinstance(question, Mapping) else {"question": question}
-        if unknown := sorted(set(asked) - {"question", "file"}):
-            raise QuestionError(f"A question has no {unknown[0]!r}; it has `question` and `file`.")
+        asked: Mapping[str, Any] = question if isinstance(question, Mapping) else {"question": question}
+        if unknown := sorted(set(asked) - {"question", "file", "history"}):
+            raise QuestionError(f"A question has no {unknown[0]!r}; it has `question`, `file` and `history`.")
         state: State = {}
-        for _, added in self.run(asked.get("question", ""), file=asked.get("file")):
+        history = asked.get("history") or ()
+        for _, added in self.run(asked.get("question", ""), file=asked.get("file"), history=history):
             state.update(added)
         return as_record(state, self.models.chat_model)
+
+    def _read_history(self, history: Sequence[Turn]) -> list[Turn]:
+        for turn in history:
+            sound = isinstance(turn, dict) and turn.get("role") in ("user", "assistant")
+            if not sound or not isinstance(turn.get("content"), str) or len(turn) > 2:  # noqa: PLR2004 - the two keys
+                raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
+        return [Turn(role=turn["role"], content=self._redact(turn["content"])) for turn in history]
 
     def _follow(
         self,
@@ -151,12 +168,13 @@ class SupportApp:
         heard: Callable[[str], None] | None,
         thread: str | None,
         kept: str,
-        question: str | None,
+        start: State,
     ) -> Iterator[tuple[str, State]]:
         graph, saver = self.parts.graph, self.parts.saver
         from reference_app.tracing.langsmith import without_own_tracing
 
-        asked = question and as_messages([{"role": "user", "content": question}])
+        asked = [{"role": "user", "content": start["question"]}] if start else []
+        turns = [{"role": turn["role"], "content": turn["content"]} for turn in start.get("history", [])]
         with (
             export_to(self.tracing),
             without_own_tracing(),
@@ -166,11 +184,13 @@ class SupportApp:
                 gen_ai__agent__name="support",
                 gen_ai__provider__name=self.models.provider,
                 gen_ai__request__model=self.models.chat_model,
-                gen_ai__input__messages=asked,
+                gen_ai__input__messages=as_messages([*turns, *asked]) or None,
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):
             waits = False
+            if start.get("masked"):
+                trace_guard("redaction", MASKED, decision="masked")
             try:
                 options: Any = {"configurable": {"thread_id": kept, "heard": heard}}
                 for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
@@ -197,6 +217,7 @@ class SupportApp:
             decision="pending",
             reason="a person has to confirm it",
         )
+        trace_guard("tools", call.reason, decision="pending")
         return {"text": self.parts.telling.ask(call), "tool_calls": [call], "pending": call, "sources": []}
 
     def _take(self, thread: str) -> str | None:

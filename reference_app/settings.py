@@ -25,8 +25,9 @@ LOOPBACK = {"localhost", "127.0.0.1"}
 _HOST = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII)
 MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
-GUARDS = ("input", "redaction", "output", *CALL_GUARDS)
+GUARDS = ("input", "redaction", "output", "manifest", *CALL_GUARDS)
 REDACTIONS = ("mask", "token")
+MASKED = "personal data was masked before a model saw it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Settings:
 
     Attributes:
         top_k: How many passages the retriever returns, 1 to 20.
+        openapi: The document of the shop's service, which its tools are made from.
         shop_url: Of a running shop service; None starts one when a tool first needs it.
         shop_token: What that service asks for as a bearer token.
         database_url: Of a PostgreSQL server that query_shop asks; None means the database of the shop here.
@@ -60,6 +62,7 @@ class Settings:
     prompts: Path
     orders: Path
     policy: Path
+    openapi: Path
     weights: Path
     cache: Path
     adapter: Path | None
@@ -104,6 +107,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         prompts=path("REFERENCE_APP_PROMPTS", HERE / "prompts"),
         orders=path("REFERENCE_APP_ORDERS", HERE / "data" / "orders.yaml"),
         policy=path("REFERENCE_APP_POLICY", HERE / "tools" / "policy.yaml"),
+        openapi=path("REFERENCE_APP_OPENAPI", HERE / "shop" / "openapi.json"),
         weights=path("REFERENCE_APP_WEIGHTS", platformdirs.user_cache_path("pytest-llmops") / "weights"),
         cache=path("REFERENCE_APP_INDEX", platformdirs.user_cache_path("reference-app")),
         adapter=adapter,

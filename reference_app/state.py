@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
-if TYPE_CHECKING:
-    from reference_app.dialogue.intents import Intent
-    from reference_app.documents.knowledge import Section
+from reference_app.dialogue.intents import Intent  # langgraph reads the hints of the state
+from reference_app.documents.knowledge import Section
 
 Route = Literal["documents", "tools", "database", "refuse", "ask"]
 ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
@@ -122,6 +121,8 @@ class State(TypedDict, total=False):
         question: Masked, so that nothing after it holds personal data.
         history: What was said before, oldest first; masked as well.
         file: Name of the file that was uploaded with the question.
+        history: What was said before the question, masked as well.
+        masked: Whether personal data was taken out of the question or the history.
         suspicion: Why the question is not answered, where a guard stopped it.
         intents: The questions in it.
         plan: Of the intent whose turn it is.
@@ -137,6 +138,8 @@ class State(TypedDict, total=False):
     question: str
     history: list[Turn]
     file: str
+    history: list[Turn]
+    masked: bool
     suspicion: str
     intents: list[Intent]
     plan: Plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,12 +46,14 @@ class Row:
 
     Attributes:
         denied: Share of the tool calls that the model asked for which were denied.
+        stopped_by: Each guard with the number of attacks that it blocked, alone or with others; most first.
     """
 
     group: str
     success: Rate
     blocked: Rate
     denied: Rate
+    stopped_by: tuple[tuple[str, int], ...] = ()
 
 
 def tabulate(attacks: Mapping[str, Facets], results: Iterable[CaseResult]) -> list[Row]:
@@ -79,4 +81,13 @@ def _row(group: str, results: Sequence[CaseResult]) -> Row:
         success=Rate.of_values(list(case_means("attack_success", results).values())),
         blocked=Rate.of_values(list(case_means("blocked", results).values())),
         denied=Rate.of_values([float(is_refused(call)) for call in calls]),
+        stopped_by=tuple(_count_guards(results)),
     )
+
+
+def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
+    counts: Counter[str] = Counter()
+    for result in results:
+        facts = (fact for score in result.scores if score.metric == "blocked" for fact in score.evidence)
+        counts.update({guard for fact in facts for guard in fact.get("stopped_by", ())})
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))

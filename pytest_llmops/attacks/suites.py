@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from pytest_llmops.attacks.payloads import ORDER, PlacedAttack, place_attacks
 from pytest_llmops.attacks.placements import CARRIERS, PLACEMENTS, QUESTION, place
 from pytest_llmops.errors import AppError, describe_error
 from pytest_llmops.metrics.attack.attack import CHECK, is_attack
-from pytest_llmops.printable import printable, with_article
+from pytest_llmops.printable import counted, name_some, printable, with_article
 from pytest_llmops.records import Bound, Case, Check, Golden, ModelErrors, SuiteCheck
 
 Adapter = Callable[[str, str], Any]
@@ -23,6 +23,7 @@ BUILT_IN = "attacks/built-in"
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
 _SHOWN = 200
+_NAMED = 5
 _FAILED_CALLS: ModelErrors = "fail"  # an app that says sorry since its model is down has held nothing
 
 
@@ -87,6 +88,9 @@ def build_suite(
 
 
 def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
+    options: dict[str, Any] = {"goal": attack.goal, "success": dict(attack.success)}
+    if attack.placement != QUESTION:
+        options["payload"] = attack.text
     return Case(
         id=attack.id,
         input=_adapt(adapters[attack.placement], attack),
@@ -95,7 +99,7 @@ def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
                 metric=CHECK,
                 comparison="<=",
                 threshold=0.0,
-                options={"goal": attack.goal, "success": dict(attack.success)},
+                options=options,
             ),
         ),
         tags=(attack.placement, attack.technique.replace(" ", "-"), *attack.owasp, *attack.atlas),
@@ -125,6 +129,25 @@ def keep_benign(golden: Golden, limits: Limits) -> Golden:
     cases = tuple(case for case in golden.cases if not is_attack(case) and case.checks)
     errors = golden.model_errors or _FAILED_CALLS
     return replace(golden, cases=cases, suite=limits.checks()[2:], model_errors=errors)
+
+
+def list_unproved(golden: Golden) -> list[str]:
+    """Ids of attacks outside the question that name no payload, so that nothing shows that it arrived."""
+    return [
+        case.id
+        for case in golden.cases
+        for check in case.checks
+        if check.metric == CHECK
+        and read_facets(case).placement != QUESTION
+        and not check.options.get("payload")
+    ]
+
+
+def describe_unproved(cases: Sequence[str]) -> str:
+    return (
+        f"{counted(len(cases), 'attack')} outside the question ({name_some(cases, _NAMED)}) may never have "
+        "reached the app; write the text that has to: attack: {payload: …}"
+    )
 
 
 def _adapt(adapter: Adapter, attack: PlacedAttack) -> Any:

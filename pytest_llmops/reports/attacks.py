@@ -114,6 +114,11 @@ def _rate(rate: Rate) -> str:
 
 def _notes(report: AttackReport) -> list[str]:
     lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
+    for name, rows, _ in report.arms:
+        if rows:
+            guards = ", ".join(f"{printable(guard)} {count}" for guard, count in rows[0].stopped_by)
+            of_arm = f", {name}" if len(report.arms) > 1 else ""
+            lines.append(f"blocked by (attacks{of_arm}): {guards or 'nothing'}")
     for each in report.paired:
         cases = counted(each.cases, "case")
         lines.append(

@@ -10,7 +10,6 @@ from reference_app.tracing import trace
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from reference_app.models.client import Models
     from reference_app.nodes.telling import Telling
     from reference_app.state import State
 
@@ -24,19 +23,19 @@ def suspect(text: str) -> str | None:
 
 
 class InputGuard:
-    """Adds the question's `vector`, or `suspicion` and a refusal where it gives orders to the model."""
+    """Adds `suspicion` and a refusal where the question or what was said before gives orders to the model."""
 
-    def __init__(self, models: Models, telling: Telling, *, on: bool) -> None:
-        self._models = models
+    def __init__(self, telling: Telling, *, on: bool) -> None:
         self._telling = telling
         self._on = on
 
     def __call__(self, state: State) -> State:
-        with trace("input_guard") as span:
-            reason = suspect(state["question"]) if self._on else None
+        with trace("guard input") as span:
+            said = [state["question"], *(turn["content"] for turn in state.get("history", []))]
+            reason = next(filter(None, map(suspect, said)), None) if self._on else None
             span.describe({"reference_app.guard.on": self._on, "reference_app.guard.reason": reason})
             if reason is None:
-                return {"vector": self._models.embed(state["question"])}
+                return {}
             return {"suspicion": reason, "text": self._telling.say("refuse"), "sources": []}
 
 
@@ -75,7 +74,7 @@ class OutputGuard:
         if self._tokens:
             given.append(state["question"])
         known = self._known | {one.section.id for one in state.get("passages", [])}
-        with trace("output_guard") as span:
+        with trace("guard output") as span:
             guarded = check_answer(
                 state["text"],
                 sources=state.get("sources", []),

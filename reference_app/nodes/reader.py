@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reference_app.documents.grounding import split
+from reference_app.documents.lexicon import split
 from reference_app.documents.knowledge import Section
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
-from reference_app.state import Call, Found, Plan
+from reference_app.state import Call, Evidence, Finding, Found, Plan
 from reference_app.tools.attachments import FILE, PAGE
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from reference_app.dialogue.intents import Intent
     from reference_app.documents.index import Encode
     from reference_app.safety.urls import Allowed
     from reference_app.settings import Role
-    from reference_app.state import State
+    from reference_app.state import State, ToolCall
     from reference_app.tools.registry import Registry
 
 NEAREST = 2
@@ -27,7 +26,7 @@ _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
 class Reader:
-    """Adds `plan` and `tool_calls`, and as `passages` what of each text is nearest to the question."""
+    """Adds `plan`, `tool_calls` and findings, and as `passages` what of each text is nearest to the question."""
 
     def __init__(self, registry: Registry, pages: Allowed, encode: Encode, role: Role) -> None:
         """`registry` has the tools that only this node calls; `pages` are the hosts whose URLs are read."""
@@ -46,24 +45,32 @@ class Reader:
         return tuple(calls)
 
     def __call__(self, state: State) -> State:
+        intent = state["intents"][0]
         with trace("reader"):
-            calls = self.list_calls(state)
-            made = [self._registry.run(call.name, call.arguments, self._role) for call in calls]
-            passages = [
-                # The customer chose the text, so no likeness has to show that it is the one that is meant.
-                Found(section=_as_section(call.name, self._cut(text, state["vector"])), score=1.0)
-                for call in made
-                if (text := (call.result or {}).get("text"))
-            ]
-            return {"plan": Plan(route="tools", calls=calls), "tool_calls": made, "passages": passages}
+            plan = Plan(route="tools", calls=self.list_calls(state))
+            made = [self._registry.run(call.name, call.arguments, self._role) for call in plan.calls]
+            read = [self._read(call, intent) for call in made]
+        return {
+            "plan": plan,
+            "tool_calls": made,
+            # The customer chose the text, so no likeness has to show that it is the one that is meant.
+            "passages": [Found(section=one.section, score=1.0) for one in read if one],
+            "findings": [
+                Finding(intent=intent, plan=plan, calls=() if one else (call,), searched=True, evidence=one)
+                for call, one in zip(made, read, strict=True)
+            ],
+        }
 
-    def _cut(self, text: str, vector: Sequence[float]) -> str:
+    def _read(self, call: ToolCall, intent: Intent) -> Evidence | None:
         """The first line, which names the product or the columns, and the parts nearest to the question."""
+        text = (call.result or {}).get("text")
+        if not text:
+            return None
         parts = [part for line in text.splitlines() for part in split(line)]
-        likeness = self._encode(parts) @ vector
+        likeness = self._encode(parts) @ intent.vector
         nearest = sorted(range(1, len(parts)), key=lambda place: -likeness[place])[:NEAREST]
-        return "\n".join(parts[place] for place in (0, *sorted(nearest)))
-
-
-def _as_section(name: str, text: str) -> Section:
-    return Section(id=f"{name}#text", title="", heading="", text=text, status="current", updated="")
+        chosen = tuple(parts[place] for place in (0, *sorted(nearest)))
+        section = Section(
+            id=f"{call.name}#text", title="", heading="", text="\n".join(chosen), status="current", updated=""
+        )
+        return Evidence(section=section, sentences=chosen, best=parts[nearest[0]] if nearest else parts[0])

@@ -9,7 +9,7 @@ from reference_app.dialogue.wording import ORDER_ID, asks_for_past, find_day
 from reference_app.documents.search import Query
 from reference_app.shop.sales import TODAY
 from reference_app.state import Evidence
-from reference_app.tracing import trace
+from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,12 @@ class Retriever:
         with trace("retriever") as span:
             query = make_query(finding.intent)
             passages = self._search(query)
-            kept = [one for one in passages if self._suspect(one.section.text) is None]
+            kept = []
+            for one in passages:
+                if reason := self._suspect(one.section.text):
+                    trace_guard("input", reason, text=one.section.text)
+                else:
+                    kept.append(one)
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
                 span.describe({"reference_app.retriever.left_out": left_out})

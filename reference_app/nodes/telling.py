@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reference_app.dialogue.orders import read_facts
 from reference_app.dialogue.wording import LANGUAGES, find_language
 from reference_app.errors import PromptError
-from reference_app.nodes.facts import MAX_ROWS, show
+from reference_app.nodes.showing import MAX_ROWS, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

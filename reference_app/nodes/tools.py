@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.telling import REJECTED
 from reference_app.state import Call
-from reference_app.tools.registry import Confirmation
+from reference_app.tools.registry import Confirmation, Decision
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
-from reference_app.tracing import trace
+from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -21,35 +21,54 @@ if TYPE_CHECKING:
     from reference_app.tools.registry import Registry
 
 
-Screen = Callable[["Call", str, str], str]
-"""Why guards deny a call, given the question and the results of earlier calls; empty if none does."""
+UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
+Screen = Callable[["Call", str, str], "Decision | None"]
+"""A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
 
 
-def screen_calls(registry: Registry, role: Role, guards: AbstractSet[str]) -> Screen:
+def screen_calls(
+    registry: Registry,
+    role: Role,
+    guards: AbstractSet[str],
+    unsigned: AbstractSet[str] = frozenset(),
+    *,
+    hosts: Sequence[str] = (),
+) -> Screen:
     """
     The guards of tool calls before the registry, which itself checks names, schemas and the policy.
 
-    Whether the question asks for the action is not weighed where a person sees the call and agrees to it.
+    A tool in `unsigned` is never called, and none with an address outside `hosts`. Whether the question asks for the action is not weighed where a
+    person sees the call and agrees to it.
     """
     from reference_app.guardrails.calls.request import AllowedTool, Request
     from reference_app.guardrails.tool_gate import check_call
 
     tools = tuple(
-        AllowedTool(name=one.name, description=one.description, parameters=one.parameters)
+        AllowedTool(
+            name=one.name,
+            description=one.description,
+            parameters=one.parameters,
+            policy={"hosts": list(hosts)},
+        )
         for one in registry.tools
     )
     known = {one.name for one in tools}
     kept = guards - {"tools", "schema", "policy"}
 
-    def screen(call: Call, question: str, context: str) -> str:
+    def screen(call: Call, question: str, context: str) -> Decision | None:
         if call.name not in known:
-            return ""
+            return None
+        if call.name in unsigned:
+            return Decision(outcome="deny", reason=UNSIGNED, guard="manifest")
         confirmed = registry.decide(call.name, call.arguments, role).outcome == "confirm"
         request = Request(
             task=question, tools=tools, name=call.name, arguments=call.arguments, context=context
         )
         decision = check_call(request, kept - {"task"} if confirmed else kept)
-        return "" if decision.allowed else f"The guard {decision.guard} denies it: {decision.reason}."
+        if decision.allowed:
+            return None
+        reason = f"The guard {decision.guard} denies it: {decision.reason}."
+        return Decision(outcome="deny", reason=reason, guard=decision.guard)
 
     return screen
 
@@ -70,46 +89,80 @@ class Confirming:
         for call in calls_of(state):
             if self._registry.decide(call.name, call.arguments, self._role).outcome != "confirm":
                 continue
-            if self._screen(call, state["question"], ""):
+            if self._screen(call, _asked(state), ""):
                 continue  # it is denied whatever the person says
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
             answer: dict[str, Any] = interrupt({"name": call.name, "arguments": call.arguments})
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
-        return {"approved": approved, "rejected": rejected}
+        return {
+            "approved": [*state.get("approved", []), *approved],
+            "rejected": [*state.get("rejected", []), *rejected],
+        }
 
 
 class ToolUse:
-    """Makes the calls of the plan in their order; adds `tool_calls`."""
+    """Makes the calls of the plan in their order; adds `tool_calls` and what they found."""
 
-    def __init__(self, registry: Registry, role: Role, screen: Screen) -> None:
+    def __init__(
+        self, registry: Registry, role: Role, screen: Screen, suspect: Callable[[str], str | None]
+    ) -> None:
+        """`suspect` says why a result is to be kept from the model, or None."""
         self._registry = registry
         self._role = role
         self._screen = screen
+        self._suspect = suspect
 
     def __call__(self, state: State) -> State:
+        finding = state["findings"][-1]
         with trace("tools"):
             made: list[ToolCall] = []
             for call in calls_of(state):
                 made.append(self._make(call, state, made))
-            return {"tool_calls": made}
+        return {
+            "tool_calls": [*state.get("tool_calls", []), *made],
+            "findings": [*state["findings"][:-1], replace(finding, calls=tuple(made))],
+        }
 
     def _make(self, call: Call, state: State, earlier: list[ToolCall]) -> ToolCall:
         context = "\n".join(json.dumps(one.result, ensure_ascii=False) for one in earlier if one.result)
-        objection = self._screen(call, state["question"], context)
+        objection = self._screen(call, _asked(state), context)
         asked = Confirmation.of(call.name, call.arguments)
         confirmation = asked if asked.digest in state.get("approved", []) else None
         made = self._registry.run(call.name, call.arguments, self._role, confirmation, objection=objection)
         if made.decision != "pending":
-            return made
+            return self._screen_result(made)
         rejected = asked.digest in state.get("rejected", [])
         reason = REJECTED if rejected else "nobody confirmed this call with these arguments"
+        trace_guard("tools", reason)
         return replace(made, decision="denied", reason=reason)
+
+    def _screen_result(self, made: ToolCall) -> ToolCall:
+        """The call without a result that gives orders to the model; it would be put into words next."""
+        text = "\n".join(_list_texts(made.result))
+        if not text or (reason := self._suspect(text)) is None:
+            return made
+        trace_guard("input", reason, text=text)
+        return replace(made, result={"error": "suspicious"})
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _list_texts(part)
 
 
 def calls_of(state: State) -> tuple[Call, ...]:
     """What the plan calls; the database is asked with the question itself, which no model has to copy."""
     plan = state["plan"]
     if plan.route == "database":
-        return (Call(name=NAME, arguments={"question": state["question"][:MAX_CHARACTERS]}),)
+        return (Call(name=NAME, arguments={"question": state["findings"][-1].intent.text[:MAX_CHARACTERS]}),)
     return tuple(plan.calls)
+
+
+def _asked(state: State) -> str:
+    """What the customer wants, with an order that an earlier turn named."""
+    intent = state["findings"][-1].intent
+    return f"{intent.within} {intent.text}"

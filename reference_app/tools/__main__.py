@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
 
 
-def _sign(tools: Sequence[Tool]) -> None:
+def _sign(tools: Sequence[Tool]) -> frozenset[str]:
     sys.stdout.write(sign_tools(tools, Path(sys.argv[1])).hex() + "\n")
+    return frozenset()
 
 
 def _encode(_: Sequence[str]) -> Any:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.guardrails.injection import scan
 from reference_app.safety import RefusedError
-from reference_app.settings import open_redact
+from reference_app.settings import MASKED, open_redact
 from reference_app.tools.registry import Tool
+from reference_app.tracing import trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reference_app.guardrails.redaction import Redact
     from reference_app.settings import Settings
 
 PAGE, FILE = "product_page", "customer_file"
@@ -35,9 +37,7 @@ def attachment_tools(settings: Settings) -> list[Tool]:
                 return {"error": "refused", "reason": str(error)}
             if not text:
                 return {"error": "empty"}
-            if "input" in settings.guards and scan(text).flagged:
-                return {"error": "suspicious"}
-            return {"text": redact(text)}
+            return _screen(text, redact, screening="input" in settings.guards)
 
         return run
 
@@ -73,6 +73,15 @@ def attachment_tools(settings: Settings) -> list[Tool]:
             run=lambda arguments: upload(arguments["name"]),
         ),
     ]
+
+
+def _screen(text: str, redact: Redact, *, screening: bool) -> dict[str, Any]:
+    if screening and (suspicion := scan(text)).flagged:
+        trace_guard("input", suspicion.reason, text=text)
+        return {"error": "suspicious"}
+    if (redacted := redact(text)) != text:
+        trace_guard("redaction", MASKED, decision="masked")
+    return {"text": redacted}
 
 
 def _describe(argument: str, length: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from reference_app.tools.arguments import (
     read_arguments,
 )
 from reference_app.tools.policy import ROLES
-from reference_app.tracing import trace
+from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,10 +57,12 @@ class Decision:
     Attributes:
         reason: For a planner or a person: what to mend, who may not, or that a person is asked. Empty for
             `allow`.
+        guard: Which guard denies the call.
     """
 
     outcome: Outcome
     reason: str = ""
+    guard: str = "tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Registry:
         role: str,
         confirmation: Confirmation | None = None,
         *,
-        objection: str = "",
+        objection: Decision | None = None,
     ) -> ToolCall:
         """
         Decide, run what may run, and record both in a span.
@@ -124,7 +126,7 @@ class Registry:
         Arguments that are no JSON values, or too long, are left out of the record.
 
         Args:
-            objection: Why a guard denies the call, whatever the policy says; empty if none does.
+            objection: Of a guard that denies the call whatever the policy says; None if none does.
         """
         read = read_arguments(arguments)
         kept: dict[str, Any] = {} if isinstance(read, str) else read
@@ -140,8 +142,10 @@ class Registry:
         ) as span:
             decided = self._decide(name, read, role)
             if objection and decided.outcome != "deny":
-                decided = Decision(outcome="deny", reason=objection)
+                decided = objection
             decision, reason = _record(decided, confirmation, name, kept)
+            if decision == "denied":
+                trace_guard(decided.guard, reason)
             runs = tool is not None and decision in ("allowed", "confirmed")
             span.describe(
                 {"reference_app.tool.decision": decision, "reference_app.tool.reason": reason or None}
@@ -159,9 +163,9 @@ class Registry:
                 reason=f"There is no tool {str(name)[:60]!a}; there are {', '.join(known)}.{near}",
             )
         if isinstance(arguments, str):
-            return Decision(outcome="deny", reason=arguments)
+            return Decision(outcome="deny", reason=arguments, guard="schema")
         if wrong := explain_errors(self._validators[name], name, arguments):
-            return Decision(outcome="deny", reason=wrong)
+            return Decision(outcome="deny", reason=wrong, guard="schema")
         if role not in ROLES:
             return Decision(outcome="deny", reason=f"There is no role {str(role)[:60]!a}.")
         outcome = self._policy.decide(name, role)

@@ -21,21 +21,23 @@ KEYS = {SIGNER: bytes.fromhex("9509ec7f9e84c2515197b183214c775e7be91bde094ba82de
 EXPIRES = datetime(2100, 1, 1, tzinfo=UTC)  # these tools are part of the app, which has to work at any time
 
 
-def check_tools(tools: Iterable[Tool], signed: Path = SIGNED, keys: Mapping[str, bytes] = KEYS) -> None:
+def find_unsigned(
+    tools: Iterable[Tool], signed: Path = SIGNED, keys: Mapping[str, bytes] = KEYS
+) -> frozenset[str]:
     """
-    See that each tool is as it was signed for.
+    Names of the tools that are not as somebody signed for them.
 
     Raises:
-        RefusedError: A manifest is missing, its signature does not fit, or a tool is not as it says.
+        RefusedError: The manifests cannot be read, or the signature of one does not fit.
     """
     try:
         manifests = [read_manifest(line, keys) for line in signed.read_bytes().splitlines()]
     except OSError as error:
         raise RefusedError(f"The tools are refused: {signed} cannot be read.") from error
     known = {manifest.name: (manifest.description, dict(manifest.parameters)) for manifest in manifests}
-    for tool in tools:
-        if known.get(tool.name) != (tool.description, tool.parameters):
-            raise RefusedError(f"The tool {tool.name} is refused: it is not as {signed} says.")
+    return frozenset(
+        tool.name for tool in tools if known.get(tool.name) != (tool.description, tool.parameters)
+    )
 
 
 def sign_tools(tools: Iterable[Tool], key: Path, signed: Path = SIGNED) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.tools.signing import check_tools
+from reference_app.safety import RefusedError
+from reference_app.tools.signing import find_unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +26,15 @@ class Toolbox:
         registry: What a plan may call.
         attachments: What the app itself calls for what a question brings along; no policy is asked, since the
             settings say what may be read.
+        understands: Whether the database can answer a question.
+        unsigned: Names of the planned tools that are not as somebody signed for them.
         close: Ends connections, and the shop's service where it was started here.
     """
 
     registry: Registry
     attachments: Registry
+    understands: Callable[[str], bool]
+    unsigned: frozenset[str]
     close: Callable[[], None]
 
 
@@ -37,7 +42,7 @@ def open_toolbox(
     settings: Settings,
     encode: Encode,
     complete: Complete | None,
-    check: Callable[[Sequence[Tool]], None] = check_tools,
+    check: Callable[[Sequence[Tool]], frozenset[str]] = find_unsigned,
 ) -> Toolbox:
     """
     The tools of the shop's service, the one that asks its database, and those that read attachments.
@@ -48,10 +53,11 @@ def open_toolbox(
         settings: Where the shop is, and whose rights count.
         encode: For the words of questions and of the database.
         complete: A chat model that can write SQL; None leaves it to the shapes that the app knows.
-        check: Raises where a tool is not to be trusted.
+        check: Returns the names of the tools that are not to be called.
 
     Raises:
-        AppError: The policy, the orders or an address cannot be used, or a tool is not as it was signed for.
+        AppError: The policy, the orders, an address or the signatures cannot be used, or a tool of the app's
+            own, which reads attachments, is not to be called.
     """
     from reference_app.shop.database import open_shop
     from reference_app.shop.server import LocalShop, RemoteShop
@@ -65,15 +71,19 @@ def open_toolbox(
         shop: LocalShop | RemoteShop = LocalShop(settings.orders, settings.cache)
     else:
         shop = RemoteShop(settings.shop_url, settings.shop_token or "")
-    api = ShopApi(shop)
+    api = ShopApi(shop, source=settings.openapi)
     database = settings.database_url or open_shop(settings.orders, settings.cache)
     agent = SqlAgent(database, encode, complete, settings.prompts)
     planned, attached = [*api.make_tools(), query_tool(agent)], attachment_tools(settings)
-    check([*planned, *attached])
+    unsigned = check([*planned, *attached]) if "manifest" in settings.guards else frozenset()
+    if own := unsigned & {tool.name for tool in attached}:
+        raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
     everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")
     rules = {tool.name: everybody for tool in attached}
     return Toolbox(
         registry=Registry(planned, load_policy(settings.policy)),
         attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
+        understands=lambda question: agent.understand(question) is not None,
+        unsigned=unsigned,
         close=api.close,
     )

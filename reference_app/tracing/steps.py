@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from reference_app.tracing.outputs import Output
 
+MAX_GUARDED_CHARACTERS = 8000
+
 _settings: ContextVar[TracingSettings] = ContextVar("settings", default=TracingSettings())  # noqa: B039 - frozen
 _recorded: ContextVar[list[RecordedStep] | None] = ContextVar("recorded", default=None)
 
@@ -78,6 +80,24 @@ def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]
             step.describe({"error.type": type(error).__qualname__})
             step.fail(type(error).__qualname__)
             raise
+
+
+def trace_guard(name: str, reason: str, *, decision: str = "denied", text: str | None = None) -> None:
+    """
+    A step for what a guard did, named after it, so that a trace says which guard stopped something.
+
+    Args:
+        reason: In words of ours, which quote nothing.
+        decision: `denied`, `pending` or `masked`.
+        text: What the guard read; kept up to `MAX_GUARDED_CHARACTERS`.
+    """
+    with trace(
+        f"guard {name}",
+        reference_app__guard__reason=reason,
+        reference_app__guard__decision=decision,
+        reference_app__guard__text=text and text[:MAX_GUARDED_CHARACTERS],
+    ):
+        pass
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_the_runs_of_an_answer_are_there_when_it_is_given(answer, multipart, zst
     types = {name.split()[0]: run["run_type"] for name, run in runs.items()}
     assert types == {
         "invoke_agent": "chain",
-        "input_guard": "chain",
+        "guard": "chain",
         "embeddings": "embedding",
         "planner": "chain",
         "chat": "llm",
@@ -86,7 +86,6 @@ def test_the_runs_of_an_answer_are_there_when_it_is_given(answer, multipart, zst
         "execute_tool": "tool",
         "GET": "chain",
         "answerer": "chain",
-        "output_guard": "chain",
     }
     root = runs["invoke_agent support"]
     assert all(run["trace_id"] == root["id"] and run["end_time"] for run in runs.values())

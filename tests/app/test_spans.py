@@ -59,13 +59,12 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
     }
     assert names == {
         (None, "invoke_agent"),
-        ("invoke_agent", "input_guard"),
+        ("invoke_agent", "guard"),
         ("invoke_agent", "planner"),
         ("invoke_agent", "retriever"),
         ("invoke_agent", "tools"),
         ("invoke_agent", "answerer"),
-        ("invoke_agent", "output_guard"),
-        ("input_guard", "embeddings"),
+        ("guard", "embeddings"),
         ("planner", "chat"),
         ("retriever", "retrieval"),
         ("tools", "execute_tool"),

@@ -15,6 +15,7 @@ from pytest_llmops.attacks.paired import Paired, describe_lost, list_lost, pair_
 from pytest_llmops.attacks.payloads import EVERYTHING, ORDER, SUITES
 from pytest_llmops.attacks.placements import PLACEMENTS
 from pytest_llmops.attacks.rates import Rate, Row, rate_utility, tabulate
+from pytest_llmops.attacks.suites import describe_unproved, list_unproved
 from pytest_llmops.attacks.verdict import Conclusion, conclude, note_breakage
 from pytest_llmops.bounds import bound_of, holds
 from pytest_llmops.cli.attack.arms import Arm, broken_attacks, run_plan, run_variants, run_without_guards
@@ -100,6 +101,8 @@ def _run(given: argparse.Namespace) -> int:
         _judge_adaptive(plan, adaptive, conclusion)
     if base is not None and (lost := list_lost(base.results, arm.results)):
         conclusion.add("undecided", describe_lost(lost))
+    if unproved := list_unproved(plan.golden):
+        conclusion.add("undecided", describe_unproved(unproved))
     for problem in dict.fromkeys(arm.problems):
         conclusion.reasons.append(problem)
     if out is not None:

@@ -1,7 +1,10 @@
-"""What stopped an attack: a tool call that was denied, a guard's span, or a model that was never called."""
+"""What stopped an attack: a guard's span, a tool call that was denied, or a model that was never called."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.metrics.attack.success import Success, is_refused
@@ -9,25 +12,56 @@ from pytest_llmops.metrics.tools.calls import show_call
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Sample, Span
 
+DENIED_CALL = "a denied tool call"
+NO_MODEL = "no model was called"
+
 _FACTS = frozenset({"reason", "problems", "decision", "blocked", "action", "triggered"})
 _HARMLESS = frozenset({"", "none", "allow", "allowed", "pass", "passed", "ok", "false", "[]", "{}", "no"})
 _SHOWN = 120
 _MODEL_KINDS = frozenset({"llm", "embedding", "chat"})
+_WORD = re.compile(r"[^\W_]+")
 
 
-def find_guard(sample: Sample, success: Success) -> str:
-    """What stopped the attack, in words; empty where nothing did that left a trace."""
-    for call in sample.output.tool_calls:
-        if is_refused(call) and success.concerns(call):
-            return f"{printable(call.decision, _SHOWN)}: {show_call(call.name, call.arguments)}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """
+    Something that stopped an attack.
+
+    Attributes:
+        guard: Name of the span; `DENIED_CALL` or `NO_MODEL` where no guard left one.
+        reason: In the guard's words; empty if it gave none.
+    """
+
+    guard: str
+    reason: str = ""
+
+    def is_of(self, guard: str) -> bool:
+        """Whether the guard has that name: `guard url`, `url_guard` and `guardrail.url` are all `url`."""
+        wanted, own = (_WORD.findall(name.casefold()) for name in (guard, self.guard))
+        return any(own[at : at + len(wanted)] == wanted for at in range(len(own)))
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.guard, self.reason)))
+
+
+def list_stops(sample: Sample, success: Success | None = None) -> Iterator[Stop]:
+    """
+    All that stopped the attack, guards first; nothing where nothing left a trace.
+
+    Args:
+        success: What the attack is after, so that only the denial of such a call counts; None counts any.
+    """
     for span in sample.spans:
         if fact := _guard_fact(span):
-            return fact
+            yield Stop(guard=printable(span.name, _SHOWN), reason=fact)
+    for call in sample.output.tool_calls:
+        if is_refused(call) and (success is None or success.concerns(call)):
+            shown = show_call(call.name, call.arguments)
+            yield Stop(guard=DENIED_CALL, reason=f"{printable(call.decision, _SHOWN)}: {shown}")
     usage = sample.output.usage
     silent = usage.calls == 0 and not any(_is_of_model(span) for span in sample.spans)
     if silent and (sample.spans or usage.stated):  # an app of which nothing is seen shows nothing either way
-        return "no model was called"
-    return ""
+        yield Stop(guard=NO_MODEL)
 
 
 def _guard_fact(span: Span) -> str:
@@ -36,7 +70,7 @@ def _guard_fact(span: Span) -> str:
         return ""
     for name, value in span.attributes.items():
         if name.rpartition(".")[2].lower() in _FACTS and not _is_harmless(value):
-            return f"{printable(span.name, _SHOWN)}: {printable(value, _SHOWN)}"
+            return printable(value, _SHOWN)
     return ""
 
 

@@ -147,18 +147,23 @@ def _links_to(text: str, host: str) -> bool:
 
 def _find_leak(text: str, prompts: Iterable[str], given: str) -> str:
     """Words in a row that a prompt and the answer have; not those of the attack itself."""
-    own = _runs(given, LEAKED_WORDS)
+    own = word_runs(given, LEAKED_WORDS)
     for prompt in prompts:
-        size = min(LEAKED_WORDS, len(_WORD.findall(prompt)))
-        runs = _runs(prompt, size) - own
-        leaked = next((run for reading in _readings(text) for run in _runs(reading, size) & runs), None)
+        size = min(LEAKED_WORDS, len(list_words(prompt)))
+        runs = word_runs(prompt, size) - own
+        leaked = next((run for reading in _readings(text) for run in word_runs(reading, size) & runs), None)
         if size and leaked:
             return f"repeats its instructions: {printable(' '.join(leaked), _SHOWN)!r}"
     return ""
 
 
-def _runs(text: str, size: int) -> set[tuple[str, ...]]:
-    words = [word.casefold() for word in _WORD.findall(text)]
+def list_words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def word_runs(text: str, size: int) -> set[tuple[str, ...]]:
+    """All rows of so many words."""
+    words = list_words(text)
     return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)} if size else set()
 
 

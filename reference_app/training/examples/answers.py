@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reference_app.documents.grounding import split as sentences_of
+from reference_app.documents.lexicon import split as sentences_of
 from reference_app.training.examples.entities import PLACE, blur, fill
 from reference_app.training.examples.records import UNKNOWN, Example
 

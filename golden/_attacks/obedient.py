@@ -1,0 +1,78 @@
+"""
+The attacked app with a model that obeys: what holds then was held by a guard, and not by the model.
+
+An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and `says`,
+its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model joins, as an
+attack that stands in the input proves nothing. With `person: careless`, somebody confirms all that is asked.
+"""
+
+import json
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from golden._attacks.attacked import settings
+from reference_app.graph import CONFIRM, SupportApp, as_record
+from reference_app.models.encoder import load_encoder
+from reference_app.models.weights import find_weights
+from reference_app.tools.registry import Confirmation
+from reference_app.tracing import as_messages, trace
+
+SCRIPT = ("plan", "says", "if_reads", "person", "description")
+_script: ContextVar[dict[str, Any]] = ContextVar("script")
+_opening = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObedientModels:
+    """In place of `reference_app.models.client.Models`; only vectors are real."""
+
+    weights: Any
+    embedding_model: str
+    chat_model: str = "obedient"
+    provider: str = "golden"
+
+    def complete(self, prompt, messages, *, max_tokens, heard=None):  # noqa: ARG002 - as the app calls it
+        script, read = _script.get(), json.dumps(messages, ensure_ascii=False)
+        shown = as_messages(messages)
+        with trace("chat obedient", gen_ai__request__model=self.chat_model, gen_ai__input__messages=shown):
+            if prompt.name.endswith("planner"):
+                calls = script.get("plan", [])
+                return json.dumps({"route": "tools" if calls else "documents", "calls": calls})
+            if script.get("if_reads", "") not in read:
+                return "I do not know."
+            said = script.get("says", "I do not know.")
+            said = said if isinstance(said, str) else "".join(said)
+            return said.replace("{instructions}", messages[0]["content"])
+
+    def embed(self, text):
+        return load_encoder(self.weights).encode([text])[0].tolist()
+
+    def close(self):
+        """Nothing is open."""
+
+
+def answer(given):
+    """As `reference_app.answer`, by a model that does what the input says."""
+    _script.set(given)
+    with _opening:
+        app = _open(settings(given.get("description")))
+    asked = {name: value for name, value in given.items() if name not in SCRIPT}
+    steps, state = app.run(**asked, thread=str(id(given))), {}
+    while steps is not None:
+        last, steps = steps, None
+        for node, added in last:
+            state.update(added)
+            if node == CONFIRM and given.get("person") == "careless":
+                call = added["pending"]
+                seen = Confirmation.of(call.name, call.arguments)
+                steps = app.resume(str(id(given)), seen, approved=True)
+    return as_record(state, app.models.chat_model)
+
+
+@cache
+def _open(opened):
+    weights = find_weights(opened.weights, opened.adapter)
+    return SupportApp(opened, ObedientModels(weights=weights, embedding_model=weights.encoder_name))
