@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reference_app.documents.lexicon import split
 from reference_app.documents.knowledge import Section
+from reference_app.documents.lexicon import split
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
 from reference_app.state import Call, Evidence, Finding, Found, Plan

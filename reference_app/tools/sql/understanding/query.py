@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reference_app.tools.sql.understanding.schema import FIGURES, KEYS, PLURALS, POINTS_AT, SUBJECTS, find_joins
+from reference_app.tools.sql.understanding.schema import (
+    FIGURES,
+    KEYS,
+    PLURALS,
+    POINTS_AT,
+    SUBJECTS,
+    find_joins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
