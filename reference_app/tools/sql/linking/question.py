@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 _LONGEST = 7  # words in a phrase or a name
-_MISSPELT = 85  # of 100: the likeness of a misspelt word of the lexicon
-_MIN_MISSPELT = 7  # characters; in shorter words one letter makes another word
+_MIN_MISSPELT = 6  # characters; in shorter words one letter makes another word
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _SHORT = {
     "can't": "cannot", "won't": "will not", "ain't": "is not", "what's": "what is", "minus 8": "-8",
@@ -79,7 +78,7 @@ def link(question: str, values: Values, today: date) -> Linked:
     unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
     return Linked(
-        text=text, words=tuple(map(str.lower, texts)), links=tuple(_join(kept, values)), unlinked=unlinked
+        text=text, words=tuple(map(str.lower, texts)), links=tuple(_settle(list(_join(kept, values)), texts)), unlinked=unlinked
     )
 
 
@@ -147,16 +146,19 @@ def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> 
 
 def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
     """Words of the lexicon with a slip of the keys in them."""
-    from rapidfuzz import process
-    from rapidfuzz.fuzz import ratio
+    from rapidfuzz.distance import OSA
 
     known = {phrase[0]: meaning for phrase, meaning in load_lexicon().meanings.items() if len(phrase) == 1}
     for place, word in enumerate(words):
         written = stem(word[0])
         if len(written) >= _MIN_MISSPELT and written.isalpha():
-            best = process.extractOne(written, list(known), scorer=ratio, score_cutoff=_MISSPELT)
-            if best and len(best[0]) >= LONG:
-                yield Link(first=place, last=place + 1, text=word[0], to=known[best[0]])
+            near = [
+                meaning
+                for other, meaning in known.items()
+                if len(other) >= LONG and other[0] == written[0] and OSA.distance(written, other, score_cutoff=1) <= 1
+            ]
+            if near and all(one == near[0] for one in near):
+                yield Link(first=place, last=place + 1, text=word[0], to=near[0])
 
 
 def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
@@ -182,10 +184,33 @@ def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
         yield waiting
 
 
+def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
+    """Which of several is meant by what it goes with: "the footprint for the Skerry 2", "and its footprint"."""
+    named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
+    gone: set[int] = set()
+    for place, one in enumerate(links):
+        if not isinstance(one.to, Things) or one.to.category:
+            continue
+        fitting = [(name, other) for name in one.to.names for whole, other in named.items() if _goes_with(name, whole)]
+        if len(fitting) == 1 and fitting[0][1] is not one:
+            name, other = fitting[0]
+            links[place] = Link(first=one.first, last=one.last, text=one.text, to=Things(label=name, names=(name,)))
+            between = [word.lower() for word in words[one.last : other.first]]
+            if between and between[0] == "for" and set(between) <= {"for", "the", "a", "my", "your"}:
+                gone.add(id(other))
+    return (one for one in links if id(one) not in gone)
+
+
+def _goes_with(name: str, whole: str) -> bool:
+    """Whether a product is for another one: `Footprint for Skerry 2` for `Skerry 2 tent`."""
+    tail = name.partition(" for ")[2]
+    return bool(tail) and name != whole and set(map(stem, WORD.findall(tail))) <= set(map(stem, WORD.findall(whole)))
+
+
 def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:
     def holds(things: Things, name: str) -> bool:
         return name in things.names or values.categories.get(name) == things.category
 
-    if not left.names:
+    if left.category:
         return ()
     return tuple(name for name in left.names if holds(right, name))

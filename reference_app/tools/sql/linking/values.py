@@ -36,15 +36,15 @@ class Things:
 
     Attributes:
         label: What they are called in a sentence.
-        names: Of the products; empty where a category is meant.
-        category: A category's name.
-        excluded: Names of that category that its noun does not mean.
+        names: Of the products.
+        category: A category's name, where one is meant.
+        all_of_it: Whether the names are all of the category, with what only goes with them.
     """
 
     label: str
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
     category: str = ""
-    excluded: tuple[str, ...] = ()
+    all_of_it: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,8 @@ class Values:
         if name is None:
             return None
         own = [one for one, category in self.categories.items() if category == name]
-        excluded = [one for one in own if _starts(one, self._lexicon.accessories)]
-        return Things(label=name, category=name, excluded=tuple(sorted(excluded)))
+        kept = [one for one in own if not _starts(one, self._lexicon.accessories)]
+        return Things(label=name, names=tuple(sorted(kept)), category=name, all_of_it=len(kept) == len(own))
 
     def find_products(self, texts: Sequence[str]) -> Things | None:
         """The products that consecutive words of the question name, all of them where several can be meant."""

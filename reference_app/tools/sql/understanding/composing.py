@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _PLAIN = ("price", "weight", "released")
 _MUCH = {"is", "are", "for", "does", "do", "would", "will", "the", "a", "an", "did", "was", "were", "your", "can"}
 _MAX_PIECES, _MAX_COUNT = 8, 50
-SOLD_OUT = Having(fold="sum", sign="=", value=0, label="that are sold out")
-IN_STOCK = Having(fold="sum", sign=">", value=0, label="that are in stock")
-ALL_IN_STOCK = Having(fold="min", sign=">", value=0, label="that are in stock without exception")
+SOLD_OUT = Having(figure="quantity", fold="sum", sign="=", value=0, label="that are sold out")
+IN_STOCK = Having(figure="quantity", fold="sum", sign=">", value=0, label="that are in stock")
+ALL_IN_STOCK = Having(figure="quantity", fold="min", sign=">", value=0, label="that are in stock without exception")
 
 
 def compose(linked: Linked) -> Slots:
@@ -101,6 +101,8 @@ def _narrow_by_product(
     """A comparison with one product narrows the others: "tents lighter than the Skerry 3"."""
     ends = reading.meanings("comparative")
     behind = [(one, name) for one, name in named if ends and one.first > ends[0].first]
+    if len(ends) == 1 and not named and not reading.all(Amount) and len(reading.all(Things)) == 1:
+        return reading  # "which backpack is lighter?"
     if len(ends) == 1 and len(behind) == 1 and not _has_amount_behind(reading):
         if len(named) > 1 or reading.has("ask", "much", "difference"):
             raise CannotTellError(ends[0].text)
@@ -109,8 +111,6 @@ def _narrow_by_product(
     if len(same) == 1 and len(named) == 1 and len(reading.figures(*_PLAIN)) == 1:
         figure, (one, name) = reading.figures(*_PLAIN)[0], named[0]
         reading.use(same[0], one)
-        than = reading.filter_than  # only comparatives read an end
-        del than
         label = f"with the same {FIGURES[figure].label} as {name}"
         return reading, Filter(column=FIGURES[figure].value, sign="=", than=name, label=label)
     return reading
@@ -151,15 +151,17 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
     rank, ranked = _read_rank(reading, "released")
     having, stocked = _read_stock(reading, subject)
     count = reading.has("ask", "count") and rank is None
+    if rank is not None and not ranked:
+        raise CannotTellError("the end of what")
     figures = _read_figures(reading, stocked=bool(having) or stocked)
     if ranked:
-        figures = (ranked, *(name for name in figures if name != ranked))
+        figures = (ranked, *(name for name in figures if name not in (ranked, "quantity")))
     average = reading.asks("average")
     ends = reading.asks("range")
     holds = None if having or ranked else _read_claim(reading)
     amount_figure = next((name for name in figures if name in ("price", "weight")), "")
     period = "released" if reading.has("figure", "released") or ranked == "released" else ""
-    if ranked and len(reading.all(Things)) > 1:
+    if rank and len(reading.all(Things)) > 1:
         reading.use(*(one for one, things in reading.all(Things) if len(things.names) == 1))  # "is X the cheapest tent?"
     filters = (*reading.filters(amount_figure, period), *more)
     fold, descending = "", _read_order(reading)
@@ -168,6 +170,9 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
         if not figures or figures[0] not in ("price", "weight") or rank or having:
             raise CannotTellError("average")
         fold = "avg" if average else "range"
+    elif reading.has("ask", "total") and not (stocked or count or rank or single) and figures:
+        reading.asks("total", "much")
+        fold = "sum"
     elif count or (reading.has("ask", "total") and stocked and not rank):
         reading.asks("count", "total", "much")
         pieces = stocked and (single or bool(reading.all(Things)) or reading.has("noun", "piece")) and not _is_out(having)
@@ -176,6 +181,11 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
         if single:
             raise CannotTellError("count")  # "how many pegs are in the set" is in no column
         fold = "count"
+    if holds and holds.column == FIGURES["colour"].value:
+        figures = ("colour",)
+    narrowing = {one.column for one in filters}
+    if figures in (("weight",), ("released",)) and not (fold or ranked) and FIGURES[figures[0]].value in narrowing:
+        figures = (*figures, "price")
     if not figures:
         figures = _default_figure(reading, single=single, narrowed=bool(filters or having), fold=fold)
     if fold == "count" and figures[0] in FIGURES and FIGURES[figures[0]].fold:
@@ -216,8 +226,6 @@ def _read_figures(reading: Reading, *, stocked: bool) -> tuple[str, ...]:
         figures.append("category")
     if reading.has("ask", "when") and "released" not in figures:
         raise CannotTellError("day")
-    compared = [one for one in reading.meanings("comparative") if reading.is_used(one)]
-    del compared
     return ("quantity", *figures) if stocked else tuple(figures)
 
 
@@ -242,6 +250,10 @@ def _read_order(reading: Reading) -> bool | None:
     reading.use(*firsts)
     if reading.has("ask", "descending"):
         return True
+    if any("by" in first.text.lower().split() for first in firsts):
+        return False
+    if any(reading.word_before(one) == "by" for one in reading.meanings("figure")):
+        return False
     ends = [one for one in reading.meanings("rank") if any(reading.before(first) is one for first in firsts)]
     return ends[0].to.high if ends and isinstance(ends[0].to, Meaning) else None
 
@@ -258,7 +270,12 @@ def _read_rank(reading: Reading, age: str) -> tuple[Rank | None, str]:
     figures = {one.to.name for one in ranks if isinstance(one.to, Meaning)} - {"any"}
     highs = {one.to.high for one in ranks if isinstance(one.to, Meaning)}
     tops = reading.meanings("ask", "top")
-    if not ranks and age == "opened" and firsts:
+    ends = reading.meanings("comparative")
+    if not ranks and ends and not reading.all(Amount) and [len(things.names) for _, things in reading.all(Things)] == [2]:
+        ranks, figures, highs = ends, {one.to.name for one in ends if isinstance(one.to, Meaning)}, {
+            one.to.high for one in ends if isinstance(one.to, Meaning)
+        }  # of two, the cheaper one is the cheapest
+    if not ranks and any(one.text.lower() == "first" for one in firsts) and not ordering:
         reading.use(*firsts)
         ranks, figures, highs = firsts, {"age"}, {False}
     if not ranks and not tops:
@@ -279,8 +296,10 @@ def _read_count(reading: Reading, ranks: list[Link]) -> tuple[int, int]:
     """How many places are wanted ("the three cheapest"), or which one ("second cheapest")."""
     ordinals = {"second": 2, "third": 3, "fourth": 4}
     for one in ranks:
-        if (place := ordinals.get(reading.word_before(one))) is not None:
-            return place, place
+        before = reading.before(one)
+        if before is not None and before in reading.meanings("ask", "ordinal"):
+            reading.use(before)
+            return ordinals[before.text.lower()], ordinals[before.text.lower()]
         for near in (reading.before(one), reading.after(one)):
             if near is not None and isinstance(near.to, Amount) and near.to.bare and not reading.is_used(near):
                 if near.first not in (one.last, one.first - 1):
@@ -289,7 +308,15 @@ def _read_count(reading: Reading, ranks: list[Link]) -> tuple[int, int]:
                 if not 0 < near.to.low <= _MAX_COUNT:
                     raise CannotTellError(near.text)
                 return int(near.to.low), 0
+    for one, amount in reading.all(Amount):  # "which three products are the cheapest"
+        if amount.bare and not reading.is_used(one) and _names_products(reading.after(one)):
+            reading.use(one)
+            return int(amount.low), 0
     return 1, 0
+
+
+def _names_products(one: Link | None) -> bool:
+    return one is not None and (isinstance(one.to, Things) or one.to == Meaning(kind="noun", name="product"))
 
 
 # Stock
@@ -297,7 +324,7 @@ def _read_count(reading: Reading, ranks: list[Link]) -> tuple[int, int]:
 
 def _read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...], bool]:
     """Conditions of the pieces in stock, and whether the question is about them at all."""
-    stocked = reading.has("figure", "quantity") or bool(reading.values("city"))
+    stocked = reading.has("figure", "quantity") or bool(reading.values("city")) or reading.has("ask", "everywhere")
     out = reading.asks("sold_out")
     having: list[Having] = []
     for one in reading.meanings("ask", "not"):
@@ -315,7 +342,7 @@ def _read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...],
             reading.use(one)
             words = {"<": "fewer than", ">": "more than", "<=": "at most", ">=": "at least"}[amount.sign]
             having.append(
-                Having(fold="sum", sign=amount.sign, value=amount.low, label=f"with {words} {amount.low:g} pieces")
+                Having(figure="quantity", fold="sum", sign=amount.sign, value=amount.low, label=f"with {words} {amount.low:g} pieces")
             )
     every = [one for one in reading.meanings("ask", "everywhere") if not {"any", "across", "over", "together"} & {*one.text.lower().split()}]
     somewhere = [one for one in reading.meanings("ask", "everywhere") if "any" in one.text.lower()]

@@ -39,6 +39,9 @@ def write_tree(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
         return _write_figure(slots), units
     if slots.pieces:
         return _write_sum(slots), units
+    first = FIGURES[slots.figures[0]].table
+    if not slots.having and any(not _reaches(first, one) for one in slots.filters):
+        raise NoWayError
     rows = _write_rows(slots)
     if slots.fold:
         return _fold(slots, rows)
@@ -56,7 +59,7 @@ def _write_rows(slots: Slots) -> exp.Select:
     name = _column(_name_subject(slots))
     if not first.fold and not slots.each:
         tree = _select(first.table, [name.as_(slots.subject)], slots.filters)
-        tree = _restrict(tree, slots, first.table)
+        tree = _restrict(tree, slots)
         for figure in slots.figures:
             tree = _join(tree.select(_column(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value)
     elif first.fold in ("count", "sum") and slots.subject in KEYS:
@@ -65,7 +68,7 @@ def _write_rows(slots: Slots) -> exp.Select:
         tree = _select(first.table, [name.as_(slots.subject)], slots.filters, also=[_name_subject(slots)])
         tree = tree.select(_fold_column(first.fold or slots.each, first.value).as_(slots.figures[0]))
         tree = tree.group_by(name)
-        tree = _restrict(tree, slots, first.table)
+        tree = _restrict(tree, slots)
     if slots.holds:
         tree = tree.select(_condition(slots.holds).as_(HOLDS))
     within = slots.rank.within if slots.rank else ""
@@ -97,7 +100,7 @@ def _write_counted(slots: Slots, table: str) -> exp.Select:
     tree = tree.join(counted.subquery("counted"), on=_column(f"{table}.{key}").eq(_column("counted.key")), join_type="left")
     for further in slots.figures[1:]:
         tree = _join(tree.select(_column(FIGURES[further].value).as_(further)), table, FIGURES[further].value)
-    return _restrict(tree, slots, table)
+    return _restrict(tree, slots)
 
 
 def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
@@ -218,19 +221,22 @@ def _own_key(table: str, subject: str) -> str:
     return f"{way[-1][0]}.{key}" if way else f"{owner}.{key}"
 
 
-def _restrict(tree: exp.Select, slots: Slots, table: str) -> exp.Select:
+def _restrict(tree: exp.Select, slots: Slots) -> exp.Select:
     """Keep the subjects whose pieces in stock meet the conditions."""
     from sqlglot import exp
 
     if not slots.having:
         return tree
-    key = _own_key("stock", slots.subject)
-    stocked = _select("stock", [_column(key)], slots.filters, also=[key]).group_by(_column(key))
+    owner = SUBJECTS[slots.subject].partition(".")[0]
+    inner = [one for one in slots.filters if not _reaches(owner, one)]  # the others are met outside
     for having in slots.having:
-        folded = _fold_column(having.fold, "stock.quantity")
-        stocked = stocked.having(_compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
-    own = f"{SUBJECTS[slots.subject].partition('.')[0]}.{KEYS[slots.subject]}"
-    return tree.where(exp.In(this=_column(own), query=stocked.subquery()))
+        figure = FIGURES[having.figure]
+        key = _own_key(figure.table, slots.subject)
+        kept = _select(figure.table, [_column(key)], inner, also=[key]).group_by(_column(key))
+        folded = _fold_column(having.fold, figure.value)
+        kept = kept.having(_compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
+        tree = tree.where(exp.In(this=_column(f"{owner}.{KEYS[slots.subject]}"), query=kept.subquery()))
+    return tree
 
 
 def _select(
@@ -272,7 +278,7 @@ def _reaches(table: str, one: Filter) -> bool:
 
 def _places(one: Filter) -> list[str]:
     if one.things:
-        return [SUBJECTS["category" if things.category else "product"] for things in one.things] + ["products.name"]
+        return [SUBJECTS["category" if things.all_of_it else "product"] for things in one.things]
     return [one.column]
 
 
@@ -300,10 +306,9 @@ def _things_condition(things: Things) -> exp.Expr:
     def names(texts: Sequence[str]) -> exp.Expr:
         return exp.In(this=_column("products.name"), expressions=[exp.Literal.string(text) for text in texts])
 
-    if not things.category:
-        return names(things.names)
-    same = _column("categories.name").eq(exp.Literal.string(things.category))
-    return exp.and_(same, exp.not_(names(things.excluded))) if things.excluded else same
+    if things.all_of_it:
+        return _column("categories.name").eq(exp.Literal.string(things.category))
+    return names(things.names)
 
 
 def _compare(left: exp.Expr, sign: str, right: exp.Expr) -> exp.Expr:

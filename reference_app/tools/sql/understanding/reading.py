@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
 _IDLE = {"noun", "figure"}
-_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count", "total", "come", "average", "first"}
+_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count", "come"}
 _YES_NO = {"is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will", "would"}
 
 
@@ -193,6 +193,8 @@ class Reading:
                 raise CannotTellError(one.text)
             sign, name = ">" if before.to.high else "<", before.to.name
             before = self.before(before)
+        if amount.bare and not (before is not None and isinstance(before.to, Meaning) and before.to.kind == "figure"):
+            raise CannotTellError(one.text)
         name = name or self._nearest_figure(one) or figure
         while before is not None and isinstance(before.to, Meaning) and before.to.kind == "figure":
             before = self.before(before)

@@ -9,7 +9,8 @@ from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.understanding.reading import CannotTellError
-from reference_app.tools.sql.understanding.slots import Filter, Rank, Slots
+from reference_app.tools.sql.understanding.slots import Filter, Having, Rank, Slots
+from reference_app.tools.sql.understanding.wording import say_amount
 
 if TYPE_CHECKING:
     from reference_app.tools.sql.linking.question import Link
@@ -46,12 +47,13 @@ def compose_sales(reading: Reading) -> Slots:
     counting = reading.asks("count", "much", "total", "average")
     if not (counting or subject or rank or figure == "rating"):
         raise CannotTellError("a list of orders or customers")
+    having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
     filters = (*_read_own_filters(reading, figure), *reading.filters("rating" if figure == "reviews" else "", figure))
     if rank is not None and subject not in ("product", "category", "store", "country", "colour", "carrier", "reason", "month", "status"):
         raise CannotTellError("rank")
     if not subject and figure == "rating" and not filters:
         raise CannotTellError("rating")
-    return Slots(subject=subject, figures=(figure,), filters=filters, rank=rank)
+    return Slots(subject=subject, figures=(figure,), filters=filters, having=having, rank=rank)
 
 
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
@@ -146,6 +148,17 @@ def _read_own_filters(reading: Reading, figure: str) -> tuple[Filter, ...]:
         reading.asks("earned")
         return (Filter(column="points.points", sign=">", values=(0.0,), label="that were earned"),)
     return ()
+
+
+def _read_rating(reading: Reading) -> tuple[Having, ...]:
+    """An amount is of the average of a product's reviews, not of each of them."""
+    found = []
+    for one, amount in reading.all(Amount):
+        if amount.figure in ("", "rating") and not reading.is_used(one) and amount.sign != "between":
+            reading.use(one)
+            label = say_amount("rating", amount.sign, (amount.low,))
+            found.append(Having(figure="rating", fold="avg", sign=amount.sign, value=amount.low, label=label))
+    return tuple(found)
 
 
 def _refuse(reason: str) -> str:

@@ -33,8 +33,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Having:
-    """A condition of the rows that make up a figure, such as no piece left in any store."""
+    """A condition of a figure made of many rows, such as no piece left in any store."""
 
+    figure: str
     fold: str
     sign: str
     value: float

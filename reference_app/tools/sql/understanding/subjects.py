@@ -43,6 +43,9 @@ def find_subject(reading: Reading) -> Subject:
         each = before is not None and isinstance(before.to, Meaning) and before.to.name == "each"
         if name != "product" and (each or reading.word_before(link) in ("by", "per")):
             return Subject(name=name, link=link, each=True)
+    per_store = [one for one in reading.meanings("ask", "everywhere") if {"each", "every"} & {*one.text.lower().split()}]
+    if per_store and reading.all(Things) and (reading.has("ask", "count") or not reading.says("which")):
+        return Subject(name="store", link=per_store[0], each=True)
     if not nouns:
         return _find_implied(reading)
     link, name = nouns[0]

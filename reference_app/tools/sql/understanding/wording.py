@@ -24,6 +24,7 @@ _ENDS = {
     ("rating", True): "the best average rating", ("rating", False): "the lowest average rating",
 }  # fmt: skip
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_MAX_NAMES = 6
 _PLACES = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
@@ -37,32 +38,42 @@ def describe(slots: Slots) -> str:
     if slots.pieces:
         parts = [name if count == 1 else f"{count} × {name}" for name, count in slots.pieces]
         return f"total {figure.label} of {join_words(parts)}"
-    conditions = " ".join(filter(None, [
-        *(one.label for one in slots.filters), *(one.label for one in slots.having),
-        slots.holds.label if slots.holds else "",
-    ]))  # fmt: skip
+    things = join_words([one.label for one in slots.filters if one.things])
+    conditions = [one.label for one in (*slots.filters, *slots.having) if not getattr(one, "things", ())]
+    if slots.holds:
+        conditions.append(slots.holds.label)
+    narrowed = " ".join(filter(None, conditions))
     if not slots.subject:
         folded = {"avg": "average ", "sum": "total "}.get(slots.fold, "") if not figure.fold else ""
-        return f"{folded}{figure.label} {conditions}".strip()
+        return " ".join(filter(None, [f"{folded}{figure.label}", f"of {things}" if things else "", narrowed]))
     plural = PLURALS.get(slots.subject, f"{slots.subject}s")
-    things = f"{plural} {conditions}".strip()
+    if slots.subject == "product":
+        rows = " ".join(filter(None, [things or plural, narrowed]))
+    elif slots.subject == "store" and figure.table == "stock":
+        rows = " ".join(filter(None, [plural, f"with {things}" if things else "", narrowed]))
+    else:
+        rows = " ".join(filter(None, [plural, f"of {things}" if things else "", narrowed]))
     if slots.fold:
-        said = {"count": "number of", "sum": f"total {figure.label} of", "avg": f"average {figure.label} of"}
-        return f"{said.get(slots.fold, f'lowest and highest {figure.label} of')} {things}"
+        heads = {"count": "number of", "sum": f"total {figure.label} of", "avg": f"average {figure.label} of"}
+        return f"{heads.get(slots.fold, f'lowest and highest {figure.label} of')} {rows}"
     each = {"avg": "average ", "min": "lowest ", "max": "highest ", "sum": "total "}.get(slots.each, "")
     if slots.rank:
-        end = _ENDS.get((slots.figures[0], slots.rank.high)) if not each else None
-        end = end or f"the {'highest' if slots.rank.high else 'lowest'} {each}{figure.label}"
-        if slots.rank.place:
-            end = end.replace("the ", f"the {_PLACES.get(slots.rank.place, slots.rank.place)} ", 1)
-        if slots.rank.count > 1:
-            plural = f"{_NUMBERS[slots.rank.count] if slots.rank.count < len(_NUMBERS) else slots.rank.count} {plural}"
-            things = f"{plural} {conditions}".strip()
-        within = f" in each {slots.rank.within}" if slots.rank.within else ""
-        return f"{things} with {end}{within}"
+        return f"{rows}: {_say_end(slots, each)}"
     labels = join_words([FIGURES[name].label for name in slots.figures])
     order = {True: f", highest {figure.label} first", False: f", lowest {figure.label} first", None: ""}
-    return f"{things}, with {each}{labels}{order[slots.descending]}"
+    return f"{rows}, with {each}{labels}{order[slots.descending]}"
+
+
+def _say_end(slots: Slots, each: str) -> str:
+    assert slots.rank is not None  # noqa: S101 - the caller has looked
+    rank, figure = slots.rank, slots.figures[0]
+    end = _ENDS.get((figure, rank.high)) if not each else None
+    end = end or f"the {'highest' if rank.high else 'lowest'} {each}{FIGURES[figure].label}"
+    if rank.place:
+        end = end.replace("the ", f"the {_PLACES.get(rank.place, rank.place)} ", 1)
+    elif rank.count > 1:
+        end = f"{_NUMBERS[rank.count] if rank.count < len(_NUMBERS) else rank.count} with {end}"
+    return f"{end} in each {rank.within}" if rank.within else end
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -71,17 +82,17 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def say_things(things: Sequence[Things], excepted: bool) -> str:  # noqa: FBT001 - only the two labels differ
-    """A condition of products."""
+    """The products that a condition is of."""
     parts = []
     for one in things:
         if one.category:
-            without = f" (without {join_words(one.excluded)})" if one.excluded else ""
-            parts.append(f"in the category {one.category}{without}")
+            parts.append(f"products in the category {one.category}{'' if one.all_of_it else ' (without accessories)'}")
         elif len(one.names) > 1:
-            parts.append(f"called {one.label!r} ({join_words(one.names)})")
+            names = f" ({join_words(one.names)})" if len(one.names) <= _MAX_NAMES else ""
+            parts.append(f"products called {one.label!r}{names}")
         else:
-            parts.append(f"called {one.names[0]}")
-    return ("not " if excepted else "") + " or ".join(parts)
+            parts.append(one.names[0])
+    return ("products other than " if excepted else "") + " or ".join(parts)
 
 
 def say_value(kind: str, texts: Sequence[str], excepted: bool) -> str:  # noqa: FBT001 - as above
