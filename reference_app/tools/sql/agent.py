@@ -18,7 +18,7 @@ from reference_app.tools.sql.writing import describe_schema, make_messages, writ
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
-    from reference_app.tools.sql.execution import Answer
+    from reference_app.tools.sql.execution import Answer, Value
     from reference_app.tools.sql.linking.question import Linked
     from reference_app.tools.sql.writing import Complete, Encode
 
@@ -34,6 +34,7 @@ PARAMETERS: dict[str, Any] = {
     "additionalProperties": False,
 }
 PROMPTS = Path(__file__).parents[2] / "prompts"
+_DIGITS = 9
 _CATEGORIES = (
     "SELECT products.name, categories.name FROM products "
     "JOIN categories ON products.category_id = categories.category_id"
@@ -94,7 +95,7 @@ class SqlAgent:
         return {
             "sql": ran.sql,
             "columns": list(answer.columns),
-            "rows": [list(row) for row in answer.rows],
+            "rows": [[_tidy(value) for value in row] for row in answer.rows],
             "truncated": answer.truncated,
             **(
                 {
@@ -165,6 +166,11 @@ def query_tool(agent: SqlAgent) -> Tool:
         parameters=PARAMETERS,
         run=lambda arguments: agent.ask(arguments["question"]),
     )
+
+
+def _tidy(value: Value) -> Value:
+    """2.7 - 2.1 is 0.6 to a customer."""
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 def _fail(error: str, reason: str) -> dict[str, Any]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _PLAIN = ("price", "weight", "released")
 _MUCH = {"is", "are", "for", "does", "do", "would", "will", "the", "a", "an", "did", "was", "were", "your", "can"}
 _MAX_PIECES, _MAX_COUNT = 8, 50
-SOLD_OUT = Having(figure="quantity", fold="sum", sign="=", value=0, label="that are sold out")
-IN_STOCK = Having(figure="quantity", fold="sum", sign=">", value=0, label="that are in stock")
-ALL_IN_STOCK = Having(figure="quantity", fold="min", sign=">", value=0, label="that are in stock without exception")
+SOLD_OUT = Having(figure="quantity", fold="sum", sign="=", value=0, label="sold out")
+IN_STOCK = Having(figure="quantity", fold="sum", sign=">", value=0, label="in stock")
+ALL_IN_STOCK = Having(figure="quantity", fold="min", sign=">", value=0, label="in stock in every store")
 
 
 def compose(linked: Linked) -> Slots:
@@ -35,6 +35,7 @@ def compose(linked: Linked) -> Slots:
     if linked.unlinked or not linked.links:
         raise CannotTellError(", ".join(linked.unlinked) or linked.text)
     reading = Reading(linked)
+    reading.use_fillers()
     if reading.has("ask", "share"):
         raise CannotTellError("share")
     if is_of_sales(reading):
@@ -50,7 +51,7 @@ def compose(linked: Linked) -> Slots:
 
 
 def _compose_products(reading: Reading, subject: Subject) -> Slots:
-    named = _named(reading)
+    named = _named(reading) or _name_two(reading)
     if reading.has("comparative") or reading.has("ask", "difference", "same") or (
         len(named) == 2 and reading.has("rank")  # noqa: PLR2004
     ):
@@ -68,6 +69,18 @@ def _compose_products(reading: Reading, subject: Subject) -> Slots:
 def _named(reading: Reading) -> list[tuple[Link, str]]:
     """Links that name one product."""
     return [(one, things.names[0]) for one, things in reading.all(Things) if len(things.names) == 1]
+
+
+def _name_two(reading: Reading) -> list[tuple[Link, str]]:
+    """Both products of a name that two of them share, where they are compared: "by how much is it lighter"."""
+    found = reading.all(Things)
+    if len(found) != 1 or len(found[0][1].names) != 2 or not reading.has("ask", "much", "difference"):  # noqa: PLR2004
+        return []
+    link, things = found[0]
+    before = reading.before(link)
+    if before is not None and isinstance(before.to, Amount) and before.to.bare and before.to.low == 2:  # noqa: PLR2004
+        reading.use(before)
+    return [(link, name) for name in things.names]
 
 
 def _has_amount_behind(reading: Reading) -> bool:
@@ -379,7 +392,7 @@ def _compose_stores(reading: Reading, subject: Subject) -> Slots:
     reading.asks("both")
     several = len(things) > 1 and not reading.says("or")
     if several and not having and not wide:
-        having = (ALL_IN_STOCK,)
+        having = (replace(ALL_IN_STOCK, label="all in stock"),)
     counted = _counts(reading, subject)
     figures = ("quantity",)
     if products and not things and (wide or _is_out(having)):

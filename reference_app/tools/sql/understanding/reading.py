@@ -112,6 +112,15 @@ class Reading:
         """Whether the link was used."""
         return id(one) in self._used
 
+    def use_fillers(self) -> None:
+        """Count words as used that say nothing more beside their neighbours."""
+        if self.has("figure", "released"):
+            self.asks("new")
+        for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
+            after = self.after(one)
+            if after is not None and isinstance(after.to, Things) and after.to.category:
+                self.use(one)
+
     def check(self) -> None:
         """Raise where a part of the question has changed nothing, since then something else was meant."""
         for one in self.links:

@@ -39,7 +39,8 @@ def compose_sales(reading: Reading) -> Slots:
     """The slots; raises CannotTellError."""
     if orders := reading.values("order"):
         return _compose_order(reading, orders)
-    if reading.has("comparative") or reading.has("ask", "where", "sold_out", "range", "difference", "same"):
+    personal = reading.says("i", "my", "mine", "it", "that", "this", "these", "those", "they", "them")
+    if personal or reading.has("comparative") or reading.has("ask", "where", "sold_out", "range", "difference", "same"):
         raise CannotTellError("sales")
     rank = _read_rank(reading)
     figure = _read_figure(reading)

@@ -61,7 +61,7 @@ FIGURES = {
     "categories": Figure(
         table="categories", value="*", fold="count", unit="category", label="number of categories"
     ),
-    "quantity": Figure(table="stock", value="stock.quantity", fold="sum", unit="piece", label="pieces in stock"),
+    "quantity": Figure(table="stock", value="stock.quantity", fold="sum", unit="in stock", label="pieces in stock"),
     "assortment": Figure(table="stock", value="*", fold="count", unit="product", label="number of products"),
     "rating": Figure(
         table="reviews", value="reviews.rating", fold="avg", unit="star", label="average rating", day="reviews.day"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.understanding.reading import Reading
 
 _SUBJECTS = ("product", "store", "category", "colour")
+PRONOUNS = ("it", "its", "that", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _NEAR = 2  # words between "store" and the town that it is in
 
 
@@ -57,6 +58,8 @@ def find_subject(reading: Reading) -> Subject:
 
 
 def _find_implied(reading: Reading) -> Subject:
+    if reading.says(*PRONOUNS):
+        raise CannotTellError("a pronoun")
     if reading.has("ask", "where") and reading.has("ask", "sold_out"):
         return Subject(name="store")
     if reading.values("city"):

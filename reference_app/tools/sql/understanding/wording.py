@@ -39,7 +39,7 @@ def describe(slots: Slots) -> str:
         parts = [name if count == 1 else f"{count} × {name}" for name, count in slots.pieces]
         return f"total {figure.label} of {join_words(parts)}"
     things = join_words([one.label for one in slots.filters if one.things])
-    conditions = [one.label for one in (*slots.filters, *slots.having) if not getattr(one, "things", ())]
+    conditions = [one.label for one in slots.having] + [one.label for one in slots.filters if not one.things]
     if slots.holds:
         conditions.append(slots.holds.label)
     narrowed = " ".join(filter(None, conditions))
@@ -58,8 +58,14 @@ def describe(slots: Slots) -> str:
         return f"{heads.get(slots.fold, f'lowest and highest {figure.label} of')} {rows}"
     each = {"avg": "average ", "min": "lowest ", "max": "highest ", "sum": "total "}.get(slots.each, "")
     if slots.rank:
-        return f"{rows}: {_say_end(slots, each)}"
-    labels = join_words([FIGURES[name].label for name in slots.figures])
+        return f"{_say_end(slots, each)} {'of all' if rows == plural else 'among'} {rows}"
+    named = [name for one in slots.filters for each_one in one.things for name in each_one.names]
+    stocked = slots.figures[0] == "quantity" and slots.having
+    labels = join_words([FIGURES[name].label for name in slots.figures[1 if stocked else 0 :]])
+    if len(named) == 1 and slots.subject == "product" and labels and not slots.having:
+        return f"{labels} of {rows}"
+    if not labels:
+        return rows
     order = {True: f", highest {figure.label} first", False: f", lowest {figure.label} first", None: ""}
     return f"{rows}, with {each}{labels}{order[slots.descending]}"
 
@@ -122,10 +128,13 @@ def say_period(figure: str, first: date | None, end: date | None) -> str:
     """A condition of a day; `end` is not in it any more."""
     verb = {"released": "released", "products": "released", "opened": "opened", "stores": "opened"}.get(figure, "")
     last = end - timedelta(days=1) if end else None
-    if first and last:
+    if first and last and end:
         words = f"on {say_day(first)}" if first == last else f"from {say_day(first)} to {say_day(last)}"
+        if (first.day, end.day, first.year) == (1, 1, last.year):
+            months = 12 * (end.year - first.year) + end.month - first.month
+            words = {1: f"in {first:%B} {first.year}", 12: f"in {first.year}"}.get(months, words)
     else:
-        words = f"since {say_day(first)}" if first else f"until {say_day(last)}" if last else ""
+        words = f"since {say_day(first)}" if first else f"before {say_day(end)}" if end else ""
     return f"{verb} {words}".strip()
 
 
@@ -141,4 +150,7 @@ def say_figure(value: float, unit: str) -> str:
     if unit == "kg":
         return f"{round(value, 3):g} kg" if value >= 1 or value == 0 else f"{round(value * 1000, 1):g} g"
     number = f"{round(value, 2):g}" if abs(value) < 100_000 else f"{value:,.0f}"  # noqa: PLR2004
-    return number if unit in ("text", "name") else f"{number} {unit}{'' if value == 1 else 's'}"
+    if unit == "in stock":
+        return f"{number} in stock"
+    plural = PLURALS.get(unit, f"{unit}s")
+    return f"{number} {unit if value == 1 else plural}"
