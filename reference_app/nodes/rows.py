@@ -30,7 +30,7 @@ def write_rows(result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if "other_product" in result["columns"]:
         return _compare(units, rows[0], yes_no=yes_no)
     verdict = _judge(units, rows) if yes_no else None
-    alone = len(rows) == 1 and str(rows[0][0]) in result["understood"]  # its name has been said
+    alone = len(rows) == 1 and f" of {rows[0][0]}" in result["understood"]  # its name has been said
     texts = _list_rows(units, rows, alone=alone, truncated=result["truncated"])
     occasion = {True: "row_yes", False: "row_no", None: "row_found"}[verdict]
     return occasion, {"understood": understood, "rows": texts}
@@ -74,13 +74,19 @@ def _list_rows(units: Sequence[str], rows: Sequence[Sequence[Any]], *, alone: bo
             elif unit != HOLDS and not (none_left and unit == _STOCK):
                 figures.append(_say(value, unit))
         if not names or (alone and figures):
-            texts.append((" to " if not names else ", ").join(figures))
+            texts.append(_say_range(figures) if not names else ", ".join(figures))
             continue
         texts.append(": ".join(names) + (f" ({', '.join(figures)})" if figures else ""))
     more = len(rows) - MAX_LISTED
     if more > 0:
         texts.append(f"{'at least ' if truncated else ''}{more} more")
     return join_words(texts)
+
+
+def _say_range(figures: Sequence[str]) -> str:
+    """The two ends with their difference, or the one figure that there is."""
+    ends, difference = " to ".join(figures[:2]), figures[2:]
+    return f"{ends}, a difference of {difference[0]}" if difference else ends
 
 
 def _say(value: Any, unit: str) -> str:

@@ -151,11 +151,14 @@ def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
     known = {phrase[0]: meaning for phrase, meaning in load_lexicon().meanings.items() if len(phrase) == 1}
     for place, word in enumerate(words):
         written = stem(word[0])
-        if len(written) >= _MIN_MISSPELT and written.isalpha():
+        if len(written) >= LONG and written.isalpha():
             near = [
                 meaning
                 for other, meaning in known.items()
-                if len(other) >= LONG and other[0] == written[0] and OSA.distance(written, other, score_cutoff=1) <= 1
+                if len(other) >= LONG
+                and other[0] == written[0]
+                and (len(written) >= _MIN_MISSPELT or sorted(written) == sorted(other))
+                and OSA.distance(written, other, score_cutoff=1) <= 1
             ]
             if near and all(one == near[0] for one in near):
                 yield Link(first=place, last=place + 1, text=word[0], to=near[0])

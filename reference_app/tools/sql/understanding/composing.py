@@ -36,8 +36,8 @@ def compose(linked: Linked) -> Slots:
         raise CannotTellError(", ".join(linked.unlinked) or linked.text)
     reading = Reading(linked)
     reading.use_fillers()
-    if reading.has("ask", "share"):
-        raise CannotTellError("share")
+    if reading.has("ask", "share") or (reading.wants_yes and reading.says("all", "every", "both", "only")):
+        raise CannotTellError("a share, or whether all are alike")
     if is_of_sales(reading):
         slots = compose_sales(reading)
     else:
@@ -55,7 +55,7 @@ def _compose_products(reading: Reading, subject: Subject) -> Slots:
     if reading.has("comparative") or reading.has("ask", "difference", "same") or (
         len(named) == 2 and reading.has("rank")  # noqa: PLR2004
     ):
-        if len(named) == 2 and not _has_amount_behind(reading):  # noqa: PLR2004
+        if len(named) == 2 and not _has_amount_behind(reading) and not _read_both_ends(reading):  # noqa: PLR2004
             return _compare(reading, named)
         reading = _narrow_by_product(reading, named)
         if isinstance(reading, tuple):
@@ -97,6 +97,7 @@ def _compare(reading: Reading, named: list[tuple[Link, str]]) -> Slots:
     figures = {"released" if name == "age" else name for name in figures} or {*reading.figures()}
     if reading.asks("much") and not figures:
         figures = {"price"}
+    figures = figures or ({"price"} if reading.has("ask", "difference") and reading.says("save") else set())
     reading.asks("much", "difference", "same", "count")
     reading.use(*ends, *(one for one, _ in named))
     figure = figures.pop() if len(figures) == 1 else ""
@@ -161,6 +162,7 @@ def _sum(reading: Reading, pieces: tuple[tuple[str, int], ...]) -> Slots:
 
 
 def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) -> Slots:
+    both_ends = _read_both_ends(reading)
     rank, ranked = _read_rank(reading, "released")
     having, stocked = _read_stock(reading, subject)
     count = reading.has("ask", "count") and rank is None
@@ -170,7 +172,9 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
     if ranked:
         figures = (ranked, *(name for name in figures if name not in (ranked, "quantity")))
     average = reading.asks("average")
-    ends = reading.asks("range")
+    ends = reading.asks("range") or bool(both_ends)
+    if ends and not figures:
+        figures = (both_ends or ("weight" if reading.says("weight") else "price"),)
     holds = None if having or ranked else _read_claim(reading)
     amount_figure = next((name for name in figures if name in ("price", "weight")), "")
     period = "released" if reading.has("figure", "released") or ranked == "released" else ""
@@ -209,6 +213,18 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
         subject="product", figures=figures, filters=filters, having=having, rank=rank, fold=fold,
         descending=descending, holds=holds,
     )  # fmt: skip
+
+
+def _read_both_ends(reading: Reading) -> str:
+    """The figure of which both ends are compared: "between your cheapest and your dearest tent"."""
+    ranks = [one for one in reading.meanings("rank") if isinstance(one.to, Meaning)]
+    ends = {(one.to.name, one.to.high) for one in ranks if isinstance(one.to, Meaning)}
+    names = {name for name, _ in ends}
+    if len(ends) != 2 or len(names) != 1 or not names <= {"price", "weight"}:  # noqa: PLR2004
+        return ""
+    reading.use(*ranks)
+    reading.asks("difference", "much")
+    return names.pop()
 
 
 def _count_pieces(filters: tuple[Filter, ...]) -> Slots:
@@ -279,11 +295,11 @@ def _read_rank(reading: Reading, age: str) -> tuple[Rank | None, str]:
     firsts = reading.meanings("ask", "first")
     ordering = [one for one in reading.meanings("rank") if any(reading.before(first) is one for first in firsts)]
     reading.use(*ordering)
-    ranks = [one for one in reading.meanings("rank") if one not in ordering]
+    ranks = [one for one in reading.meanings("rank") if one not in ordering and not reading.is_used(one)]
     figures = {one.to.name for one in ranks if isinstance(one.to, Meaning)} - {"any"}
     highs = {one.to.high for one in ranks if isinstance(one.to, Meaning)}
     tops = reading.meanings("ask", "top")
-    ends = reading.meanings("comparative")
+    ends = [one for one in reading.meanings("comparative") if isinstance(one.to, Meaning) and one.to.name != "any"]
     if not ranks and ends and not reading.all(Amount) and [len(things.names) for _, things in reading.all(Things)] == [2]:
         ranks, figures, highs = ends, {one.to.name for one in ends if isinstance(one.to, Meaning)}, {
             one.to.high for one in ends if isinstance(one.to, Meaning)
@@ -340,13 +356,19 @@ def _read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...],
     stocked = reading.has("figure", "quantity") or bool(reading.values("city")) or reading.has("ask", "everywhere")
     out = reading.asks("sold_out")
     having: list[Having] = []
+    if out and (reading.has("figure", "quantity") or len(reading.values("city")) > 1):
+        raise CannotTellError("in stock here and sold out there")
+    if subject.name == "store":  # "a store without Snowshoes"
+        missing = [one for one in reading.meanings("ask", "except") if one.text.lower() == "without"]
+        reading.use_elsewhere(*missing)
+        out = out or bool(missing)
     for one in reading.meanings("ask", "not"):
         after = reading.after(one)
         while after is not None and isinstance(after.to, Things):
             after = reading.after(after)
         behind = after is not None and isinstance(after.to, Meaning) and after.to.name in ("quantity", "have")
         if behind or (subject.name == "store" and reading.all(Things)):
-            reading.use(one)
+            reading.use_elsewhere(one)
             out = True
     for one, amount in reading.all(Amount):
         if amount.figure or reading.is_used(one) or not (stocked or subject.name == "store"):
@@ -357,8 +379,9 @@ def _read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...],
             having.append(
                 Having(figure="quantity", fold="sum", sign=amount.sign, value=amount.low, label=f"with {words} {amount.low:g} pieces")
             )
-    every = [one for one in reading.meanings("ask", "everywhere") if not {"any", "across", "over", "together"} & {*one.text.lower().split()}]
-    somewhere = [one for one in reading.meanings("ask", "everywhere") if "any" in one.text.lower()]
+    places = [(one, {*one.text.lower().split()}) for one in reading.meanings("ask", "everywhere")]
+    somewhere = [one for one, words in places if {"any", "anywhere"} & words]
+    every = [one for one, words in places if not {"across", "over", "together", "any", "anywhere"} & words]
     if out and somewhere:
         raise CannotTellError(somewhere[0].text)
     if out:
@@ -460,6 +483,12 @@ def _compose_groups(reading: Reading, subject: Subject) -> Slots:
     having, stocked = _read_stock(reading, subject)
     if _is_out(having) or reading.values("city"):
         raise CannotTellError("stock of a group")
+    if subject.name == "category" and reading.has("noun", "product"):
+        for one, amount in reading.all(Amount):
+            if not amount.figure and amount.sign != "between" and not reading.is_used(one) and not amount.bare:
+                reading.use(one)
+                label = f"with {amount.sign} {amount.low:g} products"
+                having = (Having(figure="products", fold="count", sign=amount.sign, value=amount.low, label=label),)
     filters = tuple(reading.filters(plain[0] if plain else "", ""))
     reading.asks("total", "count", "much")
     if average and plain:
@@ -475,7 +504,10 @@ def _compose_groups(reading: Reading, subject: Subject) -> Slots:
         if subject.name == "category":
             return Slots(subject="", figures=figures)
         return Slots(subject=subject.name, figures=figures, fold="count")
-    return Slots(subject=subject.name, figures=("products",), filters=filters, rank=rank, fold="count" if counted else "")
+    return Slots(
+        subject=subject.name, figures=("products",), filters=filters, having=having, rank=rank,
+        fold="count" if counted else "",
+    )  # fmt: skip
 
 
 _COMPOSERS = {

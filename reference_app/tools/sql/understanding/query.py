@@ -142,6 +142,8 @@ def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
     ends = {"range": ("min", "max")}.get(slots.fold, (slots.fold,))
     labels = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest"}
     columns = [exp.func(end, column).as_(f"{labels[end]}_{figure}") for end in ends]
+    if len(ends) > 1:
+        columns.append(exp.Sub(this=exp.func("max", column), expression=exp.func("min", column)).as_("difference"))
     return exp.select(*columns).from_(source), (unit,) * len(columns)
 
 

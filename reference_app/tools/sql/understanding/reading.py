@@ -42,6 +42,7 @@ class Reading:
     def __init__(self, linked: Linked) -> None:
         self.linked, self.links = linked, linked.links
         self._used: set[int] = set()
+        self._elsewhere: set[int] = set()
 
     # What stands in the question
 
@@ -96,13 +97,20 @@ class Reading:
     @property
     def wants_yes(self) -> bool:
         """Whether the question can be answered by yes or no."""
-        return self.linked.words[0] in _YES_NO and not self.has("ask", "count", "much")
+        return self.linked.words[0] in _YES_NO and not (
+            self.has("ask", "count", "much", "when", "where") or self.says("which", "what", "how")
+        )
 
     # Which links were used
 
     def use(self, *links: Link) -> None:
         """Count links as used."""
         self._used |= {id(one) for one in links}
+
+    def use_elsewhere(self, *links: Link) -> None:
+        """Count "not" or "without" as used, and not of the value behind it."""
+        self.use(*links)
+        self._elsewhere |= {id(one) for one in links}
 
     def forget(self, one: Link) -> None:
         """Count a link as not used after all."""
@@ -116,6 +124,8 @@ class Reading:
         """Count words as used that say nothing more beside their neighbours."""
         if self.has("figure", "released"):
             self.asks("new")
+        if self.has("noun", "category") or any(things.category for _, things in self.all(Things)):
+            self.asks("contain")
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             after = self.after(one)
             if after is not None and isinstance(after.to, Things) and after.to.category:
@@ -181,7 +191,7 @@ class Reading:
     def _is_excepted(self, one: Link) -> bool:
         """Whether "not" or "except" stands before the link, or before the value that it is joined to by "or"."""
         before = self.before(one)
-        if before is None:
+        if before is None or id(before) in self._elsewhere:
             return False
         if isinstance(before.to, Meaning) and before.to.kind == "ask":
             negating = before.to.name == "except" or (
@@ -190,7 +200,7 @@ class Reading:
             if negating:
                 self.use(before)
             return negating
-        joined = self.word_before(one) in ("or", "and") and type(before.to) is type(one.to)
+        joined = self.word_before(one) in ("or", "and", "nor") and type(before.to) is type(one.to)
         return joined and self._is_excepted(before)
 
     def _filter_amount(self, one: Link, amount: Amount, figure: str) -> Filter:

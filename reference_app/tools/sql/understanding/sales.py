@@ -44,6 +44,11 @@ def compose_sales(reading: Reading) -> Slots:
         raise CannotTellError("sales")
     rank = _read_rank(reading)
     figure = _read_figure(reading)
+    if figure not in ("turnover", "spending", "amount") and reading.has("figure", "price", "weight", "released", "quantity", "opened"):
+        raise CannotTellError("another figure beside")
+    if figure in ("orders", "customers", "parcels", "refunds", "reviews") and not (rank or reading.has("ask", "count", "each")):
+        if not any(reading.word_before(one) in ("by", "per") for one in reading.meanings("noun")):
+            raise CannotTellError("a list")
     subject = _find_subject(reading, figure, ranked=rank is not None)
     counting = reading.asks("count", "much", "total", "average")
     if not (counting or subject or rank or figure == "rating"):
@@ -115,7 +120,8 @@ def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
         found = ["product"]
     if len(set(found)) > 1:
         raise CannotTellError("subject")
-    if not found and any(len(things.names) != 1 for _, things in reading.all(Things)) and figure in ("rating",):
+    several = reading.has("noun", "product") or any(len(things.names) != 1 for _, things in reading.all(Things))
+    if not found and several and figure == "rating":
         return "product"
     return found[0] if found else "product" if ranked else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reference_app.tools.sql.linking.amounts import Amount
 from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.understanding.reading import CannotTellError
@@ -65,7 +66,7 @@ def _find_implied(reading: Reading) -> Subject:
     if reading.values("city"):
         stocked = reading.has("figure", "quantity") or reading.has("ask", "sold_out", "have")
         return Subject(name="product" if stocked else "store")
-    if reading.values("colour") or reading.has("figure") or reading.has("rank") or reading.has("comparative"):
+    if any(amount.figure for _, amount in reading.all(Amount)) or reading.values("colour") or reading.has("figure") or reading.has("rank") or reading.has("comparative"):
         return Subject(name="product")
     raise CannotTellError("nothing is named")
 
