@@ -28,8 +28,8 @@ def write_rows(result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if not rows or all(value is None for value in rows[0]):
         return ("row_no_missing" if yes_no else "row_missing"), {"understood": result["understood"]}
     if "other_product" in result["columns"]:
-        return _compare(units, rows[0], yes_no=yes_no)
-    verdict = _judge(units, rows) if yes_no else None
+        return _compare(units, rows[0], yes_no=yes_no == "holds")
+    verdict = _judge(yes_no, units, rows)
     alone = len(rows) == 1 and f" of {rows[0][0]}" in result["understood"]  # its name has been said
     texts = _list_rows(units, rows, alone=alone, truncated=result["truncated"])
     occasion = {True: "row_yes", False: "row_no", None: "row_found"}[verdict]
@@ -53,14 +53,14 @@ def _compare(units: Sequence[str], row: Sequence[Any], *, yes_no: bool) -> tuple
     }
 
 
-def _judge(units: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool | None:
-    """Yes or no: what a claim came to, whether anything is in stock, or that there are rows; None of a figure."""
-    if units[-1] == HOLDS:
+def _judge(how: str, units: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool | None:
+    """Yes or no; None where nothing says so, or stores differ."""
+    if how == "holds" and units[-1] == HOLDS:
         return bool(rows[0][-1])
-    if _STOCK in units:
-        place = list(units).index(_STOCK)
-        return any(row[place] for row in rows)
-    return True if NAMES in units else None
+    if how == "stock":
+        found = {bool(row[list(units).index(_STOCK)]) for row in rows}
+        return found.pop() if len(found) == 1 else None
+    return True if how == "rows" else None
 
 
 def _list_rows(units: Sequence[str], rows: Sequence[Sequence[Any]], *, alone: bool, truncated: bool) -> str:

@@ -86,6 +86,7 @@ def _write_plainly(question: str) -> str:
     text = unicodedata.normalize("NFKC", question).translate({0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"})
     for short, long in _SHORT.items():
         text = re.sub(rf"\b{short}\b", long, text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l)\b)", " ", text)
     text = re.sub(r"n't\b", " not", text, flags=re.IGNORECASE)
     return " ".join(re.sub(r"'s\b", "", text).split())
 
@@ -189,6 +190,7 @@ def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
 
 def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
     """Which of several is meant by what it goes with: "the footprint for the Skerry 2", "and its footprint"."""
+    _settle_sizes(links)
     named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
     gone: set[int] = set()
     for place, one in enumerate(links):
@@ -202,6 +204,24 @@ def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
             if between and between[0] == "for" and set(between) <= {"for", "the", "a", "my", "your"}:
                 gone.add(id(other))
     return (one for one in links if id(one) not in gone)
+
+
+def _settle_sizes(links: list[Link]) -> None:
+    """A size beside a name chooses among its products: "the 450 g gas canister"."""
+    for place, one in enumerate(links):
+        for near in (place - 1, place + 1):
+            if not 0 <= near < len(links) or not isinstance(one.to, Things) or len(one.to.names) == 1:
+                continue
+            other = links[near]
+            size = {stem(word) for word in WORD.findall(other.text)}
+            names = tuple(name for name in one.to.names if size <= {stem(word) for word in WORD.findall(name)})
+            touching = other.last == one.first or one.last == other.first
+            sized = isinstance(other.to, Amount) and other.to.figure == "weight" and other.to.sign == "="
+            if sized and touching and len(names) == 1:
+                first, last = min(one.first, other.first), max(one.last, other.last)
+                links[place] = Link(first=first, last=last, text=one.text, to=Things(label=names[0], names=names))
+                del links[near]
+                return
 
 
 def _goes_with(name: str, whole: str) -> bool:

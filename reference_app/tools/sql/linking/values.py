@@ -87,7 +87,7 @@ class Values:
         found = {kind: self._phrases[kind, words] for kind in COLUMNS if (kind, words) in self._phrases}
         if not found and len(words) == 1 and len(words[0]) > LONG and words[0] not in self._words:
             cities = {words: city for (kind, words), city in self._phrases.items() if kind == "city"}
-            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0])]
+            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0], LONG + 1)]
             found = {"city": near[0]} if len(near) == 1 else {}
         return found
 
@@ -128,9 +128,9 @@ class Values:
         first = nouns[0] if nouns[0] not in self._lexicon.describing or len(nouns) == 1 else ""
         if nouns[0] == "fellwind":
             first = nouns[1]
-        if word == nouns[-1] or self._is_meant(word, nouns[-1]):
+        if word == nouns[-1] or self._is_meant(word, nouns[-1], alone=True):
             return True
-        return bool(first) and (text.lower() == first or self._is_meant(text.lower(), first))
+        return bool(first) and (text.lower() == first or self._is_meant(text.lower(), first, alone=True))
 
     def _holds(self, name: _Name, words: Stems) -> bool:
         """Whether the words stand in the name in their order, the first before its "for"."""
@@ -145,16 +145,19 @@ class Values:
     def _is_same(self, word: str, other: str) -> bool:
         return word == other or self._is_meant(word, other)
 
-    def _is_meant(self, word: str, other: str) -> bool:
-        return word not in self._words and not _NUMBER.search(word) and _is_like(word, other)
+    def _is_meant(self, word: str, other: str, *, alone: bool = False) -> bool:
+        return word not in self._words and not _NUMBER.search(word) and _is_like(word, other, LONG + alone)
 
 
-def _is_like(word: str, other: str) -> bool:
+def _is_like(word: str, other: str, at_least: int) -> bool:
+    """Whether one is the other with a slip of the keys; a short word alone is another word: shirts, shorts."""
+    from rapidfuzz.distance import OSA
     from rapidfuzz.fuzz import ratio
 
     if min(len(word), len(other)) < LONG - 1 or word.rstrip("s") == other.rstrip("s"):
         return False
-    return ratio(word, other) >= SIMILAR
+    slip = len(word) >= at_least and word[0] == other[0] and OSA.distance(word, other, score_cutoff=1) <= 1
+    return slip or ratio(word, other) >= SIMILAR
 
 
 def _starts(name: str, beginnings: Sequence[str]) -> bool:

@@ -36,6 +36,8 @@ def compose(linked: Linked) -> Slots:
         raise CannotTellError(", ".join(linked.unlinked) or linked.text)
     reading = Reading(linked)
     reading.use_fillers()
+    if any(reading.word_before(one) == "per" for one in reading.meanings("figure")):
+        raise CannotTellError("one figure per another")
     if reading.has("ask", "share") or (reading.wants_yes and reading.says("all", "every", "both", "only")):
         raise CannotTellError("a share, or whether all are alike")
     if is_of_sales(reading):
@@ -44,7 +46,15 @@ def compose(linked: Linked) -> Slots:
         subject = find_subject(reading)
         slots = _COMPOSERS[subject.name](reading, subject)
     reading.check()
-    return replace(slots, yes_no=reading.wants_yes)
+    return replace(slots, yes_no=_read_verdict(reading, slots))
+
+
+def _read_verdict(reading: Reading, slots: Slots) -> str:
+    if not reading.wants_yes or slots.rank is not None:
+        return ""
+    if slots.holds or slots.compared:
+        return "holds"
+    return "stock" if slots.figures[0] == "quantity" and not slots.having else "rows" if slots.subject else ""
 
 
 # Products
@@ -166,6 +176,8 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
     rank, ranked = _read_rank(reading, "released")
     having, stocked = _read_stock(reading, subject)
     count = reading.has("ask", "count") and rank is None
+    if count and stocked and not having and not reading.all(Things) and not reading.has("noun", "piece"):
+        having = () if reading.has("ask", "total") else (IN_STOCK,)
     if rank is not None and not ranked:
         raise CannotTellError("the end of what")
     figures = _read_figures(reading, stocked=bool(having) or stocked)
@@ -182,7 +194,7 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
         reading.use(*(one for one, things in reading.all(Things) if len(things.names) == 1))  # "is X the cheapest tent?"
     filters = (*reading.filters(amount_figure, period), *more)
     fold, descending = "", _read_order(reading)
-    single = len(_named(reading)) == len(reading.all(Things)) > 0
+    single = len(_named(reading)) == len(reading.all(Things)) > 0 and not more
     if average or ends:
         if not figures or figures[0] not in ("price", "weight") or rank or having:
             raise CannotTellError("average")
@@ -192,10 +204,10 @@ def _compose_list(reading: Reading, subject: Subject, more: tuple[Filter, ...]) 
         fold = "sum"
     elif count or (reading.has("ask", "total") and stocked and not rank):
         reading.asks("count", "total", "much")
-        pieces = stocked and (single or bool(reading.all(Things)) or reading.has("noun", "piece")) and not _is_out(having)
+        pieces = stocked and not having
         if pieces:
             return _count_pieces(filters)
-        if single:
+        if single and not reading.says("sell", "offer", "different"):
             raise CannotTellError("count")  # "how many pegs are in the set" is in no column
         fold = "count"
     if holds and holds.column == FIGURES["colour"].value:
@@ -491,6 +503,7 @@ def _compose_groups(reading: Reading, subject: Subject) -> Slots:
                 having = (Having(figure="products", fold="count", sign=amount.sign, value=amount.low, label=label),)
     filters = tuple(reading.filters(plain[0] if plain else "", ""))
     reading.asks("total", "count", "much")
+    plain = plain or [ranked] if ranked in ("price", "weight") else plain
     if average and plain:
         return Slots(subject=subject.name, figures=(plain[0],), each="avg", filters=filters, rank=rank)
     if average:

@@ -181,7 +181,7 @@ def _write_comparison(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
         difference = exp.Sub(this=one.copy(), expression=other.copy())
         columns.append(exp.func("ABS", difference).as_("difference"))
         units.append(unit)
-    if slots.high is not None and slots.yes_no:
+    if slots.high is not None:
         kind = exp.GT if slots.high else exp.LT
         columns.append(kind(this=one.copy(), expression=other.copy()).as_(HOLDS))
         units.append(HOLDS)

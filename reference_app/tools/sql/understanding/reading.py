@@ -26,6 +26,7 @@ To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
 _IDLE = {"noun", "figure"}
 _IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count", "come"}
+_PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _YES_NO = {"is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will", "would"}
 
 
@@ -126,10 +127,29 @@ class Reading:
             self.asks("new")
         if self.has("noun", "category") or any(things.category for _, things in self.all(Things)):
             self.asks("contain")
+        for one, amount in self.all(Amount):  # "which of your two headlamps"
+            after = self.after(one)
+            if (
+                amount.bare
+                and after is not None
+                and isinstance(after.to, Things)
+                and len(after.to.names) == amount.low
+                and self.word_before(one) in ("your", "the", "those", "these")
+                and (self.has("comparative") or self.has("ask", "difference", "same"))
+            ):
+                self.use(one)
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             after = self.after(one)
             if after is not None and isinstance(after.to, Things) and after.to.category:
                 self.use(one)
+
+    def refers_back(self) -> bool:
+        """Whether a pronoun stands for something that was said before."""
+        words = self.linked.words
+        relative = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
+        return self.says(*_PRONOUNS) or any(
+            word == "that" and (place == 0 or words[place - 1] in relative) for place, word in enumerate(words)
+        )
 
     def check(self) -> None:
         """Raise where a part of the question has changed nothing, since then something else was meant."""

@@ -51,7 +51,7 @@ def compose_sales(reading: Reading) -> Slots:
             raise CannotTellError("a list")
     subject = _find_subject(reading, figure, ranked=rank is not None)
     counting = reading.asks("count", "much", "total", "average")
-    if not (counting or subject or rank or figure == "rating"):
+    if not (counting or subject or rank or figure in ("rating", "turnover")):
         raise CannotTellError("a list of orders or customers")
     having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
     filters = (*_read_own_filters(reading, figure), *reading.filters("rating" if figure == "reviews" else "", figure))

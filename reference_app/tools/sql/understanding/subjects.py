@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.understanding.reading import Reading
 
 _SUBJECTS = ("product", "store", "category", "colour")
-PRONOUNS = ("it", "its", "that", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _NEAR = 2  # words between "store" and the town that it is in
 
 
@@ -48,6 +47,9 @@ def find_subject(reading: Reading) -> Subject:
     per_store = [one for one in reading.meanings("ask", "everywhere") if {"each", "every"} & {*one.text.lower().split()}]
     if per_store and reading.all(Things) and (reading.has("ask", "count") or not reading.says("which")):
         return Subject(name="store", link=per_store[0], each=True)
+    here_and_there = len(reading.values("city")) > 1 and not reading.has("ask", "count", "total")
+    if here_and_there and reading.all(Things):
+        return Subject(name="store", each=True)
     if not nouns:
         return _find_implied(reading)
     link, name = nouns[0]
@@ -59,7 +61,7 @@ def find_subject(reading: Reading) -> Subject:
 
 
 def _find_implied(reading: Reading) -> Subject:
-    if reading.says(*PRONOUNS):
+    if reading.refers_back():
         raise CannotTellError("a pronoun")
     if reading.has("ask", "where") and reading.has("ask", "sold_out"):
         return Subject(name="store")

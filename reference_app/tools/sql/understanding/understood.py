@@ -27,14 +27,15 @@ class Understood:
         sql: In the dialect that was wished for.
         units: Of each column: `name`, `£`, `kg`, `date`, `text`, `holds`, or what is counted.
         description: What is looked for, in words for the customer.
-        yes_no: Whether the question wants yes or no.
+        yes_no: What says yes to a question that wants it: that there are `rows`, that pieces are in `stock`,
+            or the column `holds`; else empty.
         names: Whether the question names a product, category, store or other value of the database.
     """
 
     sql: str
     units: tuple[str, ...]
     description: str
-    yes_no: bool
+    yes_no: str
     names: bool
 
 
