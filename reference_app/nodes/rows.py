@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.facts import show
-from reference_app.tools.sql.understanding.query import HOLDS, NAMES
-from reference_app.tools.sql.understanding.wording import join_words, say_figure
+from reference_app.tools.sql.slots.tree import HOLDS, NAMES
+from reference_app.tools.sql.slots.wording import join_words, say_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
 from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import COLUMNS, Values
-from reference_app.tools.sql.understanding.understood import Understood, understand
+from reference_app.tools.sql.understood import Understood, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:

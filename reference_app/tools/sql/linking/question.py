@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LONGEST = 7  # words in a phrase or a name
 _MIN_MISSPELT = 6  # characters; in shorter words one letter makes another word
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
+_NOTHING = Meaning(kind="", name="")
 _SHORT = {
     "can't": "cannot", "won't": "will not", "ain't": "is not", "what's": "what is", "minus 8": "-8",
     "minus eight": "-8",
@@ -48,6 +49,11 @@ class Link:
     last: int
     text: str
     to: Meaning | Things | Value | Amount | Period
+
+    @property
+    def meaning(self) -> Meaning:
+        """What it stands for in the lexicon; nothing where it is a value, an amount or a period."""
+        return self.to if isinstance(self.to, Meaning) else _NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

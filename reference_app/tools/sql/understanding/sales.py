@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import Things
+from reference_app.tools.sql.understanding.filtering import read_filters
+from reference_app.tools.sql.understanding.ranks import MAX_COUNT
 from reference_app.tools.sql.understanding.reading import CannotTellError
-from reference_app.tools.sql.understanding.slots import Filter, Having, Rank, Slots
-from reference_app.tools.sql.understanding.wording import say_amount
+from reference_app.tools.sql.slots.records import Filter, Having, Rank, Slots
+from reference_app.tools.sql.slots.wording import say_amount
 
 if TYPE_CHECKING:
     from reference_app.tools.sql.linking.question import Link
@@ -22,7 +23,6 @@ _NOUNS = {
 _FIGURES = ("turnover", "sold", "point", "amount", "rating")
 _SUBJECTS = ("product", "store", "category", "colour", "status", "country", "level", "carrier", "reason", "month", "year")
 _RANKS = ("sold", "rating", "reviews")
-_MAX_COUNT = 50
 
 
 def is_of_sales(reading: Reading) -> bool:
@@ -54,7 +54,7 @@ def compose_sales(reading: Reading) -> Slots:
     if not (counting or subject or rank or figure in ("rating", "turnover")):
         raise CannotTellError("a list of orders or customers")
     having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
-    filters = (*_read_own_filters(reading, figure), *reading.filters("rating" if figure == "reviews" else "", figure))
+    filters = (*_read_own_filters(reading, figure), *read_filters(reading, "rating" if figure == "reviews" else "", figure))
     if rank is not None and subject not in ("product", "category", "store", "country", "colour", "carrier", "reason", "month", "status"):
         raise CannotTellError("rank")
     if not subject and figure == "rating" and not filters:
@@ -76,8 +76,8 @@ def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
 
 def _read_figure(reading: Reading) -> str:
     named = [name for name in reading.figures() if name in _FIGURES]
-    ranked = {one.to.name for one in reading.meanings("rank", *_RANKS) if isinstance(one.to, Meaning)}
-    nouns = [one.to.name for one in reading.meanings("noun", *_NOUNS) if isinstance(one.to, Meaning)]
+    ranked = {one.meaning.name for one in reading.meanings("rank", *_RANKS)}
+    nouns = [one.meaning.name for one in reading.meanings("noun", *_NOUNS)]
     valued = {"country": "customers", "level": "customers", "status": "orders", "carrier": "parcels", "reason": "refunds"}
     kinds = [one.to.kind for one in reading.links if isinstance(one.to, Value)]
     if ranked:
@@ -109,11 +109,10 @@ def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
     own = {"orders": "order", "refunds": "refund", "customers": "customer", "parcels": "parcel"}.get(figure, "")
     found = []
     for one in reading.meanings("noun", *_SUBJECTS):
-        name = one.to.name if isinstance(one.to, Meaning) else ""
+        name = one.meaning.name
         if any(isinstance(each.to, Value) and each.to.kind == name for each in reading.links):
             continue  # "the status shipped" is a condition
-        before = reading.before(one)
-        each = before is not None and isinstance(before.to, Meaning) and before.to.name == "each"
+        each = reading.is_after(one, "ask", "each")
         if name != own and (each or ranked or reading.word_before(one) in ("by", "per", "each", "every", "which", "what")):
             found.append(name)
     if not found and ranked and reading.all(Things):
@@ -131,8 +130,8 @@ def _read_rank(reading: Reading) -> Rank | None:
     tops = reading.meanings("ask", "top")
     if not ranks and not tops:
         return None
-    highs = {one.to.high for one in ranks if isinstance(one.to, Meaning)}
-    names = {one.to.name for one in ranks if isinstance(one.to, Meaning)} - {"any", *_RANKS}
+    highs = {one.meaning.high for one in ranks}
+    names = {one.meaning.name for one in ranks} - {"any", *_RANKS}
     if len(highs) > 1 or names:
         raise CannotTellError("rank")
     reading.use(*ranks, *tops)
@@ -143,7 +142,7 @@ def _read_rank(reading: Reading) -> Rank | None:
     for one, amount in numbers:
         reading.use(one)
         count = int(amount.low)
-    if not 0 < count <= _MAX_COUNT:
+    if not 0 < count <= MAX_COUNT:
         raise CannotTellError("number")
     return Rank(high=highs.pop() if highs else True, count=count)
 
@@ -160,8 +159,8 @@ def _read_own_filters(reading: Reading, figure: str) -> tuple[Filter, ...]:
 def _read_rating(reading: Reading) -> tuple[Having, ...]:
     """An amount is of the average of a product's reviews, not of each of them."""
     found = []
-    for one, amount in reading.all(Amount):
-        if amount.figure in ("", "rating") and not reading.is_used(one) and amount.sign != "between":
+    for one, amount in reading.free(Amount):
+        if amount.figure in ("", "rating") and amount.sign != "between":
             reading.use(one)
             label = say_amount("rating", amount.sign, (amount.low,))
             found.append(Having(figure="rating", fold="avg", sign=amount.sign, value=amount.low, label=label))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from reference_app.tools.sql.understanding.schema import FIGURES, PLURALS
+from reference_app.tools.sql.slots.schema import FIGURES, PLURALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reference_app.tools.sql.linking.values import Things
-    from reference_app.tools.sql.understanding.slots import Slots
+    from reference_app.tools.sql.slots.records import Slots
 
 _SIGNS = {
     "=": "of exactly", "<>": "other than", "<": "below", ">": "above", "<=": "of at most", ">=": "of at least",
@@ -87,7 +87,7 @@ def join_words(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1] if words else ""]))
 
 
-def say_things(things: Sequence[Things], excepted: bool) -> str:  # noqa: FBT001 - only the two labels differ
+def say_things(things: Sequence[Things], *, excepted: bool) -> str:
     """The products that a condition is of."""
     parts = []
     for one in things:
@@ -101,7 +101,7 @@ def say_things(things: Sequence[Things], excepted: bool) -> str:  # noqa: FBT001
     return ("products other than " if excepted else "") + " or ".join(parts)
 
 
-def say_value(kind: str, texts: Sequence[str], excepted: bool) -> str:  # noqa: FBT001 - as above
+def say_value(kind: str, texts: Sequence[str], *, excepted: bool) -> str:
     """A condition of a value."""
     words = {"city": "in", "colour": "in", "country": "from", "status": "that are", "level": "of the level"}
     words |= {"carrier": "by", "reason": "because of"}

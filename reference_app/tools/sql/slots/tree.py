@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reference_app.tools.sql.understanding.schema import FIGURES, KEYS, PLURALS, POINTS_AT, SUBJECTS, find_joins
+from reference_app.tools.sql.slots.conditions import (
+    NoWayError,
+    column_of,
+    compare,
+    fold_column,
+    join,
+    of_product,
+    reaches,
+    select_rows,
+    write_condition,
+)
+from reference_app.tools.sql.slots.schema import FIGURES, KEYS, PLURALS, SUBJECTS, find_joins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from sqlglot import exp
 
-    from reference_app.tools.sql.linking.values import Things
-    from reference_app.tools.sql.understanding.slots import Filter, Slots
+    from reference_app.tools.sql.slots.records import Slots
 
 NAMES = "name"  # the unit of a column of names
 HOLDS = "holds"  # the column that says yes or no
-_SIGNS = {"=": "EQ", "<>": "NEQ", "<": "LT", ">": "GT", "<=": "LTE", ">=": "GTE"}
-
-
-class NoWayError(Exception):
-    """A filter is of a table that the rows do not point at."""
 
 
 def write_tree(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
@@ -40,7 +43,7 @@ def write_tree(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
     if slots.pieces:
         return _write_sum(slots), units
     first = FIGURES[slots.figures[0]].table
-    if not slots.having and any(not _reaches(first, one) for one in slots.filters):
+    if not slots.having and any(not reaches(first, one) for one in slots.filters):
         raise NoWayError
     rows = _write_rows(slots)
     if slots.fold:
@@ -56,24 +59,24 @@ def _write_rows(slots: Slots) -> exp.Select:
 
     first = FIGURES[slots.figures[0]]
     table = SUBJECTS.get(slots.subject, "").partition(".")[0]
-    name = _column(_name_subject(slots))
+    name = column_of(_name_subject(slots))
     if not first.fold and not slots.each:
-        tree = _select(first.table, [name.as_(slots.subject)], slots.filters)
+        tree = select_rows(first.table, [name.as_(slots.subject)], slots.filters)
         tree = _restrict(tree, slots)
         for figure in slots.figures:
-            tree = _join(tree.select(_column(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value)
+            tree = join(tree.select(column_of(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value)
     elif first.fold in ("count", "sum") and slots.subject in KEYS:
         tree = _write_counted(slots, table)
     else:
-        tree = _select(first.table, [name.as_(slots.subject)], slots.filters, also=[_name_subject(slots)])
-        tree = tree.select(_fold_column(first.fold or slots.each, first.value).as_(slots.figures[0]))
+        tree = select_rows(first.table, [name.as_(slots.subject)], slots.filters, also=[_name_subject(slots)])
+        tree = tree.select(fold_column(first.fold or slots.each, first.value).as_(slots.figures[0]))
         tree = tree.group_by(name)
         tree = _restrict(tree, slots)
     if slots.holds:
-        tree = tree.select(_condition(slots.holds).as_(HOLDS))
+        tree = tree.select(write_condition(slots.holds).as_(HOLDS))
     within = slots.rank.within if slots.rank else ""
     if within:
-        tree = _join(tree, first.table, SUBJECTS[within]).select(_column(SUBJECTS[within]).as_(within))
+        tree = join(tree, first.table, SUBJECTS[within]).select(column_of(SUBJECTS[within]).as_(within))
     if slots.rank:
         return _rank(slots, tree)
     order = [exp.column(slots.subject)]
@@ -88,18 +91,18 @@ def _write_counted(slots: Slots, table: str) -> exp.Select:
 
     name, key = slots.figures[0], KEYS[slots.subject]
     figure = FIGURES[name]
-    reachable = [one for one in slots.filters if _reaches(figure.table, one)]
+    reachable = [one for one in slots.filters if reaches(figure.table, one)]
     owner = _own_key(figure.table, slots.subject)
-    counted = _select(figure.table, [_column(owner).as_("key")], reachable, also=[owner])
-    counted = counted.select(_fold_column(figure.fold, figure.value).as_("figure")).group_by(_column(owner))
-    outer = [one for one in slots.filters if _reaches(table, one)]
+    counted = select_rows(figure.table, [column_of(owner).as_("key")], reachable, also=[owner])
+    counted = counted.select(fold_column(figure.fold, figure.value).as_("figure")).group_by(column_of(owner))
+    outer = [one for one in slots.filters if reaches(table, one)]
     if len({*map(id, reachable), *map(id, outer)}) < len(slots.filters):
         raise NoWayError
-    found = exp.func("COALESCE", _column("counted.figure"), exp.Literal.number(0))
-    tree = _select(table, [_column(SUBJECTS[slots.subject]).as_(slots.subject), found.as_(name)], outer)
-    tree = tree.join(counted.subquery("counted"), on=_column(f"{table}.{key}").eq(_column("counted.key")), join_type="left")
+    found = exp.func("COALESCE", column_of("counted.figure"), exp.Literal.number(0))
+    tree = select_rows(table, [column_of(SUBJECTS[slots.subject]).as_(slots.subject), found.as_(name)], outer)
+    tree = tree.join(counted.subquery("counted"), on=column_of(f"{table}.{key}").eq(column_of("counted.key")), join_type="left")
     for further in slots.figures[1:]:
-        tree = _join(tree.select(_column(FIGURES[further].value).as_(further)), table, FIGURES[further].value)
+        tree = join(tree.select(column_of(FIGURES[further].value).as_(further)), table, FIGURES[further].value)
     return _restrict(tree, slots)
 
 
@@ -150,7 +153,7 @@ def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
 def _write_figure(slots: Slots) -> exp.Select:
     name = slots.figures[0]
     figure = FIGURES[name]
-    tree = _select(figure.table, [], slots.filters).select(_fold_column(figure.fold or slots.fold, figure.value).as_(name))
+    tree = select_rows(figure.table, [], slots.filters).select(fold_column(figure.fold or slots.fold, figure.value).as_(name))
     return tree
 
 
@@ -160,7 +163,7 @@ def _write_sum(slots: Slots) -> exp.Select:
 
     total: exp.Expr | None = None
     for name, count in slots.pieces:
-        one = _of_product(slots.figures[0], name)
+        one = of_product(slots.figures[0], name)
         part = exp.Mul(this=exp.Literal.number(count), expression=one) if count != 1 else one
         total = part if total is None else exp.Add(this=total, expression=part)
     assert total is not None  # noqa: S101 - there are pieces
@@ -173,7 +176,7 @@ def _write_comparison(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
     assert slots.compared is not None  # noqa: S101 - the caller has looked
     figure, (left, right) = slots.figures[0], slots.compared
     unit = FIGURES[figure].unit
-    one, other = _of_product(figure, left), _of_product(figure, right)
+    one, other = of_product(figure, left), of_product(figure, right)
     columns = [exp.Literal.string(left).as_("product"), one.as_(figure)]
     columns += [exp.Literal.string(right).as_("other_product"), other.as_(f"other_{figure}")]
     units = [NAMES, unit, NAMES, unit]
@@ -191,21 +194,15 @@ def _write_comparison(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
 def _write_order(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
     from sqlglot import exp
 
-    of = _column("order_items.order_id").eq(exp.Literal.string(slots.order_id))
+    of = column_of("order_items.order_id").eq(exp.Literal.string(slots.order_id))
     if slots.fold == "sum":
         value = FIGURES["turnover"].value
-        tree = exp.select(_fold_column("sum", value).as_("total")).from_("order_items").where(of)
+        tree = exp.select(fold_column("sum", value).as_("total")).from_("order_items").where(of)
         return tree, ("£",)
-    columns = [_column("order_items.description"), _column("order_items.quantity")]
-    tree = exp.select(*columns).from_("order_items").where(of).order_by(_column("order_items.line"))
+    columns = [column_of("order_items.description"), column_of("order_items.quantity")]
+    tree = exp.select(*columns).from_("order_items").where(of).order_by(column_of("order_items.line"))
     return tree, (NAMES, "piece")
 
-
-def _of_product(figure: str, name: str) -> exp.Subquery:
-    from sqlglot import exp
-
-    of = _column("products.name").eq(exp.Literal.string(name))
-    return exp.select(_column(FIGURES[figure].value)).from_("products").where(of).subquery()
 
 
 def _name_subject(slots: Slots) -> str:
@@ -230,113 +227,21 @@ def _restrict(tree: exp.Select, slots: Slots) -> exp.Select:
     if not slots.having:
         return tree
     owner = SUBJECTS[slots.subject].partition(".")[0]
-    inner = [one for one in slots.filters if not _reaches(owner, one)]  # the others are met outside
+    inner = [one for one in slots.filters if not reaches(owner, one)]  # the others are met outside
     for having in slots.having:
         figure = FIGURES[having.figure]
         key = _own_key(figure.table, slots.subject)
-        kept = _select(figure.table, [_column(key)], inner, also=[key]).group_by(_column(key))
-        folded = _fold_column(having.fold, figure.value)
-        kept = kept.having(_compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
-        tree = tree.where(exp.In(this=_column(f"{owner}.{KEYS[slots.subject]}"), query=kept.subquery()))
+        kept = select_rows(figure.table, [column_of(key)], inner, also=[key]).group_by(column_of(key))
+        folded = fold_column(having.fold, figure.value)
+        kept = kept.having(compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
+        tree = tree.where(exp.In(this=column_of(f"{owner}.{KEYS[slots.subject]}"), query=kept.subquery()))
     return tree
 
 
-def _select(
-    table: str, columns: Sequence[exp.Expr], filters: Iterable[Filter], also: Iterable[str] = ()
-) -> exp.Select:
-    from sqlglot import exp
-
-    tree = exp.select(*columns).from_(table)
-    places = [*also, *(column.sql() for column in columns)]
-    stocked = table != "stock"
-    for one in filters:
-        if one.column.startswith("stores.") and stocked and find_joins(table, "stores") is None:
-            continue  # the pieces in stock are looked at in this place
-        tree = tree.where(_condition(one))
-        places += _places(one)
-    return _join(tree, table, " ".join(places))
 
 
-def _join(tree: exp.Select, table: str, words: str) -> exp.Select:
-    """Join the tables whose columns stand in the words."""
-    from sqlglot import exp
-
-    joined = {join.this.name for join in tree.args.get("joins") or ()}
-    for other in sorted({name for pair in POINTS_AT for name in pair if f"{name}." in words}):
-        way = find_joins(table, other)
-        if way is None:
-            raise NoWayError
-        for left, right in way:
-            if right not in joined:
-                joined.add(right)
-                key = POINTS_AT[left, right]
-                tree = tree.join(exp.to_table(right), on=_column(f"{left}.{key}").eq(_column(f"{right}.{key}")))
-    return tree
 
 
-def _reaches(table: str, one: Filter) -> bool:
-    return all(find_joins(table, place.partition(".")[0]) is not None for place in _places(one))
 
 
-def _places(one: Filter) -> list[str]:
-    if one.things:
-        return [SUBJECTS["category" if things.all_of_it else "product"] for things in one.things]
-    return [one.column]
 
-
-def _condition(one: Filter) -> exp.Expr:
-    from sqlglot import exp
-
-    if one.things:
-        found = exp.or_(*map(_things_condition, one.things))
-        return exp.not_(exp.paren(found)) if one.sign == "<>" else found
-    column = _column(one.column)
-    if one.than:
-        return _compare(column, one.sign, _of_product(one.column.partition(".")[2], one.than))
-    values = [_literal(value) for value in one.values]
-    if one.sign == "between":
-        return exp.Between(this=column, low=values[0], high=values[1])
-    if len(values) > 1:
-        found = exp.In(this=column, expressions=values)
-        return exp.not_(found) if one.sign == "<>" else found
-    return _compare(column, one.sign, values[0])
-
-
-def _things_condition(things: Things) -> exp.Expr:
-    from sqlglot import exp
-
-    def names(texts: Sequence[str]) -> exp.Expr:
-        return exp.In(this=_column("products.name"), expressions=[exp.Literal.string(text) for text in texts])
-
-    if things.all_of_it:
-        return _column("categories.name").eq(exp.Literal.string(things.category))
-    return names(things.names)
-
-
-def _compare(left: exp.Expr, sign: str, right: exp.Expr) -> exp.Expr:
-    from sqlglot import exp
-
-    kind: Any = getattr(exp, _SIGNS[sign])
-    compared: exp.Expr = kind(this=left, expression=right)
-    return compared
-
-
-def _literal(value: str | float) -> exp.Expr:
-    from sqlglot import exp
-
-    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(f"{value:.10g}")
-
-
-def _fold_column(fold: str, value: str) -> exp.Expr:
-    from sqlglot import exp
-
-    if fold == "given":
-        return _column(value)
-    return exp.Count(this=exp.Star()) if fold == "count" else exp.func(fold, _column(value))
-
-
-def _column(text: str) -> exp.Expr:
-    """Our own text of SQL, never a question's."""
-    from sqlglot import parse_one
-
-    return parse_one(text)
