@@ -74,9 +74,9 @@ class SqlAgent:
         The answer to a question, as JSON can hold it; a wrong question or database is no exception.
 
         Returns:
-            `sql`, `columns`, `rows`, `truncated`, and if no chat model wrote it `understood` with what was
-            looked for, the `units` of the columns and `yes_no`; or `reason` and `error`, which is `no_query`, `denied`,
-            `too_slow` or `unavailable`.
+            `sql`, `columns`, `rows`, `truncated`, and if no chat model wrote it `understood` (what was looked
+            for, in words), `units` of the columns and `yes_no`; or `reason` and `error`, which is `no_query`,
+            `denied`, `too_slow` or `unavailable`.
         """
         if not question.strip() or len(question) > MAX_CHARACTERS:
             return _fail("no_query", f"A question has 1 to {MAX_CHARACTERS} characters.")
@@ -153,7 +153,9 @@ class SqlAgent:
             table = column.partition(".")[0]
             rows = self.run(f"SELECT DISTINCT {column} FROM {table} ORDER BY 1").answer.rows  # noqa: S608 - our names
             sampled[kind] = [str(row[0]) for row in rows]
-        return Values(sampled, {str(name): str(category) for name, category in self.run(_CATEGORIES).answer.rows})
+        return Values(
+            sampled, {str(name): str(category) for name, category in self.run(_CATEGORIES).answer.rows}
+        )
 
 
 def query_tool(agent: SqlAgent) -> Tool:

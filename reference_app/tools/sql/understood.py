@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.slots.conditions import NoWayError
 from reference_app.tools.sql.slots.tree import write_tree
+from reference_app.tools.sql.slots.wording import describe
 from reference_app.tools.sql.understanding.groups import compose_groups
 from reference_app.tools.sql.understanding.products import compose_products
 from reference_app.tools.sql.understanding.reading import CannotTellError, Reading
 from reference_app.tools.sql.understanding.sales import compose_sales, is_of_sales
 from reference_app.tools.sql.understanding.stores import compose_stores
 from reference_app.tools.sql.understanding.subjects import find_subject
-from reference_app.tools.sql.slots.wording import describe
 
 if TYPE_CHECKING:
     from datetime import date

@@ -84,12 +84,17 @@ def link(question: str, values: Values, today: date) -> Linked:
     unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
     return Linked(
-        text=text, words=tuple(map(str.lower, texts)), links=tuple(_settle(list(_join(kept, values)), texts)), unlinked=unlinked
+        text=text,
+        words=tuple(map(str.lower, texts)),
+        links=tuple(_settle(list(_join(kept, values)), texts)),
+        unlinked=unlinked,
     )
 
 
 def _write_plainly(question: str) -> str:
-    text = unicodedata.normalize("NFKC", question).translate({0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"})
+    text = unicodedata.normalize("NFKC", question).translate(
+        {0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"}
+    )
     for short, long in _SHORT.items():
         text = re.sub(rf"\b{short}\b", long, text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l)\b)", " ", text)
@@ -97,9 +102,7 @@ def _write_plainly(question: str) -> str:
     return " ".join(re.sub(r"'s\b", "", text).split())
 
 
-def _candidates(
-    text: str, words: Sequence[re.Match[str]], values: Values, today: date
-) -> Iterator[Link]:
+def _candidates(text: str, words: Sequence[re.Match[str]], values: Values, today: date) -> Iterator[Link]:
     def at(start: int, stop: int, to: Amount | Period | Value) -> Link:
         inside = [place for place, word in enumerate(words) if word.end() > start and word.start() < stop]
         first, last = (inside[0], inside[-1] + 1) if inside else (0, 0)
@@ -122,13 +125,13 @@ def _spans(words: Sequence[re.Match[str]], at_least: int) -> Iterator[tuple[int,
         yield from ((first, first + length) for first in range(len(words) - length + 1))
 
 
-def _find_products(
-    text: str, words: Sequence[re.Match[str]], values: Values
-) -> Iterator[Link]:
+def _find_products(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
     for first, last in _spans(words, 2):
         found = values.find_products([word[0] for word in words[first:last]])
         if found:
-            yield Link(first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found)
+            yield Link(
+                first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found
+            )
 
 
 def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
@@ -195,17 +198,24 @@ def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
 
 
 def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
-    """Which of several is meant by what it goes with: "the footprint for the Skerry 2", "and its footprint"."""
+    """Which of several is meant, by what it goes with: "the Skerry 2 and its footprint"."""
     _settle_sizes(links)
     named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
     gone: set[int] = set()
     for place, one in enumerate(links):
         if not isinstance(one.to, Things) or one.to.category:
             continue
-        fitting = [(name, other) for name in one.to.names for whole, other in named.items() if _goes_with(name, whole)]
+        fitting = [
+            (name, other)
+            for name in one.to.names
+            for whole, other in named.items()
+            if _goes_with(name, whole)
+        ]
         if len(fitting) == 1 and fitting[0][1] is not one:
             name, other = fitting[0]
-            links[place] = Link(first=one.first, last=one.last, text=one.text, to=Things(label=name, names=(name,)))
+            links[place] = Link(
+                first=one.first, last=one.last, text=one.text, to=Things(label=name, names=(name,))
+            )
             between = [word.lower() for word in words[one.last : other.first]]
             if between and between[0] == "for" and set(between) <= {"for", "the", "a", "my", "your"}:
                 gone.add(id(other))
@@ -220,12 +230,16 @@ def _settle_sizes(links: list[Link]) -> None:
                 continue
             other = links[near]
             size = {stem(word) for word in WORD.findall(other.text)}
-            names = tuple(name for name in one.to.names if size <= {stem(word) for word in WORD.findall(name)})
+            names = tuple(
+                name for name in one.to.names if size <= {stem(word) for word in WORD.findall(name)}
+            )
             touching = other.last == one.first or one.last == other.first
             sized = isinstance(other.to, Amount) and other.to.figure == "weight" and other.to.sign == "="
             if sized and touching and len(names) == 1:
                 first, last = min(one.first, other.first), max(one.last, other.last)
-                links[place] = Link(first=first, last=last, text=one.text, to=Things(label=names[0], names=names))
+                links[place] = Link(
+                    first=first, last=last, text=one.text, to=Things(label=names[0], names=names)
+                )
                 del links[near]
                 return
 
@@ -233,7 +247,11 @@ def _settle_sizes(links: list[Link]) -> None:
 def _goes_with(name: str, whole: str) -> bool:
     """Whether a product is for another one: `Footprint for Skerry 2` for `Skerry 2 tent`."""
     tail = name.partition(" for ")[2]
-    return bool(tail) and name != whole and set(map(stem, WORD.findall(tail))) <= set(map(stem, WORD.findall(whole)))
+    return (
+        bool(tail)
+        and name != whole
+        and set(map(stem, WORD.findall(tail))) <= set(map(stem, WORD.findall(whole)))
+    )
 
 
 def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:

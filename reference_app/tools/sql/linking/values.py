@@ -101,7 +101,7 @@ class Values:
         return Things(label=name, names=tuple(sorted(kept)), category=name, all_of_it=len(kept) == len(own))
 
     def find_products(self, texts: Sequence[str]) -> Things | None:
-        """The products that consecutive words of the question name, all of them where several can be meant."""
+        """The products that consecutive words name, all of them where several can be meant."""
         words = tuple(map(stem, texts))
         words = self._lexicon.aliases.get(words, words)
         if _NUMBER.match(words[0]):
@@ -150,14 +150,14 @@ class Values:
 
 
 def _is_like(word: str, other: str, at_least: int) -> bool:
-    """Whether one is the other with a slip of the keys; a short word alone is another word: shirts, shorts."""
+    """Whether one is the other with a slip of the keys; a short word alone may be another word."""
     from rapidfuzz.distance import OSA
     from rapidfuzz.fuzz import ratio
 
     if min(len(word), len(other)) < LONG - 1 or word.rstrip("s") == other.rstrip("s"):
         return False
     slip = len(word) >= at_least and word[0] == other[0] and OSA.distance(word, other, score_cutoff=1) <= 1
-    return slip or ratio(word, other) >= SIMILAR
+    return bool(slip or ratio(word, other) >= SIMILAR)
 
 
 def _starts(name: str, beginnings: Sequence[str]) -> bool:
@@ -166,5 +166,5 @@ def _starts(name: str, beginnings: Sequence[str]) -> bool:
 
 
 def _ends_plural(name: str) -> bool:
-    last = WORD.findall(_TAIL.split(name)[0])[-1]
+    last: str = WORD.findall(_TAIL.split(name)[0])[-1]
     return stem(last) != last.lower()

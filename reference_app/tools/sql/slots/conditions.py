@@ -50,7 +50,9 @@ def join(tree: exp.Select, table: str, words: str) -> exp.Select:
             if right not in joined:
                 joined.add(right)
                 key = POINTS_AT[left, right]
-                tree = tree.join(exp.to_table(right), on=column_of(f"{left}.{key}").eq(column_of(f"{right}.{key}")))
+                tree = tree.join(
+                    exp.to_table(right), on=column_of(f"{left}.{key}").eq(column_of(f"{right}.{key}"))
+                )
     return tree
 
 
@@ -86,7 +88,9 @@ def _things_condition(things: Things) -> exp.Expr:
     from sqlglot import exp
 
     def names(texts: Sequence[str]) -> exp.Expr:
-        return exp.In(this=column_of("products.name"), expressions=[exp.Literal.string(text) for text in texts])
+        return exp.In(
+            this=column_of("products.name"), expressions=[exp.Literal.string(text) for text in texts]
+        )
 
     if things.all_of_it:
         return column_of("categories.name").eq(exp.Literal.string(things.category))

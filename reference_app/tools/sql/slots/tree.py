@@ -64,7 +64,9 @@ def _write_rows(slots: Slots) -> exp.Select:
         tree = select_rows(first.table, [name.as_(slots.subject)], slots.filters)
         tree = _restrict(tree, slots)
         for figure in slots.figures:
-            tree = join(tree.select(column_of(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value)
+            tree = join(
+                tree.select(column_of(FIGURES[figure].value).as_(figure)), first.table, FIGURES[figure].value
+            )
     elif first.fold in ("count", "sum") and slots.subject in KEYS:
         tree = _write_counted(slots, table)
     else:
@@ -79,7 +81,7 @@ def _write_rows(slots: Slots) -> exp.Select:
         tree = join(tree, first.table, SUBJECTS[within]).select(column_of(SUBJECTS[within]).as_(within))
     if slots.rank:
         return _rank(slots, tree)
-    order = [exp.column(slots.subject)]
+    order: list[exp.Expr] = [exp.column(slots.subject)]
     if slots.descending is not None:
         order.insert(0, exp.Ordered(this=exp.column(slots.figures[0]), desc=slots.descending))
     return tree if slots.fold else tree.order_by(*order)
@@ -100,9 +102,15 @@ def _write_counted(slots: Slots, table: str) -> exp.Select:
         raise NoWayError
     found = exp.func("COALESCE", column_of("counted.figure"), exp.Literal.number(0))
     tree = select_rows(table, [column_of(SUBJECTS[slots.subject]).as_(slots.subject), found.as_(name)], outer)
-    tree = tree.join(counted.subquery("counted"), on=column_of(f"{table}.{key}").eq(column_of("counted.key")), join_type="left")
+    tree = tree.join(
+        counted.subquery("counted"),
+        on=column_of(f"{table}.{key}").eq(column_of("counted.key")),
+        join_type="left",
+    )
     for further in slots.figures[1:]:
-        tree = join(tree.select(column_of(FIGURES[further].value).as_(further)), table, FIGURES[further].value)
+        tree = join(
+            tree.select(column_of(FIGURES[further].value).as_(further)), table, FIGURES[further].value
+        )
     return _restrict(tree, slots)
 
 
@@ -122,7 +130,9 @@ def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
     listed = exp.select(*(exp.column(name, table="listed") for name in shown), window.as_("place"))
     listed = listed.from_(tree.subquery("listed"))
     place = exp.column("place", table="ranked")
-    kept = place.eq(rank.place) if rank.place else exp.LTE(this=place, expression=exp.Literal.number(rank.count))
+    kept = (
+        place.eq(rank.place) if rank.place else exp.LTE(this=place, expression=exp.Literal.number(rank.count))
+    )
     order = [*([exp.column(rank.within, table="ranked")] if rank.within else []), place]
     return (
         exp.select(*(exp.column(name, table="ranked") for name in shown))
@@ -146,15 +156,17 @@ def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
     labels = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest"}
     columns = [exp.func(end, column).as_(f"{labels[end]}_{figure}") for end in ends]
     if len(ends) > 1:
-        columns.append(exp.Sub(this=exp.func("max", column), expression=exp.func("min", column)).as_("difference"))
+        columns.append(
+            exp.Sub(this=exp.func("max", column), expression=exp.func("min", column)).as_("difference")
+        )
     return exp.select(*columns).from_(source), (unit,) * len(columns)
 
 
 def _write_figure(slots: Slots) -> exp.Select:
     name = slots.figures[0]
     figure = FIGURES[name]
-    tree = select_rows(figure.table, [], slots.filters).select(fold_column(figure.fold or slots.fold, figure.value).as_(name))
-    return tree
+    folded = fold_column(figure.fold or slots.fold, figure.value)
+    return select_rows(figure.table, [], slots.filters).select(folded.as_(name))
 
 
 def _write_sum(slots: Slots) -> exp.Select:
@@ -204,7 +216,6 @@ def _write_order(slots: Slots) -> tuple[exp.Select, tuple[str, ...]]:
     return tree, (NAMES, "piece")
 
 
-
 def _name_subject(slots: Slots) -> str:
     if slots.subject in ("month", "year"):
         return f"SUBSTR({FIGURES[slots.figures[0]].day}, 1, {7 if slots.subject == 'month' else 4})"
@@ -236,12 +247,3 @@ def _restrict(tree: exp.Select, slots: Slots) -> exp.Select:
         kept = kept.having(compare(folded, having.sign, exp.Literal.number(f"{having.value:.10g}")))
         tree = tree.where(exp.In(this=column_of(f"{owner}.{KEYS[slots.subject]}"), query=kept.subquery()))
     return tree
-
-
-
-
-
-
-
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from reference_app.tools.sql.linking.amounts import NUMBERS
 from reference_app.tools.sql.slots.schema import FIGURES, PLURALS
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.slots.records import Slots
 
 _SIGNS = {
-    "=": "of exactly", "<>": "other than", "<": "below", ">": "above", "<=": "of at most", ">=": "of at least",
+    "=": "of exactly", "<>": "other than", "<": "below", ">": "above", "<=": "of at most",
+    ">=": "of at least",
 }  # fmt: skip
 _ENDS = {
     ("price", True): "the highest price", ("price", False): "the lowest price",
@@ -23,51 +25,72 @@ _ENDS = {
     ("opened", True): "the latest opening date", ("opened", False): "the earliest opening date",
     ("rating", True): "the best average rating", ("rating", False): "the lowest average rating",
 }  # fmt: skip
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBERS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+_EACH = {"avg": "average", "min": "lowest", "max": "highest", "sum": "total"}
 _MAX_NAMES = 6
 _PLACES = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
 def describe(slots: Slots) -> str:
     """What a query looks for: `products in the category Jackets with a price from £50 to £100`."""
-    figure = FIGURES[slots.figures[0]]
+    label = FIGURES[slots.figures[0]].label
     if slots.order_id:
         return f"{'total' if slots.fold else 'contents'} of order {slots.order_id}"
     if slots.compared:
-        return f"{figure.label} of {slots.compared[0]} and {slots.compared[1]}"
+        return f"{label} of {slots.compared[0]} and {slots.compared[1]}"
     if slots.pieces:
-        parts = [name if count == 1 else f"{count} × {name}" for name, count in slots.pieces]
-        return f"total {figure.label} of {join_words(parts)}"
-    things = join_words([one.label for one in slots.filters if one.things])
-    conditions = [one.label for one in slots.having] + [one.label for one in slots.filters if not one.things]
-    if slots.holds:
-        conditions.append(slots.holds.label)
-    narrowed = " ".join(filter(None, conditions))
+        parts = [name if count == 1 else f"{count} × {name}" for name, count in slots.pieces]  # noqa: RUF001
+        return f"total {label} of {join_words(parts)}"
+    rows = _say_rows(slots)
     if not slots.subject:
-        folded = {"avg": "average ", "sum": "total "}.get(slots.fold, "") if not figure.fold else ""
-        return " ".join(filter(None, [f"{folded}{figure.label}", f"of {things}" if things else "", narrowed]))
-    plural = PLURALS.get(slots.subject, f"{slots.subject}s")
-    if slots.subject == "product":
-        rows = " ".join(filter(None, [things or plural, narrowed]))
-    elif slots.subject == "store" and figure.table == "stock":
-        rows = " ".join(filter(None, [plural, f"with {things}" if things else "", narrowed]))
-    else:
-        rows = " ".join(filter(None, [plural, f"of {things}" if things else "", narrowed]))
+        return f"{label} {rows}".strip()
     if slots.fold:
-        heads = {"count": "number of", "sum": f"total {figure.label} of", "avg": f"average {figure.label} of"}
-        return f"{heads.get(slots.fold, f'lowest and highest {figure.label} of')} {rows}"
-    each = {"avg": "average ", "min": "lowest ", "max": "highest ", "sum": "total "}.get(slots.each, "")
+        heads = {"count": "number of", "sum": f"total {label} of", "avg": f"average {label} of"}
+        return f"{heads.get(slots.fold, f'lowest and highest {label} of')} {rows}"
+    return _say_figures(slots, rows)
+
+
+def _say_rows(slots: Slots) -> str:
+    """The subject and its conditions; of one figure over all the conditions alone."""
+    plural = PLURALS.get(slots.subject, f"{slots.subject}s") if slots.subject else ""
+    things = join_words([one.label for one in slots.filters if one.things])
+    if slots.subject == "product":
+        head = things or plural
+    else:
+        word = "with" if slots.subject == "store" else "of"
+        head = " ".join(filter(None, [plural, f"{word} {things}" if things else ""]))
+    conditions = [one.label for one in slots.having] + [one.label for one in slots.filters if not one.things]
+    return " ".join(filter(None, [head, *conditions, slots.holds.label if slots.holds else ""]))
+
+
+def _say_figures(slots: Slots, rows: str) -> str:
+    """The rows with what is shown of them."""
+    label = FIGURES[slots.figures[0]].label
+    each = f"{_EACH[slots.each]} " if slots.each else ""
     if slots.rank:
-        return f"{_say_end(slots, each)} {'of all' if rows == plural else 'among'} {rows}"
-    named = [name for one in slots.filters for each_one in one.things for name in each_one.names]
-    stocked = slots.figures[0] == "quantity" and slots.having
-    labels = join_words([FIGURES[name].label for name in slots.figures[1 if stocked else 0 :]])
-    if len(named) == 1 and slots.subject == "product" and labels and not slots.having:
-        return f"{labels} of {rows}"
-    if not labels:
-        return rows
-    order = {True: f", highest {figure.label} first", False: f", lowest {figure.label} first", None: ""}
-    return f"{rows}, with {each}{labels}{order[slots.descending]}"
+        bare = not slots.filters and not slots.having
+        return f"{_say_end(slots, each)} {'of all' if bare else 'among'} {rows}"
+    stocked = slots.figures[0] == "quantity" and slots.having  # that is said by "in stock"
+    shown = join_words([FIGURES[name].label for name in slots.figures[1 if stocked else 0 :]])
+    names = [name for one in slots.filters for things in one.things for name in things.names]
+    if len(names) == 1 and slots.subject == "product" and not slots.having:
+        return f"{shown} of {rows}"
+    order = {True: f", highest {label} first", False: f", lowest {label} first", None: ""}[slots.descending]
+    return f"{rows}, with {each}{shown}{order}" if shown else rows
 
 
 def _say_end(slots: Slots, each: str) -> str:
@@ -78,7 +101,7 @@ def _say_end(slots: Slots, each: str) -> str:
     if rank.place:
         end = end.replace("the ", f"the {_PLACES.get(rank.place, rank.place)} ", 1)
     elif rank.count > 1:
-        end = f"{_NUMBERS[rank.count] if rank.count < len(_NUMBERS) else rank.count} with {end}"
+        end = f"{NUMBERS[rank.count] if rank.count < len(NUMBERS) else rank.count} with {end}"
     return f"{end} in each {rank.within}" if rank.within else end
 
 
@@ -92,7 +115,9 @@ def say_things(things: Sequence[Things], *, excepted: bool) -> str:
     parts = []
     for one in things:
         if one.category:
-            parts.append(f"products in the category {one.category}{'' if one.all_of_it else ' (without accessories)'}")
+            parts.append(
+                f"products in the category {one.category}{'' if one.all_of_it else ' (without accessories)'}"
+            )
         elif len(one.names) > 1:
             names = f" ({join_words(one.names)})" if len(one.names) <= _MAX_NAMES else ""
             parts.append(f"products called {one.label!r}{names}")
@@ -121,12 +146,14 @@ def say_than(figure: str, sign: str, name: str) -> str:
     """A comparison with a product."""
     label, dated = FIGURES[figure].label, FIGURES[figure].unit == "date"
     ends = {">": "later" if dated else "higher", "<": "earlier" if dated else "lower"}
-    return f"with {'the same' if sign == '=' else f'a {ends[sign]}'} {label} {'as' if sign == '=' else 'than'} {name}"
+    return f"with a {ends[sign]} {label} than {name}"
 
 
 def say_period(figure: str, first: date | None, end: date | None) -> str:
     """A condition of a day; `end` is not in it any more."""
-    verb = {"released": "released", "products": "released", "opened": "opened", "stores": "opened"}.get(figure, "")
+    verb = {"released": "released", "products": "released", "opened": "opened", "stores": "opened"}.get(
+        figure, ""
+    )
     last = end - timedelta(days=1) if end else None
     if first and last and end:
         words = f"on {say_day(first)}" if first == last else f"from {say_day(first)} to {say_day(last)}"

@@ -75,15 +75,25 @@ def read_sum(reading: Reading) -> Slots | None:
     figures = reading.figures()
     wanted = bool(numbers) or (len(reading.named) > 1 and reading.has("ask", "total"))
     priced = reading.has("figure", "price", "weight") or reading.has("ask", "much", "total")
-    stocked = reading.has("ask", "count", "sold_out") or reading.values("city") or reading.has("noun", "store")
-    plain = len(figures) <= 1 and {*figures} <= {"price", "weight"} and not reading.has("ask", "average", "each")
+    stocked = (
+        reading.has("ask", "count", "sold_out") or reading.values("city") or reading.has("noun", "store")
+    )
+    plain = (
+        len(figures) <= 1 and {*figures} <= {"price", "weight"} and not reading.has("ask", "average", "each")
+    )
     if not (wanted and priced and plain) or stocked:
         return None
-    if not reading.names_only or len(counts) > _MAX_PIECES or any(not 0 < n <= MAX_COUNT for n in counts.values()):
+    if (
+        not reading.names_only
+        or len(counts) > _MAX_PIECES
+        or any(not 0 < n <= MAX_COUNT for n in counts.values())
+    ):
         raise CannotTellError("a sum of what")
     reading.use(*numbers, *(one for one, _ in reading.named))
     reading.asks("much", "total")
-    return Slots(subject="product", figures=(figures[0] if figures else "price",), pieces=tuple(counts.items()))
+    return Slots(
+        subject="product", figures=(figures[0] if figures else "price",), pieces=tuple(counts.items())
+    )
 
 
 def _name_two(reading: Reading) -> list[tuple[Link, str]]:

@@ -50,7 +50,9 @@ def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Fil
         if same:
             reading.use(*(one for one, _ in same))
             things = tuple(to for _, to in same)
-            yield Filter(things=things, sign="<>" if excepted else "=", label=say_things(things, excepted=excepted))
+            yield Filter(
+                things=things, sign="<>" if excepted else "=", label=say_things(things, excepted=excepted)
+            )
     for kind, column in COLUMNS.items():
         for excepted in (False, True):
             found = [
@@ -102,7 +104,9 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
 def _find_nearest_figure(reading: Reading, one: Link) -> str:
     """The figure word before an amount, or the one behind it: "weigh under 2", "under 2 in weight"."""
     figures = reading.meanings("figure")
-    nearest = min(figures, key=lambda each: (abs(each.first - one.first), each.first > one.first), default=None)
+    nearest = min(
+        figures, key=lambda each: (abs(each.first - one.first), each.first > one.first), default=None
+    )
     return nearest.meaning.name if nearest else ""
 
 

@@ -30,7 +30,9 @@ def compose_groups(reading: Reading, subject: Subject) -> Slots:
             if not subject.each:
                 raise CannotTellError("the end of a group")
             filters = read_filters(reading, ranked)
-            return Slots(subject="product", figures=(ranked,), filters=filters, rank=replace(rank, within=name))
+            return Slots(
+                subject="product", figures=(ranked,), filters=filters, rank=replace(rank, within=name)
+            )
     having, stocked = read_stock(reading, subject)
     if SOLD_OUT in having or reading.values("city"):
         raise CannotTellError("the stock of a group")
@@ -59,5 +61,7 @@ def _read_sizes(reading: Reading) -> tuple[Having, ...]:
         if not amount.figure and not amount.bare and amount.sign in _SIGNS:
             reading.use(one)
             label = f"with {_SIGNS[amount.sign]} {amount.low:g} products"
-            found.append(Having(figure="products", fold="count", sign=amount.sign, value=amount.low, label=label))
+            found.append(
+                Having(figure="products", fold="count", sign=amount.sign, value=amount.low, label=label)
+            )
     return tuple(found)

@@ -20,7 +20,23 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.understanding.subjects import Subject
 
 # What may stand behind "how much" where it asks for the price: "how much is", not "how much fits".
-_MUCH = {"is", "are", "for", "does", "do", "would", "will", "the", "a", "an", "did", "was", "were", "your", "can"}
+_MUCH = {
+    "is",
+    "are",
+    "for",
+    "does",
+    "do",
+    "would",
+    "will",
+    "the",
+    "a",
+    "an",
+    "did",
+    "was",
+    "were",
+    "your",
+    "can",
+}
 _SELLING = ("have", "sell", "got", "stock", "offer")
 
 
@@ -48,7 +64,11 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     period = "released" if reading.has("figure", "released") or ranked == "released" else ""
     filters = (*read_filters(reading, amount_figure, period), *reference)
     single = reading.names_only and not reference
-    fold = "range" if both_ends else _read_fold(reading, figures, stocked=stocked, single=single, ranked=rank is not None)
+    fold = (
+        "range"
+        if both_ends
+        else _read_fold(reading, figures, stocked=stocked, single=single, ranked=rank is not None)
+    )
     if fold == "count" and stocked and not having:
         if reading.all(Things) or reading.has("noun", "piece") or reading.has("ask", "total"):
             reading.asks("total")
@@ -59,9 +79,11 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     if fold == "count" and single and not stocked and not reading.says("sell", "offer", "different"):
         raise CannotTellError("how many of it are where")  # "how many pegs are in the set" is in no column
     reading.asks("count", "total", "much")
+    figures = _settle_figures(
+        reading, figures, filters, having, holds, fold=fold, listed=rank is None, single=single
+    )
     return Slots(
-        subject="product",
-        figures=_settle_figures(reading, figures, filters, having, holds, fold=fold, listed=rank is None, single=single),
+        subject="product", figures=figures,
         filters=filters, having=having, rank=rank, fold=fold, descending=read_order(reading), holds=holds,
     )  # fmt: skip
 
@@ -82,7 +104,9 @@ def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, 
     return ("quantity", *figures) if stocked else tuple(figures)
 
 
-def _read_fold(reading: Reading, figures: tuple[str, ...], *, stocked: bool, single: bool, ranked: bool) -> str:
+def _read_fold(
+    reading: Reading, figures: tuple[str, ...], *, stocked: bool, single: bool, ranked: bool
+) -> str:
     if reading.asks("average"):
         return "avg"
     if reading.has("ask", "range"):
@@ -108,7 +132,12 @@ def _settle_figures(  # noqa: PLR0913 - each of them decides
     if figures[0] == "quantity" and not (having or filters):
         raise CannotTellError("the stock of everything")
     narrowing = {one.column for one in filters}
-    if listed and not fold and figures in (("weight",), ("released",)) and FIGURES[figures[0]].value in narrowing:
+    if (
+        listed
+        and not fold
+        and figures in (("weight",), ("released",))
+        and FIGURES[figures[0]].value in narrowing
+    ):
         return (*figures, "price")
     return figures
 

@@ -73,7 +73,11 @@ def read_order(reading: Reading) -> bool | None:
     if ordering:
         return ordering[0].meaning.high
     sorted_by = any("by" in first.text.lower().split() for first in firsts)
-    return False if sorted_by or any(reading.word_before(one) == "by" for one in reading.meanings("figure")) else None
+    return (
+        False
+        if sorted_by or any(reading.word_before(one) == "by" for one in reading.meanings("figure"))
+        else None
+    )
 
 
 def _find_ordering(reading: Reading) -> list[Link]:

@@ -18,7 +18,8 @@ _IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "co
 _PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _BEFORE_PRONOUN = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
 _YES_NO = {
-    "is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will", "would",
+    "is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will",
+    "would",
 }  # fmt: skip
 
 
@@ -49,7 +50,9 @@ class Reading:
 
     def meanings(self, kind: str, *names: str) -> list[Link]:
         """Links to words of a kind."""
-        return [one for one in self.links if one.meaning.kind == kind and (not names or one.meaning.name in names)]
+        return [
+            one for one in self.links if one.meaning.kind == kind and (not names or one.meaning.name in names)
+        ]
 
     def has(self, kind: str, *names: str) -> bool:
         """Whether one of these stands there."""
@@ -136,7 +139,7 @@ class Reading:
         return id(one) in self._used
 
     def is_excepted(self, one: Link) -> bool:
-        """Whether "not" or "except" stands before the link, or before the value that it is joined to by "or"."""
+        """Whether "not" or "except" stands before the link, or before what it is joined to by "or"."""
         before = self.before(one)
         if before is None or id(before) in self._elsewhere:
             return False

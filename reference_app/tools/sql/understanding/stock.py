@@ -43,13 +43,19 @@ def read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...], 
 
 def is_of_stock(reading: Reading) -> bool:
     """Whether pieces in stock are meant, by word or by a store that is named."""
-    return reading.has("figure", "quantity") or bool(reading.values("city")) or reading.has("ask", "everywhere")
+    return (
+        reading.has("figure", "quantity") or bool(reading.values("city")) or reading.has("ask", "everywhere")
+    )
 
 
 def _is_out(reading: Reading, subject: Subject) -> bool:
     """Whether what is missing is wanted: "sold out", "a store without", "don't have"."""
+    found = reading.meanings("ask", "sold_out")
     out = reading.asks("sold_out")
-    if out and (reading.has("figure", "quantity") or len(reading.values("city")) > 1):
+    here_and_there = len(reading.values("city")) > 1 or (
+        reading.has("figure", "quantity") and not any("no" in one.text.lower().split() for one in found)
+    )
+    if out and here_and_there:
         raise CannotTellError("in stock here and sold out there")
     of_stores = subject.name == "store" and bool(reading.all(Things))
     if subject.name == "store":

@@ -23,7 +23,9 @@ _LISTING = ("which", "list", "what", "name", "all", "where")
 
 def compose_stores(reading: Reading, subject: Subject) -> Slots:
     """The slots of a question whose rows are stores."""
-    products = reading.has("noun", "product") or reading.has("figure", "quantity") or reading.has("ask", "sold_out")
+    products = (
+        reading.has("noun", "product") or reading.has("figure", "quantity") or reading.has("ask", "sold_out")
+    )
     if not (reading.all(Things) or products):
         return _compose_openings(reading, subject)
     things, goods = reading.all(Things), reading.has("noun", "product")
@@ -68,4 +70,6 @@ def _compose_openings(reading: Reading, subject: Subject) -> Slots:
     reading.asks("total")
     if reading.has("ask", "much") or not (dated or counted or reading.says(*_LISTING)):
         raise CannotTellError("nothing is wanted of the stores")
-    return Slots(subject="store", figures=("opened",), filters=filters, rank=rank, fold="count" if counted else "")
+    return Slots(
+        subject="store", figures=("opened",), filters=filters, rank=rank, fold="count" if counted else ""
+    )

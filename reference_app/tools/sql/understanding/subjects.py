@@ -63,7 +63,9 @@ def _is_by_store(reading: Reading) -> bool:
     """Whether the stock of a product is wanted store by store."""
     if not reading.all(Things):
         return False
-    every = any({"each", "every"} & {*one.text.lower().split()} for one in reading.meanings("ask", "everywhere"))
+    every = any(
+        {"each", "every"} & {*one.text.lower().split()} for one in reading.meanings("ask", "everywhere")
+    )
     if every and (reading.has("ask", "count") or not reading.says("which")):
         return True
     return len(reading.values("city")) > 1 and not reading.has("ask", "count", "total")
