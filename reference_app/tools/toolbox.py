@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Registry, Tool
+    from reference_app.tools.sql.understood import Understood
 
     Complete = Callable[[list[dict[str, str]]], str]
 
@@ -25,11 +26,13 @@ class Toolbox:
         registry: What a plan may call.
         attachments: What the app itself calls for what a question brings along; no policy is asked, since the
             settings say what may be read.
+        understand: A question as a query of the database, None where it cannot be read as one; runs nothing.
         close: Ends connections, and the shop's service where it was started here.
     """
 
     registry: Registry
     attachments: Registry
+    understand: Callable[[str], Understood | None]
     close: Callable[[], None]
 
 
@@ -47,7 +50,7 @@ def open_toolbox(
     Args:
         settings: Where the shop is, and whose rights count.
         encode: For the words of questions and of the database.
-        complete: A chat model that can write SQL; None leaves it to the shapes that the app knows.
+        complete: A chat model that can write SQL; None leaves it to the words of the question.
         check: Raises where a tool is not to be trusted.
 
     Raises:
@@ -75,5 +78,6 @@ def open_toolbox(
     return Toolbox(
         registry=Registry(planned, load_policy(settings.policy)),
         attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
+        understand=agent.understand,
         close=api.close,
     )

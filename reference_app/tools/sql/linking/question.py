@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 _LONGEST = 7  # words in a phrase or a name
 _MIN_MISSPELT = 6  # characters; in shorter words one letter makes another word
+_OFTEN_MISSPELT = {
+    "noun",
+    "rank",
+    "comparative",
+    "price",
+    "weight",
+    "released",
+    "average",
+    "total",
+    "difference",
+}
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _NOTHING = Meaning(kind="", name="")
 _SHORT = {
@@ -127,11 +138,18 @@ def _spans(words: Sequence[re.Match[str]], at_least: int) -> Iterator[tuple[int,
 
 def _find_products(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
     for first, last in _spans(words, 2):
-        found = values.find_products([word[0] for word in words[first:last]])
+        texts = [word[0] for word in words[first:last]]
+        said = [one for before, one in zip(["", *texts], texts, strict=False) if not _is_article(before, one)]
+        found = values.find_products(said)
         if found:
             yield Link(
                 first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found
             )
+
+
+def _is_article(before: str, word: str) -> bool:
+    """An article within a name: "the footprint for the Skerry 2"."""
+    return before.lower() == "for" and word.lower() in {"a", "an", "the", "my", "your"}
 
 
 def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
@@ -158,10 +176,15 @@ def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
     """Words of the lexicon with a slip of the keys in them."""
     from rapidfuzz.distance import OSA
 
-    known = {phrase[0]: meaning for phrase, meaning in load_lexicon().meanings.items() if len(phrase) == 1}
+    lexicon = load_lexicon()
+    known = {
+        phrase[0]: meaning
+        for phrase, meaning in lexicon.meanings.items()
+        if len(phrase) == 1 and (meaning.kind in _OFTEN_MISSPELT or meaning.name in _OFTEN_MISSPELT)
+    }
     for place, word in enumerate(words):
         written = stem(word[0])
-        if len(written) >= LONG and written.isalpha():
+        if len(written) >= LONG and written.isalpha() and written not in lexicon.real_words:
             near = [
                 meaning
                 for other, meaning in known.items()

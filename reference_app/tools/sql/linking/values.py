@@ -154,9 +154,10 @@ def _is_like(word: str, other: str, at_least: int) -> bool:
     from rapidfuzz.distance import OSA
     from rapidfuzz.fuzz import ratio
 
-    if min(len(word), len(other)) < LONG - 1 or word.rstrip("s") == other.rstrip("s"):
+    short = min(len(word), len(other)) < at_least - 1
+    if short or word[0] != other[0] or word.rstrip("s") == other.rstrip("s"):
         return False
-    slip = len(word) >= at_least and word[0] == other[0] and OSA.distance(word, other, score_cutoff=1) <= 1
+    slip = len(word) >= at_least and OSA.distance(word, other, score_cutoff=1) <= 1
     return bool(slip or ratio(word, other) >= SIMILAR)
 
 

@@ -74,7 +74,7 @@ def _say_rows(slots: Slots) -> str:
         word = "with" if slots.subject == "store" else "of"
         head = " ".join(filter(None, [plural, f"{word} {things}" if things else ""]))
     conditions = [one.label for one in slots.having] + [one.label for one in slots.filters if not one.things]
-    return " ".join(filter(None, [head, *conditions, slots.holds.label if slots.holds else ""]))
+    return " ".join(filter(None, [head, *conditions]))
 
 
 def _say_figures(slots: Slots, rows: str) -> str:

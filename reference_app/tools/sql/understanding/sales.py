@@ -66,6 +66,10 @@ def compose_sales(reading: Reading) -> Slots:
     counting = reading.asks("count", "much", "total", "average")
     having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
     own = _read_points(reading) if figure == "point" else ()
+    if figure in ("refunds", "amount"):
+        reading.asks("paid")
+    if figure == "customers":
+        reading.asks("joined")
     filters = (*own, *read_filters(reading, "rating" if figure == "reviews" else "", figure))
     wanted = counting or subject or rank or figure in ("rating", "turnover")
     if not wanted or (figure == "rating" and not (subject or filters)):
@@ -76,8 +80,11 @@ def compose_sales(reading: Reading) -> Slots:
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
     """The goods of one order, or what they cost together."""
     total = reading.asks("total", "much") or reading.has("figure", "price")
-    other = reading.has("noun", "customer", "carrier", "parcel", "status") or bool(reading.all(Things))
-    listed = reading.has("noun", "product") or reading.says("what", "in")
+    other = bool(reading.all(Things)) or [name for name in reading.figures() if name != "price"]
+    other = other or reading.has("noun", "customer", "carrier", "parcel", "status", "refund")
+    noun = reading.before(orders[0])
+    named = noun if noun is not None and noun.meaning.name == "order" else orders[0]
+    listed = reading.has("noun", "product") or reading.word_before(named) == "in"
     one = orders[0].to
     if len(orders) > 1 or other or not (total or listed) or not isinstance(one, Value):
         raise CannotTellError("what of the order")

@@ -42,5 +42,5 @@ def embed(weights):
 
 
 @pytest.fixture(scope="session")
-def sql_agent(sql_shop, embed):
-    return SqlAgent(sql_shop, embed)
+def sql_agent(sql_shop):
+    return SqlAgent(sql_shop, None)
