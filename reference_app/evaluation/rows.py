@@ -19,7 +19,7 @@ def same_rows(expected: Answer, given: Answer, *, ordered: bool) -> bool:
 
     Args:
         expected: Of the query that a person wrote.
-        given: Its rows may hold more columns, in any order, so that an answer may show more than was asked for.
+        given: Its rows may hold more columns, in any order: an answer may show more than was asked for.
         ordered: Whether the order of the rows matters.
     """
     if expected.truncated or given.truncated or len(expected.rows) != len(given.rows):

@@ -80,7 +80,7 @@ def compose_sales(reading: Reading) -> Slots:
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
     """The goods of one order, or what they cost together."""
     total = reading.asks("total", "much") or reading.has("figure", "price")
-    other = bool(reading.all(Things)) or [name for name in reading.figures() if name != "price"]
+    other = bool(reading.all(Things)) or {*reading.figures()} - {"price"} != set()
     other = other or reading.has("noun", "customer", "carrier", "parcel", "status", "refund")
     noun = reading.before(orders[0])
     named = noun if noun is not None and noun.meaning.name == "order" else orders[0]

@@ -10,6 +10,7 @@ from reference_app.evaluation.shares import lower_bound
 from reference_app.tools.sql import execution
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
 
+
 def test_an_answer_has_the_query_and_the_rows(sql_agent):
     answer = sql_agent.ask("How many Skerry 2 tents are in stock in Harrowmere?")
 
