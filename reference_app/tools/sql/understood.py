@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reference_app.tools.sql.guard.query import MAX_TABLES
 from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.slots.conditions import NoWayError
@@ -60,11 +61,15 @@ def understand_linked(linked: Linked, dialect: str = "sqlite") -> Understood:
     Raises:
         CannotTellError: A word stands for nothing here, or the links do not say one thing only.
     """
+    from sqlglot import exp
+
     slots = compose(linked)
     try:
         tree, units = write_tree(slots)
     except NoWayError as error:
         raise CannotTellError("the tables do not go together") from error
+    if len(list(tree.find_all(exp.Table))) > MAX_TABLES:
+        raise CannotTellError("more tables than a query may have")
     return Understood(
         sql=tree.sql(dialect=dialect),
         units=units,

@@ -69,6 +69,8 @@ def _write_rows(slots: Slots) -> exp.Select:
             )
     elif first.fold in ("count", "sum") and slots.subject in KEYS:
         tree = _write_counted(slots, table)
+    elif len(slots.figures) > 1:
+        raise NoWayError
     else:
         tree = select_rows(first.table, [name.as_(slots.subject)], slots.filters, also=[_name_subject(slots)])
         tree = tree.select(fold_column(first.fold or slots.each, first.value).as_(slots.figures[0]))
