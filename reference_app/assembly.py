@@ -83,7 +83,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     prompt = _load_prompt(settings, "planner")
     examples = [asked for asked, _ in prompt.examples]
     planner = Planner(
-        models, prompt, vectors.of_questions(examples) if examples else None, understands=tools.understands
+        models, prompt, vectors.of_questions(examples) if examples else None, understands=lambda question: tools.understand(question) is not None
     )
     answerer = Answerer(
         models=models, prompt=_load_prompt(settings, "answerer"), telling=telling, tuned=settings.tuned

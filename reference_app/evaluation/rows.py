@@ -15,36 +15,34 @@ TOLERANCE = 1e-6
 
 def same_rows(expected: Answer, given: Answer, *, ordered: bool) -> bool:
     """
-    Whether the rows are equal, each as often; NULL equals NULL alone.
+    Whether each expected row is there, as often, and no other row; NULL equals NULL alone.
 
     Args:
         expected: Of the query that a person wrote.
-        given: Its columns may stand in another order if both answers name them alike.
+        given: Its rows may hold more columns, in any order: an answer may show more than was asked for.
         ordered: Whether the order of the rows matters.
     """
     if expected.truncated or given.truncated or len(expected.rows) != len(given.rows):
         return False
-    names, others = _names(expected), _names(given)
-    rows: list[tuple[Value, ...]] = list(given.rows)
-    if names != others and len(set(names)) == len(names) and set(names) == set(others):
-        places = [others.index(name) for name in names]
-        rows = [tuple(row[place] for place in places) for row in rows]
+    rows = list(given.rows)
     if ordered:
-        return all(_is_same(left, right) for left, right in zip(expected.rows, rows, strict=True))
+        return all(_holds(left, right) for left, right in zip(expected.rows, rows, strict=True))
     for row in expected.rows:
-        match = next((place for place, other in enumerate(rows) if _is_same(row, other)), None)
+        match = next((place for place, other in enumerate(rows) if _holds(row, other)), None)
         if match is None:
             return False
         del rows[match]
     return True
 
 
-def _names(answer: Answer) -> list[str]:
-    return [name.lower() for name in answer.columns]
-
-
-def _is_same(left: Sequence[Value], right: Sequence[Value]) -> bool:
-    return len(left) == len(right) and all(map(_is_equal, left, right))
+def _holds(expected: Sequence[Value], given: Sequence[Value]) -> bool:
+    left = list(given)
+    for value in expected:
+        match = next((place for place, other in enumerate(left) if _is_equal(value, other)), None)
+        if match is None:
+            return False
+        del left[match]
+    return True
 
 
 def _is_equal(left: Value, right: Value) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reference_app.dialogue.orders import read_facts
 from reference_app.dialogue.wording import LANGUAGES, find_language
 from reference_app.errors import PromptError
+from reference_app.nodes.rows import write_rows
 from reference_app.nodes.showing import MAX_ROWS, show
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ REPLIES: dict[str, tuple[str, ...]] = {
     "change_address": ("order_id", "postcode", "fee", "request"),
     "adjust_points": ("order_id", "points", "request"),
     "row_one": ("row",),
+    "row_found": ("understood", "rows"),
+    **dict.fromkeys(("row_yes", "row_no"), ("understood", "rows")),
+    **dict.fromkeys(("row_missing", "row_no_missing"), ("understood",)),
+    **dict.fromkeys(
+        ("row_cheaper", "row_lighter", "row_earlier", "row_equal"),
+        ("verdict", "first", "first_value", "second", "second_value", "difference"),
+    ),
     "row_more": ("count", "rows"),
 }
 """What the app says, by occasion, with the places that each may hold."""
@@ -143,6 +151,9 @@ class Telling:
                 yield self.say("order_in_time", **order)
 
     def _tell_rows(self, result: Mapping[str, Any]) -> str:
+        if "understood" in result:
+            occasion, values = write_rows(result)
+            return self.say(occasion, **values)
         rows = [", ".join(map(_show_figure, row)) for row in result["rows"]]
         if not rows or result["rows"] == [[None]]:
             return self.say("row_none")

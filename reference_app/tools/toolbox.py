@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Registry, Tool
+    from reference_app.tools.sql.understood import Understood
 
     Complete = Callable[[list[dict[str, str]]], str]
 
@@ -26,14 +27,14 @@ class Toolbox:
         registry: What a plan may call.
         attachments: What the app itself calls for what a question brings along; no policy is asked, since the
             settings say what may be read.
-        understands: Whether the database can answer a question.
+        understand: A question as a query of the database, None where it cannot be read as one; runs nothing.
         unsigned: Names of the planned tools that are not as somebody signed for them.
         close: Ends connections, and the shop's service where it was started here.
     """
 
     registry: Registry
     attachments: Registry
-    understands: Callable[[str], bool]
+    understand: Callable[[str], Understood | None]
     unsigned: frozenset[str]
     close: Callable[[], None]
 
@@ -52,7 +53,7 @@ def open_toolbox(
     Args:
         settings: Where the shop is, and whose rights count.
         encode: For the words of questions and of the database.
-        complete: A chat model that can write SQL; None leaves it to the shapes that the app knows.
+        complete: A chat model that can write SQL; None leaves it to the words of the question.
         check: Returns the names of the tools that are not to be called.
 
     Raises:
@@ -83,7 +84,7 @@ def open_toolbox(
     return Toolbox(
         registry=Registry(planned, load_policy(settings.policy)),
         attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
-        understands=lambda question: agent.understand(question) is not None,
+        understand=agent.understand,
         unsigned=unsigned,
         close=api.close,
     )

@@ -63,3 +63,76 @@ def test_a_value_is_no_template(replies):
 def test_a_reply_with_a_wrong_place_is_explained_at_the_start(replies, reply):
     with pytest.raises(PromptError, match=r"unknown_order.*its places are {order_id}"):
         Telling({**replies, "unknown_order": reply})
+
+
+def ask(understood, units, rows, *, columns=(), yes_no=""):
+    return {
+        "understood": understood, "units": units, "columns": columns or ["a"] * len(units), "rows": rows,
+        "yes_no": yes_no, "truncated": False,
+    }  # fmt: skip
+
+
+COMPARED = ["product", "weight", "other_product", "other_weight", "difference", "holds"]
+KG = ["name", "kg", "name", "kg", "kg", "holds"]
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            ask("products of about £199", ["name", "£"], [["Lapwing", 199.0], ["Corrie", 199.5]]),
+            "Products of about £199: Lapwing (£199) and Corrie (£199.50).",
+        ),
+        (ask("number of products", ["product"], [[79]]), "Number of products: 79 products."),
+        (ask("average rating of X", ["star"], [[4.071428]]), "Average rating of X: 4.07 stars."),
+        (ask("price of Camp chair", ["name", "£"], [["Camp chair", 54.0]]), "Price of Camp chair: £54."),
+        (ask("colour of X", ["name", "text"], [["X", "red"]], yes_no="rows"), "Yes. Colour of X: red."),
+        (
+            ask("opening date of all stores", ["name", "date"], [["Eastermere", "2025-03-29"]]),
+            "Opening date of all stores: Eastermere (29 March 2025).",
+        ),
+        (ask("prices", ["£"] * 3, [[39.0, 229.0, 190.0]]), "Prices: £39 to £229, a difference of £190."),
+        (ask("stores sold out", ["name", "in stock"], [["A", 0], ["B", 0]]), "Stores sold out: A and B."),
+        (ask("stock of X", ["name", "in stock"], [["X", 0]], yes_no="stock"), "No. Stock of X: 0 in stock."),
+        (
+            ask("stores with X", ["name", "in stock"], [["A", 0], ["B", 3]], yes_no="stock"),
+            "Stores with X: A (0 in stock) and B (3 in stock).",
+        ),
+        (
+            ask("ends", ["name", "name", "kg"], [["Water", "Filter", 0.19], ["Packs", "Corrie", None]]),
+            "Ends: Water: Filter (190 g) and Packs: Corrie (not known).",
+        ),
+        (ask("red tents", ["name", "£"], []), "We have none. I looked for: red tents."),
+        (ask("red tents", ["name", "£"], [], yes_no="rows"), "No, we have none. I looked for: red tents."),
+        (ask("average price", ["£"], [[None]]), "We have none. I looked for: average price."),
+        (
+            ask("weight", KG, [["A", 2.1, "B", 1.15, 0.95, 1]], columns=COMPARED, yes_no="holds"),
+            "Yes. B weighs 1.15 kg, which is 950 g less than A at 2.1 kg.",
+        ),
+        (
+            ask("weight", KG, [["A", 2.1, "B", 2.1, 0.0, 0]], columns=COMPARED, yes_no="holds"),
+            "No. A and B are equal: 2.1 kg.",
+        ),
+        (
+            ask("price", ["name", "£", "name", "£", "£"], [["A", 9.0, "B", 7.5, 1.5]], columns=COMPARED[:5]),
+            "B costs £7.50, which is £1.50 less than A at £9.",
+        ),
+        (
+            ask(
+                "release date", ["name", "date", "name", "date"],
+                [["A", "2023-03-01", "B", "2024-03-01"]], columns=COMPARED[:4],
+            ),
+            "A came out on 1 March 2023, before B on 1 March 2024.",
+        ),
+    ],
+)  # fmt: skip
+def test_rows_are_sentences_with_names_and_units(replies, result, said):
+    assert tell(replies, "query_shop", {"question": "?"}, result) == said
+
+
+def test_a_long_list_says_how_many_more_there_are(replies):
+    result = ask("products", ["name"], [[f"P{number}"] for number in range(25)])
+
+    assert tell(replies, "query_shop", {"question": "?"}, result).endswith("P19 and 5 more.")
+    result["truncated"] = True
+    assert tell(replies, "query_shop", {"question": "?"}, result).endswith("P19 and at least 5 more.")

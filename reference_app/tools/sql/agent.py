@@ -13,12 +13,12 @@ from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
 from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import COLUMNS, Values
-from reference_app.tools.sql.understanding.understood import Understood, understand
+from reference_app.tools.sql.understood import Understood, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
-    from reference_app.tools.sql.execution import Answer
+    from reference_app.tools.sql.execution import Answer, Value
     from reference_app.tools.sql.linking.question import Linked
     from reference_app.tools.sql.writing import Complete, Encode
 
@@ -34,6 +34,7 @@ PARAMETERS: dict[str, Any] = {
     "additionalProperties": False,
 }
 PROMPTS = Path(__file__).parents[2] / "prompts"
+_DIGITS = 9
 _CATEGORIES = (
     "SELECT products.name, categories.name FROM products "
     "JOIN categories ON products.category_id = categories.category_id"
@@ -73,9 +74,9 @@ class SqlAgent:
         The answer to a question, as JSON can hold it; a wrong question or database is no exception.
 
         Returns:
-            `sql`, `columns`, `rows`, `truncated`, and if no chat model wrote it `understood` with what was
-            looked for, the `units` of the columns and `yes_no`; or `reason` and `error`, which is `no_query`, `denied`,
-            `too_slow` or `unavailable`.
+            `sql`, `columns`, `rows`, `truncated`, and if no chat model wrote it `understood` (what was looked
+            for, in words), `units` of the columns and `yes_no`; or `reason` and `error`, which is `no_query`,
+            `denied`, `too_slow` or `unavailable`.
         """
         if not question.strip() or len(question) > MAX_CHARACTERS:
             return _fail("no_query", f"A question has 1 to {MAX_CHARACTERS} characters.")
@@ -94,7 +95,7 @@ class SqlAgent:
         return {
             "sql": ran.sql,
             "columns": list(answer.columns),
-            "rows": [list(row) for row in answer.rows],
+            "rows": [[_tidy(value) for value in row] for row in answer.rows],
             "truncated": answer.truncated,
             **(
                 {
@@ -152,7 +153,9 @@ class SqlAgent:
             table = column.partition(".")[0]
             rows = self.run(f"SELECT DISTINCT {column} FROM {table} ORDER BY 1").answer.rows  # noqa: S608 - our names
             sampled[kind] = [str(row[0]) for row in rows]
-        return Values(sampled, {str(name): str(category) for name, category in self.run(_CATEGORIES).answer.rows})
+        return Values(
+            sampled, {str(name): str(category) for name, category in self.run(_CATEGORIES).answer.rows}
+        )
 
 
 def query_tool(agent: SqlAgent) -> Tool:
@@ -165,6 +168,11 @@ def query_tool(agent: SqlAgent) -> Tool:
         parameters=PARAMETERS,
         run=lambda arguments: agent.ask(arguments["question"]),
     )
+
+
+def _tidy(value: Value) -> Value:
+    """2.7 - 2.1 is 0.6 to a customer."""
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 def _fail(error: str, reason: str) -> dict[str, Any]:

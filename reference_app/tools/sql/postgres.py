@@ -7,7 +7,6 @@ may read nothing but the columns of `permissions`.
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -25,19 +24,11 @@ if TYPE_CHECKING:
     import psycopg
 
 CONNECT_S = 5
-_DAY_NUMBER = re.compile(r"\bjulianday\(([\w.]+)\)")
 
 
 def is_url(source: object) -> bool:
     """Whether the source is a PostgreSQL server and no file."""
     return isinstance(source, str) and source.startswith(("postgresql://", "postgres://"))
-
-
-def translate(sql: str) -> str:
-    """A query of our shapes in PostgreSQL's words."""
-    import sqlglot
-
-    return sqlglot.transpile(_DAY_NUMBER.sub(r"CAST(\1 AS DATE)", sql), read="sqlite", write="postgres")[0]
 
 
 def run_query(url: str, sql: str) -> Answer:

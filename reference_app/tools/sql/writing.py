@@ -9,7 +9,7 @@ from reference_app.tools.sql.execution import TooSlowError
 from reference_app.tools.sql.guard.permissions import READABLE, DeniedError
 from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import COLUMNS, Things
-from reference_app.tools.sql.understanding.schema import find_joins
+from reference_app.tools.sql.slots.schema import find_joins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

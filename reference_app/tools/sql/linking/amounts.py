@@ -9,16 +9,18 @@ NUMBERS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 _LARGE = {
-    "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
-    "ninety": 90, "a hundred": 100, "one hundred": 100, "hundred": 100, "two hundred": 200, "three hundred": 300,
-    "four hundred": 400, "five hundred": 500, "a thousand": 1000, "half a": 0.5, "a": 1,
+    "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80, "ninety": 90, "a hundred": 100, "one hundred": 100, "hundred": 100, "two hundred": 200,
+    "three hundred": 300, "four hundred": 400, "five hundred": 500, "a thousand": 1000, "half a": 0.5,
 }  # fmt: skip
 _WORDS = {**{word: float(number) for number, word in enumerate(NUMBERS)}, **_LARGE}
 _BELOW = r"(?:less|fewer|lower|smaller) than|under|below|beneath|short of"
 _ABOVE = r"(?:more|greater|higher|larger|better) than|over|above|exceeding|upwards of"
-_MOST = r"at most|up to|no more than|not more than|a maximum of|max(?:imum)?|no (?:dearer|heavier) than|within"
+_MOST = (
+    r"at most|up to|no more than|not more than|a maximum of|max(?:imum)?|no (?:dearer|heavier) than|within"
+)
 _LEAST = r"at least|no less than|not less than|a minimum of|min(?:imum)?|starting at|upward from"
-_SPELT = "|".join(sorted((word for word in _WORDS if word != "a"), key=len, reverse=True))
+_SPELT = "|".join(sorted(_WORDS, key=len, reverse=True))
 _NUMBER = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}})(?:\.\d{{1,4}})?|{_SPELT}"
 _UNIT = r"pounds?|gbp|quid|kilograms?|kilos?|kgs?|grams?|grammes?|g|stars?"
 _AMOUNT = re.compile(
@@ -79,9 +81,7 @@ def _read(match: re.Match[str]) -> list[Amount]:
         if sign != "=" or not (figure or match["range"]):
             return []  # "more than 3 and 5", "two and three": no range
         high = _read_number(match["second"]) * _scale(match["second_unit"] or match["unit"], figure)
-        return [
-            Amount(start=start, stop=match.end(), sign="between", low=low, high=high, figure=figure)
-        ]
+        return [Amount(start=start, stop=match.end(), sign="between", low=low, high=high, figure=figure)]
     bare = sign == "=" and not figure and low == int(low)
     start = match.start("number") if bare else start
     return [Amount(start=start, stop=match.end(), sign=sign, low=low, figure=figure, bare=bare)]

@@ -44,6 +44,7 @@ class Lexicon:
         values: By kind, phrases to the value that they mean.
         accessories: Beginnings of what is left out when a category's noun is used.
         describing: Words of names that name nothing alone.
+        real_words: Words that look like a slip of the keys and are none.
     """
 
     meanings: Mapping[Stems, Meaning]
@@ -52,11 +53,12 @@ class Lexicon:
     values: Mapping[str, Mapping[Stems, str]]
     accessories: tuple[str, ...]
     describing: frozenset[str]
+    real_words: frozenset[str]
 
     @property
     def words(self) -> frozenset[str]:
-        """Every single word that is part of a phrase."""
-        return frozenset(word for phrase in self.meanings for word in phrase)
+        """Words that are no slip of the keys: those of every phrase, and others."""
+        return self.real_words.union(*self.meanings)
 
 
 def stem(word: str) -> str:
@@ -100,6 +102,7 @@ def load_lexicon() -> Lexicon:
         values={kind: _invert(values) for kind, values in data["values"].items()},
         accessories=tuple(data["accessories"]),
         describing=frozenset(map(stem, data["describing"].split())),
+        real_words=frozenset(map(stem, data["real_words"].split())),
     )
 
 

@@ -27,7 +27,9 @@ _ONE = (
     rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}) (?P<unit>day|week|month)s?"
 )
 _PERIOD = re.compile(
-    rf"\b(?:(?P<side>since|after|before|until|from|prior to|later than|earlier than|not before)\s+)?(?:{_ONE})(?:'s)?(?![\w-])", re.ASCII | re.IGNORECASE
+    r"\b(?:(?P<side>since|after|before|until|from|prior to|later than|earlier than|not before)\s+)?"
+    rf"(?:{_ONE})(?:'s)?(?![\w-])",
+    re.ASCII | re.IGNORECASE,
 )
 _RANGE = re.compile(r"\b(?:between|from)\s+$", re.ASCII | re.IGNORECASE)
 _JOINT = re.compile(r"\s+(?:and|to|until|till)\s+", re.ASCII | re.IGNORECASE)

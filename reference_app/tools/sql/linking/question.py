@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from datetime import date
 
 _LONGEST = 7  # words in a phrase or a name
-_MISSPELT = 85  # of 100: the likeness of a misspelt word of the lexicon
-_MIN_MISSPELT = 7  # characters; in shorter words one letter makes another word
+_MIN_MISSPELT = 6  # characters; in shorter words one letter makes another word
+_OFTEN_MISSPELT = {
+    "noun",
+    "rank",
+    "comparative",
+    "price",
+    "weight",
+    "released",
+    "average",
+    "total",
+    "difference",
+}
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
+_NOTHING = Meaning(kind="", name="")
 _SHORT = {
     "can't": "cannot", "won't": "will not", "ain't": "is not", "what's": "what is", "minus 8": "-8",
     "minus eight": "-8",
@@ -50,6 +61,11 @@ class Link:
     text: str
     to: Meaning | Things | Value | Amount | Period
 
+    @property
+    def meaning(self) -> Meaning:
+        """What it stands for in the lexicon; nothing where it is a value, an amount or a period."""
+        return self.to if isinstance(self.to, Meaning) else _NOTHING
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
@@ -79,21 +95,25 @@ def link(question: str, values: Values, today: date) -> Linked:
     unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
     return Linked(
-        text=text, words=tuple(map(str.lower, texts)), links=tuple(_join(kept, values)), unlinked=unlinked
+        text=text,
+        words=tuple(map(str.lower, texts)),
+        links=tuple(_settle(list(_join(kept, values)), texts)),
+        unlinked=unlinked,
     )
 
 
 def _write_plainly(question: str) -> str:
-    text = unicodedata.normalize("NFKC", question).translate({0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"})
+    text = unicodedata.normalize("NFKC", question).translate(
+        {0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"}
+    )
     for short, long in _SHORT.items():
         text = re.sub(rf"\b{short}\b", long, text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l)\b)", " ", text)
     text = re.sub(r"n't\b", " not", text, flags=re.IGNORECASE)
     return " ".join(re.sub(r"'s\b", "", text).split())
 
 
-def _candidates(
-    text: str, words: Sequence[re.Match[str]], values: Values, today: date
-) -> Iterator[Link]:
+def _candidates(text: str, words: Sequence[re.Match[str]], values: Values, today: date) -> Iterator[Link]:
     def at(start: int, stop: int, to: Amount | Period | Value) -> Link:
         inside = [place for place, word in enumerate(words) if word.end() > start and word.start() < stop]
         first, last = (inside[0], inside[-1] + 1) if inside else (0, 0)
@@ -116,13 +136,20 @@ def _spans(words: Sequence[re.Match[str]], at_least: int) -> Iterator[tuple[int,
         yield from ((first, first + length) for first in range(len(words) - length + 1))
 
 
-def _find_products(
-    text: str, words: Sequence[re.Match[str]], values: Values
-) -> Iterator[Link]:
+def _find_products(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
     for first, last in _spans(words, 2):
-        found = values.find_products([word[0] for word in words[first:last]])
+        texts = [word[0] for word in words[first:last]]
+        said = [one for before, one in zip(["", *texts], texts, strict=False) if not _is_article(before, one)]
+        found = values.find_products(said)
         if found:
-            yield Link(first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found)
+            yield Link(
+                first=first, last=last, text=text[words[first].start() : words[last - 1].end()], to=found
+            )
+
+
+def _is_article(before: str, word: str) -> bool:
+    """An article within a name: "the footprint for the Skerry 2"."""
+    return before.lower() == "for" and word.lower() in {"a", "an", "the", "my", "your"}
 
 
 def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> Iterator[Link]:
@@ -147,16 +174,27 @@ def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> 
 
 def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
     """Words of the lexicon with a slip of the keys in them."""
-    from rapidfuzz import process
-    from rapidfuzz.fuzz import ratio
+    from rapidfuzz.distance import OSA
 
-    known = {phrase[0]: meaning for phrase, meaning in load_lexicon().meanings.items() if len(phrase) == 1}
+    lexicon = load_lexicon()
+    known = {
+        phrase[0]: meaning
+        for phrase, meaning in lexicon.meanings.items()
+        if len(phrase) == 1 and (meaning.kind in _OFTEN_MISSPELT or meaning.name in _OFTEN_MISSPELT)
+    }
     for place, word in enumerate(words):
         written = stem(word[0])
-        if len(written) >= _MIN_MISSPELT and written.isalpha():
-            best = process.extractOne(written, list(known), scorer=ratio, score_cutoff=_MISSPELT)
-            if best and len(best[0]) >= LONG:
-                yield Link(first=place, last=place + 1, text=word[0], to=known[best[0]])
+        if len(written) >= LONG and written.isalpha() and written not in lexicon.real_words:
+            near = [
+                meaning
+                for other, meaning in known.items()
+                if len(other) >= LONG
+                and other[0] == written[0]
+                and (len(written) >= _MIN_MISSPELT or sorted(written) == sorted(other))
+                and OSA.distance(written, other, score_cutoff=1) <= 1
+            ]
+            if near and all(one == near[0] for one in near):
+                yield Link(first=place, last=place + 1, text=word[0], to=near[0])
 
 
 def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
@@ -182,10 +220,67 @@ def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
         yield waiting
 
 
+def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
+    """Which of several is meant, by what it goes with: "the Skerry 2 and its footprint"."""
+    _settle_sizes(links)
+    named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
+    gone: set[int] = set()
+    for place, one in enumerate(links):
+        if not isinstance(one.to, Things) or one.to.category:
+            continue
+        fitting = [
+            (name, other)
+            for name in one.to.names
+            for whole, other in named.items()
+            if _goes_with(name, whole)
+        ]
+        if len(fitting) == 1 and fitting[0][1] is not one:
+            name, other = fitting[0]
+            links[place] = Link(
+                first=one.first, last=one.last, text=one.text, to=Things(label=name, names=(name,))
+            )
+            between = [word.lower() for word in words[one.last : other.first]]
+            if between and between[0] == "for" and set(between) <= {"for", "the", "a", "my", "your"}:
+                gone.add(id(other))
+    return (one for one in links if id(one) not in gone)
+
+
+def _settle_sizes(links: list[Link]) -> None:
+    """A size beside a name chooses among its products: "the 450 g gas canister"."""
+    for place, one in enumerate(links):
+        for near in (place - 1, place + 1):
+            if not 0 <= near < len(links) or not isinstance(one.to, Things) or len(one.to.names) == 1:
+                continue
+            other = links[near]
+            size = {stem(word) for word in WORD.findall(other.text)}
+            names = tuple(
+                name for name in one.to.names if size <= {stem(word) for word in WORD.findall(name)}
+            )
+            touching = other.last == one.first or one.last == other.first
+            sized = isinstance(other.to, Amount) and other.to.figure == "weight" and other.to.sign == "="
+            if sized and touching and len(names) == 1:
+                first, last = min(one.first, other.first), max(one.last, other.last)
+                links[place] = Link(
+                    first=first, last=last, text=one.text, to=Things(label=names[0], names=names)
+                )
+                del links[near]
+                return
+
+
+def _goes_with(name: str, whole: str) -> bool:
+    """Whether a product is for another one: `Footprint for Skerry 2` for `Skerry 2 tent`."""
+    tail = name.partition(" for ")[2]
+    return (
+        bool(tail)
+        and name != whole
+        and set(map(stem, WORD.findall(tail))) <= set(map(stem, WORD.findall(whole)))
+    )
+
+
 def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:
     def holds(things: Things, name: str) -> bool:
         return name in things.names or values.categories.get(name) == things.category
 
-    if not left.names:
+    if left.category:
         return ()
     return tuple(name for name in left.names if holds(right, name))

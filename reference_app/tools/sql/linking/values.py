@@ -36,15 +36,15 @@ class Things:
 
     Attributes:
         label: What they are called in a sentence.
-        names: Of the products; empty where a category is meant.
-        category: A category's name.
-        excluded: Names of that category that its noun does not mean.
+        names: Of the products.
+        category: A category's name, where one is meant.
+        all_of_it: Whether the names are all of the category, with what only goes with them.
     """
 
     label: str
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
     category: str = ""
-    excluded: tuple[str, ...] = ()
+    all_of_it: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Values:
         found = {kind: self._phrases[kind, words] for kind in COLUMNS if (kind, words) in self._phrases}
         if not found and len(words) == 1 and len(words[0]) > LONG and words[0] not in self._words:
             cities = {words: city for (kind, words), city in self._phrases.items() if kind == "city"}
-            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0])]
+            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0], LONG + 1)]
             found = {"city": near[0]} if len(near) == 1 else {}
         return found
 
@@ -97,11 +97,11 @@ class Values:
         if name is None:
             return None
         own = [one for one, category in self.categories.items() if category == name]
-        excluded = [one for one in own if _starts(one, self._lexicon.accessories)]
-        return Things(label=name, category=name, excluded=tuple(sorted(excluded)))
+        kept = [one for one in own if not _starts(one, self._lexicon.accessories)]
+        return Things(label=name, names=tuple(sorted(kept)), category=name, all_of_it=len(kept) == len(own))
 
     def find_products(self, texts: Sequence[str]) -> Things | None:
-        """The products that consecutive words of the question name, all of them where several can be meant."""
+        """The products that consecutive words name, all of them where several can be meant."""
         words = tuple(map(stem, texts))
         words = self._lexicon.aliases.get(words, words)
         if _NUMBER.match(words[0]):
@@ -128,9 +128,9 @@ class Values:
         first = nouns[0] if nouns[0] not in self._lexicon.describing or len(nouns) == 1 else ""
         if nouns[0] == "fellwind":
             first = nouns[1]
-        if word == nouns[-1] or self._is_meant(word, nouns[-1]):
+        if word == nouns[-1] or self._is_meant(word, nouns[-1], alone=True):
             return True
-        return bool(first) and (text.lower() == first or self._is_meant(text.lower(), first))
+        return bool(first) and (text.lower() == first or self._is_meant(text.lower(), first, alone=True))
 
     def _holds(self, name: _Name, words: Stems) -> bool:
         """Whether the words stand in the name in their order, the first before its "for"."""
@@ -145,16 +145,20 @@ class Values:
     def _is_same(self, word: str, other: str) -> bool:
         return word == other or self._is_meant(word, other)
 
-    def _is_meant(self, word: str, other: str) -> bool:
-        return word not in self._words and not _NUMBER.search(word) and _is_like(word, other)
+    def _is_meant(self, word: str, other: str, *, alone: bool = False) -> bool:
+        return word not in self._words and not _NUMBER.search(word) and _is_like(word, other, LONG + alone)
 
 
-def _is_like(word: str, other: str) -> bool:
+def _is_like(word: str, other: str, at_least: int) -> bool:
+    """Whether one is the other with a slip of the keys; a short word alone may be another word."""
+    from rapidfuzz.distance import OSA
     from rapidfuzz.fuzz import ratio
 
-    if min(len(word), len(other)) < LONG - 1 or word.rstrip("s") == other.rstrip("s"):
+    short = min(len(word), len(other)) < at_least - 1
+    if short or word[0] != other[0] or word.rstrip("s") == other.rstrip("s"):
         return False
-    return ratio(word, other) >= SIMILAR
+    slip = len(word) >= at_least and OSA.distance(word, other, score_cutoff=1) <= 1
+    return bool(slip or ratio(word, other) >= SIMILAR)
 
 
 def _starts(name: str, beginnings: Sequence[str]) -> bool:
@@ -163,5 +167,5 @@ def _starts(name: str, beginnings: Sequence[str]) -> bool:
 
 
 def _ends_plural(name: str) -> bool:
-    last = WORD.findall(_TAIL.split(name)[0])[-1]
+    last: str = WORD.findall(_TAIL.split(name)[0])[-1]
     return stem(last) != last.lower()

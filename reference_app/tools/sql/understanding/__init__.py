@@ -1,1 +1,1 @@
-"""What a question wants of the database: slots, the query made from them, and how both are said."""
+"""Linked words to slots: what a question wants, or that it cannot be told."""

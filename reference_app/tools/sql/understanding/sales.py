@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import Things
+from reference_app.tools.sql.slots.records import Filter, Having, Rank, Slots
+from reference_app.tools.sql.slots.wording import say_amount
+from reference_app.tools.sql.understanding.filtering import read_filters
+from reference_app.tools.sql.understanding.ranks import MAX_COUNT
 from reference_app.tools.sql.understanding.reading import CannotTellError
-from reference_app.tools.sql.understanding.slots import Filter, Rank, Slots
 
 if TYPE_CHECKING:
     from reference_app.tools.sql.linking.question import Link
@@ -18,10 +20,19 @@ if TYPE_CHECKING:
 _NOUNS = {
     "order": "orders", "refund": "refunds", "review": "reviews", "customer": "customers", "parcel": "parcels",
 }  # fmt: skip
-_FIGURES = ("turnover", "sold", "point", "amount", "rating")
-_SUBJECTS = ("product", "store", "category", "colour", "status", "country", "level", "carrier", "reason", "month", "year")
+_FIGURES = ("point", "rating", "amount", "turnover", "sold")
+_COUNTED = ("orders", "customers", "parcels", "refunds", "reviews")
+_SUBJECTS = (
+    "product", "store", "category", "colour", "status", "country", "level", "carrier", "reason", "month",
+    "year",
+)  # fmt: skip
 _RANKS = ("sold", "rating", "reviews")
-_MAX_COUNT = 50
+_OF_VALUES = {
+    "country": "customers", "level": "customers", "status": "orders", "carrier": "parcels",
+    "reason": "refunds",
+}  # fmt: skip
+_PERSONAL = ("i", "my", "mine", "it", "that", "this", "these", "those", "they", "them")
+_GROUPING = ("by", "per", "each", "every", "which", "what")
 
 
 def is_of_sales(reading: Reading) -> bool:
@@ -30,7 +41,7 @@ def is_of_sales(reading: Reading) -> bool:
         reading.has("noun", *_NOUNS)
         or reading.has("figure", *_FIGURES)
         or reading.has("rank", *_RANKS)
-        or any(isinstance(one.to, Value) and one.to.kind not in ("colour", "city") for one in reading.links)
+        or any(value.kind not in ("colour", "city") for _, value in reading.all(Value))
     )
 
 
@@ -38,83 +49,92 @@ def compose_sales(reading: Reading) -> Slots:
     """The slots; raises CannotTellError."""
     if orders := reading.values("order"):
         return _compose_order(reading, orders)
-    if reading.has("comparative") or reading.has("ask", "where", "sold_out", "range", "difference", "same"):
-        raise CannotTellError("sales")
-    rank = _read_rank(reading)
-    figure = _read_figure(reading)
+    # "My points" are of one customer, whom the database does not tell apart.
+    unread = reading.has("comparative") or reading.has(
+        "ask", "where", "sold_out", "range", "difference", "same"
+    )
+    if unread or reading.says(*_PERSONAL):
+        raise CannotTellError("of whom, or compared with what")
+    rank, figure = _read_rank(reading), _read_figure(reading)
+    money = figure in ("turnover", "spending", "amount")
+    if not money and reading.has("figure", "price", "weight", "released", "quantity", "opened"):
+        raise CannotTellError("another figure beside")
+    grouped = any(reading.word_before(one) in ("by", "per") for one in reading.meanings("noun"))
+    if figure in _COUNTED and not (rank or grouped or reading.has("ask", "count", "each")):
+        raise CannotTellError("a list of orders or customers")
     subject = _find_subject(reading, figure, ranked=rank is not None)
     counting = reading.asks("count", "much", "total", "average")
-    if not (counting or subject or rank or figure == "rating"):
-        raise CannotTellError("a list of orders or customers")
-    filters = (*_read_own_filters(reading, figure), *reading.filters("rating" if figure == "reviews" else "", figure))
-    if rank is not None and subject not in ("product", "category", "store", "country", "colour", "carrier", "reason", "month", "status"):
-        raise CannotTellError("rank")
-    if not subject and figure == "rating" and not filters:
-        raise CannotTellError("rating")
-    return Slots(subject=subject, figures=(figure,), filters=filters, rank=rank)
+    having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
+    own = _read_points(reading) if figure == "point" else ()
+    if figure in ("refunds", "amount"):
+        reading.asks("paid")
+    if figure == "customers":
+        reading.asks("joined")
+    filters = (*own, *read_filters(reading, "rating" if figure == "reviews" else "", figure))
+    wanted = counting or subject or rank or figure in ("rating", "turnover")
+    if not wanted or (figure == "rating" and not (subject or filters)):
+        raise CannotTellError("nothing is wanted of the sales")
+    return Slots(subject=subject, figures=(figure,), filters=filters, having=having, rank=rank)
 
 
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
     """The goods of one order, or what they cost together."""
     total = reading.asks("total", "much") or reading.has("figure", "price")
-    if len(orders) > 1 or reading.all(Things) or reading.has("noun", "customer", "carrier", "parcel", "status"):
-        raise CannotTellError("order")
-    reading.use(*orders)
+    other = bool(reading.all(Things)) or {*reading.figures()} - {"price"} != set()
+    other = other or reading.has("noun", "customer", "carrier", "parcel", "status", "refund")
+    noun = reading.before(orders[0])
+    named = noun if noun is not None and noun.meaning.name == "order" else orders[0]
+    listed = reading.has("noun", "product") or reading.word_before(named) == "in"
     one = orders[0].to
-    if not isinstance(one, Value) or not (total or reading.has("noun", "product") or reading.says("what's", "what", "in")):
-        raise CannotTellError("order")
+    if len(orders) > 1 or other or not (total or listed) or not isinstance(one, Value):
+        raise CannotTellError("what of the order")
+    reading.use(*orders)
     return Slots(subject="", figures=("turnover",), order_id=one.text, fold="sum" if total else "")
 
 
 def _read_figure(reading: Reading) -> str:
-    named = [name for name in reading.figures() if name in _FIGURES]
-    ranked = {one.to.name for one in reading.meanings("rank", *_RANKS) if isinstance(one.to, Meaning)}
-    nouns = [one.to.name for one in reading.meanings("noun", *_NOUNS) if isinstance(one.to, Meaning)]
-    valued = {"country": "customers", "level": "customers", "status": "orders", "carrier": "parcels", "reason": "refunds"}
-    kinds = [one.to.kind for one in reading.links if isinstance(one.to, Value)]
-    if ranked:
-        return ranked.pop() if len(ranked) == 1 else _refuse("ranks")
-    if "point" in named:
-        return "point"
-    if "rating" in named or "review" in nouns:
+    ranked = {one.meaning.name for one in reading.meanings("rank", *_RANKS)}
+    if len(ranked) > 1:
+        raise CannotTellError("more than one end")
+    nouns = {one.meaning.name for one in reading.meanings("noun", *_NOUNS)}
+    named = {*reading.figures(*_FIGURES)}
+    counted = reading.has("ask", "count")
+    if "review" in nouns or "rating" in named:
         starred = any(amount.figure == "rating" for _, amount in reading.all(Amount))
-        counted = reading.has("ask", "count") or (starred and "review" in nouns)
-        return "reviews" if counted else "rating"
-    if "amount" in named or "refund" in nouns:
-        counted = reading.has("ask", "count") and not reading.has("ask", "much")
-        return "refunds" if counted else "amount"
-    if "turnover" in named:
-        return "turnover"
-    if "sold" in named:
-        return "sold"
-    if "order" in nouns and (reading.has("figure", "price") or reading.has("ask", "average") or reading.has("ask", "total")):
-        if reading.has("ask", "average"):
-            return "spending"
-        return "orders" if reading.has("ask", "count") else "turnover"
-    for noun in ("order", "parcel", "customer"):
-        if noun in nouns:
-            return _NOUNS[noun]
-    return next((valued[kind] for kind in kinds if kind in valued), "") or _refuse("figure")
+        named.add("reviews" if counted or (starred and "review" in nouns) else "rating")
+        named -= {"rating"} if "reviews" in named else set()
+    if "refund" in nouns or "amount" in named:
+        only_counted = counted and not reading.has("ask", "much")
+        named = {*named, "refunds" if only_counted else "amount"} - ({"amount"} if only_counted else set())
+    if (
+        "order" in nouns
+        and not counted
+        and (reading.has("figure", "price") or reading.has("ask", "average", "total"))
+    ):
+        named.add("spending" if reading.has("ask", "average") else "turnover")
+    found = [*ranked, *(name for name in (*_FIGURES, "reviews", "refunds", "spending") if name in named)]
+    found += [_NOUNS[noun] for noun in ("order", "parcel", "customer") if noun in nouns]
+    found += [_OF_VALUES[value.kind] for _, value in reading.all(Value) if value.kind in _OF_VALUES]
+    if not found:
+        raise CannotTellError("which figure")
+    return found[0]
 
 
 def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
-    own = {"orders": "order", "refunds": "refund", "customers": "customer", "parcels": "parcel"}.get(figure, "")
     found = []
     for one in reading.meanings("noun", *_SUBJECTS):
-        name = one.to.name if isinstance(one.to, Meaning) else ""
-        if any(isinstance(each.to, Value) and each.to.kind == name for each in reading.links):
+        name = one.meaning.name
+        if any(value.kind == name for _, value in reading.all(Value)):
             continue  # "the status shipped" is a condition
-        before = reading.before(one)
-        each = before is not None and isinstance(before.to, Meaning) and before.to.name == "each"
-        if name != own and (each or ranked or reading.word_before(one) in ("by", "per", "each", "every", "which", "what")):
+        grouped = reading.is_after(one, "ask", "each") or reading.word_before(one) in _GROUPING
+        if _NOUNS.get(name) != figure and (grouped or ranked):
             found.append(name)
-    if not found and ranked and reading.all(Things):
-        found = ["product"]
     if len(set(found)) > 1:
-        raise CannotTellError("subject")
-    if not found and any(len(things.names) != 1 for _, things in reading.all(Things)) and figure in ("rating",):
+        raise CannotTellError("more than one subject")
+    several = reading.has("noun", "product") or any(len(one.names) > 1 for _, one in reading.all(Things))
+    if not found and (ranked or (several and figure == "rating")):
         return "product"
-    return found[0] if found else "product" if ranked else ""
+    return found[0] if found else ""
 
 
 def _read_rank(reading: Reading) -> Rank | None:
@@ -122,31 +142,32 @@ def _read_rank(reading: Reading) -> Rank | None:
     tops = reading.meanings("ask", "top")
     if not ranks and not tops:
         return None
-    highs = {one.to.high for one in ranks if isinstance(one.to, Meaning)}
-    names = {one.to.name for one in ranks if isinstance(one.to, Meaning)} - {"any", *_RANKS}
+    highs = {one.meaning.high for one in ranks}
+    names = {one.meaning.name for one in ranks} - {"any", *_RANKS}
     if len(highs) > 1 or names:
         raise CannotTellError("rank")
     reading.use(*ranks, *tops)
-    numbers = [(one, amount) for one, amount in reading.all(Amount) if amount.bare]
-    if len(numbers) > 1:
-        raise CannotTellError("numbers")
-    count = 1
-    for one, amount in numbers:
-        reading.use(one)
-        count = int(amount.low)
-    if not 0 < count <= _MAX_COUNT:
-        raise CannotTellError("number")
+    numbers = [(one, amount) for one, amount in reading.free(Amount) if amount.bare]
+    reading.use(*(one for one, _ in numbers))
+    count = int(numbers[0][1].low) if numbers else 1
+    if len(numbers) > 1 or not 0 < count <= MAX_COUNT:
+        raise CannotTellError("how many places")
     return Rank(high=highs.pop() if highs else True, count=count)
 
 
-def _read_own_filters(reading: Reading, figure: str) -> tuple[Filter, ...]:
-    if figure == "point":
-        if reading.asks("spent"):
-            return (Filter(column="points.points", sign="<", values=(0.0,), label="that were spent"),)
-        reading.asks("earned")
-        return (Filter(column="points.points", sign=">", values=(0.0,), label="that were earned"),)
-    return ()
+def _read_points(reading: Reading) -> tuple[Filter, ...]:
+    if reading.asks("spent"):
+        return (Filter(column="points.points", sign="<", values=(0.0,), label="that were spent"),)
+    reading.asks("earned")
+    return (Filter(column="points.points", sign=">", values=(0.0,), label="that were earned"),)
 
 
-def _refuse(reason: str) -> str:
-    raise CannotTellError(reason)
+def _read_rating(reading: Reading) -> tuple[Having, ...]:
+    """An amount is of the average of a product's reviews, not of each of them."""
+    found = []
+    for one, amount in reading.free(Amount):
+        if amount.figure in ("", "rating") and amount.sign != "between":
+            reading.use(one)
+            label = say_amount("rating", amount.sign, (amount.low,))
+            found.append(Having(figure="rating", fold="avg", sign=amount.sign, value=amount.low, label=label))
+    return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.amounts import Amount
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.understanding.reading import CannotTellError
 
@@ -29,6 +29,10 @@ class Subject:
     link: Link | None = None
     each: bool = False
 
+    def is_counted(self, reading: Reading) -> bool:
+        """Whether the subject itself is counted: "how many stores"."""
+        return self.link is not None and not self.each and reading.is_after(self.link, "ask", "count")
+
 
 def find_subject(reading: Reading) -> Subject:
     """
@@ -39,53 +43,63 @@ def find_subject(reading: Reading) -> Subject:
     """
     nouns = _find_nouns(reading)
     for link, name in nouns:
-        before = reading.before(link)
-        each = before is not None and isinstance(before.to, Meaning) and before.to.name == "each"
-        if name != "product" and (each or reading.word_before(link) in ("by", "per")):
+        grouped = reading.is_after(link, "ask", "each") or reading.word_before(link) in ("by", "per")
+        if name != "product" and grouped:
             return Subject(name=name, link=link, each=True)
+    if _is_by_store(reading):
+        return Subject(name="store", each=True)
     if not nouns:
         return _find_implied(reading)
     link, name = nouns[0]
     if reading.has("ask", "where") and name == "product":
         return Subject(name="store")
-    if name in ("category", "colour") and _is_looked_up(reading):
+    looked_up = bool(reading.named) and not reading.has("rank") and not reading.has("ask", "count")
+    if name in ("category", "colour") and looked_up:
         return Subject(name="product", link=link)
     return Subject(name=name, link=link)
 
 
+def _is_by_store(reading: Reading) -> bool:
+    """Whether the stock of a product is wanted store by store."""
+    if not reading.all(Things):
+        return False
+    every = any(
+        {"each", "every"} & {*one.text.lower().split()} for one in reading.meanings("ask", "everywhere")
+    )
+    if every and (reading.has("ask", "count") or not reading.says("which")):
+        return True
+    return len(reading.values("city")) > 1 and not reading.has("ask", "count", "total")
+
+
 def _find_implied(reading: Reading) -> Subject:
+    if reading.refers_back:
+        raise CannotTellError("a pronoun")
     if reading.has("ask", "where") and reading.has("ask", "sold_out"):
         return Subject(name="store")
     if reading.values("city"):
-        stocked = reading.has("figure", "quantity") or reading.has("ask", "sold_out", "have")
-        return Subject(name="product" if stocked else "store")
-    if reading.values("colour") or reading.has("figure") or reading.has("rank") or reading.has("comparative"):
+        stocked = reading.has("figure", "quantity")
+        return Subject(name="product" if stocked or reading.has("ask", "sold_out", "have") else "store")
+    figured = any(amount.figure for _, amount in reading.all(Amount)) or reading.has("figure")
+    if figured or reading.values("colour") or reading.has("rank") or reading.has("comparative"):
         return Subject(name="product")
     raise CannotTellError("nothing is named")
 
 
 def _find_nouns(reading: Reading) -> list[tuple[Link, str]]:
     found: list[tuple[Link, str]] = []
-    cities = reading.values("city")
     categories = [one for one, things in reading.all(Things) if things.category]
     for one in reading.links:
+        name = one.meaning.name if one.meaning.kind == "noun" else ""
         if isinstance(one.to, Things):
             found.append((one, "product"))
-        elif isinstance(one.to, Meaning) and one.to.kind == "noun" and one.to.name in _SUBJECTS:
-            name = one.to.name
-            if name == "store" and any(_is_near(one, city) for city in cities):
-                continue
-            if name == "category" and any(_is_near(one, each) for each in categories):
-                continue
+        elif name == "store" and any(_is_near(one, city) for city in reading.values("city")):
+            continue  # "the store in Corveth" is one of them
+        elif name == "category" and any(_is_near(one, each) for each in categories):
+            continue
+        elif name in _SUBJECTS:
             found.append((one, name))
     return found
 
 
 def _is_near(one: Link, other: Link) -> bool:
-    return -_NEAR <= other.first - one.last <= 1 or 0 <= one.first - other.last <= 0
-
-
-def _is_looked_up(reading: Reading) -> bool:
-    """Whether the colour or category of one product is wanted, not a count of all with it."""
-    single = [things for _, things in reading.all(Things) if len(things.names) == 1]
-    return bool(single) and not reading.has("rank") and not reading.has("ask", "count")
+    return 0 <= other.first - one.last < _NEAR or one.first == other.last

@@ -27,20 +27,5 @@ def secrets(sql_shop):
 
 
 @pytest.fixture(scope="session")
-def embed(weights):
-    from reference_app.models.encoder import Encoder
-
-    encoder, known = Encoder(weights), {}
-
-    def encode(texts):
-        key = tuple(texts)
-        if key not in known:  # every agent of the tests has the same phrasings
-            known[key] = encoder.encode(texts)
-        return known[key]
-
-    return encode
-
-
-@pytest.fixture(scope="session")
-def sql_agent(sql_shop, embed):
-    return SqlAgent(sql_shop, embed)
+def sql_agent(sql_shop):
+    return SqlAgent(sql_shop, None)

@@ -7,32 +7,27 @@ import yaml
 
 from reference_app.evaluation.queries import QUESTIONS, evaluate
 from reference_app.evaluation.shares import lower_bound
-from reference_app.shop.database import TODAY
 from reference_app.tools.sql import execution
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
-from reference_app.tools.sql.shapes.linking import link
-from reference_app.tools.sql.shapes.shape import FILE, load_shapes
-from tests.app.tools.sql.data import load
-
-SHAPES = {shape.name: shape for shape in load_shapes()}
 
 
 def test_an_answer_has_the_query_and_the_rows(sql_agent):
     answer = sql_agent.ask("How many Skerry 2 tents are in stock in Harrowmere?")
 
-    assert set(answer) == {"sql", "columns", "rows", "truncated"}
+    assert set(answer) == {"sql", "columns", "rows", "truncated", "understood", "units", "yes_no"}
     assert "stores.city = 'Harrowmere'" in answer["sql"]
-    assert answer["columns"] == ["pieces"]
+    assert (answer["columns"], answer["units"]) == (["quantity"], ["in stock"])
+    assert answer["understood"] == "pieces in stock of Skerry 2 tent in Harrowmere"
     assert json.loads(json.dumps(answer)) == answer
 
 
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ("Who is the customer of FW-10427?", "who a customer is"),
-        ("Delete all orders that are cancelled.", "read, not changed"),
-        ("How long is the guarantee on a jacket?", "documents"),
-        ("Will it rain in the hills tomorrow?", "No query fits"),
+        ("Who is the customer of FW-10427?", "no answer"),
+        ("Delete all orders that are cancelled.", "no answer"),
+        ("How long is the guarantee on a jacket?", "no answer"),
+        ("Will it rain in the hills tomorrow?", "no answer"),
         ("   ", "1 to 500"),
         ("tents " * 100, "1 to 500"),
     ],
@@ -52,15 +47,15 @@ def test_text_of_a_question_never_becomes_sql(sql_agent, sql_shop):
     assert sql_shop.read_bytes() == before
 
 
-def test_a_missing_database_is_unavailable(tmp_path, embed):
-    answer = SqlAgent(tmp_path / "none.sqlite", embed).ask("How many tents do you sell?")
+def test_a_missing_database_is_unavailable(tmp_path):
+    answer = SqlAgent(tmp_path / "none.sqlite", None).ask("How many tents do you sell?")
 
     assert answer["error"] == "unavailable"
     assert str(tmp_path) not in answer["reason"]
 
 
-def test_a_query_beyond_its_time_is_too_slow(sql_shop, embed, monkeypatch):
-    agent = SqlAgent(sql_shop, embed)
+def test_a_query_beyond_its_time_is_too_slow(sql_shop, monkeypatch):
+    agent = SqlAgent(sql_shop, None)
     agent.ask("How many tents do you sell?")
     monkeypatch.setattr(execution, "TIME_LIMIT_S", -1.0)
     monkeypatch.setattr(execution, "STEPS", 1)
@@ -74,39 +69,27 @@ def test_the_tool_asks_the_agent(sql_agent):
     assert tool.name == NAME
     assert tool.parameters == PARAMETERS
     assert PARAMETERS["properties"]["question"]["maxLength"] == MAX_CHARACTERS
-    assert tool.run({"question": "How many tents do you sell?"})["rows"] == [[9]]
+    assert tool.run({"question": "How many tents do you sell?"})["rows"] == [[5]]
 
 
 def test_the_questions_are_many_and_no_held_one_was_built_with():
     data = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     building = {item["question"] for item in data["building"]}
     held = {item["question"] for item in data["held"]}
-    shapes = FILE.read_text(encoding="utf-8").lower()
 
     assert len(building | held) >= 100
     assert not building & held
-    assert not [question for question in held if question.lower().strip("?.") in shapes]
 
 
-@pytest.mark.parametrize(("split", "wanted"), [("building", 0.95), ("held", 0.8)])
+@pytest.mark.parametrize(("split", "wanted"), [("building", 0.95), ("held", 0.85)])
 def test_enough_questions_are_answered_rightly(sql_agent, split, wanted):
     report = evaluate(sql_agent, split)
 
     assert report.right + len(report.failures) == report.n >= 50
     assert report.right / report.n >= wanted, report.failures
     assert 0 < report.lower < report.right / report.n
+    assert len([sql for _, sql in report.failures if sql.startswith("SELECT")]) <= 0.02 * report.n
     assert report.refused == report.unanswerable, report.answered
-
-
-def test_nearly_every_question_finds_its_shape(sql_agent):
-    wrong = []
-    for shape, questions in load("choices.yaml").items():
-        for question in questions:
-            plan = sql_agent._planner.plan(question, link(question, sql_agent._values, TODAY))
-            refused = plan is None or plan.sql is None
-            if not (refused if SHAPES[shape].table is None else plan is not None and plan.shape == shape):
-                wrong.append((question, plan))
-    assert len(wrong) <= 3, wrong
 
 
 def test_a_wrong_answer_counts_as_one(sql_agent, tmp_path):

@@ -6,30 +6,48 @@ from itertools import pairwise
 import pytest
 
 from reference_app.shop.database import TODAY
-from reference_app.tools.sql.shapes.linking import Values, link
-from reference_app.tools.sql.shapes.periods import find_periods
+from reference_app.tools.sql.linking.amounts import Amount, find_amounts
+from reference_app.tools.sql.linking.lexicon import Meaning, stem
+from reference_app.tools.sql.linking.periods import Period, find_periods
+from reference_app.tools.sql.linking.question import Value, link
+from reference_app.tools.sql.linking.values import Things, Values
 
+CATEGORIES = {
+    "Skerry 2 tent": "Tents",
+    "Skerry 3 tent": "Tents",
+    "Tarn 4 family tent": "Tents",
+    "Footprint for Skerry 2": "Tents",
+    "Footprint for Tarn 4": "Tents",
+    "Child carrier": "Packs",
+    "Squall rain shell": "Jackets",
+    "Lapwing down jacket": "Jackets",
+    "Fulmar -8 sleeping bag": "Sleeping",
+    "Fulmar 0 sleeping bag": "Sleeping",
+    "Gas canister 230 g": "Water",
+    "Gas canister 450 g": "Water",
+    "Lumen headlamp": "Packs",
+    "Lumen Mini headlamp": "Packs",
+    "Steel pegs, set of 8": "Tents",
+    "O'Hara stove": "Water",
+    "Wool beanie": "Water",
+}
 VALUES = Values(
     {
-        "category": ["Tents", "Boots and shoes", "Packs", "Water"],
-        "product": [
-            "Skerry 2 tent",
-            "Footprint for Skerry 2",
-            "Child carrier",
-            "Fulmar -8 sleeping bag",
-            "Fulmar 0 sleeping bag",
-            "Ridge GPS handheld",
-            "Steel pegs, set of 8",
-            "O'Hara stove",
-        ],
+        "category": ["Tents", "Boots and shoes", "Packs", "Water", "Jackets", "Sleeping"],
+        "product": list(CATEGORIES),
         "city": ["Harrowmere"],
         "status": ["cancelled", "delivered"],
         "reason": ["cancelled", "wrong size"],
         "level": ["Ridge"],
         "country": ["United Kingdom"],
         "colour": ["grey"],
-    }
+    },
+    CATEGORIES,
 )
+
+
+def links(text):
+    return [one.to for one in link(text, VALUES, TODAY).links]
 
 
 @pytest.mark.parametrize(
@@ -75,68 +93,132 @@ def test_what_is_no_period_is_none(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "condition"),
+    ("text", "sign", "low", "high", "figure"),
     [
-        ("under £50", "price", "{} < 50"),
-        ("for less than 1,250 pounds", "price", "{} < 1250"),
-        ("at least 99.50 pounds", "price", "{} >= 99.5"),
-        ("20 pounds or less", "price", "{} <= 20"),
-        ("between £100 and £200", "price", "{} BETWEEN 100 AND 200"),
-        ("from 50 to 60 pounds", "price", "{} BETWEEN 50 AND 60"),
-        ("heavier than 2 kg", "weight", "{} > 2"),
-        ("up to 500 g", "weight", "{} <= 0.5"),
-        ("with five stars", "stars", "{} = 5"),
-        ("one-star reviews", "stars", "{} = 1"),
-        ("4 stars or more", "stars", "{} >= 4"),
-        ("more than 30 of them", "number", "{} > 30"),
-        ("the tents", "category", "{} = 'Tents'"),
-        ("a TENT", "category", "{} = 'Tents'"),
-        ("boots and shoes", "category", "{} = 'Boots and shoes'"),
-        ("the Skerry 2", "product", "{} = 'Skerry 2 tent'"),
-        ("the footprint for Skerry 2", "product", "{} = 'Footprint for Skerry 2'"),
-        ("Fulmar -8 sleeping bags", "product", "{} = 'Fulmar -8 sleeping bag'"),
-        ("sleeping bags", "sort", "{} IN ('Fulmar -8 sleeping bag', 'Fulmar 0 sleeping bag')"),
-        ("the Ridge GPS", "product", "{} = 'Ridge GPS handheld'"),
-        ("on Ridge level", "level", "{} = 'Ridge'"),
-        ("steel pegs", "product", "{} = 'Steel pegs, set of 8'"),
-        ("the O'Hara stove", "product", "{} = 'O''Hara stove'"),
-        ("in HARROWMERE", "city", "{} = 'Harrowmere'"),
-        ("from the UK", "country", "{} = 'United Kingdom'"),
-        ("gray ones", "colour", "{} = 'grey'"),
-        ("because of wrong sizes", "reason", "{} = 'wrong size'"),
-        ("order fw-10412", "order", "{} = 'FW-10412'"),
+        ("under £50", "<", 50, 0, "price"),
+        ("for less than 1,250 pounds", "<", 1250, 0, "price"),
+        ("under a hundred quid", "<", 100, 0, "price"),
+        ("at least 99.50 pounds", ">=", 99.5, 0, "price"),
+        ("20 pounds or less", "<=", 20, 0, "price"),
+        ("between £100 and £200", "between", 100, 200, "price"),
+        ("from 50 to 60 pounds", "between", 50, 60, "price"),
+        ("up to 500 g", "<=", 0.5, 0, "weight"),
+        ("between 1 and 2 kg", "between", 1, 2, "weight"),
+        ("with five stars", "=", 5, 0, "rating"),
+        ("4 stars or more", ">=", 4, 0, "rating"),
+        ("more than 30 of them", ">", 30, 0, ""),
     ],
 )
-def test_values_and_amounts_are_found_with_their_column(text, kind, condition):
-    (found,) = link(f"What about {text}?", VALUES, TODAY)
+def test_amounts_have_a_sign_and_a_unit(text, sign, low, high, figure):
+    (amount,) = find_amounts(text)
 
-    assert found.kind == kind
-    assert found.conditions == {kind: condition}
-
-
-def test_a_word_that_is_a_column_is_no_value():
-    assert link("How many parcels had each carrier?", VALUES, TODAY) == []
-
-
-def test_a_value_of_two_columns_keeps_both():
-    (found,) = link("What was cancelled?", VALUES, TODAY)
-
-    assert found.conditions == {"status": "{} = 'cancelled'", "reason": "{} = 'cancelled'"}
+    assert (amount.sign, amount.low, amount.high, amount.figure, amount.bare) == (
+        sign,
+        low,
+        high,
+        figure,
+        False,
+    )
 
 
-def test_a_plain_number_is_how_many_rows_are_wanted():
-    (found,) = link("the three best", VALUES, TODAY)
+def test_a_plain_number_is_bare():
+    assert [amount.bare for amount in find_amounts("the three best")] == [True]
+    assert find_amounts("two and three") == []  # no range
 
-    assert found.number == 3
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("the Skerry 2", {"Skerry 2 tent"}),
+        ("Skerry tents", {"Skerry 2 tent", "Skerry 3 tent"}),
+        ("the footprint for the Skerry 2", {"Footprint for Skerry 2"}),
+        ("the squall jacket", {"Squall rain shell"}),
+        ("a Lumen headlamp", {"Lumen headlamp"}),
+        ("Lumen headlamps", {"Lumen headlamp", "Lumen Mini headlamp"}),
+        ("Fulmar -8 sleeping bags", {"Fulmar -8 sleeping bag"}),
+        ("sleeping bags", {"Fulmar -8 sleeping bag", "Fulmar 0 sleeping bag"}),
+        ("the 450g gas canister", {"Gas canister 450 g"}),
+        ("steel pegs", {"Steel pegs, set of 8"}),
+        ("the O'Hara stove", {"O'Hara stove"}),
+        ("the squal rain shel", {"Squall rain shell"}),
+        ("the Fulmer 0", {"Fulmar 0 sleeping bag"}),
+        ("tents", {"Skerry 2 tent", "Skerry 3 tent", "Tarn 4 family tent"}),
+    ],
+)
+def test_names_mean_their_products(text, names):
+    (found,) = links(text)
+
+    assert isinstance(found, Things)
+    assert set(found.names) == names
+
+
+def test_an_accessory_is_that_of_the_product_beside_it():
+    assert [set(one.names) for one in links("the Skerry 2 tent with its footprint")] == [
+        {"Skerry 2 tent"},
+        {"Footprint for Skerry 2"},
+    ]
+
+
+@pytest.mark.parametrize("word", ["wool", "love", "shirts", "screen", "coating", "Merlin"])
+def test_what_is_no_name_stays_unlinked(word):
+    assert link(f"the {word} tent", VALUES, TODAY).unlinked == (word,)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("in HARROWMERE", "city", "Harrowmere"),
+        ("in Harowmere", "city", "Harrowmere"),
+        ("from the UK", "country", "United Kingdom"),
+        ("gray", "colour", "grey"),
+        ("wrong sizes", "reason", "wrong size"),
+        ("fw-10412", "order", "FW-10412"),
+    ],
+)
+def test_values_are_found_with_their_kind(text, kind, value):
+    assert links(text) == [Value(kind=kind, text=value)]
+
+
+def test_a_level_is_one_only_beside_its_noun():
+    assert Value(kind="level", text="Ridge") in links("members of Ridge")
+    assert link("the Ridge", VALUES, TODAY).unlinked == ("Ridge",)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("how many", "ask", "count"),
+        ("on average", "ask", "average"),
+        ("avarage", "ask", "average"),
+        ("the most expensive", "rank", "price"),
+        ("heaviset", "rank", "weight"),
+        ("cheaper", "comparative", "price"),
+        ("came out", "figure", "released"),
+    ],
+)
+def test_words_are_found_with_their_meaning(text, kind, name):
+    (found,) = links(text)
+
+    assert isinstance(found, Meaning)
+    assert (found.kind, found.name) == (kind, name)
 
 
 def test_links_stand_in_the_question_s_order_and_never_overlap():
-    question = "How many grey Skerry 2 tents under £300 does Harrowmere have since 2025?"
+    found = link("How many grey Skerry 2 tents under £300 does Harrowmere have since 2025?", VALUES, TODAY)
 
-    found = link(question, VALUES, TODAY)
+    kinds = [type(one.to) for one in found.links]
+    assert kinds == [Meaning, Value, Things, Amount, Value, Meaning, Period]
+    assert all(left.last <= right.first for left, right in pairwise(found.links))
+    assert found.unlinked == ()
 
-    assert [item.kind for item in found] == ["colour", "product", "price", "city", "period"]
-    assert all(left.stop <= right.start for left, right in pairwise(found))
+
+def test_unknown_words_are_named():
+    assert link("Which tents are waterproof?", VALUES, TODAY).unlinked == ("waterproof",)
+
+
+@pytest.mark.parametrize(("word", "form"), [("tents", "tent"), ("boxes", "box"), ("categories", "category")])
+def test_plurals_meet_their_singular(word, form):
+    assert stem(word) == stem(form)
 
 
 def test_long_and_odd_text_is_read_in_time():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reference_app.tools.sql.agent import SqlAgent
-from reference_app.tools.sql.shapes.linking import Link
+from reference_app.tools.sql.linking.question import Link, Linked, Value
 from reference_app.tools.sql.writing import describe_schema, extract_query
 
 
@@ -68,7 +68,8 @@ def test_personal_columns_stay_closed_to_the_model(sql_shop, secrets):
 
 
 def test_tables_of_named_values_and_those_between_are_described():
-    links = [Link(start=0, stop=1, kind="country", conditions={"country": "{} = 'Spain'"})]
+    spain = Link(first=0, last=1, text="Spain", to=Value(kind="country", text="Spain"))
+    links = Linked(text="Spain", words=("spain",), links=(spain,), unlinked=())
     near = {"refunds", "points", "stock", "categories", "shipments"}
 
     def prefer(texts):

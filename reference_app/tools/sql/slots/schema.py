@@ -45,12 +45,21 @@ FIGURES = {
     "price": Figure(table="products", value="products.price", unit="£", label="price"),
     "weight": Figure(table="products", value="products.weight", unit="kg", label="weight"),
     "released": Figure(
-        table="products", value="products.released", unit="date", label="release date", day="products.released"
+        table="products",
+        value="products.released",
+        unit="date",
+        label="release date",
+        day="products.released",
     ),
     "colour": Figure(table="products", value="products.colour", unit="text", label="colour"),
     "category": Figure(table="products", value="categories.name", unit="text", label="category"),
     "products": Figure(
-        table="products", value="*", fold="count", unit="product", label="number of products", day="products.released"
+        table="products",
+        value="*",
+        fold="count",
+        unit="product",
+        label="number of products",
+        day="products.released",
     ),
     "opened": Figure(
         table="stores", value="stores.opened", unit="date", label="opening date", day="stores.opened"
@@ -61,47 +70,84 @@ FIGURES = {
     "categories": Figure(
         table="categories", value="*", fold="count", unit="category", label="number of categories"
     ),
-    "quantity": Figure(table="stock", value="stock.quantity", fold="sum", unit="piece", label="pieces in stock"),
+    "quantity": Figure(
+        table="stock", value="stock.quantity", fold="sum", unit="in stock", label="pieces in stock"
+    ),
     "assortment": Figure(table="stock", value="*", fold="count", unit="product", label="number of products"),
     "rating": Figure(
-        table="reviews", value="reviews.rating", fold="avg", unit="star", label="average rating", day="reviews.day"
+        table="reviews",
+        value="reviews.rating",
+        fold="avg",
+        unit="star",
+        label="average rating",
+        day="reviews.day",
     ),
     "reviews": Figure(
         table="reviews", value="*", fold="count", unit="review", label="number of reviews", day="reviews.day"
     ),
     "sold": Figure(
-        table="order_items", value="order_items.quantity", fold="sum", unit="piece", label="pieces sold",
+        table="order_items",
+        value="order_items.quantity",
+        fold="sum",
+        unit="piece",
+        label="pieces sold",
         day="orders.ordered",
     ),
     "turnover": Figure(
-        table="order_items", value="order_items.quantity * order_items.price", fold="sum", unit="£",
-        label="value of the orders", day="orders.ordered",
+        table="order_items",
+        value="order_items.quantity * order_items.price",
+        fold="sum",
+        unit="£",
+        label="value of the orders",
+        day="orders.ordered",
     ),
     "spending": Figure(
         table="order_items",
         value="SUM(order_items.quantity * order_items.price) / COUNT(DISTINCT order_items.order_id)",
-        fold="given", unit="£", label="average value of an order", day="orders.ordered",
+        fold="given",
+        unit="£",
+        label="average value of an order",
+        day="orders.ordered",
     ),
     "orders": Figure(
         table="orders", value="*", fold="count", unit="order", label="number of orders", day="orders.ordered"
     ),
     "customers": Figure(
-        table="customers", value="*", fold="count", unit="customer", label="number of customers",
+        table="customers",
+        value="*",
+        fold="count",
+        unit="customer",
+        label="number of customers",
         day="customers.joined",
     ),
     "refunds": Figure(
         table="refunds", value="*", fold="count", unit="refund", label="number of refunds", day="refunds.paid"
     ),
     "amount": Figure(
-        table="refunds", value="refunds.amount", fold="sum", unit="£", label="refunded amount", day="refunds.paid"
+        table="refunds",
+        value="refunds.amount",
+        fold="sum",
+        unit="£",
+        label="refunded amount",
+        day="refunds.paid",
     ),
     "parcels": Figure(
-        table="shipments", value="*", fold="count", unit="parcel", label="number of parcels", day="shipments.sent"
+        table="shipments",
+        value="*",
+        fold="count",
+        unit="parcel",
+        label="number of parcels",
+        day="shipments.sent",
     ),
     "point": Figure(
-        table="points", value="points.points", fold="sum", unit="point", label="loyalty points", day="points.day"
+        table="points",
+        value="points.points",
+        fold="sum",
+        unit="point",
+        label="loyalty points",
+        day="points.day",
     ),
-}  # fmt: skip
+}
 # What rows can be about: the column that names it.
 SUBJECTS = {
     "product": "products.name",

@@ -33,8 +33,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Having:
-    """A condition of the rows that make up a figure, such as no piece left in any store."""
+    """A condition of a figure made of many rows, such as no piece left in any store."""
 
+    figure: str
     fold: str
     sign: str
     value: float
@@ -74,8 +75,7 @@ class Slots:
         high: Whether the first of them is said to have the higher figure; None where nothing is said.
         descending: Order of the rows by the first figure; None leaves it to the names.
         holds: What a question that wants yes or no says of its one product.
-        yes_no: Whether the question wants yes or no.
-        lists_zero: Whether subjects without any row are shown.
+        yes_no: What says yes to a question that wants it: `rows`, pieces in `stock`, or what `holds`.
     """
 
     subject: str
@@ -90,5 +90,5 @@ class Slots:
     high: bool | None = None
     descending: bool | None = None
     holds: Filter | None = None
-    yes_no: bool = False
+    yes_no: str = ""
     order_id: str = ""

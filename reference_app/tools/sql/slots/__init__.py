@@ -1,0 +1,1 @@
+"""Slots: what a query consists of, as a tree of SQL and as words for the customer."""

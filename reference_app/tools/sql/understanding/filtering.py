@@ -1,0 +1,118 @@
+"""Values, amounts and periods of a question as conditions of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.linking.amounts import OPPOSITE, Amount
+from reference_app.tools.sql.linking.periods import Period
+from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.values import COLUMNS, Things
+from reference_app.tools.sql.slots.records import Filter
+from reference_app.tools.sql.slots.schema import FIGURES
+from reference_app.tools.sql.slots.wording import say_amount, say_period, say_than, say_things, say_value
+from reference_app.tools.sql.understanding.reading import CannotTellError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.understanding.reading import Reading
+
+_MEASURED = ("price", "weight", "rating")
+
+
+def read_filters(reading: Reading, figure: str = "", period: str = "") -> tuple[Filter, ...]:
+    """
+    Conditions of all values, amounts and periods that were not used otherwise.
+
+    Args:
+        reading: Counts them as used.
+        figure: What an amount without a unit is compared with; empty if nothing.
+        period: The figure whose day a period narrows; empty if none.
+    """
+    return tuple(_read_all(reading, figure, period))
+
+
+def read_than(reading: Reading, comparative: Link, product: Link, name: str) -> Filter:
+    """A condition such as "cheaper than the Skerry 3 tent"."""
+    figure = "released" if comparative.meaning.name == "age" else comparative.meaning.name
+    if figure not in FIGURES or FIGURES[figure].fold:
+        raise CannotTellError(comparative.text)
+    reading.use(comparative, product)
+    sign = ">" if comparative.meaning.high else "<"
+    return Filter(column=FIGURES[figure].value, sign=sign, than=name, label=say_than(figure, sign, name))
+
+
+def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Filter]:
+    for excepted in (False, True):
+        same = [(one, to) for one, to in reading.free(Things) if reading.is_excepted(one) is excepted]
+        if same:
+            reading.use(*(one for one, _ in same))
+            things = tuple(to for _, to in same)
+            yield Filter(
+                things=things, sign="<>" if excepted else "=", label=say_things(things, excepted=excepted)
+            )
+    for kind, column in COLUMNS.items():
+        for excepted in (False, True):
+            found = [
+                (one, to.text)
+                for one, to in reading.free(Value)
+                if to.kind == kind and reading.is_excepted(one) is excepted
+            ]
+            if found:
+                reading.use(*(one for one, _ in found))
+                texts = tuple(text for _, text in found)
+                label = say_value(kind, texts, excepted=excepted)
+                yield Filter(column=column, sign="<>" if excepted else "=", values=texts, label=label)
+    for one, amount in reading.free(Amount):
+        yield _read_amount(reading, one, amount, figure)
+    for one, period in reading.free(Period):
+        if not period_figure or not FIGURES[period_figure].day:
+            raise CannotTellError(one.text)
+        reading.use(one)
+        yield from _read_period(period, period_figure)
+
+
+def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Filter:
+    before, sign, name = reading.before(one), amount.sign, amount.figure
+    if before is not None and before.meaning.kind == "comparative":
+        reading.use(before)
+        if sign != "=" or name not in ("", before.meaning.name):
+            raise CannotTellError(one.text)
+        sign, name = ">" if before.meaning.high else "<", before.meaning.name
+        before = reading.before(before)
+    if amount.bare and (before is None or before.meaning.kind != "figure"):
+        raise CannotTellError(one.text)
+    name = name or _find_nearest_figure(reading, one) or figure
+    while before is not None and before.meaning.kind == "figure":
+        before = reading.before(before)
+    if before is not None and before in reading.meanings("ask", "not"):
+        reading.use(before)
+        if sign == "between":
+            raise CannotTellError(one.text)
+        sign = OPPOSITE[sign]
+    if reading.asks("budget"):
+        sign = "<=" if sign == "=" else sign
+    if name not in _MEASURED:
+        raise CannotTellError(one.text)
+    reading.use(one)
+    values = (amount.low, amount.high) if sign == "between" else (amount.low,)
+    return Filter(column=FIGURES[name].value, sign=sign, values=values, label=say_amount(name, sign, values))
+
+
+def _find_nearest_figure(reading: Reading, one: Link) -> str:
+    """The figure word before an amount, or the one behind it: "weigh under 2", "under 2 in weight"."""
+    figures = reading.meanings("figure")
+    nearest = min(
+        figures, key=lambda each: (abs(each.first - one.first), each.first > one.first), default=None
+    )
+    return nearest.meaning.name if nearest else ""
+
+
+def _read_period(period: Period, figure: str) -> Iterator[Filter]:
+    label = say_period(figure, period.first, period.end)
+    for sign, day in ((">=", period.first), ("<", period.end)):
+        if day is not None:
+            yield Filter(column=FIGURES[figure].day, sign=sign, values=(day.isoformat(),), label=label)
+            label = ""

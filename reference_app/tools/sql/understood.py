@@ -1,0 +1,122 @@
+"""A question as one query, or nothing: the cheap look that needs no model and runs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reference_app.tools.sql.guard.query import MAX_TABLES
+from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.question import link
+from reference_app.tools.sql.slots.conditions import NoWayError
+from reference_app.tools.sql.slots.tree import write_tree
+from reference_app.tools.sql.slots.wording import describe
+from reference_app.tools.sql.understanding.groups import compose_groups
+from reference_app.tools.sql.understanding.products import compose_products
+from reference_app.tools.sql.understanding.reading import CannotTellError, Reading
+from reference_app.tools.sql.understanding.sales import compose_sales, is_of_sales
+from reference_app.tools.sql.understanding.stores import compose_stores
+from reference_app.tools.sql.understanding.subjects import find_subject
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.linking.values import Values
+    from reference_app.tools.sql.slots.records import Slots
+
+_COMPOSERS = {
+    "product": compose_products,
+    "store": compose_stores,
+    "category": compose_groups,
+    "colour": compose_groups,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """
+    Every word of a question, read as one query.
+
+    Attributes:
+        sql: In the dialect that was wished for.
+        units: Of each column: `name`, `£`, `kg`, `date`, `text`, `holds`, or what is counted.
+        description: What is looked for, in words for the customer.
+        yes_no: What says yes to a question that wants it: that there are `rows`, that pieces are in `stock`,
+            or the column `holds`; else empty.
+        names: Whether the question names a product, category, store or other value of the database.
+    """
+
+    sql: str
+    units: tuple[str, ...]
+    description: str
+    yes_no: str
+    names: bool
+
+
+def understand_linked(linked: Linked, dialect: str = "sqlite") -> Understood:
+    """
+    The query that the links stand for.
+
+    Raises:
+        CannotTellError: A word stands for nothing here, or the links do not say one thing only.
+    """
+    from sqlglot import exp
+
+    slots = compose(linked)
+    try:
+        tree, units = write_tree(slots)
+    except NoWayError as error:
+        raise CannotTellError("the tables do not go together") from error
+    if len(list(tree.find_all(exp.Table))) > MAX_TABLES:
+        raise CannotTellError("more tables than a query may have")
+    return Understood(
+        sql=tree.sql(dialect=dialect),
+        units=units,
+        description=describe(slots),
+        yes_no=slots.yes_no,
+        names=any(not isinstance(one.to, Meaning) for one in linked.links),
+    )
+
+
+def understand(question: str, values: Values, today: date, dialect: str = "sqlite") -> Understood | None:
+    """The query of a question; None where a word is unknown or more than one thing can be meant."""
+    try:
+        return understand_linked(link(question, values, today), dialect)
+    except CannotTellError:
+        return None
+
+
+def compose(linked: Linked) -> Slots:
+    """
+    The slots of a question.
+
+    Raises:
+        CannotTellError: The links do not say one thing only, or nothing that the database holds.
+    """
+    if linked.unlinked or not linked.links:
+        raise CannotTellError(", ".join(linked.unlinked) or linked.text)
+    reading = Reading(linked)
+    reading.use_fillers()
+    if any(reading.word_before(one) == "per" for one in reading.meanings("figure")):
+        raise CannotTellError("one figure per another")
+    if reading.has("ask", "share") or (reading.wants_yes and reading.says("all", "every", "both", "only")):
+        raise CannotTellError("a share, or whether all are alike")
+    if is_of_sales(reading):
+        slots = compose_sales(reading)
+    else:
+        subject = find_subject(reading)
+        slots = _COMPOSERS[subject.name](reading, subject)
+    reading.check()
+    return replace(slots, yes_no=_find_yes(slots)) if reading.wants_yes else slots
+
+
+def _find_yes(slots: Slots) -> str:
+    """What says yes; empty where the end of an order or a figure is the answer."""
+    if slots.rank is not None:
+        return ""
+    if slots.holds or slots.compared:
+        return "holds"
+    if slots.figures[0] == "quantity" and not slots.having:
+        return "stock"
+    return "rows" if slots.subject else ""
