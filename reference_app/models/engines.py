@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
+from reference_app.errors import WeightsError
+from reference_app.models.gguf_files.quantized import convert_chat
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -61,7 +64,11 @@ class Engines:
     def _start(self) -> str:
         import xllamacpp
 
-        parameters = set_up(self._weights.chat, self._weights.adapter)
+        try:
+            chat = convert_chat(self._weights.chat, self._weights.chat_name)
+        except WeightsError as error:
+            raise EngineError(str(error)) from error
+        parameters = set_up(chat, self._weights.adapter)
         parameters.model_alias = {self._weights.chat_name}  # else replies name the path of the file
         parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
         try:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
-from reference_app.models.adapter import check_adapter
+from reference_app.models.gguf_files.adapter import check_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+COMPUTED = "Q4_0"
+"""What the chat model is converted to; another conversion needs another name, since its answers differ."""
 SAMPLES = 64
 SAMPLE_BYTES = 16 * 1024
 
@@ -20,9 +22,10 @@ SAMPLE_BYTES = 16 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """
-    Paths that exist, and model names such as `SmolLM2-135M-Instruct.Q4_1-1a2b3c4d`.
+    Paths that exist, and model names such as `SmolLM2-135M-Instruct.Q4_0-1a2b3c4d`.
 
     Attributes:
+        chat: As packaged; `convert_chat` gives the file that is computed.
         chat_name: Ends in the fingerprint of the file, so other weights are another model.
         encoder_name: The same for the encoder.
         adapter: LoRA weights that the chat model is served with, and without; None where there are none.
@@ -74,7 +77,7 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
             "Run `llmops models pull`, or set OPENAI_BASE_URL and OPENAI_API_KEY to use an endpoint."
         )
     try:
-        chat_name = f"{chat.stem}-{fingerprint(chat)}"
+        chat_name = name_chat(chat)
         if adapter is not None:
             check_adapter(adapter, base=chat_name)
         return Weights(
@@ -104,6 +107,11 @@ def _search_files(folder: Path) -> SearchFiles | None:
 
 def _name_search(files: SearchFiles) -> str:
     return f"multilingual-e5-small.q4-{fingerprint(files.model)}{fingerprint(files.engine)[:4]}"
+
+
+def name_chat(path: Path) -> str:
+    """Of the model that is computed from the packaged file: its form, and the fingerprint of the file."""
+    return f"{path.stem.replace('Q4_1', COMPUTED)}-{fingerprint(path)}"
 
 
 def fingerprint(path: Path) -> str:

@@ -93,9 +93,12 @@ def test_a_mistake_is_one_clear_line(ask_here, shop, question, changed, code, sa
 
 
 def test_weights_that_are_no_model_are_one_clear_line(ask, shop, weights, tmp_path):
-    for path in (weights.tokenizer, weights.encoder):
+    search = weights.search
+    for path in (
+        weights.tokenizer, weights.encoder, *([search.model, search.engine, search.openmp] if search else []),
+    ):  # fmt: skip
         link = tmp_path / "weights" / path.relative_to(weights.chat.parents[1])
-        link.parent.mkdir(parents=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
     broken = tmp_path / "weights" / weights.chat.relative_to(weights.chat.parents[1])
     broken.parent.mkdir()
