@@ -3,7 +3,7 @@ What `facts` and `faithfulness` find of planted falsehoods, and what they report
 
 `falsehoods/developed.yaml`: the rules were made on these; `falsehoods/after.yaml` was written when they were
 fixed. An answer is compared with the sections of the documents that the question is about, the results of the
-tools, and (`golden`) the case's reference. Intervals are Wilson's. Usage: python benchmarks/facts.py [--misses]
+tools, and the reference or not. Intervals are Wilson's. Usage: python benchmarks/facts.py [--misses]
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import yaml
 from rich.console import Console
@@ -28,6 +27,7 @@ from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import wilson_interval
 from reference_app.documents.knowledge import load_knowledge
 
+ROOT = Path(__file__).parents[1]
 SHARES = Path(__file__).parent / "falsehoods"
 CHECKS = (
     ("facts", ">= 1"),

@@ -26,8 +26,9 @@ KINDS: tuple[Kind, ...] = ("number", "date", "code", "name", "negation")
 _NEARER = 0.15  # how much nearer a source with another value must be; cosine plus share of words
 _REFERENCE_NEARER = -0.2  # the same of the reference, which is the answer to the question
 _SHARE = 0.3  # of the claim's words that a clause has more than the clause with the value
-_SAME_WORDS = 0.6  # of a clause's words that another has if it says the same or its opposite
+_SAME_WORDS = 0.75  # of a clause's words that another has if it says the same or its opposite
 _FEWEST_WORDS = 2
+_SHORT = 3  # letters of a name without a plural
 
 _OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
 _DATES = frozenset({"date", "clock", "weekday", "month"})
@@ -109,7 +110,7 @@ class Comparison:
     def _find_names(self) -> Iterator[WrongFact]:
         names = self.claim.names
         known = [self.question.squashed, *(each.content.squashed for each in self.sources)]
-        unknown = [name for name in names if not any(name in each for each in known)]
+        unknown = [name for name in names if not any(_singular(name) in each for each in known)]
         if not unknown:
             return
         # Results of tools are no sentences: names that they lack may be the app's own words.
@@ -168,6 +169,10 @@ def find_opposite_opening(answer: str, sources: Sequence[Source]) -> WrongFact |
                 return WrongFact(kind="negation", text=said[1], source=source)
             return None
     return None
+
+
+def _singular(name: str) -> str:
+    return name.removesuffix("s") if len(name) > _SHORT else name
 
 
 def _has(text: Text, value: Value) -> bool:

@@ -180,8 +180,10 @@ def _claims(sample: Sample) -> list[str]:
 
 def _split_items(text: str) -> str:
     """Items that are numbered 1, 2 … within a text on lines of their own, without their numbers."""
-    marks = list(_ITEM.finditer(text))
-    counted = [mark for at, mark in enumerate(marks, 1) if int(mark[1]) == at]
+    counted: list[re.Match[str]] = []
+    for mark in _ITEM.finditer(text):
+        if int(mark[1]) in {1, int(counted[-1][1]) + 1 if counted else 1}:
+            counted.append(mark)
     if len(counted) < _FEWEST_ITEMS:
         return text
     for mark in reversed(counted):

@@ -54,7 +54,7 @@ class Text:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Words with a capital that begin no sentence, by their letters and digits alone; none of a heading."""
+        """Words with a capital that begin no sentence, by their letters and digits; none of a heading."""
         rest = self._without_values
         tokens = list(_TOKEN.finditer(rest))
         found = [each for each in tokens if each[0][0].isupper() and not _BEGINS.search(rest[: each.start()])]
