@@ -40,7 +40,7 @@ CHECKS = (
 def main() -> None:
     misses = "--misses" in sys.argv
     table = Table("share", "compared with", "check", "falsehoods found", "right answers reported")
-    for share in ("developed",):
+    for share in ("developed", "after"):
         path = SHARES / f"{share}.yaml"
         items = yaml.safe_load(path.read_text(encoding="utf-8"))
         for reference in (True, False):
@@ -92,6 +92,9 @@ def make_calls(expected: Record) -> Iterator[ToolCall]:
         if isinstance(result, list):
             result = {"quantity": result[0][0]}
         yield ToolCall(name=call["name"], arguments=call["arguments"], result=result)
+    if rows := expected.get("sql_result"):
+        columns = [f"column {at}" for at in range(len(rows[0]))]
+        yield ToolCall(name="query_shop", result={"columns": columns, "rows": rows})
 
 
 def print_misses(items: list[Record], found: Mapping[str, list[tuple[bool, str]]]) -> None:
