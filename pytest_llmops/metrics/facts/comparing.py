@@ -27,6 +27,7 @@ _NEARER = 0.15  # how much nearer a source with another value must be; cosine pl
 _REFERENCE_NEARER = -0.2  # the same of the reference, which is the answer to the question
 _SHARE = 0.3  # of the claim's words that a clause has more than the clause with the value
 _SAME_WORDS = 0.75  # of a clause's words that another has if it says the same or its opposite
+_SAME_WORDS_OF_WHOLE = 0.5  # the same, if it has every word of the other
 _FEWEST_WORDS = 2
 _SHORT = 3  # letters of a name without a plural
 
@@ -109,13 +110,22 @@ class Comparison:
 
     def _find_names(self) -> Iterator[WrongFact]:
         names = self.claim.names
-        known = [self.question.squashed, *(each.content.squashed for each in self.sources)]
-        unknown = [name for name in names if not any(_singular(name) in each for each in known)]
+        texts = [self.question, *(each.content for each in self.sources)]
+        spelt_out = self.claim.find_initials(frozenset(name for each in texts for name in each.names))
+        unknown = [
+            name
+            for name, written in names.items()
+            if name not in spelt_out
+            and not any(_singular(name) in each.squashed for each in texts)
+            and not (written.isupper() and any(each.spells_out(written) for each in texts))
+        ]
         if not unknown:
             return
         # Results of tools are no sentences: names that they lack may be the app's own words.
         near = [at for at, each in enumerate(self.sources) if each.origin == "reference"]
-        near += [self._nearest(range(len(self.sources)))] if self.sources else []
+        for origin in ("passages", "tool_calls"):
+            places = [at for at, each in enumerate(self.sources) if each.origin == origin]
+            near += [self._nearest(places)] if places else []
         rivals = [at for at in near if self.sources[at].content.names.keys() - names.keys()]
         if rivals or any(each.origin == "passages" for each in self.sources):
             source = self.sources[self._nearest(rivals)] if rivals else None
@@ -124,7 +134,7 @@ class Comparison:
 
     def _find_negations(self) -> Iterator[WrongFact]:
         for clause in self.claim.clauses:
-            if clause.is_condition or len(clause.stems) < _FEWEST_WORDS:
+            if not clause.is_statement or len(clause.stems) < _FEWEST_WORDS:
                 continue
             if nearest := self._find_same(clause):
                 source, same = nearest
@@ -143,7 +153,8 @@ class Comparison:
                     continue
                 shared = len(clause.stems & each.stems)
                 share = shared / len(clause.stems)
-                if share < _SAME_WORDS:
+                is_whole = shared == len(each.stems) >= _FEWEST_WORDS and share >= _SAME_WORDS_OF_WHOLE
+                if share < _SAME_WORDS and not is_whole:
                     continue
                 rank = share + 0.2 * shared / len(each.stems) + 0.1 * float(self.nearness[at])
                 if rank > best:

@@ -14,6 +14,7 @@ from pytest_llmops.metrics.words import fold_typography
 
 _WORDS: Mapping[str, str] = load_english()["numbers"]
 
+_HOURS = 24
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _FULL_MONTHS = "|".join(month for month in month_name[1:] if month != "May")
@@ -50,6 +51,9 @@ def _share_units(found: list[Value], text: str) -> Iterator[Value]:
         behind = text[value.start + len(value.text) :]
         joined = re.match(r"\s*(?:to|and|or|-|by|x)\s*", behind)
         following = starts.get(value.start + len(value.text) + joined.end()) if joined else None
+        if following and following.kind == "clock" and value.kind == "number" and 0 <= value.number <= _HOURS:
+            yield Value(kind="clock", text=value.text, start=value.start, number=value.number * 60)
+            continue
         unit = _unit_of(following.text) if following and value.kind == "number" else None
         if unit is None:
             yield value
@@ -110,7 +114,7 @@ def _make_clock(match: re.Match[str]) -> Value | None:
         return Value(kind="clock", text=match[0], start=match.start(), number=minutes)
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
     half = (match["half"] or "").lower()[:1]
-    if not (half or match["minute"]) or hour > 24 or minute > 59:  # noqa: PLR2004 - of a clock
+    if not (half or match["minute"]) or hour > _HOURS or minute > 59:  # noqa: PLR2004 - of a clock
         return None
     hour = hour % 12 + (12 if half == "p" else 0) if half else hour
     return Value(kind="clock", text=match[0], start=match.start(), number=hour * 60 + minute)

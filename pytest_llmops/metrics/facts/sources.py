@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pytest_llmops.metrics.facts.reading import read_values
 from pytest_llmops.metrics.facts.values import Value
 from pytest_llmops.metrics.faithfulness.sentences import split_sentences
-from pytest_llmops.metrics.faithfulness.wording import NEGATIONS, read_wording
+from pytest_llmops.metrics.faithfulness.wording import AUXILIARIES, NEGATIONS, read_wording
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography, split_words
 from pytest_llmops.records import Sample, ToolCall
 
@@ -27,6 +27,7 @@ _TOKEN = re.compile(r"[^\W\d_](?:[\w'.&-]*\w)?")
 _BEGINS = re.compile(
     r"(?:\A|[.:!?\"'\u201c\u2018(\[*#>|\u2022/])\s*\Z"
 )  # what stands before a sentence's first word
+_RUN = re.compile(r"\b[A-Z][a-z]+(?:\s+[A-Z][a-z]+)+")
 _NOT_NEGATING = frozenset({"nor"})  # after `neither`
 _HEADING = 0.7  # share of words with a capital, from which on capitals make no name
 _DEPTH = 6  # levels of a tool's result that are read
@@ -80,6 +81,28 @@ class Text:
     @cached_property
     def is_condition(self) -> bool:
         return _CONDITION.match(self.text) is not None
+
+    @cached_property
+    def is_statement(self) -> bool:
+        """Neither a condition nor an instruction (`approve it in the app`), as far as words show."""
+        if self.is_condition:
+            return False
+        words = split_words(self.text)
+        return self.negated or not words or words[0] in FUNCTION_WORDS or not AUXILIARIES.isdisjoint(words)
+
+    def find_initials(self, names: Collection[str]) -> frozenset[str]:
+        """Names whose initials are among the names: of `European Union`, if there is `eu`."""
+        runs = (match[0].split() for match in _RUN.finditer(self.text))
+        found = (
+            [squash(word) for word in run]
+            for run in runs
+            if squash("".join(each[0] for each in run)) in names
+        )
+        return frozenset(name for run in found for name in run)
+
+    def spells_out(self, initials: str) -> bool:
+        """Whether it has words in a row that begin with these letters: `United Kingdom` of `UK`."""
+        return re.search(r"\s+".join(rf"\b{letter}[a-z]+" for letter in initials), self.text) is not None
 
     @cached_property
     def clauses(self) -> tuple[Text, ...]:
