@@ -40,7 +40,7 @@ CHECKS = (
 def main() -> None:
     misses = "--misses" in sys.argv
     table = Table("share", "compared with", "check", "falsehoods found", "right answers reported")
-    for share in ("developed", "after"):
+    for share in ("first", "second", "last"):
         path = SHARES / f"{share}.yaml"
         items = yaml.safe_load(path.read_text(encoding="utf-8"))
         for reference in (True, False):
