@@ -55,6 +55,7 @@ _BUILT_IN: Mapping[str, str] = {
     "mrr": "pytest_llmops.metrics.retrieval:Mrr",
     "map": "pytest_llmops.metrics.retrieval:MeanAveragePrecision",
     "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
+    "facts": "pytest_llmops.metrics.facts:Facts",
     "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",

@@ -66,12 +66,17 @@ def drop_opener(sentence: str) -> str:
 
     Empty where nothing else is said.
     """
-    rest = _CITATION.sub("", sentence).strip()
+    rest = drop_citations(sentence).strip()
     while match := _INTERJECTION.match(rest) or _HEDGE.match(rest):
         rest = rest[match.end() :]
         between = _BETWEEN.match(rest)
         rest = rest[between.end() :] if between else rest
     return rest if _LETTER_OR_DIGIT.search(rest) else ""
+
+
+def drop_citations(text: str) -> str:
+    """The text without marks such as `[2]` and `[returns#window]`."""
+    return _CITATION.sub("", text)
 
 
 def _cuts(text: str) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,7 @@ _PAIRS = tuple((up, down) for up, down in map(str.split, _ENGLISH["opposites"]))
 _RISING = frozenset(up for up, _ in _PAIRS)
 _FALLING = frozenset(down for _, down in _PAIRS) - _RISING
 OPPOSITES = {word: other for pair in reversed(_PAIRS) for word, other in (pair, pair[::-1])}
-_AUXILIARIES = frozenset(_ENGLISH["auxiliaries"].split())
+AUXILIARIES = frozenset(_ENGLISH["auxiliaries"].split())
 _FIRST_PERSON = frozenset(_ENGLISH["first_person"].split())
 _CALENDAR = frozenset(_ENGLISH["calendar"].split())
 _NUMBERS: Mapping[str, str] = _ENGLISH["numbers"]
@@ -107,7 +107,7 @@ def _negate(sentence: str, parts: Sequence[str], lower: Sequence[str]) -> str:
         if word.endswith("n't"):
             return "".join([*parts[:at], _IRREGULAR.get(word, parts[at][:-3]), *parts[at + 1 :]])
     for at, word in enumerate(lower):
-        if word in _AUXILIARIES and (at == 0 or parts[at].islower()):  # not the month of May
+        if word in AUXILIARIES and (at == 0 or parts[at].islower()):  # not the month of May
             return "".join([*parts[: at + 1], " not", *parts[at + 1 :]])
     return f"It is not true that {sentence[:1].lower()}{sentence[1:]}"
 

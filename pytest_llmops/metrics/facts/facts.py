@@ -1,0 +1,223 @@
+"""`facts`: are the numbers, dates, codes, names and negations of the answer those of its sources?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pytest_llmops.documents.value_readers import one_of, some
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.facts.comparing import (
+    KINDS,
+    Comparison,
+    WrongFact,
+    find_opposite_opening,
+)
+from pytest_llmops.metrics.facts.sources import ORIGINS, Source, Text, gather_sources, read_text
+from pytest_llmops.metrics.faithfulness.claims import split_claims
+from pytest_llmops.metrics.faithfulness.sentences import drop_citations
+from pytest_llmops.metrics.words import find_blank, quote
+from pytest_llmops.models.encoders import load_embedded
+from pytest_llmops.models.vectors import embed
+from pytest_llmops.protocols import MetricTraits, Need
+from pytest_llmops.records import Bound, Failure, Sample, Score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CLAIMS_AT_MOST = 500
+_EMPHASIS = re.compile(r"\*\*|__|`")
+_ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
+_FEWEST_ITEMS = 2
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(DeclaredMetric):
+    """
+    The share of claims without a wrong fact; 1 when each number, date, code, name and negation is that of
+    a source.
+
+    Sources are the passages, the results of tools and the reference, as far as there are any. What an answer
+    leaves out is not looked at, and nothing is computed: a sum or a date that no source has is wrong.
+
+    Attributes:
+        against: Of `passages`, `tool_calls` and `reference`.
+        kinds: Of `number`, `date`, `code`, `name` and `negation`.
+    """
+
+    against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ORIGINS
+    kinds: Annotated[tuple[str, ...], some(one_of(*KINDS))] = KINDS
+
+    traits = MetricTraits(
+        name="facts",
+        family="faithfulness",
+        basis="reference",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
+
+    def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
+        if not (self.against and self.kinds):
+            raise MetricOptionError("facts: against and kinds name at least one each, or are left out")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        alone: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
+        return frozenset({alone[self.against]} if self.against in alone else ())
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What must be in the cache of weights."""
+        return ("minilm",)
+
+    def settle(self, sample: Sample) -> Failure | None:
+        """Why nothing can be said of a sample; None where something can."""
+        if missing := DeclaredMetric.settle(self, sample):
+            return missing if isinstance(missing, Failure) else None
+        output = sample.output
+        if find_blank(output.text) or not (claims := _claims(sample)):
+            error = "the output says nothing, so there is no fact to check"
+        elif len(claims) > _CLAIMS_AT_MOST:
+            error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
+        elif output.passages is None and not output.tool_calls and not sample.reference:
+            error = (
+                "there is nothing to compare with: add `reference:` to the case, or return "
+                "Output(passages=…) or tool calls with their results"
+            )
+        else:
+            return None
+        return fail(self, sample, error)
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        compared = [_Compared.of(sample, self.against) for sample in samples]
+        texts = dict.fromkeys(text for each in compared for text in each.list_texts())
+        vectors = dict(zip(texts, embed("default", list(texts)), strict=True)) if texts else {}
+        made = f"{load_embedded().identity}|against:{','.join(self.against)}|kinds:{','.join(self.kinds)}"
+        return [
+            self._sum_up(sample, each, list(each.find_wrong(vectors)), made)
+            for sample, each in zip(samples, compared, strict=True)
+        ]
+
+    def _sum_up(
+        self, sample: Sample, compared: _Compared, wrong: list[tuple[str, list[WrongFact]]], made: str
+    ) -> Score:
+        kept = [(claim, [each for each in facts if each.kind in self.kinds]) for claim, facts in wrong]
+        kept = [(claim, facts) for claim, facts in kept if facts]
+        share = 1 - len(kept) / len(compared.claims)
+        evidence = [{"claim": claim, "wrong": [_show(each) for each in facts]} for claim, facts in kept]
+        return self.give(
+            sample,
+            share,
+            _explain([each for _, facts in kept for each in facts]),
+            evidence=tuple(evidence),
+            made=made,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """An answer with its sources."""
+
+    claims: tuple[Text, ...]
+    answer: Text
+    question: Text
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def of(cls, sample: Sample, origins: Sequence[Any]) -> _Compared:
+        return cls(
+            claims=tuple(map(read_text, _claims(sample))),
+            answer=read_text(sample.output.text),
+            question=read_text(" ".join(_texts_in(sample.input))),
+            sources=tuple(gather_sources(sample, origins)),
+        )
+
+    def list_texts(self) -> Iterator[str]:
+        """What has to be encoded."""
+        for claim in self.claims:
+            yield from (claim.text, self._in_context(claim))
+        yield from (each.content.text for each in self.sources)
+
+    def find_wrong(self, vectors: dict[str, NDArray[np.float32]]) -> Iterator[tuple[str, list[WrongFact]]]:
+        """Each claim that has wrong facts, with them."""
+        opening = find_opposite_opening(self.answer.text, self.sources)
+        for at, claim in enumerate(self.claims):
+            comparison = Comparison(
+                claim=claim,
+                question=self.question,
+                answer=self.answer,
+                sources=self.sources,
+                nearness=self._measure_nearness(claim, vectors),
+            )
+            found = [*([opening] if opening and not at else []), *comparison.find_wrong()]
+            if found:
+                yield claim.text, found
+
+    def _measure_nearness(self, claim: Text, vectors: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        import numpy as np
+
+        if not self.sources:
+            return np.zeros(0)
+        matrix = np.stack([vectors[each.content.text] for each in self.sources])
+        both = vectors[claim.text] + vectors[self._in_context(claim)]
+        shares = [len(claim.stems & each.content.stems) for each in self.sources]
+        nearness: NDArray[np.float64] = matrix @ both / 2 + np.array(shares) / max(len(claim.stems), 1)
+        return nearness
+
+    def _in_context(self, claim: Text) -> str:
+        """A short answer says what it speaks of in the question."""
+        return f"{self.question.text} {claim.text}".strip()
+
+
+def _claims(sample: Sample) -> list[str]:
+    return split_claims(_split_items(_EMPHASIS.sub("", drop_citations(sample.output.text))))
+
+
+def _split_items(text: str) -> str:
+    """Items that are numbered 1, 2 … within a text on lines of their own, without their numbers."""
+    counted: list[re.Match[str]] = []
+    for mark in _ITEM.finditer(text):
+        if int(mark[1]) in {1, int(counted[-1][1]) + 1 if counted else 1}:
+            counted.append(mark)
+    if len(counted) < _FEWEST_ITEMS:
+        return text
+    for mark in reversed(counted):
+        text = f"{text[: mark.start()].rstrip()}\n{text[mark.end() :]}"
+    return text
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """The texts of a question: of a list of turns all, of a mapping its values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts_in(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts_in(each)
+
+
+def _explain(wrong: Sequence[WrongFact]) -> str:
+    shown = []
+    for each in wrong[:_SHOWN]:
+        where = f"the source says {quote([each.source.content.text])}" if each.source else "in no source"
+        shown.append(f"{each.kind} {quote([each.text])}: {where}")
+    more = len(wrong) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
+def _show(wrong: WrongFact) -> dict[str, Any]:
+    source = wrong.source
+    shown = {"source": source.content.text, "origin": source.origin} if source else {}
+    return {
+        "kind": wrong.kind,
+        "text": wrong.text,
+        **shown,
+        **({"id": source.name} if source and source.name else {}),
+    }
