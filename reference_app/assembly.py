@@ -83,7 +83,11 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     prompt = _load_prompt(settings, "planner")
     examples = [asked for asked, _ in prompt.examples]
     planner = Planner(
-        models, prompt, vectors.of_questions(examples) if examples else None, understands=lambda question: tools.understand(question) is not None
+        models,
+        prompt,
+        vectors.of_questions(examples) if examples else None,
+        understands=lambda question: tools.understand(question) is not None,
+        writes_queries=settings.model is not None,
     )
     answerer = Answerer(
         models=models, prompt=_load_prompt(settings, "answerer"), telling=telling, tuned=settings.tuned
@@ -96,7 +100,9 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "intake": Intake(models),
         "planner": planner,
         "reader": reader,
-        "retriever": Retriever(library, top_k=settings.top_k, suspect=screen),
+        "retriever": Retriever(
+            library, top_k=settings.top_k, sentences=answerer.prompt.sentences, suspect=screen
+        ),
         "approval": Confirming(tools.registry, role, screening),
         "tools": ToolUse(tools.registry, role, screening, screen),
         "answerer": answerer,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import uuid
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,18 +16,17 @@ from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import MASKED, open_redact, read_settings
 from reference_app.state import State, ToolCall, Turn
+from reference_app.threads import Threads
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.registry import Confirmation
 
 MAX_QUESTION_CHARACTERS = 2000
-MAX_WAITING = 1000
-"""How many questions may wait for a person; of more, the oldest is given up."""
 CONFIRM = "confirm"
 _NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
 _building = threading.Lock()
@@ -56,9 +54,7 @@ class SupportApp:
         self._uploads = settings.uploads
         self._redact = open_redact(settings)
         self.tracing = settings.tracing
-        # Under the asker's name of a question the graph's own: two who use one name never share a state.
-        self._waiting: OrderedDict[str, str] = OrderedDict()
-        self._waiting_lock = threading.Lock()
+        self._threads = Threads(self.parts.saver.delete_thread)
         atexit.register(self.close)
 
     def close(self) -> None:
@@ -85,9 +81,10 @@ class SupportApp:
         Args:
             question: What the customer writes.
             heard: Gets the answer piece by piece while the model writes it.
-            thread: Under which `resume` finds the question again; without it nothing is kept that waits.
+            thread: Under which `resume` finds the question again, and the next question what was said; without it
+                nothing is kept.
             file: Name of an uploaded file that the question is about.
-            history: Earlier turns of the conversation, the oldest first.
+            history: Earlier turns of the conversation, the oldest first; in place of what the thread remembers.
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters, no files are read here, or a
@@ -106,11 +103,11 @@ class SupportApp:
         start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
-        if history:
-            start["history"] = self._read_history(history)
+        if turns := self._read_history(history) or (self._threads.recall(thread) if thread else []):
+            start["history"] = turns
         said = [text, *(turn["content"] for turn in history)]
-        kept = [start["question"], *(turn["content"] for turn in start.get("history", []))]
-        if thread and (given_up := self._take(thread)):  # by asking again
+        kept = [start["question"], *(turn["content"] for turn in turns if history)]
+        if thread and (given_up := self._threads.take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
         if kept != said:
             start["masked"] = True
@@ -138,15 +135,15 @@ class SupportApp:
         """
         from langgraph.types import Command
 
-        kept = self._take(thread)
+        kept = self._threads.take(thread)
         if kept is None:
             raise QuestionError("There is nothing to confirm, or it was given up.")
         answer = {"digest": confirmation.digest, "approved": approved}
         yield from self._follow(Command(resume=answer), heard, thread, kept, {})
 
-    def answer(self, question: str | Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
-        asked: Mapping[str, Any] = question if isinstance(question, Mapping) else {"question": question}
+        asked = _read_question(question)
         if unknown := sorted(set(asked) - {"question", "file", "history"}):
             raise QuestionError(f"A question has no {unknown[0]!r}; it has `question`, `file` and `history`.")
         state: State = {}
@@ -188,7 +185,7 @@ class SupportApp:
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):
-            waits = False
+            waits, text = False, ""
             if start.get("masked"):
                 trace_guard("redaction", MASKED, decision="masked")
             try:
@@ -197,20 +194,27 @@ class SupportApp:
                     for node, added in update.items():
                         if node == "__interrupt__":
                             waits = True
-                            yield CONFIRM, self._ask_person(added[0].value)
+                            yield CONFIRM, self._ask_person(added[0].value, graph.get_state(options).values)
                             continue
                         added_state: State = added or State()
                         if "text" in added_state:
-                            message = {"role": "assistant", "content": added_state["text"]}
+                            text = added_state["text"]
+                            message = {"role": "assistant", "content": text}
                             span.describe({"gen_ai.output.messages": as_messages([message])})
                         yield node, added_state
             finally:
                 if waits and thread:
-                    self._keep(thread, kept)
+                    self._threads.wait(thread, kept)
                 else:
                     saver.delete_thread(kept)
+                if thread and start:
+                    self._threads.note(
+                        thread,
+                        Turn(role="user", content=start["question"]),
+                        *([Turn(role="assistant", content=text)] if text else []),
+                    )
 
-    def _ask_person(self, value: dict[str, Any]) -> State:
+    def _ask_person(self, value: dict[str, Any], so_far: Mapping[str, Any]) -> State:
         call = ToolCall(
             name=value["name"],
             arguments=value["arguments"],
@@ -218,20 +222,22 @@ class SupportApp:
             reason="a person has to confirm it",
         )
         trace_guard("tools", call.reason, decision="pending")
-        return {"text": self.parts.telling.ask(call), "tool_calls": [call], "pending": call, "sources": []}
+        return {
+            "text": self.parts.telling.ask(call, value["about"]),
+            "tool_calls": [*so_far.get("tool_calls", []), call],
+            "pending": call,
+            "sources": [],
+        }
 
-    def _take(self, thread: str) -> str | None:
-        with self._waiting_lock:
-            return self._waiting.pop(thread, None)
 
-    def _keep(self, thread: str, kept: str) -> None:
-        with self._waiting_lock:
-            given_up = [self._waiting.pop(thread)] if thread in self._waiting else []
-            self._waiting[thread] = kept
-            while len(self._waiting) > MAX_WAITING:
-                given_up.append(self._waiting.popitem(last=False)[1])
-        for old in given_up:
-            self.parts.saver.delete_thread(old)
+def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Several texts are turns of the customer, of which the last is to be answered."""
+    if isinstance(question, Mapping):
+        return question
+    if isinstance(question, str) or not question:
+        return {"question": question}
+    *earlier, last = question
+    return {"question": last, "history": [{"role": "user", "content": text} for text in earlier]}
 
 
 def as_record(state: State, model: str) -> dict[str, Any]:

@@ -138,7 +138,6 @@ class State(TypedDict, total=False):
     question: str
     history: list[Turn]
     file: str
-    history: list[Turn]
     masked: bool
     suspicion: str
     intents: list[Intent]

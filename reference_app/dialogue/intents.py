@@ -24,7 +24,9 @@ _STARTS = (
     r"(?:until |from |by |since |at |on |in |for |to )?(?:what|how|when|where|which|who|whose|why|can|could|do|does|did|"
     r"is|are|was|were|will|would|may|must|should|has|have|am)\b"
 )
-_CUT = re.compile(rf"(?<=[?!])\s+|,?\s+(?:and|but)\s+(?:also\s+)?(?={_STARTS})|[,;]\s+(?={_STARTS})", re.IGNORECASE)
+_CUT = re.compile(
+    rf"(?<=[?!])\s+|,?\s+(?:and|but)\s+(?:also\s+)?(?={_STARTS})|[,;]\s+(?={_STARTS})", re.IGNORECASE
+)
 _STATEMENT_END = re.compile(r"(?<=[.!:])\s+(?=\S)")
 _ASKS = re.compile(rf"\?|^\W*(?:and |so |but |also |hi,? |hello,? )*{_STARTS}", re.IGNORECASE)
 _POINTS_BACK = re.compile(

@@ -8,7 +8,20 @@ from functools import cache
 
 ORDER_ID = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _TYPED_ORDER = re.compile(r"\bf\s?w\s?[-#:._]?\s?(\d{5})\b", re.ASCII | re.IGNORECASE)
-_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" if name != "may" else name for name in _MONTHS)
 _DAY = re.compile(
     rf"\b(?:(?P<iso>\d{{4}}-\d{{2}}-\d{{2}})|(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?)?"
@@ -57,7 +70,9 @@ def _read_day(found: re.Match[str], today: dt.date) -> dt.date | None:
             months = count * (12 if found["unit"].lower() == "year" else 1)
             year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
             return dt.date(year, month + 1, min(today.day, 28))
-        month = next(place for place, name in enumerate(_MONTHS, 1) if name.startswith(found["month"].lower()[:3]))
+        month = next(
+            place for place, name in enumerate(_MONTHS, 1) if name.startswith(found["month"].lower()[:3])
+        )
         day = int(found["day"] or found["late"] or 1)
         if found["year"]:
             return dt.date(int(found["year"]), month, day)
@@ -88,4 +103,6 @@ def find_language(text: str) -> str | None:
 @cache
 def _language_words() -> dict[str, frozenset[str]]:
     english = "the a is are i my do does how what when where can will for with of in to it and you have your that this"
-    return {"en": frozenset(english.split())} | {name: frozenset(text.split()) for name, text in LANGUAGES.items()}
+    return {"en": frozenset(english.split())} | {
+        name: frozenset(text.split()) for name, text in LANGUAGES.items()
+    }

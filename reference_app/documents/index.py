@@ -83,7 +83,9 @@ class Store:
         import numpy as np
 
         digests = [digest(text, encoder) for text in texts]
-        path = self.folder / f"{hashlib.sha256(f'{FORMAT}'.encode() + b''.join(digests)).hexdigest()[:24]}.npy"
+        path = (
+            self.folder / f"{hashlib.sha256(f'{FORMAT}'.encode() + b''.join(digests)).hexdigest()[:24]}.npy"
+        )
         if (kept := _restore(path, len(texts))) is not None:
             return Vectors(kept)
         known = read_shipped(self.shipped)
@@ -91,7 +93,8 @@ class Store:
         encoded = encode([texts[place] for place in missing]) if missing else None
         rows = {place: encoded[row] for row, place in enumerate(missing)} if encoded is not None else {}
         matrix = np.array(
-            [rows[place] if place in rows else known[each] for place, each in enumerate(digests)], dtype=np.float32
+            [rows[place] if place in rows else known[each] for place, each in enumerate(digests)],
+            dtype=np.float32,
         )
         # A cache that is read-only or full costs the next start a few seconds, nothing else.
         if missing:

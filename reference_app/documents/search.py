@@ -79,7 +79,9 @@ class Library:
         self._whole = passages(whole)
         self._headed = passages([_head(sections[place], text) for place, text in sentences])
         self._bare = passages(self._texts)
-        known = [(place, text) for place, one in enumerate(sections) for text in asked.answered.get(one.id, ())]
+        known = [
+            (place, text) for place, one in enumerate(sections) for text in asked.answered.get(one.id, ())
+        ]
         self._of_question = np.array([place for place, _ in known], dtype=int)
         self._asked = questions([text for _, text in known]) if known else None
         self._vain = questions(list(asked.unanswered)) if known and asked.unanswered else None
@@ -123,12 +125,13 @@ class Library:
             vectors: Shape (dimensions, questions).
             own: They are the known questions themselves, and each is judged by the others alone.
         """
-        sure = self._score(vectors, own=own).max(axis=0)
+        import numpy as np
+
+        sure = np.asarray(self._score(vectors, own=own).max(axis=0), dtype=np.float32)
         if self._asked is None or self._vain is None:
             return sure
         alike = self._alike(vectors, own=own).max(axis=0)
-        confident: NDArray[np.float32] = sure + alike - (self._vain.matrix @ vectors).max(axis=0)
-        return confident
+        return np.asarray(sure + alike - (self._vain.matrix @ vectors).max(axis=0), dtype=np.float32)
 
     @cached_property
     def _limit(self) -> float:
@@ -145,11 +148,11 @@ class Library:
 
         whole = self._whole.matrix @ vectors
         nearest = _best(self._headed.matrix @ vectors, self._of_sentence, len(self.sections))
-        both: NDArray[np.float32] = (whole + nearest) / 2
-        if self._asked is None:
-            return both
-        alike = self._alike(vectors, own=own)
-        return (2 * both + np.where(alike < 0, both, alike)) / 3
+        both = (whole + nearest) / 2
+        if self._asked is not None:
+            alike = self._alike(vectors, own=own)
+            both = (2 * both + np.where(alike < 0, both, alike)) / 3
+        return np.asarray(both, dtype=np.float32)
 
     def _alike(self, vectors: NDArray[np.float32], *, own: bool) -> NDArray[np.float32]:
         """The cosine of each section's nearest question, -1 where it has none; shape (sections, questions)."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_WORDS = 0.8  # share of an answer's words that the sentences must hold
+MIN_REPEATED = 0.6
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w-]+")
 _DENIES = re.compile(r"\b(?:not|never|no|none|cannot|nor|without|only)\b|n['\u2019]t\b", re.IGNORECASE)
@@ -34,9 +35,10 @@ def supports(sentences: Sequence[str], answer: str) -> bool:
     )
 
 
-def keeps_values(sentence: str, answer: str) -> bool:
-    """Whether an answer has every figure of the sentence that answers best: mostly one of them was asked for."""
-    return numbers(sentence) <= numbers(answer)
+def repeats(sentence: str, answer: str) -> bool:
+    """Whether an answer has every figure of a sentence, and most of its words."""
+    said = stems(sentence)
+    return numbers(sentence) <= numbers(answer) and len(said & stems(answer)) >= MIN_REPEATED * len(said)
 
 
 def numbers(text: str) -> set[str]:

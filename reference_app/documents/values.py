@@ -12,7 +12,13 @@ _TIME = re.compile(
 _MONEY = re.compile(r"[£$€]\s?\d|\bfree\b|\bpercent\b|%", re.IGNORECASE)
 _COUNT = re.compile(r"\d")
 _KINDS = (
-    (re.compile(r"\bhow (?:long|soon|fast|quick|late|often)\b|\bwhen\b|\bby when\b|\buntil when\b|\bwhat (?:time|day|date)\b", re.IGNORECASE), _TIME),
+    (
+        re.compile(
+            r"\bhow (?:long|soon|fast|quick|late|often)\b|\bwhen\b|\bby when\b|\buntil when\b|\bwhat (?:time|day|date)\b",
+            re.IGNORECASE,
+        ),
+        _TIME,
+    ),
     (
         re.compile(
             r"\bhow much\b|\bwhat\b.{0,20}\b(?:cost|price|charge|fee|postage)|\b(?:costs?|prices?|charges?|fees?|postage|deducted|knock\w*|discount|reduction|cheap\w*|deposit|set (?:me|us) back|pay)\b",
@@ -20,7 +26,13 @@ _KINDS = (
         ),
         _MONEY,
     ),
-    (re.compile(r"\bhow (?:many|far|big|heavy|hot|warm|high|deep|wide)\b|\bwhat (?:size|weight|temperature|number)\b", re.IGNORECASE), _COUNT),
+    (
+        re.compile(
+            r"\bhow (?:many|far|big|heavy|hot|warm|high|deep|wide)\b|\bwhat (?:size|weight|temperature|number)\b",
+            re.IGNORECASE,
+        ),
+        _COUNT,
+    ),
 )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PLACE = re.compile(r"\{(passage|question)\}")
+MAX_SENTENCES = 5
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -27,6 +28,7 @@ class Prompt:
         template: The system message.
         examples: Pairs of a question and the reply the model should give, in the file's order.
         shown: How many of the examples go with one question.
+        sentences: How many sentences of a section an answer has, at most.
         turn: The user's message, with `{passage}` and `{question}`.
         turns: Earlier turns that show the model what to do: passage, question and answer.
         replies: Sentences the app says without asking the model, by their occasion.
@@ -38,6 +40,7 @@ class Prompt:
     template: str
     examples: tuple[tuple[str, str], ...]
     shown: int
+    sentences: int
     turn: str
     turns: tuple[Mapping[str, str], ...]
     replies: Mapping[str, str]
@@ -74,6 +77,7 @@ def load_prompt(
     if not _VERSION.fullmatch(data["version"]):
         raise PromptError(f"The prompt {path} has version {data['version']!r}; expected one like 1.0.0.")
     given, shown, said = data.get("examples") or {}, data.get("shown", 0), data.get("replies") or {}
+    sentences = data.get("sentences", 1)
     if (
         not _is_examples(given)
         or not all(given.get(label) for label in examples)
@@ -84,6 +88,8 @@ def load_prompt(
         )
     if not isinstance(shown, int) or shown < 0:
         raise PromptError(f"The prompt {path} needs `shown` as a number of examples.")
+    if not isinstance(sentences, int) or not 1 <= sentences <= MAX_SENTENCES:
+        raise PromptError(f"The prompt {path} needs `sentences` as a number from 1 to {MAX_SENTENCES}.")
     if not isinstance(said, dict) or not all(isinstance(said.get(occasion), str) for occasion in replies):
         raise PromptError(f"The prompt {path} needs `replies` as `occasion: sentence` for {_names(replies)}.")
     return Prompt(
@@ -93,6 +99,7 @@ def load_prompt(
         template=data["template"],
         examples=tuple((question, label) for label, questions in given.items() for question in questions),
         shown=shown,
+        sentences=sentences,
         turn=str(data.get("turn") or "{passage}\n{question}"),
         turns=_read_turns(path, data.get("turns") or []),
         replies=said,

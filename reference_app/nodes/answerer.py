@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.documents.support import keeps_values, supports
+from reference_app.documents.support import repeats, supports
+from reference_app.documents.values import wanted_values
 from reference_app.state import NOT_KNOWN
 from reference_app.tracing import trace
 
@@ -37,8 +38,8 @@ class Answerer:
     """
     Adds `text`, in which each part from a document ends in its source like `[returns#window]`, and `sources`.
 
-    What a document says is put into words by the model, and said so only if the sentences bear it out; else the
-    sentences themselves are the answer. What tools found the app says itself: a model can only lose of it.
+    What a document says is said in its own sentences, or in the model's words if the sentences bear them out. What
+    tools found the app says itself: a model can only lose of it.
 
     Attributes:
         tuned: Such a model is shown which section it reads.
@@ -91,12 +92,20 @@ class Answerer:
             yield Said(self.read(finding.evidence, finding.intent.query), finding.evidence.section.id)
 
     def read(self, evidence: Evidence, question: str) -> str:
-        """What the model makes of the sentences, if they bear it out; else the sentences."""
+        """
+        The sentences, or what the model makes of them.
+
+        A small model copies one of two sentences, and of two the wrong one about every fifth time. So its draft is
+        used only if it holds the sentence that answers best, and a value of the kind that is asked for.
+        """
         passage = " ".join(evidence.sentences)
+        wanted = wanted_values(question)
+        if not wanted or len(evidence.sentences) == 1:
+            return passage
         shown = f"[{evidence.section.id}] {passage}" if self.tuned else passage
         draft = _CITATION.sub("", " ".join(self.ask(shown, question).split()))
-        held = supports(evidence.sentences, draft) and keeps_values(evidence.best, draft)
-        return draft if held else passage
+        held = supports(evidence.sentences, draft) and repeats(evidence.best, draft)
+        return draft if held and all(kind.search(draft) for kind in wanted) else passage
 
     def ask(self, passage: str, question: str, heard: Callable[[str], None] | None = None) -> str:
         """What the model makes of one passage."""

@@ -6,15 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from reference_app.dialogue.orders import (
-    NEARBY,
-    STOCK,
-    asks_for_rule,
-    find_missing,
-    lookups,
-    read_actions,
-    read_facts,
-)
+from reference_app.dialogue.orders import find_missing, lookups, read_actions, read_facts, says
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
 from reference_app.state import ROUTES, Call, Finding, Plan
@@ -52,8 +44,8 @@ class Planner:
 
     A model that was tuned for the shop is asked in a few words. Any other is shown the labelled questions
     nearest to this one: a model of 135 million parameters told only what the tools are for is right on one
-    question of four, and a larger one loses nothing by examples. A plan may name a store that nobody named, or
-    a refund where somebody asks whether an order can be cancelled; what the question says decides.
+    question of four, and a larger one loses nothing by examples. A plan may name a store that nobody named,
+    or a refund where somebody asks whether an order can be cancelled; what the question says decides.
     """
 
     def __init__(
@@ -63,6 +55,7 @@ class Planner:
         examples: Vectors | None,
         *,
         understands: Callable[[str], bool],
+        writes_queries: bool,
     ) -> None:
         """
         Args:
@@ -70,12 +63,14 @@ class Planner:
             prompt: With examples labelled by the plan, in which `{order_id}`, `{postcode}` and `{points}`
                 stand for what the example names; without examples where the model is tuned.
             examples: The vectors of the prompt's examples.
-            understands: Whether the database can answer a question.
+            understands: Whether the words of a question are a query of the database.
+            writes_queries: Whether a model writes the queries of other questions.
         """
         self._models = models
         self.prompt = prompt
         self._examples = examples
         self._understands = understands
+        self._writes_queries = writes_queries
 
     def __call__(self, state: State) -> State:
         """Adds `plan` and a finding, of the question whose turn it is."""
@@ -111,19 +106,14 @@ class Planner:
             return Plan(route="ask", missing=missing)
         if orders:
             return _plan_orders(plan, intent, orders)
-        stock = tuple(call for call in plan.calls if call.name == "store_stock")
-        if stock and STOCK.search(intent.text):
-            named = tuple(call for call in stock if _names_both(call, intent.text))
-            if named:
-                return Plan(route="tools", calls=named)
-            if NEARBY.search(intent.text):
-                return Plan(route="ask", missing="store")
+        if says(intent.text, "stock") and (settled := _plan_stock(plan, intent)):
+            return settled
         if find_language(intent.text):
             return Plan(route="documents")
-        if self._understands(intent.text):
+        if self._understands(intent.text) or (self._writes_queries and plan.route == "database"):
             return Plan(route="database")
         # Searching in vain is the harmless mistake.
-        return Plan(route=plan.route if plan.route in {"refuse", "database"} else "documents")
+        return Plan(route="refuse" if plan.route == "refuse" else "documents")
 
     def _messages(self, question: str, vector: list[float]) -> list[dict[str, str]]:
         messages = [{"role": "system", "content": self.prompt.fill()}]
@@ -222,8 +212,16 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     if acts:
         return Plan(route="tools", calls=acts)
     facts = read_facts(intent.text)
-    rule = asks_for_rule(intent.text) and not wanted
-    return Plan(route="tools", calls=lookups(orders, facts)[:MAX_CALLS], search=rule)
+    calls = tuple(Call(name=name, arguments={"order_id": order}) for name, order in lookups(orders, facts))
+    return Plan(route="tools", calls=calls[:MAX_CALLS], search=says(intent.text, "rules") and not wanted)
+
+
+def _plan_stock(plan: Plan, intent: Intent) -> Plan | None:
+    """A look at a store's shelf, or the question which store is meant."""
+    calls = tuple(call for call in plan.calls if call.name == "store_stock")
+    if named := tuple(call for call in calls if _names_both(call, intent.text)):
+        return Plan(route="tools", calls=named)
+    return Plan(route="ask", missing="store") if calls and says(intent.text, "nearby") else None
 
 
 def _names_both(call: Call, text: str) -> bool:

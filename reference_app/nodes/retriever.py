@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from reference_app.documents.search import Library
     from reference_app.state import Found, State
 
-SENTENCES = 2
-
 
 class Retriever:
     """Adds `passages`, and `evidence` of the best; one that carries instructions is left out."""
 
     def __init__(
-        self, library: Library, *, top_k: int, suspect: Callable[[str], str | None]
+        self, library: Library, *, top_k: int, sentences: int, suspect: Callable[[str], str | None]
     ) -> None:
-        """`suspect` says why a text is to be kept from the model, or None."""
+        """`sentences` is how many an answer has; `suspect` says why a text is kept from the model, or None."""
+        self._sentences = sentences
         self._library = library
         self._top_k = top_k
         self._suspect = suspect
@@ -59,7 +58,7 @@ class Retriever:
         if not found or not self._library.answers(query):
             return None
         section = found[0].section
-        sentences = self._library.choose(section, query, SENTENCES)
+        sentences = self._library.choose(section, query, self._sentences)
         (best,) = self._library.choose(section, query, 1)
         return Evidence(section=section, sentences=tuple(sentences), best=best)
 

@@ -24,15 +24,20 @@ REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("missing_order_id", "missing_postcode", "missing_store"), ()),
     **dict.fromkeys((f"language_{name}" for name in LANGUAGES), ()),
     **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
+    "pending_order": ("order_id", "items", "total"),
     **dict.fromkeys(("unknown_order", "already_refunded", "not_on_its_way"), ("order_id",)),
     "unknown_product": ("product",),
     "unknown_store": ("store",),
     "no_query": ("question",),
-    **dict.fromkeys((f"order_{state}" for state in ("processing", "shipped", "sent", "returned", "cancelled")), _ORDER),
+    **dict.fromkeys(
+        (f"order_{state}" for state in ("processing", "shipped", "sent", "returned", "cancelled")), _ORDER
+    ),
     **dict.fromkeys(("order_delivered", "order_arrived", "order_expected", "order_in_time"), _ORDER),
     **dict.fromkeys(("order_carrier", "order_untracked", "order_items"), _ORDER),
     "order_late": ("days",),
-    **dict.fromkeys(("points_booked", "points_due", "points_open", "points_none"), ("order_id", "points", "day")),
+    **dict.fromkeys(
+        ("points_booked", "points_due", "points_open", "points_none"), ("order_id", "points", "day")
+    ),
     **dict.fromkeys(("store_stock", "store_stock_none"), ("product", "store", "quantity")),
     "request_refund": ("order_id", "amount", "request"),
     "change_address": ("order_id", "postcode", "fee", "request"),
@@ -80,9 +85,12 @@ class Telling:
         """The reply for an occasion, its places filled."""
         return self._replies[occasion].format_map({name: show(value) for name, value in values.items()})
 
-    def ask(self, call: ToolCall) -> str:
-        """What a person is asked before a call is made: the tool and all its arguments."""
-        return self.say("pending", call=write_call(call))
+    def ask(self, call: ToolCall, order: Mapping[str, Any]) -> str:
+        """What a person is asked before a call is made: the tool, all its arguments, and the order it is about."""
+        text = self.say("pending", call=write_call(call))
+        if not order.get("items"):
+            return text
+        return f"{text} {self.say('pending_order', **{**order, 'total': write_pounds(order['total'])})}"
 
     def language(self, question: str) -> str:
         """A line for who writes in another language than English; empty for all others."""
@@ -162,6 +170,11 @@ class Telling:
         more = len(rows) - MAX_ROWS
         listed = "; ".join(rows[:MAX_ROWS]) + (f"; and {more} more" if more > 0 else "")
         return self.say("row_more", count=len(rows), rows=listed)
+
+
+def write_pounds(amount: float) -> str:
+    """`£143.00`."""
+    return f"£{amount:.2f}"
 
 
 def _looked_up(call: ToolCall) -> bool:

@@ -92,13 +92,21 @@ class Confirming:
             if self._screen(call, _asked(state), ""):
                 continue  # it is denied whatever the person says
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
-            answer: dict[str, Any] = interrupt({"name": call.name, "arguments": call.arguments})
+            asked = {"name": call.name, "arguments": call.arguments, "about": self._look_up(call)}
+            answer: dict[str, Any] = interrupt(asked)
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
         return {
             "approved": [*state.get("approved", []), *approved],
             "rejected": [*state.get("rejected", []), *rejected],
         }
+
+    def _look_up(self, call: Call) -> dict[str, Any]:
+        """The order that a call is about, so that a person sees what a number stands for."""
+        order = {name: value for name, value in call.arguments.items() if name == "order_id"}
+        made = self._registry.run("order_status", order, self._role) if order else None
+        result = (made.result or {}) if made else {}
+        return {} if "error" in result else result
 
 
 class ToolUse:

@@ -27,6 +27,7 @@ class Order(_Closed):
     ordered: str
     expected: str | None
     items: list[str]
+    total: float
 
 
 class Shipment(_Closed):
