@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.wording import find_orders
+from reference_app.documents.lexicon import split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,10 @@ def find_missing(text: str) -> str | None:
         return "postcode" if "change_address" in actions and not POSTCODE.search(text) else None
     if says(text, "order_state"):
         return "order_id"
-    wants = says(text, "wishes") or not _WHETHER.match(text)
-    return "order_id" if actions and wants and says(text, "own_order") else None
+    wanted = any(
+        read_actions(part) and (says(part, "wishes") or not _WHETHER.match(part)) for part in split(text)
+    )
+    return "order_id" if wanted and says(text, "own_order") else None
 
 
 def says(text: str, *kind: str) -> bool:
