@@ -75,7 +75,7 @@ class Slots:
         high: Whether the first of them is said to have the higher figure; None where nothing is said.
         descending: Order of the rows by the first figure; None leaves it to the names.
         holds: What a question that wants yes or no says of its one product.
-        yes_no: What says yes to a question that wants it: `rows`, pieces in `stock`, or what `holds`.
+        yes_no: What says yes to a question that wants it: `rows`, pieces in `stock` or `gone`, what `holds`.
     """
 
     subject: str

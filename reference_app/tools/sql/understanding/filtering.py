@@ -37,6 +37,9 @@ def read_filters(reading: Reading, figure: str = "", period: str = "") -> tuple[
 def read_than(reading: Reading, comparative: Link, product: Link, name: str) -> Filter:
     """A condition such as "cheaper than the Skerry 3 tent"."""
     figure = "released" if comparative.meaning.name == "age" else comparative.meaning.name
+    if figure == "any":  # "for less than the Skerry 2"
+        plain = reading.figures("price", "weight")
+        figure = "price" if not plain and reading.word_before(comparative) == "for" else "".join(plain)
     if figure not in FIGURES or FIGURES[figure].fold:
         raise CannotTellError(comparative.text)
     reading.use(comparative, product)
@@ -92,13 +95,20 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
         if sign == "between":
             raise CannotTellError(one.text)
         sign = OPPOSITE[sign]
-    if reading.asks("budget"):
-        sign = "<=" if sign == "=" else sign
+    if sign == "=" and _is_limit(reading, one, name):
+        sign = "<="
     if name not in _MEASURED:
         raise CannotTellError(one.text)
     reading.use(one)
     values = (amount.low, amount.high) if sign == "between" else (amount.low,)
     return Filter(column=FIGURES[name].value, sign=sign, values=values, label=say_amount(name, sign, values))
+
+
+def _is_limit(reading: Reading, one: Link, name: str) -> bool:
+    """Whether an amount is what somebody can spend: "what can I get for £50"."""
+    spent = reading.word_before(one) in ("for", "have") and reading.says("get", "buy", "have", "afford")
+    exact = reading.says("exactly", "precisely")
+    return reading.asks("budget") or (name == "price" and spent and not exact)
 
 
 def _find_nearest_figure(reading: Reading, one: Link) -> str:

@@ -12,7 +12,7 @@ from reference_app.tools.sql.understanding.comparisons import read_comparison, r
 from reference_app.tools.sql.understanding.filtering import read_filters
 from reference_app.tools.sql.understanding.ranks import read_both_ends, read_order, read_rank
 from reference_app.tools.sql.understanding.reading import CannotTellError
-from reference_app.tools.sql.understanding.stock import IN_STOCK, read_stock
+from reference_app.tools.sql.understanding.stock import IN_STOCK, SOLD_OUT, read_stock
 
 if TYPE_CHECKING:
     from reference_app.tools.sql.slots.records import Having
@@ -56,6 +56,8 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     if rank is not None and not ranked:
         raise CannotTellError("the end of what")
     having, stocked = read_stock(reading, subject)
+    gone = having == (SOLD_OUT,) and reading.wants_yes and reading.names_only
+    having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
     figures = _read_figures(reading, ranked or both_ends, stocked=bool(having) or stocked)
     holds = None if having or ranked else _read_claim(reading)
     if rank and len(reading.all(Things)) > 1:
@@ -85,6 +87,7 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     return Slots(
         subject="product", figures=figures,
         filters=filters, having=having, rank=rank, fold=fold, descending=read_order(reading), holds=holds,
+        yes_no="gone" if gone else "",
     )  # fmt: skip
 
 
