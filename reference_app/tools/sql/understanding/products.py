@@ -60,8 +60,10 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
     figures = _read_figures(reading, ranked or both_ends, stocked=bool(having) or stocked)
     holds = None if having or ranked else _read_claim(reading)
-    if rank and len(reading.all(Things)) > 1:
+    if rank and (len(reading.all(Things)) > 1 or reading.has("noun", "product")):
         reading.use(*(one for one, _ in reading.named))  # "is the Skerry 3 the cheapest tent?"
+    elif rank and reading.names_only:
+        raise CannotTellError("the first of one")
     amount_figure = next((name for name in figures if name in ("price", "weight")), "")
     period = "released" if reading.has("figure", "released") or ranked == "released" else ""
     filters = (*read_filters(reading, amount_figure, period), *reference)
@@ -126,8 +128,8 @@ def _settle_figures(  # noqa: PLR0913 - each of them decides
     reading: Reading, figures: tuple[str, ...], filters: tuple[Filter, ...], having: tuple[Having, ...],
     holds: Filter | None, *, fold: str, listed: bool, single: bool,
 ) -> tuple[str, ...]:  # fmt: skip
-    if holds and holds.column == FIGURES["colour"].value:
-        return ("colour",)
+    if holds:
+        return (next(name for name, figure in FIGURES.items() if figure.value == holds.column),)
     if fold == "count":
         return ("price",)  # any column of a row does
     if not figures:

@@ -49,6 +49,8 @@ def compose_stores(reading: Reading, subject: Subject) -> Slots:
         if len(things) > 1 and not wide and not reading.says("or"):
             having = (replace(ALL_IN_STOCK, label="all in stock"),)
     filters = read_filters(reading)
+    if having and having[0].fold == "min":
+        filters = tuple(replace(one, label=one.label.replace(" or ", " and ")) for one in filters)
     if not (filters or wide):
         raise CannotTellError("stock of what")
     return Slots(subject="store", figures=("quantity",), filters=filters, having=having, rank=rank, fold=fold)
