@@ -55,7 +55,12 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     rank, ranked = read_rank(reading, "released")
     if rank is not None and not ranked:
         raise CannotTellError("the end of what")
+    loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
+    if loads or reading.has("figure", "opened"):
+        raise CannotTellError("a figure that is in no column")
     having, stocked = read_stock(reading, subject)
+    if _relates(reading) and not (rank or having or stocked):
+        raise CannotTellError("how one product is to another")
     gone = having == (SOLD_OUT,) and reading.wants_yes and reading.names_only
     having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
     figures = _read_figures(reading, ranked or both_ends, stocked=bool(having) or stocked)
@@ -91,6 +96,12 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
         filters=filters, having=having, rank=rank, fold=fold, descending=read_order(reading), holds=holds,
         yes_no="gone" if gone else "",
     )  # fmt: skip
+
+
+def _relates(reading: Reading) -> bool:
+    """Whether yes or no is wanted of two products together: "does the Skerry 2 have a footprint?"."""
+    asked = reading.words[0] in ("is", "are", "does") and not reading.says("there", "any")
+    return reading.wants_yes and asked and len(reading.all(Things)) > 1
 
 
 def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, ...]:

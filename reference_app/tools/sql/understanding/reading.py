@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
 _IDLE = {"noun", "figure"}
-_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count", "come"}
+_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count"}
 _PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _BEFORE_PRONOUN = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
 _YES_NO = {
@@ -154,6 +154,8 @@ class Reading:
         """Count words as used that say nothing more beside their neighbours."""
         if self.has("figure", "released"):
             self.asks("new")
+        if self.has("noun", "colour") or self.values("colour"):
+            self.asks("come")
         if self.has("figure", "rating"):
             self.asks("how")
         if self.has("noun", "category") or any(things.category for _, things in self.all(Things)):
