@@ -69,7 +69,7 @@ class Slots:
         having: All have to be met.
         rank: The rows kept.
         fold: `count`, `sum`, `avg` or `range` over the rows; empty shows them.
-        each: How a figure without a fold becomes one for each subject: `avg`, `sum`, `min`, `max`.
+        each: How a figure without a fold becomes one for each subject: `avg`.
         pieces: Of a sum, how many of each product.
         compared: Two products, of which the difference of the first figure is wanted.
         high: Whether the first of them is said to have the higher figure; None where nothing is said.
