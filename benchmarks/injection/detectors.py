@@ -46,8 +46,8 @@ def jailguard() -> Detector:
     `is_injection`; of the text as a whole.
 
     It embeds by all-MiniLM-L6-v2 in single precision, which it downloads from a hub. Where
-    `$JAILGUARD_MODEL_DIR` does not hold that file, this project's copy in 8 bits takes its place: the vectors
-    agree to a cosine of .9995.
+    `$JAILGUARD_MODEL_DIR` does not hold that file, this project's copy in 8 bits takes its place, whose
+    vectors are the same to a cosine of .9994.
     """
     try:
         import jailguard as package
