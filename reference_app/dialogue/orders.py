@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORDS = Path(__file__).with_name("words.yaml")
-POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.IGNORECASE)
+POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?[A-Z\d]{4})\b", re.IGNORECASE)
+"""Of the United Kingdom and Ireland."""
 _NAMED = re.compile(r"\(?order FW-\d{5}\)?|FW-\d{5}", re.IGNORECASE)
 _WHETHER = re.compile(
     r"\W*(?:can|could|may|how|until|when|what|where|is|are|do|does|will|if|why)\b", re.IGNORECASE
@@ -29,8 +30,17 @@ def read_facts(text: str) -> frozenset[str]:
 
 
 def read_actions(text: str) -> frozenset[str]:
-    """Which tools with consequences the text calls for."""
-    return frozenset(name for name in _words()["actions"] if says(text, "actions", name))
+    """Which tools with consequences the text calls for; an order goes to the postcode that stands with it."""
+    named = {name for name in _words()["actions"] if says(text, "actions", name)}
+    if find_orders(text) and find_postcode(text):
+        named.add("change_address")
+    return frozenset(named)
+
+
+def find_postcode(text: str) -> str | None:
+    """The first postcode, as a tool takes it."""
+    found = POSTCODE.search(_NAMED.sub(" ", text))
+    return found[0].upper() if found else None
 
 
 def lookups(orders: Sequence[str], facts: frozenset[str]) -> list[tuple[str, str]]:
@@ -47,7 +57,7 @@ def find_missing(text: str) -> str | None:
     """`order_id` or `postcode` where a message wants something done or looked up that needs it."""
     actions = read_actions(text)
     if find_orders(text):
-        return "postcode" if "change_address" in actions and not POSTCODE.search(text) else None
+        return "postcode" if "change_address" in actions and not find_postcode(text) else None
     if says(text, "order_state"):
         return "order_id"
     wanted = any(

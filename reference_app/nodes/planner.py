@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from reference_app.dialogue.orders import find_missing, lookups, read_actions, read_facts, says
+from reference_app.dialogue.orders import find_missing, find_postcode, lookups, read_actions, read_facts, says
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
 from reference_app.state import ROUTES, Call, Finding, Plan
@@ -105,6 +105,8 @@ class Planner:
 
     def settle(self, plan: Plan, intent: Intent) -> Plan:
         """What the question bears out of a plan."""
+        if says(intent.text, "personal"):
+            return Plan(route="refuse")
         orders = find_orders(intent.text)
         if missing := find_missing(intent.text):
             return Plan(route="ask", missing=missing)
@@ -224,14 +226,22 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     """The actions that were asked for, and lookups of what is asked about the orders that are named."""
     wanted = read_actions(intent.text)
-    acts = tuple(
-        call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders
-    )
+    acts = [call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders]
+    postcode = find_postcode(intent.text)
+    if not acts and postcode and "change_address" in wanted:
+        acts = [
+            Call(name="change_address", arguments={"order_id": order, "postcode": postcode})
+            for order in orders
+        ]
     if acts:
-        return Plan(route="tools", calls=acts)
-    facts = read_facts(intent.text)
-    calls = tuple(Call(name=name, arguments={"order_id": order}) for name, order in lookups(orders, facts))
-    return Plan(route="tools", calls=calls[:MAX_CALLS], search=says(intent.text, "rules") and not wanted)
+        return Plan(route="tools", calls=tuple(acts[:MAX_CALLS]))
+    calls = [
+        Call(name=name, arguments={"order_id": order})
+        for name, order in lookups(orders, read_facts(intent.text))
+    ]
+    return Plan(
+        route="tools", calls=tuple(calls[:MAX_CALLS]), search=says(intent.text, "rules") and not wanted
+    )
 
 
 def _names_both(call: Call, text: str) -> bool:

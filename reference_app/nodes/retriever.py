@@ -64,7 +64,7 @@ class Retriever:
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
                 span.describe({"reference_app.retriever.left_out": left_out})
-            evidence = self._pick(kept, query)
+            evidence = self._pick(kept, query, sure=finding.plan.search)
             span.describe({"reference_app.retriever.evidence": evidence and evidence.section.id})
         earlier = state.get("passages", [])
         known = {one.section.id for one in earlier}
@@ -73,8 +73,9 @@ class Retriever:
             "findings": [*state["findings"][:-1], replace(finding, searched=True, evidence=evidence)],
         }
 
-    def _pick(self, found: list[Found], query: Query) -> Evidence | None:
-        if not found or not self._library.answers(query, found[0].section):
+    def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
+        """What answers the question; it is `sure` to have an answer where it asks for a rule about an order."""
+        if not found or not (sure or self._library.answers(query, found[0].section)):
             return None
         section = found[0].section
         sentences = self._library.choose(section, query, self._sentences)
