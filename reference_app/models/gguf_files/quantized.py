@@ -2,7 +2,7 @@
 The chat model's weights in the form that is computed fastest, converted once for all projects of a user.
 
 Q8_0 takes two thirds of the processor's time that the packaged form, Q4_1, takes, and holds its values to
-within half a percent of a block's largest. Q4_0 is faster still, but holds no offsets, and the plans got worse.
+within half a percent of a block's largest. Q4_0 is faster still, but has no offsets, and plans got worse.
 """
 
 from __future__ import annotations
