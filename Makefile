@@ -27,9 +27,9 @@ check: lint # while one works
 test: lint # all but the lane `live`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
 
-live: .venv/test.stamp # few and long, so that the last of them goes to whichever worker is idle
+live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n auto --dist worksteal -m live
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again
 	@$(BIN)/llmops models pull
