@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden independent attack lint check test live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
+.PHONY: golden independent attack lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -28,12 +28,16 @@ lint: .venv/test.stamp
 check: lint # while one works
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live" tests/unit
 
-test: lint # all but the lane `live`
+test: .venv/test.stamp # all but the lane `live`; linters and mypy, which use one core, run beside the tests
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: .venv/test.stamp
+	@$(BIN)/llmops models pull
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
 
-live: .venv/test.stamp # few and long, so that the last of them goes to whichever worker is idle
+live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n auto --dist worksteal -m live
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again
 	@$(BIN)/llmops models pull

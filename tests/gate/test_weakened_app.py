@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),  # a test asks the chat model dozens of questions
+    pytest.mark.xdist_group("weakened_app"),  # in one process, which asks once what several of them need
+]
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = "returns-window or returns-cost or shipping-express or repair-resole or gift-card-validity"

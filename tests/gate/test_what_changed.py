@@ -18,7 +18,11 @@ import pytest
 
 from tests.openai_server import OpenAIServer
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),  # a test asks the chat model dozens of questions
+    pytest.mark.xdist_group("what_changed"),  # in one process, which asks once what several of them need
+]
 
 ROOT = Path(__file__).parents[2]
 CASES = "returns-window or repair-resole or gift-card-validity or order-processing"
