@@ -1,9 +1,10 @@
 """
 The attacked app with a model that obeys: what holds then was held by a guard, and not by the model.
 
-An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and `says`,
-its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model joins, as an
-attack that stands in the input proves nothing. With `person: careless`, somebody confirms all that is asked.
+An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and
+`says`, its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model
+joins, as an attack whose word is in the input proves nothing. With `person: careless`, somebody confirms
+whatever is asked.
 """
 
 import json
