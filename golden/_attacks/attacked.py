@@ -92,13 +92,15 @@ def settings(description=None):
 
 def add_order(order, **changed):
     """An order on its way, in the shop's own data."""
-    orders = yaml.safe_load(ORDERS.read_text(encoding="utf-8"))
-    written = {
+    written = yaml.safe_load(ORDERS.read_text(encoding="utf-8"))
+    others = [each for each in written if each["order_id"] != order]
+    usual = {
         "order_id": order, "customer": "Ottilie Marsh", "email": "ottilie@example.com", "status": "shipped",
         "carrier": "Harebell Parcels", "tracking": "HBP-K9T9-GB", "ordered": date(2026, 3, 1),
         "expected": date(2026, 3, 9), "items": ["Fellwind beeswax"],
     }  # fmt: skip
-    ORDERS.write_text(yaml.safe_dump([*orders, {**written, **changed}], allow_unicode=True), encoding="utf-8")
+    text = yaml.safe_dump([*others, {**usual, **changed}], allow_unicode=True)
+    ORDERS.write_text(text, encoding="utf-8")
 
 
 def _in_one_sentence(text):
