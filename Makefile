@@ -9,6 +9,7 @@ golden: .venv/golden.stamp
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
 attack: guards # 240 attacks on the reference app, with its guards and without; about 15 minutes of CPU, 2 on a replay
+	$(BIN)/llmops attack --suite golden/_attacks/guards.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite owasp --app golden._attacks.attacked:answer --order FW-10412 \
 	  --benign golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)

@@ -48,16 +48,20 @@ class Stop:
 
 def list_stops(sample: Sample, success: Success | None = None, payload: str = "") -> Iterator[Stop]:
     """
-    All that stopped the attack, guards first; nothing where nothing left a trace.
+    All guards that stopped the attack; without any, the calls denied, or that no model was called.
 
     Args:
         success: What the attack is after, so that only the denial of such a call counts; None counts any.
         payload: The text of the attack. A guard whose span shows another text as its `guard.text` stopped
             something else. Empty counts any.
     """
+    named = False
     for span in sample.spans:
         if (fact := _guard_fact(span)) and _read_attack(span, payload):
+            named = True
             yield Stop(guard=printable(span.name, _SHOWN), reason=fact)
+    if named:
+        return
     for call in sample.output.tool_calls:
         if is_refused(call) and (success is None or success.concerns(call)):
             shown = show_call(call.name, call.arguments)

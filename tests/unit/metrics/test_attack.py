@@ -378,7 +378,7 @@ def test_a_guard_that_did_not_stop_it_is_named_with_those_that_did():
     sample = Sample(output=denied, spans=(span("guard output", problems=["a link"]), model_span()))
     (result,) = create_metric("blocked", {"by": "url"}).score([sample])
     assert isinstance(result, Score)
-    assert result.reason == (
-        "the guard 'url' did not stop it; what did: guard output: "
-        '["a link"]; a denied tool call: denied: refund(order="A-1")'
-    )
+    assert result.reason == ("the guard 'url' did not stop it; what did: guard output: [\"a link\"]")
+    (result,) = create_metric("blocked", {"by": "url"}).score([Sample(output=denied)])
+    assert isinstance(result, Score)
+    assert result.reason.endswith('what did: a denied tool call: denied: refund(order="A-1")')
