@@ -8,7 +8,7 @@ golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
-attack: guards # 240 attacks on the reference app, with its guards and without; about 15 minutes of CPU, 2 on a replay
+attack: guards # 263 attacks on the reference app, with its guards and without; 6 minutes of CPU, 1 on a replay
 	$(BIN)/llmops attack --suite golden/_attacks/guards.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite owasp --app golden._attacks.attacked:answer --order FW-10412 \
