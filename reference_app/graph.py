@@ -11,12 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app.assembly import assemble
+from reference_app.dialogue.threads import Threads, Turn
 from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import MASKED, open_redact, read_settings
-from reference_app.state import State, ToolCall, Turn
-from reference_app.threads import Threads
+from reference_app.state import State, ToolCall
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ class SupportApp:
         Args:
             question: What the customer writes.
             heard: Gets the answer piece by piece while the model writes it.
-            thread: Under which `resume` finds the question again, and the next question what was said; without it
-                nothing is kept.
+            thread: Under which `resume` finds the question again, and the next question what was said;
+                without it nothing is kept.
             file: Name of an uploaded file that the question is about.
-            history: Earlier turns of the conversation, the oldest first; in place of what the thread remembers.
+            history: Earlier turns of the conversation, the oldest first; in place of what the thread
+                remembers.
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters, no files are read here, or a

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reference_app.dialogue.intents import Intent
-    from reference_app.documents.search import Library
-    from reference_app.state import Found, State
+    from reference_app.documents.search import Found, Library
+    from reference_app.state import State
 
 
 class Retriever:
@@ -25,7 +25,7 @@ class Retriever:
     def __init__(
         self, library: Library, *, top_k: int, sentences: int, suspect: Callable[[str], str | None]
     ) -> None:
-        """`sentences` is how many an answer has; `suspect` says why a text is kept from the model, or None."""
+        """`sentences` is how many an answer has; `suspect` says why a text is kept away, or None."""
         self._sentences = sentences
         self._library = library
         self._top_k = top_k

@@ -37,8 +37,8 @@ def screen_calls(
     """
     The guards of tool calls before the registry, which itself checks names, schemas and the policy.
 
-    A tool in `unsigned` is never called, and none with an address outside `hosts`. Whether the question asks for the action is not weighed where a
-    person sees the call and agrees to it.
+    A tool in `unsigned` is never called, and none with an address outside `hosts`. Whether the question asks
+    for the action is not weighed where a person sees the call and agrees to it.
     """
     from reference_app.guardrails.calls.request import AllowedTool, Request
     from reference_app.guardrails.tool_gate import check_call
