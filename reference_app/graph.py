@@ -179,7 +179,7 @@ class SupportApp:
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):
-            waits, text = False, ""
+            waits, refused, text = False, False, ""
             if start.get("masked"):
                 trace_guard("redaction", MASKED, decision="masked")
             try:
@@ -191,6 +191,7 @@ class SupportApp:
                             yield CONFIRM, self._ask_person(added[0].value, graph.get_state(options).values)
                             continue
                         added_state: State = added or State()
+                        refused = refused or "suspicion" in added_state
                         if "text" in added_state:
                             text = added_state["text"]
                             message = {"role": "assistant", "content": text}
@@ -201,7 +202,7 @@ class SupportApp:
                     self._threads.wait(thread, kept)
                 else:
                     saver.delete_thread(kept)
-                if thread and start:
+                if thread and start and not refused:  # else the guard would refuse what comes next, too
                     self._threads.note(
                         thread,
                         Turn(role="user", content=start["question"]),
