@@ -109,7 +109,7 @@ class State(TypedDict, total=False):
         plan: Of the intent whose turn it is.
         findings: Of the intents so far.
         pending: The call that waits for a person.
-        approved: Digests of the calls that a person confirmed.
+        approved: Digests of the plan's calls that a person confirmed.
         rejected: The same of those that a person did not want.
         text: The answer; also what is asked of a person who has to confirm a call.
         sources: Ids of the sections that support the answer.
