@@ -70,10 +70,11 @@ class Threads:
 
     def wait(self, name: str, waiting: str) -> None:
         """Keep a question that waits; an earlier one is forgotten."""
-        if (given_up := self.take(name)) is not None:
-            self._forget(given_up)
         with self._lock:
-            self._open(name).waiting = waiting
+            thread = self._open(name)
+            given_up, thread.waiting = thread.waiting, waiting
+        if given_up is not None:
+            self._forget(given_up)
         self._trim()
 
     def _open(self, name: str) -> Thread:
