@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from reference_app.tools.toolbox import Complete
 
 SQL_TOKENS = 400
-KEPT = [
-    ("reference_app.state", name) for name in ("Plan", "Call", "ToolCall", "Found", "Finding", "Evidence")
-] + [("reference_app.dialogue.intents", "Intent"), ("reference_app.documents.knowledge", "Section")]
+KEPT = [("reference_app.state", name) for name in ("Plan", "Call", "ToolCall", "Finding", "Evidence")] + [
+    ("reference_app.dialogue.intents", "Intent"),
+    ("reference_app.documents.knowledge", "Section"),
+    ("reference_app.documents.search", "Found"),
+]
 """What a question that waits for a person is made of."""
 
 

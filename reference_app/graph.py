@@ -11,12 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app.assembly import assemble
+from reference_app.dialogue.threads import MAX_TURNS, Threads, Turn
 from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import MASKED, open_redact, read_settings
-from reference_app.state import State, ToolCall, Turn
-from reference_app.threads import Threads
+from reference_app.state import State, ToolCall
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ class SupportApp:
         Args:
             question: What the customer writes.
             heard: Gets the answer piece by piece while the model writes it.
-            thread: Under which `resume` finds the question again, and the next question what was said; without it
-                nothing is kept.
+            thread: Under which `resume` finds the question again, and the next question what was said;
+                without it nothing is kept.
             file: Name of an uploaded file that the question is about.
-            history: Earlier turns of the conversation, the oldest first; in place of what the thread remembers.
+            history: Earlier turns of the conversation, the oldest first; in place of what the thread
+                remembers. Of the last eight, 2,000 characters are read.
 
         Raises:
             QuestionError: The question is empty or longer than 2,000 characters, no files are read here, or a
@@ -103,13 +104,13 @@ class SupportApp:
         start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
-        if turns := self._read_history(history) or (self._threads.recall(thread) if thread else []):
-            start["history"] = turns
-        said = [text, *(turn["content"] for turn in history)]
-        kept = [start["question"], *(turn["content"] for turn in turns if history)]
+        given = _read_history(history)
+        turns = [Turn(role=turn["role"], content=self._redact(turn["content"])) for turn in given]
+        if known := turns or (self._threads.recall(thread) if thread else []):
+            start["history"] = known
         if thread and (given_up := self._threads.take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
-        if kept != said:
+        if start["question"] != text or turns != given:
             start["masked"] = True
         yield from self._follow(start, heard, thread, uuid.uuid4().hex, start)
 
@@ -152,13 +153,6 @@ class SupportApp:
             state.update(added)
         return as_record(state, self.models.chat_model)
 
-    def _read_history(self, history: Sequence[Turn]) -> list[Turn]:
-        for turn in history:
-            sound = isinstance(turn, dict) and turn.get("role") in ("user", "assistant")
-            if not sound or not isinstance(turn.get("content"), str) or len(turn) > 2:  # noqa: PLR2004 - the two keys
-                raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
-        return [Turn(role=turn["role"], content=self._redact(turn["content"])) for turn in history]
-
     def _follow(
         self,
         given: Any,
@@ -185,7 +179,7 @@ class SupportApp:
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):
-            waits, text = False, ""
+            waits, refused, text = False, False, ""
             if start.get("masked"):
                 trace_guard("redaction", MASKED, decision="masked")
             try:
@@ -197,6 +191,7 @@ class SupportApp:
                             yield CONFIRM, self._ask_person(added[0].value, graph.get_state(options).values)
                             continue
                         added_state: State = added or State()
+                        refused = refused or "suspicion" in added_state
                         if "text" in added_state:
                             text = added_state["text"]
                             message = {"role": "assistant", "content": text}
@@ -207,7 +202,7 @@ class SupportApp:
                     self._threads.wait(thread, kept)
                 else:
                     saver.delete_thread(kept)
-                if thread and start:
+                if thread and start and not refused:  # else the guard would refuse what comes next, too
                     self._threads.note(
                         thread,
                         Turn(role="user", content=start["question"]),
@@ -230,11 +225,28 @@ class SupportApp:
         }
 
 
+def _read_history(history: object) -> list[Turn]:
+    """The last turns and the start of each: guards read them all, so a long history takes long."""
+    if not isinstance(history, list | tuple):
+        raise QuestionError("The history is a list of turns.")
+    for turn in history:
+        sound = isinstance(turn, dict) and turn.get("role") in ("user", "assistant")
+        if not sound or not isinstance(turn.get("content"), str) or len(turn) > 2:  # noqa: PLR2004 - the two keys
+            raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
+    return [Turn(role=turn["role"], content=_cut(turn["content"])) for turn in history[-MAX_TURNS:]]
+
+
+def _cut(text: str) -> str:
+    """The start of a text, as it can be sent, and without a half of a word, which might be an address."""
+    start = text[:MAX_QUESTION_CHARACTERS].encode("utf-8", "replace").decode()
+    return start if len(text) == len(start) else start.rpartition(" ")[0]
+
+
 def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:
     """Several texts are turns of the customer, of which the last is to be answered."""
     if isinstance(question, Mapping):
         return question
-    if isinstance(question, str) or not question:
+    if not isinstance(question, list | tuple) or not question:
         return {"question": question}
     *earlier, last = question
     return {"question": last, "history": [{"role": "user", "content": text} for text in earlier]}

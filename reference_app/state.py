@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from reference_app.dialogue.intents import Intent  # langgraph reads the hints of the state
+from reference_app.dialogue.threads import Turn
 from reference_app.documents.knowledge import Section
+from reference_app.documents.search import Found
 
 Route = Literal["documents", "tools", "database", "refuse", "ask"]
 ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
@@ -37,19 +39,6 @@ class Plan:
     calls: tuple[Call, ...] = ()
     search: bool = False
     missing: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """
-    A section the retriever found.
-
-    Attributes:
-        score: How near it is to the question, see `documents/search`; higher is nearer.
-    """
-
-    section: Section
-    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,29 +95,21 @@ class Finding:
     evidence: Evidence | None = None
 
 
-class Turn(TypedDict):
-    """What was said before, by the `user` or the `assistant`."""
-
-    role: str
-    content: str
-
-
 class State(TypedDict, total=False):
     """
     `question` comes in; each node adds its part. The graph reads these hints when it is built.
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.
-        history: What was said before, oldest first; masked as well.
         file: Name of the file that was uploaded with the question.
-        history: What was said before the question, masked as well.
+        history: What was said before, the oldest first; masked as well.
         masked: Whether personal data was taken out of the question or the history.
         suspicion: Why the question is not answered, where a guard stopped it.
         intents: The questions in it.
         plan: Of the intent whose turn it is.
         findings: Of the intents so far.
         pending: The call that waits for a person.
-        approved: Digests of the calls that a person confirmed.
+        approved: Digests of the plan's calls that a person confirmed.
         rejected: The same of those that a person did not want.
         settled: The same of those that have nothing left to do.
         text: The answer; also what is asked of a person who has to confirm a call.

@@ -2,7 +2,8 @@
 A message as the questions in it, each able to stand alone.
 
 "I live in Lyon. What does a return cost, and can I exchange?" is two questions with one context; "How much,
-and by when?" after a question belongs to it. A follow-up ("And the trousers?") is read with what was asked before.
+and by when?" after a question belongs to it. A follow-up ("And the trousers?") is read with what was asked
+before.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ HANDOVER = "How do I reach a person of your customer service by chat or telephon
 MIN_WORDS = 2  # that say something; a shorter part belongs to its neighbour
 _SAYS_LITTLE = stems("much many long often extra still also again most more get")
 _STARTS = (
-    r"(?:until |from |by |since |at |on |in |for |to )?(?:what|how|when|where|which|who|whose|why|can|could|do|does|did|"
-    r"is|are|was|were|will|would|may|must|should|has|have|am)\b"
+    r"(?:until |from |by |since |at |on |in |for |to )?(?:what|how|when|where|which|who|whose|why|can|could|"
+    r"do|does|did|is|are|was|were|will|would|may|must|should|has|have|am)\b"
 )
 _CUT = re.compile(
     rf"(?<=[?!])\s+|,?\s+(?:and|but)\s+(?:also\s+)?(?={_STARTS})|[,;]\s+(?={_STARTS})", re.IGNORECASE
@@ -32,7 +33,8 @@ _CUT = re.compile(
 _STATEMENT_END = re.compile(r"(?<=[.!:])\s+(?=\S)")
 _ASKS = re.compile(rf"\?|^\W*(?:and |so |but |also |hi,? |hello,? )*{_STARTS}", re.IGNORECASE)
 _POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the (?:same|thing))\b|^\W*(?:and|what about|how about|so)\b",
+    r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the (?:same|thing))\b|"
+    r"^\W*(?:and|what about|how about|so)\b",
     re.IGNORECASE,
 )
 _IT = re.compile(r"\b(?:it|that|this one|that one|this order|that order|the order|my order)\b", re.IGNORECASE)
@@ -110,8 +112,8 @@ def _cut(message: str) -> list[str]:
             context.append(part)
     if len(asked) <= 1 or len(asked) > MAX_INTENTS:
         return [message]
-    told = " ".join(context)
-    return [f"{told} {part}".strip() for part in asked]
+    before = " ".join(context)
+    return [f"{before} {part}".strip() for part in asked]
 
 
 def _says_little(part: str) -> bool:

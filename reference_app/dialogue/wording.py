@@ -32,8 +32,8 @@ _DAY = re.compile(
 )
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _PAST = re.compile(
-    r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|\bused to\b|"
-    r"\b(?:under|in) the 20\d\d\b|\bback in 20\d\d\b",
+    r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|"
+    r"\bused to\b|\b(?:under|in) the 20\d\d\b|\bback in 20\d\d\b",
     re.IGNORECASE,
 )
 
@@ -83,9 +83,12 @@ def _read_day(found: re.Match[str], today: dt.date) -> dt.date | None:
 
 
 LANGUAGES = {
-    "de": "der die das und ist nicht ich mein meine wie was wann kann wo habe für mit ein eine soll wird zu auf sind",
-    "es": "el la los las que cuánto cuántos cuándo cómo dónde es mi puedo para con una un por tienen tiene está hay",
-    "fr": "le la les est que quel quelle combien comment où mon ma puis pour avec une des du je vous quand sont et",
+    "de": "der die das und ist nicht ich mein meine wie was wann kann wo habe für mit ein eine soll "
+    "wird zu auf sind",
+    "es": "el la los las que cuánto cuántos cuándo cómo dónde es mi puedo para con una un por tienen "
+    "tiene está hay",
+    "fr": "le la les est que quel quelle combien comment où mon ma puis pour avec une des du je vous "
+    "quand sont et",
     "it": "il lo la gli che quanto quando come dove è mio mia posso per con una un di del sono ho quanti",
     "nl": "de het een is niet ik mijn hoe wat wanneer kan waar heb voor met zijn wordt jullie naar",
 }
@@ -102,7 +105,10 @@ def find_language(text: str) -> str | None:
 
 @cache
 def _language_words() -> dict[str, frozenset[str]]:
-    english = "the a is are i my do does how what when where can will for with of in to it and you have your that this"
+    english = (
+        "the a is are i my do does how what when where can will for with of in to it and you have your that "
+        "this"
+    )
     return {"en": frozenset(english.split())} | {
         name: frozenset(text.split()) for name, text in LANGUAGES.items()
     }

@@ -28,8 +28,8 @@ class Vectors:
     """
     Unit vectors of fixed texts; may be searched from many threads.
 
-    A search compares with every vector: a few thousand cost a fraction of a millisecond, and an approximate walk
-    could miss a passage that a test then calls a regression.
+    A search compares with every vector: a few thousand cost a fraction of a millisecond, and an approximate
+    walk could miss a passage that a test then calls a regression.
 
     Attributes:
         matrix: Shape (texts, dimensions).
@@ -45,7 +45,7 @@ class Vectors:
         return likeness
 
     def search(self, vector: Sequence[float], count: int) -> list[tuple[int, float]]:
-        """Positions of the nearest texts and their cosine similarity, best first, of equal ones the first first."""
+        """Positions of the nearest texts and their cosine similarity, best first; of equal ones the first."""
         import numpy as np
 
         likeness = self.similarities(vector)
@@ -58,10 +58,10 @@ class Store:
     """
     Where vectors are found again.
 
-    The vectors of the documents as they came are part of the app, by the digest of each text and its encoder, so
-    that only what was changed is encoded. What was encoded is kept in a file that is named by a hash of all texts
-    and the encoder, so it is never out of date. It is written whole or not at all; of two processes that build
-    at once the later replaces the equal file of the first.
+    The vectors of the documents as they came are part of the app, by the digest of each text and its
+    encoder, so that only what was changed is encoded. What was encoded is kept in a file that is named by a
+    hash of all texts and the encoder, so it is never out of date. It is written whole or not at all; of two
+    processes that build at once the later replaces the equal file of the first.
 
     Attributes:
         folder: Holds what was encoded here.

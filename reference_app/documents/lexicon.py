@@ -17,15 +17,16 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+(?=[A-Z])")
 _STOP = frozenset(
     re.findall(
         r"\w+",
-        "a am an and any are as at be been but by can could did do does don for from get got had has have how i "
-        "if in is it its ll me may more must my no not of on or our please s should so t than that the their "
-        "them then there these they this to up us ve was we were what when which who will with would you your",
+        "a am an and any are as at be been but by can could did do does don for from get got had has "
+        "have how i if in is it its ll me may more must my no not of on or our please s should so t than "
+        "that the their them then there these they this to up us ve was we were what when which who will "
+        "with would you your",
     )
 )
 
 
 def stems(text: str) -> frozenset[str]:
-    """Lower-case words without their endings and without those that every sentence has; numbers as they are."""
+    """Lower-case words without endings, and without those that every sentence has; numbers as they are."""
     stem = _stemmer()
     return frozenset(stem.stemWord(word) for word in _WORD.findall(text.lower()) if word not in _STOP)
 

@@ -1,10 +1,10 @@
 """
 Searching the documents: sections by meaning and words, and in a section the sentences that answer.
 
-The score of a section is the mean of three cosines, of the question with the whole section, with its nearest
-sentence, and with the nearest of the questions that customers ask about it; and a little for the share of the
-question's words that it holds. Each finds what the others miss: a rule in a long section, a sentence beside the
-section's subject, a thing that customers call by another name, a code.
+The score of a section is the mean of three cosines, of the question with the whole section, with its
+nearest sentence, and with the nearest of the questions that customers ask about it; and a little for the
+share of the question's words that it holds. Each finds what the others miss: a rule in a long section, a
+sentence beside the section's subject, a thing that customers call by another name, a code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from reference_app.documents.lexicon import Lexicon, split, stems
 from reference_app.documents.values import wanted_values
-from reference_app.state import Found
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -49,6 +48,19 @@ class Query:
     vector: Sequence[float]
     bought: dt.date | None = None
     past: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """
+    A section the retriever found.
+
+    Attributes:
+        score: How near it is to the question; higher is nearer.
+    """
+
+    section: Section
+    score: float
 
 
 class Library:
@@ -164,7 +176,7 @@ class Library:
         return np.asarray(both, dtype=np.float32)
 
     def _alike(self, vectors: NDArray[np.float32], *, own: bool) -> NDArray[np.float32]:
-        """The cosine of each section's nearest question, -1 where it has none; shape (sections, questions)."""
+        """The cosine of each section's nearest question, -1 if it has none; shape (sections, questions)."""
         import numpy as np
 
         assert self._asked is not None  # noqa: S101 - the callers have looked

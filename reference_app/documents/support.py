@@ -1,8 +1,8 @@
 """
 What an answer rests on: its words stand in the sentences that it was made from, and its values are theirs.
 
-A figure, a name and a "not" are compared by value: a model that rephrases may write 21 for 14 days, or leave out
-the "never" of the sentence it copies and say the opposite in the same words.
+A figure, a name and a "not" are compared by value: a model that rephrases may write 21 for 14 days, or leave
+out the "never" of the sentence it copies and say the opposite in the same words.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Answerer:
     """
     Adds `text`, in which each part from a document ends in its source like `[returns#window]`, and `sources`.
 
-    What a document says is said in its own sentences, or in the model's words if the sentences bear them out. What
-    tools found the app says itself: a model can only lose of it.
+    What a document says is said in its own sentences, or in the model's words if the sentences bear them
+    out. What tools found the app says itself: a model can only lose of it.
 
     Attributes:
         tuned: Such a model is shown which section it reads.
@@ -95,9 +95,9 @@ class Answerer:
         """
         The sentences, or what the model makes of them.
 
-        A small model copies one of two sentences, and of two the wrong one about every fifth time. So its draft is
-        used only if it holds the sentence that answers best, and leaves out none with a value of the kind that is
-        asked for.
+        A small model copies one of two sentences, and of two the wrong one about every fifth time. So its
+        draft is used only if it holds the sentence that answers best, and leaves out none with a value of the
+        kind that is asked for.
         """
         passage = " ".join(evidence.sentences)
         wanted = wanted_values(question)

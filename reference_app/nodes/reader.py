@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from reference_app.documents.knowledge import Section
 from reference_app.documents.lexicon import split
+from reference_app.documents.search import Found
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
-from reference_app.state import Call, Evidence, Finding, Found, Plan
+from reference_app.state import Call, Evidence, Finding, Plan
 from reference_app.tools.attachments import FILE, PAGE
 from reference_app.tracing import trace
 
@@ -26,10 +27,10 @@ _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
 class Reader:
-    """Adds `plan`, `tool_calls` and findings, and as `passages` what of each text is nearest to the question."""
+    """Adds `plan`, `tool_calls`, findings, and as `passages` what of each text is nearest to the question."""
 
     def __init__(self, registry: Registry, pages: Allowed, encode: Encode, role: Role) -> None:
-        """`registry` has the tools that only this node calls; `pages` are the hosts whose URLs are read."""
+        """`registry` has the tools that only this node calls; `pages` are hosts whose URLs are read."""
         self._registry, self._pages, self._encode, self._role = registry, pages, encode, role
 
     def list_calls(self, state: State) -> tuple[Call, ...]:

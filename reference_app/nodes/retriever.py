@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from reference_app.dialogue.intents import Intent
-    from reference_app.documents.search import Library
-    from reference_app.state import Found, State
+    from reference_app.documents.search import Found, Library
+    from reference_app.state import State
 
 MORE = 2  # times as many are found as are handed on, because some move down
 OTHER_PRODUCT = 0.04

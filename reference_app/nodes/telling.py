@@ -86,7 +86,7 @@ class Telling:
         return self._replies[occasion].format_map({name: show(value) for name, value in values.items()})
 
     def ask(self, call: ToolCall, order: Mapping[str, Any]) -> str:
-        """What a person is asked before a call is made: the tool, all its arguments, and the order it is about."""
+        """What a person is asked before a call is made: the tool, its arguments, and the order."""
         text = self.say("pending", call=write_call(call))
         if not order.get("items"):
             return text
@@ -103,13 +103,13 @@ class Telling:
         for call in calls:
             if _looked_up(call):
                 orders.setdefault(call.arguments["order_id"], {}).update(call.result or {})
-        told: list[str] = []
+        said: list[str] = []
         for call in calls:
             if not _looked_up(call):
-                told.append(self._tell(call))
+                said.append(self._tell(call))
             elif order := orders.pop(call.arguments["order_id"], None):
-                told += self._tell_order(order, read_facts(question))
-        return " ".join(told)
+                said += self._tell_order(order, read_facts(question))
+        return " ".join(said)
 
     def _tell(self, call: ToolCall) -> str:
         result = call.result or {}

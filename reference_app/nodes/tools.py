@@ -75,7 +75,7 @@ def screen_calls(
 
 
 class Confirming:
-    """Stops the graph before each call that needs a person; adds `approved` and `rejected`."""
+    """Stops the graph before each call that needs a person; sets `approved` and `rejected`."""
 
     def __init__(self, registry: Registry, role: Role, screen: Screen) -> None:
         self._registry = registry
@@ -102,11 +102,8 @@ class Confirming:
             answer: dict[str, Any] = interrupt(asked)
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
-        return {
-            "approved": [*state.get("approved", []), *approved],
-            "rejected": [*state.get("rejected", []), *rejected],
-            "settled": [*state.get("settled", []), *settled],
-        }
+        # Of this plan alone: a yes to an earlier question's call is none to the same call here.
+        return {"approved": approved, "rejected": rejected, "settled": settled}
 
     def _look_up(self, call: Call) -> dict[str, Any]:
         """The order that a call is about, so that a person sees what a number stands for."""

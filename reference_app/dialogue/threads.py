@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from reference_app.state import Turn
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +15,13 @@ MAX_THREADS = 1000
 MAX_TURNS = 8
 
 
+class Turn(TypedDict):
+    """What was said before, by the `user` or the `assistant`."""
+
+    role: str
+    content: str
+
+
 @dataclass(slots=True)
 class Thread:
     """
@@ -24,8 +29,8 @@ class Thread:
 
     Attributes:
         said: Masked, oldest first.
-        waiting: The graph's own name of a question that waits for a person. Under the asker's name two who use
-            one name would share a state.
+        waiting: The graph's own name of a question that waits for a person. Under the asker's name two who
+            use one name would share a state.
     """
 
     said: list[Turn] = field(default_factory=list)
@@ -65,10 +70,11 @@ class Threads:
 
     def wait(self, name: str, waiting: str) -> None:
         """Keep a question that waits; an earlier one is forgotten."""
-        if (given_up := self.take(name)) is not None:
-            self._forget(given_up)
         with self._lock:
-            self._open(name).waiting = waiting
+            thread = self._open(name)
+            given_up, thread.waiting = thread.waiting, waiting
+        if given_up is not None:
+            self._forget(given_up)
         self._trim()
 
     def _open(self, name: str) -> Thread:
