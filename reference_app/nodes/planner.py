@@ -114,11 +114,14 @@ class Planner:
             return _plan_orders(plan, intent, orders)
         if says(intent.text, "stock") and (settled := self._plan_stock(plan, intent)):
             return settled
+        return self._plan_search(plan, intent)
+
+    def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
+        """The database if it understands the question, else the documents; searching in vain does no harm."""
         if find_language(intent.text):
             return Plan(route="documents")
         if self._understands(intent.text) or (self._writes_queries and plan.route == "database"):
             return Plan(route="database")
-        # Searching in vain is the harmless mistake.
         return Plan(route="refuse" if plan.route == "refuse" else "documents")
 
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:

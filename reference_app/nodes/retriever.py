@@ -74,7 +74,7 @@ class Retriever:
         }
 
     def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
-        """What answers the question; it is `sure` to have an answer where it asks for a rule about an order."""
+        """What answers the question; `sure` of an answer if it asks for a rule about an order."""
         if not found or not (sure or self._library.answers(query, found[0].section)):
             return None
         section = found[0].section
