@@ -49,7 +49,7 @@ class Planner:
     or a refund where somebody asks whether an order can be cancelled; what the question says decides.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one part of it
         self,
         models: Models,
         prompt: Prompt,
