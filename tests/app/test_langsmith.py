@@ -79,6 +79,7 @@ def test_the_runs_of_an_answer_are_there_when_it_is_given(answer, multipart, zst
     assert types == {
         "invoke_agent": "chain",
         "guard": "chain",
+        "intake": "chain",
         "embeddings": "embedding",
         "planner": "chain",
         "chat": "llm",
