@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reference_app.dialogue.orders import read_actions, read_facts
 from reference_app.dialogue.wording import find_orders, mend_order_ids
 from reference_app.documents.lexicon import stems
 
@@ -72,7 +73,7 @@ def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...
     orders = find_orders(message) or (_last_orders(before) if follows else [])
     return tuple(
         Intent(
-            text=_name_order(part, orders),
+            text=_name_order(part, orders, follows=follows),
             query=part if len(parts) > 1 else (message if not follows else within),
             within=within,
         )
@@ -116,10 +117,12 @@ def _last_orders(turns: Sequence[str]) -> list[str]:
     return next((found for turn in reversed(turns) if (found := find_orders(turn))), [])
 
 
-def _name_order(part: str, orders: Sequence[str]) -> str:
-    """The part with the order that it points to."""
+def _name_order(part: str, orders: Sequence[str], *, follows: bool) -> str:
+    """The part with the order that it points to; what only stands beside a question of an order has none."""
     if not orders or find_orders(part):
         return part
     named = " and ".join(orders)
     replaced, count = _IT.subn(f"order {named}", part, count=1)
-    return replaced if count else f"{part} (order {named})"
+    if count:
+        return replaced
+    return f"{part} (order {named})" if follows or read_facts(part) or read_actions(part) else part
