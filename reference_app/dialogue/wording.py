@@ -30,6 +30,7 @@ _DAY = re.compile(
     r"(?P<unit>year|month)s?\s+(?:ago|old))\b",
     re.IGNORECASE,
 )
+_BEFORE_MAY = re.compile(r"\b(?:in|since|of|from|during|last|before|until|till|by|this)\s+$", re.IGNORECASE)
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _PAST = re.compile(
     r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|"
@@ -70,6 +71,9 @@ def _read_day(found: re.Match[str], today: dt.date) -> dt.date | None:
             months = count * (12 if found["unit"].lower() == "year" else 1)
             year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
             return dt.date(year, month + 1, min(today.day, 28))
+        if found["month"].lower() == "may" and not (found["day"] or found["late"] or found["year"]):
+            if not _BEFORE_MAY.search(found.string[: found.start()]):
+                return None  # "may I return it?"
         month = next(
             place for place, name in enumerate(_MONTHS, 1) if name.startswith(found["month"].lower()[:3])
         )
