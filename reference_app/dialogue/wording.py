@@ -51,8 +51,15 @@ def find_orders(text: str) -> list[str]:
 
 def find_day(text: str, today: dt.date) -> dt.date | None:
     """The earliest day that the text names; of a month or a year its first, never one to come."""
-    days = [day for found in _DAY.finditer(text) if (day := _read_day(found, today)) and day <= today]
+    named = [found for found in _DAY.finditer(text) if not _is_verb(found)]
+    days = [day for found in named if (day := _read_day(found, today)) and day <= today]
     return min(days, default=None)
+
+
+def _is_verb(found: re.Match[str]) -> bool:
+    """Whether it is the "may" of "may I return it?"."""
+    alone = found[0].lower() == "may"
+    return alone and _BEFORE_MAY.search(found.string[max(0, found.start() - 10) : found.start()]) is None
 
 
 def asks_for_past(text: str) -> bool:
@@ -71,9 +78,6 @@ def _read_day(found: re.Match[str], today: dt.date) -> dt.date | None:
             months = count * (12 if found["unit"].lower() == "year" else 1)
             year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
             return dt.date(year, month + 1, min(today.day, 28))
-        if found["month"].lower() == "may" and not (found["day"] or found["late"] or found["year"]):
-            if not _BEFORE_MAY.search(found.string[: found.start()]):
-                return None  # "may I return it?"
         month = next(
             place for place, name in enumerate(_MONTHS, 1) if name.startswith(found["month"].lower()[:3])
         )
