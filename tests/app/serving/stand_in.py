@@ -7,8 +7,8 @@ import time
 from types import SimpleNamespace
 
 from reference_app.documents.knowledge import Section
-from reference_app.errors import QuestionError, WeightsError
 from reference_app.documents.search import Found
+from reference_app.errors import QuestionError, WeightsError
 from reference_app.state import Call, Plan, ToolCall
 from reference_app.tools.registry import Confirmation
 
