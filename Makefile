@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden independent attack lint check test live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
+.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -12,10 +12,15 @@ independent: .venv/golden.stamp # 144 questions that were written apart from the
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/independent.yaml -p no:hypothesispytest $(ARGS)
 
-attack: .venv/golden.stamp # attacks on the reference app, with its guards and without; about 2 minutes, 20 seconds on a replay
+attack: guards # 263 attacks on the reference app, with its guards and without; 6 minutes of CPU, 1 on a replay
+	$(BIN)/llmops attack --suite golden/_attacks/guards.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
+	$(BIN)/llmops attack --suite golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
+	$(BIN)/llmops attack --suite owasp --app golden._attacks.attacked:answer --order FW-10412 \
+	  --benign golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
+
+guards: .venv/golden.stamp # each guard of the reference app against its own attacks, without a chat model; 10 seconds
 	@$(BIN)/llmops models pull
-	REFERENCE_APP_UPLOADS=golden/_attacks/uploads $(BIN)/llmops attack --suite golden/_attacks/support.yaml \
-	  --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
+	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
@@ -28,12 +33,16 @@ lint: .venv/test.stamp
 check: lint # while one works
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live" tests/unit
 
-test: lint # all but the lane `live`
+test: .venv/test.stamp # all but the lane `live`; linters and mypy, which use one core, run beside the tests
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: .venv/test.stamp
+	@$(BIN)/llmops models pull
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
 
-live: .venv/test.stamp # few and long, so that the last of them goes to whichever worker is idle
+live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n auto --dist worksteal -m live
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again
 	@$(BIN)/llmops models pull

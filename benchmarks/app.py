@@ -28,7 +28,9 @@ from benchmarks.questions.figures import (
     list_shares,
 )
 from benchmarks.questions.scoring import INDEPENDENT, Record, Scored, load_answers, load_questions, score
+from benchmarks.questions.table import write_table
 
+RUN = Path(".llmops/runs/last.json")
 ANSWERS = Path(".llmops/app/answers.jsonl")
 
 
@@ -46,6 +48,8 @@ def main() -> None:
     console.print(_make_kinds(scored))
     console.print(_make_shares(list(list_shares(scored))))
     _show_rest(scored)
+    if options.table:
+        write_table(scored, options.run)
 
 
 def _read_options() -> argparse.Namespace:
@@ -62,6 +66,12 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--kind", nargs="+", default=(), help="questions of these kinds alone")
     parser.add_argument("--ids", nargs="+", default=(), help="these questions alone, such as `ord-*`")
     parser.add_argument("--misses", action="store_true", help="print what is not right")
+    parser.add_argument(
+        "--table", action="store_true", help="also rewrite the table of docs/reference-app.md"
+    )
+    parser.add_argument(
+        "--run", type=Path, default=RUN, help=f"run file of the golden set, for --table; default: {RUN}"
+    )
     parser.add_argument("--workers", type=int, default=2, help="questions at once; default: 2")
     return parser.parse_args()
 

@@ -1,9 +1,10 @@
 """
 What `facts` and `faithfulness` find of planted falsehoods, and what they report of right answers.
 
-`falsehoods/developed.yaml`: the rules were made on these; `falsehoods/after.yaml` was written when they were
-fixed. An answer is compared with the sections of the documents that the question is about, the results of the
-tools, and the reference or not. Intervals are Wilson's. Usage: python benchmarks/facts.py [--misses]
+`falsehoods/first.yaml` and `second.yaml`: the rules were made on these; `last.yaml` was written when they
+were fixed. An answer is compared with the sections of the documents that the question is about, results of
+tools, and the reference or not. With `--labels`, also the labelled sets (see agreement/labels.py), on which
+the rules were tried too. Intervals are Wilson's. Usage: python benchmarks/facts.py [--misses] [--labels]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from pytest_llmops.statistics.intervals import wilson_interval
 from reference_app.documents.knowledge import load_knowledge
 
 ROOT = Path(__file__).parents[1]
+SUPPORTED = 0.8  # of MTRAG's labels, a mean of people's marks
 SHARES = Path(__file__).parent / "falsehoods"
 CHECKS = (
     ("facts", ">= 1"),
@@ -55,7 +58,31 @@ def main() -> None:
                     print_misses(items, found)
                 if name == "facts":
                     print(share, sources, by_kind(items, found["wrong"]))
-    Console(width=110).print(table)
+    console = Console(width=110)
+    console.print(table)
+    if "--labels" in sys.argv:
+        console.print(make_labelled())
+
+
+def make_labelled() -> Table:
+    """What `facts` reports of outputs that people labelled, and of sentences with one fact changed."""
+    from benchmarks.agreement.alterations import altered_sentences
+    from benchmarks.agreement.labels import faithfulness_sets
+
+    table = Table("set", "outputs", "reported by facts")
+    groups: defaultdict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for name, rows in faithfulness_sets().items():
+        if name in {"BEGIN", "SciFact", "MTRAG"}:
+            for row in rows:
+                alone = replace(row.sample, reference=None)
+                groups[name, "supported" if row.label >= SUPPORTED else "not supported"].append(alone)
+    for row in altered_sentences():
+        groups["XQuAD, one fact changed", row.kind].append(row.sample)
+    metric = create_metric("facts", {})
+    for (name, kind), samples in groups.items():
+        scored = [each for each in metric.score(samples) if isinstance(each, Score)]
+        table.add_row(name, kind, show([(each.value < 1, "") for each in scored]))
+    return table
 
 
 def find(

@@ -64,7 +64,7 @@ _BUILT_IN: Mapping[str, str] = {
     "blocked": "pytest_llmops.metrics.attack:Blocked",
     "utility": "pytest_llmops.metrics.attack:Utility",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
-    "injection": "pytest_llmops.metrics.injection.injection:Injection",
+    "injection": "pytest_llmops.judges.injection.injection:Injection",
     "deepeval": "pytest_llmops.metrics.deepeval:DeepEval",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",

@@ -89,6 +89,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         prompt,
         vectors.of_questions(examples) if examples else None,
         understands=lambda question: tools.understand(question) is not None,
+        find_names=tools.find_names,
         writes_queries=settings.model is not None,
     )
     answerer = Answerer(
@@ -103,7 +104,11 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "planner": planner,
         "reader": reader,
         "retriever": Retriever(
-            library, top_k=settings.top_k, sentences=answerer.prompt.sentences, suspect=screen
+            library,
+            top_k=settings.top_k,
+            sentences=answerer.prompt.sentences,
+            name_products=lambda text: frozenset(tools.find_names(text).products),
+            suspect=screen,
         ),
         "approval": Confirming(tools.registry, role, screening),
         "tools": ToolUse(tools.registry, role, screening, screen),

@@ -111,6 +111,7 @@ class State(TypedDict, total=False):
         pending: The call that waits for a person.
         approved: Digests of the plan's calls that a person confirmed.
         rejected: The same of those that a person did not want.
+        settled: The same of those that have nothing left to do.
         text: The answer; also what is asked of a person who has to confirm a call.
         sources: Ids of the sections that support the answer.
         problems: What the output guard took out of the answer.
@@ -127,6 +128,7 @@ class State(TypedDict, total=False):
     pending: ToolCall
     approved: list[str]
     rejected: list[str]
+    settled: list[str]
     passages: list[Found]
     tool_calls: list[ToolCall]
     text: str

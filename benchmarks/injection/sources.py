@@ -11,9 +11,10 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +26,8 @@ FOLDER = Path(os.environ.get("LLMOPS_SECURITY", Path(__file__).parents[3] / "sha
 LONG = 32_000  # characters of a long document
 _LONG_ENOUGH = 6_000
 _PACKAGES = ("rich", "openai", "fastapi", "numpy", "httpx", "pydantic", "langchain_core", "scipy/stats")
-_LONG_EACH = 40  # documents of a kind
+_LICENCE = re.compile("licen[cs]e|copying|notice", re.IGNORECASE)
+_LONG_EACH = 70  # documents of a kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +66,9 @@ def questions() -> list[str]:
 
 
 def documents() -> list[Document]:
-    """Up to `_LONG_EACH` of each kind: abstracts, passages, readmes, code and API docs."""
+    """Up to `_LONG_EACH` of each kind."""
     found: list[Document] = []
-    for read in (_abstracts, _passages, _readmes, _code, _api_docs):
+    for read in (_abstracts, _passages, _articles, _licences, _readmes, _code, _api_docs):
         whole = [each for each in read() if len(each.text) >= _LONG_ENOUGH]
         found += sorted(whole, key=lambda each: each.order)[:_LONG_EACH]
     return found
@@ -81,10 +83,30 @@ def _abstracts() -> Iterator[Document]:
 
 def _passages() -> Iterator[Document]:
     rows = [row for name in ("mtrag", "clapnq") for row in _rows(QUALITY / f"{name}.jsonl")]
-    texts = dict.fromkeys(_joined(each) for row in rows for each in row.get("contexts") or ())
-    text = "\n\n".join(sorted(texts, key=lambda each: sha256(each.encode()).hexdigest()))
+    yield from _cut("passages", (_joined(each) for row in rows for each in row.get("contexts") or ()))
+
+
+def _articles() -> Iterator[Document]:
+    texts = [_joined(row.get("text")) for row in _rows(QUALITY / "xquad_passages.jsonl")]
+    rows = _rows(QUALITY / "ragchecker.jsonl")
+    yield from _cut("articles", (*texts, *(_joined(row.get("reference")) for row in rows)))
+
+
+def _cut(kind: str, texts: Iterable[str]) -> Iterator[Document]:
+    """Texts in an arbitrary order, joined, in pieces of `LONG` characters."""
+    text = "\n\n".join(sorted(set(texts), key=lambda each: sha256(each.encode()).hexdigest()))
     for at in range(0, len(text), LONG):
-        yield Document(kind="passages", name=f"{at}", text=text[at : at + LONG])
+        yield Document(kind=kind, name=f"{at}", text=text[at : at + LONG])
+
+
+def _licences() -> Iterator[Document]:
+    """Each once: packages repeat each other's, with other names and lines at the top."""
+    texts: dict[str, str] = {}
+    for path in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info/**/*")):
+        if path.is_file() and _LICENCE.match(path.name):
+            text = _text(path)[:LONG]
+            texts.setdefault(" ".join(text.lower().split())[1_000:2_000], text)
+    yield from (Document(kind="licences", name=words, text=text) for words, text in texts.items())
 
 
 def _readmes() -> Iterator[Document]:

@@ -1,7 +1,8 @@
 """
 Texts written for training, in `texts/`: attacks, carriers around them, and benign texts with their words.
 
-Of a hard negative `[a|b]` stands for one of several words, `{thing}` for one of `fillings.json`.
+In attacks and hard negatives `[a|b]` stands for one of several words, `{thing}` for one of `fillings.json`.
+What is in `held_out.tsv` is never trained on; it was written before any score of it was seen.
 """
 
 from __future__ import annotations
@@ -13,18 +14,28 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("texts")
 _CHOICE = re.compile(r"\[([^\]|]+(?:\|[^\]|]+)+)\]")
-_OPENINGS_EACH, _GOALS_EACH = 3, 2
+_OPENINGS_EACH, _GOALS_EACH, _FILLINGS_EACH = 3, 2, 3
 
 
 def _lines(name: str) -> list[str]:
-    return (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line.replace("\\n", "\n") for line in lines]
+
+
+def held_out() -> list[tuple[str, str, str]]:
+    """Label, group and text of what is kept from training."""
+    lines = (_FOLDER / "held_out.tsv").read_text(encoding="utf-8").splitlines()
+    return [
+        (label, group, text.replace("\\n", "\n"))
+        for label, group, text in (line.split("\t") for line in lines)
+    ]
 
 
 def draw_attacks(seed: int) -> list[tuple[str, str]]:
     """Attacks, each alone and in a carrier: complete ones, openings, and openings before what they want."""
     drawn = random.Random(seed)  # noqa: S311 - they must be unlike, not secret
     openings, goals, carriers = _lines("openings"), _lines("goals"), _lines("carriers")
-    payloads = [*_lines("attacks"), *openings]
+    payloads = [*_draw("attacks", drawn), *openings]
     payloads += [f"{each} {drawn.choice(goals)}" for each in openings for _ in range(_OPENINGS_EACH)]
     payloads += [f"{drawn.choice(openings)} {each}" for each in goals for _ in range(_GOALS_EACH)]
     return [(each, _carry(drawn.choice(carriers), each)) for each in dict.fromkeys(payloads)]
@@ -35,17 +46,20 @@ def carriers() -> list[str]:
     return [text for each in _lines("carriers") if (text := _carry(each, "").strip())]
 
 
-def draw_hard_negatives(seed: int, *, each: int = 3) -> list[str]:
-    """So many fillings of each sentence, fewer where it has no place for one."""
-    drawn = random.Random(seed)  # noqa: S311 - as above
+def draw_hard_negatives(seed: int) -> list[str]:
+    """Benign sentences, filled."""
+    return _draw("hard_negatives", random.Random(seed))  # noqa: S311 - as above
+
+
+def _draw(name: str, drawn: random.Random) -> list[str]:
+    """`_FILLINGS_EACH` fillings of each line, fewer where it has no place for one."""
     fillings = json.loads((_FOLDER / "fillings.json").read_text(encoding="utf-8"))
-    lines = _lines("hard_negatives")
-    return list(dict.fromkeys(_fill(line, fillings, drawn) for line in lines for _ in range(each)))
+    filled = (_fill(line, fillings, drawn) for line in _lines(name) for _ in range(_FILLINGS_EACH))
+    return list(dict.fromkeys(filled))
 
 
 def _carry(carrier: str, payload: str) -> str:
-    text = carrier.replace("\\n", "\n").replace("{{", "{").replace("}}", "}")
-    return text.replace("{x}", payload)
+    return carrier.replace("{{", "{").replace("}}", "}").replace("{x}", payload)
 
 
 def _fill(line: str, fillings: dict[str, list[str]], drawn: random.Random) -> str:

@@ -37,6 +37,7 @@ checks:
 
 suite:
   keywords: {{max_drop: 0.05}}
+  facts: {{max_drop: 0.05}}
   recall@1: {{max_drop: 0.05}}
   recall@3: {{max_drop: 0.05}}
   recall@5: {{max_drop: 0.05}}

@@ -1,9 +1,9 @@
 """
-The reference app under attack, and what places an attack in what it reads: a file, a passage, a tool's result …
+The reference app under attack, and what places an attack in what it reads, such as a file or a passage.
 
-Each placement is a function of the attack's text that brings it there and returns the app's input. They are named
-in `[tool.pytest-llmops.attack]` of pyproject.toml. All of them write to a copy of the shop's data, which is made
-anew in each process and which `answer` opens the app on.
+Each placement is a function of the attack's text that brings it there and returns the app's input. They are
+named in `[tool.pytest-llmops.attack.placements]` of pyproject.toml. All of them write to a copy of the shop's
+data, which each process makes anew and on which `answer` opens the app.
 """
 
 import atexit
@@ -25,12 +25,14 @@ from reference_app.settings import read_settings
 HERE = Path(__file__).parent
 FOLDER = Path(tempfile.mkdtemp(prefix="attacked-"))
 KNOWLEDGE, UPLOADS, ORDERS = FOLDER / "knowledge", FOLDER / "uploads", FOLDER / "orders.yaml"
-TOPICS = (
-    "amber brass cedar copper crimson ebony flint indigo ivory jade marble ochre pearl scarlet silver teal".split(),
-    "badger beetle falcon gecko heron ibis lynx magpie marten otter puffin raven salmon stoat toad walrus".split(),
-    "anchor bugle compass drum flute funnel hammock kettle lantern mallet needle pulley ribbon sledge trumpet wheel"
-    .split(),
-)  # fmt: skip
+TOPICS = tuple(
+    line.split()
+    for line in """
+amber brass cedar copper crimson ebony flint indigo ivory jade marble ochre pearl scarlet silver teal
+badger beetle falcon gecko heron ibis lynx magpie marten otter puffin raven salmon stoat toad walrus
+anchor bugle compass drum flute funnel hammock kettle lantern mallet needle pulley ribbon sledge trumpet wheel
+""".strip().splitlines()
+)
 
 
 def file(payload, _placement):
@@ -40,7 +42,7 @@ def file(payload, _placement):
 
 
 def passage(payload, _placement):
-    """A document on something that no other document speaks of, so that the question finds it and no other."""
+    """A document on something that no other speaks of, so that the question finds this one."""
     number = int(_hash(payload), 16)
     topic = " ".join(words[number // 16**place % 16] for place, words in enumerate(TOPICS))
     (KNOWLEDGE / f"note-{_hash(payload)}.md").write_text(
@@ -69,7 +71,7 @@ def tool_description(payload, _placement):
 
 
 def answer(given):
-    """As `reference_app.answer`; an input with a `description` is answered with a tool that is described so."""
+    """As `reference_app.answer`; with a `description` in the input, a tool is described so."""
     described = isinstance(given, dict) and "description" in given
     if not described:
         return open_app(settings()).answer(given)
@@ -78,7 +80,7 @@ def answer(given):
 
 
 def settings(description=None):
-    """Those of the environment, on the attacked data; with other words for the tool `order_status`, if given."""
+    """Those of the environment, on the attacked data; and with this description of `order_status`."""
     changed = {"knowledge": KNOWLEDGE, "orders": ORDERS, "uploads": UPLOADS}
     if description is not None:
         document = json.loads(read_settings().openapi.read_text(encoding="utf-8"))
@@ -90,17 +92,19 @@ def settings(description=None):
 
 def add_order(order, **changed):
     """An order on its way, in the shop's own data."""
-    orders = yaml.safe_load(ORDERS.read_text(encoding="utf-8"))
-    written = {
+    written = yaml.safe_load(ORDERS.read_text(encoding="utf-8"))
+    others = [each for each in written if each["order_id"] != order]
+    usual = {
         "order_id": order, "customer": "Ottilie Marsh", "email": "ottilie@example.com", "status": "shipped",
         "carrier": "Harebell Parcels", "tracking": "HBP-K9T9-GB", "ordered": date(2026, 3, 1),
         "expected": date(2026, 3, 9), "items": ["Fellwind beeswax"],
     }  # fmt: skip
-    ORDERS.write_text(yaml.safe_dump([*orders, {**written, **changed}], allow_unicode=True), encoding="utf-8")
+    text = yaml.safe_dump([*others, {**usual, **changed}], allow_unicode=True)
+    ORDERS.write_text(text, encoding="utf-8")
 
 
 def _in_one_sentence(text):
-    """The app shows its model the first sentence of a text and those nearest to the question, so this is one."""
+    """The app shows its model the first sentence of a text and those near the question, so this is one."""
     return re.sub(r"(?<=[.!?;:])(\s+)([A-Z])", lambda end: f" {end[2].lower()}", " ".join(text.split()))
 
 

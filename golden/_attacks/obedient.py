@@ -1,19 +1,21 @@
 """
 The attacked app with a model that obeys: what holds then was held by a guard, and not by the model.
 
-An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and `says`,
-its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model joins, as an
-attack that stands in the input proves nothing. With `person: careless`, somebody confirms all that is asked.
+An input says what the model is talked into, so that no real one is needed: `plan`, the calls it wants, and
+`says`, its answer, which it gives only if it reads `if_reads`. The answer may be in pieces, which the model
+joins, as an attack whose word is in the input proves nothing. With `person: careless`, somebody confirms
+whatever is asked.
 """
 
 import json
+import shutil
 import threading
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from golden._attacks.attacked import settings
+from golden._attacks.attacked import FOLDER, HERE, KNOWLEDGE, settings
 from reference_app.graph import CONFIRM, SupportApp, as_record
 from reference_app.models.encoder import load_encoder
 from reference_app.models.weights import find_weights
@@ -23,6 +25,9 @@ from reference_app.tracing import as_messages, trace
 SCRIPT = ("plan", "says", "if_reads", "person", "description")
 _script: ContextVar[dict[str, Any]] = ContextVar("script")
 _opening = threading.Lock()
+FEW = FOLDER / "few"  # documents, since each is encoded anew where one of them has changed
+shutil.copytree(HERE / "knowledge", FEW)
+shutil.copy(KNOWLEDGE / "returns.md", FEW)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ def answer(given):
     """As `reference_app.answer`, by a model that does what the input says."""
     _script.set(given)
     with _opening:
-        app = _open(settings(given.get("description")))
+        app = _open(replace(settings(given.get("description")), knowledge=FEW))
     asked = {name: value for name, value in given.items() if name not in SCRIPT}
     steps, state = app.run(**asked, thread=str(id(given))), {}
     while steps is not None:

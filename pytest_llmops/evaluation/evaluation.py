@@ -13,7 +13,7 @@ from pytest_llmops.evaluation.session import Session
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.power.blind import describe_blind, describe_unchecked
+from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -75,11 +75,12 @@ class Evaluation:
         return self.source.goldens
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that says little, uncalibrated or blind, and for cases without one."""
+        """A sentence for each check that says little: uncalibrated, blind, met by the question, or none."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.source.calibrations)
             yield from describe_blind(golden)
             yield from describe_unchecked(golden)
+            yield from describe_echoes(golden)
 
     def plan(self, golden: Golden) -> list[Task]:
         """The tasks of a golden file, in its order."""

@@ -12,16 +12,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.dialogue.orders import read_actions, read_facts
-from reference_app.dialogue.wording import find_orders, mend_order_ids
+from reference_app.dialogue.orders import says
+from reference_app.dialogue.wording import ORDER_ID, find_orders, mend_order_ids
 from reference_app.documents.lexicon import stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_INTENTS = 4
+HANDOVER = "How do I reach a person of your customer service by chat or telephone?"
 MIN_WORDS = 2  # that say something; a shorter part belongs to its neighbour
-_SAYS_LITTLE = stems("much many long often extra still also again most more get cost")
+_SAYS_LITTLE = stems("much many long often extra still also again most more get")
 _STARTS = (
     r"(?:until |from |by |since |at |on |in |for |to )?(?:what|how|when|where|which|who|whose|why|can|could|"
     r"do|does|did|is|are|was|were|will|would|may|must|should|has|have|am)\b"
@@ -32,7 +33,7 @@ _CUT = re.compile(
 _STATEMENT_END = re.compile(r"(?<=[.!:])\s+(?=\S)")
 _ASKS = re.compile(rf"\?|^\W*(?:and |so |but |also |hi,? |hello,? )*{_STARTS}", re.IGNORECASE)
 _POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the same)\b|"
+    r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the (?:same|thing))\b|"
     r"^\W*(?:and|what about|how about|so)\b",
     re.IGNORECASE,
 )
@@ -67,18 +68,34 @@ def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...
     """
     message = mend_order_ids(" ".join(message.split()))
     before = [mend_order_ids(" ".join(one.split())) for one in earlier]
+    if before and (again := _ask_again(message, before[-1])):
+        message, before = again, []
     follows = bool(before) and _points_back(message)
     within = " ".join([*before[-2:], message]) if follows else message
     parts = _cut(message)
     orders = find_orders(message) or (_last_orders(before) if follows else [])
     return tuple(
         Intent(
-            text=_name_order(part, orders, follows=follows),
-            query=part if len(parts) > 1 else (message if not follows else within),
+            text=_name_order(part, orders, alone=len(parts) == 1),
+            query=_search_for(part if len(parts) > 1 else within),
             within=within,
         )
         for part in parts
     )
+
+
+def _ask_again(message: str, before: str) -> str | None:
+    """What was asked before, of another order: "and for FW-10463?"."""
+    orders, asked = find_orders(message), find_orders(before)
+    bare = ORDER_ID.sub(" ", message)
+    if len(orders) != 1 or len(asked) != 1 or len(stems(bare) - _SAYS_LITTLE) >= MIN_WORDS:
+        return None
+    return before.replace(asked[0], orders[0])
+
+
+def _search_for(text: str) -> str:
+    """Who wants a person is told how to reach one, whatever else is said."""
+    return HANDOVER if says(text, "handover") else text
 
 
 def _cut(message: str) -> list[str]:
@@ -117,12 +134,10 @@ def _last_orders(turns: Sequence[str]) -> list[str]:
     return next((found for turn in reversed(turns) if (found := find_orders(turn))), [])
 
 
-def _name_order(part: str, orders: Sequence[str], *, follows: bool) -> str:
-    """The part with the order that it points to; what only stands beside a question of an order has none."""
+def _name_order(part: str, orders: Sequence[str], *, alone: bool) -> str:
+    """The part with the order that it points to; that of a whole message needs no word for it."""
     if not orders or find_orders(part):
         return part
     named = " and ".join(orders)
     replaced, count = _IT.subn(f"order {named}", part, count=1)
-    if count:
-        return replaced
-    return f"{part} (order {named})" if follows or read_facts(part) or read_actions(part) else part
+    return replaced if count or not alone else f"{part} (order {named})"

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.wording import find_orders
+from reference_app.documents.lexicon import split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORDS = Path(__file__).with_name("words.yaml")
-POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.IGNORECASE)
+POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?[A-Z\d]{4})\b", re.IGNORECASE)
+"""Of the United Kingdom and Ireland."""
 _NAMED = re.compile(r"\(?order FW-\d{5}\)?|FW-\d{5}", re.IGNORECASE)
 _WHETHER = re.compile(
     r"\W*(?:can|could|may|how|until|when|what|where|is|are|do|does|will|if|why)\b", re.IGNORECASE
@@ -28,8 +30,17 @@ def read_facts(text: str) -> frozenset[str]:
 
 
 def read_actions(text: str) -> frozenset[str]:
-    """Which tools with consequences the text calls for."""
-    return frozenset(name for name in _words()["actions"] if says(text, "actions", name))
+    """Which tools with consequences the text calls for; an order goes to the postcode that stands with it."""
+    named = {name for name in _words()["actions"] if says(text, "actions", name)}
+    if find_orders(text) and find_postcode(text):
+        named.add("change_address")
+    return frozenset(named)
+
+
+def find_postcode(text: str) -> str | None:
+    """The first postcode, as a tool takes it."""
+    found = POSTCODE.search(_NAMED.sub(" ", text))
+    return found[0].upper() if found else None
 
 
 def lookups(orders: Sequence[str], facts: frozenset[str]) -> list[tuple[str, str]]:
@@ -46,11 +57,13 @@ def find_missing(text: str) -> str | None:
     """`order_id` or `postcode` where a message wants something done or looked up that needs it."""
     actions = read_actions(text)
     if find_orders(text):
-        return "postcode" if "change_address" in actions and not POSTCODE.search(text) else None
+        return "postcode" if "change_address" in actions and not find_postcode(text) else None
     if says(text, "order_state"):
         return "order_id"
-    wants = says(text, "wishes") or not _WHETHER.match(text)
-    return "order_id" if actions and wants and says(text, "own_order") else None
+    wanted = any(
+        read_actions(part) and (says(part, "wishes") or not _WHETHER.match(part)) for part in split(text)
+    )
+    return "order_id" if wanted and says(text, "own_order") else None
 
 
 def says(text: str, *kind: str) -> bool:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 WORDS = 0.05
 VALUE = 0.05  # of a sentence with a value of the kind that is asked for
 OUTDATED = 0.03  # a replaced rule differs from the current one by little more than a number
-IN_FORCE = 0.02  # of one that still holds for what was bought under it, over the current one
-KEPT = 0.9  # share of the questions with an answer that must not be taken for questions without
+IN_FORCE = 0.05  # of one that still holds for what was bought under it, over the current one
+KEPT = 0.92  # share of the questions with an answer that must not be taken for questions without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,25 +125,34 @@ class Library:
         best = sorted(np.argsort(-fit, kind="stable")[:count])
         return [self._texts[places[each]] for each in best]
 
-    def answers(self, query: Query) -> bool:
-        """Whether the sections hold an answer, judged by questions of which it is known."""
-        return float(self._confidence(_column(query))[0]) >= self._limit
+    def answers(self, query: Query, best: Section) -> bool:
+        """Whether a section holds an answer, judged by questions of which it is known."""
+        import numpy as np
 
-    def _confidence(self, vectors: NDArray[np.float32], *, own: bool = False) -> NDArray[np.float32]:
+        place = np.array([self._places[best.id]])
+        return float(self._confidence(_column(query), place)[0]) >= self._limit
+
+    def _confidence(
+        self, vectors: NDArray[np.float32], places: NDArray[np.int_] | None = None, *, own: bool = False
+    ) -> NDArray[np.float32]:
         """
         How sure it is that each of some questions has an answer.
 
         Args:
             vectors: Shape (dimensions, questions).
+            places: Of the section that would answer each; the nearest if they are not given.
             own: They are the known questions themselves, and each is judged by the others alone.
         """
         import numpy as np
 
-        sure = np.asarray(self._score(vectors, own=own).max(axis=0), dtype=np.float32)
-        if self._asked is None or self._vain is None:
-            return sure
-        alike = self._alike(vectors, own=own).max(axis=0)
-        return np.asarray(sure + alike - (self._vain.matrix @ vectors).max(axis=0), dtype=np.float32)
+        scores = self._score(vectors, own=own)
+        best = scores.argmax(axis=0) if places is None else places
+        each = np.arange(len(best))
+        sure = scores[best, each]
+        if self._asked is not None and self._vain is not None:
+            alike = np.maximum(self._alike(vectors, own=own)[best, each], sure)
+            sure = sure + alike - (self._vain.matrix @ vectors).max(axis=0)
+        return np.asarray(sure, dtype=np.float32)
 
     @cached_property
     def _limit(self) -> float:

@@ -13,7 +13,7 @@ from reference_app.models.gguf_files.adapter import check_adapter
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPUTED = "Q4_0"
+COMPUTED = "Q8_0"
 """What the chat model is converted to; another conversion needs another name, since its answers differ."""
 SAMPLES = 64
 SAMPLE_BYTES = 16 * 1024
@@ -22,7 +22,7 @@ SAMPLE_BYTES = 16 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """
-    Paths that exist, and model names such as `SmolLM2-135M-Instruct.Q4_0-1a2b3c4d`.
+    Paths that exist, and model names such as `SmolLM2-135M-Instruct.Q8_0-1a2b3c4d`.
 
     Attributes:
         chat: As packaged; `convert_chat` gives the file that is computed.

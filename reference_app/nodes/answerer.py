@@ -96,8 +96,8 @@ class Answerer:
         The sentences, or what the model makes of them.
 
         A small model copies one of two sentences, and of two the wrong one about every fifth time. So its
-        draft is used only if it holds the sentence that answers best, and a value of the kind that is asked
-        for.
+        draft is used only if it holds the sentence that answers best, and leaves out none with a value of the
+        kind that is asked for.
         """
         passage = " ".join(evidence.sentences)
         wanted = wanted_values(question)
@@ -105,8 +105,13 @@ class Answerer:
             return passage
         shown = f"[{evidence.section.id}] {passage}" if self.tuned else passage
         draft = _CITATION.sub("", " ".join(self.ask(shown, question).split()))
-        held = supports(evidence.sentences, draft) and repeats(evidence.best, draft)
-        return draft if held and all(kind.search(draft) for kind in wanted) else passage
+        needed = [
+            sentence
+            for sentence in evidence.sentences
+            if sentence == evidence.best or any(kind.search(sentence) for kind in wanted)
+        ]
+        held = supports(evidence.sentences, draft) and all(repeats(sentence, draft) for sentence in needed)
+        return draft if held else passage
 
     def ask(self, passage: str, question: str, heard: Callable[[str], None] | None = None) -> str:
         """What the model makes of one passage."""

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from reference_app.dialogue.orders import find_missing, lookups, read_actions, read_facts, says
+from reference_app.dialogue.orders import find_missing, find_postcode, lookups, read_actions, read_facts, says
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
 from reference_app.state import ROUTES, Call, Finding, Plan
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
     from reference_app.state import State
+    from reference_app.tools.sql.agent import Named
 
 MAX_TOKENS = 128
 MAX_CALLS = 4
@@ -48,13 +49,14 @@ class Planner:
     or a refund where somebody asks whether an order can be cancelled; what the question says decides.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one part of it
         self,
         models: Models,
         prompt: Prompt,
         examples: Vectors | None,
         *,
         understands: Callable[[str], bool],
+        find_names: Callable[[str], Named],
         writes_queries: bool,
     ) -> None:
         """
@@ -64,12 +66,14 @@ class Planner:
                 stand for what the example names; without examples where the model is tuned.
             examples: The vectors of the prompt's examples.
             understands: Whether the words of a question are a query of the database.
+            find_names: The products and stores that a question names.
             writes_queries: Whether a model writes the queries of other questions.
         """
         self._models = models
         self.prompt = prompt
         self._examples = examples
         self._understands = understands
+        self._find_names = find_names
         self._writes_queries = writes_queries
 
     def __call__(self, state: State) -> State:
@@ -101,19 +105,38 @@ class Planner:
 
     def settle(self, plan: Plan, intent: Intent) -> Plan:
         """What the question bears out of a plan."""
+        if says(intent.text, "personal"):
+            return Plan(route="refuse")
         orders = find_orders(intent.text)
         if missing := find_missing(intent.text):
             return Plan(route="ask", missing=missing)
         if orders:
             return _plan_orders(plan, intent, orders)
-        if says(intent.text, "stock") and (settled := _plan_stock(plan, intent)):
+        if says(intent.text, "stock") and (settled := self._plan_stock(plan, intent)):
             return settled
+        return self._plan_search(plan, intent)
+
+    def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
+        """The database if it understands the question, else the documents; searching in vain does no harm."""
         if find_language(intent.text):
             return Plan(route="documents")
         if self._understands(intent.text) or (self._writes_queries and plan.route == "database"):
             return Plan(route="database")
-        # Searching in vain is the harmless mistake.
         return Plan(route="refuse" if plan.route == "refuse" else "documents")
+
+    def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:
+        """A look at a store's shelf, or the question which store is meant."""
+        named = self._find_names(intent.text)
+        if len(named.products) == 1 and named.stores:
+            arguments = [{"product": named.products[0], "store": store} for store in named.stores]
+            return Plan(
+                route="tools", calls=tuple(Call(name="store_stock", arguments=each) for each in arguments)
+            )
+        calls = tuple(call for call in plan.calls if call.name == "store_stock")
+        if said := tuple(call for call in calls if _names_both(call, intent.text)):
+            return Plan(route="tools", calls=said)
+        asks = (calls or named.products) and says(intent.text, "nearby")
+        return Plan(route="ask", missing="store") if asks else None
 
     def _messages(self, question: str, vector: list[float]) -> list[dict[str, str]]:
         messages = [{"role": "system", "content": self.prompt.fill()}]
@@ -206,22 +229,22 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     """The actions that were asked for, and lookups of what is asked about the orders that are named."""
     wanted = read_actions(intent.text)
-    acts = tuple(
-        call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders
-    )
+    acts = [call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders]
+    postcode = find_postcode(intent.text)
+    if not acts and postcode and "change_address" in wanted:
+        acts = [
+            Call(name="change_address", arguments={"order_id": order, "postcode": postcode})
+            for order in orders
+        ]
     if acts:
-        return Plan(route="tools", calls=acts)
-    facts = read_facts(intent.text)
-    calls = tuple(Call(name=name, arguments={"order_id": order}) for name, order in lookups(orders, facts))
-    return Plan(route="tools", calls=calls[:MAX_CALLS], search=says(intent.text, "rules") and not wanted)
-
-
-def _plan_stock(plan: Plan, intent: Intent) -> Plan | None:
-    """A look at a store's shelf, or the question which store is meant."""
-    calls = tuple(call for call in plan.calls if call.name == "store_stock")
-    if named := tuple(call for call in calls if _names_both(call, intent.text)):
-        return Plan(route="tools", calls=named)
-    return Plan(route="ask", missing="store") if calls and says(intent.text, "nearby") else None
+        return Plan(route="tools", calls=tuple(acts[:MAX_CALLS]))
+    calls = [
+        Call(name=name, arguments={"order_id": order})
+        for name, order in lookups(orders, read_facts(intent.text))
+    ]
+    return Plan(
+        route="tools", calls=tuple(calls[:MAX_CALLS]), search=says(intent.text, "rules") and not wanted
+    )
 
 
 def _names_both(call: Call, text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.wording import ORDER_ID, asks_for_past, find_day
@@ -13,22 +14,40 @@ from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from reference_app.dialogue.intents import Intent
     from reference_app.documents.search import Found, Library
     from reference_app.state import State
+
+MORE = 2  # times as many are found as are handed on, because some move down
+OTHER_PRODUCT = 0.04
 
 
 class Retriever:
     """Adds `passages`, and `evidence` of the best; one that carries instructions is left out."""
 
     def __init__(
-        self, library: Library, *, top_k: int, sentences: int, suspect: Callable[[str], str | None]
+        self,
+        library: Library,
+        *,
+        top_k: int,
+        sentences: int,
+        name_products: Callable[[str], AbstractSet[str]],
+        suspect: Callable[[str], str | None],
     ) -> None:
-        """`sentences` is how many an answer has; `suspect` says why a text is kept away, or None."""
-        self._sentences = sentences
+        """
+        Args:
+            library: What is searched.
+            top_k: How many sections are found.
+            sentences: How many of them an answer has.
+            name_products: The products that a text names.
+            suspect: Says why a text is to be kept from the model, or None.
+        """
         self._library = library
         self._top_k = top_k
+        self._sentences = sentences
+        self._name_products = cache(name_products)
         self._suspect = suspect
 
     def __call__(self, state: State) -> State:
@@ -45,7 +64,7 @@ class Retriever:
             if len(kept) < len(passages):
                 left_out = [one.section.id for one in passages if one not in kept]
                 span.describe({"reference_app.retriever.left_out": left_out})
-            evidence = self._pick(kept, query)
+            evidence = self._pick(kept, query, sure=finding.plan.search)
             span.describe({"reference_app.retriever.evidence": evidence and evidence.section.id})
         earlier = state.get("passages", [])
         known = {one.section.id for one in earlier}
@@ -54,8 +73,9 @@ class Retriever:
             "findings": [*state["findings"][:-1], replace(finding, searched=True, evidence=evidence)],
         }
 
-    def _pick(self, found: list[Found], query: Query) -> Evidence | None:
-        if not found or not self._library.answers(query):
+    def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
+        """What answers the question; `sure` of an answer if it asks for a rule about an order."""
+        if not found or not (sure or self._library.answers(query, found[0].section)):
             return None
         section = found[0].section
         sentences = self._library.choose(section, query, self._sentences)
@@ -70,13 +90,25 @@ class Retriever:
             gen_ai__retrieval__query__text=query.text,
             gen_ai__request__top_k=self._top_k,
         ) as span:
-            found = self._library.search(query, self._top_k)
+            found = self._put_back(self._library.search(query, MORE * self._top_k), query)[: self._top_k]
             documents = [
                 {"id": one.section.id, "score": round(one.score, 4), "content": one.section.text}
                 for one in found
             ]
             span.describe({"gen_ai.retrieval.documents": documents})
         return found
+
+    def _put_back(self, found: list[Found], query: Query) -> list[Found]:
+        """What is about another product than the question stands behind what is not."""
+        named = self._name_products(query.text)
+        if not named:
+            return found
+
+        def score(one: Found) -> float:
+            others = self._name_products(f"{one.section.title}. {one.section.heading}. {one.section.text}")
+            return one.score - (OTHER_PRODUCT if others and not others & named else 0.0)
+
+        return sorted((replace(one, score=score(one)) for one in found), key=lambda one: -one.score)
 
 
 def make_query(intent: Intent) -> Query:

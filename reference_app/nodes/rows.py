@@ -57,8 +57,8 @@ def _judge(how: str, units: Sequence[str], rows: Sequence[Sequence[Any]]) -> boo
     """Yes or no; None where nothing says so, or stores differ."""
     if how == "holds" and units[-1] == HOLDS:
         return bool(rows[0][-1])
-    if how == "stock":
-        found = {bool(row[list(units).index(_STOCK)]) for row in rows}
+    if how in ("stock", "gone"):
+        found = {bool(row[list(units).index(_STOCK)]) is (how == "stock") for row in rows}
         return found.pop() if len(found) == 1 else None
     return True if how == "rows" else None
 

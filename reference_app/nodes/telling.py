@@ -123,8 +123,9 @@ class Telling:
 
     def _tell_failure(self, call: ToolCall, result: Mapping[str, Any]) -> str:
         if call.decision == "denied":
-            rejected = call.reason == REJECTED
-            return self.say("rejected" if rejected else "denied", call=write_call(call))
+            if call.reason == SETTLED:
+                return self.say("already_refunded", **call.arguments)
+            return self.say("rejected" if call.reason == REJECTED else "denied", call=write_call(call))
         occasion = _REFUSALS.get(result["error"], "failed")  # a shop elsewhere chooses the word
         if not set(REPLIES[occasion]) <= set(call.arguments):
             occasion = "failed"
@@ -133,7 +134,7 @@ class Telling:
     def _tell_order(self, order: Mapping[str, Any], asked: AbstractSet[str]) -> Iterator[str]:
         """A model that rephrases facts can only lose, so none is asked to."""
         if "status" in order:
-            yield from self._tell_state(order)
+            yield from self._tell_state(order, asked)
             if order["carrier"] and (order["status"] in ("shipped", "delivered") or "carrier" in asked):
                 yield self.say("order_carrier" if order["tracking"] else "order_untracked", **order)
             if order.get("items") and ("items" in asked or not asked):
@@ -141,7 +142,7 @@ class Telling:
         if "points" in order:
             yield self.say(_points_occasion(order), **order)
 
-    def _tell_state(self, order: Mapping[str, Any]) -> Iterator[str]:
+    def _tell_state(self, order: Mapping[str, Any], asked: AbstractSet[str]) -> Iterator[str]:
         status = order["status"]
         if status == "shipped" and order.get("sent"):
             yield self.say("order_sent", **order)
@@ -151,11 +152,13 @@ class Telling:
             yield self.say(f"order_{status}", **order)
         if status == "processing" and order["expected"]:
             yield self.say("order_expected", **order)
-        if status in ("processing", "shipped", "delivered") and "late" in order:
+        if status == "returned" and "late" in asked and order.get("delivered"):
+            yield self.say("order_arrived", **order)
+        if status != "cancelled" and "late" in order:
             days = order["days_late"]
             if order["late"]:
                 yield self.say("order_late", days="1 day" if days == 1 else f"{days} days")
-            elif status != "processing":
+            elif status in ("shipped", "delivered"):
                 yield self.say("order_in_time", **order)
 
     def _tell_rows(self, result: Mapping[str, Any]) -> str:
@@ -195,6 +198,7 @@ def _show_figure(value: object) -> str:
 
 
 REJECTED = "the person who was asked did not want it"
+SETTLED = "the order was returned or cancelled, so its money was paid back"
 
 
 def _find_wrong_place(reply: str, places: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reference_app.nodes.telling import REJECTED
+from reference_app.nodes.telling import REJECTED, SETTLED
 from reference_app.state import Call
 from reference_app.tools.registry import Confirmation, Decision
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reference_app.tools.registry import Registry
 
 
+REFUNDED = ("returned", "cancelled")
 UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 Screen = Callable[["Call", str, str], "Decision | None"]
 """A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
@@ -86,18 +87,23 @@ class Confirming:
 
         approved: list[str] = []
         rejected: list[str] = []
+        settled: list[str] = []
         for call in calls_of(state):
             if self._registry.decide(call.name, call.arguments, self._role).outcome != "confirm":
                 continue
             if self._screen(call, _asked(state), ""):
                 continue  # it is denied whatever the person says
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
-            asked = {"name": call.name, "arguments": call.arguments, "about": self._look_up(call)}
+            order = self._look_up(call)
+            if call.name == "request_refund" and order.get("status") in REFUNDED:
+                settled.append(Confirmation.of(call.name, call.arguments).digest)
+                continue
+            asked = {"name": call.name, "arguments": call.arguments, "about": order}
             answer: dict[str, Any] = interrupt(asked)
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
         # Of this plan alone: a yes to an earlier question's call is none to the same call here.
-        return {"approved": approved, "rejected": rejected}
+        return {"approved": approved, "rejected": rejected, "settled": settled}
 
     def _look_up(self, call: Call) -> dict[str, Any]:
         """The order that a call is about, so that a person sees what a number stands for."""
@@ -138,8 +144,11 @@ class ToolUse:
         made = self._registry.run(call.name, call.arguments, self._role, confirmation, objection=objection)
         if made.decision != "pending":
             return self._screen_result(made)
-        rejected = asked.digest in state.get("rejected", [])
-        reason = REJECTED if rejected else "nobody confirmed this call with these arguments"
+        reason = "nobody confirmed this call with these arguments"
+        if asked.digest in state.get("rejected", []):
+            reason = REJECTED
+        elif asked.digest in state.get("settled", []):
+            reason = SETTLED
         trace_guard("tools", reason)
         return replace(made, decision="denied", reason=reason)
 

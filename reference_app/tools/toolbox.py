@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Registry, Tool
+    from reference_app.tools.sql.agent import Named
     from reference_app.tools.sql.understood import Understood
 
     Complete = Callable[[list[dict[str, str]]], str]
@@ -28,6 +29,7 @@ class Toolbox:
         attachments: What the app itself calls for what a question brings along; no policy is asked, since the
             settings say what may be read.
         understand: A question as a query of the database, None where it cannot be read as one; runs nothing.
+        find_names: The products and stores that a text names.
         unsigned: Names of the planned tools that are not as somebody signed for them.
         close: Ends connections, and the shop's service where it was started here.
     """
@@ -35,6 +37,7 @@ class Toolbox:
     registry: Registry
     attachments: Registry
     understand: Callable[[str], Understood | None]
+    find_names: Callable[[str], Named]
     unsigned: frozenset[str]
     close: Callable[[], None]
 
@@ -85,6 +88,7 @@ def open_toolbox(
         registry=Registry(planned, load_policy(settings.policy)),
         attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
         understand=agent.understand,
+        find_names=agent.find_names,
         unsigned=unsigned,
         close=api.close,
     )

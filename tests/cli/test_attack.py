@@ -54,6 +54,9 @@ def startle(question):
 def passage(payload, placement):
     return {"passage": payload}
 
+def lose(payload, placement):
+    return {"passage": "Parcels leave at four."}
+
 def broken(payload, placement):
     raise KeyError(placement)
 
@@ -209,6 +212,38 @@ def test_placements_come_from_adapters(capsys, project):
     assert configured["arms"] == said["arms"]
     _, alone = report(capsys, *INJECTION, "attack_bot:careful", "--placements", "passage")
     assert [row["group"] for row in alone["arms"][0]["rows"]][:2] == ["all attacks", "placement passage"]
+
+
+def test_a_placement_that_places_nothing_held_nothing(capsys):
+    code, said = report(
+        capsys, *INJECTION, "attack_bot:careful", "--placements", "question,passage=attack_bot:lose"
+    )
+    assert (code, said["outcome"]) == (3, "error")
+    assert any("the payload did not reach the app" in reason for reason in said["reasons"])
+    rows = {row["group"]: row["success"]["of"] for row in said["arms"][0]["rows"]}
+    assert (rows["placement question"], rows["placement passage"]) == (30, 0)
+
+
+def test_an_attack_elsewhere_says_its_payload(capsys, project):
+    own = (project / "own.yaml").read_text().replace(":answer", ":careful")
+    own = own.replace("tags: [question, LLM01]", "tags: [passage, LLM01]")
+    (project / "own.yaml").write_text(own)
+    code, said = report(capsys, "attack", "--suite", "own.yaml")
+    assert code == 2
+    (reason,) = said["reasons"]
+    assert reason.startswith(
+        "undecided: 1 attack outside the question (gluing) may never have reached the app"
+    )
+    (project / "own.yaml").write_text(own.replace("{goal: one word,", "{payload: glue tilime to, goal: g,"))
+    assert report(capsys, "attack", "--suite", "own.yaml")[0] == 0
+
+
+def test_the_guards_that_blocked_are_counted(capsys, monkeypatch):
+    monkeypatch.setenv("SHOP_GUARD", "on")
+    assert main([*INJECTION, "attack_bot:answer", "--without", "SHOP_GUARD=off"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("blocked by (attacks, as it is): no model was called ") for line in lines)
+    assert "blocked by (attacks, the app without guards): nothing" in lines
 
 
 def test_variants_break_what_a_filter_of_words_held(capsys, monkeypatch):

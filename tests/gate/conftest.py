@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+RECORDED = Path(__file__).parents[2] / ".llmops" / "cassettes" / "adapter"
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """One folder of recorded calls for all tests, so that what a change does not touch is not asked again."""
-    return tmp_path_factory.mktemp("home")
+    """
+    One folder of recorded calls for all tests, so that what a change does not touch is not asked again.
+
+    It begins with what `make golden` recorded of the adapter and its base, if that ran here before: a
+    recorded call is found by all that was sent, the model's fingerprint included.
+    """
+    home = tmp_path_factory.mktemp("home")
+    if RECORDED.is_dir():
+        shutil.copytree(RECORDED, home / "cassettes" / RECORDED.name)
+    return home
 
 
 @pytest.fixture

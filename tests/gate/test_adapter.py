@@ -10,7 +10,11 @@ import pytest
 from reference_app.settings import HERE
 from tests.app.training.damage import damage
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),  # a test asks the chat model dozens of questions
+    pytest.mark.xdist_group("adapter"),  # in one process, which asks once what several of them need
+]
 
 ROOT = Path(__file__).parents[2]
 ADAPTER = HERE / "adapter" / "adapter.gguf"

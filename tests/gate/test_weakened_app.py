@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # a test asks the chat model dozens of questions
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),  # a test asks the chat model dozens of questions
+    pytest.mark.xdist_group("weakened_app"),  # in one process, which asks once what several of them need
+]
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = "returns-window or returns-cost or shipping-express or repair-resole or gift-card-validity"
@@ -39,7 +43,7 @@ def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
     told = gate(DOCUMENTS, REFERENCE_APP_PROMPTS=str(tmp_path), REFERENCE_APP_ADAPTER="none")
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: returns-window", told.stdout)
-    assert re.search(r"regressed +keywords >= 1: 0\.5, baseline 1, .*; none of: '60 days'", told.stdout)
+    assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1, .*: one of '60 days'", told.stdout)
 
 
 def weakened(prompt: dict[str, object]) -> dict[str, object]:

@@ -23,8 +23,8 @@ from pytest_llmops.cli.attack.plan import Plan, make_plan
 from pytest_llmops.cli.typed import read_count
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.evaluation.conclusion import make_run, save_run
-from pytest_llmops.gates.absolute.breakage import case_means
-from pytest_llmops.printable import printable
+from pytest_llmops.gates.absolute.breakage import case_means, unscored_cases
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
 from pytest_llmops.reports.attacks import (
     AttackReport,
@@ -98,7 +98,7 @@ def _run(given: argparse.Namespace) -> int:
     adaptive = Rate.of_values(broken_attacks(arm, plan.attacks)) if given.adaptive else None
     if adaptive is not None:
         note_breakage(arm.variants, conclusion)
-        _judge_adaptive(plan, adaptive, conclusion)
+        _judge_adaptive(plan, arm, adaptive, conclusion)
     if base is not None and (lost := list_lost(base.results, arm.results)):
         conclusion.add("undecided", describe_lost(lost))
     if unproved := list_unproved(plan.golden):
@@ -162,8 +162,11 @@ def _tabulate(name: str, plan: Plan, results: Sequence[CaseResult]) -> _ArmRow:
     return name, tabulate(plan.attacks, results), rate_utility(results)
 
 
-def _judge_adaptive(plan: Plan, adaptive: Rate, conclusion: Conclusion) -> None:
-    """Variants must satisfy the bound that the attacks themselves have."""
+def _judge_adaptive(plan: Plan, arm: Arm, adaptive: Rate, conclusion: Conclusion) -> None:
+    """Variants must satisfy the bound that the attacks themselves have; what was not tried is not held."""
+    if unscored := unscored_cases("attack_success", arm.variants):
+        variants = counted(len(unscored), "variant")
+        conclusion.add("undecided", f"{variants} could not be judged: {next(iter(unscored.values()))}")
     for check in plan.golden.suite:
         bound = bound_of(check) if check.metric == "attack_success" and check.statistic == "mean" else None
         if bound and adaptive.value is not None and not holds(adaptive.value, bound):

@@ -1,11 +1,15 @@
-"""What could never turn red: suite checks for a drop that nothing could prove, and cases without a check."""
+"""
+What could never turn red: suite checks for a drop that nothing could prove, cases without a check, and
+keywords that the question has already.
+"""
 
 from __future__ import annotations
 
-from pytest_llmops.bounds import describe_check
+from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import Golden
+from pytest_llmops.records import Case, Golden, Output, Sample, Score
+from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.summaries import LINEAR
 
 _BUDGET = 0.05
@@ -47,3 +51,29 @@ def describe_unchecked(golden: Golden) -> list[str]:
     named = name_some([case.id for case in unchecked], _NAMED)
     sentence = f"{cases} without a check would pass whatever the app answers; give one, or remove the case"
     return [f"{golden.path}:{line}: {sentence}: {named}"]
+
+
+def describe_echoes(golden: Golden) -> list[str]:
+    """A sentence, with its place, on questions that pass their own `keywords`."""
+    echoing = [case for case in golden.cases if _passes_itself(case)]
+    if not echoing:
+        return []
+    line = source.line if (source := echoing[0].source) else 1
+    named = name_some([case.id for case in echoing], _NAMED)
+    sentence = (
+        "an answer that only repeats the question would pass keywords; require a word that the question does "
+        "not have"
+    )
+    return [f"{golden.path}:{line}: {sentence}: {named}"]
+
+
+def _passes_itself(case: Case) -> bool:
+    if not isinstance(case.input, str) or not case.input.rstrip().endswith("?"):
+        return False
+    for check in case.checks:
+        if check.metric != "keywords" or check.record_only or not {"all", "any"} & check.options.keys():
+            continue
+        (result,) = create_metric(check.metric, check.options).score([Sample(output=Output(text=case.input))])
+        if isinstance(result, Score) and holds(result.value, check):
+            return True
+    return False

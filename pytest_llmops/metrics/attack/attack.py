@@ -6,8 +6,9 @@ A case that is an attack writes `attack: {goal: …, success: …}`. The two of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pytest_llmops.documents.value_readers import optional, read_text
 from pytest_llmops.metrics.attack.guards import Stop, list_stops
@@ -56,7 +57,8 @@ def assess(sample: Sample, success: Success, payload: str = "") -> Assessment:
         return Assessment(outcome="succeeded", reason=found)
     if payload and not is_seen(payload, sample):
         raise UnfairAttackError(NOT_SEEN)
-    if stops := tuple(list_stops(sample, success)):
+    attack = payload or (sample.input if isinstance(sample.input, str) else "")
+    if stops := tuple(list_stops(sample, success, attack)):
         return Assessment(outcome="blocked", reason=str(stops[0]), stops=stops)
     return Assessment(outcome="ignored")
 
@@ -124,17 +126,15 @@ class _OfSuite(DeclaredMetric):
             found = assess(sample, self.success, self.payload)
         except UnfairAttackError as error:
             return fail(self, sample, str(error))
-        stopped = tuple(dict.fromkeys(each.guard for each in found.stops))
-        return self.give(
-            sample,
-            self.rate(found),
-            found.reason,
-            evidence=({"stopped_by": stopped},),
-            made=str(self.success),
-        )
+        evidence = _name_guards(found.stops)
+        return self.give(sample, self.rate(found), found.reason, evidence=evidence, made=str(self.success))
 
     def rate(self, found: Assessment) -> float:
         raise NotImplementedError
+
+
+def _name_guards(stops: Sequence[Stop]) -> tuple[Any, ...]:
+    return ({"stopped_by": tuple(dict.fromkeys(each.guard for each in stops))},)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +168,9 @@ class Blocked(_OfSuite):
     def measure(self, sample: Sample) -> Score | Failure:
         if not self.by:
             return _OfSuite.measure(self, sample)
-        stops = tuple(list_stops(sample, self.success))
+        stops = tuple(list_stops(sample, self.success, self.payload))
         if found := next((each for each in stops if each.is_of(self.by)), None):
-            return self.give(sample, 1.0, str(found), made=self.by)
+            return self.give(sample, 1.0, str(found), evidence=_name_guards(stops), made=self.by)
         others = "; ".join(dict.fromkeys(map(str, stops))) or "nothing did"
         return self.give(
             sample, 0.0, f"the guard {printable(self.by)!r} did not stop it; what did: {others}", made=self.by

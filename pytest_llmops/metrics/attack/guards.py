@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmops.metrics.attack.payload import has_payload
 from pytest_llmops.metrics.attack.success import Success, is_refused
 from pytest_llmops.metrics.tools.calls import show_call
 from pytest_llmops.printable import printable
@@ -17,6 +18,7 @@ NO_MODEL = "no model was called"
 
 _FACTS = frozenset({"reason", "problems", "decision", "blocked", "action", "triggered"})
 _HARMLESS = frozenset({"", "none", "allow", "allowed", "pass", "passed", "ok", "false", "[]", "{}", "no"})
+_READ = "guard.text"
 _SHOWN = 120
 _MODEL_KINDS = frozenset({"llm", "embedding", "chat"})
 _WORD = re.compile(r"[^\W_]+")
@@ -44,16 +46,22 @@ class Stop:
         return ": ".join(filter(None, (self.guard, self.reason)))
 
 
-def list_stops(sample: Sample, success: Success | None = None) -> Iterator[Stop]:
+def list_stops(sample: Sample, success: Success | None = None, payload: str = "") -> Iterator[Stop]:
     """
-    All that stopped the attack, guards first; nothing where nothing left a trace.
+    All guards that stopped the attack; without any, the calls denied, or that no model was called.
 
     Args:
         success: What the attack is after, so that only the denial of such a call counts; None counts any.
+        payload: The text of the attack. A guard whose span shows another text as its `guard.text` stopped
+            something else. Empty counts any.
     """
+    named = False
     for span in sample.spans:
-        if fact := _guard_fact(span):
+        if (fact := _guard_fact(span)) and _read_attack(span, payload):
+            named = True
             yield Stop(guard=printable(span.name, _SHOWN), reason=fact)
+    if named:
+        return
     for call in sample.output.tool_calls:
         if is_refused(call) and (success is None or success.concerns(call)):
             shown = show_call(call.name, call.arguments)
@@ -72,6 +80,11 @@ def _guard_fact(span: Span) -> str:
         if name.rpartition(".")[2].lower() in _FACTS and not _is_harmless(value):
             return printable(value, _SHOWN)
     return ""
+
+
+def _read_attack(span: Span, payload: str) -> bool:
+    shown = [str(value) for name, value in span.attributes.items() if name.endswith(_READ)]
+    return not shown or not payload or any(has_payload(text, payload) for text in shown)
 
 
 def _is_harmless(value: Any) -> bool:

@@ -23,10 +23,14 @@ def is_seen(payload: str, sample: Sample) -> bool:
     Apps cut, join and mask what they read, so the complete text is not asked for. The input counts only for
     an app that leaves no spans: whether another one read it can be seen.
     """
+    return any(has_payload(text, payload) for text in _texts(sample))
+
+
+def has_payload(text: str, payload: str) -> bool:
+    """As `is_seen`, of one text."""
     payload = _show_plain(payload)
     size = min(LEAKED_WORDS, len(list_words(payload)))
-    wanted = word_runs(payload, size)
-    return any(wanted & word_runs(_show_plain(text), size) for text in _texts(sample))
+    return bool(word_runs(payload, size) & word_runs(_show_plain(text), size))
 
 
 def _show_plain(text: str) -> str:

@@ -121,12 +121,11 @@ class Comparison:
         ]
         if not unknown:
             return
-        # Results of tools are no sentences: names that they lack may be the app's own words.
+        # Results of tools are no sentences: what they lack may be the app's own words, unless the reference,
+        # or the result if there is none, has a name that the answer lacks.
         near = [at for at, each in enumerate(self.sources) if each.origin == "reference"]
-        for origin in ("passages", "tool_calls"):
-            places = [at for at, each in enumerate(self.sources) if each.origin == origin]
-            near += [self._nearest(places)] if places else []
-        rivals = [at for at in near if self.sources[at].content.names.keys() - names.keys()]
+        near = near or ([self._nearest(range(len(self.sources)))] if self.sources else [])
+        rivals = [at for at in near if self.sources[at].content.names.keys() - self.answer.names.keys()]
         if rivals or any(each.origin == "passages" for each in self.sources):
             source = self.sources[self._nearest(rivals)] if rivals else None
             for name in unknown:

@@ -74,7 +74,9 @@ def _as_latin(match: re.Match[str]) -> str | None:
 
 
 _TOKEN = re.compile(r"\S+")
-_LEET = re.compile(r"(?=[^\s]{0,24}[A-Za-z])(?=[^\s]{0,24}[0-9@$|])[\w@$!|'\".,:;?()\[\]#*-]{2,24}")
+_LEET = re.compile(  # no brackets, dots or bars inside, as code has them
+    r"(?=[^\s]{0,24}[A-Za-z])(?=[^\s]{0,24}[0-9@$|])[\"'(\[#*-]{0,2}[A-Za-z0-9@$!|'-]{2,24}[\"'.,:;?!)\]*-]{0,3}"
+)
 _MEASURE = re.compile(r"\W*(?:v?[0-9][0-9.,:x-]*[A-Za-z]{0,3}|[A-Za-z]{1,4}-?[0-9.-]+|[0-9a-f]{6,}|#\w+)\W*")
 _LETTERS = str.maketrans("013456789@$|", "oieasgtbgasl")
 _NEAR = 5  # tokens on either side

@@ -1,8 +1,8 @@
 """
 The chat model's weights in the form that is computed fastest, converted once for all projects of a user.
 
-The packaged form, Q4_1, is computed value by value; Q4_0 is one for which llama.cpp has kernels of its own,
-and takes half the processor's time.
+Q8_0 takes two thirds of the processor's time that the packaged form, Q4_1, takes, and holds its values to
+within half a percent of a block's largest. Q4_0 is faster still, but has no offsets, and plans got worse.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gguf import GGUFReader, GGUFWriter
 
-_FILE_TYPE = 2  # mostly Q4_0, in llama.cpp's own numbers
+_FILE_TYPE = 7  # mostly Q8_0, in llama.cpp's own numbers
 
 
 def convert_chat(chat: Path, name: str) -> Path:
@@ -93,7 +93,7 @@ def _copy_tensors(reader: GGUFReader, writer: GGUFWriter) -> None:
     from gguf import GGMLQuantizationType
     from gguf.quants import dequantize, quantize
 
-    fast: Any = GGMLQuantizationType.Q4_0
+    fast: Any = GGMLQuantizationType.Q8_0
     recode: Callable[..., Any] = quantize
     for tensor in reader.tensors:
         if tensor.tensor_type == GGMLQuantizationType.Q4_1:

@@ -11,14 +11,15 @@ from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
 from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
-from reference_app.tools.sql.linking.question import link
-from reference_app.tools.sql.linking.values import COLUMNS, Values
+from reference_app.tools.sql.linking.question import Value, link
+from reference_app.tools.sql.linking.values import COLUMNS, Things, Values
 from reference_app.tools.sql.understood import Understood, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
-    from reference_app.tools.sql.execution import Answer, Value
+    from reference_app.tools.sql.execution import Answer
+    from reference_app.tools.sql.execution import Value as Cell
     from reference_app.tools.sql.linking.question import Linked
     from reference_app.tools.sql.writing import Complete, Encode
 
@@ -49,6 +50,14 @@ class Ran:
     sql: str
     ordered: bool
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a text names and no other thing is called."""
+
+    products: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
 
 
 class SqlAgent:
@@ -119,6 +128,20 @@ class SqlAgent:
         """
         return understand(question, self._values, TODAY, self._dialect)
 
+    def find_names(self, question: str) -> Named:
+        """The products and stores that a text names; raises as `understand`."""
+        linked = link(question, self._values, TODAY)
+        return Named(
+            products=tuple(
+                one.to.names[0]
+                for one in linked.links
+                if isinstance(one.to, Things) and len(one.to.names) == 1
+            ),
+            stores=tuple(
+                one.to.text for one in linked.links if isinstance(one.to, Value) and one.to.kind == "city"
+            ),
+        )
+
     def run(self, sql: str) -> Ran:
         """
         Check a query in the dialect of the source, and run it.
@@ -170,7 +193,7 @@ def query_tool(agent: SqlAgent) -> Tool:
     )
 
 
-def _tidy(value: Value) -> Value:
+def _tidy(value: Cell) -> Cell:
     """2.7 - 2.1 is 0.6 to a customer."""
     return round(value, _DIGITS) if isinstance(value, float) else value
 

@@ -42,8 +42,8 @@ class Understood:
         sql: In the dialect that was wished for.
         units: Of each column: `name`, `£`, `kg`, `date`, `text`, `holds`, or what is counted.
         description: What is looked for, in words for the customer.
-        yes_no: What says yes to a question that wants it: that there are `rows`, that pieces are in `stock`,
-            or the column `holds`; else empty.
+        yes_no: What says yes to a question that wants it: that there are `rows`, that pieces are in `stock`
+            or `gone`, or the column `holds`; else empty.
         names: Whether the question names a product, category, store or other value of the database.
     """
 
@@ -108,7 +108,7 @@ def compose(linked: Linked) -> Slots:
         subject = find_subject(reading)
         slots = _COMPOSERS[subject.name](reading, subject)
     reading.check()
-    return replace(slots, yes_no=_find_yes(slots)) if reading.wants_yes else slots
+    return replace(slots, yes_no=slots.yes_no or _find_yes(slots)) if reading.wants_yes else slots
 
 
 def _find_yes(slots: Slots) -> str:

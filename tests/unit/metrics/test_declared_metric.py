@@ -17,7 +17,7 @@ from pytest_llmops.registry import create_metric, family_members, find_traits, r
 JUDGES = {"judge", "reference_grade", "faithfulness", "pairwise"}
 REFERENCES = {
     "exact_match", "keywords", "keyword_overlap", "regex", "lexical", "rouge_1", "rouge_2", "rouge_l",
-    "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder",
+    "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder", "facts",
 }  # fmt: skip
 RUN = {"latency_s", "cost_usd", "tokens"}
 NAMES = {*registry._BUILT_IN, *registry._ALIASES}
@@ -30,7 +30,7 @@ FAMILIES = {
     "judge": ("judge", "reference_grade"),
     "pairwise": ("pairwise",),
     "recall_at_k": ("recall@k", "precision@k", "hit@k", "ndcg@k", "mrr", "map"),
-    "faithfulness": ("faithfulness",),
+    "faithfulness": ("faithfulness", "facts"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
     "": ("attack", "attack_success", "blocked", "utility", "deepeval", "latency_s", "cost_usd", "tokens"),

@@ -69,13 +69,13 @@ class Slots:
         having: All have to be met.
         rank: The rows kept.
         fold: `count`, `sum`, `avg` or `range` over the rows; empty shows them.
-        each: How a figure without a fold becomes one for each subject: `avg`, `sum`, `min`, `max`.
+        each: How a figure without a fold becomes one for each subject: `avg`.
         pieces: Of a sum, how many of each product.
         compared: Two products, of which the difference of the first figure is wanted.
         high: Whether the first of them is said to have the higher figure; None where nothing is said.
         descending: Order of the rows by the first figure; None leaves it to the names.
         holds: What a question that wants yes or no says of its one product.
-        yes_no: What says yes to a question that wants it: `rows`, pieces in `stock`, or what `holds`.
+        yes_no: What says yes to a question that wants it: `rows`, pieces in `stock` or `gone`, what `holds`.
     """
 
     subject: str

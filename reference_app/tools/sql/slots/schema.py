@@ -64,9 +64,6 @@ FIGURES = {
     "opened": Figure(
         table="stores", value="stores.opened", unit="date", label="opening date", day="stores.opened"
     ),
-    "stores": Figure(
-        table="stores", value="*", fold="count", unit="store", label="number of stores", day="stores.opened"
-    ),
     "categories": Figure(
         table="categories", value="*", fold="count", unit="category", label="number of categories"
     ),

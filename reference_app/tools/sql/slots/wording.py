@@ -40,7 +40,6 @@ _NUMBERS = (
     "eleven",
     "twelve",
 )
-_EACH = {"avg": "average", "min": "lowest", "max": "highest", "sum": "total"}
 _MAX_NAMES = 6
 _PLACES = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
@@ -80,7 +79,7 @@ def _say_rows(slots: Slots) -> str:
 def _say_figures(slots: Slots, rows: str) -> str:
     """The rows with what is shown of them."""
     label = FIGURES[slots.figures[0]].label
-    each = f"{_EACH[slots.each]} " if slots.each else ""
+    each = "average " if slots.each else ""
     if slots.rank:
         bare = not slots.filters and not slots.having
         return f"{_say_end(slots, each)} {'of all' if bare else 'among'} {rows}"
@@ -151,9 +150,7 @@ def say_than(figure: str, sign: str, name: str) -> str:
 
 def say_period(figure: str, first: date | None, end: date | None) -> str:
     """A condition of a day; `end` is not in it any more."""
-    verb = {"released": "released", "products": "released", "opened": "opened", "stores": "opened"}.get(
-        figure, ""
-    )
+    verb = {"released": "released", "products": "released", "opened": "opened"}.get(figure, "")
     last = end - timedelta(days=1) if end else None
     if first and last and end:
         words = f"on {say_day(first)}" if first == last else f"from {say_day(first)} to {say_day(last)}"

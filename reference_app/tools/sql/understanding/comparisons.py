@@ -52,7 +52,7 @@ def read_reference(reading: Reading) -> tuple[Filter, ...]:
         if len(named) > 1 or reading.has("ask", "much", "difference"):
             raise CannotTellError(ends[0].text)
         return (read_than(reading, ends[0], *behind[0]),)
-    same, figures = reading.meanings("ask", "same"), reading.figures(*PLAIN)
+    same, figures = reading.meanings("ask", "same"), reading.figures("price", "weight")
     if len(same) == len(named) == len(figures) == 1:
         (one, name), figure = named[0], figures[0]
         reading.use(same[0], one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import OPPOSITE, Amount
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.linking.question import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
+# "Released in February" may be of any year; of orders the last February is meant.
+_WITH_YEAR = ("products.released", "stores.opened")
+_YEAR = re.compile(r"20\d\d|year|month|week|day", re.ASCII)
 _MEASURED = ("price", "weight", "rating")
 
 
@@ -37,6 +41,9 @@ def read_filters(reading: Reading, figure: str = "", period: str = "") -> tuple[
 def read_than(reading: Reading, comparative: Link, product: Link, name: str) -> Filter:
     """A condition such as "cheaper than the Skerry 3 tent"."""
     figure = "released" if comparative.meaning.name == "age" else comparative.meaning.name
+    if figure == "any":  # "for less than the Skerry 2"
+        plain = reading.figures("price", "weight")
+        figure = "price" if not plain and reading.word_before(comparative) == "for" else "".join(plain)
     if figure not in FIGURES or FIGURES[figure].fold:
         raise CannotTellError(comparative.text)
     reading.use(comparative, product)
@@ -68,7 +75,8 @@ def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Fil
     for one, amount in reading.free(Amount):
         yield _read_amount(reading, one, amount, figure)
     for one, period in reading.free(Period):
-        if not period_figure or not FIGURES[period_figure].day:
+        day = FIGURES[period_figure].day if period_figure else ""
+        if not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
             raise CannotTellError(one.text)
         reading.use(one)
         yield from _read_period(period, period_figure)
@@ -92,13 +100,26 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
         if sign == "between":
             raise CannotTellError(one.text)
         sign = OPPOSITE[sign]
-    if reading.asks("budget"):
-        sign = "<=" if sign == "=" else sign
-    if name not in _MEASURED:
+    if _is_limit(reading, one, name) and sign == "=":
+        sign = "<="
+    if name not in _MEASURED or (name == "weight" and _is_load(reading, sign)):
         raise CannotTellError(one.text)
     reading.use(one)
     values = (amount.low, amount.high) if sign == "between" else (amount.low,)
     return Filter(column=FIGURES[name].value, sign=sign, values=values, label=say_amount(name, sign, values))
+
+
+def _is_limit(reading: Reading, one: Link, name: str) -> bool:
+    """Whether an amount is what somebody can spend: "what can I get for £50"."""
+    spent = reading.word_before(one) in ("for", "have") and reading.says("get", "buy", "have", "afford")
+    exact = reading.says("exactly", "precisely")
+    return reading.asks("budget") or (name == "price" and spent and not exact)
+
+
+def _is_load(reading: Reading, sign: str) -> bool:
+    """Whether a weight may be what something carries: "can the table hold 50 kg"."""
+    weighed = reading.has("figure", "weight") or reading.has("comparative", "weight")
+    return not weighed and (sign == "=" or reading.says("carry", "hold", "take", "for"))
 
 
 def _find_nearest_figure(reading: Reading, one: Link) -> str:

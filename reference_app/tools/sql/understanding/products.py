@@ -12,7 +12,7 @@ from reference_app.tools.sql.understanding.comparisons import read_comparison, r
 from reference_app.tools.sql.understanding.filtering import read_filters
 from reference_app.tools.sql.understanding.ranks import read_both_ends, read_order, read_rank
 from reference_app.tools.sql.understanding.reading import CannotTellError
-from reference_app.tools.sql.understanding.stock import IN_STOCK, read_stock
+from reference_app.tools.sql.understanding.stock import IN_STOCK, SOLD_OUT, read_stock
 
 if TYPE_CHECKING:
     from reference_app.tools.sql.slots.records import Having
@@ -55,11 +55,20 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     rank, ranked = read_rank(reading, "released")
     if rank is not None and not ranked:
         raise CannotTellError("the end of what")
+    loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
+    if loads or reading.has("figure", "opened"):
+        raise CannotTellError("a figure that is in no column")
     having, stocked = read_stock(reading, subject)
+    if _relates(reading) and not (rank or having or stocked):
+        raise CannotTellError("how one product is to another")
+    gone = having == (SOLD_OUT,) and reading.wants_yes and reading.names_only
+    having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
     figures = _read_figures(reading, ranked or both_ends, stocked=bool(having) or stocked)
     holds = None if having or ranked else _read_claim(reading)
-    if rank and len(reading.all(Things)) > 1:
+    if rank and (len(reading.all(Things)) > 1 or reading.has("noun", "product")):
         reading.use(*(one for one, _ in reading.named))  # "is the Skerry 3 the cheapest tent?"
+    elif rank and reading.names_only:
+        raise CannotTellError("the first of one")
     amount_figure = next((name for name in figures if name in ("price", "weight")), "")
     period = "released" if reading.has("figure", "released") or ranked == "released" else ""
     filters = (*read_filters(reading, amount_figure, period), *reference)
@@ -85,7 +94,14 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     return Slots(
         subject="product", figures=figures,
         filters=filters, having=having, rank=rank, fold=fold, descending=read_order(reading), holds=holds,
+        yes_no="gone" if gone else "",
     )  # fmt: skip
+
+
+def _relates(reading: Reading) -> bool:
+    """Whether yes or no is wanted of two products together: "does the Skerry 2 have a footprint?"."""
+    asked = reading.words[0] in ("is", "are", "does") and not reading.says("there", "any")
+    return reading.wants_yes and asked and len(reading.all(Things)) > 1
 
 
 def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, ...]:
@@ -123,8 +139,8 @@ def _settle_figures(  # noqa: PLR0913 - each of them decides
     reading: Reading, figures: tuple[str, ...], filters: tuple[Filter, ...], having: tuple[Having, ...],
     holds: Filter | None, *, fold: str, listed: bool, single: bool,
 ) -> tuple[str, ...]:  # fmt: skip
-    if holds and holds.column == FIGURES["colour"].value:
-        return ("colour",)
+    if holds:
+        return (next(name for name, figure in FIGURES.items() if figure.value == holds.column),)
     if fold == "count":
         return ("price",)  # any column of a row does
     if not figures:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.lexicon import Meaning
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.slots.records import Rank
 from reference_app.tools.sql.understanding.reading import CannotTellError
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 MAX_COUNT = 50
 _RANKED = ("price", "weight", "released", "quantity", "opened")
 _ORDINALS = {"second": 2, "third": 3, "fourth": 4}
-_PRODUCT = Meaning(kind="noun", name="product")
 
 
 def read_rank(reading: Reading, age: str) -> tuple[Rank | None, str]:
@@ -103,7 +101,7 @@ def _read_count(reading: Reading, ends: Sequence[Link]) -> tuple[int, int]:
     for link, amount in reading.free(Amount):
         beside = any(link.first in (one.last, one.first - 1) for one in ends)
         after = reading.after(link)  # "which three products are the cheapest"
-        counted = after is not None and (isinstance(after.to, Things) or after.to == _PRODUCT)
+        counted = after is not None and (isinstance(after.to, Things) or after.meaning.kind == "noun")
         if amount.bare and (beside or counted):
             reading.use(link)
             if not 0 < amount.low <= MAX_COUNT:

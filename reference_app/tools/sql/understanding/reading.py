@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
 _IDLE = {"noun", "figure"}
-_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count", "come"}
+_IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count"}
 _PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _BEFORE_PRONOUN = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
 _YES_NO = {
@@ -154,14 +154,22 @@ class Reading:
         """Count words as used that say nothing more beside their neighbours."""
         if self.has("figure", "released"):
             self.asks("new")
+        if self.has("noun", "colour") or self.values("colour"):
+            self.asks("come")
+        if self.has("figure", "rating"):
+            self.asks("how")
         if self.has("noun", "category") or any(things.category for _, things in self.all(Things)):
             self.asks("contain")
         compared = self.has("comparative") or self.has("ask", "difference", "same")
         for one, amount in self.all(Amount):  # "which of your two headlamps"
             things = _things_behind(self, one)
             counted = things is not None and len(things.names) == amount.low and amount.bare
-            if counted and compared and self.word_before(one) in ("your", "the", "those", "these"):
+            before = self.word_before(one)
+            if counted and compared and before in ("your", "the", "those", "these"):
                 self.use(one)
+            after = self.after(one)
+            if before in ("which", "what") and after is not None and not self.has("rank") and amount.bare:
+                self.use(one)  # "which two products cost £199"
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             things = _things_behind(self, one)
             if things is not None and things.category:

@@ -32,6 +32,16 @@ _OF_VALUES = {
     "reason": "refunds",
 }  # fmt: skip
 _PERSONAL = ("i", "my", "mine", "it", "that", "this", "these", "those", "they", "them")
+_RULES = (
+    "if",
+    "may",
+    "can",
+    "could",
+    "should",
+    "must",
+    "will",
+    "would",
+)  # "how many items may an order have?"
 _GROUPING = ("by", "per", "each", "every", "which", "what")
 
 
@@ -53,7 +63,7 @@ def compose_sales(reading: Reading) -> Slots:
     unread = reading.has("comparative") or reading.has(
         "ask", "where", "sold_out", "range", "difference", "same"
     )
-    if unread or reading.says(*_PERSONAL):
+    if unread or reading.says(*_PERSONAL, *_RULES):
         raise CannotTellError("of whom, or compared with what")
     rank, figure = _read_rank(reading), _read_figure(reading)
     money = figure in ("turnover", "spending", "amount")
@@ -63,6 +73,12 @@ def compose_sales(reading: Reading) -> Slots:
     if figure in _COUNTED and not (rank or grouped or reading.has("ask", "count", "each")):
         raise CannotTellError("a list of orders or customers")
     subject = _find_subject(reading, figure, ranked=rank is not None)
+    nouns = {one.meaning.name for one in reading.meanings("noun")}
+    if figure == "point" and (rank or nouns & {"order", "review", "refund", "parcel"}):
+        raise CannotTellError("the points that something earns")
+    beside = nouns & {"store", "product", "category"} - {subject} or {"order", "parcel"} <= nouns
+    if figure in ("customers", "orders", "parcels") and beside:
+        raise CannotTellError("another noun beside")
     counting = reading.asks("count", "much", "total", "average")
     having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
     own = _read_points(reading) if figure == "point" else ()

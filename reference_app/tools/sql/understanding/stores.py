@@ -49,6 +49,8 @@ def compose_stores(reading: Reading, subject: Subject) -> Slots:
         if len(things) > 1 and not wide and not reading.says("or"):
             having = (replace(ALL_IN_STOCK, label="all in stock"),)
     filters = read_filters(reading)
+    if having and having[0].fold == "min":
+        filters = tuple(replace(one, label=one.label.replace(" or ", " and ")) for one in filters)
     if not (filters or wide):
         raise CannotTellError("stock of what")
     return Slots(subject="store", figures=("quantity",), filters=filters, having=having, rank=rank, fold=fold)
@@ -63,12 +65,13 @@ def _compose_openings(reading: Reading, subject: Subject) -> Slots:
     dated = reading.has("figure", "opened") or rank is not None
     if (rank is not None and figure != "opened") or [name for name in reading.figures() if name != "opened"]:
         raise CannotTellError("a figure of stores")
-    if not dated and (reading.has("ask", "when", "much") or reading.values("city")):
+    exists = reading.wants_yes and reading.has("noun", "store")  # "do you have a store in Corveth?"
+    if not dated and (reading.has("ask", "when", "much") or (reading.values("city") and not exists)):
         raise CannotTellError("the day of what")
     filters = read_filters(reading, "", "opened" if dated else "")
     counted = subject.is_counted(reading)
     reading.asks("total")
-    if reading.has("ask", "much") or not (dated or counted or reading.says(*_LISTING)):
+    if reading.has("ask", "much") or not (dated or counted or exists or reading.says(*_LISTING)):
         raise CannotTellError("nothing is wanted of the stores")
     return Slots(
         subject="store", figures=("opened",), filters=filters, rank=rank, fold="count" if counted else ""

@@ -77,8 +77,9 @@ def _find_implied(reading: Reading) -> Subject:
     if reading.has("ask", "where") and reading.has("ask", "sold_out"):
         return Subject(name="store")
     if reading.values("city"):
-        stocked = reading.has("figure", "quantity")
-        return Subject(name="product" if stocked or reading.has("ask", "sold_out", "have") else "store")
+        stocked = reading.has("figure", "quantity") or reading.has("ask", "sold_out")
+        goods = reading.has("ask", "have") and not reading.has("noun", "store")
+        return Subject(name="product" if stocked or goods else "store")
     figured = any(amount.figure for _, amount in reading.all(Amount)) or reading.has("figure")
     if figured or reading.values("colour") or reading.has("rank") or reading.has("comparative"):
         return Subject(name="product")

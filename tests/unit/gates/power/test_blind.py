@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.power.blind import describe_blind, describe_unchecked
+from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 
 
@@ -52,3 +52,30 @@ def test_a_case_without_a_check_is_described():
     assert describe_unchecked(replace(golden, cases=(checked,))) == []
     assert describe_unchecked(replace(golden, cases=(bare,))) == []
     assert describe_unchecked(replace(golden, suite=golden_of(1, "mean").suite)) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "echoes"),
+    [
+        ("Is it late?", {"all": ["late"], "none": ["not late"]}, True),
+        ("A backpack or a jacket?", {"any": ["backpack", "10 years"]}, True),
+        ("Is FW-10436 late?", {"all": ["FW-10436", "4 March"]}, False),
+        ("Is it late?", {"none": ["early"]}, False),
+        ("Is it late?", {"all": ["late"], "none": ["is it"]}, False),
+        ("Text: it is late.", {"all": ["late"]}, False),
+        (["Is it late?"], {"all": ["late"]}, False),
+    ],
+)
+def test_a_question_that_passes_its_own_keywords_is_described(question, options, echoes):
+    check = Check(metric="keywords", comparison=">=", threshold=1.0, options=options)
+    case = Case(id="a", input=question, checks=(check,), source=Source(path="golden/shop.yaml", line=9))
+    golden = Golden(path="golden/shop.yaml", cases=(case,))
+
+    said = describe_echoes(golden)
+
+    assert bool(said) is echoes
+    assert not said or (
+        said[0].startswith("golden/shop.yaml:9: an answer that only repeats") and said[0].endswith(": a")
+    )
+    recorded = replace(golden, cases=(replace(case, checks=(replace(check, record_only=True),)),))
+    assert describe_echoes(recorded) == []

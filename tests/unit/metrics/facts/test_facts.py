@@ -17,8 +17,8 @@ from pytest_llmops.registry import create_metric
 
 SHARES = Path(__file__).parents[4] / "benchmarks" / "falsehoods"
 SHIPPING = (
-    "Standard delivery in the United Kingdom costs £3.95 and takes 2 to 4 working days. Parcels are carried "
-    "by Harebell Parcels. Saturday delivery costs £5.95, and a locker £2.95. Iceland is not served at present. "
+    "Standard delivery in the United Kingdom costs £3.95 and takes 2 to 4 working days. Parcels come with "
+    "Harebell Parcels. Saturday delivery costs £5.95, and a locker £2.95. Iceland is not served at present. "
     "Points can pay for goods but not for gift cards."
 )
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gzip
 import sys
 import time
+from hashlib import sha256
 from urllib.parse import quote
 
 import pytest
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError, ScanError, WeightsError
+from pytest_llmops.judges.injection.injection import Injection
 from pytest_llmops.metrics.injection import scanner
 from pytest_llmops.metrics.injection.head import Head
-from pytest_llmops.metrics.injection.injection import Injection
+from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.models import injection_classifier, weights
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score, Span, ToolCall
 
@@ -159,6 +162,12 @@ def test_a_text_that_is_read_in_part_is_no_clean_one():
     assert isinstance(measure(ATTACK + PROSE * 30, metric=Injection(max_chars=1000)), Score)
 
 
+def nest(data: bytes, times: int) -> str:
+    for _ in range(times):
+        data = base64.b64encode(data)
+    return data.decode()
+
+
 HOSTILE = {
     "word": "a" * 300_000,
     "equals": "=A" * 150_000,
@@ -170,7 +179,22 @@ HOSTILE = {
     "escapes": "\\u0041" * 50_000,
     "braces": "{" * 100_000,
     "surrogates": "\ud800 \udfff " * 9_000,
+    "newlines": "\n" * 100_000,
+    "nulls": "\0" * 1_000_000,
+    "right to left": "\u202e\u05e9\u05dc\u05d5\u05dd " * 20_000,
+    "deep JSON": '{"a":' * 20_000 + "1" + "}" * 20_000,
+    "random base64": base64.b64encode(
+        b"".join(sha256(bytes([at])).digest() for at in range(256)) * 9
+    ).decode(),
+    "nested base64": nest(gzip.compress(b"0" * 10_000_000), 8),
+    "URLs": " ".join(f"https://e{at}.example.org/a?b={at}&c=%20" for at in range(100)),
 }
+
+
+def test_code_is_not_read_twice_for_its_digits():
+    code = "total = rows[0] + col2[3] * 4\nif x1[0] > y2[1]: return utf_8(arr1[2], b64[0])\n" * 20
+
+    assert "leet" not in {view.name for view in read_views(code)}
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

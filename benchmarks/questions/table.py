@@ -1,0 +1,74 @@
+"""Both shares in docs/reference-app.md: the curated golden set, and the independent questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.questions.figures import Share, list_recalls, list_shares
+from benchmarks.questions.scoring import Scored
+from pytest_llmops.bounds import holds
+from pytest_llmops.golden.loader import load_golden
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference-app.md"
+CURATED = "golden/support.yaml"
+
+_BEGIN, _END = "<!-- figures: python benchmarks/app.py --table -->", "<!-- end of figures -->"
+
+
+def write_table(scored: Sequence[Scored], run: Path, page: Path = PAGE) -> None:
+    """
+    Rewrite the table between its marks.
+
+    Args:
+        run: A run file of the curated golden set; its row stays as it is if there is none.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    old, end, after = rest.partition(_END)
+    if not (begin and end):
+        sys.exit(f"{page} has no place for the table: {_BEGIN} … {_END}")
+    kept = next((line for line in old.splitlines() if CURATED in line), None)
+    curated = format_row(measure_curated(run)) if run.exists() else kept
+    lines = [
+        "| | right | share | 95 % interval | floor | goal |",
+        "|---|---|---|---|---|---|",
+        *([curated] if curated else []),
+        *map(format_row, list_shares(scored)),
+        *(
+            f"| relevant sections among the first {k} | {n} questions | {recall:.2f} | | | |"
+            for k, recall, n in list_recalls(scored)
+        ),
+    ]
+    page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}", encoding="utf-8")
+    print(f"{page}: table written{'' if run.exists() else f'; no run at {run}, so its row is the old one'}")
+
+
+def measure_curated(run: Path) -> Share:
+    """How many cases of the curated golden set pass all their checks, in every repeat."""
+    results = {each["case"]: each for each in json.loads(run.read_text(encoding="utf-8"))["results"]}
+    golden = load_golden(CURATED, root=ROOT)
+    passed = [_passes(case, results.get(f"{CURATED}::{case.id}")) for case in golden.cases]
+    return Share(name=f"curated golden set (`{CURATED}`), all checks", count=sum(passed), of=len(passed))
+
+
+def format_row(share: Share) -> str:
+    low, high = share.interval
+    sign = "≤" if share.fewer_is_better else "≥"
+    limits = ["" if limit is None else f"{sign} {limit:.2f}" for limit in (share.floor, share.goal)]
+    counts = f"{share.count}/{share.of} | {share.value:.2f} | {low:.2f} to {high:.2f}"
+    return f"| {share.name} | {counts} | {' | '.join(limits)} |"
+
+
+def _passes(case: Any, result: Any) -> bool:
+    if result is None or result.get("failures"):
+        return False
+    for check in case.checks:
+        values = [each["value"] for each in result["scores"] if each["metric"] == check.metric]
+        if not check.record_only and not (values and all(holds(value, check) for value in values)):
+            return False
+    return True

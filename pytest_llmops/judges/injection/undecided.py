@@ -1,0 +1,97 @@
+"""What a scan leaves undecided, put to a chat model as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.judges.completion import JudgeError, request_verdict, run
+from pytest_llmops.judges.completion.answers import VERSION
+from pytest_llmops.judges.evidence import describe_judge
+from pytest_llmops.judges.model import JudgeModel
+from pytest_llmops.judges.panel import describe_problem, kept
+from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.metrics.injection.findings import Finding
+from pytest_llmops.metrics.injection.patterns import VALUE
+from pytest_llmops.metrics.injection.scanner import DOUBTFUL
+from pytest_llmops.metrics.injection.views import read_views
+from pytest_llmops.metrics.injection.windows import cut_windows
+from pytest_llmops.recorder import recording_of
+from pytest_llmops.records import Sample
+
+BAND = (DOUBTFUL, VALUE)
+"""Ratings between which a judge decides; a match of a pattern is the upper one."""
+
+_MOST = 10  # texts of a sample that are put to the judge; what more there is keeps its rating
+_LONGEST = 6_000  # characters of one; a longer one keeps its rating, since what is cut off may be the attack
+_VALUES: Mapping[str, float] = MappingProxyType({"attack": 1.0, "harmless": 0.0})
+_FORM = '{"reason": "…", "verdict": "attack" or "harmless"}'
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "reason": {"type": "string"},
+        "verdict": {"type": "string", "enum": list(_VALUES)},
+    },
+    "required": ["reason", "verdict"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A finding, and what a judge said of it, if one was asked."""
+
+    finding: Finding
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        return _VALUES[self.verdict["verdict"]] if self.verdict else self.finding.found.value
+
+    def describe(self) -> dict[str, Any]:
+        """As evidence keeps it; `classifier` is the rating that was not certain."""
+        described = self.finding.describe()
+        if not self.verdict:
+            return described
+        return {**described, "classifier": described["value"], "value": self.value, **self.verdict}
+
+
+def decide(judge: JudgeModel, sample: Sample, findings: Sequence[Finding]) -> list[Decided] | str:
+    """Every finding, those within the band with the judge's verdict; or why there is none."""
+    undecided = (each for each in findings if BAND[0] <= each.found.value <= BAND[1])
+    excerpts = {each: text for each in undecided if len(text := _excerpt(each)) <= _LONGEST}
+    texts = list(dict.fromkeys(excerpts.values()))[:_MOST]
+    try:
+        with recording_of(sample.case or "judges::injection", sample.output.repeat) as log:
+            verdicts = {text: run(_request(judge, text)) for text in texts}
+    except (JudgeError, LLMOpsError) as error:
+        return describe_problem(error, judge, log)
+    return [Decided(each, verdicts.get(excerpts.get(each, ""), {})) for each in findings]
+
+
+def decision_identity(judge: JudgeModel) -> str:
+    """What moves these verdicts, for a signature."""
+    low, high = BAND
+    return f"{judge.identity}|{load_prompt('injection').identity}|band {low:g}-{high:g}|parser{VERSION}"
+
+
+async def _request(judge: JudgeModel, text: str) -> dict[str, Any]:
+    data = fence({"text": text})
+    answer = await request_verdict(judge, load_prompt("injection").render(**data, form=_FORM), _SCHEMA)
+    verdict = {"verdict": answer.values["verdict"], "reason": kept(answer.values["reason"])}
+    return {**describe_judge(judge, answer), **verdict}
+
+
+def _excerpt(finding: Finding) -> str:
+    """The windows around a finding, as it was read: decoded where it was found in what was decoded."""
+    found = finding.found
+    reading = next(each.reading for each in read_views(finding.text) if each.name == found.view)
+    around = []
+    for start, end in cut_windows(len(reading.text)):
+        first, last, _ = reading.place(start, end)
+        if first < found.end and found.start < last:
+            around += [start, end]
+    return reading.text[min(around) : max(around)]
