@@ -30,6 +30,7 @@ _DAY = re.compile(
     r"(?P<unit>year|month)s?\s+(?:ago|old))\b",
     re.IGNORECASE,
 )
+_BEFORE_MAY = re.compile(r"\b(?:in|since|of|from|during|last|before|until|till|by|this)\s+$", re.IGNORECASE)
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _PAST = re.compile(
     r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|"
@@ -50,8 +51,15 @@ def find_orders(text: str) -> list[str]:
 
 def find_day(text: str, today: dt.date) -> dt.date | None:
     """The earliest day that the text names; of a month or a year its first, never one to come."""
-    days = [day for found in _DAY.finditer(text) if (day := _read_day(found, today)) and day <= today]
+    named = [found for found in _DAY.finditer(text) if not _is_verb(found)]
+    days = [day for found in named if (day := _read_day(found, today)) and day <= today]
     return min(days, default=None)
+
+
+def _is_verb(found: re.Match[str]) -> bool:
+    """Whether it is the "may" of "may I return it?"."""
+    alone = found[0].lower() == "may"
+    return alone and _BEFORE_MAY.search(found.string[max(0, found.start() - 10) : found.start()]) is None
 
 
 def asks_for_past(text: str) -> bool:

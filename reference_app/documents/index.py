@@ -113,7 +113,8 @@ def read_shipped(path: Path) -> dict[bytes, NDArray[np.float32]]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that is no whole archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             digests, vectors = file["digests"], file["vectors"].astype(np.float32)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}

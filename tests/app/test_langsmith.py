@@ -79,6 +79,7 @@ def test_the_runs_of_an_answer_are_there_when_it_is_given(answer, multipart, zst
     assert types == {
         "invoke_agent": "chain",
         "guard": "chain",
+        "intake": "chain",
         "embeddings": "embedding",
         "planner": "chain",
         "chat": "llm",
@@ -145,7 +146,7 @@ def test_a_short_process_loses_nothing(ask, shop, model):
         assert code == 0, errors
         assert output.startswith("Order FW-20001 has been shipped")
         assert "Traceback" not in errors
-        assert len(server.runs) == 11  # that personal data was masked is one of them
+        assert len(server.runs) == 12  # that personal data was masked is one of them
         assert all(run["end_time"] for run in server.runs.values())
 
 

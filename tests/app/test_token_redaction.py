@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
 from reference_app.errors import SettingsError, VaultError
 from reference_app.graph import SupportApp
-from reference_app.settings import read_settings
+from reference_app.models.prompt import load_prompt
+from reference_app.nodes.guards import OutputGuard
+from reference_app.nodes.telling import REPLIES, Telling
+from reference_app.settings import HERE, read_settings
 from reference_app.vault.keys import make_master_key
 from reference_app.vault.tokens import TOKENS
 from reference_app.vault.vault import Vault
@@ -67,18 +69,14 @@ def test_the_model_reads_tokens_and_an_investigator_the_values(answer, server, v
     assert vault.reveal(asked, reason="complaint") == QUESTION.replace("Walrus7!", "[password]")
 
 
-def test_an_answer_may_repeat_a_token_of_the_question_and_no_other(answer, server, tmp_path):
-    (tmp_path / "note.txt").write_text("The tent leaks.")
+@pytest.mark.parametrize(("tokens", "kept"), [(True, "abcdefghijkl@redacted.invalid"), (False, "[email]")])
+def test_an_answer_may_repeat_a_token_of_the_question_and_no_other(tokens, kept):
+    telling = Telling(load_prompt(HERE / "prompts", "answerer", replies=tuple(REPLIES)).replies)
+    guard = OutputGuard(telling, known=frozenset(), secrets=(), on=True, tokens=tokens)
+    text = "I wrote to abcdefghijkl@redacted.invalid and zzzzzzzzzzzz@redacted.invalid."
 
-    def repeat(request):
-        token = re.search(r"[a-z2-7]{12}@redacted\.invalid", last_user_text(request))[0]
-        return f"I wrote to {token} and zzzzzzzzzzzz@redacted.invalid."
-
-    server.answer = repeat
-    question = "Write to ada.quimby@example.com: what leaks?"
-    text = answer({"question": question, "file": "note.txt"}, REFERENCE_APP_UPLOADS=str(tmp_path))["text"]
-
-    assert re.search(r"I wrote to [a-z2-7]{12}@redacted\.invalid and \[email\]", text)
+    guarded = guard({"question": "Write to abcdefghijkl@redacted.invalid", "text": text})
+    assert guarded["text"] == f"I wrote to {kept} and [email]."
 
 
 @pytest.mark.parametrize("key", ["", "walrus"])

@@ -64,7 +64,8 @@ def test_steps_and_pieces_come_as_events_and_the_record_last(client):
     assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
     events = read_events(reply)
     assert [name for name, _ in events] == ["step", "step", "piece", "piece", "step", "answer"]
-    assert events[0][1] == {"node": "planner", "plan": {"route": "documents", "calls": []}}
+    plan = {"route": "documents", "calls": [], "search": False, "missing": ""}
+    assert events[0][1] == {"node": "planner", "plan": plan}
     assert events[1][1]["passages"] == [{"id": SECTION, "score": 0.5123, "status": "current"}]
     assert "".join(data["text"] for name, data in events if name == "piece") == events[-1][1]["text"]
 

@@ -82,6 +82,7 @@ def shop(tmp_path_factory):
                 "ordered": "2026-03-02",
                 "expected": "2026-03-06",
                 "items": ["Skerry 2 tent", "Footprint for Skerry 2"],
+                "total": 323.0,
             },
         ),
         (
@@ -95,6 +96,7 @@ def shop(tmp_path_factory):
                 "ordered": "2026-02-09",
                 "expected": None,
                 "items": ["Tarn 4 family tent"],
+                "total": 449.0,
             },
         ),
         ("order_status", {"order_id": "FW-99999"}, {"error": "unknown_order"}),

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from reference_app.errors import PromptError, SettingsError
-from reference_app.models.prompt import load_prompt
-from reference_app.nodes.planner import MAX_TOKENS, PlanError, Planner, fill_plan, read_plan
+from reference_app.models.prompt import MAX_SENTENCES, load_prompt
+from reference_app.nodes.planner import PlanError, fill_plan, read_plan
 from reference_app.settings import HERE, read_settings
 from reference_app.state import ROUTES, Call, Plan
 
@@ -55,7 +55,7 @@ def test_the_model_s_words_become_a_plan(text, expected):
         (plan(calls=[{"name": 1, "arguments": {}}]), "a call has a name and arguments"),
     ],
 )
-def test_what_is_no_plan_is_told_so_that_it_can_be_mended(text, said):
+def test_what_is_no_plan_is_explained(text, said):
     with pytest.raises(PlanError, match=said):
         read_plan(text)
 
@@ -73,60 +73,13 @@ def test_an_example_s_plan_holds_what_the_example_names(label, question, expecte
     assert fill_plan(label, question) == expected
 
 
-class Chat:
-    """Says what it is told to, and keeps what it was asked."""
-
-    def __init__(self, *answers):
-        self.answers, self.asked = list(answers), []
-
-    def complete(self, _, messages, **options):
-        assert options == {"max_tokens": MAX_TOKENS}
-        self.asked.append([message["content"] for message in messages])
-        return self.answers.pop(0)
-
-
-def ask(chat, question, refuse=lambda _: None):
-    prompt = load_prompt(HERE / "prompts", "adapter-planner")
-    planner = Planner(chat, prompt, None, mend="Mend: {reason}", refuse=refuse)
-    return planner({"question": question, "vector": [1.0]})["plan"]
-
-
-def test_a_plan_that_cannot_be_carried_out_is_sent_back_once():
-    wrong = plan(calls=[{"name": "order_state", "arguments": {"order_id": "FW-20001"}}])
-    chat = Chat(wrong, plan())
-
-    assert ask(
-        chat, "Where is fw-20001?", lambda call: "no such tool" if "state" in call.name else None
-    ) == Plan(route="tools", calls=(Call(**ORDER),))
-    assert chat.asked[1][-3:] == ["Where is FW-20001?", wrong, "Mend: no such tool"]
-
-
-def test_a_plan_that_stays_wrong_is_kept_for_the_registry_to_deny():
-    chat = Chat(plan(), plan())
-
-    assert ask(chat, "Where is FW-20001?", lambda _: "never").calls == (Call(**ORDER),)
-    assert len(chat.asked) == 2
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "Sure!",
-        plan(calls=[{**ORDER, "arguments": {"order_id": "FW-66666"}}]),
-        plan(calls=[{**ORDER, "arguments": {"order_id": "66666"}}]),
-        plan(calls=[{"name": "query_shop", "arguments": {"question": "What is the status of fw-66666?"}}]),
-    ],
-)
-def test_no_order_is_looked_up_that_the_question_does_not_name(answer):
-    assert ask(Chat(answer, answer), "Where is FW-20001?") == Plan(route="documents")
-
-
 def test_the_shop_s_prompts_are_sound():
     planner = load_prompt(HERE / "prompts", "planner")
     answerer = load_prompt(HERE / "prompts", "answerer")
 
     plans = [read_plan(fill_plan(label, asked)) for asked, label in planner.examples]
     assert {each.route for each in plans} == set(ROUTES)
+    assert 1 <= answerer.sentences <= MAX_SENTENCES
     assert len({asked for asked, _ in planner.examples}) == len(planner.examples)
     told = answerer.fill_turn({"passage": "{question}", "question": "{passage}"})
     assert told == "Passage: {question}\nQuestion: {passage}"  # what is filled in is not filled again
@@ -146,6 +99,10 @@ SOUND = "name: a, version: 1.0.0, kind: b, template: c"
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q], y: [q]}}", "needs `examples`"),
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q]}, shown: -1}", "needs `shown`"),
         ("{name: a, version: 1.0.0, kind: b, template: c, examples: {x: [q]}}", "needs `replies`"),
+        *(
+            (f"{{{SOUND}, examples: {{x: [q]}}, replies: {{r: s}}, sentences: {value}}}", "needs `sentences`")
+            for value in ("0", "6", "-1", "1.5", "two", "[2]", "null")
+        ),
         (f"{{{SOUND}, examples: {{x: [q]}}, replies: {{r: s}}, turns: [{{q: a}}]}}", "needs `turns`"),
     ],
 )

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from reference_app.documents.index import open_vectors
+from reference_app.documents.index import SHIPPED, Store, digest, read_shipped, write_shipped
 
 TEXTS = ["north", "east", "north-east"]
 VECTORS = np.array([[0, 1], [1, 0], [0.6, 0.8]], dtype=np.float32)
@@ -21,9 +21,10 @@ def opened(tmp_path, calls):
     def open_them(texts=TEXTS, encoder="a", folder=tmp_path):
         def encode(asked):
             calls.append(list(asked))
-            return VECTORS[: len(asked)]
+            return np.array([VECTORS[TEXTS.index(text)] for text in asked])
 
-        return open_vectors(texts, encoder=encoder, encode=encode, folder=folder)
+        store = Store(folder=folder, shipped=tmp_path / "shipped.npz")
+        return store.open(texts, encoder=encoder, encode=encode)
 
     return open_them
 
@@ -54,7 +55,7 @@ def test_other_texts_or_another_encoder_are_encoded_anew(opened, calls, changed)
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("cut", [0, 40, 200])
+@pytest.mark.parametrize("cut", [0, 40, 140])
 def test_a_damaged_file_is_built_anew(opened, calls, tmp_path, cut):
     opened()
     (path,) = tmp_path.iterdir()
@@ -74,12 +75,56 @@ def test_a_folder_that_cannot_be_made_costs_only_the_next_start(opened, calls, t
 
 def test_an_index_that_cannot_be_written_leaves_nothing_behind(opened, tmp_path, monkeypatch):
     def fail(*_):
-        raise RuntimeError("No space left on device")
+        raise OSError("No space left on device")
 
-    monkeypatch.setattr("usearch.index.Index.save", fail)
+    monkeypatch.setattr("numpy.save", fail)
 
     assert opened().search([0, 1], 1)[0][0] == 0
     assert not list(tmp_path.iterdir())
+
+
+def ship(path, texts, encoder="a"):
+    vectors = {digest(text, encoder): VECTORS[TEXTS.index(text)] for text in texts}
+    write_shipped(path, vectors)
+
+
+def test_what_came_with_the_app_is_not_encoded_again(opened, calls, tmp_path):
+    ship(tmp_path / "shipped.npz", TEXTS)
+
+    assert np.allclose(opened().matrix, VECTORS, atol=1e-3)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("shipped", "encoder", "encoded"), [(["north", "north-east"], "a", ["east"]), (TEXTS, "b", TEXTS)]
+)
+def test_only_what_is_not_shipped_is_encoded(tmp_path, shipped, encoder, encoded):
+    ship(tmp_path / "shipped.npz", shipped)
+    asked = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return np.array([VECTORS[TEXTS.index(text)] for text in texts])
+
+    store = Store(folder=tmp_path, shipped=tmp_path / "shipped.npz")
+    assert np.allclose(store.open(TEXTS, encoder=encoder, encode=encode).matrix, VECTORS, atol=1e-3)
+    assert asked == encoded
+
+
+@pytest.mark.parametrize("cut", [0, 40, 200])
+def test_damaged_shipped_vectors_are_as_none(opened, calls, tmp_path, cut):
+    ship(tmp_path / "shipped.npz", TEXTS)
+    path = tmp_path / "shipped.npz"
+    path.write_bytes(path.read_bytes()[:cut])
+
+    assert opened().search([0, 1], 1)[0][0] == 0
+    assert calls == [TEXTS]
+
+
+def test_the_shipped_vectors_are_of_unit_length():
+    vectors = np.array(list(read_shipped(SHIPPED).values()))
+
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
 
 
 def test_many_threads_build_at_once(opened, tmp_path):
