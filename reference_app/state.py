@@ -85,14 +85,16 @@ class Finding:
 
     Attributes:
         searched: Whether the documents were.
-        evidence: None where they hold no answer.
+        passages: What they hold that is near the question.
+        evidence: What answers it, of each thing that is compared; empty where they hold no answer.
     """
 
     intent: Intent
     plan: Plan
     calls: tuple[ToolCall, ...] = ()
     searched: bool = False
-    evidence: Evidence | None = None
+    passages: tuple[Found, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 class State(TypedDict, total=False):
