@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MORE = 2  # times as many are found as are handed on, because some move down
 OTHER_PRODUCT = 0.04
+CLOSE = 0.03
 
 
 class Retriever:
@@ -54,8 +55,10 @@ class Retriever:
     def __call__(self, state: State) -> State:
         finding = state["findings"][-1]
         with trace("retriever") as span:
+            sure = finding.plan.search and finding.plan.route == "tools"
+            said = {one.section.id for earlier in state["findings"] for one in earlier.evidence}
             picked = [
-                self._find(make_query(intent), sure=finding.plan.search)
+                self._find(make_query(intent), sure=sure, said=said)
                 for intent in finding.intent.compared or (finding.intent,)
             ]
             evidence = tuple({one.section.id: one for _, one in picked if one}.values())
@@ -67,13 +70,17 @@ class Retriever:
         ]
         return {"passages": _take_turns([one.passages for one in findings]), "findings": findings}
 
-    def _find(self, query: Query, *, sure: bool) -> tuple[list[Found], Evidence | None]:
+    def _find(
+        self, query: Query, *, sure: bool, said: AbstractSet[str]
+    ) -> tuple[list[Found], Evidence | None]:
         kept = []
         for one in self._search(query):
             if reason := self._suspect(one.section.text):
                 trace_guard("input", reason, text=one.section.text)
             else:
                 kept.append(one)
+        if len(kept) > 1 and kept[0].section.id in said and kept[0].score - kept[1].score < CLOSE:
+            return kept, self._pick(kept[1:], query, sure=sure)  # what another question was told is known
         return kept, self._pick(kept, query, sure=sure)
 
     def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
@@ -116,8 +123,10 @@ class Retriever:
 
 def _take_turns(lists: Sequence[Sequence[Found]]) -> list[Found]:
     """The first of each, then the second of each: what one question needs does not stand behind another's."""
-    ordered = [one for row in zip_longest(*lists) for one in row if one]
-    return list({one.section.id: one for one in reversed(ordered)}.values())[::-1]
+    ordered: dict[str, Found] = {}
+    for one in (each for row in zip_longest(*lists) for each in row if each):
+        ordered.setdefault(one.section.id, one)
+    return list(ordered.values())
 
 
 def make_query(intent: Intent) -> Query:
