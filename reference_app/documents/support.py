@@ -49,4 +49,8 @@ def numbers(text: str) -> set[str]:
 def _denies_alike(sentences: Sequence[str], answer: str) -> bool:
     said = stems(answer)
     nearest = max(sentences, key=lambda sentence: len(said & stems(sentence)))
-    return (_DENIES.search(nearest) is None) == (_DENIES.search(answer) is None)
+    return _denials(answer) in (_denials(nearest), _denials(" ".join(sentences)))
+
+
+def _denials(text: str) -> list[str]:
+    return sorted(found.lower() for found in _DENIES.findall(text))

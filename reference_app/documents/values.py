@@ -8,7 +8,7 @@ _TIME = re.compile(
     r"\b(?:\d+(?:[.,]\d+)?|one|two|three|four|five|six|ten|twelve) (?:\w+ )?"
     r"(?:second|minute|hour|day|week|month|year)s?\b|"
     r"\b\d{1,2}[:.]\d\d\b|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b|"
-    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b",
+    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b",
     re.IGNORECASE,
 )
 _MONEY = re.compile(r"[£$€]\s?\d|\bfree\b|\bpercent\b|%", re.IGNORECASE)
