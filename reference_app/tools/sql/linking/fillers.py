@@ -10,16 +10,14 @@ from reference_app.tools.sql.linking.values import Things
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reference_app.tools.sql.linking.question import Link
-
 _POINTING = {"the", "that", "this", "your", "those", "these", "a", "an", "one"}
 _TIGHTENING = {"single", "very", "absolute", "absolutely"}
 _AMONG = {"the", "your", "a", "an", "what", "which"}
 
 
-def find_fillers(words: Sequence[str], taken: Sequence[Link | None]) -> Iterator[int]:
+def find_fillers(words: Sequence[str], taken: Sequence[object]) -> Iterator[int]:
     """
-    Places of words that may be passed over.
+    Places of words that may be passed over; of each word `taken` has what it stands for, or None.
 
     An opinion is one before what is pointed at ("that lovely tent", not "which tent is lovely?"); how a thing
     is made is one before a single product, which is no choice among several ("that folding camp chair").
@@ -39,8 +37,8 @@ def find_fillers(words: Sequence[str], taken: Sequence[Link | None]) -> Iterator
         while start and taken[start - 1] is None and words[start - 1].lower() in lexicon.opinions:
             start -= 1
         before = words[start - 1].lower() if start else ""
-        kind = behind.to.kind if isinstance(behind.to, Meaning) else ""
-        things = behind.to if isinstance(behind.to, Things) else None
+        kind = behind.kind if isinstance(behind, Meaning) else ""
+        things = behind if isinstance(behind, Things) else None
         if low in _TIGHTENING:
             if kind == "rank" and (before in _AMONG or not before):
                 yield place

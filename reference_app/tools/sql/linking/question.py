@@ -89,7 +89,7 @@ def link(question: str, values: Values, today: date) -> Linked:
     for found in _candidates(text, words, values, today):
         if not any(taken[found.first : found.last]):
             taken[found.first : found.last] = [found] * (found.last - found.first)
-    for place in list(find_fillers(texts, taken)):
+    for place in find_fillers(texts, [one and one.to for one in taken]):
         taken[place] = Link(first=place, last=place + 1, text=texts[place], to=_PASSED)
     links = [one for place, one in enumerate(taken) if one and (place == 0 or taken[place - 1] is not one)]
     unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
