@@ -1,0 +1,134 @@
+"""What is kept of a plan: what the question bears out."""
+
+from __future__ import annotations
+
+import pytest
+
+from reference_app.dialogue.intents import read_intents
+from reference_app.models.prompt import load_prompt
+from reference_app.nodes.planner import Planner
+from reference_app.settings import HERE
+from reference_app.state import Call, Plan
+from reference_app.tools.sql.agent import Named
+
+NONE = Named()
+DOCUMENTS, REFUSE, DATABASE = Plan(route="documents"), Plan(route="refuse"), Plan(route="database")
+
+
+def calls(*names, **arguments):
+    given = arguments or {"order_id": "FW-20001"}
+    return Plan(route="tools", calls=tuple(Call(name=name, arguments=given) for name in names))
+
+
+REFUND = calls("request_refund")
+POINTS = calls("adjust_points", order_id="FW-20001", points=500)
+ADDRESS = calls("change_address", order_id="FW-20001", postcode="AB1 2CD")
+STOCK = calls("store_stock", product="Skerry 2 tent", store="Alnbury")
+
+
+def settle(plan, question, *, understands=False, writes=False, named=NONE):
+    prompt = load_prompt(HERE / "prompts", "adapter-planner")
+    planner = Planner(
+        None,
+        prompt,
+        None,
+        understands=lambda _: understands,
+        find_names=lambda _: named,
+        writes_queries=writes,
+    )
+    (intent,) = read_intents(question)
+    return planner.settle(plan, intent)
+
+
+@pytest.mark.parametrize(
+    ("plan", "question", "expected"),
+    [
+        (REFUND, "Refund FW-20001 please", ["request_refund"]),
+        (REFUND, "Can I cancel FW-20001?", ["order_status"]),
+        (REFUND, "Where is FW-20001?", ["order_status"]),
+        (calls("request_refund", order_id="FW-66666"), "Refund FW-20001 please", ["order_status"]),
+        (calls("request_refund", order_id="FW-66666"), "Where is FW-20001?", ["order_status"]),
+        (POINTS, "How many points has FW-20001?", ["loyalty_points"]),
+        (ADDRESS, "Where is FW-20001?", ["order_status"]),
+        (calls("delete_order"), "Where is FW-20001?", ["order_status"]),
+        (REFUSE, "Where is FW-20001?", ["order_status"]),
+        (DATABASE, "Where is FW-20001?", ["order_status"]),
+        (DOCUMENTS, "Is FW-20001 late?", ["shipment"]),
+        (DOCUMENTS, "Points of FW-20001 and FW-20002?", ["loyalty_points"] * 2),
+        (STOCK, "How many Skerry 2 tents are in Alnbury?", ["store_stock"]),
+        (STOCK, "Is the Skerry in stock at Alnbury?", ["store_stock"]),
+    ],
+)  # fmt: skip
+def test_the_calls_are_those_that_are_asked_for(plan, question, expected):
+    settled = settle(plan, question)
+    assert [call.name for call in settled.calls] == expected
+    assert settled.route == "tools"
+    named = {call.arguments["order_id"] for call in settled.calls if "order_id" in call.arguments}
+    assert all(order in question for order in named)
+
+
+@pytest.mark.parametrize(
+    ("plan", "question"),
+    [
+        (STOCK, "Is the Skerry in stock?"),  # a store that nobody named
+        (STOCK, "How many are there in Alnbury?"),  # a product that nobody named
+        (STOCK, "Do you ship to Spain?"),
+        (REFUND, "Can I return boots?"),
+        (calls("order_status", order_id="FW-66666"), "Do you ship to Spain?"),
+        (calls("query_shop", question="x"), "Do you ship to Spain?"),
+        (DATABASE, "Do you ship to Spain?"),
+        (calls("store_stock", product=["Skerry"], store=None), "Is the Skerry in stock at Alnbury?"),
+        (calls("store_stock", product="", store="..."), "Is the Skerry in stock at Alnbury?"),
+    ],
+)
+def test_nothing_is_called_that_the_question_does_not_name(plan, question):
+    settled = settle(plan, question)
+    assert (settled.route, settled.calls) == ("documents", ())
+
+
+@pytest.mark.parametrize(
+    ("question", "missing"),
+    [
+        ("Where is my order?", "order_id"),
+        ("Please change the address of FW-20001", "postcode"),
+        ("Is the Skerry in stock near me, is it available?", "store"),
+    ],
+)
+def test_what_is_missing_is_asked_for_whatever_the_plan(question, missing):
+    for plan in (STOCK, calls("store_stock", product="Skerry 2", store="London")):
+        settled = settle(plan, question)
+        assert (settled.route, settled.missing, settled.calls) == ("ask", missing, ())
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "route"),
+    [
+        (DOCUMENTS, {"understands": True}, "database"),
+        (DATABASE, {"writes": True}, "database"),
+        (DATABASE, {}, "documents"),
+        (DOCUMENTS, {"writes": True}, "documents"),
+    ],
+)
+def test_the_database_is_asked_what_it_understands(plan, options, route):
+    assert settle(plan, "How much do the tents cost?", **options).route == route
+
+
+def test_a_rule_is_searched_beside_the_order():
+    assert settle(DOCUMENTS, "Can I return FW-20001?").search
+    assert not settle(DOCUMENTS, "Where is FW-20001?").search
+    assert not settle(REFUND, "Refund FW-20001, can I?").search
+
+
+@pytest.mark.parametrize(
+    ("named", "looked"),
+    [
+        (Named(products=("Skerry 2 tent",), stores=("Alnbury",)), [("Skerry 2 tent", "Alnbury")]),
+        (Named(products=("A",), stores=("B", "C")), [("A", "B"), ("A", "C")]),
+        (Named(products=("A", "B"), stores=("C",)), []),
+        (Named(products=("A",)), []),
+        (Named(stores=("C",)), []),
+    ],
+)
+def test_a_shelf_is_looked_at_whose_store_and_product_are_named(named, looked):
+    settled = settle(DOCUMENTS, "Is it in stock?", named=named)
+    assert [(call.arguments["product"], call.arguments["store"]) for call in settled.calls] == looked
