@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ _STOP = frozenset(
 
 def stems(text: str) -> frozenset[str]:
     """Lower-case words without endings, and without those that every sentence has; numbers as they are."""
-    stem = _stemmer()
+    stem = _stemmers().english
     return frozenset(stem.stemWord(word) for word in _WORD.findall(text.lower()) if word not in _STOP)
 
 
@@ -60,8 +61,15 @@ class Lexicon:
         return self.weigh(asked & held) / whole if whole else 0.0
 
 
-@cache
-def _stemmer() -> Any:
-    import snowballstemmer
+class _Stemmers(threading.local):
+    """One a thread: a stemmer keeps the word that it works on."""
 
-    return snowballstemmer.stemmer("english")
+    def __init__(self) -> None:
+        import snowballstemmer
+
+        self.english: Any = snowballstemmer.stemmer("english")
+
+
+@cache
+def _stemmers() -> _Stemmers:
+    return _Stemmers()

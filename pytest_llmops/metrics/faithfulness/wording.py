@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import MissingExtraError
@@ -136,10 +137,14 @@ def _number(word: str) -> str:
     return word.replace(",", "") if word[0].isdigit() else _NUMBERS.get(word, "")
 
 
+_stemming = Lock()
+
+
 @lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
-    """Porter's second English stemmer (Snowball)."""
-    stemmed: str = _stemmer().stemWord(word)
+    """Porter's second English stemmer (Snowball), which keeps the word that it works on."""
+    with _stemming:
+        stemmed: str = _stemmer().stemWord(word)
     return stemmed
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.metrics.faithfulness.wording import oppose, read_wording
+from pytest_llmops.metrics.faithfulness.wording import _stem, oppose, read_wording
 
 
 def test_content_is_stemmed_and_words_of_grammar_are_none() -> None:
@@ -72,3 +74,13 @@ def test_any_text_can_be_read_and_opposed(text: str) -> None:
     read_wording(text)
 
     assert oppose(text)
+
+
+def test_stems_do_not_depend_on_other_threads() -> None:
+    words = [f"{stem}{end}" for stem in ("cancel", "wash", "deliver", "cover") for end in ("ing", "ed", "s")]
+    sentences = [f"{' '.join(words)} number{place}ing" for place in range(60)]
+    alone = [read_wording(sentence).stems for sentence in sentences]
+    _stem.cache_clear()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [wording.stems for wording in threads.map(read_wording, sentences)] == alone
