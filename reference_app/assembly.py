@@ -188,7 +188,7 @@ def _after_input(state: State) -> str:
 
 def _after_plan(state: State) -> str:
     route = state["plan"].route
-    if route == "ask":
+    if route == "ask" or (route == "refuse" and not state["plan"].search):
         return _next(state)
     return "approval" if route in ("tools", "database") else "retriever"
 

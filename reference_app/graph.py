@@ -217,9 +217,11 @@ class SupportApp:
             reason="a person has to confirm it",
         )
         trace_guard("tools", call.reason, decision="pending")
+        looked = [ToolCall(**one) for one in value["looked"]]
+        order = (looked[-1].result or {}) if looked else {}
         return {
-            "text": self.parts.telling.ask(call, value["about"]),
-            "tool_calls": [*so_far.get("tool_calls", []), call],
+            "text": self.parts.telling.ask(call, order),
+            "tool_calls": [*so_far.get("tool_calls", []), *looked, call],
             "pending": call,
             "sources": [],
         }

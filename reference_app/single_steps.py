@@ -61,7 +61,7 @@ def _do(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:
         return {"text": text, "model": model}
     if isinstance(given, dict):
         return {"text": app.parts.answerer.ask(given["passage"], given["question"], None), "model": model}
-    _, text = app.parts.planner.draft(given, app.models.embed(given))
+    _, text = app.parts.planner.draft(given, app.models.embed_query(given))
     try:
         calls = read_plan(text).calls
     except PlanError:

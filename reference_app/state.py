@@ -31,7 +31,7 @@ class Plan:
 
     Attributes:
         calls: In the order in which they are made; empty unless the route is `tools`.
-        search: Whether the documents are searched besides.
+        search: Whether the documents are searched besides, or before a refusal.
         missing: With the route `ask`, what the customer has to say: `order_id`, `postcode` or `store`.
     """
 
@@ -85,14 +85,16 @@ class Finding:
 
     Attributes:
         searched: Whether the documents were.
-        evidence: None where they hold no answer.
+        passages: What they hold that is near the question.
+        evidence: What answers it, of each thing that is compared; empty where they hold no answer.
     """
 
     intent: Intent
     plan: Plan
     calls: tuple[ToolCall, ...] = ()
     searched: bool = False
-    evidence: Evidence | None = None
+    passages: tuple[Found, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 class State(TypedDict, total=False):

@@ -37,6 +37,12 @@ _POINTS_BACK = re.compile(
     r"^\W*(?:and|what about|how about|so)\b",
     re.IGNORECASE,
 )
+_MASKED = re.compile(r"\[[a-z -]+\]")
+_COMPARED = re.compile(
+    r"\bbetween (?:an? |the )?(?P<one>[\w' -]+?) and (?:an? |the )?(?P<other>[\w' -]+)|"
+    r"(?:,|:) (?:an? |the )?(?P<left>[\w' -]+?) or (?:an? |the )?(?P<right>[\w' -]+)",
+    re.IGNORECASE,
+)
 _IT = re.compile(r"\b(?:it|that|this one|that one|this order|that order|the order|my order)\b", re.IGNORECASE)
 
 
@@ -50,12 +56,14 @@ class Intent:
         query: As it is searched for, without what only tools need.
         within: The whole message, or the turns, that it came from.
         vector: Of what is searched for; empty until it was encoded.
+        compared: The same question of each of two things, where it compares them.
     """
 
     text: str
     query: str
     within: str
     vector: tuple[float, ...] = ()
+    compared: tuple[Intent, ...] = ()
 
 
 def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...]:
@@ -74,14 +82,13 @@ def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...
     within = " ".join([*before[-2:], message]) if follows else message
     parts = _cut(message)
     orders = find_orders(message) or (_last_orders(before) if follows else [])
-    return tuple(
-        Intent(
-            text=_name_order(part, orders, alone=len(parts) == 1),
-            query=_search_for(part if len(parts) > 1 else within),
-            within=within,
-        )
-        for part in parts
-    )
+    intents: list[Intent] = []
+    for part in parts:
+        text = _name_order(part, orders, alone=len(parts) == 1)
+        query = _search_for(part if len(parts) > 1 else within)
+        compared = tuple(Intent(text=each, query=each, within=within) for each in _compare(query))
+        intents.append(Intent(text=text, query=query, within=within, compared=compared))
+    return tuple(intents)
 
 
 def _ask_again(message: str, before: str) -> str | None:
@@ -94,8 +101,23 @@ def _ask_again(message: str, before: str) -> str | None:
 
 
 def _search_for(text: str) -> str:
-    """Who wants a person is told how to reach one, whatever else is said."""
-    return HANDOVER if says(text, "handover") else text
+    """Who wants a person is told how to reach one, whatever else is said; who somebody is finds nothing."""
+    if says(text, "handover"):
+        return HANDOVER
+    kept = [part for part in _STATEMENT_END.split(text) if not _MASKED.search(part) or "?" in part]
+    return " ".join(kept) or text
+
+
+def _compare(query: str) -> tuple[str, ...]:
+    """A query of two things, such as "between standard and express", once without each of them."""
+    found = _COMPARED.search(query)
+    if found is None:
+        return ()
+    one, other = (found["one"], found["other"]) if found["one"] else (found["left"], found["right"])
+    ends = len(other.split()) - len(one.split())
+    rest = " ".join(other.split()[len(other.split()) - ends :]) if ends > 0 else ""
+    first, second = query[: found.start()], query[found.end() :]
+    return tuple(" ".join(f"{first} {text} {second}".split()) for text in (f"{one} {rest}", other))
 
 
 def _cut(message: str) -> list[str]:
@@ -104,7 +126,7 @@ def _cut(message: str) -> list[str]:
     asked: list[str] = []
     for part in _sentences(message):
         if _ASKS.search(part):
-            if asked and (_says_little(part) or _says_little(asked[-1])):
+            if asked and not context and (_says_little(part) or _says_little(asked[-1])):
                 asked[-1] = f"{asked[-1]} and {part}"
             else:
                 asked.append(part)

@@ -34,7 +34,8 @@ _BEFORE_MAY = re.compile(r"\b(?:in|since|of|from|during|last|before|until|till|b
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _PAST = re.compile(
     r"\b(?:old|previous|former|earlier) (?:rules?|terms|conditions|prices?|programme|price list)\b|"
-    r"\bused to\b|\b(?:under|in) the 20\d\d\b|\bback in 20\d\d\b",
+    r"\bused to\b|\b(?:under|in) the 20\d\d\b|\bback in 20\d\d\b|"
+    r"\b(?:in those days|back then|at (?:that|the) time|used to be|last year's)\b",
     re.IGNORECASE,
 )
 

@@ -88,8 +88,8 @@ class Answerer:
         ]
         if calls and not (finding.searched and all(_found_nothing(call.result) for call in calls)):
             yield Said(self.telling.tell(calls, finding.intent.text))
-        if finding.evidence:
-            yield Said(self.read(finding.evidence, finding.intent.query), finding.evidence.section.id)
+        for evidence in finding.evidence:
+            yield Said(self.read(evidence, finding.intent.query), evidence.section.id)
 
     def read(self, evidence: Evidence, question: str) -> str:
         """

@@ -36,7 +36,8 @@ class Intake:
         vector = self._models.embed_query(intent.query)
         if intent.within != intent.query:
             vector = _mix(vector, self._models.embed_query(intent.within))
-        return replace(intent, vector=tuple(vector))
+        compared = tuple(self._encode(one) for one in intent.compared)
+        return replace(intent, vector=tuple(vector), compared=compared)
 
 
 def _mix(vector: Sequence[float], context: Sequence[float]) -> list[float]:

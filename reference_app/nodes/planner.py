@@ -122,7 +122,7 @@ class Planner:
             return Plan(route="documents")
         if self._understands(intent.text) or (self._writes_queries and plan.route == "database"):
             return Plan(route="database")
-        return Plan(route="refuse" if plan.route == "refuse" else "documents")
+        return Plan(route="refuse", search=True) if plan.route == "refuse" else Plan(route="documents")
 
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:
         """A look at a store's shelf, or the question which store is meant."""

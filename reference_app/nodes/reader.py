@@ -57,7 +57,13 @@ class Reader:
             # The customer chose the text, so no likeness has to show that it is the one that is meant.
             "passages": [Found(section=one.section, score=1.0) for one in read if one],
             "findings": [
-                Finding(intent=intent, plan=plan, calls=() if one else (call,), searched=True, evidence=one)
+                Finding(
+                    intent=intent,
+                    plan=plan,
+                    calls=() if one else (call,),
+                    searched=True,
+                    evidence=(one,) if one else (),
+                )
                 for call, one in zip(made, read, strict=True)
             ],
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.wording import ORDER_ID, asks_for_past, find_day
@@ -13,7 +14,7 @@ from reference_app.state import Evidence
 from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from reference_app.dialogue.intents import Intent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MORE = 2  # times as many are found as are handed on, because some move down
 OTHER_PRODUCT = 0.04
+CLOSE = 0.03
 
 
 class Retriever:
@@ -53,25 +55,33 @@ class Retriever:
     def __call__(self, state: State) -> State:
         finding = state["findings"][-1]
         with trace("retriever") as span:
-            query = make_query(finding.intent)
-            passages = self._search(query)
-            kept = []
-            for one in passages:
-                if reason := self._suspect(one.section.text):
-                    trace_guard("input", reason, text=one.section.text)
-                else:
-                    kept.append(one)
-            if len(kept) < len(passages):
-                left_out = [one.section.id for one in passages if one not in kept]
-                span.describe({"reference_app.retriever.left_out": left_out})
-            evidence = self._pick(kept, query, sure=finding.plan.search)
-            span.describe({"reference_app.retriever.evidence": evidence and evidence.section.id})
-        earlier = state.get("passages", [])
-        known = {one.section.id for one in earlier}
-        return {
-            "passages": [*earlier, *(one for one in kept if one.section.id not in known)],
-            "findings": [*state["findings"][:-1], replace(finding, searched=True, evidence=evidence)],
-        }
+            sure = finding.plan.search and finding.plan.route == "tools"
+            said = {one.section.id for earlier in state["findings"] for one in earlier.evidence}
+            picked = [
+                self._find(make_query(intent), sure=sure, said=said)
+                for intent in finding.intent.compared or (finding.intent,)
+            ]
+            evidence = tuple({one.section.id: one for _, one in picked if one}.values())
+            span.describe({"reference_app.retriever.evidence": [one.section.id for one in evidence]})
+        passages = _take_turns([found for found, _ in picked])
+        findings = [
+            *state["findings"][:-1],
+            replace(finding, searched=True, evidence=evidence, passages=tuple(passages)),
+        ]
+        return {"passages": _take_turns([one.passages for one in findings]), "findings": findings}
+
+    def _find(
+        self, query: Query, *, sure: bool, said: AbstractSet[str]
+    ) -> tuple[list[Found], Evidence | None]:
+        kept = []
+        for one in self._search(query):
+            if reason := self._suspect(one.section.text):
+                trace_guard("input", reason, text=one.section.text)
+            else:
+                kept.append(one)
+        if len(kept) > 1 and kept[0].section.id in said and kept[0].score - kept[1].score < CLOSE:
+            return kept, self._pick(kept[1:], query, sure=sure)  # what another question was told is known
+        return kept, self._pick(kept, query, sure=sure)
 
     def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
         """What answers the question; `sure` of an answer if it asks for a rule about an order."""
@@ -109,6 +119,14 @@ class Retriever:
             return one.score - (OTHER_PRODUCT if others and not others & named else 0.0)
 
         return sorted((replace(one, score=score(one)) for one in found), key=lambda one: -one.score)
+
+
+def _take_turns(lists: Sequence[Sequence[Found]]) -> list[Found]:
+    """The first of each, then the second of each: what one question needs does not stand behind another's."""
+    ordered: dict[str, Found] = {}
+    for one in (each for row in zip_longest(*lists) for each in row if each):
+        ordered.setdefault(one.section.id, one)
+    return list(ordered.values())
 
 
 def make_query(intent: Intent) -> Query:

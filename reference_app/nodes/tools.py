@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.telling import REJECTED, SETTLED
@@ -88,29 +88,38 @@ class Confirming:
         approved: list[str] = []
         rejected: list[str] = []
         settled: list[str] = []
+        looked: list[ToolCall] = []
         for call in calls_of(state):
             if self._registry.decide(call.name, call.arguments, self._role).outcome != "confirm":
                 continue
             if self._screen(call, _asked(state), ""):
                 continue  # it is denied whatever the person says
-            # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
-            order = self._look_up(call)
+            looked += self._look_up(call)
+            order = (looked[-1].result or {}) if looked else {}
             if call.name == "request_refund" and order.get("status") in REFUNDED:
                 settled.append(Confirmation.of(call.name, call.arguments).digest)
                 continue
-            asked = {"name": call.name, "arguments": call.arguments, "about": order}
+            # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
+            asked = {
+                "name": call.name,
+                "arguments": call.arguments,
+                "looked": [asdict(one) for one in looked],
+            }
             answer: dict[str, Any] = interrupt(asked)
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
         # Of this plan alone: a yes to an earlier question's call is none to the same call here.
-        return {"approved": approved, "rejected": rejected, "settled": settled}
+        return {
+            "approved": approved,
+            "rejected": rejected,
+            "settled": settled,
+            "tool_calls": [*state.get("tool_calls", []), *looked],
+        }
 
-    def _look_up(self, call: Call) -> dict[str, Any]:
+    def _look_up(self, call: Call) -> list[ToolCall]:
         """The order that a call is about, so that a person sees what a number stands for."""
         order = {name: value for name, value in call.arguments.items() if name == "order_id"}
-        made = self._registry.run("order_status", order, self._role) if order else None
-        result = (made.result or {}) if made else {}
-        return {} if "error" in result else result
+        return [self._registry.run("order_status", order, self._role)] if order else []
 
 
 class ToolUse:

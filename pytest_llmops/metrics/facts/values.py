@@ -62,7 +62,9 @@ def agree(one: Value, other: Value) -> bool:
     if "code" in {one.kind, other.kind}:
         return False
     bare, other = (one, other) if one.kind == "number" else (other, one)
-    return any(_is_close(bare.written, each, _EQUAL) for each in (other.written, other.number))
+    return _rounds(bare, other) or any(
+        _is_close(bare.written, each, _EQUAL) for each in (other.written, other.number)
+    )
 
 
 def compete(one: Value, other: Value) -> bool:
@@ -73,11 +75,15 @@ def compete(one: Value, other: Value) -> bool:
 
 
 def _rounds(one: Value, other: Value) -> bool:
-    """Whether one of two numbers of a unit is the other, rounded."""
+    """Whether one of two numbers, of one unit or without, is the other, rounded."""
     if one.kind in {"date", "clock", "weekday", "month"} or not (one.number and other.number):
         return False
     short, long = sorted((one, other), key=lambda value: _decimals(value.text))
     decimals = _decimals(short.text)
+    if one.kind != other.kind:
+        return decimals < _decimals(long.text) and _is_close(
+            round(long.written, decimals), short.written, _EQUAL
+        )
     scale = long.number / long.written if long.written else 1.0
     return bool(decimals < _decimals(long.text)) and _is_close(
         round(long.written, decimals) * scale, short.number, _EQUAL

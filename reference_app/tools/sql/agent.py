@@ -11,8 +11,9 @@ from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
 from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
+from reference_app.tools.sql.linking.names import name_products
 from reference_app.tools.sql.linking.question import Value, link
-from reference_app.tools.sql.linking.values import COLUMNS, Things, Values
+from reference_app.tools.sql.linking.values import COLUMNS, Values
 from reference_app.tools.sql.understood import Understood, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
@@ -129,14 +130,14 @@ class SqlAgent:
         return understand(question, self._values, TODAY, self._dialect)
 
     def find_names(self, question: str) -> Named:
-        """The products and stores that a text names; raises as `understand`."""
+        """
+        The products and stores that a text names, each product once; raises as `understand`.
+
+        Of products that share the words the main one is named: none "for" another, and what is said in full.
+        """
         linked = link(question, self._values, TODAY)
         return Named(
-            products=tuple(
-                one.to.names[0]
-                for one in linked.links
-                if isinstance(one.to, Things) and len(one.to.names) == 1
-            ),
+            products=name_products(linked, self._values),
             stores=tuple(
                 one.to.text for one in linked.links if isinstance(one.to, Value) and one.to.kind == "city"
             ),

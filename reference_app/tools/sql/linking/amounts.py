@@ -29,8 +29,9 @@ _AMOUNT = re.compile(
     rf"(?<![\w.-])(?P<pound>£\s?)?(?P<number>{_NUMBER})(?:[\s-]?(?P<unit>{_UNIT})\b)?"
     rf"(?:\s*(?:and|to|-|\u2013)\s*(?P<second_pound>£\s?)?(?P<second>{_NUMBER})"
     rf"(?:[\s-]?(?P<second_unit>{_UNIT})\b)?)?"
-    r"(?P<more>\s+or\s+(?:more|above|over|heavier|higher|better|dearer))?"
-    r"(?P<fewer>\s+or\s+(?:less|below|under|cheaper|lighter|fewer|lower))?(?!\w)",
+    r"(?P<more>\s+or\s+(?:more|above|over|heavier|higher|better|dearer)|\s+at\s+(?:the\s+)?least)?"
+    r"(?P<fewer>\s+or\s+(?:less|below|under|cheaper|lighter|fewer|lower)"
+    r"|,?\s+(?:at\s+(?:the\s+)?(?:very\s+)?most|max(?:imum)?|tops))?(?!\w)",
     re.IGNORECASE,
 )
 _SIGNS = {"below": "<", "above": ">", "most": "<=", "least": ">=", "more": ">=", "fewer": "<="}
@@ -81,6 +82,8 @@ def _read(match: re.Match[str]) -> list[Amount]:
         if sign != "=" or not (figure or match["range"]):
             return []  # "more than 3 and 5", "two and three": no range
         high = _read_number(match["second"]) * _scale(match["second_unit"] or match["unit"], figure)
+        if high < low:
+            return []  # "I've got £50 and £20"
         return [Amount(start=start, stop=match.end(), sign="between", low=low, high=high, figure=figure)]
     bare = sign == "=" and not figure and low == int(low)
     start = match.start("number") if bare else start

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = Path(__file__).with_name("words.yaml")
+TAIL = re.compile(r" for |,")  # behind it stands what the product goes with
 WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 SIMILAR = 86  # of 100, at least, is the likeness of a misspelt word and the one that is meant
 LONG = 5  # characters of a word that may be misspelt
@@ -44,6 +45,9 @@ class Lexicon:
         values: By kind, phrases to the value that they mean.
         accessories: Beginnings of what is left out when a category's noun is used.
         describing: Words of names that name nothing alone.
+        everyday: Words that name a product in a question for goods, and mean other things elsewhere.
+        opinions: Words of praise.
+        making: Words for how a product is made.
         real_words: Words that look like a slip of the keys and are none.
     """
 
@@ -53,6 +57,9 @@ class Lexicon:
     values: Mapping[str, Mapping[Stems, str]]
     accessories: tuple[str, ...]
     describing: frozenset[str]
+    everyday: frozenset[str]
+    opinions: frozenset[str]
+    making: frozenset[str]
     real_words: frozenset[str]
 
     @property
@@ -102,6 +109,9 @@ def load_lexicon() -> Lexicon:
         values={kind: _invert(values) for kind, values in data["values"].items()},
         accessories=tuple(data["accessories"]),
         describing=frozenset(map(stem, data["describing"].split())),
+        everyday=frozenset(map(stem, data["everyday"].split())),
+        opinions=frozenset(data["opinions"].split()),
+        making=frozenset(data["making"].split()),
         real_words=frozenset(map(stem, data["real_words"].split())),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount, find_amounts
+from reference_app.tools.sql.linking.fillers import find_fillers
 from reference_app.tools.sql.linking.lexicon import LONG, WORD, Meaning, load_lexicon, stem
 from reference_app.tools.sql.linking.periods import Period, find_periods
+from reference_app.tools.sql.linking.plain import write_plainly
 from reference_app.tools.sql.linking.values import Things, Values
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ _OFTEN_MISSPELT = {
 }
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _NOTHING = Meaning(kind="", name="")
-_SHORT = {
-    "can't": "cannot", "won't": "will not", "ain't": "is not", "what's": "what is", "minus 8": "-8",
-    "minus eight": "-8",
-}  # fmt: skip
+_PASSED = Meaning(kind="stop", name="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +82,15 @@ class Linked:
 
 def link(question: str, values: Values, today: date) -> Linked:
     """What the words of a question stand for; longer phrases win over shorter ones."""
-    text = _write_plainly(question)
+    text = write_plainly(question)
     words = list(WORD.finditer(text))
     texts = [word[0] for word in words]
     taken: list[Link | None] = [None] * len(words)
     for found in _candidates(text, words, values, today):
         if not any(taken[found.first : found.last]):
             taken[found.first : found.last] = [found] * (found.last - found.first)
+    for place in find_fillers(texts, [one and one.to for one in taken]):
+        taken[place] = Link(first=place, last=place + 1, text=texts[place], to=_PASSED)
     links = [one for place, one in enumerate(taken) if one and (place == 0 or taken[place - 1] is not one)]
     unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
@@ -100,17 +100,6 @@ def link(question: str, values: Values, today: date) -> Linked:
         links=tuple(_settle(list(_join(kept, values)), texts)),
         unlinked=unlinked,
     )
-
-
-def _write_plainly(question: str) -> str:
-    text = unicodedata.normalize("NFKC", question).translate(
-        {0x2019: "'", 0x2018: "'", 0x2011: "-", 0x2212: "-"}
-    )
-    for short, long in _SHORT.items():
-        text = re.sub(rf"\b{short}\b", long, text, flags=re.IGNORECASE)
-    text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l)\b)", " ", text)
-    text = re.sub(r"n't\b", " not", text, flags=re.IGNORECASE)
-    return " ".join(re.sub(r"'s\b", "", text).split())
 
 
 def _candidates(text: str, words: Sequence[re.Match[str]], values: Values, today: date) -> Iterator[Link]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from reference_app.tools.sql.linking.lexicon import LONG, SIMILAR, WORD, load_lexicon, stem, stems
+from reference_app.tools.sql.linking.lexicon import LONG, SIMILAR, TAIL, WORD, load_lexicon, stem, stems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +26,8 @@ COLUMNS = {
     "reason": "refunds.reason",
     "colour": "products.colour",
 }
-_TAIL = re.compile(r" for |,")
 _NUMBER = re.compile(r"\d")
+_REMEMBERED = 8192  # words whose likeness to names is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Values:
         self.sampled, self.categories = sampled, categories
         self._lexicon = load_lexicon()
         self._names = [
-            _Name(text=name, words=stems(name), core=len(stems(_TAIL.split(name)[0])))
+            _Name(text=name, words=stems(name), core=len(stems(TAIL.split(name)[0])))
             for name in sampled.get("product", ())
         ]
         self._phrases: dict[tuple[str, Stems], str] = {}
@@ -81,15 +82,27 @@ class Values:
             ("category", phrase): name for phrase, name in self._lexicon.categories.items() if name in held
         }
         self._words = self._lexicon.words | {word for _, phrase in self._phrases for word in phrase}
+        self._name_words = {word for name in self._names for word in name.words}
+        self._longest = max((len(phrase) for _, phrase in self._phrases), default=0)
+        self._find_same = lru_cache(_REMEMBERED)(self._compare)
+        self._find_alone = lru_cache(_REMEMBERED)(self._mean)
+        self._find_city = lru_cache(_REMEMBERED)(self._compare_cities)
 
     def find_values(self, words: Stems) -> dict[str, str]:
         """Values by kind that the stems name."""
+        if len(words) > self._longest:
+            return {}
         found = {kind: self._phrases[kind, words] for kind in COLUMNS if (kind, words) in self._phrases}
         if not found and len(words) == 1 and len(words[0]) > LONG and words[0] not in self._words:
-            cities = {words: city for (kind, words), city in self._phrases.items() if kind == "city"}
-            near = [city for phrase, city in cities.items() if _is_like(words[0], phrase[0], LONG + 1)]
-            found = {"city": near[0]} if len(near) == 1 else {}
+            city = self._find_city(words[0])
+            found = {"city": city} if city else {}
         return found
+
+    def _compare_cities(self, word: str) -> str:
+        """The one town that a misspelt word means."""
+        cities = {words: city for (kind, words), city in self._phrases.items() if kind == "city"}
+        near = [city for phrase, city in cities.items() if _is_like(word, phrase[0], LONG + 1)]
+        return near[0] if len(near) == 1 else ""
 
     def find_category(self, words: Stems) -> Things | None:
         """The products of a category that the stems name, without what only goes with them."""
@@ -100,6 +113,10 @@ class Values:
         kept = [one for one in own if not _starts(one, self._lexicon.accessories)]
         return Things(label=name, names=tuple(sorted(kept)), category=name, all_of_it=len(kept) == len(own))
 
+    def is_accessory(self, name: str) -> bool:
+        """Whether a product only goes with another one, or is a set of pieces."""
+        return bool(TAIL.search(name)) or _starts(name, self._lexicon.accessories)
+
     def find_products(self, texts: Sequence[str]) -> Things | None:
         """The products that consecutive words name, all of them where several can be meant."""
         words = tuple(map(stem, texts))
@@ -107,9 +124,11 @@ class Values:
         if _NUMBER.match(words[0]):
             return None
         if len(words) == 1:
-            found = [name for name in self._names if self._means(texts[0], words[0], name)]
-        else:
+            found = list(self._find_alone(texts[0], words[0]))
+        elif all(map(self._find_same, words)):
             found = [name for name in self._names if self._holds(name, words)]
+        else:
+            return None
         whole = [name for name in found if name.words[: name.core] == words or name.words == words]
         plural = texts[-1].lower() != words[-1] and len(found) > len(whole)
         if whole and not (plural and not any(_ends_plural(name.text) for name in whole)):
@@ -118,6 +137,9 @@ class Values:
             return None
         names = tuple(sorted(name.text for name in found))
         return Things(label=names[0] if len(names) == 1 else " ".join(texts), names=names)
+
+    def _mean(self, text: str, word: str) -> tuple[_Name, ...]:
+        return tuple(name for name in self._names if self._means(text, word, name))
 
     def _means(self, text: str, word: str, name: _Name) -> bool:
         """Whether one word alone stands for a product: its last word, or the name that is its first."""
@@ -136,14 +158,16 @@ class Values:
         """Whether the words stand in the name in their order, the first before its "for"."""
         at = 0
         for place, word in enumerate(words):
-            found = next((n for n in range(at, len(name.words)) if self._is_same(word, name.words[n])), None)
+            same = self._find_same(word)
+            found = next((n for n in range(at, len(name.words)) if name.words[n] in same), None)
             if found is None or (place == 0 and found >= name.core):
                 return False
             at = found + 1
         return True
 
-    def _is_same(self, word: str, other: str) -> bool:
-        return word == other or self._is_meant(word, other)
+    def _compare(self, word: str) -> frozenset[str]:
+        """The words of names that a word means."""
+        return frozenset(other for other in self._name_words if word == other or self._is_meant(word, other))
 
     def _is_meant(self, word: str, other: str, *, alone: bool = False) -> bool:
         return word not in self._words and not _NUMBER.search(word) and _is_like(word, other, LONG + alone)
@@ -162,10 +186,10 @@ def _is_like(word: str, other: str, at_least: int) -> bool:
 
 
 def _starts(name: str, beginnings: Sequence[str]) -> bool:
-    words = stems(_TAIL.split(name)[0])
+    words = stems(TAIL.split(name)[0])
     return any(set(stems(beginning)) <= set(words) for beginning in beginnings)
 
 
 def _ends_plural(name: str) -> bool:
-    last: str = WORD.findall(_TAIL.split(name)[0])[-1]
+    last: str = WORD.findall(TAIL.split(name)[0])[-1]
     return stem(last) != last.lower()

@@ -172,7 +172,7 @@ def say_figure(value: float, unit: str) -> str:
     if unit == "£":
         return f"£{value:,.0f}" if round(value, 2) == round(value) else f"£{value:,.2f}"
     if unit == "kg":
-        return f"{round(value, 3):g} kg" if value >= 1 or value == 0 else f"{round(value * 1000, 1):g} g"
+        return f"{round(value, 3):g} kg"
     number = f"{round(value, 2):g}" if abs(value) < 100_000 else f"{value:,.0f}"  # noqa: PLR2004
     if unit == "in stock":
         return f"{number} in stock"

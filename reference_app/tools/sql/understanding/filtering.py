@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 # "Released in February" may be of any year; of orders the last February is meant.
 _WITH_YEAR = ("products.released", "stores.opened")
 _YEAR = re.compile(r"20\d\d|year|month|week|day", re.ASCII)
+# "I've got 40 quid", "with only £50", but not "that you sell for £139".
+_OWNED = ("have", "ve", "got")
+_OWNERS = ("i", "we", "ve", "have", "only", "just")
+_HELD = (*_OWNED, "for", "with", "spend", "up", "aside")
+_ONLY = ("only", "just", "the", "these", "my")
+_PRICED = ("sell", "sold", "selling", "priced", "going", "cost", "costs", "listed")
+_GETTING = ("get", "buy", "have", "afford", "pick", "give", "spend")
 _MEASURED = ("price", "weight", "rating")
 
 
@@ -52,11 +59,16 @@ def read_than(reading: Reading, comparative: Link, product: Link, name: str) -> 
 
 
 def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Filter]:
+    kept: set[str] = set()
     for excepted in (False, True):
         same = [(one, to) for one, to in reading.free(Things) if reading.is_excepted(one) is excepted]
         if same:
             reading.use(*(one for one, _ in same))
             things = tuple(to for _, to in same)
+            names = {name for to in things for name in to.names}
+            if excepted and kept and not kept & names:
+                raise CannotTellError("a product without another one")  # "the Gannet 1 without the pegs"
+            kept = names
             yield Filter(
                 things=things, sign="<>" if excepted else "=", label=say_things(things, excepted=excepted)
             )
@@ -84,6 +96,8 @@ def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Fil
 
 def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Filter:
     before, sign, name = reading.before(one), amount.sign, amount.figure
+    if _is_part(reading, one):
+        raise CannotTellError(one.text)
     if before is not None and before.meaning.kind == "comparative":
         reading.use(before)
         if sign != "=" or name not in ("", before.meaning.name):
@@ -100,8 +114,7 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
         if sign == "between":
             raise CannotTellError(one.text)
         sign = OPPOSITE[sign]
-    if _is_limit(reading, one, name) and sign == "=":
-        sign = "<="
+    sign = _limit(reading, one, name, sign)
     if name not in _MEASURED or (name == "weight" and _is_load(reading, sign)):
         raise CannotTellError(one.text)
     reading.use(one)
@@ -109,9 +122,32 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
     return Filter(column=FIGURES[name].value, sign=sign, values=values, label=say_amount(name, sign, values))
 
 
+def _is_part(reading: Reading, one: Link) -> bool:
+    """Whether an amount is only a step to what is meant: "£40 a month", "£20 less than the poncho"."""
+    after = reading.after(one)
+    if after is None:
+        return False
+    times = after in reading.meanings("noun", "month", "year") and after.first - one.last <= 1
+    return times or (after.meaning.kind == "comparative" and after.first == one.last)
+
+
+def _limit(reading: Reading, one: Link, name: str, sign: str) -> str:
+    """The sign; of a plain amount that somebody can spend that of a limit."""
+    if not _is_limit(reading, one, name) or sign != "=":
+        return sign
+    if reading.names_only and not (reading.wants_yes or reading.has("rank") or reading.has("comparative")):
+        raise CannotTellError(one.text)  # "I've got £100. How much is the Squall?"
+    return "<="
+
+
 def _is_limit(reading: Reading, one: Link, name: str) -> bool:
     """Whether an amount is what somebody can spend: "what can I get for £50"."""
-    spent = reading.word_before(one) in ("for", "have") and reading.says("get", "buy", "have", "afford")
+    words, at = reading.words, one.first
+    while at and words[at - 1] in _ONLY:
+        at -= 1
+    held, holder = words[at - 1] if at else "", words[at - 2] if at > 1 else ""
+    owned = held in _OWNED and holder in _OWNERS
+    spent = owned or (held in _HELD and holder not in _PRICED and reading.says(*_GETTING))
     exact = reading.says("exactly", "precisely")
     return reading.asks("budget") or (name == "price" and spent and not exact)
 

@@ -12,6 +12,7 @@ from reference_app.tools.sql.understanding.reading import CannotTellError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reference_app.tools.sql.linking.question import Link
     from reference_app.tools.sql.understanding.reading import Reading
     from reference_app.tools.sql.understanding.subjects import Subject
 
@@ -19,6 +20,7 @@ SOLD_OUT = Having(figure="quantity", fold="sum", sign="=", value=0, label="sold 
 IN_STOCK = Having(figure="quantity", fold="sum", sign=">", value=0, label="in stock")
 ALL_IN_STOCK = Having(figure="quantity", fold="min", sign=">", value=0, label="in stock in every store")
 _SIGNS = {"<": "fewer than", ">": "more than", "<=": "at most", ">=": "at least"}
+_NOT_ENOUGH = {"the", "exactly", "precisely", "only", "just"}
 _ANY = {"any", "anywhere"}
 
 
@@ -75,7 +77,17 @@ def _is_out(reading: Reading, subject: Subject) -> bool:
 def _read_pieces(reading: Reading) -> Iterator[Having]:
     """Conditions such as "more than 20 in stock"."""
     for one, amount in reading.free(Amount):
-        if not amount.figure and amount.sign in _SIGNS and not reading.has("figure", "price", "weight"):
+        sign = ">=" if _is_wanted(reading, one, amount) else amount.sign
+        if not amount.figure and sign in _SIGNS and not reading.has("figure", "price", "weight"):
             reading.use(one)
-            label = f"with {_SIGNS[amount.sign]} {amount.low:g} pieces"
-            yield Having(figure="quantity", fold="sum", sign=amount.sign, value=amount.low, label=label)
+            label = f"with {_SIGNS[sign]} {amount.low:g} pieces"
+            yield Having(figure="quantity", fold="sum", sign=sign, value=amount.low, label=label)
+
+
+def _is_wanted(reading: Reading, one: Link, amount: Amount) -> bool:
+    """Whether so many pieces are enough: "are there four camp chairs in Brindlewick?"."""
+    after = reading.after(one)
+    of_one = after is not None and isinstance(after.to, Things) and reading.names_only
+    placed = len(reading.values("city")) == 1 and len(reading.all(Things)) == 1
+    enough = reading.word_before(one) not in _NOT_ENOUGH and reading.words[0] != "is"
+    return amount.bare and amount.low > 0 and of_one and placed and enough and reading.wants_yes

@@ -62,7 +62,9 @@ def _compose_openings(reading: Reading, subject: Subject) -> Slots:
     past = reading.says("did", "since") or rank is not None or bool(reading.all(Period))
     if opens and not past:
         raise CannotTellError("opening hours")  # they are in no column
-    dated = reading.has("figure", "opened") or rank is not None
+    since = any("since" in one.text.lower().split() for one in reading.meanings("ask", "when"))
+    stands = since and reading.has("noun", "store") and bool(reading.values("city"))
+    dated = reading.has("figure", "opened") or rank is not None or stands
     if (rank is not None and figure != "opened") or [name for name in reading.figures() if name != "opened"]:
         raise CannotTellError("a figure of stores")
     exists = reading.wants_yes and reading.has("noun", "store")  # "do you have a store in Corveth?"

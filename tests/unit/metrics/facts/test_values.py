@@ -63,6 +63,8 @@ def test_values_are_found(text, found):
         ("4.2 kg", "4.07 kg", False),
         ("40 points", "points 40", True),
         ("£249", "price 249.0", True),
+        ("£133.17", "price 133.166667", True),
+        ("£133.16", "price 133.166667", False),
         ("70%", "70 percent", True),
         ("30 °C", "30 days", False),
         ("FW-10427", "fw FW10427", True),
