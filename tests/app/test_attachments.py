@@ -96,14 +96,15 @@ def chats(model):
 
 
 def test_a_page_of_the_shop_is_read_without_asking_for_a_plan(app, model, pages, site):
-    model.answer = lambda _: f"{WEIGHT} It sleeps two."
+    draft = "The Skerry 2 tent weighs 2.1 kg with its bag and sleeps two."
+    model.answer = lambda _: draft
     record = app.answer(f"How heavy is http://{site}/skerry?")
 
     (call,) = record["tool_calls"]
     assert (call["name"], call["decision"]) == ("product_page", "allowed")
     assert call["arguments"] == {"url": f"http://{site}/skerry"}
     assert call["result"]["text"] == f"Skerry 2 tent\n{WEIGHT}\nIt sleeps two."
-    assert record["text"] == f"{WEIGHT} It sleeps two. [product_page#text]"
+    assert record["text"] == f"{draft} [product_page#text]"
     assert record["passages"][0]["text"] == call["result"]["text"]
     assert pages.seen == ["/skerry"]
     (asked,) = chats(model)

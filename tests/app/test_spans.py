@@ -60,11 +60,12 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
     assert names == {
         (None, "invoke_agent"),
         ("invoke_agent", "guard"),
+        ("invoke_agent", "intake"),
         ("invoke_agent", "planner"),
         ("invoke_agent", "retriever"),
         ("invoke_agent", "tools"),
         ("invoke_agent", "answerer"),
-        ("guard", "embeddings"),
+        ("intake", "embeddings"),
         ("planner", "chat"),
         ("retriever", "retrieval"),
         ("tools", "execute_tool"),

@@ -122,7 +122,7 @@ def test_a_no_to_a_call_counts_though_an_earlier_question_had_a_yes(open_here, s
     assert "pending" in decide(app, approved=True)
 
     made = decide(app, approved=second)["tool_calls"]
-    assert [call.decision for call in made] == ["confirmed", decision]
+    assert [call.decision for call in made if call.name == "request_refund"] == ["confirmed", decision]
 
 
 def test_nothing_is_heard_of_a_draft(open_here, server):
@@ -134,3 +134,12 @@ def test_nothing_is_heard_of_a_draft(open_here, server):
     assert "lie" not in "".join(heard)
     assert len([1 for request in server.requests if "messages" in request]) >= 1
     assert "".join(heard).split()[0] == state["text"].split()[0]
+
+
+@pytest.mark.parametrize(("between", "known"), [(7, True), (8, False)])
+def test_the_last_eight_turns_are_read(open_here, between, known):
+    history = [{"role": "user", "content": "Where is FW-20001?"}]
+    history += [{"role": "assistant", "content": "Hm."}] * between
+
+    text = open_here(PLAN).answer({"question": "Is it sent?", "history": history})["text"]
+    assert ("FW-20001" in text) is known

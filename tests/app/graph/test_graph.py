@@ -30,6 +30,12 @@ def ask(app, question, **options):
     return state
 
 
+def acts(calls):
+    """The calls with consequences; the order that such a call is about is looked up first, on record."""
+    kept = {"request_refund", "change_address", "adjust_points"}
+    return [call for call in calls if (call["name"] if isinstance(call, dict) else call.name) in kept]
+
+
 def decide(app, call, *, approved=True):
     state = {}
     for _, added in app.resume("t", Confirmation.of(call["name"], call["arguments"]), approved=approved):
@@ -51,7 +57,7 @@ def test_a_call_with_consequences_waits_for_a_person(open_here):
     assert (state["pending"].name, state["pending"].decision) == ("request_refund", "pending")
     asked = "Please confirm first that this is to be done: request_refund(order_id FW-20001)."
     assert state["text"] == f"{asked} Order FW-20001: Tent, Pegs; £0.00 in all."
-    (call,) = as_record(state, "m")["tool_calls"]
+    (call,) = acts(as_record(state, "m")["tool_calls"])
     assert (call["decision"], call["result"]) == ("pending", None)
 
 
@@ -69,7 +75,7 @@ def test_only_the_very_call_that_was_confirmed_is_made(open_here, shown, approve
     ask(app, "Refund FW-20001 please", thread="t")
     state = decide(app, shown, approved=approved)
 
-    (call,) = state["tool_calls"]
+    (call,) = acts(state["tool_calls"])
     assert (call.decision, call.result is not None) == (decision, decision == "confirmed")
     assert said in state["text"]
 
@@ -97,7 +103,7 @@ def test_a_call_that_stands_twice_in_a_plan_is_confirmed_and_made_once(open_here
     app = open_here(plan(REFUND, REFUND))
     ask(app, "Refund FW-20001 please", thread="t")
 
-    assert [call.decision for call in decide(app, REFUND)["tool_calls"]] == ["confirmed"]
+    assert [call.decision for call in acts(decide(app, REFUND)["tool_calls"])] == ["confirmed"]
 
 
 def test_a_yes_to_one_call_is_none_to_the_next(open_here):
@@ -107,7 +113,7 @@ def test_a_yes_to_one_call_is_none_to_the_next(open_here):
     decide(app, address)  # while it is the refund that waits
     state = decide(app, address, approved=False)
 
-    assert [call.decision for call in state["tool_calls"]] == ["denied", "denied"]
+    assert [call.decision for call in acts(state["tool_calls"])] == ["denied", "denied"]
 
 
 def test_two_questions_of_one_name_at_once_share_nothing(open_here, server):
@@ -119,9 +125,11 @@ def test_two_questions_of_one_name_at_once_share_nothing(open_here, server):
     address = {"name": "change_address", "arguments": {"order_id": "FW-20001", "postcode": "AB1 2CD"}}
     server.answer = lambda _: plan(address)
     ask(app, "Send FW-20001 to AB1 2CD", thread="t")
-    assert [call.decision for _, added in first for call in added.get("tool_calls", [])] == ["confirmed"]
+    assert [call.decision for _, added in first for call in acts(added.get("tool_calls", []))] == [
+        "confirmed"
+    ]
 
-    (call,) = decide(app, address)["tool_calls"]
+    (call,) = acts(decide(app, address)["tool_calls"])
     assert (call.name, call.decision) == ("change_address", "confirmed")
     assert not app.parts.saver.storage
 
@@ -129,7 +137,7 @@ def test_two_questions_of_one_name_at_once_share_nothing(open_here, server):
 def test_a_call_that_nobody_can_confirm_is_not_kept(open_here):
     app = open_here(plan(REFUND))
 
-    assert app.answer("Refund FW-20001 please")["tool_calls"][0]["decision"] == "pending"
+    assert acts(app.answer("Refund FW-20001 please")["tool_calls"])[0]["decision"] == "pending"
     assert not app.parts.saver.storage
 
 
@@ -155,7 +163,7 @@ def test_the_policy_goes_by_the_role(open_here, role, decision):
     points = {"name": "adjust_points", "arguments": {"order_id": "FW-20001", "points": 100}}
     app = open_here(plan(points), REFERENCE_APP_ROLE=role)
 
-    (call,) = ask(app, "Add 100 points to FW-20001")["tool_calls"]
+    (call,) = acts(ask(app, "Add 100 points to FW-20001")["tool_calls"])
     assert (call.decision, call.result) == (decision, None)
 
 

@@ -56,7 +56,11 @@ def settle(plan, question, *, understands=False, writes=False, named=NONE):
         (DOCUMENTS, "Is FW-20001 late?", ["shipment"]),
         (DOCUMENTS, "Points of FW-20001 and FW-20002?", ["loyalty_points"] * 2),
         (STOCK, "How many Skerry 2 tents are in Alnbury?", ["store_stock"]),
-        (STOCK, "Is the Skerry in stock at Alnbury?", ["store_stock"]),
+        (
+            calls("store_stock", product="Skerry 2", store="Alnbury"),
+            "Is the Skerry in stock at Alnbury?",
+            ["store_stock"],
+        ),
     ],
 )  # fmt: skip
 def test_the_calls_are_those_that_are_asked_for(plan, question, expected):

@@ -108,14 +108,14 @@ KG = ["name", "kg", "name", "kg", "kg", "holds"]
         ),
         (
             ask("ends", ["name", "name", "kg"], [["Water", "Filter", 0.19], ["Packs", "Corrie", None]]),
-            "Ends: Water: Filter (190 g) and Packs: Corrie (not known).",
+            "Ends: Water: Filter (0.19 kg) and Packs: Corrie (not known).",
         ),
         (ask("red tents", ["name", "£"], []), "We have none. I looked for: red tents."),
         (ask("red tents", ["name", "£"], [], yes_no="rows"), "No, we have none. I looked for: red tents."),
         (ask("average price", ["£"], [[None]]), "We have none. I looked for: average price."),
         (
             ask("weight", KG, [["A", 2.1, "B", 1.15, 0.95, 1]], columns=COMPARED, yes_no="holds"),
-            "Yes. B weighs 1.15 kg, which is 950 g less than A at 2.1 kg.",
+            "Yes. B weighs 1.15 kg, which is 0.95 kg less than A at 2.1 kg.",
         ),
         (
             ask("weight", KG, [["A", 2.1, "B", 2.1, 0.0, 0]], columns=COMPARED, yes_no="holds"),
