@@ -67,7 +67,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--ids", nargs="+", default=(), help="these questions alone, such as `ord-*`")
     parser.add_argument("--misses", action="store_true", help="print what is not right")
     parser.add_argument(
-        "--table", action="store_true", help="also rewrite the table of docs/reference-app.md"
+        "--table", action="store_true", help="also rewrite the tables of README.md and docs/reference-app.md"
     )
     parser.add_argument(
         "--run", type=Path, default=RUN, help=f"run file of the golden set, for --table; default: {RUN}"

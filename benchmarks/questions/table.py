@@ -1,4 +1,4 @@
-"""Both shares in docs/reference-app.md: the curated golden set, and the independent questions."""
+"""Both shares in README.md and docs/reference-app.md: the curated golden set, and questions of other hands."""
 
 from __future__ import annotations
 
@@ -15,37 +15,46 @@ from pytest_llmops.golden.loader import load_golden
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference-app.md"
+FRONT = ROOT / "README.md"
+ON_FRONT = 3  # rows: the curated set, and of the independent questions those right and those wrong
 CURATED = "golden/support.yaml"
 
 _BEGIN, _END = "<!-- figures: python benchmarks/app.py --table -->", "<!-- end of figures -->"
 
 
-def write_table(scored: Sequence[Scored], run: Path, page: Path = PAGE) -> None:
+def write_table(scored: Sequence[Scored], run: Path, page: Path = PAGE, front: Path = FRONT) -> None:
     """
-    Rewrite the table between its marks.
+    Rewrite the table between its marks, and its first rows on the front page.
 
     Args:
         run: A run file of the curated golden set; its row stays as it is if there is none.
     """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(_BEGIN)
+    _, old, _ = _split(page)
+    kept = next((line for line in old.splitlines() if CURATED in line), None)
+    curated = format_row(measure_curated(run)) if run.exists() else kept
+    rows = [*([curated] if curated else []), *map(format_row, list_shares(scored))]
+    recalls = [
+        f"| relevant sections among the first {k} | {n} questions | {recall:.2f} | | | |"
+        for k, recall, n in list_recalls(scored)
+    ]
+    _replace(page, [*rows, *recalls])
+    _replace(front, rows[:ON_FRONT])
+    print(f"{page}: table written{'' if run.exists() else f'; no run at {run}, so its row is the old one'}")
+
+
+def _split(page: Path) -> tuple[str, str, str]:
+    """What stands before the table, the table, and what stands behind it; each with its mark."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     old, end, after = rest.partition(_END)
     if not (begin and end):
         sys.exit(f"{page} has no place for the table: {_BEGIN} … {_END}")
-    kept = next((line for line in old.splitlines() if CURATED in line), None)
-    curated = format_row(measure_curated(run)) if run.exists() else kept
-    lines = [
-        "| | right | share | 95 % interval | floor | goal |",
-        "|---|---|---|---|---|---|",
-        *([curated] if curated else []),
-        *map(format_row, list_shares(scored)),
-        *(
-            f"| relevant sections among the first {k} | {n} questions | {recall:.2f} | | | |"
-            for k, recall, n in list_recalls(scored)
-        ),
-    ]
-    page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}", encoding="utf-8")
-    print(f"{page}: table written{'' if run.exists() else f'; no run at {run}, so its row is the old one'}")
+    return before + begin, old, end + after
+
+
+def _replace(page: Path, rows: Sequence[str]) -> None:
+    before, _, after = _split(page)
+    head = ["| | right | share | 95 % interval | floor | goal |", "|---|---|---|---|---|---|"]
+    page.write_text(f"{before}\n\n" + "\n".join([*head, *rows]) + f"\n\n{after}", encoding="utf-8")
 
 
 def measure_curated(run: Path) -> Share:

@@ -17,7 +17,7 @@ from typing import Any
 
 from golden._attacks.attacked import FOLDER, HERE, KNOWLEDGE, settings
 from reference_app.graph import CONFIRM, SupportApp, as_record
-from reference_app.models.encoder import load_encoder
+from reference_app.models.multilingual import load_search_encoder
 from reference_app.models.weights import find_weights
 from reference_app.tools.registry import Confirmation
 from reference_app.tracing import as_messages, trace
@@ -52,8 +52,8 @@ class ObedientModels:
             said = said if isinstance(said, str) else "".join(said)
             return said.replace("{instructions}", messages[0]["content"])
 
-    def embed(self, text):
-        return load_encoder(self.weights).encode([text])[0].tolist()
+    def embed_query(self, text):
+        return load_search_encoder(self.weights).query([text])[0].tolist()
 
     def close(self):
         """Nothing is open."""

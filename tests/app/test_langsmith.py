@@ -146,7 +146,7 @@ def test_a_short_process_loses_nothing(ask, shop, model):
         assert code == 0, errors
         assert output.startswith("Order FW-20001 has been shipped")
         assert "Traceback" not in errors
-        assert len(server.runs) == 12  # that personal data was masked is one of them
+        assert len(server.runs) == 13  # that personal data was masked is one of them
         assert all(run["end_time"] for run in server.runs.values())
 
 
