@@ -91,9 +91,14 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         understands=lambda question: tools.understand(question) is not None,
         find_names=tools.find_names,
         writes_queries=settings.model is not None,
+        grounded="grounding" in settings.guards,
     )
     answerer = Answerer(
-        models=models, prompt=_load_prompt(settings, "answerer"), telling=telling, tuned=settings.tuned
+        models=models,
+        prompt=_load_prompt(settings, "answerer"),
+        telling=telling,
+        tuned=settings.tuned,
+        grounded="grounding" in settings.guards,
     )
     reader = Reader(tools.attachments, settings.pages, vectors.encode, role)
     screen: Callable[[str], str | None] = suspect if guarded else lambda _: None

@@ -1,4 +1,4 @@
-"""Both shares in README.md and docs/reference-app.md: the curated golden set, and questions of other hands."""
+"""Both shares in README.md and docs/reference-app.md: the curated golden set, and the independent ones."""
 
 from __future__ import annotations
 

@@ -43,12 +43,14 @@ class Answerer:
 
     Attributes:
         tuned: Such a model is shown which section it reads.
+        grounded: Whether only what the sentences bear out is kept of a draft.
     """
 
     models: Models
     prompt: Prompt
     telling: Telling
     tuned: bool
+    grounded: bool = True
 
     def __call__(self, state: State, config: RunnableConfig) -> State:
         heard = config["configurable"].get("heard")
@@ -101,10 +103,12 @@ class Answerer:
         """
         passage = " ".join(evidence.sentences)
         wanted = wanted_values(question)
-        if not wanted or len(evidence.sentences) == 1:
+        if self.grounded and (not wanted or len(evidence.sentences) == 1):
             return passage
         shown = f"[{evidence.section.id}] {passage}" if self.tuned else passage
         draft = _CITATION.sub("", " ".join(self.ask(shown, question).split()))
+        if not self.grounded:
+            return draft
         needed = [
             sentence
             for sentence in evidence.sentences

@@ -58,6 +58,7 @@ class Planner:
         understands: Callable[[str], bool],
         find_names: Callable[[str], Named],
         writes_queries: bool,
+        grounded: bool = True,
     ) -> None:
         """
         Args:
@@ -68,6 +69,7 @@ class Planner:
             understands: Whether the words of a question are a query of the database.
             find_names: The products and stores that a question names.
             writes_queries: Whether a model writes the queries of other questions.
+            grounded: Whether only what the question bears out is kept of a plan.
         """
         self._models = models
         self.prompt = prompt
@@ -75,6 +77,7 @@ class Planner:
         self._understands = understands
         self._find_names = find_names
         self._writes_queries = writes_queries
+        self._grounded = grounded
 
     def __call__(self, state: State) -> State:
         """Adds `plan` and a finding, of the question whose turn it is."""
@@ -85,7 +88,7 @@ class Planner:
                 plan, refused = read_plan(text), None
             except PlanError as error:
                 plan, refused = Plan(route="documents"), str(error)
-            plan = self.settle(plan, intent)
+            plan = self.settle(plan, intent) if self._grounded else plan
             calls = [{"name": call.name, "arguments": call.arguments} for call in plan.calls]
             span.describe(
                 {
