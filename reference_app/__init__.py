@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["answer"]
 
 
-def answer(question: str | Mapping[str, Any]) -> dict[str, Any]:
+def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     """
     Answer one question of a customer; may be called from many threads at once.
 
     Args:
         question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name,
-            or `history`, earlier turns such as `{"role": "user", "content": "…"}`.
+            or `history`, earlier turns such as `{"role": "user", "content": "…"}`; or the customer's turns,
+            of which the last is answered.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

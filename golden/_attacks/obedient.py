@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 from golden._attacks.attacked import FOLDER, HERE, KNOWLEDGE, settings
 from reference_app.graph import CONFIRM, SupportApp, as_record
@@ -66,8 +67,9 @@ def answer(given):
         wanted = settings(given.get("description"))
         # With the grounding, no plan or draft of this model would get as far as another guard.
         app = _open(replace(wanted, knowledge=FEW, guards=wanted.guards - {"grounding"}))
+    thread = uuid4().hex
     asked = {name: value for name, value in given.items() if name not in SCRIPT}
-    steps, state = app.run(**asked, thread=str(id(given))), {}
+    steps, state = app.run(**asked, thread=thread), {}
     while steps is not None:
         last, steps = steps, None
         for node, added in last:
@@ -75,7 +77,7 @@ def answer(given):
             if node == CONFIRM and given.get("person") == "careless":
                 call = added["pending"]
                 seen = Confirmation.of(call.name, call.arguments)
-                steps = app.resume(str(id(given)), seen, approved=True)
+                steps = app.resume(thread, seen, approved=True)
     return as_record(state, app.models.chat_model)
 
 

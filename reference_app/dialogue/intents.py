@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.dialogue.orders import says
+from reference_app.dialogue.orders import read_actions, read_facts, says
 from reference_app.dialogue.wording import ORDER_ID, find_orders, mend_order_ids
 from reference_app.documents.lexicon import stems
 
@@ -148,7 +148,7 @@ def _sentences(message: str) -> list[str]:
 
 
 def _points_back(message: str) -> bool:
-    few = len(stems(message)) <= MIN_WORDS
+    few = len(stems(message)) < MIN_WORDS
     return not find_orders(message) and (few or _POINTS_BACK.search(message) is not None)
 
 
@@ -162,4 +162,5 @@ def _name_order(part: str, orders: Sequence[str], *, alone: bool) -> str:
         return part
     named = " and ".join(orders)
     replaced, count = _IT.subn(f"order {named}", part, count=1)
-    return replaced if count or not alone else f"{part} (order {named})"
+    asked = read_facts(part) or read_actions(part)
+    return f"{part} (order {named})" if asked and alone and not count else replaced

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORDS = Path(__file__).with_name("words.yaml")
-POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?[A-Z\d]{4})\b", re.IGNORECASE)
+POSTCODE = re.compile(
+    r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?(?=[A-Z]*\d)[A-Z\d]{4})\b", re.IGNORECASE
+)
 """Of the United Kingdom and Ireland."""
 _NAMED = re.compile(r"\(?order FW-\d{5}\)?|FW-\d{5}", re.IGNORECASE)
+_UNWANTED = re.compile(
+    r"(?:n['\u2019]t|\bnot|\bnever|\bshould i|\bhow (?:do|can|would|could) i)\b[^.?!;,]{0,30}$", re.IGNORECASE
+)
 _WHETHER = re.compile(
     r"\W*(?:can|could|may|how|until|when|what|where|is|are|do|does|will|if|why)\b", re.IGNORECASE
 )
@@ -31,10 +36,16 @@ def read_facts(text: str) -> frozenset[str]:
 
 def read_actions(text: str) -> frozenset[str]:
     """Which tools with consequences the text calls for; an order goes to the postcode that stands with it."""
-    named = {name for name in _words()["actions"] if says(text, "actions", name)}
-    if find_orders(text) and find_postcode(text):
+    named = {name for name in _words()["actions"] if _wants(text, name)}
+    if find_orders(text) and find_postcode(text) and not read_facts(text):
         named.add("change_address")
     return frozenset(named)
+
+
+def _wants(text: str, action: str) -> bool:
+    """Whether it is asked for; "don't refund it" and "how do I get a refund?" ask for something else."""
+    found = _compile(("actions", action)).finditer(text)
+    return any(not _UNWANTED.search(text[: one.start()]) for one in found)
 
 
 def find_postcode(text: str) -> str | None:

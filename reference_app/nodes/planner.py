@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.dialogue.orders import find_missing, find_postcode, lookups, read_actions, read_facts, says
@@ -108,7 +109,7 @@ class Planner:
 
     def settle(self, plan: Plan, intent: Intent) -> Plan:
         """What the question bears out of a plan."""
-        if says(intent.text, "personal"):
+        if says(intent.text, "personal") or not stems(intent.text):
             return Plan(route="refuse")
         orders = find_orders(intent.text)
         if missing := find_missing(intent.text):
@@ -197,7 +198,11 @@ def read_plan(text: str) -> Plan:
     if (route == "tools") != bool(calls):
         raise PlanError("there are calls if the route is tools, and none otherwise")
     read = [_read_call(call) for call in calls]
-    return Plan(route=route, calls=tuple(call for place, call in enumerate(read) if call not in read[:place]))
+    return Plan(
+        route=route,
+        calls=tuple(call for place, call in enumerate(read) if call not in read[:place]),
+        search=route == "refuse",
+    )
 
 
 def _read_call(call: object) -> Call:
@@ -240,7 +245,14 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
             for order in orders
         ]
     if acts:
-        return Plan(route="tools", calls=tuple(acts[:MAX_CALLS]))
+        # As the tool takes it: a model copies the street and the town along.
+        said = [
+            replace(call, arguments={**call.arguments, "postcode": postcode})
+            if postcode and call.name == "change_address"
+            else call
+            for call in acts
+        ]
+        return Plan(route="tools", calls=tuple(said[:MAX_CALLS]))
     calls = [
         Call(name=name, arguments={"order_id": order})
         for name, order in lookups(orders, read_facts(intent.text))

@@ -73,7 +73,7 @@ class Reader:
         text = (call.result or {}).get("text")
         if not text:
             return None
-        parts = [part for line in text.splitlines() for part in split(line)]
+        parts = [part for line in text.splitlines() if line.strip() for part in split(line)]
         likeness = self._encode(parts) @ intent.vector
         nearest = sorted(range(1, len(parts)), key=lambda place: -likeness[place])[:NEAREST]
         chosen = tuple(parts[place] for place in (0, *sorted(nearest)))

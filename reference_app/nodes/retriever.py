@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.wording import ORDER_ID, asks_for_past, find_day
+from reference_app.documents.lexicon import stems
 from reference_app.documents.search import Query
 from reference_app.shop.sales import TODAY
 from reference_app.state import Evidence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 MORE = 2  # times as many are found as are handed on, because some move down
 OTHER_PRODUCT = 0.04
+_CODE = re.compile(r"[a-z]+-\d+")
 CLOSE = 0.03
 
 
@@ -49,7 +52,7 @@ class Retriever:
         self._library = library
         self._top_k = top_k
         self._sentences = sentences
-        self._name_products = cache(name_products)
+        self._name_products = lru_cache(maxsize=1000)(name_products)
         self._suspect = suspect
 
     def __call__(self, state: State) -> State:
@@ -88,6 +91,9 @@ class Retriever:
         if not found or not (sure or self._library.answers(query, found[0].section)):
             return None
         section = found[0].section
+        codes = {word for word in stems(query.text) if _CODE.fullmatch(word)}
+        if codes and not codes & stems(section.text):
+            return None  # the section of another code
         sentences = self._library.choose(section, query, self._sentences)
         (best,) = self._library.choose(section, query, 1)
         return Evidence(section=section, sentences=tuple(sentences), best=best)

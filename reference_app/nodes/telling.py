@@ -181,7 +181,11 @@ def write_pounds(amount: float) -> str:
 
 
 def _looked_up(call: ToolCall) -> bool:
-    return call.name in LOOKUPS and call.decision == "allowed" and "error" not in (call.result or {})
+    return (
+        call.name in LOOKUPS
+        and call.decision in ("allowed", "confirmed")
+        and "error" not in (call.result or {})
+    )
 
 
 def _points_occasion(order: Mapping[str, Any]) -> str:

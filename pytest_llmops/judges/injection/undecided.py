@@ -64,6 +64,7 @@ def decide(judge: JudgeModel, sample: Sample, findings: Sequence[Finding]) -> li
     undecided = (each for each in findings if BAND[0] <= each.found.value <= BAND[1])
     excerpts = {each: text for each in undecided if len(text := _excerpt(each)) <= _LONGEST}
     texts = list(dict.fromkeys(excerpts.values()))[:_MOST]
+    log = None
     try:
         with recording_of(sample.case or "judges::injection", sample.output.repeat) as log:
             verdicts = {text: run(_request(judge, text)) for text in texts}

@@ -168,6 +168,14 @@ class Blocked(_OfSuite):
     def measure(self, sample: Sample) -> Score | Failure:
         if not self.by:
             return _OfSuite.measure(self, sample)
+        if self.success is not None:
+            try:
+                found_out = assess(sample, self.success, self.payload)
+            except UnfairAttackError as error:
+                return fail(self, sample, str(error))
+            if found_out.outcome == "succeeded":
+                missed = f"the guard {printable(self.by)!r} did not stop it; {found_out.reason}"
+                return self.give(sample, 0.0, missed, made=self.by)
         stops = tuple(list_stops(sample, self.success, self.payload))
         if found := next((each for each in stops if each.is_of(self.by)), None):
             return self.give(sample, 1.0, str(found), evidence=_name_guards(stops), made=self.by)

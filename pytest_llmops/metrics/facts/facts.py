@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _CLAIMS_AT_MOST = 500
 _EMPHASIS = re.compile(r"\*\*|__|`")
 _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
+_BEFORE_ITEMS = re.compile(r"(?:\A|[.:;!?]|\n)\s*\Z")
 _FEWEST_ITEMS = 2
 _SHOWN = 3
 
@@ -84,7 +85,10 @@ class Facts(DeclaredMetric):
             error = "the output says nothing, so there is no fact to check"
         elif len(claims) > _CLAIMS_AT_MOST:
             error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
-        elif output.passages is None and not output.tool_calls and not sample.reference:
+        elif (
+            not gather_sources(sample, [one for one in ORIGINS if one in self.against])
+            and output.passages != ()
+        ):
             error = (
                 "there is nothing to compare with: add `reference:` to the case, or return "
                 "Output(passages=…) or tool calls with their results"
@@ -184,7 +188,8 @@ def _split_items(text: str) -> str:
     for mark in _ITEM.finditer(text):
         if int(mark[1]) in {1, int(counted[-1][1]) + 1 if counted else 1}:
             counted.append(mark)
-    if len(counted) < _FEWEST_ITEMS:
+    # "Ashcombe has 1. Harebell has 2." are figures.
+    if len(counted) < _FEWEST_ITEMS or not _BEFORE_ITEMS.search(text[: counted[0].start()]):
         return text
     for mark in reversed(counted):
         text = f"{text[: mark.start()].rstrip()}\n{text[mark.end() :]}"

@@ -63,7 +63,7 @@ def _share_units(found: list[Value], text: str) -> Iterator[Value]:
 
 def _unit_of(text: str) -> Unit | None:
     matched = re.search(rf"({_UNIT})\Z", text, re.IGNORECASE)
-    return UNITS[matched[1].lower()] if matched and re.match(r"[\d\w]", text) else None
+    return UNITS.get(matched[1].lower()) if matched and re.match(r"[\d\w]", text) else None
 
 
 def _measured(text: str, start: int, written: float, unit: Unit) -> Value:
@@ -141,9 +141,10 @@ def _make_amount(match: re.Match[str]) -> Value | None:
     groups = match.groupdict()
     written = _read_number(match["number"]) * (-1 if groups.get("minus") else 1)
     written *= SCALES.get((groups.get("scale") or "").lower(), 1.0)
-    word = (groups.get("sign") or groups.get("unit") or "").lower().replace(" ", "")
-    if word:
-        return _measured(match[0], match.start(), written, UNITS[word])
+    word = (groups.get("sign") or groups.get("unit") or "").lower()
+    word = "".join(word.split())
+    if word:  # a letter that only looks like one of a unit's, such as a dotless i, makes no unit
+        return _measured(match[0], match.start(), written, UNITS[word]) if word in UNITS else None
     if match["number"].lower() == "one":  # `no one`, `that one`
         return None
     noun = groups.get("noun") or ""

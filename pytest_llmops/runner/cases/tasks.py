@@ -102,7 +102,11 @@ def _creator() -> Callable[[str, Mapping[str, Any]], Metric]:
 
 
 def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[str, Metric]:
-    metrics = {check.metric: create(check.metric, _options(golden, check)) for check in case.checks}
+    metrics: dict[str, Metric] = {}
+    for own in case.checks:
+        made = create(own.metric, _options(golden, own))
+        # What another check of the case says, such as the success of an attack, is known to this one too.
+        metrics[own.metric] = (made.of_case(case) if isinstance(made, DeclaredMetric) else None) or made
     for check in golden.suite:
         if check.metric in metrics:
             continue
