@@ -99,3 +99,10 @@ def test_each_part_is_searched_alone_and_knows_the_whole():
     first, second = read_intents(message)
     assert (first.query, second.query) == ("How do I clean down jackets", "can I rent a family tent?")
     assert first.within == second.within == message
+
+
+@pytest.mark.parametrize("question", ["What are your opening hours?", "Do you sell tents?"])
+def test_a_question_of_something_else_is_not_about_the_last_order(question):
+    (intent,) = read_intents(question, ["Where is my order FW-10412?"])
+
+    assert intent.text == question

@@ -57,6 +57,12 @@ def test_what_a_message_leaves_out(text, missing):
     ("text", "actions"),
     [
         ("Refund FW-10427", {"request_refund"}),
+        ("Don't refund FW-10427, how long would it take?", set()),
+        ("How do I get a refund for FW-10427?", set()),
+        ("Should I refund FW-10427 or exchange it?", set()),
+        ("Can FW-10427 be delivered to LS6 2AB", {"change_address"}),
+        ("Was FW-10427 delivered to SW1A 1AA?", set()),
+        ("Where is FW-10427 with the X10 tent?", set()),
         ("Give me my money back for it", {"request_refund"}),
         ("Deliver FW-10427 to YO1 7HH", {"change_address"}),
         ("Credit 100 points to FW-10427", {"adjust_points"}),

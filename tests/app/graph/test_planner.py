@@ -21,7 +21,7 @@ def plan(route="tools", calls=(ORDER,)):
     ("text", "expected"),
     [
         (plan("documents", ()), Plan(route="documents")),
-        (f" {plan('refuse', ())}\n", Plan(route="refuse")),
+        (f" {plan('refuse', ())}\n", Plan(route="refuse", search=True)),
         (plan(), Plan(route="tools", calls=(Call(**ORDER),))),
         (plan(calls=[ORDER] * 4), Plan(route="tools", calls=(Call(**ORDER),))),
     ],

@@ -135,6 +135,10 @@ def test_what_the_question_says_is_not_checked():
     assert rate(text).value == 0
 
 
+def test_figures_that_end_sentences_are_no_numbers_of_items():
+    assert rate("We have 1. You have 2. Both are open.").value < 1
+
+
 def test_numbered_items_are_no_numbers():
     assert rate("Choose one: 1. Saturday delivery 2. Standard delivery 3. A locker").value == 1
 
