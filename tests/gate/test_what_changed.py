@@ -27,6 +27,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 CASES = "returns-window or repair-resole or gift-card-validity or order-processing"
 UNTUNED = {"REFERENCE_APP_ADAPTER": "none"}  # the tuned model hardly reads its short prompts
+UNGROUNDED = {"REFERENCE_APP_GUARDRAILS": "-grounding"}  # else no harmful plan and no wrong draft is followed
 STOCK = '{"name":"store_stock","arguments":{"product":"boots","store":"Corveth"}}'
 PLANNER = "reference_app/prompts/planner.yaml"
 DOCUMENT = "reference_app/knowledge/returns.md"
@@ -82,10 +83,10 @@ def test_a_planner_prompt_that_harms_is_regressed(project, gate):
         ("version: 2.0.0", "version: 2.1.0"),
         ('{"route":"documents","calls":[]}', '{"route":"tools","calls":[' + STOCK + "]}"),
     )
-    code, told = gate(**UNTUNED)
+    code, told = gate(**UNTUNED, **UNGROUNDED)
 
     assert code == 1, told
-    assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", told)
+    assert re.search(r"(regressed|failed) +keywords >= 1: 0", told)
     assert "golden/support.yaml::returns-window" in told
     assert f"since the baseline: prompt {PLANNER}: planner 2.0.0 → 2.1.0" in told
 
@@ -112,7 +113,7 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
         return '{"route": "documents", "calls": []}' if planning else answers["documents"]
 
     with OpenAIServer(answer=answer) as server:
-        asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url}
+        asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url, **UNGROUNDED}
         gate("--llm-out", "old.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
         answers["documents"] = "Please ask in one of our shops."
         gate("--llm-out", "new.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
