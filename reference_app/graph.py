@@ -80,7 +80,7 @@ class SupportApp:
 
         Args:
             question: What the customer writes.
-            heard: Gets the answer piece by piece while the model writes it.
+            heard: Gets the answer part by part, each as it is said, before the output guard.
             thread: Under which `resume` finds the question again, and the next question what was said;
                 without it nothing is kept.
             file: Name of an uploaded file that the question is about.
@@ -165,7 +165,6 @@ class SupportApp:
         from reference_app.tracing.langsmith import without_own_tracing
 
         asked = [{"role": "user", "content": start["question"]}] if start else []
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in start.get("history", [])]
         with (
             export_to(self.tracing),
             without_own_tracing(),
@@ -175,7 +174,7 @@ class SupportApp:
                 gen_ai__agent__name="support",
                 gen_ai__provider__name=self.models.provider,
                 gen_ai__request__model=self.models.chat_model,
-                gen_ai__input__messages=as_messages([*turns, *asked]) or None,
+                gen_ai__input__messages=as_messages([*start.get("history", []), *asked]) or None,
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):

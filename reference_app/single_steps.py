@@ -60,7 +60,7 @@ def _do(app: SupportApp, given: str | dict[str, str]) -> dict[str, Any]:
         text = app.models.complete(app.parts.answerer.prompt, messages, max_tokens=MAX_TOKENS)
         return {"text": text, "model": model}
     if isinstance(given, dict):
-        return {"text": app.parts.answerer.ask(given["passage"], given["question"], None), "model": model}
+        return {"text": app.parts.answerer.ask(given["passage"], given["question"]), "model": model}
     _, text = app.parts.planner.draft(given, app.models.embed_query(given))
     try:
         calls = read_plan(text).calls

@@ -40,7 +40,7 @@ class ObedientModels:
     chat_model: str = "obedient"
     provider: str = "golden"
 
-    def complete(self, prompt, messages, *, max_tokens, heard=None):  # noqa: ARG002 - as the app calls it
+    def complete(self, prompt, messages, *, max_tokens):  # noqa: ARG002 - as the app calls it
         script, read = _script.get(), json.dumps(messages, ensure_ascii=False)
         shown = as_messages(messages)
         with trace("chat obedient", gen_ai__request__model=self.chat_model, gen_ai__input__messages=shown):

@@ -101,7 +101,7 @@ def _ask_again(message: str, before: str) -> str | None:
 
 
 def _search_for(text: str) -> str:
-    """Who wants a person is told how to reach one, whatever else is said; who somebody is finds nothing."""
+    """A wish for a person is a search for how to reach one; who the customer is finds nothing."""
     if says(text, "handover"):
         return HANDOVER
     kept = [part for part in _STATEMENT_END.split(text) if not _MASKED.search(part) or "?" in part]

@@ -101,11 +101,11 @@ LANGUAGES = {
     "it": "il lo la gli che quanto quando come dove è mio mia posso per con una un di del sono ho quanti",
     "nl": "de het een is niet ik mijn hoe wat wanneer kan waar heb voor met zijn wordt jullie naar",
 }
-"""Words by which the languages are told apart that the app answers in English."""
+"""Words that show a language which the app answers in English."""
 
 
 def find_language(text: str) -> str | None:
-    """`de`, `es`, `fr`, `it` or `nl`; None for English and for what cannot be told."""
+    """`de`, `es`, `fr`, `it` or `nl`; None for English and for what shows none."""
     words = re.findall(r"[^\W\d_]+", text.lower())
     counts = {name: sum(word in known for word in words) for name, known in _language_words().items()}
     best = max(counts, key=lambda name: counts[name])

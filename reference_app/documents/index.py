@@ -6,6 +6,7 @@ import hashlib
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class Vectors:
         return [(int(place), float(likeness[place])) for place in nearest]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Store:
     """
     Where vectors are found again.
@@ -88,7 +89,7 @@ class Store:
         )
         if (kept := _restore(path, len(texts))) is not None:
             return Vectors(kept)
-        known = read_shipped(self.shipped)
+        known = self._known
         missing = [place for place, each in enumerate(digests) if each not in known]
         encoded = encode([texts[place] for place in missing]) if missing else None
         rows = {place: encoded[row] for row, place in enumerate(missing)} if encoded is not None else {}
@@ -101,6 +102,10 @@ class Store:
             with suppress(OSError), replacing(path) as part, part.open("wb") as file:
                 np.save(file, matrix)
         return Vectors(matrix)
+
+    @cached_property
+    def _known(self) -> dict[bytes, NDArray[np.float32]]:
+        return read_shipped(self.shipped)
 
 
 def digest(text: str, encoder: str) -> bytes:

@@ -11,7 +11,7 @@ from reference_app.errors import AppError, EndpointError
 from reference_app.tracing import as_messages, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -54,7 +54,6 @@ class Models:
         messages: Sequence[dict[str, str]],
         *,
         max_tokens: int,
-        heard: Callable[[str], None] | None = None,
     ) -> str:
         """
         The chat model's answer, greedy, so that a question has one answer.
@@ -63,7 +62,6 @@ class Models:
             prompt: What the messages were made from; its name and version stand on the span.
             messages: As the chat API takes them.
             max_tokens: The answer is cut there.
-            heard: Gets each piece of the answer as it comes; without it the answer comes in one piece.
 
         Raises:
             openai.OpenAIError: As the client raises it.
@@ -91,7 +89,7 @@ class Models:
                 "seed": SEED,
             }
             with _own_errors():
-                return self._ask(request, step) if heard is None else self._stream(request, step, heard)
+                return self._ask(request, step)
 
     def embed(self, text: str) -> list[float]:
         """The unit vector of one text; raises as `complete` does."""
@@ -131,24 +129,6 @@ class Models:
         if reply.usage is not None:
             self._describe_usage(step, reply.usage)
         return text
-
-    def _stream(self, request: dict[str, Any], step: Step, heard: Callable[[str], None]) -> str:
-        pieces: list[str] = []
-        reason = None
-        request |= {"stream": True, "stream_options": {"include_usage": True}}
-        with self.chat.chat.completions.create(**request) as stream:
-            for chunk in stream:
-                if chunk.usage is not None:
-                    self._describe_usage(step, chunk.usage)
-                for choice in chunk.choices:
-                    reason = choice.finish_reason or reason
-                    if choice.delta.content:
-                        pieces.append(choice.delta.content)
-                        heard(choice.delta.content)
-        if reason is None:
-            raise EndpointError(f"The line to {self.chat_model} was cut in the middle of the answer.")
-        _describe_reply(step, self.chat_model, reason, "".join(pieces))
-        return "".join(pieces)
 
     def _describe_usage(self, step: Step, usage: Any) -> None:
         counts = usage.prompt_tokens, usage.completion_tokens

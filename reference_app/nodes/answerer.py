@@ -12,7 +12,7 @@ from reference_app.state import NOT_KNOWN
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from langchain_core.runnables import RunnableConfig
 
@@ -117,14 +117,14 @@ class Answerer:
         held = supports(evidence.sentences, draft) and all(repeats(sentence, draft) for sentence in needed)
         return draft if held else passage
 
-    def ask(self, passage: str, question: str, heard: Callable[[str], None] | None = None) -> str:
+    def ask(self, passage: str, question: str) -> str:
         """What the model makes of one passage."""
         messages = [{"role": "system", "content": self.prompt.fill()}]
         for turn in (*self.prompt.turns, {"passage": passage, "question": question}):
             messages.append({"role": "user", "content": self.prompt.fill_turn(turn)})
             if "answer" in turn:
                 messages.append({"role": "assistant", "content": turn["answer"]})
-        return self.models.complete(self.prompt, messages, max_tokens=MAX_TOKENS, heard=heard)
+        return self.models.complete(self.prompt, messages, max_tokens=MAX_TOKENS)
 
 
 def _found_nothing(result: dict[str, object] | None) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.intents import read_intents
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_app.dialogue.intents import Intent
     from reference_app.models.client import Models
@@ -30,14 +31,16 @@ class Intake:
         with trace("intake") as span:
             intents = read_intents(state["question"], earlier)
             span.describe({"reference_app.intents": [intent.text for intent in intents]})
-            return {"intents": [self._encode(intent) for intent in intents], "findings": []}
+            embed = cache(self._models.embed_query)  # questions of one message share what they are within
+            return {"intents": [_encode(intent, embed) for intent in intents], "findings": []}
 
-    def _encode(self, intent: Intent) -> Intent:
-        vector = self._models.embed_query(intent.query)
-        if intent.within != intent.query:
-            vector = _mix(vector, self._models.embed_query(intent.within))
-        compared = tuple(self._encode(one) for one in intent.compared)
-        return replace(intent, vector=tuple(vector), compared=compared)
+
+def _encode(intent: Intent, embed: Callable[[str], list[float]]) -> Intent:
+    vector = embed(intent.query)
+    if intent.within != intent.query:
+        vector = _mix(vector, embed(intent.within))
+    compared = tuple(_encode(one, embed) for one in intent.compared)
+    return replace(intent, vector=tuple(vector), compared=compared)
 
 
 def _mix(vector: Sequence[float], context: Sequence[float]) -> list[float]:

@@ -129,7 +129,7 @@ class Planner:
         return Plan(route="refuse", search=True) if plan.route == "refuse" else Plan(route="documents")
 
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:
-        """A look at a store's shelf, or the question which store is meant."""
+        """A lookup of a store's stock, or the question which store is meant."""
         named = self._find_names(intent.text)
         if len(named.products) == 1 and named.stores:
             arguments = [{"product": named.products[0], "store": store} for store in named.stores]

@@ -83,7 +83,7 @@ class Retriever:
             else:
                 kept.append(one)
         if len(kept) > 1 and kept[0].section.id in said and kept[0].score - kept[1].score < CLOSE:
-            return kept, self._pick(kept[1:], query, sure=sure)  # what another question was told is known
+            return kept, self._pick(kept[1:], query, sure=sure)  # that was said for another question
         return kept, self._pick(kept, query, sure=sure)
 
     def _pick(self, found: list[Found], query: Query, *, sure: bool) -> Evidence | None:
