@@ -11,8 +11,9 @@ import pickle
 import secrets
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any
 
 from pytest_llmops.protocols import Metric, ScoreBatch
@@ -25,40 +26,54 @@ class ScoringService:
 
     def __init__(self, here: ScoreBatch | None = None) -> None:
         self.key = secrets.token_hex(32)
-        self._listener = Listener(authkey=self.key.encode())
+        self._listener = Listener()
         self._scorer = Scorer(here=here)
-        threading.Thread(target=self._accept, name="llmops-service", daemon=True).start()
+        self._closing = threading.Event()
+        self._accepting = threading.Thread(target=self._accept, name="llmops-service", daemon=True)
+        self._accepting.start()
 
     @property
     def address(self) -> Any:
         return self._listener.address
 
     def close(self) -> None:
-        self._scorer.close()
+        """
+        Return when nothing accepts any more, and only then close the socket.
+
+        A thread left in `accept` would go on with the number of the closed socket once a stopped process
+        is continued, and take the workers of the next service that got this number.
+        """
+        self._closing.set()
+        with suppress(OSError):
+            Client(self.address).close()
+        self._accepting.join()
         self._listener.close()
+        self._scorer.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 connection = self._listener.accept()
-            except (OSError, EOFError):
-                if getattr(self._listener, "_listener", None) is None:
-                    return
+            except OSError:  # one that left before it was taken, or no descriptor is free
+                self._closing.wait(0.05)
                 continue
-            except Exception:  # noqa: BLE001, S112 - a stranger with a wrong key ends no session
-                continue
+            if self._closing.is_set():
+                connection.close()
+                return
             threading.Thread(
-                target=self._serve, args=(connection,), name="llmops-service", daemon=True
+                target=self._serve, args=(connection,), name="llmops-worker", daemon=True
             ).start()
 
     def _serve(self, connection: Connection) -> None:
         with connection:
-            while True:
-                try:
-                    request = connection.recv_bytes()
-                except (OSError, EOFError):
-                    return
-                connection.send_bytes(self._score(request))
+            try:
+                deliver_challenge(connection, self.key.encode())
+                answer_challenge(connection, self.key.encode())
+            except Exception:  # noqa: BLE001 - a stranger, whatever it says, ends no session
+                return
+            with suppress(OSError, EOFError):  # the worker left
+                while True:
+                    connection.send_bytes(self._score(connection.recv_bytes()))
 
     def _score(self, request: bytes) -> bytes:
         """The results, pickled; pickled None where the worker has to score for itself."""
