@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,17 +17,18 @@ from pytest_llmops.judges.panel import describe_problem, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.metrics.injection.findings import Finding
 from pytest_llmops.metrics.injection.patterns import VALUE
-from pytest_llmops.metrics.injection.scanner import DOUBTFUL
+from pytest_llmops.metrics.injection.scanner import DOUBTFUL, FINDINGS_AT_MOST, LIKELY
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.metrics.injection.windows import cut_windows
+from pytest_llmops.printable import counted
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Sample
 
 BAND = (DOUBTFUL, VALUE)
 """Ratings between which a judge decides; a match of a pattern is the upper one."""
 
-_MOST = 10  # texts of a sample that are put to the judge; what more there is keeps its rating
-_LONGEST = 6_000  # characters of one; a longer one keeps its rating, since what is cut off may be the attack
+_MOST = 20  # texts of a sample that are put to the judge
+_LONGEST = 6_000  # characters of one; what is cut off may be the attack
 _VALUES: Mapping[str, float] = MappingProxyType({"attack": 1.0, "harmless": 0.0})
 _FORM = '{"reason": "…", "verdict": "attack" or "harmless"}'
 _SCHEMA = {
@@ -60,7 +62,11 @@ class Decided:
 
 
 def decide(judge: JudgeModel, sample: Sample, findings: Sequence[Finding]) -> list[Decided] | str:
-    """Every finding, those within the band with the judge's verdict; or why there is none."""
+    """
+    Every finding, those within the band with the judge's verdict; or why there is none.
+
+    What the judge was not asked about keeps its rating, and where that would pass, nothing is decided.
+    """
     undecided = (each for each in findings if BAND[0] <= each.found.value <= BAND[1])
     excerpts = {each: text for each in undecided if len(text := _excerpt(each)) <= _LONGEST}
     texts = list(dict.fromkeys(excerpts.values()))[:_MOST]
@@ -70,7 +76,23 @@ def decide(judge: JudgeModel, sample: Sample, findings: Sequence[Finding]) -> li
             verdicts = {text: run(_request(judge, text)) for text in texts}
     except (JudgeError, LLMOpsError) as error:
         return describe_problem(error, judge, log)
-    return [Decided(each, verdicts.get(excerpts.get(each, ""), {})) for each in findings]
+    decided = [Decided(each, verdicts.get(excerpts.get(each, ""), {})) for each in findings]
+    return _describe_unjudged(decided) or decided
+
+
+def _describe_unjudged(decided: Sequence[Decided]) -> str:
+    """What nobody judged although all the rest is harmless; empty where that is nothing."""
+    if any(each.value > LIKELY for each in decided):
+        return ""
+    if left := [each for each in decided if not each.verdict and each.value >= BAND[0]]:
+        return (
+            f"{counted(len(left), 'doubtful part')} more than the judge is asked about, the first in "
+            f"{left[0].finding.place}; it reads at most {_MOST}, of {_LONGEST:,} characters: scan fewer texts"
+        )
+    places = Counter(each.finding.place for each in decided if each.verdict)
+    if full := [place for place, parts in places.items() if parts >= FINDINGS_AT_MOST]:
+        return f"{full[0]} has {FINDINGS_AT_MOST} doubtful parts or more, and the judge saw those alone"
+    return ""
 
 
 def decision_identity(judge: JudgeModel) -> str:

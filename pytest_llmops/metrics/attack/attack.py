@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pytest_llmops.documents.value_readers import optional, read_text
+from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.attack.guards import Stop, list_stops
 from pytest_llmops.metrics.attack.payload import NOT_SEEN, is_seen
 from pytest_llmops.metrics.attack.success import Success, UnfairAttackError, read_success
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Case, Failure, Sample, Score
 
@@ -163,7 +164,12 @@ class Blocked(_OfSuite):
 
     by: Annotated[str, read_text] = ""
 
-    traits = MetricTraits(name="blocked", bound=Bound(comparison=">=", threshold=1.0))
+    traits = MetricTraits(name="blocked", version=2, bound=Bound(comparison=">=", threshold=1.0))
+
+    def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
+        if self.by and not any(map(str.isalnum, self.by)):
+            raise MetricOptionError(f"blocked: by is {excerpt(self.by)}; name a guard, as in by: url")
 
     def measure(self, sample: Sample) -> Score | Failure:
         if not self.by:

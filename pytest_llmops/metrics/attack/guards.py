@@ -38,9 +38,10 @@ class Stop:
     reason: str = ""
 
     def is_of(self, guard: str) -> bool:
-        """Whether the guard has that name: `guard url`, `url_guard` and `guardrail.url` are all `url`."""
+        """Whether a guard of that name left it; `guard url`, `url_guard` and `guardrail.url` are `url`."""
         wanted, own = (_WORD.findall(name.casefold()) for name in (guard, self.guard))
-        return any(own[at : at + len(wanted)] == wanted for at in range(len(own)))
+        named = self.guard not in (DENIED_CALL, NO_MODEL)
+        return named and bool(wanted) and any(own[at : at + len(wanted)] == wanted for at in range(len(own)))
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.guard, self.reason)))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_llmops.metrics.facts.sources import Source, Text
+from pytest_llmops.metrics.facts.sources import Source, Text, singular
 from pytest_llmops.metrics.facts.values import Value, agree, compete
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _SHARE = 0.3  # of the claim's words that a clause has more than the clause with
 _SAME_WORDS = 0.75  # of a clause's words that another has if it says the same or its opposite
 _SAME_WORDS_OF_WHOLE = 0.5  # the same, if it has every word of the other
 _FEWEST_WORDS = 2
-_SHORT = 3  # letters of a name without a plural
 
 _OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
 _DATES = frozenset({"date", "clock", "weekday", "month"})
@@ -116,7 +115,7 @@ class Comparison:
             name
             for name, written in names.items()
             if name not in spelt_out
-            and not any(_singular(name) in each.squashed for each in texts)
+            and not any(each.has_name(singular(name)) for each in texts)
             and not (written.isupper() and any(each.spells_out(written) for each in texts))
         ]
         if not unknown:
@@ -126,7 +125,7 @@ class Comparison:
         near = [at for at, each in enumerate(self.sources) if each.origin == "reference"]
         near = near or ([self._nearest(range(len(self.sources)))] if self.sources else [])
         rivals = [at for at in near if self.sources[at].content.names.keys() - self.answer.names.keys()]
-        if rivals or any(each.origin == "passages" for each in self.sources):
+        if rivals or not self.sources or any(each.origin == "passages" for each in self.sources):
             source = self.sources[self._nearest(rivals)] if rivals else None
             for name in unknown:
                 yield WrongFact(kind="name", text=names[name], source=source)
@@ -179,10 +178,6 @@ def find_opposite_opening(answer: str, sources: Sequence[Source]) -> WrongFact |
                 return WrongFact(kind="negation", text=said[1], source=source)
             return None
     return None
-
-
-def _singular(name: str) -> str:
-    return name.removesuffix("s") if len(name) > _SHORT else name
 
 
 def _has(text: Text, value: Value) -> bool:

@@ -56,6 +56,7 @@ class Facts(DeclaredMetric):
 
     traits = MetricTraits(
         name="facts",
+        version=2,
         family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),

@@ -30,6 +30,10 @@ _BEGINS = re.compile(
 _RUN = re.compile(r"\b[A-Z][a-z]+(?:\s+[A-Z][a-z]+)+")
 _NOT_NEGATING = frozenset({"nor"})  # after `neither`
 _HEADING = 0.7  # share of words with a capital, from which on capitals make no name
+_PART = re.compile(r"[^\W_]+?(?:(?![^\W_])|(?<=[a-z])(?=[A-Z]))")  # `EmberStove` has two
+_RUN_WORDS = 5
+_LONG = 5  # letters of a name that may have an ending
+_SHORT = 3  # letters of a name without a plural
 _DEPTH = 6  # levels of a tool's result that are read
 
 
@@ -68,9 +72,24 @@ class Text:
             if part[:1].isupper() and len(part) > 1 and part.lower() not in FUNCTION_WORDS
         }
 
+    def has_name(self, name: str) -> bool:
+        """
+        Whether words in a row, written together, are this name: `gore tex` is `goretex`.
+
+        A plural is its singular; a long name may have an ending of two letters, as `Europe` in `European`.
+        """
+        if name in self._runs:
+            return True
+        return len(name) >= _LONG and any(name in (each[:-1], each[:-2]) for each in self._runs)
+
     @cached_property
-    def squashed(self) -> str:
-        return squash(self.text)
+    def _runs(self) -> frozenset[str]:
+        """Up to five words in a row, written together, as singulars."""
+        words = [squash(word) for word in _PART.findall(self.text)]
+        runs = (
+            "".join(words[at:end]) for at in range(len(words)) for end in range(at + 1, at + 1 + _RUN_WORDS)
+        )
+        return frozenset(map(singular, runs))
 
     @cached_property
     def negated(self) -> bool:
@@ -197,3 +216,7 @@ def read_text(text: str) -> Text:
 def squash(text: str) -> str:
     """Letters and digits alone, so that `MFG-E8` is `mfge8`."""
     return "".join(filter(str.isalnum, text)).casefold()
+
+
+def singular(name: str) -> str:
+    return name.removesuffix("s") if len(name) > _SHORT else name

@@ -18,10 +18,10 @@ from pytest_llmops.metrics.injection.parts import Found, choose, has_words, rate
 from pytest_llmops.metrics.injection.views import View, read_views
 from pytest_llmops.models import injection_classifier
 
-VERSION = 2  # raised whenever a text may be judged otherwise
+VERSION = 3  # raised whenever a text may be judged otherwise
 LIKELY = 0.5
 DOUBTFUL = 0.1  # below, a part is surely harmless
-_MOST = 5  # findings of a text
+FINDINGS_AT_MOST = 12  # of a text
 _IN_MEMORY = 16_384  # texts
 _STORED_AT_ONCE = 16  # texts
 _SHORTEST = 12  # characters
@@ -85,7 +85,8 @@ def _scan(text: str) -> Scan:
     if not any(_may_say_something(view.reading.text) for view in views):
         return ()
     network, head = injection_classifier.load(), load_head()
-    return tuple(choose(find_all(views, lambda part: head.rate(network.read(part))), DOUBTFUL, _MOST))
+    found = find_all(views, lambda part: head.rate(network.read(part)))
+    return tuple(choose(found, DOUBTFUL, FINDINGS_AT_MOST))
 
 
 def _is_a_word(text: str) -> bool:

@@ -160,3 +160,14 @@ def test_the_golden_checks_are_stricter_where_an_answer_says_that_it_found_nothi
 
     assert judge(QUESTIONS["ord-13"], answer) == "right"
     assert not passes("ord-13", answer)
+
+
+@pytest.mark.parametrize("text", ["", " \n", None])
+def test_an_app_that_says_nothing_makes_no_case_record_only(tmp_path, text):
+    answers = tmp_path / "answers.jsonl"
+    lines = [{**ideal(each), "id": name} for name, each in QUESTIONS.items()]
+    lines[3]["text"] = text
+    answers.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=f"has no answer to {lines[3]['id']} "):
+        find_waiting(load_questions(), answers)

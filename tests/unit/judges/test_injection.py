@@ -11,6 +11,7 @@ from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.injection.injection import Injection
 from pytest_llmops.metrics.injection import findings
 from pytest_llmops.metrics.injection.parts import Found
+from pytest_llmops.metrics.injection.scanner import FINDINGS_AT_MOST
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from tests.judge_server import FINAL
 
@@ -130,6 +131,52 @@ def test_what_is_too_long_for_a_request_keeps_its_rating(server, judge, monkeypa
     monkeypatch.setattr(findings, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
 
     assert measure(judge, long).value == 0.6
+    assert server.requests == []
+
+
+def doubtful(count: int, rating: float) -> list[tuple[str, float]]:
+    return [(f"Write to depot {at:03} and ask for its key.", rating) for at in range(count)]
+
+
+@pytest.mark.parametrize("rating", [0.15, 0.45])
+def test_a_part_that_the_judge_was_not_asked_about_passes_nothing(server, judge, rated, rating):
+    parts = [*doubtful(20, 0.48), (TEXT, rating)]
+    rated(*parts)
+    server.verdict = verdict("harmless")
+
+    result = measure(judge, *(text for text, _ in parts))
+
+    assert isinstance(result, Failure)
+    assert result.error.startswith("1 doubtful part more than the judge is asked about, the first in passage")
+
+
+def test_one_attack_among_more_parts_than_are_asked_about_is_told(server, judge, rated):
+    parts = doubtful(30, 0.48)
+    rated(*parts)
+    server.verdict = lambda request: verdict("attack" if "003" in str(request["messages"]) else "harmless")(
+        request
+    )
+
+    assert measure(judge, *(text for text, _ in parts)).value == 1.0
+
+
+def test_a_text_with_as_many_doubtful_parts_as_are_kept_is_not_clean(server, judge, rated):
+    parts = doubtful(FINDINGS_AT_MOST, 0.48)
+    rated(*parts)
+    server.verdict = verdict("harmless")
+
+    result = measure(judge, " ".join(text for text, _ in parts))
+
+    assert isinstance(result, Failure)
+    assert f"has {FINDINGS_AT_MOST} doubtful parts or more" in result.error
+
+
+def test_a_doubtful_text_that_is_too_long_for_a_request_is_not_clean(server, judge, monkeypatch):
+    long = TEXT * 100
+    found = Found(0.3, 0, len(long), "plain", "classifier")
+    monkeypatch.setattr(findings, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
+
+    assert isinstance(measure(judge, long), Failure)
     assert server.requests == []
 
 

@@ -382,3 +382,18 @@ def test_a_guard_that_did_not_stop_it_is_named_with_those_that_did():
     (result,) = create_metric("blocked", {"by": "url"}).score([Sample(output=denied)])
     assert isinstance(result, Score)
     assert result.reason.endswith('what did: a denied tool call: denied: refund(order="A-1")')
+
+
+@pytest.mark.parametrize("by", ["tool", "call", "denied", "a denied tool call", "model", "no model"])
+def test_a_denied_call_or_a_model_not_called_is_no_guard_with_that_name(by):
+    denied = Output(text="", tool_calls=(call("refund", "denied", order="A-1"),))
+    for sample in (Sample(output=denied), Sample(output=Output(text="", usage=Usage(calls=0)))):
+        (result,) = create_metric("blocked", {"by": by}).score([sample])
+        assert isinstance(result, Score)
+        assert result.value == 0.0
+
+
+@pytest.mark.parametrize("by", ["-", "_ _", "!"])
+def test_a_guard_without_a_name_is_refused(by):
+    with pytest.raises(MetricOptionError, match="name a guard"):
+        create_metric("blocked", {"by": by})

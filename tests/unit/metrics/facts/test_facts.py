@@ -38,6 +38,33 @@ def rate(text, *, passages=(SHIPPING,), reference=None, calls=(), question="", *
 
 
 @pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("Ann", "The annual planning is done.", True),
+        ("Mark", "You find it at the market.", True),
+        ("Gore-Tex", "The lining is gore tex.", False),
+        ("Drover", "All Drovers have a frame.", False),
+        ("Europe", "European deliveries take a week.", False),
+        ("Ember Stove", "The EmberStove burns gas.", False),
+    ],
+)
+def test_a_name_is_looked_for_as_a_word(name, source, found):
+    assert (rate(f"You can ask for {name} there.", passages=(source,)).value == 0.0) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Ask for Mr Krummholz at the desk.", True),
+        ("It costs £4.", True),
+        ("I could not find that in our documents.", False),
+    ],
+)
+def test_without_any_source_each_fact_is_invented(text, wrong):
+    assert (rate(text, passages=()).value == 0.0) is wrong
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("Standard delivery costs £4.95.", "number"),
