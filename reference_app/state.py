@@ -71,11 +71,13 @@ class Evidence:
     Attributes:
         sentences: In the section's order.
         best: The one nearest to the question.
+        beside: Whether another section is nearer, by a little.
     """
 
     section: Section
     sentences: tuple[str, ...]
     best: str
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,7 @@ class Finding:
     Attributes:
         searched: Whether the documents were.
         passages: What they hold that is near the question.
-        evidence: What answers it, of each thing that is compared; empty where they hold no answer.
+        evidence: What answers it, the best of each thing that is compared; empty if they hold no answer.
     """
 
     intent: Intent

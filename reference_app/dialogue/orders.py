@@ -57,7 +57,7 @@ def find_postcode(text: str) -> str | None:
 def lookups(orders: Sequence[str], facts: frozenset[str]) -> list[tuple[str, str]]:
     """The tool and the order of each call that finds the facts; an order's state where none is named."""
     wanted = (
-        ("order_status", bool(facts & {"items", "status"}) or not facts),
+        ("order_status", bool(facts & {"items", "status", "total"}) or not facts),
         ("shipment", bool(facts & _SHIPMENT)),
         ("loyalty_points", "points" in facts),
     )
@@ -69,12 +69,23 @@ def find_missing(text: str) -> str | None:
     actions = read_actions(text)
     if find_orders(text):
         return "postcode" if "change_address" in actions and not find_postcode(text) else None
-    if says(text, "order_state"):
+    facts = read_facts(text)
+    if "points" in facts and says(text, "points_rules"):
+        return None
+    if says(text, "order_state") or ("points" in facts and says(text, "own_order")):
         return "order_id"
-    wanted = any(
-        read_actions(part) and (says(part, "wishes") or not _WHETHER.match(part)) for part in split(text)
-    )
-    return "order_id" if wanted and says(text, "own_order") else None
+    return "order_id" if orders_action(text) else None
+
+
+def orders_action(text: str) -> bool:
+    """Whether a sentence orders an action: as a wish, or of what the message calls the customer's own."""
+    own = says(text, "own_order")
+    for part in split(text):
+        asks = _WHETHER.match(part) is not None
+        wishes = says(part, "wishes") and (own or not (asks or "?" in part))
+        if read_actions(part) and (wishes or (own and not asks)):
+            return True
+    return False
 
 
 def says(text: str, *kind: str) -> bool:

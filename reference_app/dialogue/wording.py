@@ -57,6 +57,13 @@ def find_day(text: str, today: dt.date) -> dt.date | None:
     return min(days, default=None)
 
 
+def find_exact_day(text: str, today: dt.date) -> dt.date | None:
+    """The last day that the text names with day and month, never one to come."""
+    named = [found for found in _DAY.finditer(text) if found["iso"] or found["day"] or found["late"]]
+    days = [day for found in named if (day := _read_day(found, today)) and day <= today]
+    return days[-1] if days else None
+
+
 def _is_verb(found: re.Match[str]) -> bool:
     """Whether it is the "may" of "may I return it?"."""
     alone = found[0].lower() == "may"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reference_app.dialogue.wording import find_exact_day
+from reference_app.documents.reckoning import find_deadline, find_worth
 from reference_app.documents.support import repeats, supports
 from reference_app.documents.values import wanted_values
+from reference_app.nodes.telling import write_pounds
+from reference_app.shop.sales import TODAY
 from reference_app.state import NOT_KNOWN
 from reference_app.tracing import trace
 
@@ -92,6 +97,26 @@ class Answerer:
             yield Said(self.telling.tell(calls, finding.intent.text))
         for evidence in finding.evidence:
             yield Said(self.read(evidence, finding.intent.query), evidence.section.id)
+            if reckoned := self._reckon(evidence, finding):
+                yield Said(reckoned)
+
+    def _reckon(self, evidence: Evidence, finding: Finding) -> str:
+        """What the rule comes to on the day, or with the points, that the question or a tool names."""
+        question, results = finding.intent.within, [call.result or {} for call in finding.calls]
+        delivered = next((each["delivered"] for each in results if each.get("delivered")), "")
+        start = dt.date.fromisoformat(delivered) if delivered else find_exact_day(question, TODAY)
+        if start and (found := find_deadline(evidence.best, question, start)):
+            return self.telling.say(
+                "time_ahead" if found.end >= TODAY else "time_over",
+                start=found.start.isoformat(),
+                time=found.time,
+                end=found.end.isoformat(),
+            )
+        points = next((each["points"] for each in results if each.get("points")), None)
+        if worth := find_worth(evidence.sentences, question, points):
+            amount = write_pounds(worth.pounds).removesuffix(".00")
+            return self.telling.say("points_worth", points=worth.points, amount=amount)
+        return ""
 
     def read(self, evidence: Evidence, question: str) -> str:
         """
@@ -103,7 +128,7 @@ class Answerer:
         """
         passage = " ".join(evidence.sentences)
         wanted = wanted_values(question)
-        if self.grounded and (not wanted or len(evidence.sentences) == 1):
+        if evidence.beside or (self.grounded and (not wanted or len(evidence.sentences) == 1)):
             return passage
         shown = f"[{evidence.section.id}] {passage}" if self.tuned else passage
         draft = _CITATION.sub("", " ".join(self.ask(shown, question).split()))

@@ -7,14 +7,23 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from reference_app.dialogue.orders import find_missing, find_postcode, lookups, read_actions, read_facts, says
+from reference_app.dialogue.orders import (
+    find_missing,
+    find_postcode,
+    lookups,
+    orders_action,
+    read_actions,
+    read_facts,
+    says,
+)
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
 from reference_app.state import ROUTES, Call, Finding, Plan
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from reference_app.dialogue.intents import Intent
     from reference_app.documents.index import Vectors
@@ -82,7 +91,7 @@ class Planner:
 
     def __call__(self, state: State) -> State:
         """Adds `plan` and a finding, of the question whose turn it is."""
-        intent = state["intents"][len(state["findings"])]
+        intent = self._complete(state["intents"][len(state["findings"])])
         with trace("planner") as span:
             _, text = self.draft(intent.text, list(intent.vector))
             try:
@@ -109,16 +118,26 @@ class Planner:
 
     def settle(self, plan: Plan, intent: Intent) -> Plan:
         """What the question bears out of a plan."""
-        if says(intent.text, "personal") or not stems(intent.text):
+        if says(intent.text, "personal") or says(intent.text, "forbidden") or not stems(intent.text):
             return Plan(route="refuse")
         orders = find_orders(intent.text)
         if missing := find_missing(intent.text):
             return Plan(route="ask", missing=missing)
         if orders:
             return _plan_orders(plan, intent, orders)
-        if says(intent.text, "stock") and (settled := self._plan_stock(plan, intent)):
+        if says(intent.within, "stock") and (settled := self._plan_stock(plan, intent)):
             return settled
         return self._plan_search(plan, intent)
+
+    def _complete(self, intent: Intent) -> Intent:
+        """The question with the product of an earlier turn, if that makes it one to the database."""
+        if not self._grounded or intent.within == intent.text or self._understands(intent.text):
+            return intent
+        earlier = self._find_names(intent.within).products
+        if len(earlier) != 1 or self._find_names(intent.text).products:
+            return intent
+        text = f"{intent.text.rstrip(' ?!.')} of the {earlier[0]}?"
+        return replace(intent, text=text) if self._understands(text) else intent
 
     def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
         """The database if it understands the question, else the documents; searching in vain does no harm."""
@@ -131,8 +150,9 @@ class Planner:
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:
         """A lookup of a store's stock, or the question which store is meant."""
         named = self._find_names(intent.text)
-        if len(named.products) == 1 and named.stores:
-            arguments = [{"product": named.products[0], "store": store} for store in named.stores]
+        products = named.products or self._find_names(intent.within).products
+        if len(products) == 1 and named.stores:
+            arguments = [{"product": products[0], "store": store} for store in named.stores]
             return Plan(
                 route="tools", calls=tuple(Call(name="store_stock", arguments=each) for each in arguments)
             )
@@ -239,11 +259,7 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     wanted = read_actions(intent.text)
     acts = [call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders]
     postcode = find_postcode(intent.text)
-    if not acts and postcode and "change_address" in wanted:
-        acts = [
-            Call(name="change_address", arguments={"order_id": order, "postcode": postcode})
-            for order in orders
-        ]
+    acts = acts or list(_spell_out(wanted, intent.text, orders))
     if acts:
         # As the tool takes it: a model copies the street and the town along.
         said = [
@@ -253,20 +269,29 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
             for call in acts
         ]
         return Plan(route="tools", calls=tuple(said[:MAX_CALLS]))
-    calls = [
-        Call(name=name, arguments={"order_id": order})
-        for name, order in lookups(orders, read_facts(intent.text))
-    ]
-    return Plan(
-        route="tools", calls=tuple(calls[:MAX_CALLS]), search=says(intent.text, "rules") and not wanted
-    )
+    facts = read_facts(intent.text) | ({"delivered"} if says(intent.text, "counted") else frozenset())
+    calls = [Call(name=name, arguments={"order_id": order}) for name, order in lookups(orders, facts)]
+    search = not wanted and (says(intent.text, "rules") or says(intent.text, "counted"))
+    return Plan(route="tools", calls=tuple(calls[:MAX_CALLS]), search=search)
+
+
+def _spell_out(wanted: AbstractSet[str], text: str, orders: Sequence[str]) -> Iterator[Call]:
+    """The actions that are ordered in so many words, where a model left them out."""
+    postcode, points = find_postcode(text), _VALUES["points"].search(ORDER_ID.sub(" ", text))
+    ordered = orders_action(text)
+    for order in orders:
+        if "change_address" in wanted and postcode:
+            yield Call(name="change_address", arguments={"order_id": order, "postcode": postcode})
+        if "request_refund" in wanted and ordered:
+            yield Call(name="request_refund", arguments={"order_id": order})
+        if "adjust_points" in wanted and ordered and points:
+            yield Call(name="adjust_points", arguments={"order_id": order, "points": int(points[0])})
 
 
 def _names_both(call: Call, text: str) -> bool:
     """Whether the question says product and store; what a model adds to it was made up."""
     said = stems(text)
-    values = [call.arguments.get(name) for name in ("product", "store")]
-    return all(
-        isinstance(value, str) and (words := stems(value)) and len(words & said) * 2 >= len(words)
-        for value in values
+    product, store = (stems(str(call.arguments.get(name, ""))) for name in ("product", "store"))
+    return bool(product - store) and all(
+        words and len(words & said) * 2 >= len(words) for words in (product, store)
     )
