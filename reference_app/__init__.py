@@ -16,8 +16,8 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name,
-            or `history`, earlier turns such as `{"role": "user", "content": "…"}`; or the customer's turns,
-            of which the last is answered.
+            `history`, earlier turns such as `{"role": "user", "content": "…"}`, or `customer`, the number of
+            who is signed in; or the customer's turns, of which the last is answered.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

@@ -71,7 +71,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     from reference_app.nodes.reader import Reader
     from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.telling import REPLIES, Telling
-    from reference_app.nodes.tools import Confirming, ToolUse, screen_calls
+    from reference_app.nodes.tools import Confirming, ToolUse, find_asker, screen_calls
     from reference_app.tools.toolbox import open_toolbox
 
     vectors = open_encoders(settings, weights, models)
@@ -82,6 +82,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     screening = screen_calls(
         tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
     )
+    asker = find_asker(role, settings.guards)
     prompt = _load_prompt(settings, "planner")
     examples = [asked for asked, _ in prompt.examples]
     planner = Planner(
@@ -115,8 +116,8 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
             name_products=lambda text: frozenset(tools.find_names(text).products),
             suspect=screen,
         ),
-        "approval": Confirming(tools.registry, role, screening),
-        "tools": ToolUse(tools.registry, role, screening, screen),
+        "approval": Confirming(tools.registry, role, screening, asker),
+        "tools": ToolUse(tools.registry, role, screening, screen, asker),
         "answerer": answerer,
         "output_guard": OutputGuard(
             telling,

@@ -16,6 +16,7 @@ from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import MASKED, open_redact, read_settings
+from reference_app.shop.customers import read_customer
 from reference_app.state import State, ToolCall
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
@@ -63,7 +64,7 @@ class SupportApp:
         self.models.close()
         self.parts.close()
 
-    def run(
+    def run(  # noqa: PLR0913 - each is one part of a question
         self,
         question: str,
         heard: Callable[[str], None] | None = None,
@@ -71,6 +72,7 @@ class SupportApp:
         thread: str | None = None,
         file: str | None = None,
         history: Sequence[Turn] = (),
+        customer: int | None = None,
     ) -> Iterator[tuple[str, State]]:
         """
         Each node's name and what it added, as it ends.
@@ -86,10 +88,11 @@ class SupportApp:
             file: Name of an uploaded file that the question is about.
             history: Earlier turns of the conversation, the oldest first; in place of what the thread
                 remembers. Of the last eight, 2,000 characters are read.
+            customer: Number of the customer who is signed in, and who may see no other's orders.
 
         Raises:
-            QuestionError: The question is empty or longer than 2,000 characters, no files are read here, or a
-                turn is none.
+            QuestionError: The question is empty or longer than 2,000 characters, no files are read here, a
+                turn or the customer is none, or the thread is another customer's.
             VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
         if not isinstance(question, str) or not question.strip():
@@ -104,9 +107,12 @@ class SupportApp:
         start: State = {"question": self._redact(text)}
         if file is not None:
             start["file"] = file
+        if customer is not None:
+            start["customer"] = read_customer(customer)
         given = _read_history(history)
         turns = [Turn(role=turn["role"], content=self._redact(turn["content"])) for turn in given]
-        if known := turns or (self._threads.recall(thread) if thread else []):
+        remembered = self._threads.recall(thread, customer) if thread else []
+        if known := turns or remembered:
             start["history"] = known
         if thread and (given_up := self._threads.take(thread)):  # by asking again
             self.parts.saver.delete_thread(given_up)
@@ -145,11 +151,13 @@ class SupportApp:
     def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
         asked = _read_question(question)
-        if unknown := sorted(set(asked) - {"question", "file", "history"}):
-            raise QuestionError(f"A question has no {unknown[0]!r}; it has `question`, `file` and `history`.")
+        if unknown := sorted(set(asked) - {"question", "file", "history", "customer"}):
+            known = "`question`, `file`, `history` and `customer`"
+            raise QuestionError(f"A question has no {unknown[0]!r}; it has {known}.")
         state: State = {}
         history = asked.get("history") or ()
-        for _, added in self.run(asked.get("question", ""), file=asked.get("file"), history=history):
+        options = {name: asked.get(name) for name in ("file", "customer")}
+        for _, added in self.run(asked.get("question", ""), history=history, **options):
             state.update(added)
         return as_record(state, self.models.chat_model)
 
@@ -178,7 +186,7 @@ class SupportApp:
                 gen_ai__tool__definitions=self.parts.tool_definitions,
             ) as span,
         ):
-            waits, refused, text = False, False, ""
+            waits, refused, text, customer = False, False, "", start.get("customer")
             if start.get("masked"):
                 trace_guard("redaction", MASKED, decision="masked")
             try:
@@ -186,8 +194,9 @@ class SupportApp:
                 for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
                     for node, added in update.items():
                         if node == "__interrupt__":
-                            waits = True
-                            yield CONFIRM, self._ask_person(added[0].value, graph.get_state(options).values)
+                            waits, so_far = True, graph.get_state(options).values
+                            customer = so_far.get("customer")
+                            yield CONFIRM, self._ask_person(added[0].value, so_far)
                             continue
                         added_state: State = added or State()
                         refused = refused or "suspicion" in added_state
@@ -198,7 +207,7 @@ class SupportApp:
                         yield node, added_state
             finally:
                 if waits and thread:
-                    self._threads.wait(thread, kept)
+                    self._threads.wait(thread, kept, customer)
                 else:
                     saver.delete_thread(kept)
                 if thread and start and not refused:  # else the guard would refuse what comes next, too
@@ -206,6 +215,7 @@ class SupportApp:
                         thread,
                         Turn(role="user", content=start["question"]),
                         *([Turn(role="assistant", content=text)] if text else []),
+                        customer=customer,
                     )
 
     def _ask_person(self, value: dict[str, Any], so_far: Mapping[str, Any]) -> State:

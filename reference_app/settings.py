@@ -25,7 +25,7 @@ LOOPBACK = {"localhost", "127.0.0.1"}
 _HOST = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII)
 MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
-GUARDS = ("input", "redaction", "grounding", "output", "manifest", *CALL_GUARDS)
+GUARDS = ("input", "redaction", "grounding", "output", "manifest", "owner", *CALL_GUARDS)
 REDACTIONS = ("mask", "token")
 MASKED = "personal data was masked before a model saw it"
 

@@ -47,7 +47,7 @@ class ToolCall:
     One use of a tool, made or not.
 
     Attributes:
-        decision: `denied` by schema or policy, `pending` where a person has to confirm it first.
+        decision: `denied` by schema, policy or a guard, `pending` where a person has to confirm it first.
         result: None unless it was made.
         reason: Why it was denied or waits; empty where it was made.
     """
@@ -105,6 +105,7 @@ class State(TypedDict, total=False):
 
     Attributes:
         question: Masked, so that nothing after it holds personal data.
+        customer: Number of the customer who is signed in; missing where nobody is.
         file: Name of the file that was uploaded with the question.
         history: What was said before, the oldest first; masked as well.
         masked: Whether personal data was taken out of the question or the history.
@@ -116,6 +117,7 @@ class State(TypedDict, total=False):
         approved: Digests of the plan's calls that a person confirmed.
         rejected: The same of those that a person did not want.
         settled: The same of those that have nothing left to do.
+        foreign: The same of those that are about another customer's order.
         text: The answer; also what is asked of a person who has to confirm a call.
         sources: Ids of the sections that support the answer.
         problems: What the output guard took out of the answer.
@@ -123,6 +125,7 @@ class State(TypedDict, total=False):
 
     question: str
     history: list[Turn]
+    customer: int
     file: str
     masked: bool
     suspicion: str
@@ -133,6 +136,7 @@ class State(TypedDict, total=False):
     approved: list[str]
     rejected: list[str]
     settled: list[str]
+    foreign: list[str]
     passages: list[Found]
     tool_calls: list[ToolCall]
     text: str

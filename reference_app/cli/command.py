@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reference_app.errors import AppError, QuestionError
 from reference_app.printable import printable
+from reference_app.shop.customers import read_customer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("question", nargs="?")
     parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
+    parser.add_argument(
+        "--customer",
+        metavar="NUMBER",
+        type=_read_customer,
+        help="the customer who is signed in, who may see no other's orders",
+    )
     parser.add_argument("--json", action="store_true", help="print each answer as a JSON object")
     parser.add_argument(
         "--trace",
@@ -56,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         help="print the steps of each answer: a waterfall, then their attributes",
     )
     return parser
+
+
+def _read_customer(text: str) -> int:
+    return read_customer(int(text) if re.fullmatch(r"[0-9]{1,10}", text) else text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -77,7 +89,7 @@ def _ask(options: argparse.Namespace) -> int:
     from reference_app.cli.terminal import Terminal
     from reference_app.graph import open_app
 
-    terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty())
+    terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty(), customer=options.customer)
     if options.question is not None:
         terminal.ask(options.question, options.file)
         return 0

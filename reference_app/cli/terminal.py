@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 class Terminal:
     """Asks the app and shows what it does; a person confirms only where there is one."""
 
-    def __init__(self, app: SupportApp, *, as_json: bool, asks: bool) -> None:
-        """`asks` where somebody sits at the terminal and can be asked to confirm a call."""
+    def __init__(self, app: SupportApp, *, as_json: bool, asks: bool, customer: int | None = None) -> None:
+        """
+        Args:
+            app: Answers.
+            as_json: Whether an answer is printed as a JSON object.
+            asks: Whether somebody sits at the terminal and can be asked to confirm a call.
+            customer: Who is signed in.
+        """
         self._app = app
+        self._customer = customer
         self._as_json = as_json
         self._asks = asks
         self._written = ""
@@ -37,7 +44,9 @@ class Terminal:
         state: State = {}
         self._written = ""
         heard = None if self._as_json else self._hear
-        steps: Steps | None = self._app.run(question, heard, thread=thread, file=file)
+        steps: Steps | None = self._app.run(
+            question, heard, thread=thread, file=file, customer=self._customer
+        )
         while steps is not None:
             waits = self._follow(steps, state)
             steps = self._decide(thread, state) if waits else None

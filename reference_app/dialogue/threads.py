@@ -7,6 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
+from reference_app.errors import QuestionError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,11 +30,13 @@ class Thread:
     One asker.
 
     Attributes:
+        customer: Who was signed in when it began; it is nobody else's.
         said: Masked, oldest first.
         waiting: The graph's own name of a question that waits for a person. Under the asker's name two who
             use one name would share a state.
     """
 
+    customer: int | None = None
     said: list[Turn] = field(default_factory=list)
     waiting: str | None = None
 
@@ -46,17 +50,25 @@ class Threads:
         self._lock = threading.Lock()
         self._forget = forget
 
-    def recall(self, name: str) -> list[Turn]:
-        """What was said under this name."""
+    def recall(self, name: str, customer: int | None = None) -> list[Turn]:
+        """
+        What was said under this name.
+
+        Raises:
+            QuestionError: To another customer, or to somebody who was not signed in or is no longer.
+        """
         with self._lock:
             thread = self._known.get(name)
+            if thread is not None and thread.customer != customer:
+                raise QuestionError("This conversation was begun by another customer; begin a new one.")
             return list(thread.said) if thread else []
 
-    def note(self, name: str, *turns: Turn) -> None:
-        """Keep what was said."""
+    def note(self, name: str, *turns: Turn, customer: int | None = None) -> None:
+        """Keep what was said, unless the name has become another customer's."""
         with self._lock:
-            thread = self._open(name)
-            thread.said = [*thread.said, *turns][-MAX_TURNS:]
+            thread = self._open(name, customer)
+            if thread.customer == customer:
+                thread.said = [*thread.said, *turns][-MAX_TURNS:]
         self._trim()
 
     def take(self, name: str) -> str | None:
@@ -68,17 +80,19 @@ class Threads:
             waiting, thread.waiting = thread.waiting, None
             return waiting
 
-    def wait(self, name: str, waiting: str) -> None:
-        """Keep a question that waits; an earlier one is forgotten."""
+    def wait(self, name: str, waiting: str, customer: int | None = None) -> None:
+        """Keep a question that waits, and forget an earlier one; or this one if the name is another's."""
         with self._lock:
-            thread = self._open(name)
-            given_up, thread.waiting = thread.waiting, waiting
+            thread = self._open(name, customer)
+            given_up: str | None = waiting
+            if thread.customer == customer:
+                given_up, thread.waiting = thread.waiting, waiting
         if given_up is not None:
             self._forget(given_up)
         self._trim()
 
-    def _open(self, name: str) -> Thread:
-        thread = self._known.setdefault(name, Thread())
+    def _open(self, name: str, customer: int | None) -> Thread:
+        thread = self._known.setdefault(name, Thread(customer=customer))
         self._known.move_to_end(name)
         return thread
 

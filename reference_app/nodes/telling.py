@@ -6,10 +6,11 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.orders import read_facts
-from reference_app.dialogue.wording import LANGUAGES, find_language
+from reference_app.dialogue.wording import LANGUAGES, find_language, find_orders
 from reference_app.errors import PromptError
 from reference_app.nodes.rows import write_rows
 from reference_app.nodes.showing import MAX_ROWS, show
+from reference_app.tools.registry import NOT_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((f"language_{name}" for name in LANGUAGES), ()),
     **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
     "pending_order": ("order_id", "items", "total"),
-    **dict.fromkeys(("unknown_order", "already_refunded", "not_on_its_way"), ("order_id",)),
+    **dict.fromkeys(("not_own_order", "unknown_order", "already_refunded", "not_on_its_way"), ("order_id",)),
     "unknown_product": ("product",),
     "unknown_store": ("store",),
     "no_query": ("question",),
@@ -109,7 +110,7 @@ class Telling:
         said: list[str] = []
         for call in calls:
             if not _looked_up(call):
-                said.append(self._tell(call))
+                said += [text for text in [self._tell(call)] if text not in said]
             elif order := orders.pop(call.arguments["order_id"], None):
                 said += self._tell_order(order, read_facts(question))
         return " ".join(said)
@@ -128,6 +129,9 @@ class Telling:
         if call.decision == "denied":
             if call.reason == SETTLED:
                 return self.say("already_refunded", **call.arguments)
+            named = find_orders(" ".join(map(str, call.arguments.values())))
+            if call.reason == NOT_OWN.reason and named:
+                return self.say("not_own_order", order_id=" or ".join(named))
             return self.say("rejected" if call.reason == REJECTED else "denied", call=write_call(call))
         occasion = _REFUSALS.get(result["error"], "failed")  # a shop elsewhere chooses the word
         if not set(REPLIES[occasion]) <= set(call.arguments):

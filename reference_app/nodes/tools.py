@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.telling import REJECTED, SETTLED
 from reference_app.state import Call
-from reference_app.tools.registry import Confirmation, Decision
+from reference_app.tools.registry import NOT_OWN, Confirmation, Decision
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
 from reference_app.tracing import trace, trace_guard
 
@@ -25,6 +25,8 @@ REFUNDED = ("returned", "cancelled")
 UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 Screen = Callable[["Call", str, str], "Decision | None"]
 """A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
+Asker = Callable[["State"], "int | None"]
+"""The customer whose orders alone a call may be about; None where they may be anybody's."""
 
 
 def screen_calls(
@@ -74,13 +76,21 @@ def screen_calls(
     return screen
 
 
-class Confirming:
-    """Stops the graph before each call that needs a person; sets `approved` and `rejected`."""
+def find_asker(role: Role, guards: AbstractSet[str]) -> Asker:
+    """Staff may see all orders, and with the guard `owner` off everybody may."""
+    if role == "staff" or "owner" not in guards:
+        return lambda _: None
+    return lambda state: state.get("customer")
 
-    def __init__(self, registry: Registry, role: Role, screen: Screen) -> None:
+
+class Confirming:
+    """Stops the graph before each call that needs a person; sets `approved`, `rejected` and `foreign`."""
+
+    def __init__(self, registry: Registry, role: Role, screen: Screen, asker: Asker) -> None:
         self._registry = registry
         self._role = role
         self._screen = screen
+        self._asker = asker
 
     def __call__(self, state: State) -> State:
         from langgraph.types import interrupt
@@ -88,13 +98,18 @@ class Confirming:
         approved: list[str] = []
         rejected: list[str] = []
         settled: list[str] = []
+        foreign: list[str] = []
         looked: list[ToolCall] = []
         for call in calls_of(state):
             if self._registry.decide(call.name, call.arguments, self._role).outcome != "confirm":
                 continue
             if self._screen(call, _asked(state), ""):
                 continue  # it is denied whatever the person says
-            looked += self._look_up(call)
+            found = self._look_up(call, self._asker(state))
+            looked += found
+            if any(one.reason == NOT_OWN.reason for one in found):
+                foreign.append(Confirmation.of(call.name, call.arguments).digest)
+                continue  # nobody is asked about the order of another customer
             order = (looked[-1].result or {}) if looked else {}
             if call.name == "request_refund" and order.get("status") in REFUNDED:
                 settled.append(Confirmation.of(call.name, call.arguments).digest)
@@ -113,25 +128,34 @@ class Confirming:
             "approved": approved,
             "rejected": rejected,
             "settled": settled,
+            "foreign": foreign,
             "tool_calls": [*state.get("tool_calls", []), *looked],
         }
 
-    def _look_up(self, call: Call) -> list[ToolCall]:
+    def _look_up(self, call: Call, customer: int | None) -> list[ToolCall]:
         """The order that a call is about, so that a person sees what a number stands for."""
         order = {name: value for name, value in call.arguments.items() if name == "order_id"}
-        return [self._registry.run("order_status", order, self._role)] if order else []
+        if not order:
+            return []
+        return [self._registry.run("order_status", order, self._role, customer=customer)]
 
 
 class ToolUse:
     """Makes the calls of the plan in their order; adds `tool_calls` and what they found."""
 
     def __init__(
-        self, registry: Registry, role: Role, screen: Screen, suspect: Callable[[str], str | None]
+        self,
+        registry: Registry,
+        role: Role,
+        screen: Screen,
+        suspect: Callable[[str], str | None],
+        asker: Asker,
     ) -> None:
         """`suspect` says why a result is to be kept from the model, or None."""
         self._registry = registry
         self._role = role
         self._screen = screen
+        self._asker = asker
         self._suspect = suspect
 
     def __call__(self, state: State) -> State:
@@ -149,8 +173,17 @@ class ToolUse:
         context = "\n".join(json.dumps(one.result, ensure_ascii=False) for one in earlier if one.result)
         objection = self._screen(call, _asked(state), context)
         asked = Confirmation.of(call.name, call.arguments)
+        if asked.digest in state.get("foreign", []):
+            objection = objection or NOT_OWN
         confirmation = asked if asked.digest in state.get("approved", []) else None
-        made = self._registry.run(call.name, call.arguments, self._role, confirmation, objection=objection)
+        made = self._registry.run(
+            call.name,
+            call.arguments,
+            self._role,
+            confirmation,
+            objection=objection,
+            customer=self._asker(state),
+        )
         if made.decision != "pending":
             return self._screen_result(made)
         reason = "nobody confirmed this call with these arguments"

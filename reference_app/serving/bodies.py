@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from reference_app.shop.customers import MAX_CUSTOMER
+
 MAX_QUESTION_CHARACTERS = 2000
 
 
@@ -31,6 +33,13 @@ class Question(Strict):
         default=None, min_length=1, max_length=500, description="Name of an uploaded file to read with it."
     )
     thread: Thread | None = Field(default=None, description="Made up where it is not given.")
+    customer: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CUSTOMER,
+        description="Number of the customer who is signed in, who may see no other's orders; for the shop's "
+        "site to set.",
+    )
 
 
 class Decision(Strict):

@@ -29,6 +29,7 @@ class Support(Protocol):
         *,
         thread: str | None = None,
         file: str | None = None,
+        customer: int | None = None,
     ) -> Iterator[tuple[str, State]]: ...
 
     def resume(

@@ -32,7 +32,10 @@ BROKEN = "The app cannot answer now; the terminal it runs in says why."
 FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": Failure, "description": description}
     for status, description in (
-        (400, "The question is empty, nothing waits under the thread, or the body is no JSON."),
+        (
+            400,
+            "The question is empty, the thread is another's, nothing waits under it, or the body is no JSON.",
+        ),
         (413, "The body has more than 64 kB."),
         (422, "A field is missing, unknown, too long or of another type."),
         (500, BROKEN),
@@ -81,7 +84,7 @@ def build(support: Support, host: str) -> ASGIApp:
     @web.post("/v1/ask", responses=ANSWERS, summary="Ask a question")
     def ask(asked: Question, accept: Accept = "") -> Response:
         thread = asked.thread or uuid.uuid4().hex
-        run = partial(support.run, asked.question, thread=thread, file=asked.file)
+        run = partial(support.run, asked.question, thread=thread, file=asked.file, customer=asked.customer)
         return reply(lambda heard: run(heard=heard), thread, accept)
 
     @web.post("/v1/confirm", responses=ANSWERS, summary="Go on after a person decided")

@@ -1,4 +1,4 @@
-"""What the service reads from the shop's database; nothing here tells who ordered."""
+"""What the service reads from the shop's database; of who ordered, the customer's number alone."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ def read_order(shop: Path, order_id: str) -> dict[str, Any] | None:
         "late": days_late > 0,
         "days_late": days_late,
     }
+
+
+def read_owner(shop: Path, order_id: str) -> int | None:
+    """The number of the customer whose order it is, or None where there is no such order."""
+    with connect(shop) as database:
+        row = database.execute("SELECT customer_id FROM orders WHERE order_id = ?", (order_id,)).fetchone()
+    return int(row[0]) if row else None
 
 
 def read_points(shop: Path, order: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from reference_app.shop.customers import HEADER, MAX_CUSTOMER
+
 _TEXT = r"^[^\x00-\x1F\x7F]+$"  # no control characters
 OrderId = Annotated[str, Path(pattern=r"^FW-\d{5}$", max_length=8)]
 Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="The product's name.")]
 Store = Annotated[str, Query(max_length=40, pattern=_TEXT, description="The store's city.")]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=64)]
+Customer = Annotated[int | None, Header(alias=HEADER, ge=1, le=MAX_CUSTOMER)]
 Status = Literal["processing", "shipped", "delivered", "returned", "cancelled"]
 
 

@@ -1,6 +1,8 @@
 """
 The shop over HTTP: orders, shipments, points and stock; never who ordered.
 
+A call with the header `Customer-Number` is answered about that customer's orders alone.
+
 `python -m reference_app.shop.service` prints the OpenAPI document that the tools are made from.
 """
 
@@ -19,10 +21,10 @@ from reference_app.errors import AppError
 from reference_app.shop import replies
 from reference_app.shop.journal import Journal
 from reference_app.shop.names import find_name
-from reference_app.shop.queries import read_names, read_order, read_points, read_stock
+from reference_app.shop.queries import read_names, read_order, read_owner, read_points, read_stock
 
 # FastAPI reads the hints of the functions it is given, so these names have to be here.
-from reference_app.shop.replies import Adjustment, Key, NewAddress, OrderId, Product, Store
+from reference_app.shop.replies import Adjustment, Customer, Key, NewAddress, OrderId, Product, Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +61,7 @@ def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        responses={status: {"model": replies.Refusal} for status in (401, 404, 409, 413, 422, 500)},
+        responses={status: {"model": replies.Refusal} for status in (401, 403, 404, 409, 413, 422, 500)},
     )
     _answer_failures(service)
     _keep_out(service, token)
@@ -95,30 +97,32 @@ def _keep_out(service: FastAPI, token: str) -> None:
         return await go_on(request)
 
 
-def _find(shop: Path, order_id: str) -> dict[str, Any]:
+def _find(shop: Path, order_id: str, customer: int | None) -> dict[str, Any]:
     order = read_order(shop, order_id)
     if order is None:
         raise Refused(404, "unknown_order")
+    if customer is not None and read_owner(shop, order_id) != customer:
+        raise Refused(403, "not_yours")
     return order
 
 
 def _add_reading(service: FastAPI, shop: Path) -> None:
     @service.get("/orders/{order_id}", operation_id="order_status", response_model=replies.Order)
-    def order_status(order_id: OrderId) -> Any:
+    def order_status(order_id: OrderId, customer: Customer = None) -> Any:
         """The state of one order: status, carrier, tracking number, days and items."""
-        order = _find(shop, order_id)
+        order = _find(shop, order_id, customer)
         return {name: order[name] for name in replies.Order.model_fields}
 
     @service.get("/orders/{order_id}/shipment", operation_id="shipment", response_model=replies.Shipment)
-    def shipment(order_id: OrderId) -> Any:
+    def shipment(order_id: OrderId, customer: Customer = None) -> Any:
         """The parcel of one order: when it was sent, expected and delivered, and whether it is late."""
-        order = _find(shop, order_id)
+        order = _find(shop, order_id, customer)
         return {name: order[name] for name in replies.Shipment.model_fields}
 
     @service.get("/orders/{order_id}/points", operation_id="loyalty_points", response_model=replies.Points)
-    def loyalty_points(order_id: OrderId) -> Any:
+    def loyalty_points(order_id: OrderId, customer: Customer = None) -> Any:
         """The loyalty points that one order brings, and when they are booked."""
-        return {"order_id": order_id, **read_points(shop, _find(shop, order_id))}
+        return {"order_id": order_id, **read_points(shop, _find(shop, order_id, customer))}
 
     @service.get("/stock", operation_id="store_stock", response_model=replies.Stock)
     def store_stock(product: Product, store: Store) -> Any:
@@ -145,9 +149,9 @@ def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
         return {"order_id": order_id, "state": "requested", "request": number, **details}
 
     @service.post("/orders/{order_id}/refund", operation_id="request_refund", response_model=replies.Refunded)
-    def request_refund(order_id: OrderId, key: Key) -> Any:
+    def request_refund(order_id: OrderId, key: Key, customer: Customer = None) -> Any:
         """Ask for the money of one order back."""
-        order = _find(shop, order_id)
+        order = _find(shop, order_id, customer)
         if order["status"] in ("returned", "cancelled"):
             raise Refused(409, "already_refunded")
         return take(key, "request_refund", order_id, {}, amount=order["total"])
@@ -155,18 +159,18 @@ def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
     @service.post(
         "/orders/{order_id}/address", operation_id="change_address", response_model=replies.Redirected
     )
-    def change_address(order_id: OrderId, body: NewAddress, key: Key) -> Any:
+    def change_address(order_id: OrderId, body: NewAddress, key: Key, customer: Customer = None) -> Any:
         """Ask for one order to be delivered to another postcode."""
-        order = _find(shop, order_id)
+        order = _find(shop, order_id, customer)
         if order["status"] not in ("processing", "shipped"):
             raise Refused(409, "not_on_its_way")
         fee = REDIRECTION_FEE if order["status"] == "shipped" else 0.0
         return take(key, "change_address", order_id, body.model_dump(), fee=fee)
 
     @service.post("/orders/{order_id}/points", operation_id="adjust_points", response_model=replies.Adjusted)
-    def adjust_points(order_id: OrderId, body: Adjustment, key: Key) -> Any:
+    def adjust_points(order_id: OrderId, body: Adjustment, key: Key, customer: Customer = None) -> Any:
         """Add loyalty points to one order's customer, or take some away."""
-        _find(shop, order_id)
+        _find(shop, order_id, customer)
         return take(key, "adjust_points", order_id, body.model_dump(), points=body.points)
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
+from reference_app.shop.customers import HEADER
 from reference_app.tools.operations import read_operations
-from reference_app.tools.registry import Tool
+from reference_app.tools.registry import NOT_OWN, DeniedCallError, Tool
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MAX_DIGITS = 18  # of a whole number; a question that waits for a person is kept
 IDEMPOTENT = ("GET", "PUT", "DELETE")
 WORTH_ANOTHER_TRY = (502, 503, 504)
 RESULT_STATUSES = (200, 404, 409)  # whose answer is the tool's; all others are the service's trouble
+NOT_YOURS = (403, {"error": "not_yours"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class ShopApi:
                 description=operation.description,
                 parameters=operation.parameters,
                 run=partial(self._run, operation),
+                run_as=partial(self._run, operation),
             )
             for operation in self._operations
         ]
@@ -78,13 +81,18 @@ class ShopApi:
             client.close()
         self._shop.close()
 
-    def _run(self, operation: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _run(
+        self, operation: Operation, arguments: dict[str, Any], customer: int | None = None
+    ) -> dict[str, Any]:
         """
-        Ask the service.
+        Ask the service; about an order, with the number of the customer whose it has to be.
 
         Returns:
             Its answer; or `error`, the word of its refusal, or `unavailable` where it was down, slow, broken
             or did not keep to its own document.
+
+        Raises:
+            DeniedCallError: The order is another customer's.
         """
         with trace(
             f"{operation.method} {operation.path}",
@@ -92,20 +100,26 @@ class ShopApi:
             http__request__method=operation.method,
             url__template=operation.path,
         ) as span:
-            status, answer, tries = self._send(operation, arguments)
+            status, answer, tries = self._send(operation, arguments, customer)
             described = {"http.response.status_code": status, "http.request.resend_count": tries - 1 or None}
             span.describe(described)
             if status in RESULT_STATUSES and _is_documented(operation, status, answer):
                 return cast("dict[str, Any]", answer)
-            span.describe({"error.type": "no_answer" if status is None else f"{status}"})
-            return {"error": "unavailable"}
+            if (status, answer) != NOT_YOURS:
+                span.describe({"error.type": "no_answer" if status is None else f"{status}"})
+                return {"error": "unavailable"}
+        raise DeniedCallError(NOT_OWN)
 
-    def _send(self, operation: Operation, arguments: dict[str, Any]) -> tuple[int | None, object, int]:
+    def _send(
+        self, operation: Operation, arguments: dict[str, Any], customer: int | None
+    ) -> tuple[int | None, object, int]:
         """Status, answer and tries; no status where nothing came, no answer where it was no JSON."""
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
         repeatable = operation.method in IDEMPOTENT
         request = _fill(operation, arguments)
+        if customer is not None and "order_id" in arguments:
+            request["headers"][HEADER] = str(customer)
         retrying = Retrying(
             stop=stop_after_attempt(self._patience.tries if repeatable else 1),
             wait=wait_exponential(multiplier=self._patience.pause_s),

@@ -35,6 +35,8 @@ class Tool:
         parameters: JSON Schema of an object; must be closed and bounded (`check_strict`).
         run: Gets arguments that keep to the schema; returns JSON values. What can be expected to go wrong
             is returned as `{"error": "<word>", …}`.
+        run_as: The same for the customer with this number, who may see only what is their own; raises
+            `DeniedCallError`. None where the data are nobody's own.
 
     Raises:
         ToolError: The schema is not strict.
@@ -44,6 +46,7 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
     run: Callable[[dict[str, Any]], dict[str, Any]]
+    run_as: Callable[[dict[str, Any], int], dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         check_strict(self.parameters, self.name)
@@ -63,6 +66,21 @@ class Decision:
     outcome: Outcome
     reason: str = ""
     guard: str = "tools"
+
+
+NOT_OWN = Decision(
+    outcome="deny",
+    reason="The guard owner denies it: the order is not among the customer's own.",
+    guard="owner",
+)
+
+
+class DeniedCallError(Exception):
+    """What a tool found may not be handed on; carries what is recorded of the call."""
+
+    def __init__(self, decided: Decision) -> None:
+        super().__init__(decided.reason)
+        self.decided = decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,7 @@ class Registry:
         """What would happen to this call; runs nothing."""
         return self._decide(name, read_arguments(arguments), role)
 
-    def run(
+    def run(  # noqa: PLR0913 - what a call is decided by
         self,
         name: str,
         arguments: dict[str, Any],
@@ -119,6 +137,7 @@ class Registry:
         confirmation: Confirmation | None = None,
         *,
         objection: Decision | None = None,
+        customer: int | None = None,
     ) -> ToolCall:
         """
         Decide, run what may run, and record both in a span.
@@ -127,6 +146,7 @@ class Registry:
 
         Args:
             objection: Of a guard that denies the call whatever the policy says; None if none does.
+            customer: Whose data alone the call may be about; None where they may be anybody's.
         """
         read = read_arguments(arguments)
         kept: dict[str, Any] = {} if isinstance(read, str) else read
@@ -150,7 +170,13 @@ class Registry:
             span.describe(
                 {"reference_app.tool.decision": decision, "reference_app.tool.reason": reason or None}
             )
-            result = tool.run(dict(kept)) if tool and runs else None
+            result = None
+            try:
+                result = _use(tool, kept, customer) if tool and runs else None
+            except DeniedCallError as error:
+                decision, reason = "denied", error.decided.reason
+                trace_guard(error.decided.guard, reason)
+                span.describe({"reference_app.tool.decision": decision, "reference_app.tool.reason": reason})
             span.describe({"gen_ai.tool.call.result": result})
         return ToolCall(name=name, arguments=kept, decision=decision, result=result, reason=reason)
 
@@ -175,6 +201,12 @@ class Registry:
             "deny": f"The role {role} may not use {name}.",
         }
         return Decision(outcome=outcome, reason=reasons[outcome])
+
+
+def _use(tool: Tool, arguments: dict[str, Any], customer: int | None) -> dict[str, Any]:
+    if customer is None or tool.run_as is None:
+        return tool.run(dict(arguments))
+    return tool.run_as(dict(arguments), customer)
 
 
 def _record(

@@ -28,9 +28,9 @@ class Steps:
         self.pieces, self.text, self.sources = pieces, text, list(sources)
         self.asked, self.decided = [], []
 
-    def run(self, question, heard=None, *, thread, file=None):
+    def run(self, question, heard=None, *, thread, file=None, customer=None):
         self.asked.append((question, thread))
-        self.file = file
+        self.file, self.customer = file, customer
         if self.pieces is None:
             yield "confirm", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
             return
@@ -130,6 +130,22 @@ def test_a_file_goes_with_a_question(monkeypatch, capsys):
     assert app.file == "a.csv"
     assert main(["--file", "a.csv"]) == 2
     assert "--file goes with a question" in capsys.readouterr().err
+
+
+def test_a_customer_goes_with_each_question(monkeypatch, capsys):
+    app = Steps(["Fine."], "Fine.")
+    monkeypatch.setattr("reference_app.graph.open_app", lambda: app)
+
+    assert (main(["How many?", "--customer", "7"]), app.customer) == (0, 7)
+    assert (main(["How many?"]), app.customer) == (0, None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("How many?\n"))
+    assert (main(["--customer", "8"]), app.customer) == (0, 8)
+    capsys.readouterr()
+    for wrong in ("x", "", "0", "7.0", "-7", "\u0667", "9" * 5000):
+        assert main(["How many?", f"--customer={wrong}"]) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("reference_app: The customer must be a whole number")
+        assert errors.count("\n") == 1
 
 
 def test_a_byte_that_is_no_text_is_no_traceback(monkeypatch, capsys):

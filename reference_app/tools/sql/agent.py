@@ -185,12 +185,16 @@ class SqlAgent:
 def query_tool(agent: SqlAgent) -> Tool:
     """The tool `query_shop`."""
     from reference_app.tools.registry import Tool
+    from reference_app.tools.sql.owners import keep_own
 
     return Tool(
         name=NAME,
         description=DESCRIPTION,
         parameters=PARAMETERS,
         run=lambda arguments: agent.ask(arguments["question"]),
+        run_as=lambda arguments, customer: keep_own(
+            agent.ask(arguments["question"]), customer, lambda sql: agent.run(sql).answer
+        ),
     )
 
 

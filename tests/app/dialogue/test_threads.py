@@ -8,6 +8,7 @@ import pytest
 
 from reference_app.dialogue import threads
 from reference_app.dialogue.threads import MAX_TURNS, Threads, Turn
+from reference_app.errors import QuestionError
 
 
 def said(text):
@@ -57,6 +58,18 @@ def test_a_later_question_takes_the_place_of_what_waits(known, forgotten):
     known.wait("a", "y")
 
     assert (forgotten, known.take("a")) == (["x"], "y")
+
+
+def test_a_name_that_has_become_another_customer_s_keeps_nothing_of_the_first(known, forgotten):
+    known.note("a", said("1"), customer=7)
+    known.note("a", said("2"), customer=8)
+    known.wait("a", "x", 7)
+    known.wait("a", "y")
+
+    assert (known.recall("a", 7), known.take("a"), forgotten) == ([said("1")], "x", ["y"])
+    for customer in (8, None):
+        with pytest.raises(QuestionError, match="begun by another customer"):
+            known.recall("a", customer)
 
 
 def test_who_was_silent_longest_is_forgotten_with_what_waits(known, forgotten, monkeypatch):

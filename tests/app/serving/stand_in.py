@@ -44,11 +44,11 @@ class StandIn:
         self.pieces = 0
         self.hung_up = threading.Event()
 
-    def run(self, question, heard=None, *, thread=None, file=None):
+    def run(self, question, heard=None, *, thread=None, file=None, customer=None):
         if not question.strip():
             raise QuestionError("The question is empty.")
         self.asked.append((question, thread))
-        self.file = file
+        self.file, self.customer = file, customer
         if question == "no weights":
             raise WeightsError("/secret/weights are not there.")
         if question == "bug":

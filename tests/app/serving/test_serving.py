@@ -52,6 +52,13 @@ def test_a_file_goes_with_a_question(client, app):
     assert app.file == "a.csv"
 
 
+@pytest.mark.parametrize("customer", [None, 7])
+def test_a_customer_goes_with_a_question(client, app, customer):
+    client.post("/v1/ask", json={"question": "How heavy is it?", "customer": customer})
+
+    assert app.customer == customer
+
+
 def test_threads_that_are_made_up_differ(client):
     threads = {client.post("/v1/ask", json={"question": "a"}).json()["thread"] for _ in range(3)}
 
@@ -125,6 +132,10 @@ BAD = [
     ("long question", "/v1/ask", {"question": "x" * 2001}, 422, "question: String should have at most 2000"),
     ("a number", "/v1/ask", {"question": 1}, 422, "question: Input should be a valid string"),
     ("another field", "/v1/ask", {**ASK, "role": "staff"}, 422, "role: Extra inputs are not permitted"),
+    ("a customer as text", "/v1/ask", {**ASK, "customer": "7"}, 422, "customer: Input should be a valid"),
+    ("a customer that is true", "/v1/ask", {**ASK, "customer": True}, 422, "customer: Input should be"),
+    ("no such number", "/v1/ask", {**ASK, "customer": 0}, 422, "customer: Input should be greater than"),
+    ("a long number", "/v1/ask", {**ASK, "customer": 2**31}, 422, "customer: Input should be less than"),
     ("a thread with signs", "/v1/ask", {**ASK, "thread": "../x"}, 422, "thread: String should match"),
     ("a thread with a line", "/v1/ask", {**ASK, "thread": "x\n"}, 422, "thread: String should match"),
     ("100 kB", "/v1/ask", {"question": "x" * 100_000}, 413, "The body has more than 64000 bytes."),

@@ -79,6 +79,43 @@ def test_no_answer_tells_who_ordered(reading, order):
     assert not [name for name in order["customer"].split() if name in told]
 
 
+ORDER, OWNER = "FW-10430", 7
+
+
+@pytest.mark.parametrize(
+    ("customer", "status", "error"),
+    [
+        (None, 200, None),
+        (str(OWNER), 200, None),
+        ("6", 403, "not_yours"),
+        ("999999", 403, "not_yours"),
+        ("", 422, "invalid_arguments"),
+        ("0", 422, "invalid_arguments"),
+        ("-7", 422, "invalid_arguments"),
+        ("seven", 422, "invalid_arguments"),
+        ("7, 6", 422, "invalid_arguments"),
+        (str(2**31), 422, "invalid_arguments"),
+    ],
+)
+def test_a_customer_is_answered_about_orders_of_their_own(service, customer, status, error):
+    headers = {} if customer is None else {"Customer-Number": customer}
+    answers = [service.http.get(path.format(ORDER), headers=headers) for path in READING]
+    for number, (path, body) in enumerate(WRITING):
+        key = {"Idempotency-Key": f"key-0000{number}"}
+        answers.append(service.http.post(f"/orders/{ORDER}/{path}", json=body, headers=headers | key))
+
+    assert {answer.status_code for answer in answers} == {status}
+    if error:
+        assert [answer.json() for answer in answers] == [{"error": error}] * len(answers)
+        assert not (service.cache / "requests.sqlite").exists()
+
+
+def test_an_unknown_order_is_unknown_to_every_customer(reading):
+    answer = reading.http.get("/orders/FW-99999", headers={"Customer-Number": "6"})
+
+    assert (answer.status_code, answer.json()) == (404, {"error": "unknown_order"})
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Authorization": "Bearer"}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \u00fc"}],

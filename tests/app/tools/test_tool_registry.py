@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from reference_app.tools.arguments import ToolError
 from reference_app.tools.policy import Policy, PolicyError
-from reference_app.tools.registry import Confirmation, Decision, Registry, Tool
+from reference_app.tools.registry import NOT_OWN, Confirmation, Decision, DeniedCallError, Registry, Tool
 
 ORDER = {"type": "string", "pattern": r"^FW-\d{5}$"}
 POINTS = {"type": "integer", "minimum": -5000, "maximum": 5000}
@@ -252,6 +252,30 @@ def test_a_tool_that_breaks_is_marked_and_not_hidden(spans):
     (span,) = spans.get_finished_spans()
     assert span.attributes["error.type"] == "ZeroDivisionError"
     assert "quimby" not in span.to_json()
+
+
+@pytest.mark.parametrize(
+    ("customer", "decision", "result"),
+    [(None, "allowed", {"of": None}), (7, "allowed", {"of": 7}), (8, "denied", None)],
+)
+def test_a_tool_may_deny_what_is_another_customer_s(spans, customer, decision, result):
+    def run_as(arguments, asking):
+        assert arguments == FINE
+        if asking != 7:
+            raise DeniedCallError(NOT_OWN)
+        return {"of": asking}
+
+    parameters = {"type": "object", "properties": SCHEMAS["look"], "additionalProperties": False}
+    tool = Tool(name="look", description="", parameters=parameters, run=lambda _: {"of": None}, run_as=run_as)
+    registry = Registry([tool], Policy(source=Path("p"), rules={"look": {"customer": "allow"}}))
+    call = registry.run("look", FINE, "customer", customer=customer)
+
+    assert (call.decision, call.result, call.arguments) == (decision, result, FINE)
+    assert call.reason == (NOT_OWN.reason if decision == "denied" else "")
+    *guards, span = spans.get_finished_spans()
+    assert [guard.name for guard in guards] == (["guard owner"] if decision == "denied" else [])
+    assert span.attributes["reference_app.tool.decision"] == decision
+    assert "error.type" not in span.attributes
 
 
 def test_two_tools_of_one_name_and_an_unfit_policy_make_no_registry(ran):
