@@ -116,7 +116,7 @@ class State(TypedDict, total=False):
         pending: The call that waits for a person.
         approved: Digests of the plan's calls that a person confirmed.
         rejected: The same of those that a person did not want.
-        settled: The same of those that have nothing left to do.
+        settled: The same of those that the shop would refuse.
         foreign: The same of those that are about another customer's order.
         text: The answer; also what is asked of a person who has to confirm a call.
         sources: Ids of the sections that support the answer.

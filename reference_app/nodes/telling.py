@@ -128,7 +128,7 @@ class Telling:
     def _tell_failure(self, call: ToolCall, result: Mapping[str, Any]) -> str:
         if call.decision == "denied":
             if call.reason == SETTLED:
-                return self.say("already_refunded", **call.arguments)
+                return self.say(_TOO_LATE[call.name], **call.arguments)
             named = find_orders(" ".join(map(str, call.arguments.values())))
             if call.reason == NOT_OWN.reason and named:
                 return self.say("not_own_order", order_id=" or ".join(named))
@@ -211,7 +211,8 @@ def _show_figure(value: object) -> str:
 
 
 REJECTED = "the person who was asked did not want it"
-SETTLED = "the order was returned or cancelled, so its money was paid back"
+SETTLED = "the order is in a state in which the shop refuses it"
+_TOO_LATE = {"request_refund": "already_refunded", "change_address": "not_on_its_way"}
 
 
 def _find_wrong_place(reply: str, places: Sequence[str]) -> str:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from reference_app.tools.registry import Registry
 
 
-REFUNDED = ("returned", "cancelled")
+TOO_LATE = {
+    "request_refund": ("returned", "cancelled"),  # its money was paid back
+    "change_address": ("delivered", "returned", "cancelled"),
+}
+"""Status of an order in which the shop refuses a call, so that no person is asked."""
 UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 Screen = Callable[["Call", str, str], "Decision | None"]
 """A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
@@ -111,7 +115,7 @@ class Confirming:
                 foreign.append(Confirmation.of(call.name, call.arguments).digest)
                 continue  # nobody is asked about the order of another customer
             order = (looked[-1].result or {}) if looked else {}
-            if call.name == "request_refund" and order.get("status") in REFUNDED:
+            if order.get("status") in TOO_LATE.get(call.name, ()):
                 settled.append(Confirmation.of(call.name, call.arguments).digest)
                 continue
             # What comes back is the digest of the call that the person saw, not a yes to whatever is here.
