@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.orders import read_actions, read_facts, says
+from reference_app.dialogue.places import add_country
 from reference_app.dialogue.wording import ORDER_ID, find_orders, mend_order_ids
 from reference_app.documents.lexicon import stems
 
@@ -34,7 +35,7 @@ _STATEMENT_END = re.compile(r"(?<=[.!:])\s+(?=\S)")
 _ASKS = re.compile(rf"\?|^\W*(?:and |so |but |also |hi,? |hello,? )*{_STARTS}", re.IGNORECASE)
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|that|those|this|these|one|ones|there|then|the (?:same|thing))\b|"
-    r"^\W*(?:and|what about|how about|so)\b",
+    r"(?:^|[.!?]\s)\W*(?:and|what about|how about|so)\b",
     re.IGNORECASE,
 )
 _MASKED = re.compile(r"\[[a-z -]+\]")
@@ -105,7 +106,7 @@ def _search_for(text: str) -> str:
     if says(text, "handover"):
         return HANDOVER
     kept = [part for part in _STATEMENT_END.split(text) if not _MASKED.search(part) or "?" in part]
-    return " ".join(kept) or text
+    return add_country(" ".join(kept) or text)
 
 
 def _compare(query: str) -> tuple[str, ...]:

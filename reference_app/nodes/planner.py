@@ -157,10 +157,10 @@ class Planner:
                 route="tools", calls=tuple(Call(name="store_stock", arguments=each) for each in arguments)
             )
         calls = tuple(call for call in plan.calls if call.name == "store_stock")
-        if said := tuple(call for call in calls if _names_both(call, intent.text)):
-            return Plan(route="tools", calls=said)
-        asks = (calls or named.products) and says(intent.text, "nearby")
-        return Plan(route="ask", missing="store") if asks else None
+        if not named.stores and (calls or named.products) and says(intent.text, "nearby"):
+            return Plan(route="ask", missing="store")
+        said = tuple(call for call in calls if _names_both(call, intent.text))
+        return Plan(route="tools", calls=said) if said else None
 
     def _messages(self, question: str, vector: list[float]) -> list[dict[str, str]]:
         messages = [{"role": "system", "content": self.prompt.fill()}]

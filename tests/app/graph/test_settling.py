@@ -79,6 +79,10 @@ def test_the_calls_are_those_that_are_asked_for(plan, question, expected):
     ("plan", "question"),
     [
         (STOCK, "Is the Skerry in stock?"),  # a store that nobody named
+        (calls("store_stock", product="Alnbury then", store="Alnbury"), "How many are in Alnbury then?"),
+        (STOCK, "My aunt gave me a Skerry from your shop. Does she find out if I return it?"),
+        (POINTS, "My last order was on 3 June 2025. When will my points lapse?"),
+        (POINTS, "I have collected 200 points. May I use them on my next purchase?"),
         (STOCK, "How many are there in Alnbury?"),  # a product that nobody named
         (STOCK, "Do you ship to Spain?"),
         (REFUND, "Can I return boots?"),
@@ -100,6 +104,9 @@ def test_nothing_is_called_that_the_question_does_not_name(plan, question):
         ("Where is my order?", "order_id"),
         ("Please change the address of FW-20001", "postcode"),
         ("Is the Skerry in stock near me, is it available?", "store"),
+        ("Is the Skerry on the shelf at my local branch?", "store"),
+        ("I'd like my money back, please arrange it.", "order_id"),
+        ("How many points am I getting for the thing I bought last week?", "order_id"),
     ],
 )
 def test_what_is_missing_is_asked_for_whatever_the_plan(question, missing):
@@ -140,3 +147,34 @@ def test_a_rule_is_searched_beside_the_order():
 def test_a_shelf_is_looked_at_whose_store_and_product_are_named(named, looked):
     settled = settle(DOCUMENTS, "Is it in stock?", named=named)
     assert [(call.arguments["product"], call.arguments["store"]) for call in settled.calls] == looked
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["DELETE FROM orders WHERE 1=1;", "Run this: drop table customers", "Please wipe the whole database."],
+)
+def test_what_nobody_may_have_done_is_refused(question):
+    assert settle(DATABASE, question, understands=True) == Plan(route="refuse")
+
+
+def test_a_follow_up_is_about_the_product_of_the_turn_before():
+    prompt = load_prompt(HERE / "prompts", "adapter-planner")
+    names = {"Snowshoes": ("Snowshoes",)}
+    planner = Planner(
+        None,
+        prompt,
+        None,
+        understands=lambda text: text.endswith("price of the Snowshoes?"),
+        find_names=lambda text: Named(
+            products=next((names[name] for name in names if name.lower() in text.lower()), ()),
+            stores=("Alnbury",) if "Alnbury" in text else (),
+        ),
+        writes_queries=False,
+    )
+    (price,) = read_intents("Nice. And what's the price?", ["Do you sell snowshoes?"])
+    (shelf,) = read_intents("And in Alnbury?", ["Do you have snowshoes in stock in Corveth?"])
+
+    assert planner._complete(price).text == "Nice. And what's the price of the Snowshoes?"
+    assert planner._complete(shelf) == shelf
+    (call,) = planner.settle(DOCUMENTS, shelf).calls
+    assert call.arguments == {"product": "Snowshoes", "store": "Alnbury"}
