@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.falsehoods.finding import list_facts_shares
 from benchmarks.questions.asking import ask_all
 from benchmarks.questions.figures import (
     Share,
@@ -46,10 +47,12 @@ def main() -> None:
     if options.misses:
         _show_misses(scored)
     console.print(_make_kinds(scored))
-    console.print(_make_shares(list(list_shares(scored))))
+    whole = not (options.kind or options.ids)
+    shares = [*list_shares(scored), *(list_facts_shares() if whole else ())]
+    console.print(_make_shares(shares))
     _show_rest(scored)
     if options.table:
-        write_table(scored, options.run)
+        write_table(scored, shares, options.run)
 
 
 def _read_options() -> argparse.Namespace:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -22,16 +21,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.questions.scoring import Record, load_questions
-from pytest_llmops.bounds import holds, parse_bound
-from pytest_llmops.records import Bound, Output, Passage, Sample, Score, ToolCall
+from benchmarks.falsehoods.finding import SHARES, find
+from benchmarks.questions.scoring import Record
+from pytest_llmops.bounds import parse_bound
+from pytest_llmops.records import Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import wilson_interval
-from reference_app.documents.knowledge import load_knowledge
 
-ROOT = Path(__file__).parents[1]
 SUPPORTED = 0.8  # of MTRAG's labels, a mean of people's marks
-SHARES = Path(__file__).parent / "falsehoods"
 CHECKS = (
     ("facts", ">= 1"),
     ("faithfulness", ">= 0.5"),
@@ -85,45 +82,6 @@ def make_labelled() -> Table:
     return table
 
 
-def find(
-    name: str, bound: Bound, items: list[Record], *, reference: bool
-) -> Mapping[str, list[tuple[bool, str]]]:
-    """Of the wrong and the right answers: whether the check fails, and why."""
-    metric = create_metric(name, {})
-    questions = {each["id"]: each for each in load_questions()}
-    found: defaultdict[str, list[tuple[bool, str]]] = defaultdict(list)
-    for which in ("wrong", "right"):
-        samples = [make_sample(questions[each["id"]], each[which], reference=reference) for each in items]
-        for result in metric.score(samples):
-            missed = not isinstance(result, Score) or not holds(result.value, bound)
-            found[which].append((missed, result.reason if isinstance(result, Score) else result.error))
-    return found
-
-
-def make_sample(question: Record, text: str, *, reference: bool) -> Sample:
-    expected = question["expected"]
-    documents = {each.partition("#")[0] for each in expected.get("relevant") or []}
-    passages = tuple(
-        Passage(id=each.id, text=each.text) for each in SECTIONS if each.id.partition("#")[0] in documents
-    )
-    return Sample(
-        output=Output(text=text, passages=passages, tool_calls=tuple(make_calls(expected))),
-        input=question["input"],
-        reference=expected["reference"] if reference else None,
-    )
-
-
-def make_calls(expected: Record) -> Iterator[ToolCall]:
-    for call in expected.get("tools") or []:
-        result: Any = expected.get("result")
-        if isinstance(result, list):
-            result = {"quantity": result[0][0]}
-        yield ToolCall(name=call["name"], arguments=call["arguments"], result=result)
-    if rows := expected.get("sql_result"):
-        columns = [f"column {at}" for at in range(len(rows[0]))]
-        yield ToolCall(name="query_shop", result={"columns": columns, "rows": rows})
-
-
 def print_misses(items: list[Record], found: Mapping[str, list[tuple[bool, str]]]) -> None:
     for item, (missed, _) in zip(items, found["wrong"], strict=True):
         if not missed:
@@ -145,8 +103,6 @@ def show(found: list[tuple[bool, str]]) -> str:
     low, high = wilson_interval(count / of, of)
     return f"{count}/{of} ({low:.2f} to {high:.2f})"
 
-
-SECTIONS = load_knowledge(ROOT / "reference_app" / "knowledge")
 
 if __name__ == "__main__":
     main()

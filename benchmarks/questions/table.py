@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.questions.figures import Share, list_recalls, list_shares
+from benchmarks.questions.figures import Share, list_recalls
 from benchmarks.questions.scoring import Scored
 from pytest_llmops.bounds import holds
 from pytest_llmops.golden.loader import load_golden
@@ -22,17 +22,20 @@ CURATED = "golden/support.yaml"
 _BEGIN, _END = "<!-- figures: python benchmarks/app.py --table -->", "<!-- end of figures -->"
 
 
-def write_table(scored: Sequence[Scored], run: Path, page: Path = PAGE, front: Path = FRONT) -> None:
+def write_table(
+    scored: Sequence[Scored], shares: Sequence[Share], run: Path, page: Path = PAGE, front: Path = FRONT
+) -> None:
     """
     Rewrite the table between its marks, and its first rows on the front page.
 
     Args:
+        shares: A row each.
         run: A run file of the curated golden set; its row stays as it is if there is none.
     """
     _, old, _ = _split(page)
     kept = next((line for line in old.splitlines() if CURATED in line), None)
     curated = format_row(measure_curated(run)) if run.exists() else kept
-    rows = [*([curated] if curated else []), *map(format_row, list_shares(scored))]
+    rows = [*([curated] if curated else []), *map(format_row, shares)]
     recalls = [
         f"| relevant sections among the first {k} | {n} questions | {recall:.2f} | | | |"
         for k, recall, n in list_recalls(scored)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from benchmarks.questions.figures import list_shares
 from benchmarks.questions.scoring import load_questions, score
 from benchmarks.questions.table import CURATED, PAGE, ROOT, write_table
 from pytest_llmops.golden.loader import load_golden
@@ -42,7 +43,7 @@ def write_run(path, value):
 def test_both_shares_are_in_the_table(page, tmp_path):
     of = write_run(tmp_path / "run.json", lambda check: check.threshold)
 
-    write_table(SCORED, tmp_path / "run.json", page, page)
+    write_table(SCORED, list(list_shares(SCORED)), tmp_path / "run.json", page, page)
 
     text = page.read_text(encoding="utf-8")
     assert f"| curated golden set (`{CURATED}`), all checks | {of}/{of} | 1.00 |" in text
@@ -55,7 +56,7 @@ def test_a_missed_check_is_a_case_that_is_not_right(page, tmp_path):
         tmp_path / "run.json", lambda check: -1.0 if check.metric == "keywords" else check.threshold
     )
 
-    write_table(SCORED, tmp_path / "run.json", page, page)
+    write_table(SCORED, list(list_shares(SCORED)), tmp_path / "run.json", page, page)
 
     passing = sum(
         all(check.metric != "keywords" for check in case.checks)
@@ -67,6 +68,6 @@ def test_a_missed_check_is_a_case_that_is_not_right(page, tmp_path):
 def test_without_a_run_the_golden_set_keeps_its_row(page, tmp_path):
     row = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if CURATED in line)
 
-    write_table(SCORED, tmp_path / "none.json", page, page)
+    write_table(SCORED, list(list_shares(SCORED)), tmp_path / "none.json", page, page)
 
     assert row in page.read_text(encoding="utf-8")

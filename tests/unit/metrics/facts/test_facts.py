@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.facts import find
+from benchmarks.falsehoods.finding import find
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.facts import Facts
 from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score, ToolCall
