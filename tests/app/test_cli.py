@@ -18,12 +18,12 @@ def test_the_steps_and_the_answer_are_shown(ask, shop):
 
     assert code == 0
     assert output.startswith("The Kestrel tent weighs 3.4 kg")
-    assert output.endswith(". [tents#weight]\n")
+    assert output.endswith(". [Tents > Weight]\n")
     lines = errors.splitlines()
     assert lines[0].startswith("reference_app: serving the embedded models on http://127.0.0.1:")
     assert lines[1] == "planner: documents"
     assert lines[2].startswith("retriever: 0.")
-    assert lines[-1] == "sources: tents#weight"
+    assert lines[-1] == "source: Tents > Weight"
 
 
 def test_an_order_is_looked_up_without_its_customer(ask_here, shop):

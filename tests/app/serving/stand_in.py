@@ -19,6 +19,8 @@ HOSTILE = (
 ANSWERS = {
     "How heavy is it?": ["The Kestrel tent ", "weighs 3.4 kg."],
     "hostile": [HOSTILE],
+    "hostile title": [f"It weighs 3.4 kg. [{SECTION}]"],
+    "other brackets": ["[$&] [constructor] [__proto__] [tents#other]"],
     "half a pair": ["\ud800"],
     "slow": ["again "] * 10_000,
     "endless": ["again " * 3000] * 1_000_000,
@@ -60,7 +62,7 @@ class StandIn:
             yield "confirm", {"text": "May I?", "tool_calls": [CALL], "sources": []}
             return
         yield "planner", {"plan": Plan(route="documents")}
-        section = make_section()
+        section = make_section(HOSTILE if question == "hostile title" else "Tents")
         yield "retriever", {"passages": [Found(section=section, score=0.51234)]}
         yield "answerer", self._answer(ANSWERS.get(question, ["?"]), heard)
 
@@ -95,10 +97,10 @@ class StandIn:
         return {"text": "".join(pieces), "sources": [SECTION]}
 
 
-def make_section():
+def make_section(title):
     return Section(
         id=SECTION,
-        title="Tents",
+        title=title,
         heading="Weight",
         text="It weighs 3.4 kg.",
         status="current",

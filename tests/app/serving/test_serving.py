@@ -33,7 +33,7 @@ def test_a_question_is_answered_with_its_sources(client, app):
     assert reply.status_code == 200
     record = reply.json()
     assert record["text"] == "The Kestrel tent weighs 3.4 kg."
-    assert record["sources"] == [SECTION]
+    assert (record["sources"], record["titles"]) == ([SECTION], {SECTION: "Tents > Weight"})
     assert [passage["id"] for passage in record["passages"]] == [SECTION]
     assert (record["pending"], record["model"]) == (None, "stand-in")
     assert app.asked == [("How heavy is it?", record["thread"])]
@@ -254,6 +254,9 @@ def test_the_description_names_bodies_and_errors(client):
     answers = described["paths"]["/v1/ask"]["post"]["responses"]
     assert set(answers) == {"200", "400", "413", "422", "500"}
     assert set(answers["200"]["content"]) == {"application/json", "text/event-stream"}
+    record = described["components"]["schemas"]["Record"]
+    assert "titles" in record["required"]
+    assert "Escape" in record["properties"]["titles"]["description"]
     question = described["components"]["schemas"]["Question"]
     assert (question["properties"]["question"]["maxLength"], question["additionalProperties"]) == (
         2000,
