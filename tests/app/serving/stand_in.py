@@ -10,6 +10,7 @@ from reference_app.documents.knowledge import Section
 from reference_app.documents.search import Found
 from reference_app.errors import QuestionError, WeightsError
 from reference_app.state import Call, Plan, ToolCall
+from reference_app.tools.arguments import ToolError
 from reference_app.tools.registry import Confirmation
 
 SECTION = "tents#weight"
@@ -25,6 +26,7 @@ ANSWERS = {
     "slow": ["again "] * 10_000,
     "endless": ["again " * 3000] * 1_000_000,
 }
+BROKEN_TOOL = "/secret/openapi.json: order_status: no answer in JSON is described."
 PAUSE_S = 0.01
 CALL = ToolCall(
     name="request_refund",
@@ -53,6 +55,8 @@ class StandIn:
         self.file = file
         if question == "no weights":
             raise WeightsError("/secret/weights are not there.")
+        if question == "broken tool":
+            raise ToolError(BROKEN_TOOL)
         if question == "bug":
             raise ValueError("Ada Quimby, ada@example.com")
         if question == "refund":

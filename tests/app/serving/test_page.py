@@ -160,11 +160,12 @@ def test_stop_hangs_up(page, app):
     assert page.get_by_role("button", name="Ask").is_visible()
 
 
-@pytest.mark.parametrize("question", ["bug", "no weights"])
+@pytest.mark.parametrize("question", ["bug", "no weights", "broken tool"])
 def test_an_error_is_shown(page, question):
     ask(page, question)
 
-    page.get_by_text("The app cannot answer now; the terminal it runs in says why.").wait_for()
+    page.get_by_text("Sorry, we cannot answer at the moment. Please try again later.").wait_for()
+    assert "openapi" not in page.locator("article").inner_text()
 
 
 def test_an_empty_question_is_not_sent(page, app):

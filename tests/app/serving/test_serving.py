@@ -8,8 +8,9 @@ import pytest
 
 from reference_app.serving import ServingError
 from reference_app.serving.door import Door
+from reference_app.serving.routes import SORRY
 from reference_app.serving.server import bind
-from tests.app.serving.stand_in import CALL, SECTION
+from tests.app.serving.stand_in import BROKEN_TOOL, CALL, SECTION
 
 EVENTS = {"Accept": "text/event-stream"}
 SCRIPT = """
@@ -135,8 +136,8 @@ BAD = [
     ("odd name", "/v1/confirm", {**DECISION, "name": "a b"}, 422, "name: String should match"),
     ("not a number", "/v1/confirm", json.dumps(DECISION).replace("{}", '{"a": NaN}').encode(), 422,
      "not JSON compliant"),
-    ("broken app", "/v1/ask", {"question": "no weights"}, 500, "the terminal it runs in says why"),
-    ("bug", "/v1/ask", {"question": "bug"}, 500, "the terminal it runs in says why"),
+    ("broken app", "/v1/ask", {"question": "no weights"}, 500, SORRY),
+    ("bug", "/v1/ask", {"question": "bug"}, 500, SORRY),
 ]  # fmt: skip
 
 
@@ -179,6 +180,15 @@ def test_what_went_wrong_is_told_at_the_terminal(client, capfd):
     weights, bug = capfd.readouterr().err.splitlines()
     assert weights == "reference_app: /secret/weights are not there."
     assert bug.startswith("reference_app: ValueError in run, ")
+
+
+@pytest.mark.parametrize("headers", [{}, EVENTS])
+def test_a_broken_tool_is_an_apology_to_the_customer_and_named_at_the_terminal(client, capfd, headers):
+    reply = client.post("/v1/ask", json={"question": "broken tool"}, headers=headers)
+    said = read_events(reply)[-1][1] if headers else reply.json()["error"]
+
+    assert said == {"status": 500, "message": SORRY}
+    assert capfd.readouterr().err == f"reference_app: {BROKEN_TOOL}\n"
 
 
 def test_half_a_surrogate_pair_gets_through(client):
