@@ -174,7 +174,7 @@ class SupportApp:
 
         asked = [{"role": "user", "content": start["question"]}] if start else []
         with (
-            export_to(self.tracing),
+            export_to(self.tracing, thread or kept),
             without_own_tracing(),
             trace(
                 "invoke_agent support",

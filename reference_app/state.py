@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -14,6 +16,7 @@ Route = Literal["documents", "tools", "database", "refuse", "ask"]
 ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
 """What a model may plan; that something is missing the app sees itself."""
 Decision = Literal["allowed", "confirmed", "denied", "pending"]
+_CITED = re.compile(r"\[([^\[\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,3 +145,16 @@ class State(TypedDict, total=False):
     text: str
     sources: list[str]
     problems: list[str]
+
+
+def name_sources(state: State) -> dict[str, str]:
+    """What people are shown of each source, by its id: the titles of its document and section."""
+    read = [one.section for one in state.get("passages", [])]
+    read += [one.section for finding in state.get("findings", []) for one in finding.evidence]
+    names = {section.id: section.name for section in read}
+    return {source: names.get(source) or source for source in state.get("sources", [])}
+
+
+def cite_by_name(text: str, names: Mapping[str, str]) -> str:
+    """The text with `[Returns and exchanges > How long you have]` for `[returns#window]`."""
+    return _CITED.sub(lambda found: f"[{names.get(found[1], found[1])}]", text)

@@ -29,7 +29,15 @@ _HEAD = """\
 version: 1
 app: reference_app:answer
 prompts: [reference_app/prompts]
-data: [reference_app/knowledge, reference_app/data]
+data:
+  - reference_app/knowledge              # documents
+  - reference_app/knowledge/vectors.npz  # their index; the encoder is stamped as a model
+  - reference_app/documents/knowledge.py # how they are cut into sections
+  - reference_app/data                   # orders and catalogue
+  - reference_app/tools/policy.yaml      # who may call which tool
+  - reference_app/tools/manifests.jsonl  # what the tools were signed as
+  - reference_app/shop/openapi.json      # their schemas
+  - reference_app/settings.py            # which guards are on
 require_spans: true
 
 checks:

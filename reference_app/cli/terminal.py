@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reference_app.graph import CONFIRM
 from reference_app.nodes.telling import write_call
 from reference_app.printable import printable
+from reference_app.state import cite_by_name, name_sources
 from reference_app.tools.registry import Confirmation
 
 if TYPE_CHECKING:
@@ -36,20 +38,20 @@ class Terminal:
         self._customer = customer
         self._as_json = as_json
         self._asks = asks
+        self._thread = uuid.uuid4().hex
         self._written = ""
 
     def ask(self, question: str, file: str | None = None) -> None:
         """Answer one question, asked with the name of an uploaded file or without; raises as the app does."""
-        thread = f"terminal-{id(self)}"
         state: State = {}
         self._written = ""
         heard = None if self._as_json else self._hear
         steps: Steps | None = self._app.run(
-            question, heard, thread=thread, file=file, customer=self._customer
+            question, heard, thread=self._thread, file=file, customer=self._customer
         )
         while steps is not None:
             waits = self._follow(steps, state)
-            steps = self._decide(thread, state) if waits else None
+            steps = self._decide(state) if waits else None
         if self._as_json:
             from reference_app.graph import as_record
 
@@ -68,7 +70,7 @@ class Terminal:
                     note(line)
         return waits
 
-    def _decide(self, thread: str, state: State) -> Steps | None:
+    def _decide(self, state: State) -> Steps | None:
         if not self._asks:
             return None
         call = state["pending"]
@@ -79,7 +81,7 @@ class Terminal:
         approved = sys.stdin.readline().strip().lower() in ("y", "yes")
         confirmation = Confirmation.of(call.name, call.arguments)
         heard = None if self._as_json else self._hear
-        return self._app.resume(thread, confirmation, approved=approved, heard=heard)
+        return self._app.resume(self._thread, confirmation, approved=approved, heard=heard)
 
     def _hear(self, piece: str) -> None:
         self._written += piece
@@ -89,20 +91,19 @@ class Terminal:
 
     def _finish(self, state: State) -> None:
         """The rest of the answer: its sources, or all of it where a guard changed what was streamed."""
-        text, sources = state["text"], state.get("sources", [])
-        tail = "".join(f" [{source}]" for source in sources)
-        bare = text
-        for source in sources:
+        titles = name_sources(state)
+        text, bare = cite_by_name(state["text"], titles), state["text"]
+        for source in titles:
             bare = bare.replace(f" [{source}]", "")
         if not self._written:
             sys.stdout.write(printable(text) + "\n")
         elif " ".join(self._written.split()) == bare:
-            sys.stdout.write(tail + "\n")
+            sys.stdout.write(printable("".join(f" [{title}]" for title in titles.values())) + "\n")
         else:
             sys.stdout.write("\n" + printable(text) + "\n")
         sys.stdout.flush()
-        if sources:
-            note("sources: " + " ".join(sources))
+        for title in titles.values():
+            note(f"source: {title}")
 
 
 def describe_step(node: str, added: State) -> Iterator[str]:

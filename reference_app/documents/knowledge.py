@@ -43,6 +43,11 @@ class Section:
     updated: str
     bought_until: dt.date | None = None
 
+    @property
+    def name(self) -> str:
+        """For people: `Returns and exchanges > How long you have`."""
+        return " > ".join(filter(None, (self.title, self.heading)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:

@@ -59,7 +59,7 @@ class Models:
         The chat model's answer, greedy, so that a question has one answer.
 
         Args:
-            prompt: What the messages were made from; its name and version stand on the span.
+            prompt: What the messages were made from; its name, version and digest stand on the span.
             messages: As the chat API takes them.
             max_tokens: The answer is cut there.
 
@@ -78,8 +78,10 @@ class Models:
             gen_ai__request__max_tokens=max_tokens,
             gen_ai__input__messages=as_messages(messages),
             gen_ai__system_instructions=_instructions(messages),
+            gen_ai__prompt__name=prompt.name,
             reference_app__prompt__name=prompt.name,
             reference_app__prompt__version=prompt.version,
+            reference_app__prompt__sha256=prompt.sha256,
         ) as step:
             request: dict[str, Any] = {
                 "model": self.chat_model,

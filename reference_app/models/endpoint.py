@@ -84,10 +84,13 @@ class Endpoint:
         body = await _read(request, *self._chat_names)
         # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
         body["cache_prompt"] = False
+        name = body["model"]
         if self.weights.adapter is not None:
-            tuned = body["model"] == self.weights.tuned_name
-            body["lora"] = [{"id": 0, "scale": 1.0 if tuned else 0.0}]
-        return _Relay(self.engines, self._pool, body)
+            body["lora"] = [{"id": 0, "scale": 1.0 if name == self.weights.tuned_name else 0.0}]
+        # An engine knows its base alone, and says that it answered even where the adapter was on.
+        return _Relay(
+            self.engines, self._pool, body, (_write_model(self.weights.chat_name), _write_model(name))
+        )
 
     async def _embed(self, request: Request) -> Response:
         body = await _read(request, *self._encoder_names)
@@ -95,11 +98,23 @@ class Endpoint:
 
 
 class _Relay(Response):
-    """The answer of an engine as it comes; when the client hangs up, the engine is hung up on, and stops."""
+    """
+    The answer of an engine as it comes; when the client hangs up, the engine is hung up on, and stops.
 
-    def __init__(self, engines: Engines, pool: httpcore2.AsyncConnectionPool, body: dict[str, Any]) -> None:
+    Args:
+        renamed: What the engine writes of its model, and what is passed on in its place.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        pool: httpcore2.AsyncConnectionPool,
+        body: dict[str, Any],
+        renamed: tuple[bytes, bytes],
+    ) -> None:
         super().__init__()
         self._engines, self._pool, self._content = engines, pool, json.dumps(body).encode()
+        self._renamed = renamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch() -> None:
@@ -126,13 +141,21 @@ class _Relay(Response):
                 content=self._content,
             ) as answer,
         ):
-            kept = ("content-type", "content-length")
-            headers = [(name, value) for name, value in answer.headers if name.decode().lower() in kept]
+            headers = [each for each in answer.headers if each[0].decode().lower() == "content-type"]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            begun = b""
             async for piece in answer.aiter_stream():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # JSON is one line, and so is an event of a stream.
+                whole, newline, begun = (begun + piece).rpartition(b"\n")
+                await send(
+                    {"type": "http.response.body", "body": self._rename(whole + newline), "more_body": True}
+                )
         # Only after a whole answer, so that a cut line is seen as one.
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": self._rename(begun), "more_body": False})
+
+    def _rename(self, text: bytes) -> bytes:
+        """Within a text of the answer the quotes would be escaped, so that only the field is found."""
+        return text.replace(*self._renamed)
 
 
 async def _read(request: Request, *served: str) -> dict[str, Any]:
@@ -162,6 +185,10 @@ async def _refuse(_: Request, error: BadRequestError) -> Response:
 async def _miss(request: Request, error: HTTPException) -> Response:
     content = _describe_error(error.status_code, f"There is no {request.url.path[:100]}.")
     return JSONResponse(content, error.status_code)
+
+
+def _write_model(name: str) -> bytes:
+    return f'"model":{json.dumps(name)}'.encode()
 
 
 def _describe_error(status: int, message: str, code: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Prompt:
         turn: The user's message, with `{passage}` and `{question}`.
         turns: Earlier turns that show the model what to do: passage, question and answer.
         replies: Sentences the app says without asking the model, by their occasion.
+        sha256: Of the file, as `prompts.lock` has it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Prompt:
     turn: str
     turns: tuple[Mapping[str, str], ...]
     replies: Mapping[str, str]
+    sha256: str
 
     def fill(self) -> str:
         """The system message."""
@@ -70,7 +73,7 @@ def load_prompt(
         PromptError: The file is missing, is no YAML, or lacks something.
     """
     path = folder / f"{name}.yaml"
-    data = _read_mapping(path)
+    raw, data = _read_mapping(path)
     for field in ("name", "version", "kind", "template"):
         if not isinstance(data.get(field), str) or not data[field].strip():
             raise PromptError(f"The prompt {path} has no text in {field!r}.")
@@ -103,22 +106,24 @@ def load_prompt(
         turn=str(data.get("turn") or "{passage}\n{question}"),
         turns=_read_turns(path, data.get("turns") or []),
         replies=said,
+        sha256=hashlib.sha256(raw.replace(b"\r\n", b"\n")).hexdigest(),
     )
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_mapping(path: Path) -> tuple[bytes, dict[str, Any]]:
     import yaml
 
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader
+        raw = path.read_bytes()
+        data = yaml.load(raw.decode(), Loader=loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"The prompt {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
         raise PromptError(f"The prompt {path} is no YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise PromptError(f"The prompt {path} holds no mapping.")
-    return data
+    return raw, data
 
 
 def _names(wanted: Sequence[str]) -> str:

@@ -78,6 +78,11 @@ class Reader:
         nearest = sorted(range(1, len(parts)), key=lambda place: -likeness[place])[:NEAREST]
         chosen = tuple(parts[place] for place in (0, *sorted(nearest)))
         section = Section(
-            id=f"{call.name}#text", title="", heading="", text="\n".join(chosen), status="current", updated=""
+            id=f"{call.name}#text",
+            title=" ".join(map(str, call.arguments.values())),  # the name of the file, or the page's URL
+            heading="",
+            text="\n".join(chosen),
+            status="current",
+            updated="",
         )
         return Evidence(section=section, sentences=chosen, best=parts[nearest[0]] if nearest else parts[0])

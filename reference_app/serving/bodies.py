@@ -70,6 +70,10 @@ class Record(BaseModel):
     passages: list[Passage]
     tool_calls: list[Call]
     sources: list[str] = Field(description="Ids of the sections that support the answer.")
+    titles: dict[str, str] = Field(
+        description="What people are shown of each source, by its id: `Document > Section`, or the name of "
+        "an uploaded file. Escape it."
+    )
     pending: Call | None = Field(description="A person has to decide on it: POST /v1/confirm.")
     model: str
     thread: str

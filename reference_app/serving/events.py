@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 from starlette.responses import Response
 
-from reference_app.state import State
+from reference_app.state import State, name_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +58,7 @@ def as_reply(state: State, model: str, thread: str) -> dict[str, Any]:
     pending = [call for call in record["tool_calls"] if call["decision"] == "pending"]
     return record | {
         "sources": state.get("sources", []),
+        "titles": name_sources(state),
         "pending": pending[0] if pending else None,
         "thread": thread,
     }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reference_app.serving.events import Run
     from reference_app.serving.protocol import Support
 
-BROKEN = "The app cannot answer now; the terminal it runs in says why."
+SORRY = "Sorry, we cannot answer at the moment. Please try again later."
 FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": Failure, "description": description}
     for status, description in (
@@ -38,7 +38,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
         ),
         (413, "The body has more than 64 kB."),
         (422, "A field is missing, unknown, too long or of another type."),
-        (500, BROKEN),
+        (500, "The app cannot answer; the message is for customers, and its terminal says why."),
     )
 }
 ANSWERS: dict[int | str, dict[str, Any]] = FAILURES | {
@@ -139,7 +139,7 @@ def explain(error: Exception) -> dict[str, Any]:
         last = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__qualname__} in {last.name}, {last.filename}:{last.lineno}"
     sys.stderr.write(f"reference_app: {printable(' '.join(said.split()))}\n")
-    return {"status": 500, "message": BROKEN}
+    return {"status": 500, "message": SORRY}
 
 
 class Json(JSONResponse):

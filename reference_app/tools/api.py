@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from reference_app.shop.customers import HEADER
+from reference_app.tools.arguments import ToolError
 from reference_app.tools.operations import read_operations
 from reference_app.tools.registry import NOT_OWN, DeniedCallError, Tool
 from reference_app.tracing import trace
@@ -56,22 +57,31 @@ class ShopApi:
     def __init__(self, shop: Shop, patience: Patience | None = None, source: Path = OPENAPI) -> None:
         self._shop = shop
         self._patience = patience or Patience()
+        self._source = source
         self._operations = read_operations(source)
         self._client: httpx2.Client | None = None
         self._lock = threading.Lock()
 
     def make_tools(self) -> list[Tool]:
-        """One for each operation, with its id as the name."""
-        return [
-            Tool(
-                name=operation.name,
-                description=operation.description,
-                parameters=operation.parameters,
-                run=partial(self._run, operation),
-                run_as=partial(self._run, operation),
-            )
-            for operation in self._operations
-        ]
+        """
+        One for each operation, with its id as the name.
+
+        Raises:
+            ToolError: The document leaves arguments open or unbounded.
+        """
+        try:
+            return [
+                Tool(
+                    name=operation.name,
+                    description=operation.description,
+                    parameters=operation.parameters,
+                    run=partial(self._run, operation),
+                    run_as=partial(self._run, operation),
+                )
+                for operation in self._operations
+            ]
+        except ToolError as error:
+            raise ToolError(f"{self._source}: {error}") from error
 
     def close(self) -> None:
         """Close connections and stop the shop if it was started here; a later call starts anew."""

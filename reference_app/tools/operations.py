@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METHODS = ("get", "post", "put", "patch", "delete")
+_UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 _ANNOTATIONS = ("title", "default", "examples", "example", "deprecated")
 
 
@@ -45,23 +46,37 @@ def read_operations(source: Path) -> tuple[Operation, ...]:
     The operations of a document, in its order.
 
     Raises:
-        ToolError: The file cannot be read, or an operation has no id, no JSON answer, one name for two
-            arguments, or a body that is no object.
+        ToolError: The file cannot be read, or an operation has no id, no JSON answer or one of which the
+            schema is broken, one name for two arguments, or a body that is no object.
     """
     try:
         document = json.loads(source.read_bytes())
-        return tuple(_read_paths(document))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ToolError(f"The OpenAPI document {source} cannot be read: {error}.") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ToolError(f"{source} is no OpenAPI document that tools can be made of: {error!r}.") from error
+    try:
+        return tuple(_read_paths(document))
+    except ToolError as error:
+        raise ToolError(f"{source}: {error}") from error
+    except _UNREADABLE as error:
+        raise ToolError(
+            f"{source} is no OpenAPI document that tools can be made of: {_explain(error)}."
+        ) from error
 
 
 def _read_paths(document: dict[str, Any]) -> Iterator[Operation]:
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
-                yield _read_operation(document, path, method, methods[method])
+                try:
+                    operation = _read_operation(document, path, method, methods[method])
+                except _UNREADABLE as error:
+                    where = f"{method.upper()} {path}"
+                    raise ToolError(f"no tool can be made of {where}: {_explain(error)}.") from error
+                yield operation
+
+
+def _explain(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _read_operation(document: dict[str, Any], path: str, method: str, found: dict[str, Any]) -> Operation:
@@ -90,6 +105,15 @@ def _read_operation(document: dict[str, Any], path: str, method: str, found: dic
         body = _resolve(document, found["requestBody"]["content"]["application/json"]["schema"])
         for argument, schema in body["properties"].items():
             add("body", argument, schema, needed=argument in body.get("required", []))
+    answers = {
+        int(status): answer["content"]["application/json"]["schema"]
+        for status, answer in found["responses"].items()
+        if "content" in answer and status.isdecimal()
+    }
+    if not answers:
+        raise ToolError(f"{name}: no answer in JSON is described.")
+    for status, schema in answers.items():
+        _check_answer(document, schema, f"{name}: the answer {status}", set())
     return Operation(
         name=name,
         description=found.get("description", found.get("summary", "")),
@@ -105,14 +129,36 @@ def _read_operation(document: dict[str, Any], path: str, method: str, found: dic
             "additionalProperties": False,
         },
         answers={
-            int(status): {
-                **answer["content"]["application/json"]["schema"],
-                "components": document["components"],
-            }
-            for status, answer in found["responses"].items()
-            if "content" in answer
+            status: {**schema, "components": document["components"]} for status, schema in answers.items()
         },
     )
+
+
+def _check_answer(document: dict[str, Any], schema: Any, where: str, seen: set[str]) -> None:
+    """A schema that cannot be used would only be noticed in the middle of a customer's question."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ToolError(f"{where} is no JSON Schema: {error.message}.") from error
+    for reference in set(_list_references(schema)) - seen:
+        seen.add(reference)
+        try:
+            part = _resolve(document, {"$ref": reference})
+        except (KeyError, TypeError, IndexError) as error:
+            raise ToolError(f"{where} refers to {reference}, which is not there.") from error
+        _check_answer(document, part, where, seen)
+
+
+def _list_references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _list_references(part)
 
 
 def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def load_policy(source: Path = POLICY) -> Policy:
             loader.dispose()
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"The policy {source} cannot be read: {error}.") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PolicyError(f"{source} is no YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(rules, dict) or not all(isinstance(rule, dict) for rule in rules.values()):
         raise PolicyError(f"{source} holds no rules like `order_status: {{customer: allow}}`.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,7 @@ class Registry:
             gen_ai__tool__name=str(name)[:60],
             gen_ai__tool__description=tool.description if tool else None,
             gen_ai__tool__type="function",
+            gen_ai__tool__call__id=f"call_{uuid.uuid4().hex[:24]}",
             gen_ai__tool__call__arguments=kept,
         ) as span:
             decided = self._decide(name, read, role)

@@ -33,7 +33,11 @@ _OUTPUTS = {
     "gen_ai.retrieval.documents": "documents",
     "gen_ai.tool.call.result": "output",
 }
-_METADATA = {"gen_ai.provider.name": "ls_provider", "gen_ai.request.model": "ls_model_name"}
+_METADATA = {
+    "gen_ai.provider.name": "ls_provider",
+    "gen_ai.request.model": "ls_model_name",
+    "gen_ai.conversation.id": "thread_id",  # what LangSmith puts runs together by
+}
 _timeouts_s: dict[TracingSettings, float] = {}
 _parent: ContextVar[OpenRun | None] = ContextVar("parent", default=None)
 

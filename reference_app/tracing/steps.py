@@ -7,6 +7,7 @@ provider.
 
 from __future__ import annotations
 
+import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ MAX_GUARDED_CHARACTERS = 8000
 
 _settings: ContextVar[TracingSettings] = ContextVar("settings", default=TracingSettings())  # noqa: B039 - frozen
 _recorded: ContextVar[list[RecordedStep] | None] = ContextVar("recorded", default=None)
+_conversation: ContextVar[str | None] = ContextVar("conversation", default=None)
 
 
 class Step:
@@ -68,8 +70,10 @@ def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]
     Args:
         name: Of the step; contains no text of a customer.
         call: Whether the block calls something outside this process.
-        attributes: As for `Step.describe`.
+        attributes: As for `Step.describe`. A step that names an operation gets the id of the conversation.
     """
+    if "gen_ai__operation__name" in attributes:
+        attributes["gen_ai__conversation__id"] = _conversation.get()
     with ExitStack() as stack:
         step = Step([stack.enter_context(output) for output in _open_outputs(name, call=call)])
         step.describe(attributes)
@@ -101,14 +105,20 @@ def trace_guard(name: str, reason: str, *, decision: str = "denied", text: str |
 
 
 @contextmanager
-def export_to(settings: TracingSettings) -> Iterator[None]:
-    """Send the steps of the block where the settings say; by default they are OpenTelemetry's."""
-    token = _settings.set(settings)
+def export_to(settings: TracingSettings, conversation: str | None = None) -> Iterator[None]:
+    """
+    Send the steps of the block where the settings say; by default they are OpenTelemetry's.
+
+    Args:
+        conversation: What the steps belong to; a fresh id where it is None.
+    """
+    token, named = _settings.set(settings), _conversation.set(conversation or uuid.uuid4().hex)
     try:
         yield
     finally:
         with suppress(ValueError):  # a generator that is closed in another context leaves nothing behind
             _settings.reset(token)
+            _conversation.reset(named)
 
 
 @contextmanager

@@ -200,11 +200,14 @@ def test_of_a_long_text_the_head_and_the_nearest_parts_are_read():
         return np.array([[0.0], [0.1], [0.9], [0.2], [0.8]])
 
     reader = Reader(Registry([], Policy(source=ROOT, rules={})), Allowed(hosts=()), encode, "customer")
-    call = ToolCall(name="customer_file", arguments={}, decision="allowed", result={"text": text})
+    call = ToolCall(
+        name="customer_file", arguments={"name": "stock.csv"}, decision="allowed", result={"text": text}
+    )
 
     evidence = reader._read(call, Intent(text="x", query="x", within="x", vector=(1.0,)))
     assert evidence.sentences == ("Head", "Two.", "Four")
     assert (evidence.best, evidence.section.text) == ("Two.", "Head\nTwo.\nFour")
+    assert evidence.section.name == "stock.csv"
 
 
 def test_the_hosts_of_pages():

@@ -18,12 +18,12 @@ def test_the_steps_and_the_answer_are_shown(ask, shop):
 
     assert code == 0
     assert output.startswith("The Kestrel tent weighs 3.4 kg")
-    assert output.endswith(". [tents#weight]\n")
+    assert output.endswith(". [Tents > Weight]\n")
     lines = errors.splitlines()
     assert lines[0].startswith("reference_app: serving the embedded models on http://127.0.0.1:")
     assert lines[1] == "planner: documents"
     assert lines[2].startswith("retriever: 0.")
-    assert lines[-1] == "sources: tents#weight"
+    assert lines[-1] == "source: Tents > Weight"
 
 
 def test_an_order_is_looked_up_without_its_customer(ask_here, shop):
@@ -38,6 +38,32 @@ def test_an_order_is_looked_up_without_its_customer(ask_here, shop):
         "order_status", {"order_id": "FW-20001"}, "allowed",
     )  # fmt: skip
     assert "Quimby" not in output + errors
+
+
+@pytest.mark.parametrize("asked", ["serve", "Where is order FW-20001?"])
+@pytest.mark.parametrize(
+    ("name", "file", "text", "said"),
+    [
+        ("OPENAPI", "openapi.json", '{"paths": {"/a": {"get": {}}}}', "GET /a: it has no 'operationId'."),
+        (
+            "POLICY",
+            "policy.yaml",
+            "order_status: {customer: alow}",
+            "'alow' is none of allow, confirm, deny.",
+        ),
+    ],
+)
+def test_a_broken_tool_keeps_the_app_from_starting_and_is_named(  # noqa: PLR0913, PLR0917 - two files, two doors
+    ask_here, shop, tmp_path, asked, name, file, text, said
+):
+    (tmp_path / file).write_text(text)
+    code, output, errors = ask_here(asked, **{**shop, f"REFERENCE_APP_{name}": str(tmp_path / file)})
+
+    (line,) = [each for each in errors.splitlines() if "serving the embedded models" not in each]
+    assert (code, output) == (1, "")
+    assert line.startswith("reference_app: ")
+    assert str(tmp_path / file) in line
+    assert line.endswith(said)
 
 
 def test_an_unknown_order_is_no_error(ask_here, shop):

@@ -4,21 +4,33 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from pathlib import Path
 
 import numpy as np
 import openai
 import pytest
 
+import reference_app
 from reference_app.models.encoder import Encoder
 from reference_app.models.endpoint import Endpoint
 from reference_app.models.multilingual import load_search_encoder
+from reference_app.models.weights import find_weights
 
 pytestmark = pytest.mark.live
+
+PACKAGED = Path(reference_app.__file__).parent / "adapter" / "adapter.gguf"
 
 
 @pytest.fixture(scope="module")
 def endpoint(weights):
     endpoint = Endpoint(weights, "a token")
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture(scope="module")
+def tuned_endpoint(weights):
+    endpoint = Endpoint(find_weights(weights.chat.parents[1], PACKAGED), "a token")
     yield endpoint
     endpoint.close()
 
@@ -62,6 +74,20 @@ def test_an_answer_does_not_depend_on_what_came_before_or_beside_it(client, endp
 
     assert beside[::-1] == alone
     assert len(set(alone)) == len(endings)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_who_answered_is_named_with_the_adapter_and_without(tuned_endpoint, streamed):
+    """An engine names its base in both cases."""
+    weights = tuned_endpoint.weights
+    text = f'Repeat: "model":"{weights.chat_name}"'
+    with openai.OpenAI(base_url=f"{tuned_endpoint.url}/v1", api_key="any", max_retries=0) as client:
+        for name in (weights.tuned_name, weights.chat_name):
+            asked = [{"role": "user", "content": text}]
+            reply = client.chat.completions.create(
+                model=name, messages=asked, temperature=0, max_tokens=4, stream=streamed
+            )
+            assert {part.model for part in (reply if streamed else [reply])} == {name}
 
 
 def test_a_stream_holds_the_same_answer_and_its_usage(client, endpoint):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -114,9 +115,33 @@ def test_a_model_call_and_a_tool_show_what_went_in_and_out(answer):
     metadata = chat["extra"]["metadata"]
     assert (metadata["ls_model_name"], metadata["reference_app.prompt.name"]) == ("gpt-4o-mini", "planner")
     assert metadata["reference_app.prompt.version"].count(".") == 2
+    assert re.fullmatch("[0-9a-f]{64}", metadata["reference_app.prompt.sha256"])
+    assert metadata["gen_ai.response.model"] == "gpt-4o-mini-served"
     tool = runs["execute_tool order_status"]
     assert tool["inputs"] == {"arguments": {"order_id": "FW-20001"}}
     assert tool["outputs"]["output"]["status"] == "shipped"
+    assert tool["extra"]["metadata"]["gen_ai.tool.call.id"].startswith("call_")
+    root = runs["invoke_agent support"]["extra"]["metadata"]
+    assert {one["name"] for one in root["gen_ai.tool.definitions"]} >= {"order_status", "query_shop"}
+
+
+def test_the_turns_of_a_thread_are_one_conversation(answer, monkeypatch):
+    """By the name that LangSmith puts runs together by, and by the conventions' one."""
+    with LangSmithServer() as server:
+        monkeypatch.setattr(
+            SupportApp, "answer", lambda app, turns: [list(app.run(one, thread="t-1")) for one in turns]
+        )
+        answer([QUESTION, "And who carries it?"], server.url)
+        monkeypatch.undo()
+        answer(QUESTION, server.url)
+
+        roots = [
+            run["extra"]["metadata"] for run in server.runs.values() if run["name"] == "invoke_agent support"
+        ]
+    named = [root["thread_id"] for root in roots]
+    assert named == [root["gen_ai.conversation.id"] for root in roots]
+    assert named[:2] == ["t-1", "t-1"]
+    assert named[2] != "t-1"
 
 
 def test_documents_are_those_of_a_retriever(answer, model):

@@ -128,9 +128,9 @@ def test_what_the_section_does_not_bear_out_is_not_said(ask_here, shop, server, 
 
     code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
 
-    said = "The Kestrel tent weighs 3.4 kg with its bag. It sleeps two people. [tents#weight]\n"
+    said = "The Kestrel tent weighs 3.4 kg with its bag. It sleeps two people. [Tents > Weight]\n"
     assert (code, output) == (0, said)
-    assert "sources: tents#weight" in errors
+    assert "source: Tents > Weight" in errors
 
 
 def test_control_characters_of_the_shop_do_not_reach_the_terminal(ask_here, variables, shop, tmp_path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import reference_app
 from tests.app.shop import environment
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("weights")]  # skipped where they are missing
@@ -31,6 +34,8 @@ for span in exporter.get_finished_spans():
         "name": span.name, "id": span.context.span_id, "parent": span.parent and span.parent.span_id,
         "attributes": dict(span.attributes), "events": len(span.events)}))
 """
+PROMPTS = Path(reference_app.__file__).parent / "prompts" / "prompts.lock"
+LOCKED = {one["name"]: one["sha256"] for one in json.loads(PROMPTS.read_text("utf-8"))["prompts"]}
 SECRETS = ("ada@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby", "ada.quimby")
 DOCUMENTS = (
     "I'm Ada Quimby, ada@example.com, tel. 07700 900461, card 4629 1830 5577 1940. "
@@ -80,6 +85,10 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
     }  # fmt: skip
     for chat in chats:
         assert chat["reference_app.prompt.version"].count(".") == 2
+        assert chat["gen_ai.prompt.name"] == chat["reference_app.prompt.name"]
+        assert chat["reference_app.prompt.sha256"] == LOCKED[chat["gen_ai.prompt.name"]]
+        assert "+adapter-" in chat["gen_ai.request.model"]
+        assert chat["gen_ai.response.model"] == chat["gen_ai.request.model"]  # and not that of its base
         assert chat["gen_ai.usage.input_tokens"] > 0
         assert chat["gen_ai.usage.output_tokens"] > 0
         assert json.loads(chat["gen_ai.input.messages"])[0]["role"] == "system"
@@ -103,6 +112,23 @@ def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spa
     assert json.loads(tool["gen_ai.tool.call.arguments"]) == {"order_id": "FW-20001"}
     assert json.loads(tool["gen_ai.tool.call.result"])["status"] == "shipped"
     assert tool["reference_app.tool.decision"] == "allowed"
+    assert re.fullmatch(r"call_[0-9a-f]{24}", tool["gen_ai.tool.call.id"])
+
+
+def test_a_question_alone_is_a_conversation_of_its_own(spans):
+    by_id = {span["id"]: span for span in spans}
+    conversations = {}
+    for span in spans:
+        if "gen_ai.operation.name" not in span["attributes"]:
+            assert "gen_ai.conversation.id" not in span["attributes"]
+            continue
+        root = span
+        while root["parent"]:
+            root = by_id[root["parent"]]
+        conversations.setdefault(root["id"], set()).add(span["attributes"]["gen_ai.conversation.id"])
+
+    assert [len(ids) for ids in conversations.values()] == [1, 1]
+    assert len(set.union(*conversations.values())) == 2
 
 
 def test_spans_hold_no_personal_data(spans):

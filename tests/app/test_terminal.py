@@ -12,12 +12,24 @@ import pytest
 
 from reference_app.cli.command import main
 from reference_app.cli.terminal import Terminal
+from reference_app.documents.knowledge import Section
+from reference_app.documents.search import Found
 from reference_app.state import ToolCall
 from reference_app.tools.registry import Confirmation
 
 CALL = ToolCall(
     name="request_refund", arguments={"order_id": "FW-20001"}, decision="pending", reason="ask a person"
 )
+
+
+READ = [
+    Found(
+        section=Section(
+            id="a#b", title="Tents\x1b[2J", heading="Weight", text="", status="current", updated="2026-01-01"
+        ),
+        score=0.5,
+    )
+]
 
 
 class Steps:
@@ -36,7 +48,7 @@ class Steps:
             return
         for piece in self.pieces:
             heard(piece)
-        yield "answerer", {"text": self.text, "sources": self.sources}
+        yield "answerer", {"text": self.text, "sources": self.sources, "passages": READ}
 
     def resume(self, thread, confirmation, *, approved, heard=None):
         assert (thread, confirmation) == (self.asked[-1][1], Confirmation.of(CALL.name, CALL.arguments))
@@ -110,7 +122,13 @@ def test_where_nobody_sits_nothing_is_confirmed(capsys):
 @pytest.mark.parametrize(
     ("pieces", "text", "sources", "shown"),
     [
-        (["It weighs\n", "3.4 kg."], "It weighs 3.4 kg. [a#b]", ["a#b"], "It weighs 3.4 kg. [a#b]\n"),
+        (
+            ["It weighs\n", "3.4 kg."],
+            "It weighs 3.4 kg. [a#b]",
+            ["a#b"],
+            "It weighs 3.4 kg. [Tents\\x1b[2J > Weight]\n",
+        ),
+        ([], "Said. [a#b] [c#d]", ["a#b", "c#d"], "Said. [Tents\\x1b[2J > Weight] [c#d]\n"),
         (["It is at evil.example."], "It is gone.", [], "It is at evil.example.\nIt is gone.\n"),
         (["\x1b[2J", "x"], "\x1b[2J x", [], "\\x1b[2Jx\n\\x1b[2J x\n"),
         ([], "Nothing was found.", [], "Nothing was found.\n"),
@@ -119,7 +137,22 @@ def test_where_nobody_sits_nothing_is_confirmed(capsys):
 def test_what_is_streamed_is_completed_or_corrected(capsys, pieces, text, sources, shown):
     Terminal(Steps(pieces, text, sources), as_json=False, asks=False).ask("?")
 
-    assert capsys.readouterr().out == shown
+    said = capsys.readouterr()
+    assert said.out == shown
+    titles = {"a#b": "Tents\\x1b[2J > Weight"}
+    assert said.err == "".join(f"source: {titles.get(source, source)}\n" for source in sources)
+
+
+def test_a_chat_is_one_conversation_and_no_other_one_is_it():
+    chats = [Steps([], "Fine."), Steps([], "Fine.")]
+    for chat in chats:
+        terminal = Terminal(chat, as_json=False, asks=False)
+        terminal.ask("?")
+        terminal.ask("And?")
+
+    threads = [[thread for _, thread in chat.asked] for chat in chats]
+    assert [len(set(each)) for each in threads] == [1, 1]
+    assert threads[0] != threads[1]
 
 
 def test_a_file_goes_with_a_question(monkeypatch, capsys):

@@ -10,6 +10,7 @@ from reference_app.documents.knowledge import Section
 from reference_app.documents.search import Found
 from reference_app.errors import QuestionError, WeightsError
 from reference_app.state import Call, Plan, ToolCall
+from reference_app.tools.arguments import ToolError
 from reference_app.tools.registry import Confirmation
 
 SECTION = "tents#weight"
@@ -19,10 +20,13 @@ HOSTILE = (
 ANSWERS = {
     "How heavy is it?": ["The Kestrel tent ", "weighs 3.4 kg."],
     "hostile": [HOSTILE],
+    "hostile title": [f"It weighs 3.4 kg. [{SECTION}]"],
+    "other brackets": ["[$&] [constructor] [__proto__] [tents#other]"],
     "half a pair": ["\ud800"],
     "slow": ["again "] * 10_000,
     "endless": ["again " * 3000] * 1_000_000,
 }
+BROKEN_TOOL = "/secret/openapi.json: order_status: no answer in JSON is described."
 PAUSE_S = 0.01
 CALL = ToolCall(
     name="request_refund",
@@ -51,6 +55,8 @@ class StandIn:
         self.file, self.customer = file, customer
         if question == "no weights":
             raise WeightsError("/secret/weights are not there.")
+        if question == "broken tool":
+            raise ToolError(BROKEN_TOOL)
         if question == "bug":
             raise ValueError("Ada Quimby, ada@example.com")
         if question == "refund":
@@ -60,7 +66,7 @@ class StandIn:
             yield "confirm", {"text": "May I?", "tool_calls": [CALL], "sources": []}
             return
         yield "planner", {"plan": Plan(route="documents")}
-        section = make_section()
+        section = make_section(HOSTILE if question == "hostile title" else "Tents")
         yield "retriever", {"passages": [Found(section=section, score=0.51234)]}
         yield "answerer", self._answer(ANSWERS.get(question, ["?"]), heard)
 
@@ -95,10 +101,10 @@ class StandIn:
         return {"text": "".join(pieces), "sources": [SECTION]}
 
 
-def make_section():
+def make_section(title):
     return Section(
         id=SECTION,
-        title="Tents",
+        title=title,
         heading="Weight",
         text="It weighs 3.4 kg.",
         status="current",

@@ -76,8 +76,8 @@ def test_an_answer_comes_with_steps_and_sources(page):
     page.get_by_text("Steps").click()
     steps = page.locator("article ol li").all_inner_texts()
     assert steps == ["plan: documents", "found: tents#weight (0.51)", "answerer"]
-    page.get_by_text("Sources: tents#weight").click()
-    assert page.get_by_text("It weighs 3.4 kg.").is_visible()
+    page.get_by_text("Sources: Tents > Weight").click()
+    assert page.locator("article ul li").inner_text() == "Tents > Weight\n\nIt weighs 3.4 kg."
 
 
 def test_what_the_model_writes_is_text(page):
@@ -87,6 +87,25 @@ def test_what_the_model_writes_is_text(page):
     assert answer(page).text_content() == HOSTILE.replace("\u202e", "\\u{202e}")
     assert page.locator("article img, article script").count() == 0
     assert page.title() == "Fellwind Outfitters support"
+
+
+def test_a_source_is_cited_by_its_title_which_is_text(page):
+    ask(page, "hostile title")
+
+    shown = f"{HOSTILE} > Weight".replace("\u202e", "\\u{202e}")
+    answer(page).wait_for()
+    assert answer(page).text_content() == f"It weighs 3.4 kg. [{shown}]"
+    assert page.locator("article summary").last.text_content() == f"Sources: {shown}"
+    assert page.locator("article ul li").text_content().startswith(shown)
+    assert page.locator("article img, article script").count() == 0
+    assert page.title() == "Fellwind Outfitters support"
+
+
+def test_brackets_that_are_no_source_stay_as_they_are(page):
+    ask(page, "other brackets")
+
+    answer(page).wait_for()
+    assert answer(page).inner_text() == "[$&] [constructor] [__proto__] [tents#other]"
 
 
 def test_a_script_that_got_into_the_page_would_not_run(chromium, client):
@@ -141,11 +160,12 @@ def test_stop_hangs_up(page, app):
     assert page.get_by_role("button", name="Ask").is_visible()
 
 
-@pytest.mark.parametrize("question", ["bug", "no weights"])
+@pytest.mark.parametrize("question", ["bug", "no weights", "broken tool"])
 def test_an_error_is_shown(page, question):
     ask(page, question)
 
-    page.get_by_text("The app cannot answer now; the terminal it runs in says why.").wait_for()
+    page.get_by_text("Sorry, we cannot answer at the moment. Please try again later.").wait_for()
+    assert "openapi" not in page.locator("article").inner_text()
 
 
 def test_an_empty_question_is_not_sent(page, app):

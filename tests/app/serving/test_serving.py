@@ -8,8 +8,9 @@ import pytest
 
 from reference_app.serving import ServingError
 from reference_app.serving.door import Door
+from reference_app.serving.routes import SORRY
 from reference_app.serving.server import bind
-from tests.app.serving.stand_in import CALL, SECTION
+from tests.app.serving.stand_in import BROKEN_TOOL, CALL, SECTION
 
 EVENTS = {"Accept": "text/event-stream"}
 SCRIPT = """
@@ -33,7 +34,7 @@ def test_a_question_is_answered_with_its_sources(client, app):
     assert reply.status_code == 200
     record = reply.json()
     assert record["text"] == "The Kestrel tent weighs 3.4 kg."
-    assert record["sources"] == [SECTION]
+    assert (record["sources"], record["titles"]) == ([SECTION], {SECTION: "Tents > Weight"})
     assert [passage["id"] for passage in record["passages"]] == [SECTION]
     assert (record["pending"], record["model"]) == (None, "stand-in")
     assert app.asked == [("How heavy is it?", record["thread"])]
@@ -146,8 +147,8 @@ BAD = [
     ("odd name", "/v1/confirm", {**DECISION, "name": "a b"}, 422, "name: String should match"),
     ("not a number", "/v1/confirm", json.dumps(DECISION).replace("{}", '{"a": NaN}').encode(), 422,
      "not JSON compliant"),
-    ("broken app", "/v1/ask", {"question": "no weights"}, 500, "the terminal it runs in says why"),
-    ("bug", "/v1/ask", {"question": "bug"}, 500, "the terminal it runs in says why"),
+    ("broken app", "/v1/ask", {"question": "no weights"}, 500, SORRY),
+    ("bug", "/v1/ask", {"question": "bug"}, 500, SORRY),
 ]  # fmt: skip
 
 
@@ -190,6 +191,15 @@ def test_what_went_wrong_is_told_at_the_terminal(client, capfd):
     weights, bug = capfd.readouterr().err.splitlines()
     assert weights == "reference_app: /secret/weights are not there."
     assert bug.startswith("reference_app: ValueError in run, ")
+
+
+@pytest.mark.parametrize("headers", [{}, EVENTS])
+def test_a_broken_tool_is_an_apology_to_the_customer_and_named_at_the_terminal(client, capfd, headers):
+    reply = client.post("/v1/ask", json={"question": "broken tool"}, headers=headers)
+    said = read_events(reply)[-1][1] if headers else reply.json()["error"]
+
+    assert said == {"status": 500, "message": SORRY}
+    assert capfd.readouterr().err == f"reference_app: {BROKEN_TOOL}\n"
 
 
 def test_half_a_surrogate_pair_gets_through(client):
@@ -265,6 +275,9 @@ def test_the_description_names_bodies_and_errors(client):
     answers = described["paths"]["/v1/ask"]["post"]["responses"]
     assert set(answers) == {"200", "400", "413", "422", "500"}
     assert set(answers["200"]["content"]) == {"application/json", "text/event-stream"}
+    record = described["components"]["schemas"]["Record"]
+    assert "titles" in record["required"]
+    assert "Escape" in record["properties"]["titles"]["description"]
     question = described["components"]["schemas"]["Question"]
     assert (question["properties"]["question"]["maxLength"], question["additionalProperties"]) == (
         2000,

@@ -247,6 +247,17 @@ def change(**changed):
     return {**DOCUMENT, "paths": {"/stock": {"get": operation}}}
 
 
+def change_part(part):
+    """An answer that refers to a broken part, which refers to itself."""
+    document = change(responses={"200": answer({"$ref": "#/components/schemas/Part"})})
+    inner = {"properties": {"again": {"$ref": "#/components/schemas/Part"}, "broken": part}}
+    return {**document, "components": {"schemas": {"Part": inner}}}
+
+
+def answer(schema):
+    return {"content": {"application/json": {"schema": schema}}}
+
+
 STORE = DOCUMENT["paths"]["/stock"]["get"]["parameters"][1]
 
 
@@ -255,11 +266,20 @@ STORE = DOCUMENT["paths"]["/stock"]["get"]["parameters"][1]
     [
         ("{", "cannot be read"),
         ("[]", "no OpenAPI document"),
-        ({"paths": {"/stock": {"get": {}}}}, "no OpenAPI document .*operationId"),
-        (change(responses={}), None),
+        ("[" * 100_000, "cannot be read"),
+        ({"paths": {"/stock": {"get": {}}}}, "GET /stock: it has no 'operationId'"),
+        (change(), None),
+        (change(responses={}), "store_stock: no answer in JSON"),
+        (change(responses={"default": answer({})}), "store_stock: no answer in JSON"),
+        (change(responses={"200": answer({"type": 5})}), "store_stock: the answer 200 is no JSON Schema: 5 "),
+        (
+            change(responses={"200": answer({"items": {"$ref": "#/components/schemas/None"}})}),
+            "store_stock: the answer 200 refers to #/components/schemas/None, which is not there",
+        ),
+        (change_part({"type": "strin"}), "store_stock: the answer 200 is no JSON Schema"),
         (change(parameters=[STORE, STORE]), "store_stock: two arguments are named store"),
         (change(parameters=[{**STORE, "schema": {"type": "string"}}]), r"store_stock\.store: string needs"),
-        (change(requestBody={"content": {"text/plain": {}}}), "no OpenAPI document"),
+        (change(requestBody={"content": {"text/plain": {}}}), "GET /stock: it has no 'application/json'"),
     ],
 )
 def test_a_document_that_no_tools_can_be_made_of_is_explained(tmp_path, document, said):
@@ -270,8 +290,9 @@ def test_a_document_that_no_tools_can_be_made_of_is_explained(tmp_path, document
     if said is None:
         assert len(ShopApi(shop, source=source).make_tools()) == 1
     else:
-        with pytest.raises(ToolError, match=said):
+        with pytest.raises(ToolError, match=said) as raised:
             ShopApi(shop, source=source).make_tools()
+        assert str(source) in str(raised.value)
 
 
 def test_a_document_that_is_not_there_is_explained(tmp_path):

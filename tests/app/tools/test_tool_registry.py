@@ -218,6 +218,7 @@ def test_each_decision_is_in_a_span(registry, spans):
         "execute_tool look",
         "execute_tool unknown",
     ]
+    assert len({span.pop("gen_ai.tool.call.id") for _, span in told}) == 4
     assert told[0][1] == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "look",

@@ -92,6 +92,63 @@ def test_a_golden_file_that_was_not_run_is_not_gone_nor_what_it_names():
     assert describe_changes(BASE, {**left, "pytest-llmops": "9"}) == ("pytest-llmops: 0.1.0 → 9",)
 
 
+BOTH = {**BASE, "model:gpt": "gpt-1 fp_a, gpt-1 fp_b", "metric:bleu": "bleu|v1|n=(1, 2), bleu|v1|n=4"}
+PART = {"partial": "1 of 9 cases"}
+OTHER_FILE = {name: value for name, value in BASE.items() if not name.startswith(("golden:", "app:"))} | {
+    "golden:golden/more.yaml": "cc",
+    "app:golden/more.yaml": "shop:answer",
+}
+
+
+@pytest.mark.parametrize("fewer", [PART, {"golden:golden/shop.yaml": None}])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model:gpt": "gpt-1 fp_b"}, ()),
+        ({"model:gpt": None, "tools:gpt": None}, ()),
+        ({"metric:bleu": "bleu|v1|n=(1, 2)"}, ()),
+        ({"model:gpt": "gpt-2 fp_c"}, ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-2 fp_c",)),
+        (
+            {"model:gpt": "gpt-1 fp_a, gpt-2 fp_c"},
+            ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-1 fp_a, gpt-2 fp_c",),
+        ),
+        ({"tools:gpt": "t2"}, ("tools gpt: t1 → t2",)),
+        (
+            {"prompt:prompts/planner.txt": "planner 1.1.0 22"},
+            ("prompt prompts/planner.txt: planner 1.0.0 → 1.1.0",),
+        ),
+    ],
+)
+def test_what_fewer_cases_did_not_meet_has_not_changed(fewer, changed, told):
+    """A model, schema or metric that they do meet, and that the baseline never met, has."""
+    new = {name: value for name, value in {**BOTH, **changed, **fewer}.items() if value is not None}
+    assert describe_changes(BOTH, new) == told
+
+
+def test_a_whole_run_that_meets_less_has_changed():
+    changed = {**BOTH, "model:gpt": "gpt-1 fp_b"}
+    assert describe_changes(BOTH, changed) == ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-1 fp_b",)
+
+
+def test_a_baseline_of_fewer_cases_did_not_meet_everything_either():
+    few = {**without("model:gpt", "tools:gpt"), **PART, "metric:bleu": "bleu|v1|n=4"}
+    assert describe_changes(few, BOTH) == ()
+    assert describe_changes({**few, "metric:bleu": "bleu|v0"}, BASE) == ("metric bleu: bleu|v0 → bleu|v1",)
+
+
+def test_a_golden_file_that_is_new_to_the_baseline_is_told_as_one_line():
+    told = ("golden file golden/more.yaml is new",)
+    assert describe_changes(BASE, OTHER_FILE) == told
+    assert (
+        describe_changes(BASE, {**OTHER_FILE, "model:other": "other-1", "metric:bleu": "bleu|v1|n=7"}) == told
+    )
+    assert describe_changes(BASE, {**OTHER_FILE, "data:docs": "ee"}) == ("data docs changed", *told)
+    swapped = {**BASE, **OTHER_FILE, "model:other": "other-1"}
+    del swapped["model:gpt"]
+    changed = ("model gpt: gpt-1 fp_a → none", "model other: none → other-1")
+    assert describe_changes(BASE, swapped) == (*changed, *told)
+
+
 def test_prompts_come_first_and_models_before_files():
     new = {name: f"{value}x" for name, value in BASE.items()}
     kinds = [line.split(" ")[0] for line in describe_changes(BASE, new)]
