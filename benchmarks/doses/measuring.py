@@ -42,12 +42,14 @@ class Response:
     What a dose did.
 
     Attributes:
+        before: The same shares of the unharmed adapter, on the questions that the damaged one was asked.
         changed: Plans that are worded otherwise than those of the unharmed adapter.
         verdict: None where the gate was not run.
     """
 
     dose: Dose
     plans: Mapping[str, Share]
+    before: Mapping[str, Share]
     changed: int
     verdict: GateVerdict | None
 
@@ -103,6 +105,7 @@ def list_responses() -> Iterator[Response]:
             yield Response(
                 dose=dose,
                 plans=measure_plans(questions, answers),
+                before=measure_plans([one for one in questions if one["id"] in answers], unharmed),
                 changed=count_changed(questions, answers, unharmed),
                 verdict=verdict,
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.doses.measuring import ADAPTER, ROOT, Response, Split
 from benchmarks.doses.power import Power
 from benchmarks.doses.scoring import Share
-from reference_app.training.evaluation.card import write_card
+from reference_app.training.evaluation.card import MEANINGS, write_card
 
 PAGE = ROOT / "docs" / "adapter.md"
 GOALS = {
@@ -54,6 +54,7 @@ def write_fresh_card(splits: Sequence[Split], folder: Path = ADAPTER.parent) -> 
         }
         for split in splits
         for name, share in split.adapter.items()
+        if name not in HOLDS
     ]
     (folder / "adapter.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     write_card(folder / "README.md", summary)
@@ -69,11 +70,14 @@ def _fresh(splits: Iterable[Split]) -> Iterable[str]:
     yield "|---|---|---|---|---|---|---|"
     for split in splits:
         for name, share in split.adapter.items():
+            if name in HOLDS:
+                continue  # the doses' own
             goal = GOALS.get(name)
             told = "" if goal is None else f"{goal:.2f}{'' if share.value >= goal else ', **missed**'}"
             base = split.base.get(name)
             other = "" if base is None else f"{base.value:.2f} (n {base.of})"
-            yield f"| {split.told} | {name} | {_show(share)} | {share.of} | {told} | {other} |"
+            measure = MEANINGS.get(name, name)
+            yield f"| {split.told} | {measure} | {_show(share)} | {share.of} | {told} | {other} |"
 
 
 def _show(share: Share) -> str:
@@ -86,7 +90,10 @@ def _doses(responses: Iterable[Response]) -> Iterable[str]:
     yield "|---|---|---|---|---|---|"
     for each in responses:
         shares = [each.plans.get(name) for name in HOLDS]
-        values = [f"{share.value:.2f}" if share else "not measured" for share in shares]
+        values = [
+            f"{share.value:.2f} ({each.before[share.name].value:.2f})" if share else "not measured"
+            for share in shares
+        ]
         of = next((share.of for share in shares if share), 0)
         changed = f"{each.changed} of {of}" if of else ""
         yield f"| {each.dose.told} | {' | '.join(values)} | {changed} | {_verdict(each)} |"

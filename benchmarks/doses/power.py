@@ -23,8 +23,8 @@ HELD = 0.86  # share of exact plans on the test split
 DROP = 0.05
 RISE = 0.15  # of the cases that were missed, those that an adapter trained anew gets right
 RECORDED, REPEATS = 2, 3
-CASES = (26, 152, 200, 300)
-MAX_DROPS = (0.1, 0.03, 0.02)
+CASES = (26, 152, 300)
+MAX_DROPS = (0.1, 0.03)
 RUNS = 20_000
 METRIC = "tool_calls"
 

@@ -149,14 +149,14 @@ def test_tables_are_written_between_their_marks_and_nothing_else(tmp_path):
     shares = measure_plans([plan(LABEL)], answers)
     verdict = GateVerdict(code=1, suite=("tool_calls",), cases=0, observed={"tool_calls": 0.5}, undecided=())
     responses = [
-        Response(dose=BY_NAME["scale-0.5"], plans=shares, changed=1, verdict=verdict),
-        Response(dose=BY_NAME["noise-1"], plans={}, changed=0, verdict=None),
+        Response(dose=BY_NAME["scale-0.5"], plans=shares, before=shares, changed=1, verdict=verdict),
+        Response(dose=BY_NAME["noise-1"], plans={}, before={}, changed=0, verdict=None),
     ]
     write_page([Split(told="anew", adapter=shares, base={})], responses, [], page)
 
     written = page.read_text(encoding="utf-8")
     assert "| anew | calls and arguments exact, as worded | 1.000 | 0.21 to 1.00 | 1 | 0.90 |  |" in written
-    assert "| scale 0.5 | 1.00 | 1.00 | 1 of 1 | **red** | `tool_calls` 0.50 |" in written
+    assert "| scale 0.5 | 1.00 (1.00) | 1.00 (1.00) | 1 of 1 | **red** | `tool_calls` 0.50 |" in written
     assert "| noise of 1 % | not measured | not measured |  | not run |  |" in written
     assert _prose(written) == _prose(PAGE.read_text(encoding="utf-8"))
 
