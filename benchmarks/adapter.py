@@ -3,10 +3,15 @@ What the reference app reaches: its adapter on the test split, its planner, its 
 
 Each share stands with its exact one-sided 95 % lower bound (Clopper-Pearson) and the goal. Greedy decoding in
 llama.cpp; about five minutes on two quiet cores. Usage: python benchmarks/adapter.py [every Nth case]
+
+`--fresh` asks a draw of the test split with other values, `--doses` damages the adapter and runs the gate: an
+hour on two cores, kept in build/doses, so that a run that was stopped goes on. `--table` writes what is there
+to docs/adapter.md and to the adapter's card.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -18,6 +23,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.doses import measuring
+from benchmarks.doses.pages import write_fresh_card, write_page
+from benchmarks.doses.power import measure_power
 from reference_app.evaluation.queries import evaluate as evaluate_sql
 from reference_app.evaluation.shares import lower_bound
 from reference_app.models.encoder import Encoder
@@ -32,7 +40,31 @@ SQL_GOAL, ROUTE_GOAL = 0.80, 0.90
 
 
 def main() -> None:
-    every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    options = read_options()
+    if options.fresh:
+        measuring.measure_fresh(print)
+    if options.doses:
+        measuring.measure_doses(print)
+    if options.table:
+        splits = list(measuring.list_splits())
+        write_page(splits, list(measuring.list_responses()), measure_power())
+        write_fresh_card(splits)
+    if not (options.fresh or options.doses or options.table):
+        measure_split(options.every)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("every", nargs="?", type=int, default=1, help="take each Nth case of the test split")
+    parser.add_argument("--fresh", action="store_true", help="ask the split drawn anew, and the base")
+    parser.add_argument("--doses", action="store_true", help="damage the adapter and run the gate on it")
+    parser.add_argument("--table", action="store_true", help="write docs/adapter.md and the card")
+    return parser.parse_args()
+
+
+def measure_split(every: int) -> None:
     settings = read_settings({})
     weights = find_weights(settings.weights, settings.adapter)
     table = Table("", "adapter", "n", "at least", "goal", "base", title="the reference app")

@@ -27,8 +27,12 @@ class OrdersError(AppError):
     """The file of orders is missing or breaks the format."""
 
 
+NOT_LOADED = "embedded_model_not_loaded"
+"""The code in a reply of the embedded endpoint whose weights or adapter cannot be loaded."""
+
+
 class EndpointError(AppError):
-    """The embedded endpoint could be neither found nor started."""
+    """The embedded endpoint could be neither found nor started, or cannot load its weights."""
 
 
 class QuestionError(AppError):

@@ -157,10 +157,11 @@ def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str 
     if remote:
         return None, value
     path = Path(value).expanduser().resolve()
+    missing = "that folder has no adapter.gguf" if path.is_dir() else "there is no such file"
     path = path / "adapter.gguf" if path.is_dir() else path
     if not path.is_file():
         raise SettingsError(
-            f"REFERENCE_APP_ADAPTER is {value!r}; there is no such file. Write none, a GGUF file, or the "
+            f"REFERENCE_APP_ADAPTER is {value!r}; {missing}. Write none, a GGUF file, or the "
             "name of a fine-tuned model together with OPENAI_BASE_URL or OPENAI_API_KEY."
         )
     return path, None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reference_app.errors import AppError, EndpointError
+from reference_app.errors import NOT_LOADED, AppError, EndpointError
 from reference_app.tracing import as_messages, trace
 
 if TYPE_CHECKING:
@@ -174,7 +174,15 @@ def _own_errors() -> Iterator[None]:
     except Exception as error:
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None
+        if getattr(error, "code", None) == NOT_LOADED:
+            raise EndpointError(_read_message(error)) from None
         raise
+
+
+def _read_message(error: Exception) -> str:
+    """What the endpoint says, without the client's own words around it."""
+    body = getattr(error, "body", None)
+    return str(body.get("message", error) if isinstance(body, dict) else error)
 
 
 def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> None:

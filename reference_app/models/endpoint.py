@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from reference_app.errors import NOT_LOADED
 from reference_app.http_server import LoopbackServer
 from reference_app.models.encoder import load_encoder
 from reference_app.models.engines import EngineError, Engines
@@ -127,8 +128,9 @@ class _Relay(Response):
             try:
                 await self._pass_on(send)
             except EngineError as error:
-                content = _describe_error(500, f"The chat model cannot be loaded: {error}")
-                await JSONResponse(content, 500)(scope, receive, send)
+                content = _describe_error(500, str(error), NOT_LOADED)
+                # Loading takes seconds and fails again, so the client is told not to try three times.
+                await JSONResponse(content, 500, {"x-should-retry": "false"})(scope, receive, send)
             group.cancel_scope.cancel()
 
     async def _pass_on(self, send: Send) -> None:

@@ -67,16 +67,26 @@ class Engines:
         try:
             chat = convert_chat(self._weights.chat, self._weights.chat_name)
         except WeightsError as error:
-            raise EngineError(str(error)) from error
+            raise EngineError(f"The chat model cannot be loaded: {error}") from error
         parameters = set_up(chat, self._weights.adapter)
         parameters.model_alias = {self._weights.chat_name}  # else replies name the path of the file
         parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
         try:
             engine = xllamacpp.Server(parameters)
         except RuntimeError as error:
-            raise EngineError(str(error)) from error
+            raise EngineError(_explain(self._weights.adapter, error)) from error
         self._engines.append(engine)
         return str(engine.listening_address)
+
+
+def _explain(adapter: Path | None, error: RuntimeError) -> str:
+    """llama.cpp does not say which of the two files it could not use."""
+    if adapter is None:
+        return f"The chat model cannot be loaded: {error}"
+    return (
+        f"The chat model cannot be loaded with the adapter {adapter}, which is damaged or was made for "
+        f"another model; REFERENCE_APP_ADAPTER=none does without one: {error}"
+    )
 
 
 def set_up(chat: Path, adapter: Path | None) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.gguf_files.adapter import check_adapter, check_fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +80,7 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
         chat_name = name_chat(chat)
         if adapter is not None:
             check_adapter(adapter, base=chat_name)
+            check_fit(adapter, chat)
         return Weights(
             chat=chat,
             tokenizer=tokenizer,

@@ -58,3 +58,14 @@ def test_a_damaged_adapter_is_red_by_what_it_lost(gate, adapters, name):
     assert set(lost) & BEHAVIOURS, told
     for behaviour in lost:
         assert re.search(rf"(failed|regressed) +{behaviour} ", told), told
+
+
+def test_an_adapter_of_another_base_ends_in_errors_that_name_its_file(golden_run, tmp_path):
+    path = tmp_path / "foreign.gguf"
+    path.write_bytes(ADAPTER.read_bytes().replace(b"be9c6bc5", b"00000000"))
+
+    told = golden_run(ROOT, "plan-shipment-1", "golden/adapter.yaml", REFERENCE_APP_ADAPTER=str(path))
+
+    assert told.returncode == 1, told.stdout
+    assert f"WeightsError: The adapter {path} was trained on '00000000'" in told.stdout
+    assert "0 passed, 0 failed, 0 regressed, 0 undecided, 1 error" in told.stdout

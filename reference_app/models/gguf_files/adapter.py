@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gguf import GGUFReader
@@ -38,6 +41,63 @@ def check_adapter(path: Path, *, base: str) -> None:
         raise WeightsError(
             f"The adapter {path} was trained on {trained_on[:100]!r}, and the chat model is {base!r}."
         )
+
+
+def check_fit(path: Path, chat: Path) -> None:
+    """
+    Look whether an adapter that does not say what it was trained on has the model's form.
+
+    The chat model's head is read for it, which takes two seconds, once in a process; an adapter with a
+    fingerprint needs none.
+
+    Args:
+        path: A file that `check_adapter` passed.
+        chat: The chat model's weights, as packaged.
+
+    Raises:
+        WeightsError: It is of another architecture, or a matrix of it fits none of the chat model's.
+    """
+    adapter = open_gguf(path)
+    if adapter is None or read_text(adapter, BASE) is not None or (form := _read_form(chat)) is None:
+        return
+    made_for = read_text(adapter, "general.architecture")
+    if made_for != form.architecture:
+        raise WeightsError(
+            f"The adapter {path} was made for a model of the architecture {str(made_for)[:100]!r}, and the "
+            f"chat model's is {form.architecture!r}."
+        )
+    for tensor in adapter.tensors:
+        place, size = form.sizes.get(tensor.name, (0, -1))
+        if tensor.shape.tolist()[place : place + 1] != [size]:
+            raise WeightsError(
+                f"The adapter {path} was made for another model: its {tensor.name[:100]} fits no matrix of "
+                f"{chat.name}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """
+    Attributes:
+        sizes: Name of a matrix of a LoRA pair to one side of it, `a` its columns and `b` its rows, as the
+            chat model's matrix has it; the other side is the rank.
+    """
+
+    architecture: str | None
+    sizes: Mapping[str, tuple[int, int]]
+
+
+@cache
+def _read_form(chat: Path) -> _Form | None:
+    reader = open_gguf(chat)
+    if reader is None:
+        return None
+    sizes = {
+        f"{tensor.name}.lora_{side}": (place, size)
+        for tensor in reader.tensors
+        for place, (side, size) in enumerate(zip("ab", tensor.shape.tolist(), strict=False))
+    }
+    return _Form(architecture=read_text(reader, "general.architecture"), sizes=sizes)
 
 
 def open_gguf(path: Path) -> GGUFReader | None:

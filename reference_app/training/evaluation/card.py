@@ -55,9 +55,24 @@ def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
         "table": "\n".join(
             _row(name, test["adapter"], test["base"]) for name in MEANINGS if name in test["adapter"]
         ),
+        "fresh": _fresh(summary),
         "tone": f"{test['tone_check']['value']:.3f} of {test['tone_check']['n']} answers"
         f" (95 % lower bound {test['tone_check']['lower_95']:.3f})",
     }
+
+
+def _fresh(summary: Mapping[str, Any]) -> str:
+    """The section on the split drawn anew; empty where `benchmarks/adapter.py --table` put no figures."""
+    if not (rows := summary.get("fresh")):
+        return ""
+    return _FRESH.format(rows="\n".join(map(_fresh_row, rows)))
+
+
+def _fresh_row(row: Mapping[str, Any]) -> str:
+    base = f"{row['base']['value']:.3f} (n {row['base']['n']})" if "base" in row else "-"
+    interval = f"{row['low']:.2f} to {row['high']:.2f}"
+    measure = MEANINGS.get(row["measure"], row["measure"])
+    return f"| {row['split']} | {measure} | {row['n']} | {row['value']:.3f} | {interval} | {base} |"
 
 
 def _row(name: str, adapter: Mapping[str, Any], base: Mapping[str, Any]) -> str:
@@ -67,6 +82,19 @@ def _row(name: str, adapter: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     return f"| {MEANINGS[name]} | {one['n']} | {one['value']:.3f} | {lower} | {goal} | {other['value']:.3f} |"
 
 
+_FRESH = """
+## Figures on a split drawn anew
+
+The table above is of the committed test split, and its base gets the adapter's short prompt. These figures
+are of the same phrasings with other names and numbers (`benchmarks/doses/drawing.py`), without questions that
+stand letter by letter in the committed split, and of questions to refuse that were written apart; the base
+gets its own prompt with its examples. "As worded" is the adapter's plan, "by the app" what the app makes of
+it after its guards. Intervals are Wilson's at 95 % with phrasings as trials. `docs/adapter.md` judges them.
+
+| split | measure | n | adapter | 95 % interval | base, own prompt |
+|---|---|---|---|---|---|
+{rows}
+"""
 _CARD = """# Adapter of the reference app
 
 A LoRA adapter for `{base}` (fingerprint `{fingerprint}`), a model of 135
@@ -110,7 +138,7 @@ The shop's voice is judged by a list of rules (`reference_app/training/tone.py`)
 trained from the preference pairs and the answers to learn from. Held-out pairs are judged rightly in {tone}.
 That is kind to it: the author of the casual answers wrote the rules, and took back three that rang false on
 held-out professional answers.
-
+{fresh}
 ## Limits
 
 - Passages of one to three sentences; where two of them hold a number it copies the wrong sentence at times,

@@ -23,7 +23,7 @@ from reference_app.training.examples.plans import make_plans
 from reference_app.training.examples.records import Corpus, Example, Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SEED = 20260305
 VALIDATION_SHARE = 0.08
@@ -55,6 +55,20 @@ def build_corpus() -> Corpus:
         pairs_train=pairs["train"],
         pairs_test=pairs["test"],
     )
+
+
+def draw_test(seed: int, names: Mapping[str, Sequence[str]]) -> tuple[Example, ...]:
+    """
+    The test split drawn anew: the same phrasings and sections, other values and other spelling.
+
+    Args:
+        seed: Another one than `SEED`.
+        names: Pools that replace those of the test split, such as `product` and `city`.
+    """
+    phrasings = _load_phrasings()
+    pools = phrasings["plans"]["entities"]
+    pools["test"] = {**pools["test"], **names}
+    return tuple(_unique(_make_examples("test", phrasings, seed)))
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:
@@ -123,8 +137,8 @@ def _entities(split: str, phrasings: Mapping[str, Any], random: Random) -> Entit
     return Entities(random, pools, test=split == "test")
 
 
-def _make_examples(split: str, phrasings: Mapping[str, Any]) -> Iterator[Example]:
-    random = Random(f"{SEED} {split}")  # noqa: S311 - a fixed seed is wanted
+def _make_examples(split: str, phrasings: Mapping[str, Any], seed: int = SEED) -> Iterator[Example]:
+    random = Random(f"{seed} {split}")  # noqa: S311 - a fixed seed is wanted
     entities = _entities(split, phrasings, random)
     planner, answerer = (load_prompt(APP / "prompts", f"adapter-{name}") for name in ("planner", "answerer"))
     sections = {section.id: section for section in load_knowledge(APP / "knowledge")}
