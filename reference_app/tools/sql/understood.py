@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.guard.query import MAX_TABLES
 from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.plain import translate
 from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.slots.conditions import NoWayError
 from reference_app.tools.sql.slots.tree import write_tree
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.linking.values import Values
     from reference_app.tools.sql.slots.records import Slots
 
+# Figures that are told by others, or are what those are counted by.
+_TOLD_WITH = {
+    "rating": ("rating", "reviews"), "reviews": ("rating",), "refunds": ("amount",), "quantity": ("sold",),
+    "turnover": ("price", "sold", "amount"), "spending": ("price", "turnover"), "sold": ("price",),
+    "assortment": ("quantity",), "amount": ("price",), "opened": ("released",), "ordered": ("sold",),
+}  # fmt: skip
 _COMPOSERS = {
     "product": compose_products,
     "store": compose_stores,
@@ -81,10 +88,12 @@ def understand_linked(linked: Linked, dialect: str = "sqlite") -> Understood:
 
 def understand(question: str, values: Values, today: date, dialect: str = "sqlite") -> Understood | None:
     """The query of a question; None where a word is unknown or more than one thing can be meant."""
-    try:
-        return understand_linked(link(question, values, today), dialect)
-    except CannotTellError:
-        return None
+    for text in dict.fromkeys((question, translate(question))):
+        try:
+            return understand_linked(link(text, values, today), dialect)
+        except CannotTellError:
+            continue
+    return None
 
 
 def compose(linked: Linked) -> Slots:
@@ -100,7 +109,7 @@ def compose(linked: Linked) -> Slots:
     reading.use_fillers()
     if any(reading.word_before(one) == "per" for one in reading.meanings("figure")):
         raise CannotTellError("one figure per another")
-    if reading.has("ask", "share") or (reading.wants_yes and reading.says("all", "every", "both", "only")):
+    if reading.has("ask", "share") or (reading.wants_yes and reading.says_of_all):
         raise CannotTellError("a share, or whether all are alike")
     if is_of_sales(reading):
         slots = compose_sales(reading)
@@ -108,7 +117,23 @@ def compose(linked: Linked) -> Slots:
         subject = find_subject(reading)
         slots = _COMPOSERS[subject.name](reading, subject)
     reading.check()
+    _check_told(reading, slots)
     return replace(slots, yes_no=slots.yes_no or _find_yes(slots)) if reading.wants_yes else slots
+
+
+def _check_told(reading: Reading, slots: Slots) -> None:
+    """Raise where a figure was asked for that the answer would not tell, since the rest alone is half of it."""
+    told = {*slots.figures} if slots.fold != "count" else set()
+    told |= {column.partition(".")[2] for column in (one.column for one in slots.filters)}
+    told |= {one.figure for one in slots.having}
+    told |= {other for name in told for other in _TOLD_WITH.get(name, ())}
+    asked = {*reading.figures()}
+    if reading.has("ask", "count") and reading.has("ask", "average") and len(slots.figures) == 1:
+        raise CannotTellError("a number and an average")
+    if reading.has("ask", "where") and slots.subject != "store":
+        raise CannotTellError("the place")
+    if missing := asked - told:
+        raise CannotTellError(f"not told: {min(missing)}")
 
 
 def _find_yes(slots: Slots) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class Meaning:
     high: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lexicon:
     """
     Attributes:
@@ -49,6 +49,11 @@ class Lexicon:
         opinions: Words of praise.
         making: Words for how a product is made.
         real_words: Words that look like a slip of the keys and are none.
+        absent_colours: Colours that no product has.
+        gaps: Words that may stand within a phrase.
+        light: By what they go with, words that add nothing beside it.
+        rewrites: Patterns, and the words that are read instead.
+        foreign: Phrases of other languages, and the English ones.
     """
 
     meanings: Mapping[Stems, Meaning]
@@ -61,11 +66,27 @@ class Lexicon:
     opinions: frozenset[str]
     making: frozenset[str]
     real_words: frozenset[str]
+    absent_colours: frozenset[Stems]
+    gaps: frozenset[str]
+    light: Mapping[str, frozenset[str]]
+    rewrites: tuple[tuple[re.Pattern[str], str], ...]
+    foreign: Mapping[str, str]
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """Words that are no slip of the keys: those of every phrase, and others."""
-        return self.real_words.union(*self.meanings)
+        return self.real_words.union(*self.meanings, *self.light.values(), *self.absent_colours)
+
+    @cached_property
+    def loose(self) -> dict[Stems, Meaning]:
+        """The meanings of phrases without the words that may stand within them."""
+        return {phrase: meaning for phrase, meaning in self.meanings.items() if self.shorten(phrase) == phrase}
+
+    def shorten(self, phrase: Stems) -> Stems:
+        """A phrase of two words and more without its gaps; empty where it begins or ends with one."""
+        if len(phrase) == 1 or {phrase[0], phrase[-1]} & self.gaps:
+            return ()
+        return tuple(word for word in phrase if word not in self.gaps)
 
 
 def stem(word: str) -> str:
@@ -113,6 +134,13 @@ def load_lexicon() -> Lexicon:
         opinions=frozenset(data["opinions"].split()),
         making=frozenset(data["making"].split()),
         real_words=frozenset(map(stem, data["real_words"].split())),
+        absent_colours=frozenset(_split(data["absent_colours"])),
+        gaps=frozenset(data["gaps"].split()),
+        light={name: frozenset(map(stem, words.split())) for name, words in data["light"].items()},
+        rewrites=tuple(
+            (re.compile(pattern, re.IGNORECASE), words) for pattern, words in data["rewrites"].items()
+        ),
+        foreign={one: words for phrases, words in data["foreign"].items() for one in phrases.split("|")},
     )
 
 

@@ -30,6 +30,7 @@ _OFTEN_MISSPELT = {
     "total",
     "difference",
 }
+_PLAIN = {"normal", "regular", "standard", "plain", "ordinary", "basic", "simple", "usual"}
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
 _NOTHING = Meaning(kind="", name="")
 _PASSED = Meaning(kind="stop", name="")
@@ -92,13 +93,16 @@ def link(question: str, values: Values, today: date) -> Linked:
     for place in find_fillers(texts, [one and one.to for one in taken]):
         taken[place] = Link(first=place, last=place + 1, text=texts[place], to=_PASSED)
     links = [one for place, one in enumerate(taken) if one and (place == 0 or taken[place - 1] is not one)]
-    unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
+    settled = tuple(_settle(list(_join(kept, values)), texts))
+    within = {place for one in settled for place in range(one.first, one.last)}
     return Linked(
         text=text,
         words=tuple(map(str.lower, texts)),
-        links=tuple(_settle(list(_join(kept, values)), texts)),
-        unlinked=unlinked,
+        links=settled,
+        unlinked=tuple(
+            texts[place] for place, one in enumerate(taken) if one is None and place not in within
+        ),
     )
 
 
@@ -157,8 +161,9 @@ def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> 
             found = values.find_products([word[0] for word in words[first:last]])
             if found:
                 yield Link(first=first, last=last, text=passage, to=found)
-        if phrase in lexicon.meanings:
-            yield Link(first=first, last=last, text=passage, to=lexicon.meanings[phrase])
+        meaning = lexicon.meanings.get(phrase) or lexicon.loose.get(lexicon.shorten(phrase))
+        if meaning:
+            yield Link(first=first, last=last, text=passage, to=meaning)
 
 
 def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
@@ -212,6 +217,7 @@ def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
 def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
     """Which of several is meant, by what it goes with: "the Skerry 2 and its footprint"."""
     _settle_sizes(links)
+    _settle_plain(links, words)
     named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
     gone: set[int] = set()
     for place, one in enumerate(links):
@@ -256,6 +262,25 @@ def _settle_sizes(links: list[Link]) -> None:
                 return
 
 
+def _settle_plain(links: list[Link], words: Sequence[str]) -> None:
+    """Of those that share a name the one without more to it: "the Drift Wide and the normal Drift mat"."""
+    named = {one.to.names for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
+    for place, one in enumerate(links):
+        if not isinstance(one.to, Things) or len(one.to.names) == 1:
+            continue
+        known = {name: {*map(stem, WORD.findall(name))} for name in one.to.names}
+        own = stem(WORD.findall(one.text)[0])
+        if not all(stem(WORD.findall(name)[0]) == own for name in known):
+            continue  # "backpacks" are no name
+        before = words[one.first - 1].lower() if one.first else ""
+        plain = [name for name in known if before in _PLAIN and all(known[name] <= other for other in known.values())]
+        left = [name for name in known if (name,) not in named]
+        chosen = plain or (left if len(left) < len(known) else [])
+        if len(chosen) == 1:
+            to = Things(label=chosen[0], names=(chosen[0],))
+            links[place] = Link(first=one.first - bool(plain), last=one.last, text=one.text, to=to)
+
+
 def _goes_with(name: str, whole: str) -> bool:
     """Whether a product is for another one: `Footprint for Skerry 2` for `Skerry 2 tent`."""
     tail = name.partition(" for ")[2]
@@ -270,6 +295,6 @@ def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:
     def holds(things: Things, name: str) -> bool:
         return name in things.names or values.categories.get(name) == things.category
 
-    if left.category:
-        return ()
+    if left.category:  # "the tent Skerry 2"
+        return right.names if not right.category and all(holds(left, name) for name in right.names) else ()
     return tuple(name for name in left.names if holds(right, name))

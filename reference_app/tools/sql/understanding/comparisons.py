@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PLAIN = ("price", "weight", "released")
 _MAX_PIECES = 8
+_SPENT = {"back", "out", "up", "with"}  # "what would both set me back": a sum
 
 
 def read_comparison(reading: Reading) -> Slots | None:
@@ -29,6 +30,10 @@ def read_comparison(reading: Reading) -> Slots | None:
     if len(reading.all(Things)) > len(named):
         raise CannotTellError("a third product")
     ends = reading.meanings("comparative") + reading.meanings("rank")
+    sizes = [one for one in ends if one.meaning.name == "size"]
+    if {one.meaning.high for one in sizes} == {True, False}:  # "the smaller one instead of the bigger one"
+        reading.use(*sizes)
+        ends = [one for one in ends if one not in sizes]
     figures = {one.meaning.name for one in ends} - {"any"}
     figures = {"released" if name == "age" else name for name in figures} or {*reading.figures()}
     if not figures and (reading.has("ask", "much") or reading.says("save")):
@@ -73,7 +78,9 @@ def read_sum(reading: Reading) -> Slots | None:
         count = int(before.to.low) if before is not None and isinstance(before.to, Amount) and counted else 1
         counts[name] = counts.get(name, 0) + count
     figures = reading.figures()
-    wanted = bool(numbers) or (len(reading.named) > 1 and reading.has("ask", "total"))
+    spent = any(one.text.lower().split()[-1] in _SPENT for one in reading.meanings("figure", "price"))
+    several = len(reading.all(Things)) > 1
+    wanted = bool(numbers) or (several and (spent or reading.has("ask", "total")))
     priced = reading.has("figure", "price", "weight") or reading.has("ask", "much", "total")
     stocked = (
         reading.has("ask", "count", "sold_out") or reading.values("city") or reading.has("noun", "store")

@@ -112,6 +112,14 @@ class Reading:
         return self.words[0] in _YES_NO and not asks
 
     @property
+    def says_of_all(self) -> bool:
+        """Whether a question is of all of several, or of one alone."""
+        return self.says("every", "both", "only") or any(
+            word == "all" and not (place and self.words[place - 1] == "at")
+            for place, word in enumerate(self.words)
+        )
+
+    @property
     def refers_back(self) -> bool:
         """Whether a pronoun stands for something that was said before."""
         return self.says(*_PRONOUNS) or any(
