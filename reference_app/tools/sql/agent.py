@@ -14,7 +14,7 @@ from reference_app.tools.sql.guard.query import check_query
 from reference_app.tools.sql.linking.names import name_products
 from reference_app.tools.sql.linking.question import Value, link
 from reference_app.tools.sql.linking.values import COLUMNS, Values
-from reference_app.tools.sql.understood import Understood, understand
+from reference_app.tools.sql.understood import Understood, concerns, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
@@ -128,6 +128,17 @@ class SqlAgent:
             UnavailableError: The values of the database cannot be read.
         """
         return understand(question, self._values, TODAY, self._dialect)
+
+    def concerns(self, question: str) -> bool:
+        """
+        Whether a question is of what the database's columns hold, even if no query is read from it.
+
+        It names a product, a category or a town and a figure of it, and what else it says are a few words.
+
+        Raises:
+            UnavailableError: The values of the database cannot be read.
+        """
+        return concerns(self._link(question))
 
     def find_names(self, question: str) -> Named:
         """

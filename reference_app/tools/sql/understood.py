@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.guard.query import MAX_TABLES
-from reference_app.tools.sql.linking.lexicon import Meaning
+from reference_app.tools.sql.linking.lexicon import Meaning, load_lexicon, stem
 from reference_app.tools.sql.linking.plain import translate
 from reference_app.tools.sql.linking.question import link
+from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.slots.conditions import NoWayError
 from reference_app.tools.sql.slots.tree import write_tree
 from reference_app.tools.sql.slots.wording import describe
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 _TOLD_WITH = {
     "rating": ("rating", "reviews"), "reviews": ("rating",), "refunds": ("amount",), "quantity": ("sold",),
     "turnover": ("price", "sold", "amount"), "spending": ("price", "turnover"), "sold": ("price",),
-    "assortment": ("quantity",), "amount": ("price",), "opened": ("released",), "ordered": ("sold",),
+    "assortment": ("quantity",), "amount": ("price",),
 }  # fmt: skip
+_CATALOGUE = ("price", "weight", "released", "quantity", "rating", "sold")
+_MAX_UNKNOWN = 2  # words without a meaning here; more of them are another subject
 _COMPOSERS = {
     "product": compose_products,
     "store": compose_stores,
@@ -96,6 +99,19 @@ def understand(question: str, values: Values, today: date, dialect: str = "sqlit
     return None
 
 
+def concerns(linked: Linked) -> bool:
+    """Whether a question is of the catalogue's figures; what rules and orders are about is not."""
+    reading = Reading(linked)
+    service = load_lexicon().services & {*map(stem, linked.words)}
+    if service or reading.values("order") or len(linked.unlinked) > _MAX_UNKNOWN:
+        return False
+    named = bool(reading.all(Things) or reading.values("city"))
+    figured = reading.has("figure", *_CATALOGUE) or reading.has("noun", "colour")
+    ranked = any(one.meaning.name in _CATALOGUE for one in reading.meanings("rank"))
+    counted = reading.has("ask", "count") and reading.has("ask", "have", "sold_out")
+    return named and (figured or ranked or counted)
+
+
 def compose(linked: Linked) -> Slots:
     """
     The slots of a question.
@@ -127,12 +143,21 @@ def _check_told(reading: Reading, slots: Slots) -> None:
     told |= {column.partition(".")[2] for column in (one.column for one in slots.filters)}
     told |= {one.figure for one in slots.having}
     told |= {other for name in told for other in _TOLD_WITH.get(name, ())}
-    asked = {*reading.figures()}
-    if reading.has("ask", "count") and reading.has("ask", "average") and len(slots.figures) == 1:
+    columns = 3 if slots.compared or slots.fold == "range" else len(slots.figures) + bool(slots.subject)
+    if slots.fold in ("count", "avg", "sum") or slots.pieces:
+        columns = len(slots.figures)
+    if reading.requests > columns:
+        raise CannotTellError("more is asked than told")
+    counted = slots.fold == "count" or not {*slots.figures} & {"turnover", "spending", "amount", "rating"}
+    if reading.has("ask", "count") and not (counted or "reviews" in slots.figures):
+        raise CannotTellError("a number beside")
+    if reading.has("ask", "average") and "reviews" in slots.figures and "rating" not in slots.figures:
+        raise CannotTellError("an average beside")
+    if reading.has("ask", "count") and slots.fold == "avg":
         raise CannotTellError("a number and an average")
     if reading.has("ask", "where") and slots.subject != "store":
         raise CannotTellError("the place")
-    if missing := asked - told:
+    if missing := {*reading.figures()} - told:
         raise CannotTellError(f"not told: {min(missing)}")
 
 

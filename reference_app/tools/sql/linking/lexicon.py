@@ -53,6 +53,7 @@ class Lexicon:
         gaps: Words that may stand within a phrase.
         light: By what they go with, words that add nothing beside it.
         rewrites: Patterns, and the words that are read instead.
+        services: Words of services and rules.
         foreign: Phrases of other languages, and the English ones.
     """
 
@@ -70,6 +71,7 @@ class Lexicon:
     gaps: frozenset[str]
     light: Mapping[str, frozenset[str]]
     rewrites: tuple[tuple[re.Pattern[str], str], ...]
+    services: frozenset[str]
     foreign: Mapping[str, str]
 
     @cached_property
@@ -92,8 +94,8 @@ class Lexicon:
 def stem(word: str) -> str:
     """Without the plural, so that question and value meet in one form; the form need not be a word."""
     low = word.lower()
-    if len(low) > 4 and low.endswith("ies"):  # noqa: PLR2004
-        return low[:-3] + "y"
+    if len(low) > 4 and low.endswith(("ies", "ie")):  # noqa: PLR2004
+        return low.removesuffix("s")[:-2] + "y"
     if len(low) > 3 and low.endswith(("ches", "shes", "xes", "sses")):  # noqa: PLR2004
         return low[:-2]
     if len(low) > 3 and low.endswith("s") and not low.endswith("ss"):  # noqa: PLR2004
@@ -140,6 +142,7 @@ def load_lexicon() -> Lexicon:
         rewrites=tuple(
             (re.compile(pattern, re.IGNORECASE), words) for pattern, words in data["rewrites"].items()
         ),
+        services=frozenset(map(stem, data["services"].split())),
         foreign={one: words for phrases, words in data["foreign"].items() for one in phrases.split("|")},
     )
 

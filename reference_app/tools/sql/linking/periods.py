@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from reference_app.tools.sql.linking.amounts import NUMBERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
     "november", "december",
 )  # fmt: skip
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTH = "|".join(f"{month}|{month[:3]}" for month in MONTHS)
 _ONE = (
     rf"(?P<iso>20\d\d-\d\d-\d\d)"
@@ -22,12 +25,14 @@ _ONE = (
     rf"|(?P<month>{_MONTH})(?:,?(?: of)? (?P<month_year>20\d\d))?"
     r"|(?:q(?P<quarter>[1-4])|(?P<quarter_word>first|second|third|fourth|last) quarter)(?: of)?"
     r" (?P<quarter_year>20\d\d)"
+    rf"|(?:the )?(?P<half>first|second) half of (?P<half_year>20\d\d)"
     rf"|(?P<year>20\d\d)"
-    rf"|(?P<relative>today|yesterday|(?:this|last|previous|current) (?:week|month|year))"
-    rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}) (?P<unit>day|week|month)s?"
+    r"|(?P<relative>today|(?:the day before )?yesterday|(?:this|last|previous|current) (?:week|month|year))"
+    rf"|last (?P<weekday>{'|'.join(_WEEKDAYS)})"
+    rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}|{'|'.join(NUMBERS[2:])}) (?P<unit>day|week|month)s?"
 )
 _PERIOD = re.compile(
-    r"\b(?:(?P<side>since|after|before|until|from|prior to|later than|earlier than|not before)\s+)?"
+    r"\b(?:(?P<side>since(?: the (?:start|beginning) of)?|after|before|until|from|prior to|later than|earlier than|not before)\s+)?"
     rf"(?:{_ONE})(?:'s)?(?![\w-])",
     re.ASCII | re.IGNORECASE,
 )
@@ -87,7 +92,7 @@ def _read_all(text: str, today: date) -> Iterator[Period]:
             first, end = _read(match, today)
         except (ValueError, OverflowError):  # 31 February
             continue
-        side = (match["side"] or "").lower()
+        side = re.sub(" the .*", "", (match["side"] or "").lower())
         ranges: dict[str, tuple[date | None, date | None]] = {
             "since": (first, None),
             "after": (end, None),
@@ -113,6 +118,8 @@ def _read(match: re.Match[str], today: date) -> tuple[date, date]:
         return _months(year, month, 1)
     if match["quarter_year"]:
         return _read_quarter(match)
+    if match["half"]:
+        return _months(int(match["half_year"]), 1 + 6 * (match["half"].lower() == "second"), 6)
     if match["year"]:
         return _months(int(match["year"]), 1, 12)
     return _read_relative(match, today)
@@ -121,7 +128,12 @@ def _read(match: re.Match[str], today: date) -> tuple[date, date]:
 def _read_relative(match: re.Match[str], today: date) -> tuple[date, date]:
     if match["relative"]:
         return _read_named(match["relative"].lower(), today)
-    days = int(match["ago"]) * {"day": 1, "week": 7, "month": 30}[match["unit"].lower()]
+    if match["weekday"]:  # the latest one before today
+        back = (today.weekday() - _WEEKDAYS.index(match["weekday"].lower()) - 1) % 7 + 1
+        return _days(today - back * _DAY)
+    ago = match["ago"].lower()
+    count = NUMBERS.index(ago) if ago in NUMBERS else int(ago)
+    days = count * {"day": 1, "week": 7, "month": 30}[match["unit"].lower()]
     return today - timedelta(days=days), today + _DAY
 
 
@@ -137,8 +149,8 @@ def _read_quarter(match: re.Match[str]) -> tuple[date, date]:
 
 
 def _read_named(words: str, today: date) -> tuple[date, date]:
-    if words in ("today", "yesterday"):
-        return _days(today - _DAY * (words == "yesterday"))
+    if words.endswith(("today", "yesterday")):
+        return _days(today - _DAY * ("yesterday" in words) - _DAY * ("before" in words))
     which, unit = words.split()
     back = which in ("last", "previous")
     if unit == "week":

@@ -31,7 +31,7 @@ def read_comparison(reading: Reading) -> Slots | None:
         raise CannotTellError("a third product")
     ends = reading.meanings("comparative") + reading.meanings("rank")
     sizes = [one for one in ends if one.meaning.name == "size"]
-    if {one.meaning.high for one in sizes} == {True, False}:  # "the smaller one instead of the bigger one"
+    if len({one.meaning.high for one in sizes}) > 1:  # "the smaller one instead of the bigger one"
         reading.use(*sizes)
         ends = [one for one in ends if one not in sizes]
     figures = {one.meaning.name for one in ends} - {"any"}
@@ -115,4 +115,6 @@ def _name_two(reading: Reading) -> list[tuple[Link, str]]:
 def _is_bound(reading: Reading) -> bool:
     """Whether an amount stands behind the comparative: "cheaper than £50"."""
     followed = [reading.after(one) for one in reading.meanings("comparative")]
-    return any(one is not None and isinstance(one.to, Amount) for one in followed)
+    return any(
+        one is not None and isinstance(one.to, Amount) and not reading.is_used(one) for one in followed
+    )

@@ -86,7 +86,10 @@ def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Fil
                 yield Filter(column=column, sign="<>" if excepted else "=", values=texts, label=label)
     for one, amount in reading.free(Amount):
         yield _read_amount(reading, one, amount, figure)
-    for one, period in reading.free(Period):
+    periods = reading.free(Period)
+    if len({(period.first is None, period.end is None) for _, period in periods}) < len(periods):
+        raise CannotTellError("two periods")
+    for one, period in periods:
         day = FIGURES[period_figure].day if period_figure else ""
         if not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
             raise CannotTellError(one.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.linking.amounts import Amount
+from reference_app.tools.sql.linking.periods import Period
 from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import Things
 
@@ -17,6 +18,9 @@ _IDLE = {"noun", "figure"}
 _IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count"}
 _PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _BEFORE_PRONOUN = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
+_ASKING = ("how", "what", "which", "when", "where")
+_WISHES = ("which", "what", "how", "tell", "show", "give", "list", "know")
+_BETWEEN = ("in", "from", "at", "of", "for", "also", "then", "by")
 _YES_NO = {
     "is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will",
     "would",
@@ -108,8 +112,15 @@ class Reading:
     @property
     def wants_yes(self) -> bool:
         """Whether the question can be answered by yes or no."""
-        asks = self.has("ask", "count", "much", "when", "where") or self.says("which", "what", "how")
+        asks = self.has("ask", "count", "much", "when", "where") or self.says(*_WISHES)
         return self.words[0] in _YES_NO and not asks
+
+    @property
+    def requests(self) -> int:
+        """How many things are asked for: "how many are there, and what do they cost?" asks for two."""
+        words = [word for word in self.words if word not in _BETWEEN]
+        asked = [place for place, word in enumerate(words) if word in _ASKING]
+        return len([place for place in asked if place == asked[0] or words[place - 1] == "and"])
 
     @property
     def says_of_all(self) -> bool:
@@ -178,6 +189,9 @@ class Reading:
             after = self.after(one)
             if before in ("which", "what") and after is not None and not self.has("rank") and amount.bare:
                 self.use(one)  # "which two products cost £199"
+        stocked = self.values("city") or self.has("figure", "quantity") or self.has("ask", "where", "sold_out")
+        if stocked and not self.has("figure", "released", "opened", "sold"):  # what is there is there today
+            self.use(*(one for one, _ in self.all(Period) if one.text.lower() == "today"))
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             things = _things_behind(self, one)
             if things is not None and things.category:

@@ -31,7 +31,8 @@ _OF_VALUES = {
     "country": "customers", "level": "customers", "status": "orders", "carrier": "parcels",
     "reason": "refunds",
 }  # fmt: skip
-_PERSONAL = ("i", "my", "mine", "it", "that", "this", "these", "those", "they", "them")
+_PERSONAL = ("i", "my", "mine")
+_POINTING = ("it", "that", "this", "these", "those", "they", "them")
 _RULES = (
     "if",
     "may",
@@ -63,7 +64,8 @@ def compose_sales(reading: Reading) -> Slots:
     unread = reading.has("comparative") or reading.has(
         "ask", "where", "sold_out", "range", "difference", "same"
     )
-    if unread or reading.says(*_PERSONAL, *_RULES):
+    pointing = () if reading.named else _POINTING
+    if unread or reading.says(*_PERSONAL, *_RULES, *pointing):
         raise CannotTellError("of whom, or compared with what")
     rank, figure = _read_rank(reading), _read_figure(reading)
     money = figure in ("turnover", "spending", "amount")
@@ -90,7 +92,18 @@ def compose_sales(reading: Reading) -> Slots:
     wanted = counting or subject or rank or figure in ("rating", "turnover")
     if not wanted or (figure == "rating" and not (subject or filters)):
         raise CannotTellError("nothing is wanted of the sales")
-    return Slots(subject=subject, figures=(figure,), filters=filters, having=having, rank=rank)
+    figures = ("reviews", "rating") if _wants_both(reading, figure) and not (subject or rank) else (figure,)
+    return Slots(subject=subject, figures=figures, filters=filters, having=having, rank=rank)
+
+
+def _wants_both(reading: Reading, figure: str) -> bool:
+    """Whether number and average of reviews are asked: "how many rated it, and what is the average?"."""
+    average = reading.has("ask", "average") or any("average" in one.text for one in reading.meanings("figure"))
+    told = average or (reading.has("noun", "review") and reading.has("figure", "rating"))
+    starred = any(amount.figure == "rating" for _, amount in reading.all(Amount))
+    if figure == "reviews" and told and starred and reading.requests > 1:
+        raise CannotTellError("the average of some reviews")
+    return figure == "reviews" and reading.has("ask", "count") and told and not starred
 
 
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
@@ -145,6 +158,9 @@ def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
         grouped = reading.is_after(one, "ask", "each") or reading.word_before(one) in _GROUPING
         if _NOUNS.get(name) != figure and (grouped or ranked):
             found.append(name)
+    kinds = [value.kind for _, value in reading.all(Value)]
+    if len(reading.meanings("ask", "count")) > 1 and len(kinds) > 1:  # "how many are cancelled, how many returned"
+        found += {*kinds} & {*_SUBJECTS}
     if len(set(found)) > 1:
         raise CannotTellError("more than one subject")
     several = reading.has("noun", "product") or any(len(one.names) > 1 for _, one in reading.all(Things))

@@ -68,7 +68,8 @@ def _is_by_store(reading: Reading) -> bool:
     )
     if every and (reading.has("ask", "count") or not reading.says("which")):
         return True
-    return len(reading.values("city")) > 1 and not reading.has("ask", "count", "total")
+    each = len(reading.meanings("ask", "count")) > 1 or not reading.has("ask", "count", "total")
+    return len(reading.values("city")) > 1 and each
 
 
 def _find_implied(reading: Reading) -> Subject:
