@@ -11,8 +11,9 @@ from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
 from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.names import name_products
-from reference_app.tools.sql.linking.question import Value, link
+from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import COLUMNS, Values
 from reference_app.tools.sql.understood import Understood, concerns, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
     from reference_app.tools.sql.execution import Answer
     from reference_app.tools.sql.execution import Value as Cell
-    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.linking.links import Linked
     from reference_app.tools.sql.writing import Complete, Encode
 
 NAME = "query_shop"

@@ -23,12 +23,12 @@ from reference_app.tools.sql.understanding.subjects import find_subject
 if TYPE_CHECKING:
     from datetime import date
 
-    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.linking.links import Linked
     from reference_app.tools.sql.linking.values import Values
     from reference_app.tools.sql.slots.records import Slots
 
-# Figures that are told by others, or are what those are counted by.
-_TOLD_WITH = {
+# Figures that are shown by others, or are what those are counted by.
+_SHOWN_WITH = {
     "rating": ("rating", "reviews"), "reviews": ("rating",), "refunds": ("amount",), "quantity": ("sold",),
     "turnover": ("price", "sold", "amount"), "spending": ("price", "turnover"), "sold": ("price",),
     "assortment": ("quantity",), "amount": ("price",),
@@ -133,21 +133,21 @@ def compose(linked: Linked) -> Slots:
         subject = find_subject(reading)
         slots = _COMPOSERS[subject.name](reading, subject)
     reading.check()
-    _check_told(reading, slots)
+    _check_whole(reading, slots)
     return replace(slots, yes_no=slots.yes_no or _find_yes(slots)) if reading.wants_yes else slots
 
 
-def _check_told(reading: Reading, slots: Slots) -> None:
-    """Raise where a figure was asked for that the answer would not tell, since the rest alone is half of it."""
-    told = {*slots.figures} if slots.fold != "count" else set()
-    told |= {column.partition(".")[2] for column in (one.column for one in slots.filters)}
-    told |= {one.figure for one in slots.having}
-    told |= {other for name in told for other in _TOLD_WITH.get(name, ())}
+def _check_whole(reading: Reading, slots: Slots) -> None:
+    """Raise where a figure was asked for that the answer would not tell, since the rest is half of it."""
+    shown = {*slots.figures} if slots.fold != "count" else set()
+    shown |= {column.partition(".")[2] for column in (one.column for one in slots.filters)}
+    shown |= {one.figure for one in slots.having}
+    shown |= {other for name in shown for other in _SHOWN_WITH.get(name, ())}
     columns = 3 if slots.compared or slots.fold == "range" else len(slots.figures) + bool(slots.subject)
     if slots.fold in ("count", "avg", "sum") or slots.pieces:
         columns = len(slots.figures)
     if reading.requests > columns:
-        raise CannotTellError("more is asked than told")
+        raise CannotTellError("more is asked than shown")
     counted = slots.fold == "count" or not {*slots.figures} & {"turnover", "spending", "amount", "rating"}
     if reading.has("ask", "count") and not (counted or "reviews" in slots.figures):
         raise CannotTellError("a number beside")
@@ -157,8 +157,8 @@ def _check_told(reading: Reading, slots: Slots) -> None:
         raise CannotTellError("a number and an average")
     if reading.has("ask", "where") and slots.subject != "store":
         raise CannotTellError("the place")
-    if missing := {*reading.figures()} - told:
-        raise CannotTellError(f"not told: {min(missing)}")
+    if missing := {*reading.figures()} - shown:
+        raise CannotTellError(f"not shown: {min(missing)}")
 
 
 def _find_yes(slots: Slots) -> str:

@@ -26,13 +26,11 @@ def find_fillers(words: Sequence[str], taken: Sequence[object]) -> Iterator[int]
     """
     lexicon = load_lexicon()
     light = {word for one in taken for word in lexicon.light.get(_name(one), ())}
+    yield from (place for place, one in enumerate(taken) if one is None and stem(words[place]) in light)
     for place, one in enumerate(taken):
         if one is not None:
             continue
         low = words[place].lower()
-        if stem(low) in light:
-            yield place
-            continue
         end = place + 1
         while end < len(words) and taken[end] is None and words[end].lower() in lexicon.opinions:
             end += 1

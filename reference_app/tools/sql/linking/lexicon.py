@@ -82,7 +82,9 @@ class Lexicon:
     @cached_property
     def loose(self) -> dict[Stems, Meaning]:
         """The meanings of phrases without the words that may stand within them."""
-        return {phrase: meaning for phrase, meaning in self.meanings.items() if self.shorten(phrase) == phrase}
+        return {
+            phrase: meaning for phrase, meaning in self.meanings.items() if self.shorten(phrase) == phrase
+        }
 
     def shorten(self, phrase: Stems) -> Stems:
         """A phrase of two words and more without its gaps; empty where it begins or ends with one."""

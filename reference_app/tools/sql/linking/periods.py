@@ -32,7 +32,8 @@ _ONE = (
     rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}|{'|'.join(NUMBERS[2:])}) (?P<unit>day|week|month)s?"
 )
 _PERIOD = re.compile(
-    r"\b(?:(?P<side>since(?: the (?:start|beginning) of)?|after|before|until|from|prior to|later than|earlier than|not before)\s+)?"
+    r"\b(?:(?P<side>since(?: the (?:start|beginning) of)?|after|before|until|from|prior to|later than"
+    r"|earlier than|not before)\s+)?"
     rf"(?:{_ONE})(?:'s)?(?![\w-])",
     re.ASCII | re.IGNORECASE,
 )
@@ -116,10 +117,8 @@ def _read(match: re.Match[str], today: date) -> tuple[date, date]:
         month = _number(match["month"])
         year = int(match["month_year"] or today.year - (month > today.month))
         return _months(year, month, 1)
-    if match["quarter_year"]:
-        return _read_quarter(match)
-    if match["half"]:
-        return _months(int(match["half_year"]), 1 + 6 * (match["half"].lower() == "second"), 6)
+    if match["quarter_year"] or match["half"]:
+        return _read_part(match)
     if match["year"]:
         return _months(int(match["year"]), 1, 12)
     return _read_relative(match, today)
@@ -142,7 +141,9 @@ def _read_day(match: re.Match[str], today: date) -> tuple[date, date]:
     return _days(day if match["day_year"] or day <= today else day.replace(year=today.year - 1))
 
 
-def _read_quarter(match: re.Match[str]) -> tuple[date, date]:
+def _read_part(match: re.Match[str]) -> tuple[date, date]:
+    if match["half"]:
+        return _months(int(match["half_year"]), 1 + 6 * (match["half"].lower() == "second"), 6)
     words = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
     quarter = int(match["quarter"]) if match["quarter"] else words[match["quarter_word"].lower()]
     return _months(int(match["quarter_year"]), 3 * quarter - 2, 3)

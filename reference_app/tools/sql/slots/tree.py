@@ -136,7 +136,7 @@ def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
         listed = listed.select(other.as_("place_from_the_end"))
     listed = listed.from_(tree.subquery("listed"))
     place = exp.column("place", table="ranked")
-    kept = (
+    kept: exp.Expr = (
         place.eq(rank.place) if rank.place else exp.LTE(this=place, expression=exp.Literal.number(rank.count))
     )
     if rank.both:
@@ -160,7 +160,8 @@ def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
         return exp.select(count).from_(source), (slots.subject,)
     ends = {"range": ("min", "max")}.get(slots.fold, (slots.fold,))
     labels = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest"}
-    columns, units = [], []
+    columns: list[exp.Expr] = []
+    units: list[str] = []
     for name in slots.figures:
         column = exp.column(name, table="listed")
         columns += [exp.func(end, column).as_(f"{labels[end]}_{name}") for end in ends]

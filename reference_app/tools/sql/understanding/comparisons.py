@@ -13,12 +13,12 @@ from reference_app.tools.sql.understanding.ranks import MAX_COUNT, read_both_end
 from reference_app.tools.sql.understanding.reading import CannotTellError
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 PLAIN = ("price", "weight", "released")
 _MAX_PIECES = 8
-_SPENT = {"back", "out", "up", "with"}  # "what would both set me back": a sum
+_SPENT = {"back", "out", "up", "with", "owe"}  # "what would both set me back": a sum
 
 
 def read_comparison(reading: Reading) -> Slots | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
+from reference_app.tools.sql.linking.lexicon import stems
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.slots.records import Filter, Slots
 from reference_app.tools.sql.slots.schema import FIGURES
@@ -56,10 +57,12 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
     if rank is not None and ranked not in FIGURES:
         raise CannotTellError("the end of what")
     loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
-    if loads or reading.has("figure", "opened"):
+    news = reading.names_only and any(one.text.lower() == "new in" for one in reading.meanings("figure"))
+    if loads or news or reading.has("figure", "opened"):
         raise CannotTellError("a figure that is in no column")
     having, stocked = read_stock(reading, subject)
-    if _relates(reading) and not (rank or having or stocked):
+    judged = _judges(reading) and not (rank or reference)
+    if judged or (_relates(reading) and not (rank or having or stocked)):
         raise CannotTellError("how one product is to another")
     gone = having == (SOLD_OUT,) and reading.wants_yes and reading.names_only
     having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
@@ -104,9 +107,19 @@ def _relates(reading: Reading) -> bool:
     return reading.wants_yes and asked and len(reading.all(Things)) > 1
 
 
+def _judges(reading: Reading) -> bool:
+    """Whether yes or no is wanted of a figure alone: "is the Gannet 1 worth its price?"."""
+    figured = reading.names_only and reading.has("figure", "price", "weight") and not reading.all(Amount)
+    return reading.words[0] in ("is", "are") and reading.wants_yes and figured
+
+
 def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, ...]:
     """What is shown of each product, the figure that orders first."""
     figures = reading.figures("price", "weight", "released", "colour")
+    if not figures and any(
+        {"gram", "kilo", "kilogram"} & {*stems(one.text)} for one in reading.meanings("ask", "much")
+    ):
+        figures.append("weight")
     if reading.has("noun", "colour") and not reading.values("colour"):
         figures.append("colour")
     if reading.has("noun", "category") and not any(things.category for _, things in reading.all(Things)):

@@ -12,7 +12,7 @@ from reference_app.tools.sql.understanding.reading import CannotTellError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 MAX_COUNT = 50

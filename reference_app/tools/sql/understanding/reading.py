@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.linking.amounts import Amount
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.periods import Period
-from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import Things
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link, Linked
+    from reference_app.tools.sql.linking.links import Link, Linked
 
 To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
@@ -173,7 +173,7 @@ class Reading:
         """Count words as used that say nothing more beside their neighbours."""
         if self.has("figure", "released"):
             self.asks("new")
-        if self.has("noun", "colour") or self.values("colour"):
+        if self.has("noun", "colour", "country") or self.values("colour") or self.values("country"):
             self.asks("come")
         if self.has("figure", "rating"):
             self.asks("how")
@@ -189,13 +189,19 @@ class Reading:
             after = self.after(one)
             if before in ("which", "what") and after is not None and not self.has("rank") and amount.bare:
                 self.use(one)  # "which two products cost £199"
-        stocked = self.values("city") or self.has("figure", "quantity") or self.has("ask", "where", "sold_out")
-        if stocked and not self.has("figure", "released", "opened", "sold"):  # what is there is there today
-            self.use(*(one for one, _ in self.all(Period) if one.text.lower() == "today"))
+        self._use_today()
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             things = _things_behind(self, one)
             if things is not None and things.category:
                 self.use(one)
+
+    def _use_today(self) -> None:
+        """What is in stock is so today."""
+        placed = self.values("city") or self.has("ask", "where", "sold_out")
+        if (placed or self.has("figure", "quantity")) and not self.has(
+            "figure", "released", "opened", "sold"
+        ):
+            self.use(*(one for one, _ in self.all(Period) if one.text.lower() == "today"))
 
     def check(self) -> None:
         """Raise where a part of the question has changed nothing, since then something else was meant."""
