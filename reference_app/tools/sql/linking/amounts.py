@@ -20,7 +20,7 @@ _MOST = (
     r"at most|up to|no more than|not more than|a maximum of|max(?:imum)?|no (?:dearer|heavier) than|within"
 )
 _LEAST = r"at least|no less than|not less than|a minimum of|min(?:imum)?|starting at|upward from"
-_SPELT = "|".join(sorted(_WORDS, key=len, reverse=True))
+_SPELT = "|".join(sorted(_WORDS, key=len, reverse=True)) + r"|a(?=\s(?:kilo|kilogram|kg|quid)\b)"
 _NUMBER = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}})(?:\.\d{{1,4}})?|{_SPELT}"
 _UNIT = r"pounds?|gbp|quid|kilograms?|kilos?|kgs?|grams?|grammes?|g|stars?"
 _AMOUNT = re.compile(
@@ -96,4 +96,4 @@ def _scale(unit: str | None, figure: str) -> float:
 
 def _read_number(text: str) -> float:
     low = " ".join(text.lower().split())
-    return _WORDS[low] if low in _WORDS else float(text.replace(",", ""))
+    return {**_WORDS, "a": 1.0}[low] if low in _WORDS or low == "a" else float(text.replace(",", ""))

@@ -18,6 +18,10 @@ MONTHS = (
     "november", "december",
 )  # fmt: skip
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_FEASTS = {
+    "christmas eve": (12, 24), "christmas day": (12, 25), "boxing day": (12, 26), "christmas": (12, 25),
+    "new year(?:'s)? eve": (12, 31), "new year(?:'s)? day": (1, 1),
+}  # fmt: skip
 _MONTH = "|".join(f"{month}|{month[:3]}" for month in MONTHS)
 _ONE = (
     rf"(?P<iso>20\d\d-\d\d-\d\d)"
@@ -28,6 +32,7 @@ _ONE = (
     rf"|(?:the )?(?P<half>first|second) half of (?P<half_year>20\d\d)"
     rf"|(?P<year>20\d\d)"
     r"|(?P<relative>today|(?:the day before )?yesterday|(?:this|last|previous|current) (?:week|month|year))"
+    rf"|(?P<feast>{'|'.join(_FEASTS)})(?: (?:in |of )?(?P<feast_year>20\d\d))?"
     rf"|last (?P<weekday>{'|'.join(_WEEKDAYS)})"
     rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}|{'|'.join(NUMBERS[2:])}) (?P<unit>day|week|month)s?"
 )
@@ -111,7 +116,7 @@ def _read_all(text: str, today: date) -> Iterator[Period]:
 def _read(match: re.Match[str], today: date) -> tuple[date, date]:
     if match["iso"]:
         return _days(date.fromisoformat(match["iso"]))
-    if match["day"]:
+    if match["day"] or match["feast"]:
         return _read_day(match, today)
     if match["month"]:
         month = _number(match["month"])
@@ -137,8 +142,15 @@ def _read_relative(match: re.Match[str], today: date) -> tuple[date, date]:
 
 
 def _read_day(match: re.Match[str], today: date) -> tuple[date, date]:
-    day = date(int(match["day_year"] or today.year), _number(match["day_month"]), int(match["day"]))
-    return _days(day if match["day_year"] or day <= today else day.replace(year=today.year - 1))
+    year = match["day_year"] or match["feast_year"]
+    if match["feast"]:
+        month, number = next(
+            day for name, day in _FEASTS.items() if re.fullmatch(name, match["feast"].lower())
+        )
+    else:
+        month, number = _number(match["day_month"]), int(match["day"])
+    day = date(int(year or today.year), month, number)
+    return _days(day if year or day <= today else day.replace(year=today.year - 1))
 
 
 def _read_part(match: re.Match[str]) -> tuple[date, date]:

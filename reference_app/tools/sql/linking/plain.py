@@ -14,7 +14,8 @@ _SHORT = {
     "minus eight": "-8", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "whens": "when is", "ive": "I've", "im": "I'm", "weve": "we've", "youve": "you've", "cant": "cannot",
     "wont": "will not", "dont": "do not", "doesnt": "does not", "didnt": "did not", "isnt": "is not",
-    "arent": "are not", "havent": "have not", "hasnt": "has not", "u": "you", "ur": "your",
+    "arent": "are not", "havent": "have not", "hasnt": "has not", "u": "you",
+    "teh": "the", "ur": "your",
     "plz": "please",
     "hav": "have", "gonna": "going to", "wanna": "want to", "gimme": "give me",
 }  # fmt: skip

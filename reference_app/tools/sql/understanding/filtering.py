@@ -113,7 +113,8 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
         before = reading.before(before)
     if amount.bare and (before is None or before.meaning.kind != "figure"):
         raise CannotTellError(one.text)
-    name = name or _find_nearest_figure(reading, one) or figure
+    plain = "price" if reading.word_before(one) == "for" and sign in ("<", "<=") else ""
+    name = name or _find_nearest_figure(reading, one) or figure or plain
     while before is not None and before.meaning.kind == "figure":
         before = reading.before(before)
     if before is not None and before in reading.meanings("ask", "not"):

@@ -178,7 +178,7 @@ def _read_default(reading: Reading, *, single: bool, narrowed: bool) -> tuple[st
         behind = {*reading.words[much[0].last : much[0].last + 1]}
         if not behind or not behind <= _MUCH or reading.has("ask", "have"):
             raise CannotTellError(much[0].text)
-    elif single and not reading.says(*_SELLING) and not reading.wants_yes:
+    elif single and not reading.wants_yes and not (reading.says(*_SELLING) and reading.words[0] != "what"):
         raise CannotTellError("nothing is wanted of the product")
     elif not narrowed:
         raise CannotTellError("everything")
