@@ -157,7 +157,9 @@ def _settle_figures(  # noqa: PLR0913 - each of them decides
     if fold == "count":
         return ("price",)  # any column of a row does
     if not figures:
-        return _read_default(reading, single=single, narrowed=bool(filters or having))
+        weighed = any(one.column == FIGURES["weight"].value for one in filters)
+        default = _read_default(reading, single=single, narrowed=bool(filters or having))
+        return ("weight", *default) if weighed else default
     if figures[0] == "quantity" and not (having or filters):
         raise CannotTellError("the stock of everything")
     narrowing = {one.column for one in filters}
