@@ -27,7 +27,11 @@ def read_comparison(reading: Reading) -> Slots | None:
     compares = reading.has("comparative") or reading.has("rank") or reading.has("ask", "difference", "same")
     if not compares or len(named) != 2 or _is_bound(reading) or read_both_ends(reading):  # noqa: PLR2004
         return None
-    if len(reading.all(Things)) > len(named):
+    both = {name for _, name in named}
+    reading.use(
+        *(one for one, things in reading.all(Things) if both < {*things.names})
+    )  # "which boot is lighter"
+    if any(not both <= {*things.names} and len(things.names) > 1 for _, things in reading.all(Things)):
         raise CannotTellError("a third product")
     ends = reading.meanings("comparative") + reading.meanings("rank")
     sizes = [one for one in ends if one.meaning.name == "size"]

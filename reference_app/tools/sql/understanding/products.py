@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
@@ -38,6 +39,7 @@ _MUCH = {
     "your",
     "can",
 }
+_JOINING = {"have", "has", "go", "goes", "need", "needs", "fit", "fits", "come", "comes", "match", "include"}
 _SELLING = ("have", "sell", "got", "stock", "offer")
 
 
@@ -102,7 +104,11 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
 
 
 def _relates(reading: Reading) -> bool:
-    """Whether yes or no is wanted of two products together: "does the Skerry 2 have a footprint?"."""
+    """Whether it is asked how products go together: "does the Skerry 2 have a footprint?"."""
+    found = [one for one, _ in reading.all(Things)]
+    between = {word for left, right in pairwise(found) for word in reading.words[left.last : right.first]}
+    if between & _JOINING:
+        return True
     asked = reading.words[0] in ("is", "are", "does") and not reading.says("there", "any")
     return reading.wants_yes and asked and len(reading.all(Things)) > 1
 

@@ -172,7 +172,8 @@ def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
     if len(set(found)) > 1:
         raise CannotTellError("more than one subject")
     several = reading.has("noun", "product") or any(len(one.names) > 1 for _, one in reading.all(Things))
-    if not found and (ranked or (several and figure == "rating")):
+    each = several and figure == "rating" and not reading.says("across", "overall", "together")
+    if not found and (ranked or each):
         return "product"
     return found[0] if found else ""
 
