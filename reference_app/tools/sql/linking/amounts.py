@@ -12,7 +12,7 @@ _LARGE = {
     "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
     "eighty": 80, "ninety": 90, "a hundred": 100, "one hundred": 100, "hundred": 100, "two hundred": 200,
     "three hundred": 300, "four hundred": 400, "five hundred": 500, "a thousand": 1000, "half a": 0.5,
-    "a dozen": 12, "half a dozen": 6,
+    "dozen": 12, "half a dozen": 6,
 }  # fmt: skip
 _WORDS = {**{word: float(number) for number, word in enumerate(NUMBERS)}, **_LARGE}
 _BELOW = r"(?:less|fewer|lower|smaller) than|under|below|beneath|short of"

@@ -67,6 +67,8 @@ def compose_sales(reading: Reading) -> Slots:
         "ask", "where", "sold_out", "range", "difference", "same"
     )
     pointing = () if reading.named else _POINTING
+    unread = unread or bool(reading.values("city"))  # an order is of no store
+    unread = unread or any(reading.word_before(one) == "which" for one in reading.meanings("noun", *_NOUNS))
     if unread or reading.says(*_PERSONAL, *_RULES, *pointing):
         raise CannotTellError("of whom, or compared with what")
     rank, figure = _read_rank(reading), _read_figure(reading)
