@@ -129,7 +129,7 @@ def load_lexicon() -> Lexicon:
             meanings |= dict.fromkeys(_split(phrases), meaning)
     return Lexicon(
         meanings=meanings,
-        aliases={stems(alias): stems(value) for alias, value in data["aliases"].items()},
+        aliases={alias: stems(value) for alias, value in _invert(data["aliases"]).items()},
         categories=_invert(data["categories"]),
         values={kind: _invert(values) for kind, values in data["values"].items()},
         accessories=tuple(data["accessories"]),

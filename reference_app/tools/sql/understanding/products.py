@@ -56,7 +56,7 @@ def compose_products(reading: Reading, subject: Subject) -> Slots:
 def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, ...]) -> Slots:
     both_ends = read_both_ends(reading)
     rank, ranked = read_rank(reading, "released")
-    if rank is not None and ranked not in FIGURES:
+    if rank is not None and (ranked not in FIGURES or reading.has("ask", "total")):
         raise CannotTellError("the end of what")
     loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
     news = reading.names_only and any(one.text.lower() == "new in" for one in reading.meanings("figure"))
