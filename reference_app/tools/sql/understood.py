@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.guard.query import MAX_TABLES
 from reference_app.tools.sql.linking.lexicon import Meaning, load_lexicon, stem
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.plain import translate
 from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import Things
@@ -102,8 +103,9 @@ def understand(question: str, values: Values, today: date, dialect: str = "sqlit
 def concerns(linked: Linked) -> bool:
     """Whether a question is of the catalogue's figures; what rules and orders are about is not."""
     reading = Reading(linked)
-    service = load_lexicon().services & {*map(stem, linked.words)}
-    if service or reading.values("order") or len(linked.unlinked) > _MAX_UNKNOWN:
+    service = load_lexicon().services & {*map(stem, linked.words)} or reading.says("my", "mine")
+    other = any(value.kind not in ("colour", "city") for _, value in reading.all(Value))
+    if service or other or len(linked.unlinked) > _MAX_UNKNOWN:
         return False
     named = bool(reading.all(Things) or reading.values("city"))
     figured = reading.has("figure", *_CATALOGUE) or reading.has("noun", "colour")
