@@ -159,7 +159,11 @@ def _check_whole(reading: Reading, slots: Slots) -> None:
         raise CannotTellError("a number and an average")
     if reading.has("ask", "where") and slots.subject != "store":
         raise CannotTellError("the place")
-    if missing := {*reading.figures()} - shown:
+    per = {one.meaning.name for one in reading.meanings("noun") if reading.word_before(one) == "per"}
+    if per - {slots.subject, "order" if slots.figures == ("spending",) else ""}:
+        raise CannotTellError("one figure per another")
+    coloured = {"colour"} if reading.has("noun", "colour") and slots.subject != "colour" else set()
+    if missing := ({*reading.figures()} | coloured) - shown:
         raise CannotTellError(f"not shown: {min(missing)}")
 
 

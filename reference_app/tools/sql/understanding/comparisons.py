@@ -81,7 +81,7 @@ def read_sum(reading: Reading) -> Slots | None:
             numbers.append(before)
         count = int(before.to.low) if before is not None and isinstance(before.to, Amount) and counted else 1
         counts[name] = counts.get(name, 0) + count
-    figures = reading.figures()
+    figures = reading.figures() or (["weight"] if reading.asks_weight else [])
     spent = any(one.text.lower().split()[-1] in _SPENT for one in reading.meanings("figure", "price"))
     several = len(reading.all(Things)) > 1
     wanted = bool(numbers) or (several and (spent or reading.has("ask", "total")))

@@ -95,7 +95,8 @@ def _read_periods(reading: Reading, figure: str) -> Iterator[Filter]:
         raise CannotTellError("two periods")
     for one, period in periods:
         day = FIGURES[figure].day if figure else ""
-        if not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
+        past = day == "products.released" and reading.is_after(one, "figure", "price", "weight")
+        if past or not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
             raise CannotTellError(one.text)
         reading.use(one)
         yield from _read_period(period, figure)

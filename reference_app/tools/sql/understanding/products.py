@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.lexicon import stems
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.slots.records import Filter, Slots
 from reference_app.tools.sql.slots.schema import FIGURES
@@ -56,7 +55,8 @@ def compose_products(reading: Reading, subject: Subject) -> Slots:
 def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, ...]) -> Slots:
     both_ends = read_both_ends(reading)
     rank, ranked = read_rank(reading, "released")
-    if rank is not None and (ranked not in FIGURES or reading.has("ask", "total")):
+    several = reading.names_only and len(reading.named) > 1  # of them the first one would be meant
+    if rank is not None and (ranked not in FIGURES or several or reading.has("ask", "total")):
         raise CannotTellError("the end of what")
     loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
     news = reading.names_only and any(one.text.lower() == "new in" for one in reading.meanings("figure"))
@@ -122,9 +122,7 @@ def _judges(reading: Reading) -> bool:
 def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, ...]:
     """What is shown of each product, the figure that orders first."""
     figures = reading.figures("price", "weight", "released", "colour")
-    if not figures and any(
-        {"gram", "kilo", "kilogram"} & {*stems(one.text)} for one in reading.meanings("ask", "much")
-    ):
+    if not figures and reading.asks_weight:
         figures.append("weight")
     if reading.has("noun", "colour") and not reading.values("colour"):
         figures.append("colour")

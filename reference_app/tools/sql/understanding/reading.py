@@ -120,7 +120,14 @@ class Reading:
         """How many things are asked for: "how many are there, and what do they cost?" asks for two."""
         words = [word for word in self.words if word not in _BETWEEN]
         asked = [place for place, word in enumerate(words) if word in _ASKING]
-        return len([place for place in asked if place == asked[0] or words[place - 1] == "and"])
+        later = sum(place > 0 and words[place - 1] == "and" for place in asked)
+        return later + 1  # before the first "and" something else was said or asked
+
+    @property
+    def asks_weight(self) -> bool:
+        """Whether the unit of what is asked is one of weight: "how many grams"."""
+        units = ("gram", "grams", "kilo", "kilos", "kilogram", "kilograms")
+        return any({*units} & {*one.text.lower().split()} for one in self.meanings("ask", "much"))
 
     @property
     def says_of_all(self) -> bool:
