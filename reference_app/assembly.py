@@ -90,6 +90,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         prompt,
         vectors.of_questions(examples) if examples else None,
         understands=lambda question: tools.understand(question) is not None,
+        concerns=tools.concerns,
         find_names=tools.find_names,
         writes_queries=settings.model is not None,
         grounded="grounding" in settings.guards,

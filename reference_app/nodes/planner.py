@@ -66,6 +66,7 @@ class Planner:
         examples: Vectors | None,
         *,
         understands: Callable[[str], bool],
+        concerns: Callable[[str], bool],
         find_names: Callable[[str], Named],
         writes_queries: bool,
         grounded: bool = True,
@@ -77,6 +78,7 @@ class Planner:
                 stand for what the example names; without examples where the model is tuned.
             examples: The vectors of the prompt's examples.
             understands: Whether the words of a question are a query of the database.
+            concerns: Whether a question is of the database's figures, understood or not.
             find_names: The products and stores that a question names.
             writes_queries: Whether a model writes the queries of other questions.
             grounded: Whether only what the question bears out is kept of a plan.
@@ -84,7 +86,7 @@ class Planner:
         self._models = models
         self.prompt = prompt
         self._examples = examples
-        self._understands = understands
+        self._understands, self._concerns = understands, concerns
         self._find_names = find_names
         self._writes_queries = writes_queries
         self._grounded = grounded
@@ -141,10 +143,12 @@ class Planner:
 
     def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
         """The database if it understands the question, else the documents; searching in vain does no harm."""
+        if self._understands(intent.text):
+            return Plan(route="database")
         if find_language(intent.text):
             return Plan(route="documents")
-        if self._understands(intent.text) or (self._writes_queries and plan.route == "database"):
-            return Plan(route="database")
+        if self._concerns(intent.text) or (self._writes_queries and plan.route == "database"):
+            return Plan(route="database")  # what the database cannot tell of its products no document tells
         return Plan(route="refuse", search=True) if plan.route == "refuse" else Plan(route="documents")
 
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MAX_LISTED = 20
 _OCCASIONS = {"£": "row_cheaper", "kg": "row_lighter", "date": "row_earlier"}
 _STOCK = "in stock"
+_ENDS_AND_DIFFERENCE = 3  # figures of a row without a name
 
 
 def write_rows(result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -26,7 +27,8 @@ def write_rows(result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     units, rows, yes_no = result["units"], result["rows"], result["yes_no"]
     understood = result["understood"][:1].upper() + result["understood"][1:]
     if not rows or all(value is None for value in rows[0]):
-        return ("row_no_missing" if yes_no else "row_missing"), {"understood": result["understood"]}
+        looked_for = result["understood"].partition(", with ")[0]
+        return ("row_no_missing" if yes_no else "row_missing"), {"understood": looked_for}
     if "other_product" in result["columns"]:
         return _compare(units, rows[0], yes_no=yes_no == "holds")
     verdict = _judge(yes_no, units, rows)
@@ -84,7 +86,9 @@ def _list_rows(units: Sequence[str], rows: Sequence[Sequence[Any]], *, alone: bo
 
 
 def _say_range(figures: Sequence[str]) -> str:
-    """The two ends with their difference, or the one figure that there is."""
+    """The two ends with their difference, or the figures that there are."""
+    if len(figures) != _ENDS_AND_DIFFERENCE:
+        return join_words(figures)
     ends, difference = " to ".join(figures[:2]), figures[2:]
     return f"{ends}, a difference of {difference[0]}" if difference else ends
 

@@ -29,6 +29,7 @@ class Toolbox:
         attachments: What the app itself calls for what a question brings along; no policy is asked, since the
             settings say what may be read.
         understand: A question as a query of the database, None where it cannot be read as one; runs nothing.
+        concerns: Whether a question is of the database's figures, even if it cannot be read as a query.
         find_names: The products and stores that a text names.
         unsigned: Names of the planned tools that are not as somebody signed for them.
         close: Ends connections, and the shop's service where it was started here.
@@ -37,6 +38,7 @@ class Toolbox:
     registry: Registry
     attachments: Registry
     understand: Callable[[str], Understood | None]
+    concerns: Callable[[str], bool]
     find_names: Callable[[str], Named]
     unsigned: frozenset[str]
     close: Callable[[], None]
@@ -88,6 +90,7 @@ def open_toolbox(
         registry=Registry(planned, load_policy(settings.policy)),
         attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
         understand=agent.understand,
+        concerns=agent.concerns,
         find_names=agent.find_names,
         unsigned=unsigned,
         close=api.close,

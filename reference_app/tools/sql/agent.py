@@ -11,17 +11,18 @@ from reference_app.shop.sales import TODAY
 from reference_app.tools.sql import execution, postgres
 from reference_app.tools.sql.guard.permissions import DeniedError
 from reference_app.tools.sql.guard.query import check_query
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.names import name_products
-from reference_app.tools.sql.linking.question import Value, link
+from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import COLUMNS, Values
-from reference_app.tools.sql.understood import Understood, understand
+from reference_app.tools.sql.understood import Understood, concerns, understand
 from reference_app.tools.sql.writing import describe_schema, make_messages, write_query
 
 if TYPE_CHECKING:
     from reference_app.tools.registry import Tool
     from reference_app.tools.sql.execution import Answer
     from reference_app.tools.sql.execution import Value as Cell
-    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.linking.links import Linked
     from reference_app.tools.sql.writing import Complete, Encode
 
 NAME = "query_shop"
@@ -128,6 +129,17 @@ class SqlAgent:
             UnavailableError: The values of the database cannot be read.
         """
         return understand(question, self._values, TODAY, self._dialect)
+
+    def concerns(self, question: str) -> bool:
+        """
+        Whether a question is of what the database's columns hold, even if no query is read from it.
+
+        It names a product, a category or a town and a figure of it, and what else it says are a few words.
+
+        Raises:
+            UnavailableError: The values of the database cannot be read.
+        """
+        return concerns(self._link(question))
 
     def find_names(self, question: str) -> Named:
         """

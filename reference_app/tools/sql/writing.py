@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.execution import TooSlowError
 from reference_app.tools.sql.guard.permissions import READABLE, DeniedError
-from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.values import COLUMNS, Things
 from reference_app.tools.sql.slots.schema import find_joins
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reference_app.models.prompt import Prompt
-    from reference_app.tools.sql.linking.question import Linked
+    from reference_app.tools.sql.linking.links import Linked
 
     Encode = Callable[[Sequence[str]], NDArray[np.float32]]
     Complete = Callable[[list[dict[str, str]]], str]

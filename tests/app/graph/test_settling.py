@@ -26,13 +26,14 @@ ADDRESS = calls("change_address", order_id="FW-20001", postcode="AB1 2CD")
 STOCK = calls("store_stock", product="Skerry 2 tent", store="Alnbury")
 
 
-def settle(plan, question, *, understands=False, writes=False, named=NONE):
+def settle(plan, question, *, understands=False, concerns=False, writes=False, named=NONE):  # noqa: PLR0913 - each stands for a part
     prompt = load_prompt(HERE / "prompts", "adapter-planner")
     planner = Planner(
         None,
         prompt,
         None,
         understands=lambda _: understands,
+        concerns=lambda _: concerns,
         find_names=lambda _: named,
         writes_queries=writes,
     )
@@ -122,10 +123,18 @@ def test_what_is_missing_is_asked_for_whatever_the_plan(question, missing):
         (DATABASE, {"writes": True}, "database"),
         (DATABASE, {}, "documents"),
         (DOCUMENTS, {"writes": True}, "documents"),
+        (DOCUMENTS, {"concerns": True}, "database"),
     ],
 )
-def test_the_database_is_asked_what_it_understands(plan, options, route):
+def test_the_database_is_asked_what_it_understands_or_holds(plan, options, route):
     assert settle(plan, "How much do the tents cost?", **options).route == route
+
+
+def test_a_question_in_spanish_goes_to_the_database_if_that_understands_it():
+    question = "¿Cuánto cuesta la mochila y de qué color es?"
+
+    assert settle(DOCUMENTS, question, understands=True).route == "database"
+    assert settle(DATABASE, question, concerns=True).route == "documents"
 
 
 def test_a_rule_is_searched_beside_the_order():

@@ -110,7 +110,8 @@ KG = ["name", "kg", "name", "kg", "kg", "holds"]
             ask("ends", ["name", "name", "kg"], [["Water", "Filter", 0.19], ["Packs", "Corrie", None]]),
             "Ends: Water: Filter (0.19 kg) and Packs: Corrie (not known).",
         ),
-        (ask("red tents", ["name", "£"], []), "We have none. I looked for: red tents."),
+        (ask("red tents, with price", ["name", "£"], []), "We have none. I looked for: red tents."),
+        (ask("reviews of X", ["review", "star"], [[7, 4.5]]), "Reviews of X: 7 reviews and 4.5 stars."),
         (ask("red tents", ["name", "£"], [], yes_no="rows"), "No, we have none. I looked for: red tents."),
         (ask("average price", ["£"], [[None]]), "We have none. I looked for: average price."),
         (

@@ -12,6 +12,7 @@ _LARGE = {
     "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
     "eighty": 80, "ninety": 90, "a hundred": 100, "one hundred": 100, "hundred": 100, "two hundred": 200,
     "three hundred": 300, "four hundred": 400, "five hundred": 500, "a thousand": 1000, "half a": 0.5,
+    "dozen": 12, "half a dozen": 6,
 }  # fmt: skip
 _WORDS = {**{word: float(number) for number, word in enumerate(NUMBERS)}, **_LARGE}
 _BELOW = r"(?:less|fewer|lower|smaller) than|under|below|beneath|short of"
@@ -20,7 +21,7 @@ _MOST = (
     r"at most|up to|no more than|not more than|a maximum of|max(?:imum)?|no (?:dearer|heavier) than|within"
 )
 _LEAST = r"at least|no less than|not less than|a minimum of|min(?:imum)?|starting at|upward from"
-_SPELT = "|".join(sorted(_WORDS, key=len, reverse=True))
+_SPELT = "|".join(sorted(_WORDS, key=len, reverse=True)) + r"|a(?=\s(?:kilo|kilogram|kg|quid)\b)"
 _NUMBER = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}})(?:\.\d{{1,4}})?|{_SPELT}"
 _UNIT = r"pounds?|gbp|quid|kilograms?|kilos?|kgs?|grams?|grammes?|g|stars?"
 _AMOUNT = re.compile(
@@ -96,4 +97,4 @@ def _scale(unit: str | None, figure: str) -> float:
 
 def _read_number(text: str) -> float:
     low = " ".join(text.lower().split())
-    return _WORDS[low] if low in _WORDS else float(text.replace(",", ""))
+    return {**_WORDS, "a": 1.0}[low] if low in _WORDS or low == "a" else float(text.replace(",", ""))

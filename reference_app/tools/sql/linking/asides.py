@@ -62,7 +62,10 @@ _WORN = re.compile(
     r"|carriers?|child\w*|packs?|\w+packs?|sizes?)\b",
     re.IGNORECASE,
 )
-_FOR_THAT = re.compile(r"\s(?:for|with) (?:that|this|it)(?: (?:money|amount))?(?=\s*[?.!]*$)", re.IGNORECASE)
+_FOR_THAT = re.compile(
+    r"\s(?:for|with|below|under|within|at) (?:that|this|it)(?: (?:money|amount))?(?=\s*[?.!]*$)",
+    re.IGNORECASE,
+)
 _OWNED = re.compile(rf"(?:\b(?:have|got|budget|spend|spare)|'ve)\b[^.?!]*{_MONEY}", re.IGNORECASE)
 
 

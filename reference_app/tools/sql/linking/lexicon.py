@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class Meaning:
     high: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lexicon:
     """
     Attributes:
@@ -49,6 +49,12 @@ class Lexicon:
         opinions: Words of praise.
         making: Words for how a product is made.
         real_words: Words that look like a slip of the keys and are none.
+        absent_colours: Colours that no product has.
+        gaps: Words that may stand within a phrase.
+        light: By what they go with, words that add nothing beside it.
+        rewrites: Patterns, and the words that are read instead.
+        services: Words of services and rules.
+        foreign: Phrases of other languages, and the English ones.
     """
 
     meanings: Mapping[Stems, Meaning]
@@ -61,18 +67,37 @@ class Lexicon:
     opinions: frozenset[str]
     making: frozenset[str]
     real_words: frozenset[str]
+    absent_colours: frozenset[Stems]
+    gaps: frozenset[str]
+    light: Mapping[str, frozenset[str]]
+    rewrites: tuple[tuple[re.Pattern[str], str], ...]
+    services: frozenset[str]
+    foreign: Mapping[str, str]
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """Words that are no slip of the keys: those of every phrase, and others."""
-        return self.real_words.union(*self.meanings)
+        return self.real_words.union(*self.meanings, *self.light.values(), *self.absent_colours)
+
+    @cached_property
+    def loose(self) -> dict[Stems, Meaning]:
+        """The meanings of phrases without the words that may stand within them."""
+        return {
+            phrase: meaning for phrase, meaning in self.meanings.items() if self.shorten(phrase) == phrase
+        }
+
+    def shorten(self, phrase: Stems) -> Stems:
+        """A phrase of two words and more without its gaps; empty where it begins or ends with one."""
+        if len(phrase) == 1 or {phrase[0], phrase[-1]} & self.gaps:
+            return ()
+        return tuple(word for word in phrase if word not in self.gaps)
 
 
 def stem(word: str) -> str:
     """Without the plural, so that question and value meet in one form; the form need not be a word."""
     low = word.lower()
-    if len(low) > 4 and low.endswith("ies"):  # noqa: PLR2004
-        return low[:-3] + "y"
+    if len(low) > 4 and low.endswith(("ies", "ie")):  # noqa: PLR2004
+        return low.removesuffix("s")[:-2] + "y"
     if len(low) > 3 and low.endswith(("ches", "shes", "xes", "sses")):  # noqa: PLR2004
         return low[:-2]
     if len(low) > 3 and low.endswith("s") and not low.endswith("ss"):  # noqa: PLR2004
@@ -104,7 +129,7 @@ def load_lexicon() -> Lexicon:
             meanings |= dict.fromkeys(_split(phrases), meaning)
     return Lexicon(
         meanings=meanings,
-        aliases={stems(alias): stems(value) for alias, value in data["aliases"].items()},
+        aliases={alias: stems(value) for alias, value in _invert(data["aliases"]).items()},
         categories=_invert(data["categories"]),
         values={kind: _invert(values) for kind, values in data["values"].items()},
         accessories=tuple(data["accessories"]),
@@ -113,6 +138,14 @@ def load_lexicon() -> Lexicon:
         opinions=frozenset(data["opinions"].split()),
         making=frozenset(data["making"].split()),
         real_words=frozenset(map(stem, data["real_words"].split())),
+        absent_colours=frozenset(_split(data["absent_colours"])),
+        gaps=frozenset(data["gaps"].split()),
+        light={name: frozenset(map(stem, words.split())) for name, words in data["light"].items()},
+        rewrites=tuple(
+            (re.compile(pattern, re.IGNORECASE), words) for pattern, words in data["rewrites"].items()
+        ),
+        services=frozenset(map(stem, data["services"].split())),
+        foreign={one: words for phrases, words in data["foreign"].items() for one in phrases.split("|")},
     )
 
 

@@ -10,7 +10,7 @@ from reference_app.tools.sql.linking.values import Things
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.tools.sql.linking.question import Link, Linked
+    from reference_app.tools.sql.linking.links import Link, Linked
     from reference_app.tools.sql.linking.values import Values
 
 _BETWEEN = {"with", "for", "set", "of"}

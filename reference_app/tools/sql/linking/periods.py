@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from reference_app.tools.sql.linking.amounts import NUMBERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,6 +17,11 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
     "november", "december",
 )  # fmt: skip
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_FEASTS = {
+    "christmas eve": (12, 24), "christmas day": (12, 25), "boxing day": (12, 26), "christmas": (12, 25),
+    "new year(?:'s)? eve": (12, 31), "new year(?:'s)? day": (1, 1),
+}  # fmt: skip
 _MONTH = "|".join(f"{month}|{month[:3]}" for month in MONTHS)
 _ONE = (
     rf"(?P<iso>20\d\d-\d\d-\d\d)"
@@ -22,12 +29,16 @@ _ONE = (
     rf"|(?P<month>{_MONTH})(?:,?(?: of)? (?P<month_year>20\d\d))?"
     r"|(?:q(?P<quarter>[1-4])|(?P<quarter_word>first|second|third|fourth|last) quarter)(?: of)?"
     r" (?P<quarter_year>20\d\d)"
+    rf"|(?:the )?(?P<half>first|second) half of (?P<half_year>20\d\d)"
     rf"|(?P<year>20\d\d)"
-    rf"|(?P<relative>today|yesterday|(?:this|last|previous|current) (?:week|month|year))"
-    rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}) (?P<unit>day|week|month)s?"
+    r"|(?P<relative>today|(?:the day before )?yesterday|(?:this|last|previous|current) (?:week|month|year))"
+    rf"|(?P<feast>{'|'.join(_FEASTS)})(?: (?:in |of )?(?P<feast_year>20\d\d))?"
+    rf"|last (?P<weekday>{'|'.join(_WEEKDAYS)})"
+    rf"|(?:the )?(?:last|past) (?P<ago>\d{{1,3}}|{'|'.join(NUMBERS[2:])}) (?P<unit>day|week|month)s?"
 )
 _PERIOD = re.compile(
-    r"\b(?:(?P<side>since|after|before|until|from|prior to|later than|earlier than|not before)\s+)?"
+    r"\b(?:(?P<side>since(?: the (?:start|beginning) of)?|after|before|until|from|prior to|later than"
+    r"|earlier than|not before)\s+)?"
     rf"(?:{_ONE})(?:'s)?(?![\w-])",
     re.ASCII | re.IGNORECASE,
 )
@@ -87,7 +98,7 @@ def _read_all(text: str, today: date) -> Iterator[Period]:
             first, end = _read(match, today)
         except (ValueError, OverflowError):  # 31 February
             continue
-        side = (match["side"] or "").lower()
+        side = re.sub(" the .*", "", (match["side"] or "").lower())
         ranges: dict[str, tuple[date | None, date | None]] = {
             "since": (first, None),
             "after": (end, None),
@@ -105,14 +116,14 @@ def _read_all(text: str, today: date) -> Iterator[Period]:
 def _read(match: re.Match[str], today: date) -> tuple[date, date]:
     if match["iso"]:
         return _days(date.fromisoformat(match["iso"]))
-    if match["day"]:
+    if match["day"] or match["feast"]:
         return _read_day(match, today)
     if match["month"]:
         month = _number(match["month"])
         year = int(match["month_year"] or today.year - (month > today.month))
         return _months(year, month, 1)
-    if match["quarter_year"]:
-        return _read_quarter(match)
+    if match["quarter_year"] or match["half"]:
+        return _read_part(match)
     if match["year"]:
         return _months(int(match["year"]), 1, 12)
     return _read_relative(match, today)
@@ -121,24 +132,38 @@ def _read(match: re.Match[str], today: date) -> tuple[date, date]:
 def _read_relative(match: re.Match[str], today: date) -> tuple[date, date]:
     if match["relative"]:
         return _read_named(match["relative"].lower(), today)
-    days = int(match["ago"]) * {"day": 1, "week": 7, "month": 30}[match["unit"].lower()]
+    if match["weekday"]:  # the latest one before today
+        back = (today.weekday() - _WEEKDAYS.index(match["weekday"].lower()) - 1) % 7 + 1
+        return _days(today - back * _DAY)
+    ago = match["ago"].lower()
+    count = NUMBERS.index(ago) if ago in NUMBERS else int(ago)
+    days = count * {"day": 1, "week": 7, "month": 30}[match["unit"].lower()]
     return today - timedelta(days=days), today + _DAY
 
 
 def _read_day(match: re.Match[str], today: date) -> tuple[date, date]:
-    day = date(int(match["day_year"] or today.year), _number(match["day_month"]), int(match["day"]))
-    return _days(day if match["day_year"] or day <= today else day.replace(year=today.year - 1))
+    year = match["day_year"] or match["feast_year"]
+    if match["feast"]:
+        month, number = next(
+            day for name, day in _FEASTS.items() if re.fullmatch(name, match["feast"].lower())
+        )
+    else:
+        month, number = _number(match["day_month"]), int(match["day"])
+    day = date(int(year or today.year), month, number)
+    return _days(day if year or day <= today else day.replace(year=today.year - 1))
 
 
-def _read_quarter(match: re.Match[str]) -> tuple[date, date]:
+def _read_part(match: re.Match[str]) -> tuple[date, date]:
+    if match["half"]:
+        return _months(int(match["half_year"]), 1 + 6 * (match["half"].lower() == "second"), 6)
     words = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
     quarter = int(match["quarter"]) if match["quarter"] else words[match["quarter_word"].lower()]
     return _months(int(match["quarter_year"]), 3 * quarter - 2, 3)
 
 
 def _read_named(words: str, today: date) -> tuple[date, date]:
-    if words in ("today", "yesterday"):
-        return _days(today - _DAY * (words == "yesterday"))
+    if words.endswith(("today", "yesterday")):
+        return _days(today - _DAY * ("yesterday" in words) - _DAY * ("before" in words))
     which, unit = words.split()
     back = which in ("last", "previous")
     if unit == "week":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from reference_app.tools.sql.linking.asides import leave_out_asides
 from reference_app.tools.sql.linking.lexicon import WORD, load_lexicon, stem
@@ -14,7 +14,8 @@ _SHORT = {
     "minus eight": "-8", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "whens": "when is", "ive": "I've", "im": "I'm", "weve": "we've", "youve": "you've", "cant": "cannot",
     "wont": "will not", "dont": "do not", "doesnt": "does not", "didnt": "did not", "isnt": "is not",
-    "arent": "are not", "havent": "have not", "hasnt": "has not", "u": "you", "ur": "your",
+    "arent": "are not", "havent": "have not", "hasnt": "has not", "u": "you",
+    "teh": "the", "ur": "your",
     "plz": "please",
     "hav": "have", "gonna": "going to", "wanna": "want to", "gimme": "give me",
 }  # fmt: skip
@@ -30,10 +31,24 @@ def write_plainly(question: str) -> str:
     )
     text = _SHORTENED.sub(lambda match: _SHORT[match[0].lower()], text)
     text = WORD.sub(lambda match: _mend(match[0]), text)
-    text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l)\b)", " ", text)
+    text = re.sub(r"(?<=\d)(?=(?:kg|g|ml|l|w)\b)", " ", text)
     text = re.sub(r"n't\b", " not", text, flags=re.IGNORECASE)
+    for pattern, words in load_lexicon().rewrites:
+        text = pattern.sub(words, text)
     text = leave_out_asides(" ".join(text.split()))
     return " ".join(re.sub(r"'s\b", "", text).split())
+
+
+def translate(question: str) -> str:
+    """A question in German or Spanish with the English words for what customers ask; names are kept."""
+    foreign = load_lexicon().foreign
+    return _find_foreign().sub(lambda match: foreign[match[0].lower()], question)
+
+
+@cache
+def _find_foreign() -> re.Pattern[str]:
+    phrases = sorted(load_lexicon().foreign, key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})\b", re.IGNORECASE)
 
 
 @lru_cache(4096)

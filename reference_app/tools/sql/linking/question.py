@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount, find_amounts
 from reference_app.tools.sql.linking.fillers import find_fillers
 from reference_app.tools.sql.linking.lexicon import LONG, WORD, Meaning, load_lexicon, stem
+from reference_app.tools.sql.linking.links import Link, Linked, Value, choose
 from reference_app.tools.sql.linking.periods import Period, find_periods
 from reference_app.tools.sql.linking.plain import write_plainly
-from reference_app.tools.sql.linking.values import Things, Values
+from reference_app.tools.sql.linking.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,53 +31,7 @@ _OFTEN_MISSPELT = {
     "difference",
 }
 _ORDER = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
-_NOTHING = Meaning(kind="", name="")
 _PASSED = Meaning(kind="stop", name="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """A value of one of the columns of `values.COLUMNS`, or an order's number."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """
-    Words of the question and what they stand for.
-
-    Attributes:
-        first: Place of the first word.
-        last: Place behind the last word.
-        text: The words.
-    """
-
-    first: int
-    last: int
-    text: str
-    to: Meaning | Things | Value | Amount | Period
-
-    @property
-    def meaning(self) -> Meaning:
-        """What it stands for in the lexicon; nothing where it is a value, an amount or a period."""
-        return self.to if isinstance(self.to, Meaning) else _NOTHING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """
-    Attributes:
-        text: The question in plain letters.
-        links: In its order, without what may be passed over; no two overlap.
-        unlinked: Words that stand for nothing here.
-    """
-
-    text: str
-    words: tuple[str, ...]
-    links: tuple[Link, ...]
-    unlinked: tuple[str, ...]
 
 
 def link(question: str, values: Values, today: date) -> Linked:
@@ -92,13 +46,16 @@ def link(question: str, values: Values, today: date) -> Linked:
     for place in find_fillers(texts, [one and one.to for one in taken]):
         taken[place] = Link(first=place, last=place + 1, text=texts[place], to=_PASSED)
     links = [one for place, one in enumerate(taken) if one and (place == 0 or taken[place - 1] is not one)]
-    unlinked = tuple(texts[place] for place, one in enumerate(taken) if one is None)
     kept = [one for one in links if not (isinstance(one.to, Meaning) and one.to.kind == "stop")]
+    settled = tuple(choose(kept, texts, values))
+    within = {place for one in settled for place in range(one.first, one.last)}
     return Linked(
         text=text,
         words=tuple(map(str.lower, texts)),
-        links=tuple(_settle(list(_join(kept, values)), texts)),
-        unlinked=unlinked,
+        links=settled,
+        unlinked=tuple(
+            texts[place] for place, one in enumerate(taken) if one is None and place not in within
+        ),
     )
 
 
@@ -157,8 +114,9 @@ def _find_phrases(text: str, words: Sequence[re.Match[str]], values: Values) -> 
             found = values.find_products([word[0] for word in words[first:last]])
             if found:
                 yield Link(first=first, last=last, text=passage, to=found)
-        if phrase in lexicon.meanings:
-            yield Link(first=first, last=last, text=passage, to=lexicon.meanings[phrase])
+        meaning = lexicon.meanings.get(phrase) or lexicon.loose.get(lexicon.shorten(phrase))
+        if meaning:
+            yield Link(first=first, last=last, text=passage, to=meaning)
 
 
 def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
@@ -184,92 +142,3 @@ def _find_misspelt(words: Sequence[re.Match[str]]) -> Iterator[Link]:
             ]
             if near and all(one == near[0] for one in near):
                 yield Link(first=place, last=place + 1, text=word[0], to=near[0])
-
-
-def _join(links: Sequence[Link], values: Values) -> Iterator[Link]:
-    """A product and the noun behind it are one: "Squall jackets", "Skerry tents"."""
-    waiting: Link | None = None
-    for one in links:
-        if (
-            waiting is not None
-            and waiting.last == one.first
-            and isinstance(waiting.to, Things)
-            and isinstance(one.to, Things)
-            and (both := _meet(waiting.to, one.to, values))
-        ):
-            text = f"{waiting.text} {one.text}"
-            label = both[0] if len(both) == 1 else text
-            things = Things(label=label, names=both)
-            waiting = Link(first=waiting.first, last=one.last, text=text, to=things)
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = one
-    if waiting is not None:
-        yield waiting
-
-
-def _settle(links: list[Link], words: Sequence[str]) -> Iterator[Link]:
-    """Which of several is meant, by what it goes with: "the Skerry 2 and its footprint"."""
-    _settle_sizes(links)
-    named = {one.to.names[0]: one for one in links if isinstance(one.to, Things) and len(one.to.names) == 1}
-    gone: set[int] = set()
-    for place, one in enumerate(links):
-        if not isinstance(one.to, Things) or one.to.category:
-            continue
-        fitting = [
-            (name, other)
-            for name in one.to.names
-            for whole, other in named.items()
-            if _goes_with(name, whole)
-        ]
-        if len(fitting) == 1 and fitting[0][1] is not one:
-            name, other = fitting[0]
-            links[place] = Link(
-                first=one.first, last=one.last, text=one.text, to=Things(label=name, names=(name,))
-            )
-            between = [word.lower() for word in words[one.last : other.first]]
-            if between and between[0] == "for" and set(between) <= {"for", "the", "a", "my", "your"}:
-                gone.add(id(other))
-    return (one for one in links if id(one) not in gone)
-
-
-def _settle_sizes(links: list[Link]) -> None:
-    """A size beside a name chooses among its products: "the 450 g gas canister"."""
-    for place, one in enumerate(links):
-        for near in (place - 1, place + 1):
-            if not 0 <= near < len(links) or not isinstance(one.to, Things) or len(one.to.names) == 1:
-                continue
-            other = links[near]
-            size = {stem(word) for word in WORD.findall(other.text)}
-            names = tuple(
-                name for name in one.to.names if size <= {stem(word) for word in WORD.findall(name)}
-            )
-            touching = other.last == one.first or one.last == other.first
-            sized = isinstance(other.to, Amount) and other.to.figure == "weight" and other.to.sign == "="
-            if sized and touching and len(names) == 1:
-                first, last = min(one.first, other.first), max(one.last, other.last)
-                links[place] = Link(
-                    first=first, last=last, text=one.text, to=Things(label=names[0], names=names)
-                )
-                del links[near]
-                return
-
-
-def _goes_with(name: str, whole: str) -> bool:
-    """Whether a product is for another one: `Footprint for Skerry 2` for `Skerry 2 tent`."""
-    tail = name.partition(" for ")[2]
-    return (
-        bool(tail)
-        and name != whole
-        and set(map(stem, WORD.findall(tail))) <= set(map(stem, WORD.findall(whole)))
-    )
-
-
-def _meet(left: Things, right: Things, values: Values) -> tuple[str, ...]:
-    def holds(things: Things, name: str) -> bool:
-        return name in things.names or values.categories.get(name) == things.category
-
-    if left.category:
-        return ()
-    return tuple(name for name in left.names if holds(right, name))

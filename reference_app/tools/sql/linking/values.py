@@ -26,6 +26,7 @@ COLUMNS = {
     "reason": "refunds.reason",
     "colour": "products.colour",
 }
+_UNITS = (("w",), ("l",), ("ml",), ("g",))
 _NUMBER = re.compile(r"\d")
 _REMEMBERED = 8192  # words whose likeness to names is kept
 
@@ -81,6 +82,8 @@ class Values:
         self._phrases |= {
             ("category", phrase): name for phrase, name in self._lexicon.categories.items() if name in held
         }
+        if "colour" in sampled:
+            self._phrases |= {("colour", phrase): " ".join(phrase) for phrase in self._lexicon.absent_colours}
         self._words = self._lexicon.words | {word for _, phrase in self._phrases for word in phrase}
         self._name_words = {word for name in self._names for word in name.words}
         self._longest = max((len(phrase) for _, phrase in self._phrases), default=0)
@@ -122,6 +125,8 @@ class Values:
         words = tuple(map(stem, texts))
         words = self._lexicon.aliases.get(words, words)
         if _NUMBER.match(words[0]):
+            if words[1:2] in _UNITS:  # "the 20 W solar panel"
+                return self.find_products([*texts[2:], *texts[:2]]) if len(texts) > 2 else None  # noqa: PLR2004 - number, unit and a name
             return None
         if len(words) == 1:
             found = list(self._find_alone(texts[0], words[0]))

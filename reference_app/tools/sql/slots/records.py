@@ -51,12 +51,14 @@ class Rank:
         count: Places from the first.
         place: The one place that is meant ("second cheapest"); 0 where all are.
         within: A subject each of which is ranked alone.
+        both: Whether the other end is wanted as well.
     """
 
     high: bool
     count: int = 1
     place: int = 0
     within: str = ""
+    both: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,11 +130,17 @@ def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
         order=exp.Order(expressions=[ordered]),
     )
     listed = exp.select(*(exp.column(name, table="listed") for name in shown), window.as_("place"))
+    if rank.both:
+        backwards = exp.Ordered(this=exp.column(figure, table="listed"), desc=not rank.high)
+        other = exp.Window(this=exp.Rank(), order=exp.Order(expressions=[backwards]))
+        listed = listed.select(other.as_("place_from_the_end"))
     listed = listed.from_(tree.subquery("listed"))
     place = exp.column("place", table="ranked")
-    kept = (
+    kept: exp.Expr = (
         place.eq(rank.place) if rank.place else exp.LTE(this=place, expression=exp.Literal.number(rank.count))
     )
+    if rank.both:
+        kept = exp.or_(kept, exp.column("place_from_the_end", table="ranked").eq(1))
     order = [*([exp.column(rank.within, table="ranked")] if rank.within else []), place]
     return (
         exp.select(*(exp.column(name, table="ranked") for name in shown))
@@ -147,28 +153,32 @@ def _rank(slots: Slots, tree: exp.Select) -> exp.Select:
 def _fold(slots: Slots, rows: exp.Select) -> tuple[exp.Select, tuple[str, ...]]:
     from sqlglot import exp
 
-    figure, source = slots.figures[0], rows.subquery("listed")
-    unit = FIGURES[figure].unit
+    source = rows.subquery("listed")
     if slots.fold == "count":
         plural = PLURALS.get(slots.subject, f"{slots.subject}s")
         count = exp.Count(this=exp.Star()).as_(plural)
         return exp.select(count).from_(source), (slots.subject,)
-    column = exp.column(figure, table="listed")
     ends = {"range": ("min", "max")}.get(slots.fold, (slots.fold,))
     labels = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest"}
-    columns = [exp.func(end, column).as_(f"{labels[end]}_{figure}") for end in ends]
-    if len(ends) > 1:
-        columns.append(
-            exp.Sub(this=exp.func("max", column), expression=exp.func("min", column)).as_("difference")
-        )
-    return exp.select(*columns).from_(source), (unit,) * len(columns)
+    columns: list[exp.Expr] = []
+    units: list[str] = []
+    for name in slots.figures:
+        column = exp.column(name, table="listed")
+        columns += [exp.func(end, column).as_(f"{labels[end]}_{name}") for end in ends]
+        if len(ends) > 1:
+            both = exp.Sub(this=exp.func("max", column), expression=exp.func("min", column))
+            columns.append(both.as_("difference"))
+        units += [FIGURES[name].unit] * (len(columns) - len(units))
+    return exp.select(*columns).from_(source), tuple(units)
 
 
 def _write_figure(slots: Slots) -> exp.Select:
-    name = slots.figures[0]
-    figure = FIGURES[name]
-    folded = fold_column(figure.fold or slots.fold, figure.value)
-    return select_rows(figure.table, [], slots.filters).select(folded.as_(name))
+    first = FIGURES[slots.figures[0]]
+    tree = select_rows(first.table, [], slots.filters)
+    for name in slots.figures:
+        figure = FIGURES[name]
+        tree = tree.select(fold_column(figure.fold or slots.fold, figure.value).as_(name))
+    return tree
 
 
 def _write_sum(slots: Slots) -> exp.Select:

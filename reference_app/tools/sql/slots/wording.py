@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ _PLACES = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 def describe(slots: Slots) -> str:
     """What a query looks for: `products in the category Jackets with a price from £50 to £100`."""
-    label = FIGURES[slots.figures[0]].label
+    label = join_words([FIGURES[name].label for name in slots.figures])
     if slots.order_id:
         return f"{'total' if slots.fold else 'contents'} of order {slots.order_id}"
     if slots.compared:
@@ -97,6 +98,9 @@ def _say_end(slots: Slots, each: str) -> str:
     rank, figure = slots.rank, slots.figures[0]
     end = _ENDS.get((figure, rank.high)) if not each else None
     end = end or f"the {'highest' if rank.high else 'lowest'} {each}{FIGURES[figure].label}"
+    if rank.both:
+        other = _say_end(replace(slots, rank=replace(rank, both=False, high=not rank.high)), each)
+        end = f"{end} and {other}"
     if rank.place:
         end = end.replace("the ", f"the {_PLACES.get(rank.place, rank.place)} ", 1)
     elif rank.count > 1:

@@ -13,11 +13,12 @@ from reference_app.tools.sql.understanding.ranks import MAX_COUNT, read_both_end
 from reference_app.tools.sql.understanding.reading import CannotTellError
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 PLAIN = ("price", "weight", "released")
 _MAX_PIECES = 8
+_SPENT = {"back", "out", "up", "with", "owe"}  # "what would both set me back": a sum
 
 
 def read_comparison(reading: Reading) -> Slots | None:
@@ -26,9 +27,17 @@ def read_comparison(reading: Reading) -> Slots | None:
     compares = reading.has("comparative") or reading.has("rank") or reading.has("ask", "difference", "same")
     if not compares or len(named) != 2 or _is_bound(reading) or read_both_ends(reading):  # noqa: PLR2004
         return None
-    if len(reading.all(Things)) > len(named):
+    both = {name for _, name in named}
+    reading.use(
+        *(one for one, things in reading.all(Things) if both < {*things.names})
+    )  # "which boot is lighter"
+    if any(not both <= {*things.names} and len(things.names) > 1 for _, things in reading.all(Things)):
         raise CannotTellError("a third product")
     ends = reading.meanings("comparative") + reading.meanings("rank")
+    sizes = [one for one in ends if one.meaning.name == "size"]
+    if len({one.meaning.high for one in sizes}) > 1:  # "the smaller one instead of the bigger one"
+        reading.use(*sizes)
+        ends = [one for one in ends if one not in sizes]
     figures = {one.meaning.name for one in ends} - {"any"}
     figures = {"released" if name == "age" else name for name in figures} or {*reading.figures()}
     if not figures and (reading.has("ask", "much") or reading.says("save")):
@@ -72,8 +81,10 @@ def read_sum(reading: Reading) -> Slots | None:
             numbers.append(before)
         count = int(before.to.low) if before is not None and isinstance(before.to, Amount) and counted else 1
         counts[name] = counts.get(name, 0) + count
-    figures = reading.figures()
-    wanted = bool(numbers) or (len(reading.named) > 1 and reading.has("ask", "total"))
+    figures = reading.figures() or (["weight"] if reading.asks_weight else [])
+    spent = any(one.text.lower().split()[-1] in _SPENT for one in reading.meanings("figure", "price"))
+    several = len(reading.all(Things)) > 1
+    wanted = bool(numbers) or (several and (spent or reading.has("ask", "total")))
     priced = reading.has("figure", "price", "weight") or reading.has("ask", "much", "total")
     stocked = (
         reading.has("ask", "count", "sold_out") or reading.values("city") or reading.has("noun", "store")
@@ -108,4 +119,6 @@ def _name_two(reading: Reading) -> list[tuple[Link, str]]:
 def _is_bound(reading: Reading) -> bool:
     """Whether an amount stands behind the comparative: "cheaper than £50"."""
     followed = [reading.after(one) for one in reading.meanings("comparative")]
-    return any(one is not None and isinstance(one.to, Amount) for one in followed)
+    return any(
+        one is not None and isinstance(one.to, Amount) and not reading.is_used(one) for one in followed
+    )

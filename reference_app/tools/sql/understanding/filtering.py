@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import OPPOSITE, Amount
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.periods import Period
-from reference_app.tools.sql.linking.question import Value
 from reference_app.tools.sql.linking.values import COLUMNS, Things
 from reference_app.tools.sql.slots.records import Filter
 from reference_app.tools.sql.slots.schema import FIGURES
@@ -17,7 +17,7 @@ from reference_app.tools.sql.understanding.reading import CannotTellError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 # "Released in February" may be of any year; of orders the last February is meant.
@@ -86,12 +86,20 @@ def _read_all(reading: Reading, figure: str, period_figure: str) -> Iterator[Fil
                 yield Filter(column=column, sign="<>" if excepted else "=", values=texts, label=label)
     for one, amount in reading.free(Amount):
         yield _read_amount(reading, one, amount, figure)
-    for one, period in reading.free(Period):
-        day = FIGURES[period_figure].day if period_figure else ""
-        if not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
+    yield from _read_periods(reading, period_figure)
+
+
+def _read_periods(reading: Reading, figure: str) -> Iterator[Filter]:
+    periods = reading.free(Period)
+    if len({(period.first is None, period.end is None) for _, period in periods}) < len(periods):
+        raise CannotTellError("two periods")
+    for one, period in periods:
+        day = FIGURES[figure].day if figure else ""
+        past = day == "products.released" and reading.is_after(one, "figure", "price", "weight")
+        if past or not day or (day in _WITH_YEAR and not _YEAR.search(one.text)):
             raise CannotTellError(one.text)
         reading.use(one)
-        yield from _read_period(period, period_figure)
+        yield from _read_period(period, figure)
 
 
 def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Filter:
@@ -106,7 +114,8 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
         before = reading.before(before)
     if amount.bare and (before is None or before.meaning.kind != "figure"):
         raise CannotTellError(one.text)
-    name = name or _find_nearest_figure(reading, one) or figure
+    plain = "price" if reading.word_before(one) == "for" and sign in ("<", "<=") else ""
+    name = name or _find_nearest_figure(reading, one) or figure or plain
     while before is not None and before.meaning.kind == "figure":
         before = reading.before(before)
     if before is not None and before in reading.meanings("ask", "not"):
@@ -115,7 +124,7 @@ def _read_amount(reading: Reading, one: Link, amount: Amount, figure: str) -> Fi
             raise CannotTellError(one.text)
         sign = OPPOSITE[sign]
     sign = _limit(reading, one, name, sign)
-    if name not in _MEASURED or (name == "weight" and _is_load(reading, sign)):
+    if name not in _MEASURED or (name == "weight" and _is_load(reading, one, sign)):
         raise CannotTellError(one.text)
     reading.use(one)
     values = (amount.low, amount.high) if sign == "between" else (amount.low,)
@@ -152,10 +161,11 @@ def _is_limit(reading: Reading, one: Link, name: str) -> bool:
     return reading.asks("budget") or (name == "price" and spent and not exact)
 
 
-def _is_load(reading: Reading, sign: str) -> bool:
+def _is_load(reading: Reading, one: Link, sign: str) -> bool:
     """Whether a weight may be what something carries: "can the table hold 50 kg"."""
     weighed = reading.has("figure", "weight") or reading.has("comparative", "weight")
-    return not weighed and (sign == "=" or reading.says("carry", "hold", "take", "for"))
+    loaded = reading.says("carry", "hold", "take") or reading.word_before(one) == "for"
+    return not weighed and (sign == "=" or loaded)
 
 
 def _find_nearest_figure(reading: Reading, one: Link) -> str:

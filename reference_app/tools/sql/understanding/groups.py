@@ -34,7 +34,8 @@ def compose_groups(reading: Reading, subject: Subject) -> Slots:
                 subject="product", figures=(ranked,), filters=filters, rank=replace(rank, within=name)
             )
     having, stocked = read_stock(reading, subject)
-    if SOLD_OUT in having or reading.values("city"):
+    possible = reading.names_only and reading.says("can", "may", "could")
+    if SOLD_OUT in having or reading.values("city") or possible:
         raise CannotTellError("the stock of a group")
     counted = subject.is_counted(reading)
     sizes = _read_sizes(reading) if name == "category" and reading.has("noun", "product") else ()

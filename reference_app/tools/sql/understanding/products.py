@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
@@ -37,6 +38,7 @@ _MUCH = {
     "your",
     "can",
 }
+_JOINING = {"have", "has", "go", "goes", "need", "needs", "fit", "fits", "come", "comes", "match", "include"}
 _SELLING = ("have", "sell", "got", "stock", "offer")
 
 
@@ -53,13 +55,16 @@ def compose_products(reading: Reading, subject: Subject) -> Slots:
 def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, ...]) -> Slots:
     both_ends = read_both_ends(reading)
     rank, ranked = read_rank(reading, "released")
-    if rank is not None and not ranked:
+    several = reading.names_only and len(reading.named) > 1  # of them the first one would be meant
+    if rank is not None and (ranked not in FIGURES or several or reading.has("ask", "total")):
         raise CannotTellError("the end of what")
     loads = reading.has("figure", "weight") and reading.says("carry", "hold", "take", "max", "maximum")
-    if loads or reading.has("figure", "opened"):
+    news = reading.names_only and any(one.text.lower() == "new in" for one in reading.meanings("figure"))
+    if loads or news or reading.has("figure", "opened"):
         raise CannotTellError("a figure that is in no column")
     having, stocked = read_stock(reading, subject)
-    if _relates(reading) and not (rank or having or stocked):
+    judged = _judges(reading) and not (rank or reference)
+    if judged or (_relates(reading) and not (rank or having or stocked)):
         raise CannotTellError("how one product is to another")
     gone = having == (SOLD_OUT,) and reading.wants_yes and reading.names_only
     having = () if gone else having  # "is the Bergfell Pro sold out?" wants the pieces
@@ -99,14 +104,26 @@ def _compose_list(reading: Reading, subject: Subject, reference: tuple[Filter, .
 
 
 def _relates(reading: Reading) -> bool:
-    """Whether yes or no is wanted of two products together: "does the Skerry 2 have a footprint?"."""
+    """Whether it is asked how products go together: "does the Skerry 2 have a footprint?"."""
+    found = [one for one, _ in reading.all(Things)]
+    between = {word for left, right in pairwise(found) for word in reading.words[left.last : right.first]}
+    if between & _JOINING:
+        return True
     asked = reading.words[0] in ("is", "are", "does") and not reading.says("there", "any")
     return reading.wants_yes and asked and len(reading.all(Things)) > 1
+
+
+def _judges(reading: Reading) -> bool:
+    """Whether yes or no is wanted of a figure alone: "is the Gannet 1 worth its price?"."""
+    figured = reading.names_only and reading.has("figure", "price", "weight") and not reading.all(Amount)
+    return reading.words[0] in ("is", "are") and reading.wants_yes and figured
 
 
 def _read_figures(reading: Reading, first: str, *, stocked: bool) -> tuple[str, ...]:
     """What is shown of each product, the figure that orders first."""
     figures = reading.figures("price", "weight", "released", "colour")
+    if not figures and reading.asks_weight:
+        figures.append("weight")
     if reading.has("noun", "colour") and not reading.values("colour"):
         figures.append("colour")
     if reading.has("noun", "category") and not any(things.category for _, things in reading.all(Things)):
@@ -144,7 +161,9 @@ def _settle_figures(  # noqa: PLR0913 - each of them decides
     if fold == "count":
         return ("price",)  # any column of a row does
     if not figures:
-        return _read_default(reading, single=single, narrowed=bool(filters or having))
+        weighed = any(one.column == FIGURES["weight"].value for one in filters)
+        default = _read_default(reading, single=single, narrowed=bool(filters or having))
+        return ("weight", *default) if weighed else default
     if figures[0] == "quantity" and not (having or filters):
         raise CannotTellError("the stock of everything")
     narrowing = {one.column for one in filters}
@@ -165,7 +184,7 @@ def _read_default(reading: Reading, *, single: bool, narrowed: bool) -> tuple[st
         behind = {*reading.words[much[0].last : much[0].last + 1]}
         if not behind or not behind <= _MUCH or reading.has("ask", "have"):
             raise CannotTellError(much[0].text)
-    elif single and not reading.says(*_SELLING) and not reading.wants_yes:
+    elif single and not reading.wants_yes and not (reading.says(*_SELLING) and reading.words[0] != "what"):
         raise CannotTellError("nothing is wanted of the product")
     elif not narrowed:
         raise CannotTellError("everything")

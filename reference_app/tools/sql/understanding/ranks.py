@@ -12,7 +12,7 @@ from reference_app.tools.sql.understanding.reading import CannotTellError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 MAX_COUNT = 50
@@ -39,13 +39,16 @@ def read_rank(reading: Reading, age: str) -> tuple[Rank | None, str]:
         ends, figures, highs = firsts, {"age"}, {False}
     if not ends and not tops:
         return None, ordering[0].meaning.name if ordering else ""
-    if len(figures) > 1 or len(highs) > 1:
+    both = len(highs) > 1 and len(ends) == 2  # noqa: PLR2004 - "the cheapest and the dearest"
+    if len(figures) > 1 or (len(highs) > 1 and not both):
         raise CannotTellError("more than one end")
     reading.use(*ends, *tops)
     named = reading.figures(*_RANKED)
     figure = figures.pop() if figures else named[0] if len(named) == 1 else ""
     count, place = _read_count(reading, [*ends, *tops])
-    rank = Rank(high=highs.pop() if highs else True, count=count, place=place)
+    if both and (count, place) != (1, 0):
+        raise CannotTellError("how many of both ends")
+    rank = Rank(high=not both and (highs.pop() if highs else True), count=count, place=place, both=both)
     return rank, age if figure == "age" else figure
 
 
@@ -54,7 +57,8 @@ def read_both_ends(reading: Reading) -> str:
     ranks = reading.meanings("rank")
     ends = {(one.meaning.name, one.meaning.high) for one in ranks}
     names = {name for name, _ in ends}
-    if len(ends) != 2 or len(names) != 1 or not names <= {"price", "weight"}:  # noqa: PLR2004
+    apart = reading.has("ask", "difference", "much", "range") or reading.says("between", "from")
+    if len(ends) != 2 or len(names) != 1 or not names <= {"price", "weight"} or not apart:  # noqa: PLR2004
         return ""
     reading.use(*ranks)
     reading.asks("difference", "much")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.links import Value
+from reference_app.tools.sql.linking.periods import Period
 from reference_app.tools.sql.linking.values import Things
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link, Linked
+    from reference_app.tools.sql.linking.links import Link, Linked
 
 To = TypeVar("To")
 # What may stand in a question without changing what is wanted, once the rest has been understood.
@@ -17,6 +18,9 @@ _IDLE = {"noun", "figure"}
 _IDLE_ASKS = {"have", "when", "where", "much", "each", "both", "everywhere", "count"}
 _PRONOUNS = ("it", "its", "this", "they", "them", "their", "those", "these", "one", "he", "she")
 _BEFORE_PRONOUN = {"does", "do", "did", "is", "was", "would", "for", "with", "about", "and"}
+_ASKING = ("how", "what", "which", "when", "where")
+_WISHES = ("which", "what", "how", "tell", "show", "give", "list", "know")
+_BETWEEN = ("in", "from", "at", "of", "for", "also", "then", "by")
 _YES_NO = {
     "is", "are", "do", "does", "did", "can", "could", "have", "has", "was", "were", "any", "got", "will",
     "would",
@@ -108,8 +112,30 @@ class Reading:
     @property
     def wants_yes(self) -> bool:
         """Whether the question can be answered by yes or no."""
-        asks = self.has("ask", "count", "much", "when", "where") or self.says("which", "what", "how")
+        asks = self.has("ask", "count", "much", "when", "where") or self.says(*_WISHES)
         return self.words[0] in _YES_NO and not asks
+
+    @property
+    def requests(self) -> int:
+        """How many things are asked for: "how many are there, and what do they cost?" asks for two."""
+        words = [word for word in self.words if word not in _BETWEEN]
+        asked = [place for place, word in enumerate(words) if word in _ASKING]
+        later = sum(place > 0 and words[place - 1] == "and" for place in asked)
+        return later + 1  # before the first "and" something else was said or asked
+
+    @property
+    def asks_weight(self) -> bool:
+        """Whether the unit of what is asked is one of weight: "how many grams"."""
+        units = ("gram", "grams", "kilo", "kilos", "kilogram", "kilograms")
+        return any({*units} & {*one.text.lower().split()} for one in self.meanings("ask", "much"))
+
+    @property
+    def says_of_all(self) -> bool:
+        """Whether a question is of all of several, or of one alone."""
+        return self.says("every", "both", "only") or any(
+            word == "all" and not (place and self.words[place - 1] == "at")
+            for place, word in enumerate(self.words)
+        )
 
     @property
     def refers_back(self) -> bool:
@@ -154,7 +180,7 @@ class Reading:
         """Count words as used that say nothing more beside their neighbours."""
         if self.has("figure", "released"):
             self.asks("new")
-        if self.has("noun", "colour") or self.values("colour"):
+        if self.has("noun", "colour", "country") or self.values("colour") or self.values("country"):
             self.asks("come")
         if self.has("figure", "rating"):
             self.asks("how")
@@ -170,10 +196,19 @@ class Reading:
             after = self.after(one)
             if before in ("which", "what") and after is not None and not self.has("rank") and amount.bare:
                 self.use(one)  # "which two products cost £199"
+        self._use_today()
         for one in self.meanings("ask", "under"):  # "what you sell under Electronics"
             things = _things_behind(self, one)
             if things is not None and things.category:
                 self.use(one)
+
+    def _use_today(self) -> None:
+        """What is in stock is so today."""
+        placed = self.values("city") or self.has("ask", "where", "sold_out")
+        if (placed or self.has("figure", "quantity")) and not self.has(
+            "figure", "released", "opened", "sold"
+        ):
+            self.use(*(one for one, _ in self.all(Period) if one.text.lower() == "today"))
 
     def check(self) -> None:
         """Raise where a part of the question has changed nothing, since then something else was meant."""

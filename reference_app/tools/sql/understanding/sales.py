@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference_app.tools.sql.linking.amounts import Amount
-from reference_app.tools.sql.linking.question import Value
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.slots.records import Filter, Having, Rank, Slots
 from reference_app.tools.sql.slots.wording import say_amount
@@ -14,7 +14,7 @@ from reference_app.tools.sql.understanding.ranks import MAX_COUNT
 from reference_app.tools.sql.understanding.reading import CannotTellError
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 _NOUNS = {
@@ -31,7 +31,9 @@ _OF_VALUES = {
     "country": "customers", "level": "customers", "status": "orders", "carrier": "parcels",
     "reason": "refunds",
 }  # fmt: skip
-_PERSONAL = ("i", "my", "mine", "it", "that", "this", "these", "those", "they", "them")
+_VERBS = {"refunds": "paid", "amount": "paid", "customers": "joined", "reviews": "earned", "rating": "earned"}
+_PERSONAL = ("i", "my", "mine")
+_POINTING = ("it", "that", "this", "these", "those", "they", "them")
 _RULES = (
     "if",
     "may",
@@ -41,6 +43,7 @@ _RULES = (
     "must",
     "will",
     "would",
+    "hold",
 )  # "how many items may an order have?"
 _GROUPING = ("by", "per", "each", "every", "which", "what")
 
@@ -63,7 +66,10 @@ def compose_sales(reading: Reading) -> Slots:
     unread = reading.has("comparative") or reading.has(
         "ask", "where", "sold_out", "range", "difference", "same"
     )
-    if unread or reading.says(*_PERSONAL, *_RULES):
+    pointing = () if reading.named else _POINTING
+    unread = unread or bool(reading.values("city"))  # an order is of no store
+    unread = unread or any(reading.word_before(one) == "which" for one in reading.meanings("noun", *_NOUNS))
+    if unread or reading.says(*_PERSONAL, *_RULES, *pointing):
         raise CannotTellError("of whom, or compared with what")
     rank, figure = _read_rank(reading), _read_figure(reading)
     money = figure in ("turnover", "spending", "amount")
@@ -77,20 +83,31 @@ def compose_sales(reading: Reading) -> Slots:
     if figure == "point" and (rank or nouns & {"order", "review", "refund", "parcel"}):
         raise CannotTellError("the points that something earns")
     beside = nouns & {"store", "product", "category"} - {subject} or {"order", "parcel"} <= nouns
-    if figure in ("customers", "orders", "parcels") and beside:
+    counted = [one for one in reading.meanings("noun", "customer") if reading.is_after(one, "ask", "count")]
+    if (figure == "sold" and counted) or (figure in ("customers", "orders", "parcels") and beside):
         raise CannotTellError("another noun beside")
     counting = reading.asks("count", "much", "total", "average")
     having = _read_rating(reading) if figure == "rating" and subject == "product" else ()
     own = _read_points(reading) if figure == "point" else ()
-    if figure in ("refunds", "amount"):
-        reading.asks("paid")
-    if figure == "customers":
-        reading.asks("joined")
+    reading.asks(_VERBS.get(figure, ""))
     filters = (*own, *read_filters(reading, "rating" if figure == "reviews" else "", figure))
     wanted = counting or subject or rank or figure in ("rating", "turnover")
     if not wanted or (figure == "rating" and not (subject or filters)):
         raise CannotTellError("nothing is wanted of the sales")
-    return Slots(subject=subject, figures=(figure,), filters=filters, having=having, rank=rank)
+    figures = ("reviews", "rating") if _wants_both(reading, figure) and not (subject or rank) else (figure,)
+    return Slots(subject=subject, figures=figures, filters=filters, having=having, rank=rank)
+
+
+def _wants_both(reading: Reading, figure: str) -> bool:
+    """Whether number and average of reviews are asked: "how many rated it, and what is the average?"."""
+    average = reading.has("ask", "average") or any(
+        "average" in one.text for one in reading.meanings("figure")
+    )
+    shown = average or len(reading.meanings("figure", "rating") + reading.meanings("noun", "review")) > 1
+    starred = any(amount.figure == "rating" for _, amount in reading.all(Amount))
+    if figure == "reviews" and shown and starred and reading.requests > 1:
+        raise CannotTellError("the average of some reviews")
+    return figure == "reviews" and reading.has("ask", "count") and shown and not starred
 
 
 def _compose_order(reading: Reading, orders: list[Link]) -> Slots:
@@ -120,7 +137,11 @@ def _read_figure(reading: Reading) -> str:
         named.add("reviews" if counted or (starred and "review" in nouns) else "rating")
         named -= {"rating"} if "reviews" in named else set()
     if "refund" in nouns or "amount" in named:
-        only_counted = counted and not reading.has("ask", "much")
+        often = any(
+            {"common", "commonest", "often", "frequent"} & {*one.text.split()}
+            for one in reading.meanings("rank")
+        )
+        only_counted = (counted or often) and not reading.has("ask", "much")
         named = {*named, "refunds" if only_counted else "amount"} - ({"amount"} if only_counted else set())
     if (
         "order" in nouns
@@ -145,10 +166,16 @@ def _find_subject(reading: Reading, figure: str, *, ranked: bool) -> str:
         grouped = reading.is_after(one, "ask", "each") or reading.word_before(one) in _GROUPING
         if _NOUNS.get(name) != figure and (grouped or ranked):
             found.append(name)
+    kinds = [value.kind for _, value in reading.all(Value)]
+    if (
+        len(reading.meanings("ask", "count")) > 1 and len(kinds) > 1
+    ):  # "how many are cancelled, how many returned"
+        found += {*kinds} & {*_SUBJECTS}
     if len(set(found)) > 1:
         raise CannotTellError("more than one subject")
     several = reading.has("noun", "product") or any(len(one.names) > 1 for _, one in reading.all(Things))
-    if not found and (ranked or (several and figure == "rating")):
+    each = several and figure == "rating" and not reading.says("across", "overall", "together")
+    if not found and (ranked or each):
         return "product"
     return found[0] if found else ""
 
@@ -159,7 +186,8 @@ def _read_rank(reading: Reading) -> Rank | None:
     if not ranks and not tops:
         return None
     highs = {one.meaning.high for one in ranks}
-    names = {one.meaning.name for one in ranks} - {"any", *_RANKS}
+    money = {"price"} if reading.has("figure", "turnover") else set()  # "brought in the most money"
+    names = {one.meaning.name for one in ranks} - {"any", *_RANKS} - money
     if len(highs) > 1 or names:
         raise CannotTellError("rank")
     reading.use(*ranks, *tops)

@@ -12,7 +12,7 @@ from reference_app.tools.sql.understanding.reading import CannotTellError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
     from reference_app.tools.sql.understanding.subjects import Subject
 
@@ -45,9 +45,11 @@ def read_stock(reading: Reading, subject: Subject) -> tuple[tuple[Having, ...], 
 
 def is_of_stock(reading: Reading) -> bool:
     """Whether pieces in stock are meant, by word or by a store that is named."""
-    return (
-        reading.has("figure", "quantity") or bool(reading.values("city")) or reading.has("ask", "everywhere")
+    counted = (
+        reading.has("ask", "count") and reading.names_only and reading.says("shops", "stores", "branches")
     )
+    placed = bool(reading.values("city")) or reading.has("ask", "everywhere")
+    return counted or placed or reading.has("figure", "quantity")
 
 
 def _is_out(reading: Reading, subject: Subject) -> bool:

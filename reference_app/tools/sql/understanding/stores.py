@@ -63,7 +63,10 @@ def _compose_openings(reading: Reading, subject: Subject) -> Slots:
     if opens and not past:
         raise CannotTellError("opening hours")  # they are in no column
     since = any("since" in one.text.lower().split() for one in reading.meanings("ask", "when"))
-    stands = since and reading.has("noun", "store") and bool(reading.values("city"))
+    founded = since or (
+        reading.has("ask", "when") and reading.has("ask", "have")
+    )  # "when did it get its store"
+    stands = founded and reading.has("noun", "store") and bool(reading.values("city"))
     dated = reading.has("figure", "opened") or rank is not None or stands
     if (rank is not None and figure != "opened") or [name for name in reading.figures() if name != "opened"]:
         raise CannotTellError("a figure of stores")

@@ -10,7 +10,7 @@ from reference_app.tools.sql.linking.values import Things
 from reference_app.tools.sql.understanding.reading import CannotTellError
 
 if TYPE_CHECKING:
-    from reference_app.tools.sql.linking.question import Link
+    from reference_app.tools.sql.linking.links import Link
     from reference_app.tools.sql.understanding.reading import Reading
 
 _SUBJECTS = ("product", "store", "category", "colour")
@@ -68,7 +68,8 @@ def _is_by_store(reading: Reading) -> bool:
     )
     if every and (reading.has("ask", "count") or not reading.says("which")):
         return True
-    return len(reading.values("city")) > 1 and not reading.has("ask", "count", "total")
+    each = len(reading.meanings("ask", "count")) > 1 or not reading.has("ask", "count", "total")
+    return len(reading.values("city")) > 1 and each
 
 
 def _find_implied(reading: Reading) -> Subject:
@@ -77,7 +78,11 @@ def _find_implied(reading: Reading) -> Subject:
     if reading.has("ask", "where") and reading.has("ask", "sold_out"):
         return Subject(name="store")
     if reading.values("city"):
-        stocked = reading.has("figure", "quantity") or reading.has("ask", "sold_out")
+        stocked = (
+            reading.has("figure", "quantity")
+            or reading.has("noun", "piece")
+            or reading.has("ask", "sold_out")
+        )
         goods = reading.has("ask", "have") and not reading.has("noun", "store")
         return Subject(name="product" if stocked or goods else "store")
     figured = any(amount.figure for _, amount in reading.all(Amount)) or reading.has("figure")

@@ -39,6 +39,35 @@ def test_what_the_database_does_not_answer_is_refused_with_the_reason(sql_agent,
     assert words in answer["reason"]
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Roughly what does the Camp table weigh?",
+        "What's the price of the Lumen headlamp in euros?",
+        "Which folding tents weigh least?",
+    ],
+)
+def test_a_question_of_the_catalogue_s_figures_is_known_where_it_is_not_understood(sql_agent, question):
+    assert sql_agent.understand(question) is None
+    assert sql_agent.concerns(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How much does it cost to repair a tent?",
+        "What's the postage for a Skerry 2?",
+        "How many years of warranty does the Corrie 45 have?",
+        "What was the price of the tent in FW-10427?",
+        "How long does delivery take?",
+        "Are the boots waterproof?",
+        "I lost my way on the hills with the Ridge GPS, do you pay for the rescue?",
+    ],
+)
+def test_services_orders_and_rules_are_no_figures_of_the_catalogue(sql_agent, question):
+    assert not sql_agent.concerns(question)
+
+
 def test_text_of_a_question_never_becomes_sql(sql_agent, sql_shop):
     before = sql_shop.read_bytes()
     for text in ("' OR 1=1 --", "Harrowmere'; DROP TABLE orders; --", "x\0y", "\u202e{} {product} %s"):

@@ -8,8 +8,10 @@ import pytest
 from reference_app.shop.database import TODAY
 from reference_app.tools.sql.linking.amounts import Amount, find_amounts
 from reference_app.tools.sql.linking.lexicon import Meaning, stem
+from reference_app.tools.sql.linking.links import Value
 from reference_app.tools.sql.linking.periods import Period, find_periods
-from reference_app.tools.sql.linking.question import Value, link
+from reference_app.tools.sql.linking.plain import translate
+from reference_app.tools.sql.linking.question import link
 from reference_app.tools.sql.linking.values import Things, Values
 
 CATEGORIES = {
@@ -76,6 +78,12 @@ def links(text):
         ("between January and March 2025", date(2025, 1, 1), date(2025, 4, 1)),
         ("between November and January 2026", date(2025, 11, 1), date(2026, 2, 1)),
         ("between 29 February 2028 and January 2026", date(2025, 2, 28), date(2026, 2, 1)),
+        ("since the start of 2026", date(2026, 1, 1), None),
+        ("in the second half of 2025", date(2025, 7, 1), date(2026, 1, 1)),
+        ("in the last two weeks", date(2026, 2, 19), date(2026, 3, 6)),
+        ("last Monday", date(2026, 3, 2), date(2026, 3, 3)),
+        ("last Thursday", date(2026, 2, 26), date(2026, 2, 27)),
+        ("the day before yesterday", date(2026, 3, 3), date(2026, 3, 4)),
         ("from 2025-12-01 to 2025-12-24", date(2025, 12, 1), date(2025, 12, 25)),
     ],
 )
@@ -142,6 +150,9 @@ def test_a_plain_number_is_bare():
         ("the O'Hara stove", {"O'Hara stove"}),
         ("the squal rain shel", {"Squall rain shell"}),
         ("the Fulmer 0", {"Fulmar 0 sleeping bag"}),
+        ("the normal Lumen", {"Lumen headlamp"}),
+        ("the tent Skerry 2", {"Skerry 2 tent"}),
+        ("the 230 g gas canister", {"Gas canister 230 g"}),
         ("tents", {"Skerry 2 tent", "Skerry 3 tent", "Tarn 4 family tent"}),
     ],
 )
@@ -214,6 +225,25 @@ def test_links_stand_in_the_question_s_order_and_never_overlap():
 
 def test_unknown_words_are_named():
     assert link("Which tents are waterproof?", VALUES, TODAY).unlinked == ("waterproof",)
+
+
+@pytest.mark.parametrize("text", ["what sets me back", "what would that really set us back"])
+def test_words_may_stand_within_a_phrase(text):
+    assert [one.name for one in links(text)] == ["price"]
+
+
+def test_light_words_are_passed_over_beside_what_they_go_with_alone():
+    assert link("the orders the shop took", VALUES, TODAY).unlinked == ()
+    assert link("the tents the shop took", VALUES, TODAY).unlinked == ("took",)
+
+
+def test_a_colour_that_nothing_has_is_a_colour():
+    assert links("purple") == [Value(kind="colour", text="purple")]
+
+
+def test_questions_in_other_languages_keep_the_names():
+    assert translate("¿Cuánto pesa la tienda Skerry 2?") == "¿weight the tent Skerry 2?"
+    assert translate("Which mat is it?") == "Which mat is it?"
 
 
 @pytest.mark.parametrize(("word", "form"), [("tents", "tent"), ("boxes", "box"), ("categories", "category")])

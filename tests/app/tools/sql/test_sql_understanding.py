@@ -9,6 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reference_app.evaluation.queries import QUESTIONS
 from reference_app.tools.sql.guard.query import check_query
 from reference_app.tools.sql.linking.lexicon import FILE, load_lexicon
 from reference_app.tools.sql.slots.schema import FIGURES, POINTS_AT, SUBJECTS, find_joins
@@ -53,6 +54,27 @@ def test_a_question_is_understood_and_answered(sql_agent, question, words, rows)
 def test_what_is_not_fully_linked_has_no_query(sql_agent, question):
     assert sql_agent.understand(question) is None
     assert sql_agent.ask(question)["error"] == "no_query"
+
+
+@pytest.mark.parametrize(
+    ("added", "column"),
+    [
+        (", and how many reviews does it have?", "reviews"),
+        (" and how heavy are they?", "weight"),
+        (" and when did it come out?", "released"),
+        (" and how many are left?", "quantity"),
+        (" and where?", "store"),
+        (" and what did it cost last year?", "nothing"),
+        (" per person?", "nothing"),
+        (" in winter?", "nothing"),
+        (" including delivery?", "nothing"),
+    ],
+)
+def test_more_than_is_shown_is_never_asked(sql_agent, added, column):
+    questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))["building"]
+    for item in questions:
+        answer = sql_agent.ask(item["question"].rstrip("?.! ") + added)
+        assert "error" in answer or column in " ".join(answer["columns"]), answer
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reference_app.tools.sql.agent import SqlAgent
-from reference_app.tools.sql.linking.question import Link, Linked, Value
+from reference_app.tools.sql.linking.links import Link, Linked, Value
 from reference_app.tools.sql.writing import describe_schema, extract_query
 
 
