@@ -88,8 +88,7 @@ class Planner:
         self._examples = examples
         self._understands, self._concerns = understands, concerns
         self._find_names = find_names
-        self._writes_queries = writes_queries
-        self._grounded = grounded
+        self._writes_queries, self._grounded = writes_queries, grounded
 
     def __call__(self, state: State) -> State:
         """Adds `plan` and a finding, of the question whose turn it is."""
@@ -142,13 +141,13 @@ class Planner:
         return replace(intent, text=text) if self._understands(text) else intent
 
     def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
-        """The database if it understands the question, else the documents; searching in vain does no harm."""
+        """The database if the question is of its figures, else the documents."""
         if self._understands(intent.text):
             return Plan(route="database")
         if find_language(intent.text):
             return Plan(route="documents")
         if self._concerns(intent.text) or (self._writes_queries and plan.route == "database"):
-            return Plan(route="database")  # what the database cannot tell of its products no document tells
+            return Plan(route="database")
         return Plan(route="refuse", search=True) if plan.route == "refuse" else Plan(route="documents")
 
     def _plan_stock(self, plan: Plan, intent: Intent) -> Plan | None:

@@ -62,9 +62,10 @@ class Retriever:
         finding = state["findings"][-1]
         with trace("retriever") as span:
             sure = finding.plan.search and finding.plan.route == "tools"
+            about = finding.plan.route == "database"  # which could not tell: of a figure of products
             said = {one.section.id for earlier in state["findings"] for one in earlier.evidence}
             picked = [
-                self._find(make_query(intent), sure=sure, said=said)
+                self._find(make_query(intent), sure=sure, about=about, said=said)
                 for intent in finding.intent.compared or (finding.intent,)
             ]
             most = 1 if finding.intent.compared else 2  # of each thing that is compared the best alone
@@ -78,17 +79,24 @@ class Retriever:
         return {"passages": _take_turns([one.passages for one in findings]), "findings": findings}
 
     def _find(
-        self, query: Query, *, sure: bool, said: AbstractSet[str]
+        self, query: Query, *, sure: bool, about: bool, said: AbstractSet[str]
     ) -> tuple[list[Found], list[Evidence]]:
+        """What is near, and what answers: of sections `about` a product of the question, if that is set."""
         kept = []
         for one in self._search(query):
             if reason := self._suspect(one.section.text):
                 trace_guard("input", reason, text=one.section.text)
             else:
                 kept.append(one)
-        if len(kept) > 1 and kept[0].section.id in said and kept[0].score - kept[1].score < CLOSE:
-            return kept, self._pick(kept[1:], query, sure=sure)  # that was said for another question
-        return kept, self._pick(kept, query, sure=sure)
+        answering = [one for one in kept if not about or self._is_on_product(one.section, query)]
+        first, second = [*answering, None, None][:2]
+        if first and second and first.section.id in said and first.score - second.score < CLOSE:
+            del answering[0]  # that was said for another question
+        return kept, self._pick(answering, query, sure=sure)
+
+    def _is_on_product(self, section: Section, query: Query) -> bool:
+        titles = self._name_products(f"{section.title}. {section.heading}")
+        return not titles.isdisjoint(self._name_products(query.text))
 
     def _pick(self, found: list[Found], query: Query, *, sure: bool) -> list[Evidence]:
         """What answers the question; `sure` of an answer if it asks for a rule about an order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -29,7 +30,11 @@ def pick(*scored, question="What is one?", sentences=3, plan=None, answers=True,
         choose=lambda one, _, count: split(one.text)[:count],
     )
     retriever = Retriever(
-        library, top_k=5, sentences=sentences, name_products=lambda _: frozenset(), suspect=lambda _: None
+        library,
+        top_k=5,
+        sentences=sentences,
+        name_products=lambda text: frozenset({"Tarn 4", "Drover 28"} & set(re.findall(r"\w+ \d+", text))),
+        suspect=lambda _: None,
     )
     parts = tuple(Intent(text=each, query=each, within=each) for each in compared)
     intent = Intent(text=question, query=question, within=question, compared=parts)
@@ -86,3 +91,20 @@ def test_a_section_that_has_the_code_answers_and_one_of_another_code_does_not():
 def test_a_rule_about_an_order_is_quoted_even_where_it_is_not_sure_to_answer():
     order = Plan(route="tools", search=True)
     assert pick((FIRST, 0.9), plan=order, answers=False) == [("first", 3, False)]
+
+
+@pytest.mark.parametrize(
+    ("question", "picked"),
+    [
+        ("What do the pegs of the Tarn 4 weigh?", ["review"]),
+        ("What does the Drover 28 weigh?", []),
+        ("Which tent weighs least?", []),
+    ],
+)
+def test_a_figure_that_the_database_cannot_tell_is_looked_for_in_sections_on_the_product(question, picked):
+    review = Section(
+        id="review#a", title="Review: Tarn 4", heading="H", text=TEXT, status="current", updated="2026-01-01"
+    )
+    limits = section("limits", "The limit is 12 kg for the Drover 28.")
+    found = pick((limits, 0.95), (review, 0.9), question=question, plan=Plan(route="database"))
+    assert [name for name, _, _ in found] == picked

@@ -174,6 +174,7 @@ def test_a_follow_up_is_about_the_product_of_the_turn_before():
         prompt,
         None,
         understands=lambda text: text.endswith("price of the Snowshoes?"),
+        concerns=lambda _: False,
         find_names=lambda text: Named(
             products=next((names[name] for name in names if name.lower() in text.lower()), ()),
             stores=("Alnbury",) if "Alnbury" in text else (),
