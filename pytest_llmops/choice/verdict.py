@@ -50,7 +50,7 @@ class Choice:
         contests: Of each pair by each metric that decides, the candidates in the order of the standings;
             then of what their answers took.
         closest: The contest of the best and the next best that it does not beat; None where none was held.
-        further_cases: With how many more it could be decided; None where more of them would not do.
+        further_cases: With how many more it could be decided; None where it is, or where more would not do.
     """
 
     outcome: Outcome
@@ -108,7 +108,7 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         ),
         closest=closest,
         further_cases=None
-        if closest is None
+        if closest is None or winner
         else count_further_cases(*closest.per_case, alpha=alpha / len(contests)),
     )
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from pytest_llmops.choice.contests import Contest
+from pytest_llmops.choice.contests import Contest, worst_score
 from pytest_llmops.choice.entries import Entry, Field, Repeats
 from pytest_llmops.choice.verdict import Choice
 from pytest_llmops.printable import counted, name_some, printable
@@ -96,7 +96,9 @@ def describe_outcome(report: ChoiceReport) -> str:
     if worse := _likely_losses(report, closest):
         return f"{head}; {closest.first} is worse than {closest.second} in {', '.join(worse)}"
     corrected = "" if closest.p_adjusted == closest.p_value else f", corrected {_p(closest.p_adjusted)}"
-    counts = f"{closest.better} cases against {closest.worse}, p = {_p(closest.p_value)}{corrected}"
+    counts = (
+        f"{counted(closest.better, 'case')} against {closest.worse}, p = {_p(closest.p_value)}{corrected}"
+    )
     return f"{head}; {closest.first} against {closest.second}: {counts}; {_advise(choice.further_cases)}"
 
 
@@ -186,24 +188,40 @@ def _contests(report: ChoiceReport) -> list[Sequence[str]]:
 
 def _notes(report: ChoiceReport) -> Iterable[str]:
     entries = [each.entry for each in report.choice.standings]
+    yield from list_errors(report)
     for entry in entries:
-        if entry.broken:
-            yield f"{entry.name} cannot win: {entry.broken}"
-        if errored := entry.errored:
-            cases = f"{counted(len(errored), 'case')} ({name_some(list(errored), _NAMED)})"
-            yield f"{entry.name} had errors in {cases}, which count as missed: {next(iter(errored.values()))}"
         if entry.left_out:
             cases = f"{counted(len(entry.left_out), 'case')} ({name_some(entry.left_out, _NAMED)})"
             yield f"left out of {entry.name}: {cases}; not all have them with this input and checks"
     for first, second in combinations(entries, 2):
         if answer_alike(first, second, report.field.cases):
             yield (
-                f"{first.name} and {second.name} gave the same answers in all {_cases_of(report)}: are they the "
-                "same app, or does a setting not reach it?"
+                f"{first.name} and {second.name} gave the same answers in all {_cases_of(report)}: are they "
+                "the same app, or does a setting not reach it?"
             )
     yield from report.field.notes
     if report.field.groups:
         yield f"{len(set(report.field.units(report.field.cases)))} groups of cases are tested, each as one"
+
+
+def list_errors(report: ChoiceReport) -> Iterable[str]:
+    """A sentence for each candidate that cannot win, whatever its scores."""
+    for standing in report.choice.standings:
+        entry = standing.entry
+        if entry.broken:
+            yield f"{entry.name} cannot win: {entry.broken}"
+        if errored := entry.errored:
+            cases = f"{counted(len(errored), 'case')} ({name_some(list(errored), _NAMED)})"
+            why = next(iter(errored.values()))
+            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {why}"
+
+
+def _count_as(report: ChoiceReport) -> str:
+    """What becomes of cases without a score: a metric that ends nowhere has no worst score to count."""
+    ends = [worst_score(scale) is not None for scale in report.field.scales.values()]
+    return (
+        "count as missed" if all(ends) else "count as missed or are left out" if any(ends) else "are left out"
+    )
 
 
 def answer_alike(first: Entry, second: Entry, cases: Sequence[str]) -> bool:

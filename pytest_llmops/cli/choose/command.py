@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pytest_llmops.choice.entries import ChoiceError
 from pytest_llmops.choice.runs import enter
 from pytest_llmops.choice.verdict import choose
 from pytest_llmops.cli.choose.candidates import find_run, read_candidates
+from pytest_llmops.cli.choose.trial import judge_trial
 from pytest_llmops.cli.rows.score import refuse_overwriting
 from pytest_llmops.cli.typed import read_count, read_share
 from pytest_llmops.documents.atomic_file import write_atomically
@@ -29,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--golden", action="append", default=[], metavar="FILE", help="a golden file or folder; may be repeated; default: golden/")  # fmt: skip  # noqa: E501 - as above
     add("--app", metavar="MODULE:ATTR", help="the app of candidates that are settings; overrides what golden files name")  # fmt: skip  # noqa: E501 - as above
     add("--metric", action="append", default=[], metavar="NAME", help="a metric that decides; may be repeated; default: those of the checks")  # fmt: skip  # noqa: E501 - as above
-    add("--repeats", metavar="N", help="run each case N times (default 1)")
+    add("--repeats", metavar="N", help="run each case N times; default: the number of the settings, else 1")
     add("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
+    add("--autorag", metavar="FOLDER", help="instead of candidates, the folder of an AutoRAG trial: is the best module of each node a winner?")  # fmt: skip  # noqa: E501 - as above
     add("--alpha", default="0.05", metavar="SHARE", help="the chance that any difference is called for nothing (default 0.05)")  # fmt: skip  # noqa: E501 - as above
     add("--out", metavar="FILE", help="write the result to this file, as JSON")
     add("--format", choices=("text", "json"), default="text")
@@ -46,12 +50,19 @@ def _choose(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    typed = read_candidates(given.candidates)
     alpha = read_share("--alpha", given.alpha) or 0.0
+    if given.autorag is not None:
+        if given.candidates or given.metric:
+            raise SettingsError("--autorag stands alone: the modules and metrics are those of the folder")
+        _refuse_flags(given, "an AutoRAG trial is finished")
+        code, lines, written = judge_trial(given.autorag, alpha=alpha)
+        _show(given, lines, written)
+        return code
+    typed = read_candidates(given.candidates)
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
     refuse_overwriting(given.out, *given.golden, *(str(each.file) for each in typed if each.file))
     if all(each.file for each in typed):
-        _refuse_flags(given)
+        _refuse_flags(given, "these are all finished runs")
     else:
         find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     flags = {"app": given.app, "record": given.record, "repeats": _repeats(given.repeats, settings)}
@@ -59,18 +70,22 @@ def _run(given: argparse.Namespace) -> int:
     candidates = [find_run(each, given.golden, flags) for each in typed]
     field = enter(candidates, given.metric)
     report = ChoiceReport(field=field, choice=choose(field, alpha=alpha), alpha=alpha)
-    text = json.dumps(choice_json(report), indent=2, allow_nan=False)
-    if given.out:
-        write_atomically(Path(given.out), f"{text}\n".encode())
-    print(text if given.format == "json" else "\n".join(render_choice(report)))  # noqa: T201 - as above
+    _show(given, render_choice(report), choice_json(report))
     return _EXIT_CODES[report.choice.outcome]
 
 
-def _refuse_flags(given: argparse.Namespace) -> None:
+def _show(given: argparse.Namespace, lines: Sequence[str], written: Mapping[str, Any]) -> None:
+    text = json.dumps(written, indent=2, allow_nan=False)
+    if given.out:
+        write_atomically(Path(given.out), f"{text}\n".encode())
+    print(text if given.format == "json" else "\n".join(lines))  # noqa: T201 - a command talks to its user
+
+
+def _refuse_flags(given: argparse.Namespace, why: str) -> None:
     """Finished runs are compared as they are: what says how to run an app would do nothing."""
     for name in ("golden", "app", "repeats", "record"):
         if getattr(given, name):
-            raise SettingsError(f"--{name} says how candidates are run, and these are all finished runs")
+            raise SettingsError(f"--{name} says how candidates are run, and {why}")
 
 
 def _repeats(typed: str | None, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from pytest_llmops.statistics.summaries import NOISE, sample_variance
 
 _FAR = 1_000  # times the units: more is no advice
 _TWO = 2  # sides of the test
-_REACH = 7  # standard deviations of the number of discordant units, beyond which there are none
+_REACH = 5  # standard deviations of the number of discordant units, beyond which there are none
 
 
 def count_further_cases(differences: Sequence[float], units: Sequence[str], *, alpha: float) -> int | None:
