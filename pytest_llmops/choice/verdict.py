@@ -92,8 +92,13 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         replace(each, p_adjusted=p_value, p_answered=p_answered)
         for each, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
     ]
-    outcome, winner, reason = _decide(entries, contests, alpha)
     closest = _find_closest(entries, contests, alpha)
+    outcome, winner, reason = _decide(entries, contests, alpha)
+    if outcome == "none" and closest is None:
+        outcome, reason = (
+            "error",
+            f"errors leave no case that {entries[0].name} shares with another candidate",
+        )
     return Choice(
         outcome=outcome,
         winner=winner,

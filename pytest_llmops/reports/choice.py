@@ -78,13 +78,11 @@ def choice_json(report: ChoiceReport) -> dict[str, Any]:
 def describe_outcome(report: ChoiceReport) -> str:
     """The last line: the winner and what it rests on, or why there is none."""
     choice = report.choice
-    if choice.outcome == "error":
+    closest = choice.closest
+    if choice.outcome == "error" or closest is None:
         return f"error: {choice.reason}"
     if choice.outcome == "winner":
         return f"winner: {choice.winner}, {'; '.join(_describe_wins(report))}"
-    closest = choice.closest
-    if closest is None:
-        return "no winner: no case of the best can be compared"
     if not closest.better and not closest.worse:
         both = f"{closest.first} and {closest.second}"
         return f"no winner: {both} have the same {', '.join(report.field.scales)} in {_cases(closest)}"

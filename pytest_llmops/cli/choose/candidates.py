@@ -21,6 +21,7 @@ _SUFFIXES = {".json", ".jsonl"}
 _NEXT_VARIABLE = re.compile(r",(?=[A-Za-z_]\w*=)", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _USAGE_ERROR = 4
+_MISSED = 1
 _BROKEN = 3
 _WAYS = "an app, module:function; settings, NAME=value[,NAME=value]; or a run file, run.json"
 
@@ -93,7 +94,8 @@ def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str |
                 broken=f"its run ended early, with {code}: {last}",
             )
         run = load_run(out)
-    broken = code == _BROKEN and not any(result.failures for result in run.results)
+    silent = code == _BROKEN and not any(result.failures for result in run.results)
+    broken = silent or code not in {0, _MISSED, _BROKEN}
     return Candidate(name=candidate.name, run=run, broken=f"its run broke: {last}" if broken else "")
 
 

@@ -94,6 +94,14 @@ def test_errors_without_a_worst_score_cannot_win():
     assert choose(field(fast, entry("slow", m=[2.0] * 20), m=SECONDS)).outcome == "error"
 
 
+def test_errors_that_leave_no_case_in_common_are_an_error():
+    first = entry("a", m=[1.0] * 6, errors={"m": range(3)})
+    second = entry("b", m=[1.0] * 6, errors={"m": range(3, 6)})
+    found = choose(field(first, second, m=SECONDS))
+    assert (found.outcome, found.closest) == ("error", None)
+    assert found.reason == "errors leave no case that a shares with another candidate"
+
+
 def test_three_against_two_has_no_winner_and_says_what_would_decide():
     mine, theirs = table(3, 2, both=15)
     found = choose(field(entry("a", m=mine), entry("b", m=theirs)))

@@ -45,6 +45,7 @@ def test_so_many_are_called_by_four_in_five(ahead, behind, level, alpha):
         ([1.0] * 501 + [-1.0] * 500, None),  # a million of them would not do
         ([1.0] * 5, 1),  # six in a row are the fewest that can be called
         ([1.0], 5),
+        ([0.3, 0.2, 0.25], 3),  # the same of graded scores
         ([1.0] * 30, 1),
     ],
 )
