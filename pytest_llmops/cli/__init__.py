@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "calibrate": ("rows.calibrate", "how far does a metric agree with people's labels?"),
     "scan": ("scan", "personal data and secrets in traces, cassettes, logs or any text"),
     "attack": ("attack.command", "red-team run: how often do attacks on the app succeed?"),
+    "choose": ("choose.command", "which of several apps or settings is best on one golden set, or no winner"),
     "canary": ("canary", "invented personal data and secrets to plant, which a scan finds"),
     "import": ("importing", "traces, LangSmith runs, data sets or CSV as candidates for golden cases"),
     "selfcheck": (

@@ -1,5 +1,5 @@
 """
-`llmops run --isolate`: the app in a separate process, which this one watches and restarts.
+A verb in a separate process; of `llmops run --isolate`, which this one watches and restarts.
 
 What a process finished is in a folder that both know, so that the next one goes on where it ended. A case
 that was running at the end of three of them is an error, as under xdist.
@@ -10,20 +10,45 @@ from __future__ import annotations
 import argparse
 import contextlib
 import multiprocessing
+import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli import INTERRUPTED, carry_out
+from pytest_llmops.detect.mask import mask
+from pytest_llmops.printable import printable
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.streams import outlive_readers
 
 _PROCESSES = 30
 _WIND_DOWN_S = 10
+_SHOWN = 500
 _LOST = "it was not run, since the app ended every process that it was given"
 
 Run = Callable[[argparse.Namespace, SharedStore, str], int]
+
+
+def run_verb(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+    """
+    Run a verb in a separate process with further environment variables.
+
+    Returns:
+        Its exit code and the last line that it printed, on the error stream if there, fit to be shown.
+    """
+    program = "import sys; from pytest_llmops.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(  # noqa: S603 - this command again
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return done.returncode, printable(mask(said[-1]) if said else "", _SHOWN)
 
 
 def run_isolated(given: argparse.Namespace, run: Run) -> int:

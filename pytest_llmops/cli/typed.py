@@ -1,4 +1,4 @@
-"""Numbers that are typed; one that cannot be is a SettingsError."""
+"""Numbers and variables that are typed; one that cannot be is a SettingsError."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from math import isfinite
 
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.printable import printable
+
+_VARIABLE = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.ASCII | re.DOTALL)
 
 
 def read_count(flag: str, typed: str, remedy: str = "") -> int:
@@ -34,3 +36,10 @@ def read_share(flag: str, typed: str | None) -> float | None:
     if number is not None and not 0 < number < 1:
         raise SettingsError(f"{flag} takes a share between 0 and 1, such as 0.05, not {typed!r}")
     return number
+
+
+def read_variable(what: str, typed: str) -> tuple[str, str]:
+    """Name and value of an environment variable; `what` takes it, for the message of one that is none."""
+    if not (matched := _VARIABLE.fullmatch(typed)):
+        raise SettingsError(f"{what} takes VAR=VALUE, such as GUARDS=none, not {printable(typed)!r}")
+    return matched["name"], matched["value"]

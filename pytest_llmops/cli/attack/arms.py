@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,17 +10,16 @@ from pathlib import Path
 from pytest_llmops.attacks.adaptive import ROUNDS, list_attacks, mutate, origin_of
 from pytest_llmops.attacks.suites import make_case
 from pytest_llmops.cli.attack.plan import Plan
+from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.golden_run import run_golden
 from pytest_llmops.gates.absolute.breakage import case_means
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.printable import counted, printable
+from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
-
-_SHOWN = 500
 
 
 class ArmError(LLMOpsError):
@@ -108,16 +104,10 @@ def run_without_guards(
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         out = Path(folder) / "without.json"
         budget = [] if calls is None else ["--budget", f"{calls}"]
-        program = "import sys; from pytest_llmops.cli import main; sys.exit(main(sys.argv[1:]))"
-        command = [sys.executable, "-c", program, "attack", *arguments, *budget, "--out", str(out)]
-        done = subprocess.run(  # noqa: S603 - this command again
-            command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-        )
+        code, last = run_verb(["attack", *arguments, *budget, "--out", str(out)], variables)
         if not out.exists():
-            said = (done.stderr or done.stdout).strip().splitlines()
-            last = printable(said[-1] if said else "", _SHOWN)
             raise ArmError(f"the run without guards ended early: {last}")
-        return load_run(out), done.returncode
+        return load_run(out), code
 
 
 def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> list[CaseResult]:

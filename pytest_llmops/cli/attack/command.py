@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pytest_llmops.attacks.verdict import Conclusion, conclude, note_breakage
 from pytest_llmops.bounds import bound_of, holds
 from pytest_llmops.cli.attack.arms import Arm, broken_attacks, run_plan, run_variants, run_without_guards
 from pytest_llmops.cli.attack.plan import Plan, make_plan
-from pytest_llmops.cli.typed import read_count
+from pytest_llmops.cli.typed import read_count, read_variable
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.evaluation.conclusion import make_run, save_run
 from pytest_llmops.gates.absolute.breakage import case_means, unscored_cases
@@ -41,7 +40,6 @@ _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error"
 _GUARDS_OFF = "the app without guards"
 _PASSED_ON = ("suite", "app", "placements", "benign", "seed", "max_success", "min_utility", "order", "record")
 _PAIRED = ("attack_success", "blocked", "utility")
-_VARIABLE = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.ASCII | re.DOTALL)
 
 _ArmRow = tuple[str, Sequence[Row], Rate]
 
@@ -77,7 +75,7 @@ def _attack(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     seed = read_count("--seed", given.seed)
     calls = None if given.budget is None else read_count("--budget", given.budget)
-    variables = _read_variables(given.without)
+    variables = dict(read_variable("--without", each) for each in given.without)
     out = _read_out(given.out)
     flags = {"app": given.app, "record": given.record}
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
@@ -179,15 +177,6 @@ def _show(report: AttackReport, style: str) -> None:
     else:
         render = attacks_markdown if style == "markdown" else render_attacks
         print("\n".join(render(report)))  # noqa: T201 - as above
-
-
-def _read_variables(typed: Sequence[str]) -> dict[str, str]:
-    variables = {}
-    for each in typed:
-        if not (matched := _VARIABLE.fullmatch(each)):
-            raise SettingsError(f"--without takes VAR=VALUE, such as GUARDS=none, not {printable(each)!r}")
-        variables[matched["name"]] = matched["value"]
-    return variables
 
 
 def _read_out(typed: str | None) -> Path | None:

@@ -1,0 +1,168 @@
+"""
+What AutoRAG 0.3 wrote of a trial: by node its modules, the one that it took, and the scores by question.
+
+A node's folder has `summary.csv`, a row a module with its means and `is_best`, and a parquet file for each
+module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.choice.entries import ChoiceError, Entry, Field
+from pytest_llmops.errors import MissingExtraError
+from pytest_llmops.gates.paired_runs.pairing import Scale
+from pytest_llmops.printable import printable
+
+_NO_SCORES = frozenset(
+    {
+        *("filename", "module_name", "module_params", "execution_time", "is_best"),
+        *("average_output_token", "average_prompt_token"),
+    }
+)
+_HIGHER = Scale(higher_is_better=True, bounded=False)
+"""Of each metric that AutoRAG has; none says where it ends."""
+
+_FEWEST = 2  # modules of a choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """
+    One node of a trial.
+
+    Attributes:
+        name: Its folder, from the one that was named.
+        modules: By the names that `best` and the entries have.
+        best: The module that AutoRAG marked.
+        field: None where nothing can be compared; `reason` then says why.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    best: str
+    field: Field | None = None
+    reason: str = ""
+
+
+def read_nodes(folder: Path) -> list[Node]:
+    """
+    The nodes of a trial, of a line of nodes, or the one that is named, sorted by folder.
+
+    Raises:
+        ChoiceError: There is none, or a file is not what AutoRAG writes.
+        MissingExtraError: pyarrow is not installed.
+    """
+    summaries = sorted(folder.rglob("summary.csv"))
+    found = [(path, rows) for path in summaries if "is_best" in (rows := _read_summary(path))[0]]
+    if not found:
+        raise ChoiceError(
+            f"{folder}: no node of AutoRAG is in it; name the folder of a trial, such as project/0, whose "
+            "nodes have a summary.csv with is_best"
+        )
+    return [_read_node(path, rows, folder) for path, rows in found]
+
+
+def _read_summary(path: Path) -> list[dict[str, str]]:
+    """Its rows; one without columns where there is none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file)) or [{}]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ChoiceError(f"{path}: cannot be read: {error}") from None
+
+
+def _read_node(path: Path, rows: Sequence[Mapping[str, str]], folder: Path) -> Node:
+    name = path.parent.relative_to(folder).as_posix()
+    files = [row.get("filename") or "" for row in rows]
+    names = [
+        f"{row.get('module_name') or 'a module'} ({file})" for row, file in zip(rows, files, strict=True)
+    ]
+    marked = [module for module, row in zip(names, rows, strict=True) if row.get("is_best") == "True"]
+    if len(marked) != 1 or len(set(files)) < len(files):
+        raise ChoiceError(f"{path}: marks {len(marked)} modules as is_best; AutoRAG marks one of each node")
+    node = Node(name=path.parent.name if name == "." else name, modules=tuple(names), best=marked[0])
+    if len(names) < _FEWEST:
+        return Node(name=node.name, modules=node.modules, best=node.best, reason="it has one module alone")
+    tables = [_read_table(_module_path(path, file)) for file in files]
+    metrics = _find_metrics(rows[0], path.parent.name, tables)
+    if not metrics:
+        reason = "AutoRAG kept the means of its modules and no scores by question"
+        return Node(name=node.name, modules=node.modules, best=node.best, reason=reason)
+    questions = {len(table[metric]) for table in tables for metric in metrics}
+    if len(questions) != 1:
+        raise ChoiceError(f"{path}: its modules have unlike numbers of questions: {sorted(questions)}")
+    return Node(
+        name=node.name,
+        modules=node.modules,
+        best=node.best,
+        field=_make_field(names, tables, metrics, questions.pop()),
+    )
+
+
+def _module_path(summary: Path, file: str) -> Path:
+    if not file.endswith(".parquet") or Path(file).name != file:
+        raise ChoiceError(f"{summary}: the filename {printable(file)!r} is none of AutoRAG's")
+    return summary.parent / file
+
+
+def _find_metrics(
+    columns: Mapping[str, str], node: str, tables: Sequence[Mapping[str, Sequence[Any]]]
+) -> list[str]:
+    """Columns of means whose scores all modules have; some nodes write their own name before a mean."""
+    named = [column.removeprefix(f"{node}_") for column in columns if column not in _NO_SCORES]
+    return [metric for metric in named if all(metric in table for table in tables)]
+
+
+def _read_table(path: Path) -> dict[str, list[Any]]:
+    """The columns of numbers in a parquet file."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise MissingExtraError("llmops choose --autorag", "autorag") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            numbers = [
+                each.name
+                for each in file.schema_arrow
+                if pa.types.is_floating(each.type)
+                or pa.types.is_integer(each.type)
+                or pa.types.is_boolean(each.type)
+            ]
+            columns: dict[str, list[Any]] = file.read(columns=numbers).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise ChoiceError(f"{path}: cannot be read: {printable(str(error))}") from None
+    return columns
+
+
+def _make_field(
+    names: Sequence[str], tables: Sequence[Mapping[str, Sequence[Any]]], metrics: Sequence[str], count: int
+) -> Field:
+    """A question that no module has a score for does not count; one that some lack is an error of these."""
+    cases = [f"question {at + 1}" for at in range(count)]
+    scored = {
+        metric: [at for at in range(count) if any(_is_score(table[metric][at]) for table in tables)]
+        for metric in metrics
+    }
+    entries = []
+    for name, table in zip(names, tables, strict=True):
+        values: dict[str, dict[str, tuple[float, ...]]] = {metric: {} for metric in metrics}
+        errors: dict[str, dict[str, str]] = {metric: {} for metric in metrics}
+        for metric, places in scored.items():
+            for at in places:
+                if _is_score(value := table[metric][at]):
+                    values[metric][cases[at]] = (float(value),)
+                else:
+                    errors[metric][cases[at]] = f"it has no {metric}"
+        entries.append(Entry(name=name, values=values, errors=errors))
+    return Field(entries=tuple(entries), cases=tuple(cases), scales=dict.fromkeys(metrics, _HIGHER))
+
+
+def _is_score(value: Any) -> bool:
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,82 @@
+"""The nodes of an AutoRAG trial for people and programs: is the module that was taken better than others?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_llmops.choice.autorag import Node
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.reports.choice import ChoiceReport, choice_json, describe_outcome, list_errors
+from pytest_llmops.reports.terminal import align
+
+_NAME = 60
+_LINE = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """
+    A node and what its scores say.
+
+    Attributes:
+        report: None where nothing can be compared.
+    """
+
+    node: Node
+    report: ChoiceReport | None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the module that AutoRAG took is the winner."""
+        return self.report is not None and self.report.choice.winner == self.node.best
+
+
+def render_nodes(reports: Sequence[NodeReport]) -> list[str]:
+    """A row a node, then a line on what each choice rests on; no text of a file acts on the terminal."""
+    rows: list[Sequence[str]] = [("node", "modules", "questions", "AutoRAG's best", "is it a winner?")]
+    rows += [
+        (
+            printable(each.node.name, _NAME),
+            f"{len(each.node.modules)}",
+            f"{len(each.node.field.cases)}" if each.node.field else "",
+            printable(each.node.best, _NAME),
+            _answer(each),
+        )
+        for each in reports
+    ]
+    lines = [*align(rows), ""]
+    for each in reports:
+        lines += [printable(f"{each.node.name}: {line}", _LINE) for line in _describe(each)]
+    compared = [each for each in reports if each.report]
+    confirmed = sum(each.is_confirmed for each in compared)
+    return [*lines, f"winners: {confirmed} of {counted(len(compared), 'node')} with a choice"]
+
+
+def nodes_json(reports: Sequence[NodeReport]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "nodes": [
+            {
+                "node": each.node.name,
+                "best": each.node.best,
+                "confirmed": each.is_confirmed,
+                "reason": each.node.reason or None,
+                "choice": choice_json(each.report) if each.report else None,
+            }
+            for each in reports
+        ],
+    }
+
+
+def _answer(each: NodeReport) -> str:
+    return "not compared" if each.report is None else "yes" if each.is_confirmed else "no"
+
+
+def _describe(each: NodeReport) -> Iterable[str]:
+    if each.report is None:
+        yield f"not compared: {each.node.reason}"
+        return
+    yield from list_errors(each.report)
+    yield describe_outcome(each.report)

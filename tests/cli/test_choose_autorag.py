@@ -1,0 +1,206 @@
+"""`llmops choose --autorag`: the folder of a trial as AutoRAG 0.3 writes it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.choice import autorag
+from pytest_llmops.cli import main
+
+COLUMNS = ("filename", "module_name", "module_params", "execution_time")
+
+
+def write_node(
+    folder: Path,
+    tables: Sequence[Mapping[str, Sequence[float]]],
+    *,
+    best: int = 0,
+    prefix: str = "",
+    stored: bool = True,
+) -> None:
+    """As `save_and_summary` and the nodes of AutoRAG 0.3.27 write: one table a module, and their means."""
+    folder.mkdir(parents=True)
+    metrics = list(tables[0])
+    with (folder / "summary.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *(f"{prefix}{metric}" for metric in metrics), "is_best"])
+        for at, table in enumerate(tables):
+            means = [sum(filter(math.isfinite, table[metric])) / len(table[metric]) for metric in metrics]
+            writer.writerow([f"{at}.parquet", "Bm25", "{'top_k': 5}", 0.25, *means, at == best])
+            if stored:
+                write_table(folder / f"{at}.parquet", table)
+            else:
+                write_table(folder / f"{at}.parquet", {"prompts": [0.0]})
+
+
+def write_table(path: Path, table: Mapping[str, Sequence[float]]) -> None:
+    path.write_text(json.dumps(dict(table)))
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_json(monkeypatch, tmp_path, request):
+    """The tables of these tests, so that they need no pyarrow."""
+    monkeypatch.chdir(tmp_path)
+    if "real" not in request.node.name:
+        monkeypatch.setattr(autorag, "_read_table", lambda path: json.loads(path.read_text()))
+
+
+def write_trial(nodes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], **more) -> None:
+    for name, tables in nodes.items():
+        write_node(Path("0") / name, tables, **more)
+    for folder in {Path("0"), *(Path("0") / name.partition("/")[0] for name in nodes)}:
+        (folder / "summary.csv").write_text("node_type,best_module_filename\nretrieval,0.parquet\n")
+
+
+def judge(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, list[str]]:
+    code = main(["choose", "--autorag", "0", *more])
+    return code, capsys.readouterr().out.splitlines()
+
+
+def f1(*values: float) -> dict[str, list[float]]:
+    return {"retrieval_f1": list(values)}
+
+
+THREE = f1(1, 1, 1, 0, 0, *[1] * 15)
+TWO = f1(0, 0, 0, 1, 1, *[1] * 15)
+LINE = "line/lexical_retrieval"
+
+
+def test_the_best_by_three_against_two_questions_is_no_winner(capsys):
+    write_trial({LINE: [THREE, TWO]})
+    code, shown = judge(capsys)
+    assert code == 2
+    assert shown[1].split()[:3] == [LINE, "2", "20"]
+    assert shown[1].endswith("no")
+    assert (
+        f"{LINE}: no winner: best Bm25 (0.parquet) (retrieval_f1 0.9), then Bm25 (1.parquet) "
+        "(retrieval_f1 0.85); Bm25 (0.parquet) against Bm25 (1.parquet): 3 cases against 2, p = 1; about"
+    ) in shown[3]
+    assert shown[-1] == "winners: 0 of 1 node with a choice"
+
+
+def test_nodes_are_judged_each_for_itself(capsys):
+    good, poor = f1(*[1.0] * 12), f1(*[0.0] * 12)
+    write_trial({LINE: [good, poor], "line/passage_reranker": [poor, good], "post/generator": [good]})
+    code, shown = judge(capsys, "--out", "nodes.json")
+    assert code == 2  # the reranker's is_best is the poorer one, by a threshold for instance
+    assert [line.split()[-1] for line in shown[1:4]] == ["yes", "no", "compared"]
+    assert "line/passage_reranker: winner: Bm25 (1.parquet), better than Bm25 (0.parquet)" in "\n".join(shown)
+    assert "post/generator: not compared: it has one module alone" in shown
+    written = json.loads(Path("nodes.json").read_text())
+    assert [each["confirmed"] for each in written["nodes"]] == [True, False, False]
+    assert written["nodes"][0]["choice"]["winner"] == "Bm25 (0.parquet)"
+
+
+@pytest.mark.parametrize("folder", ["0", "0/line", f"0/{LINE}", "."])
+def test_a_trial_a_line_or_a_node_may_be_named(folder, capsys):
+    write_trial({LINE: [f1(*[1.0] * 12), f1(*[0.0] * 12)]})
+    assert main(["choose", "--autorag", folder]) == 0
+    assert capsys.readouterr().out.endswith("winners: 1 of 1 node with a choice\n")
+
+
+def test_means_may_have_the_name_of_their_node(capsys):
+    good, poor = f1(*[1.0] * 12), f1(*[0.0] * 12)
+    write_node(Path("0/line/passage_reranker"), [good, poor], prefix="passage_reranker_")
+    assert judge(capsys)[0] == 0
+
+
+def test_means_alone_confirm_nothing(capsys):
+    good, poor = f1(*[1.0] * 12), f1(*[0.0] * 12)
+    write_node(Path("0/line/prompt_maker"), [good, poor], prefix="prompt_maker_", stored=False)
+    code, shown = judge(capsys)
+    assert code == 3
+    assert "line/prompt_maker: not compared: AutoRAG kept the means of its modules" in "\n".join(shown)
+    write_node(Path(f"0/{LINE}"), [good, poor])
+    assert judge(capsys)[0] == 2
+
+
+def test_questions_that_one_module_has_no_score_for_keep_it_from_winning(capsys):
+    good, poor = f1(*[1.0] * 11, math.nan), f1(*[0.0] * 12)
+    write_trial({LINE: [good, poor]})
+    code, shown = judge(capsys)
+    assert code == 2
+    assert "had errors in 1 case (question 12), which are left out: it has no retrieval_f1" in "\n".join(
+        shown
+    )
+    assert f"{LINE}: error: Bm25 (0.parquet) is ahead, but had errors" in "\n".join(shown)
+
+
+def test_questions_that_no_module_has_a_score_for_do_not_count(capsys):
+    good, poor = f1(*[1.0] * 11, math.nan), f1(*[0.0] * 11, math.nan)
+    write_trial({LINE: [good, poor]})
+    assert judge(capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("nothing", "no node of AutoRAG is in it"),
+        ("two best", "marks 2 modules as is_best"),
+        ("outside", "the filename '../../secret.parquet' is none of AutoRAG's"),
+        ("shorter", "unlike numbers of questions: [11, 12]"),
+        ("bytes", "cannot be read"),
+    ],
+)
+def test_what_autorag_did_not_write_is_3(change, said, capsys):
+    if change != "nothing":
+        write_trial({LINE: [f1(*[1.0] * 12), f1(*[0.0] * (11 if change == "shorter" else 12))]})
+    summary = Path(f"0/{LINE}/summary.csv")
+    if change == "two best":
+        summary.write_text(summary.read_text().replace("False", "True"))
+    if change == "outside":
+        summary.write_text(summary.read_text().replace("1.parquet", "../../secret.parquet"))
+    if change == "bytes":
+        summary.write_bytes(b"\xff\xfe\x00")
+    assert main(["choose", "--autorag", "0"]) == 3
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("a:b --autorag 0", "--autorag stands alone"),
+        ("--autorag 0 --metric m", "--autorag stands alone"),
+        (
+            "--autorag 0 --repeats 2",
+            "--repeats says how candidates are run, and an AutoRAG trial is finished",
+        ),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(typed, said, capsys):
+    assert main(["choose", *typed.split()]) == 4
+    assert said in capsys.readouterr().err
+
+
+def test_a_real_trial_without_pyarrow_names_the_extra(monkeypatch, capsys):
+    write_trial({LINE: [THREE, TWO]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["choose", "--autorag", "0"]) == 4
+    assert capsys.readouterr().err == 'llmops choose --autorag needs: pip install "pytest-llmops[autorag]"\n'
+
+
+def test_a_real_trial_of_parquet_files(monkeypatch, capsys):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    def write(path: Path, table: Mapping[str, Sequence[float]]) -> None:
+        texts = [["a passage", "another"]] * len(table["retrieval_f1"])
+        parquet.write_table(pyarrow.table({"retrieved_contents": texts, **table}), path)
+
+    monkeypatch.setattr(sys.modules[__name__], "write_table", write)
+    write_trial({LINE: [f1(*[1.0] * 12), f1(*[0.0] * 12)]})
+    assert judge(capsys)[0] == 0
+    Path(f"0/{LINE}/1.parquet").write_bytes(b"PAR1 is no parquet")
+    assert main(["choose", "--autorag", "0"]) == 3
+    assert "1.parquet: cannot be read" in capsys.readouterr().err
+    Path(f"0/{LINE}/1.parquet").unlink()
+    assert main(["choose", "--autorag", "0"]) == 3
