@@ -85,6 +85,8 @@ def answer(message):
             "serverInfo": {"name": config.get("name", "shop"), "version": "1"},
             "instructions": config.get("instructions", ""),
         }
+    elif method == "tools/call":
+        result = {"content": [{"type": "text", "text": "3 pieces"}], "isError": False}
     elif method == "tools/list" and mode != "no tools method":
         result = list_tools(params.get("cursor"))
     else:
