@@ -10,12 +10,15 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 CONFIG = Path(sys.argv[1])
 config = json.loads(CONFIG.read_text(encoding="utf-8"))
 mode = config.get("mode", "")
+MODERN = ["2026-07-28"]
+COMPLETE = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
 state = {"listings": 0, "client": ""}
 
 
@@ -62,6 +65,8 @@ def list_tools(cursor):
     if mode == "pages":
         at = int(cursor or 0)
         result = {"tools": tools[at : at + 1], **({"nextCursor": str(at + 1)} if at + 1 < len(tools) else {})}
+    if mode == "modern only":
+        result |= COMPLETE
     if mode == "invalid":
         result = {"tools": [{"description": 3}]}
     return result
@@ -77,12 +82,17 @@ def answer(message):
         os._exit(3)
     if "id" not in message:
         return None
-    if method == "initialize":
+    if mode == "modern only" and method == "initialize":
+        error = {"code": -32022, "message": "unsupported", "data": {"supported": MODERN}}
+        return {"jsonrpc": "2.0", "id": message["id"], "error": error}
+    if mode == "modern only" and method == "server/discover":
+        result = {"supportedVersions": MODERN, "capabilities": {"tools": {}}, **COMPLETE}
+    elif method == "initialize":
         state["client"] = params["clientInfo"]["name"]
         result = {
             "protocolVersion": params["protocolVersion"],
             "capabilities": {"tools": {}},
-            "serverInfo": {"name": config.get("name", "shop"), "version": "1"},
+            "serverInfo": {"name": config.get("name", "shop"), "version": "1", **config.get("about", {})},
             "instructions": config.get("instructions", ""),
         }
     elif method == "tools/call":
@@ -116,6 +126,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if mode == "flood" and message["method"] == "tools/list":
+            self.flood()
+            return
         reply = answer(message)
         body = b"<html>" if mode == "page" else json.dumps(reply).encode() if reply is not None else b""
         self.send_response(200 if body else 202)
@@ -123,6 +136,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def flood(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"[" * 65_536)
 
     def do_GET(self):
         self.send_response(405)

@@ -50,9 +50,10 @@ def _compare_tools(
     if not old or not new:
         yield McpFinding(tool=name, field="", what=what, detail="removed" if old else "added")
         return
-    known = {each.sha256 for each in old}
+    known = [(each.sha256, mask_secrets(each.content)) for each in old]
     for each in new:
-        if each.sha256 not in known:
+        # Both: people read the content in a lock, and a digest that fits something else would deceive them.
+        if (each.sha256, mask_secrets(each.content)) not in known:
             yield from compare_fields(name, old[0].content, each.content, what)
     if len(old) > len(new):
         yield McpFinding(tool=name, field="", what=what, detail="one of two tools of this name was removed")

@@ -30,8 +30,8 @@ def check_listings(
         if known.setdefault(each.sha256, each) is each:
             found += check_schema(each.name, each.content.get("inputSchema"), bounded=bounded)
             found += check_texts(each.name, each.content)
-    for text in dict.fromkeys(listing.instructions for listing in listings):
-        found += check_texts(SERVER, {"instructions": text})
+    for instructions, about in dict.fromkeys((each.instructions, each.about) for each in listings):
+        found += check_texts(SERVER, {"instructions": instructions, "serverInfo": about})
     return tuple(sorted(dict.fromkeys(found), key=lambda each: each.tool))
 
 

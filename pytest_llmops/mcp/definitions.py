@@ -32,11 +32,13 @@ class Listing:
     Attributes:
         server: The name it gives itself; empty where it gives none.
         instructions: For the model, as many clients put them into the system prompt.
+        about: What it says of itself beside.
         client: The name under which it was asked.
     """
 
     server: str
     instructions: str
+    about: tuple[str, ...]
     client: str
     tools: tuple[Definition, ...]
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from pytest_llmops.errors import describe_error
 from pytest_llmops.mcp.findings import show
+
+
+def is_modern_only(error: BaseException) -> bool:
+    """Whether a server refuses the handshake of the protocol's earlier revisions."""
+    from mcp import MCPError
+    from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
+
+    error = _first(error)
+    return isinstance(error, MCPError) and error.code == UNSUPPORTED_PROTOCOL_VERSION
 
 
 def explain(error: BaseException, timeout_s: float) -> str:  # noqa: PLR0911 - a line for each cause
     """What happened, from an exception of the SDK, of its HTTP client or of the system."""
+    import httpx2
     from mcp import MCPError
     from mcp_types import CONNECTION_CLOSED
     from pydantic import ValidationError
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = _first(error)
     match error:
-        case TimeoutError():
+        case TimeoutError() | httpx2.TimeoutException():
             return f"did not list its tools within {timeout_s:g} s"
         case FileNotFoundError() | PermissionError():
             return f"cannot be started: {error.strerror}"
@@ -29,4 +39,10 @@ def explain(error: BaseException, timeout_s: float) -> str:  # noqa: PLR0911 - a
         case RecursionError():
             return "a definition is nested too deeply"
         case _:
-            return f"cannot be reached or read: {show(f'{type(error).__name__}: {error}')}"
+            return f"cannot be reached or read: {show(describe_error(error))}"
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.errors import McpServerError, MissingExtraError
 from pytest_llmops.mcp.definitions import Definition, Listing, define
-from pytest_llmops.mcp.failures import explain
+from pytest_llmops.mcp.failures import explain, is_modern_only
 from pytest_llmops.mcp.findings import show
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 PAUSE_S = 1.0
 CLIENTS = ("pytest-llmops", "claude-ai")
-"""A connection for each of these names, since a server may look out for a scanner."""
+"""
+A connection for each of these names, since a server may look out for a scanner; from the second one on with
+the handshake of earlier revisions of the protocol, as most clients have it.
+"""
 MAX_TOOLS = 1000
 MAX_PAGES = 200
 MAX_BYTES = 1_000_000  # of all definitions, as JSON in ASCII
@@ -85,16 +88,17 @@ def read_listings(
         McpServerError: The server ended, hung, broke the protocol, or listed more than can be read.
     """
     try:
-        import anyio
-        import mcp  # noqa: F401 - whether it is there
-    except ModuleNotFoundError as error:
+        from mcp import Client  # noqa: F401 - whether it is there, and of version 2
+    except ImportError as error:
         raise MissingExtraError("checking an MCP server", "mcp") from error
     listings: list[Listing] = []
     with _quiet(), tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         for client in clients:
             pause = None if listings else pause_s
             try:
-                listings += anyio.run(_read, address, client, timeout_s, pause, said)
+                listings += _read_in_turn(
+                    _Visit(address, client, timeout_s, pause, said), legacy=bool(listings)
+                )
             except McpServerError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever breaks, the server was not checked
@@ -103,48 +107,79 @@ def read_listings(
     return listings
 
 
-async def _read(
-    address: Address, name: str, timeout_s: float, pause_s: float | None, said: IO[str]
-) -> list[Listing]:
+class _Visit(NamedTuple):
+    """
+    One connection.
+
+    Attributes:
+        pause_s: Before a second listing; None for one listing.
+        said: Gets the standard error of the server.
+    """
+
+    address: Address
+    name: str
+    timeout_s: float
+    pause_s: float | None
+    said: IO[str]
+
+
+def _read_in_turn(visit: _Visit, *, legacy: bool) -> list[Listing]:
     import anyio
 
-    with anyio.fail_after(timeout_s + (pause_s or 0)):
-        async with _connect(address, name, timeout_s, said) as client:
-            listings = [await _list(client, address, name)]
-            if pause_s is not None:
-                await anyio.sleep(pause_s)
-                listings.append(await _list(client, address, name))
+    try:
+        return anyio.run(_read, visit, "legacy" if legacy else "auto")
+    except Exception as error:
+        if not legacy or not is_modern_only(error):
+            raise
+    return anyio.run(_read, visit, "auto")
+
+
+async def _read(visit: _Visit, mode: str) -> list[Listing]:
+    import anyio
+
+    with anyio.fail_after(visit.timeout_s + (visit.pause_s or 0)):
+        async with _connect(visit, mode) as client:
+            listings = [await _list(client, visit)]
+            if visit.pause_s is not None:
+                await anyio.sleep(visit.pause_s)
+                listings.append(await _list(client, visit))
             return listings
     raise TimeoutError
 
 
 @asynccontextmanager
-async def _connect(address: Address, name: str, timeout_s: float, said: IO[str]) -> AsyncIterator[Client]:
+async def _connect(visit: _Visit, mode: str) -> AsyncIterator[Client]:
     import httpx2
     import mcp_types as types
     from mcp import Client, StdioServerParameters, stdio_client
     from mcp.client.streamable_http import streamable_http_client
 
-    info = types.Implementation(name=name, version="1.0.0")
+    from pytest_llmops.mcp.limited_stream import limit_body
+
+    address = visit.address
+    info = types.Implementation(name=visit.name, version="1.0.0")
     if address.command:
         command, *arguments = address.command
         server = StdioServerParameters(command=command, args=arguments, env=dict(address.env))
-        async with Client(stdio_client(server, said), client_info=info, cache=None) as client:  # type: ignore[arg-type]
+        streams = stdio_client(server, visit.said)  # type: ignore[arg-type] # any file will do
+        async with Client(streams, client_info=info, cache=None, mode=mode) as client:
             yield client
         return
-    async with (
-        httpx2.AsyncClient(headers=dict(address.headers), timeout=timeout_s) as http,
-        Client(streamable_http_client(address.url, http_client=http), client_info=info, cache=None) as client,
-    ):
-        yield client
+    hooks = {"response": [limit_body]}
+    headers = dict(address.headers)
+    async with httpx2.AsyncClient(headers=headers, timeout=visit.timeout_s, event_hooks=hooks) as http:
+        streams = streamable_http_client(address.url, http_client=http)
+        async with Client(streams, client_info=info, cache=None, mode=mode) as client:
+            yield client
 
 
-async def _list(client: Client, address: Address, name: str) -> Listing:
+async def _list(client: Client, visit: _Visit) -> Listing:
     """All pages, as they come: the SDK's own method leaves out tools with a broken header, and may cache."""
     import mcp_types as types
     from pydantic import TypeAdapter
 
     as_it_is: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
+    address = visit.address
     _measure(client.instructions or "", address)
     tools: list[Definition] = []
     cursor: str | None = None
@@ -167,10 +202,12 @@ async def _list(client: Client, address: Address, name: str) -> Listing:
         if cursor in cursors or len(cursors) >= MAX_PAGES:
             raise McpServerError(f"{address}: its list of tools has no end: page {len(cursors) + 2:,}")
         cursors.add(cursor)
+    info = client.server_info
     return Listing(
-        server=client.server_info.name if client.server_info else "",
+        server=info.name if info else "",
+        about=tuple(filter(None, (info.name, info.title, info.description))) if info else (),
         instructions=client.instructions or "",
-        client=name,
+        client=visit.name,
         tools=tuple(tools),
     )
 
