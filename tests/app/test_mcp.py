@@ -99,7 +99,12 @@ def test_a_call_that_needs_a_person_waits_where_the_client_cannot_ask(calls, mod
 @pytest.mark.parametrize("mode", ERAS)
 def test_a_person_is_shown_the_call_and_decides(calls, mode):
     server = make_server(calls)
-    for action, content in (("decline", {}), ("cancel", {}), ("accept", {}), ("accept", {"agreed": False})):
+    for action, content in (
+        ("decline", {"agreed": True}),
+        ("cancel", {}),
+        ("accept", {}),
+        ("accept", {"agreed": False}),
+    ):
         ask, shown = answering(action, **content)
         refused = call(server, "request_refund", SHIPPED, elicitation_callback=ask, mode=mode)
         assert shown == ['request_refund with {"order_id": "FW-20001"}?']

@@ -6,9 +6,11 @@ import base64
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from pytest_llmops.cli import main
 
@@ -116,6 +118,17 @@ def test_lock_then_check_then_every_kind_of_change(shop):
     assert (code, out.count("accepted: ")) == (0, 1)
     assert shop.run("check")[0] == 0
     assert shop.run("lock")[1] == "mcp.lock: shop: 2 tools locked; nothing had changed\n"
+
+
+def test_the_lock_keeps_to_its_schema_and_holds_several_servers(shop):
+    shop.lock()
+    shop.lock(name="other", tools=[STOCK])
+    schema = json.loads(files("pytest_llmops.mcp").joinpath("lock.schema.json").read_text("utf-8"))
+    lock = json.loads((shop.folder / "mcp.lock").read_bytes())
+    Draft202012Validator(schema).validate(lock)
+    assert [each["server"] for each in lock["servers"]] == ["other", "shop"]
+    assert shop.run("check")[0] == 0
+    assert shop.run("check", name="shop", tools=[STOCK, STATUS])[0] == 0
 
 
 def test_nothing_to_compare_with_is_never_green(shop):
