@@ -181,6 +181,14 @@ def test_spans_name_the_method_the_tool_and_the_transport_and_quote_nobody(calls
     assert "execute_tool order_status" in {each.name for each in steps}
 
 
+@pytest.mark.parametrize("parent", [5, "no parent", f"00-{'a' * 32}-{'b' * 16}-01"])
+def test_a_call_is_made_whatever_parent_the_client_names(calls, parent):
+    async def use(client):
+        return await client.call_tool("order_status", SHIPPED, meta={"traceparent": parent})
+
+    assert not visit(make_server(calls), use).is_error
+
+
 def test_a_process_on_stdio(shop):
     env = {**shop, "PYTHONPATH": environment()["PYTHONPATH"]}
     server = StdioServerParameters(command=sys.executable, args=["-m", MODULE], env=env)

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--open-schemas", action="store_true", help="input schemas need not be closed and bounded"
     )
-    check.set_defaults(do=_check)
+    check.set_defaults(do=_check, prints_data=True)
     lock = deeds.add_parser("lock", help="accept the tool definitions as they are now")
     lock.set_defaults(do=_lock)
     for deed in (check, lock):

@@ -91,7 +91,8 @@ class Calls:
     async def trace(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """A span of each request, child of the client's; masked, unlike the SDK's own."""
         name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-        token = context.attach(propagate.extract(dict(ctx.meta or {})))
+        carried = {key: value for key, value in dict(ctx.meta or {}).items() if isinstance(value, str)}
+        token = context.attach(propagate.extract(carried))
         try:
             with (
                 export_to(self._settings.tracing),
