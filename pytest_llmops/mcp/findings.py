@@ -39,6 +39,11 @@ class McpFinding:
     what: str
     detail: str
 
+    @property
+    def is_change(self) -> bool:
+        """Whether a definition is not as it was; else it has something that no definition should have."""
+        return self.what in {CHANGED, IN_SESSION, BY_CLIENT}
+
     def describe(self) -> dict[str, str]:
         """As it may be shown: personal data and secrets masked, nothing in it that a terminal obeys."""
         return {name: show(getattr(self, name)) for name in ("tool", "field", "what", "detail")}

@@ -188,6 +188,16 @@ def test_an_instruction_is_found_wherever_it_stands_even_if_it_is_locked(shop, w
     assert CHANGED not in out
 
 
+def test_a_field_is_allowed_but_never_its_change(shop):
+    shop.lock(tools=changed(description="Returns <b>the status</b> of one order."))
+    allow = ("--allow", "order_status:description")
+    assert shop.run("check", *allow) == (0, "2 tools checked, 0 findings, 1 allowed\n", "")
+    assert shop.run("check", "--allow", "store_stock:description", "--allow", "order_status")[0] == 1
+    code, out, _ = shop.run("check", *allow, tools=changed(description=ATTACK))
+    assert code == 1
+    assert f"order_status: description: {CHANGED}" in out
+
+
 def test_an_instruction_cut_over_two_descriptions_is_found(shop):
     properties = {
         "first": {"type": "boolean", "description": "Please disregard the"},

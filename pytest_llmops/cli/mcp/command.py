@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--open-schemas", action="store_true", help="input schemas need not be closed and bounded"
     )
+    check.add_argument(
+        "--allow", action="append", default=[], metavar="TOOL:FIELD",
+        help="findings of this field that are as they should be; never a change",
+    )  # fmt: skip
     check.set_defaults(do=_check, prints_data=True)
     lock = deeds.add_parser("lock", help="accept the tool definitions as they are now")
     lock.set_defaults(do=_lock)
@@ -64,18 +68,22 @@ def _check(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return UNREADABLE
     locked = find_locked(servers, _name(given, listings[0]))
-    found = check_listings(listings, locked, bounded=not given.open_schemas)
+    reported = check_listings(listings, locked, bounded=not given.open_schemas)
+    found = [each for each in reported if each.is_change or f"{each.tool}:{each.field}" not in given.allow]
+    allowed = len(reported) - len(found)
     if given.format == "json":
         content = {
             "version": 1,
             "tools": len(listings[0].tools),
+            "allowed": allowed,
             "findings": [each.describe() for each in found],
         }
         print(json.dumps(content, indent=2))  # noqa: T201 - as above
     else:
         for each in found:
             print(each)  # noqa: T201 - as above
-        print(f"{counted(len(listings[0].tools), 'tool')} checked, {counted(len(found), 'finding')}")  # noqa: T201 - as above
+        counts = f"{counted(len(listings[0].tools), 'tool')} checked, {counted(len(found), 'finding')}"
+        print(f"{counts}, {allowed:,} allowed" if allowed else counts)  # noqa: T201 - as above
     return int(bool(found))
 
 
