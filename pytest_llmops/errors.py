@@ -131,6 +131,14 @@ class PromptError(LLMOpsError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class McpLockError(LLMOpsError):
+    """`mcp.lock` is missing or broken, or locks another server."""
+
+
+class McpServerError(LLMOpsError):
+    """An MCP server cannot be reached, does not answer, or answers what cannot be read."""
+
+
 class AcceptanceError(LLMOpsError):
     """Nothing of a run can become a baseline."""
 

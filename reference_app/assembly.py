@@ -77,7 +77,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     vectors = open_encoders(settings, weights, models)
     sections = load_knowledge(settings.knowledge)
     telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
-    tools = open_toolbox(settings, vectors.encode, _sql_writer(settings, models))
+    tools = open_toolbox(settings, vectors.encode, sql_writer(settings, models))
     guarded, role = "input" in settings.guards, settings.role
     screening = screen_calls(
         tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
@@ -155,7 +155,7 @@ def _load_prompt(settings: Settings, name: str) -> Prompt:
     return load_prompt(settings.prompts, f"adapter-{name}" if settings.tuned else name)
 
 
-def _sql_writer(settings: Settings, models: Models) -> Complete | None:
+def sql_writer(settings: Settings, models: Models) -> Complete | None:
     """The chat model where it is not the embedded one, which cannot write SQL."""
     if settings.model is None:
         return None

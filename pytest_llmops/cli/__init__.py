@@ -33,6 +33,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain", "why a case's model calls were replayed or made again"),
     "models": ("models", "fetch and list the packaged weights"),
     "prompts": ("prompts", "versions of prompt files: check, lock, diff"),
+    "mcp": ("mcp.command", "tools of an MCP server: check, lock"),
     "review": ("review", "look at the answers that need a person"),
 }
 """Verb to its module and its line of help; only the module of the verb that is typed is imported."""

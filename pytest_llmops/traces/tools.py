@@ -11,6 +11,7 @@ from pytest_llmops.records import Span, ToolCall
 _NAMES = ("gen_ai.tool.name", "tool.name")
 _ARGUMENTS = ("gen_ai.tool.call.arguments", "tool_arguments", "input.value")
 _RESULTS = ("gen_ai.tool.call.result", "tool_response", "output.value")
+_MCP_CALL = "tools/call"  # the SDK's client says which tool in the span's name alone
 _WRAPPERS = ("input", "output")  # under which LangSmith puts what is no mapping
 
 
@@ -21,6 +22,8 @@ def read_call(span: Span) -> ToolCall | None:
     name = _first(span.attributes, _NAMES)
     if name is None and str(span.attributes.get("openinference.span.kind", "")).upper() == "TOOL":
         name = span.name
+    if name is None and span.attributes.get("mcp.method.name") == _MCP_CALL:
+        name = span.name.partition(f"{_MCP_CALL} ")[2]
     if not isinstance(name, str) or not name:
         return None
     arguments = as_json(_first(span.attributes, _ARGUMENTS))

@@ -32,6 +32,7 @@ VERBS = (
     "explain",
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
+    *("mcp", "mcp check", "mcp lock"),
 )
 
 

@@ -68,6 +68,22 @@ def test_tool_calls_stand_in_the_order_of_their_start():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "attributes", "called"),
+    [
+        ("MCP send tools/call look", {"mcp.method.name": "tools/call"}, ["look"]),  # the SDK's client
+        ("tools/call look", {"mcp.method.name": "tools/call"}, ["look"]),  # the conventions
+        ("tools/call look", {"mcp.method.name": "tools/call", "gen_ai.tool.name": "see"}, ["see"]),
+        ("tools/call", {"mcp.method.name": "tools/call"}, []),
+        ("MCP send tools/list", {"mcp.method.name": "tools/list"}, []),
+        ("tools/call look", {}, []),
+    ],
+)
+def test_an_mcp_call_is_a_tool_call(name, attributes, called):
+    made = tool_calls_of([Span(span_id="1", parent_id=None, name=name, attributes=attributes)])
+    assert [call.name for call in made] == called
+
+
 NAMES = st.sampled_from([
     "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.tool.call.arguments", "tool.parameters", "input.value",
     "openinference.span.kind", "gen_ai.retrieval.documents", "retrieval.documents.0.document.score",

@@ -1,0 +1,73 @@
+"""Which fields of tool definitions differ, with a short diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
+from typing import Any
+
+from pytest_llmops.detect.mask import mask, mask_secrets
+from pytest_llmops.mcp.definitions import Definition
+from pytest_llmops.mcp.findings import McpFinding, fields_of
+from pytest_llmops.printable import printable
+
+_FIELDS = 10  # of one tool that are shown
+_BEFORE = 24  # characters of a text before its first difference
+_LONGEST = 90
+
+
+def compare_listings(old: Sequence[Definition], new: Sequence[Definition], what: str) -> Iterator[McpFinding]:
+    """Tools that were added, removed or changed; their order does not count."""
+    before, after = _by_name(old), _by_name(new)
+    for name in sorted(before.keys() | after.keys()):
+        yield from _compare_tools(name, before.get(name, []), after.get(name, []), what)
+
+
+def compare_fields(name: str, old: Any, new: Any, what: str) -> Iterator[McpFinding]:
+    """The first ten fields that differ, secrets masked on both sides."""
+    before, after = (dict(fields_of(mask_secrets(each))) for each in (old, new))
+    changed = [field for field in {**before, **after} if before.get(field) != after.get(field)]
+    for field in islice(changed, _FIELDS):
+        detail = _show_change(before.get(field), after.get(field))
+        yield McpFinding(tool=name, field=field, what=what, detail=detail)
+    if (more := len(changed) - _FIELDS) > 0:
+        yield McpFinding(tool=name, field="", what=what, detail=f"and {more:,} more fields")
+    if not changed:
+        yield McpFinding(tool=name, field="", what=what, detail="in a secret, which is not shown")
+
+
+def _by_name(definitions: Sequence[Definition]) -> dict[str, list[Definition]]:
+    """Definitions by their tool's name; two of one name stay two."""
+    named: dict[str, list[Definition]] = {}
+    for each in definitions:
+        named.setdefault(each.name, []).append(each)
+    return named
+
+
+def _compare_tools(
+    name: str, old: Sequence[Definition], new: Sequence[Definition], what: str
+) -> Iterator[McpFinding]:
+    if not old or not new:
+        yield McpFinding(tool=name, field="", what=what, detail="removed" if old else "added")
+        return
+    known = [(each.sha256, mask_secrets(each.content)) for each in old]
+    for each in new:
+        # Both: people read the content in a lock, and a digest that fits something else would deceive them.
+        if (each.sha256, mask_secrets(each.content)) not in known:
+            yield from compare_fields(name, old[0].content, each.content, what)
+    if len(old) > len(new):
+        yield McpFinding(tool=name, field="", what=what, detail="one of two tools of this name was removed")
+
+
+def _show_change(old: str | None, new: str | None) -> str:
+    """`- 'was' + 'is'`, from shortly before the first difference."""
+    shown = [(sign, mask(text)) for sign, text in (("-", old), ("+", new)) if text is not None]
+    first, last = shown[0][1], shown[-1][1]
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    start = max(0, sum(1 for _ in alike) - _BEFORE) if len(shown) > 1 else 0
+    return " ".join(f"{sign} {_quote(text, start)}" for sign, text in shown)
+
+
+def _quote(text: str, start: int) -> str:
+    end = start + _LONGEST
+    return f"'{'…' * (start > 0)}{printable(text[start:end])}{'…' * (len(text) > end)}'"

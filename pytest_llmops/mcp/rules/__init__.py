@@ -1,0 +1,1 @@
+"""What no tool definition should have, whether it changed or not."""

@@ -1,0 +1,1 @@
+"""Other doors to parts of the app."""
