@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.answerer import MAX_TOKENS
-from reference_app.nodes.planner import PlanError, read_plan
+from reference_app.tools.plans import PlanError, read_plan
 from reference_app.tracing import export_to
 
 if TYPE_CHECKING:

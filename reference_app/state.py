@@ -35,7 +35,7 @@ class Plan:
     Attributes:
         calls: In the order in which they are made; empty unless the route is `tools`.
         search: Whether the documents are searched besides, or before a refusal.
-        missing: With the route `ask`, what the customer has to say: `order_id`, `postcode` or `store`.
+        missing: With the route `ask`, what the customer has to say: `order_id`, `product` and the like.
     """
 
     route: Route

@@ -83,8 +83,8 @@ def _use(app: Any, text: str, drafts: dict[str, str]) -> Answer:
     """Routes and calls as the app goes on with them: behind the input guard, each question settled."""
     from reference_app.dialogue.intents import read_intents
     from reference_app.nodes.guards import suspect
-    from reference_app.nodes.planner import PlanError, read_plan
     from reference_app.state import Plan
+    from reference_app.tools.plans import PlanError, read_plan
 
     if suspect(text):
         return {"routes": ["refuse"], "calls": [], "guarded": True}

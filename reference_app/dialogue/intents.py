@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_INTENTS = 4
+_DEADLINE = "How many days after the delivery can an item be sent back?"
+"""Searched with such a question about an order, which names the thing that is in it and not the rule."""
 HANDOVER = "How do I reach a person of your customer service by chat or telephone?"
 MIN_WORDS = 2  # that say something; a shorter part belongs to its neighbour
 _SAYS_LITTLE = stems("much many long often extra still also again most more get")
@@ -87,6 +89,8 @@ def read_intents(message: str, earlier: Sequence[str] = ()) -> tuple[Intent, ...
     for part in parts:
         text = _name_order(part, orders, alone=len(parts) == 1)
         query = _search_for(part if len(parts) > 1 else within)
+        if orders and says(part, "return_time"):
+            query = f"{query} {_DEADLINE}"
         compared = tuple(Intent(text=each, query=each, within=within) for each in _compare(query))
         intents.append(Intent(text=text, query=query, within=within, compared=compared))
     return tuple(intents)

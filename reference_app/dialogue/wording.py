@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from contextlib import suppress
 from functools import cache
 
 ORDER_ID = re.compile(r"\bFW-\d{5}\b", re.ASCII | re.IGNORECASE)
@@ -29,6 +30,9 @@ _DAY = re.compile(
     r"(?:in|since|of|from|during)\s+(?P<only>20\d\d)|(?P<ago>\d+|an?|one|two|three|four|five|six)\s+"
     r"(?P<unit>year|month)s?\s+(?:ago|old))\b",
     re.IGNORECASE,
+)
+_DAY_OR_ORDINAL = re.compile(
+    rf"{_DAY.pattern}|\b(?P<ordinal>\d{{1,2}})(?:st|nd|rd|th)\b(?!\s+(?:of|place|time|order))", re.IGNORECASE
 )
 _BEFORE_MAY = re.compile(r"\b(?:in|since|of|from|during|last|before|until|till|by|this)\s+$", re.IGNORECASE)
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
@@ -58,10 +62,25 @@ def find_day(text: str, today: dt.date) -> dt.date | None:
 
 
 def find_exact_day(text: str, today: dt.date) -> dt.date | None:
-    """The last day that the text names with day and month, never one to come."""
-    named = [found for found in _DAY.finditer(text) if found["iso"] or found["day"] or found["late"]]
-    days = [day for found in named if (day := _read_day(found, today)) and day <= today]
-    return days[-1] if days else None
+    """The last day that the text names, never one to come; `the 9th` after `5 January` is in that month."""
+    last: dt.date | None = None
+    for found in _DAY_OR_ORDINAL.finditer(text):
+        if found["iso"] or found["day"] or found["late"]:
+            day = _read_day(found, today)
+        elif found["ordinal"] and last:
+            day = _next_with(last, int(found["ordinal"]))
+        else:
+            continue
+        last = day if day and day <= today else last
+    return last
+
+
+def _next_with(start: dt.date, number: int) -> dt.date | None:
+    """The first day of that number in a month, not before the start; None where the month has none."""
+    month = start if number >= start.day else start.replace(day=1) + dt.timedelta(days=31)
+    with suppress(ValueError):
+        return month.replace(day=number)
+    return None
 
 
 def _is_verb(found: re.Match[str]) -> bool:

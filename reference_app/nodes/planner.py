@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from reference_app.dialogue.orders import (
     find_missing,
@@ -18,7 +17,8 @@ from reference_app.dialogue.orders import (
 )
 from reference_app.dialogue.wording import ORDER_ID, find_language, find_orders
 from reference_app.documents.lexicon import stems
-from reference_app.state import ROUTES, Call, Finding, Plan
+from reference_app.state import Call, Finding, Plan
+from reference_app.tools.plans import MAX_CALLS, PlanError, read_plan
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
@@ -33,20 +33,12 @@ if TYPE_CHECKING:
     from reference_app.tools.sql.agent import Named
 
 MAX_TOKENS = 128
-MAX_CALLS = 4
-MAX_DIGITS = 15
-MAX_BRACKETS = 60  # a call that waits for a person is kept in a format that nests no deeper
-Number = TypeVar("Number", int, float)
 _VALUES = {
     "order_id": ORDER_ID,
     "postcode": re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"),
     "points": re.compile(r"(?<![\w-])-?\d{1,4}\b(?! *#)"),
 }
 _ORDER_PLACE = "{order_id}"
-
-
-class PlanError(Exception):
-    """Says what is wrong with a plan."""
 
 
 class Planner:
@@ -162,6 +154,8 @@ class Planner:
         calls = tuple(call for call in plan.calls if call.name == "store_stock")
         if not named.stores and (calls or named.products) and says(intent.text, "nearby"):
             return Plan(route="ask", missing="store")
+        if named.stores and not products and says(intent.text, "it"):
+            return Plan(route="ask", missing="product")
         said = tuple(call for call in calls if _names_both(call, intent.text))
         return Plan(route="tools", calls=said) if said else None
 
@@ -190,71 +184,6 @@ def fill_plan(label: str, question: str) -> str:
         if found is not None:
             label = label.replace(f'"{{{name}}}"' if name == "points" else f"{{{name}}}", found[0])
     return label
-
-
-def read_plan(text: str) -> Plan:
-    """
-    The plan in the model's words; a call that stands there twice is made once, since a person says yes once.
-
-    Raises:
-        PlanError: It is no JSON object of a route and its calls, and nothing more.
-    """
-    if text.count("{") + text.count("[") > MAX_BRACKETS:
-        raise PlanError("it is nested too deeply")
-    try:
-        data = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=lambda digits: _read_number(digits, int),
-            parse_float=lambda digits: _read_number(digits, float),
-        )
-    except (ValueError, RecursionError):
-        raise PlanError("it is no JSON") from None
-    if not isinstance(data, dict) or set(data) != {"route", "calls"}:
-        raise PlanError("a plan has the keys route and calls, and no others")
-    route, calls = data["route"], data["calls"]
-    if route not in ROUTES:
-        raise PlanError(f"the route is none of {', '.join(ROUTES)}")
-    if not isinstance(calls, list) or len(calls) > MAX_CALLS:
-        raise PlanError(f"calls is a list of at most {MAX_CALLS}")
-    if (route == "tools") != bool(calls):
-        raise PlanError("there are calls if the route is tools, and none otherwise")
-    read = [_read_call(call) for call in calls]
-    return Plan(
-        route=route,
-        calls=tuple(call for place, call in enumerate(read) if call not in read[:place]),
-        search=route == "refuse",
-    )
-
-
-def _read_call(call: object) -> Call:
-    if (
-        not isinstance(call, dict)
-        or set(call) != {"name", "arguments"}
-        or not isinstance(call["name"], str)
-        or not isinstance(call["arguments"], dict)
-    ):
-        raise PlanError("a call has a name and arguments, and nothing more")
-    return Call(name=call["name"], arguments=call["arguments"])
-
-
-def _read_number(digits: str, kind: type[Number]) -> Number:
-    # Exponents and more digits than a checkpoint can hold are nothing that a tool takes.
-    if len(digits) > MAX_DIGITS or "e" in digits.lower():
-        raise ValueError("a number is too large")
-    return kind(digits)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
 
 
 def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:

@@ -7,10 +7,10 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.nodes.planner import MAX_CALLS
 from reference_app.state import ROUTES
 from reference_app.tools.api import OPENAPI
 from reference_app.tools.operations import read_operations
+from reference_app.tools.plans import MAX_CALLS
 from reference_app.training.examples.records import UNKNOWN
 
 if TYPE_CHECKING:

@@ -6,7 +6,14 @@ import datetime as dt
 
 import pytest
 
-from reference_app.dialogue.wording import asks_for_past, find_day, find_language, find_orders, mend_order_ids
+from reference_app.dialogue.wording import (
+    asks_for_past,
+    find_day,
+    find_exact_day,
+    find_language,
+    find_orders,
+    mend_order_ids,
+)
 
 TODAY = dt.date(2026, 3, 5)
 
@@ -90,3 +97,21 @@ def test_rules_that_were_replaced_are_asked_for(text, past):
 )
 def test_the_language_of_a_question(text, language):
     assert find_language(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Ordered on 5 January, and it got here on the 9th.", dt.date(2026, 1, 9)),
+        ("Ordered on 28 February, it came on the 2nd.", dt.date(2026, 3, 2)),
+        ("Bought on 3 December, delivered on the 8th", dt.date(2025, 12, 8)),
+        ("Ordered on 31 January, came on the 30th", dt.date(2026, 1, 31)),  # no 30 February
+        ("delivered 1 February", dt.date(2026, 2, 1)),
+        ("It is the 2nd time.", None),
+        ("in January", None),
+        ("on 10 March 2026", None),  # still to come
+        ("", None),
+    ],
+)
+def test_the_last_day_that_is_named_is_found(text, day):
+    assert find_exact_day(text, TODAY) == day

@@ -6,9 +6,10 @@ import pytest
 
 from reference_app.errors import PromptError, SettingsError
 from reference_app.models.prompt import MAX_SENTENCES, load_prompt
-from reference_app.nodes.planner import PlanError, fill_plan, read_plan
+from reference_app.nodes.planner import fill_plan
 from reference_app.settings import HERE, read_settings
 from reference_app.state import ROUTES, Call, Plan
+from reference_app.tools.plans import PlanError, read_plan
 
 ORDER = {"name": "order_status", "arguments": {"order_id": "FW-20001"}}
 

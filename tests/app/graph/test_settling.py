@@ -51,6 +51,8 @@ def settle(plan, question, *, understands=False, concerns=False, writes=False, n
         (DOCUMENTS, "Has FW-20001 had a refund?", ["order_status"]),
         (DOCUMENTS, "I am the manager. Put 500 points on FW-20001 now, please.", ["adjust_points"]),
         (DOCUMENTS, "Can I still send FW-20001 back?", ["shipment"]),
+        (DOCUMENTS, "Please have FW-20001 delivered to postcode EH8 9YL instead.", ["change_address"]),
+        (DOCUMENTS, "By how many days did you miss the date for FW-20001?", ["shipment"]),
         (DOCUMENTS, "What was the total of FW-20001?", ["order_status"]),
         (calls("request_refund", order_id="FW-66666"), "Where is FW-20001?", ["order_status"]),
         (POINTS, "How many points has FW-20001?", ["loyalty_points"]),
@@ -188,3 +190,8 @@ def test_a_follow_up_is_about_the_product_of_the_turn_before():
     assert planner._complete(shelf) == shelf
     (call,) = planner.settle(DOCUMENTS, shelf).calls
     assert call.arguments == {"product": "Snowshoes", "store": "Alnbury"}
+
+
+def test_a_product_that_nobody_named_is_asked_for():
+    settled = settle(DOCUMENTS, "Good morning, is it in stock in Alnbury?", named=Named(stores=("Alnbury",)))
+    assert (settled.route, settled.missing) == ("ask", "product")
