@@ -191,3 +191,19 @@ BAD = """
     cases:
       - {id: bad, input: capital of France?, reference: Rome, checks: {exact_match: true}}
 """
+
+
+@pytest.mark.parametrize("written", ["separate", "with =", "beside a path"])
+def test_an_existing_file_that_a_flag_names_elsewhere_makes_no_root(project, tmp_path_factory, written):
+    """Before pytest knows a plugin's flags, it takes each word that names a file for a path to test."""
+    start(project)
+    path = tmp_path_factory.mktemp("elsewhere") / "run.json"
+    path.write_text("{}")
+    flags = [f"--llm-out={path}"] if written == "with =" else ["--llm-out", str(path)]
+    paths = ["golden/capitals.yaml"] if written == "beside a path" else []
+    result = project.run("--llm-golden", *flags, *paths)
+    if written == "separate":
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"*for the root of the project*write --llm-out={path}"])
+    else:
+        assert result.ret == 0

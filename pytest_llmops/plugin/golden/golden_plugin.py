@@ -19,7 +19,7 @@ from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.golden.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
 from pytest_llmops.plugin.golden.reporting import Reporting
-from pytest_llmops.plugin.golden.selection import Selection, select
+from pytest_llmops.plugin.golden.selection import Selection, refuse_root_of_a_flag, select
 from pytest_llmops.plugin.golden_warnings import warn_of_doubts
 from pytest_llmops.plugin.pipeline import may_loosen, selects
 from pytest_llmops.plugin.replacing import list_replacing
@@ -257,6 +257,7 @@ class GoldenPlugin:
 
 def open_golden_run(config: pytest.Config) -> None:
     """Register the plugin of the golden files that the session is of, if it is of any."""
+    refuse_root_of_a_flag(config)
     try:
         settings = load_settings(config.rootpath, *written_settings(config))
     except LLMOpsError as error:

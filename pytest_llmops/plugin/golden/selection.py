@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden.files import SUFFIXES, find_golden_files
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import Settings, find_root
 
 FLAG = "--llm-golden"
 
@@ -78,3 +79,25 @@ def _holds_golden(folder: Path) -> bool:
         return bool(find_golden_files([str(folder)], folder))
     except GoldenError:
         return False
+
+
+def refuse_root_of_a_flag(config: pytest.Config) -> None:
+    """
+    Say so where pytest took its root from the file that a flag names, and so read none of the settings.
+
+    Before it knows a plugin's flags, it takes every word that names an existing file for a path to test.
+
+    Raises:
+        UsageError: With the flag as it has to be written.
+    """
+    here = config.invocation_params.dir
+    given = config.args_source is config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
+    if given or config.rootpath == find_root(here):
+        return
+    for flag, value in pairwise(map(str, config.invocation_params.args)):
+        path = here / value
+        if flag.startswith("--llm-") and path.exists() and not path.is_relative_to(here):
+            raise pytest.UsageError(
+                f"pytest took {config.rootpath} for the root of the project, since {flag} names a file "
+                f"outside; write {flag}={value}"
+            )
