@@ -106,7 +106,7 @@ async def _run(desk: Desk, settings: Settings, turns: int, step: Step) -> str:
                 desk.make(Plan(route="tools", calls=(Call(name=refused.name, arguments={}),)))
     if not said or said[-1].source != SUPPORT or getattr(said[-1], "target", PERSON) != PERSON:
         went = " > ".join(each.source for each in said)
-        raise TeamError(f"The team did not end within {turns} turns ({went}); see {TURNS[0]}.")
+        raise TeamError(f"The team did not end in the limit of turns, {turns} ({went}); see {TURNS[0]}.")
     return str(said[-1].content)
 
 
