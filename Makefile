@@ -74,7 +74,7 @@ variant: .venv-$(NAME)/stamp # NAME=autogen: the app in another framework, by it
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
 	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
-	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)_team.py
+	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)_*.py
 
 interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \

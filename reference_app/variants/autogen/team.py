@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -24,10 +25,10 @@ from reference_app.models.client import SEED
 from reference_app.models.client import TIMEOUT_S as TIMEOUT
 from reference_app.models.transport import BASE_URL, HOST, open_async_transport
 from reference_app.nodes.planner import MAX_TOKENS
-from reference_app.settings import read_settings
+from reference_app.settings import MASKED, read_settings
 from reference_app.shop.customers import read_customer
 from reference_app.state import Call, Plan
-from reference_app.tracing import as_messages, export_to, trace
+from reference_app.tracing import as_messages, export_to, trace, trace_guard
 from reference_app.variants.autogen.agents import (
     PERSON,
     PLANNER,
@@ -40,8 +41,6 @@ from reference_app.variants.autogen.desk import Desk
 from reference_app.variants.autogen.limits import TIMEOUT_S, TURNS, TeamError, read_limit, run_within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reference_app.settings import Settings
     from reference_app.state import State
     from reference_app.tracing.steps import Step
@@ -59,10 +58,14 @@ logging.getLogger("autogen_core").addHandler(logging.NullHandler())  # what fail
 def answer(question: str | Mapping[str, Any], settings: Settings | None = None) -> dict[str, Any]:
     """As the package's `answer`."""
     settings, turns, timeout_s = settings or read_settings(), read_limit(TURNS), read_limit(TIMEOUT_S)
-    app, asked = open_app(settings), {"question": question} if isinstance(question, str) else dict(question)
-    text, customer = app.redact(read_text(asked.pop("question", ""))), asked.pop("customer", None)
+    app, asked = (
+        open_app(settings),
+        dict(question) if isinstance(question, Mapping) else {"question": question},
+    )
+    written, customer = read_text(asked.pop("question", "")), asked.pop("customer", None)
+    text, approved = app.redact(written), frozenset(asked.pop("approved", ()))
     signed_in = None if customer is None else read_customer(customer)
-    desk = Desk(app=app, question=text, customer=signed_in, approved=asked.pop("approved", ()))
+    desk = Desk(app=app, question=text, customer=signed_in, approved=approved)
     if asked:
         raise QuestionError(
             f"The team reads no {min(asked)!r}; it reads `question`, `customer` and `approved`."
@@ -76,6 +79,8 @@ def answer(question: str | Mapping[str, Any], settings: Settings | None = None) 
         "gen_ai__tool__definitions": app.parts.tool_definitions,
     }
     with export_to(app.tracing), trace("invoke_agent team", **described) as step:
+        if text != written:
+            trace_guard("redaction", MASKED, decision="masked")
         state.update(app.parts.nodes["input_guard"](state))
         if "suspicion" not in state:
             said = run_within(lambda: asyncio.run(_run(desk, settings, turns, step)), timeout_s)

@@ -236,6 +236,25 @@ def test_an_embedded_endpoint_that_cannot_be_had_says_why(small_shop, monkeypatc
         answer("Where is my order FW-20002?", settings)
 
 
+@pytest.mark.parametrize("question", ["", " ", ["one", "two"], None, {"customer": 7}])
+def test_what_is_no_question_is_one_message(small_shop, question):
+    with pytest.raises(QuestionError, match="The question is empty"):
+        answer(question, small_shop(REFERENCE_APP_ADAPTER="ft:shop"))
+
+
+def test_personal_data_reaches_no_model_and_no_span(plan, server, spans):
+    plan(LOOKUP, question="I am tobias.merrivale@example.com. Where is my order FW-20002?")
+    assert "[email]" in chats(server)[0]["messages"][1]["content"]
+    assert "merrivale" not in json.dumps([spans(), server.requests])
+    assert spans()["guard redaction"]["reference_app.guard.decision"] == "masked"
+
+
+def test_another_customers_order_is_not_looked_up(plan):
+    record = plan(LOOKUP, customer=99)
+    assert decisions(record) == [("order_status", "denied")]
+    assert "cancelled" not in record["text"]
+
+
 def test_earlier_turns_are_refused(plan):
     with pytest.raises(QuestionError, match="The team reads no 'history'"):
         plan(LOOKUP, history=[])
