@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
+.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -70,6 +70,12 @@ adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environmen
 finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="--yes" it only tells the cost
 	$(BIN)/python -m reference_app.training.openai_jobs $(ARGS)
 
+variant: .venv-$(NAME)/stamp # NAME=autogen: the app in another framework, by its golden file and its own tests
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull injection
+	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
+	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)_*.py
+
 interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/metrics/test_deepeval.py tests/unit/metrics/test_deepeval_wrapped.py
@@ -87,13 +93,20 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .venv-deepeval .venv-train .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv-deepeval/stamp: .venv/test.stamp
 	.venv/bin/python -m venv .venv-deepeval
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
+
+.venv-%/stamp: .venv/test.stamp # of a variant: what the app needs is read from .venv
+	.venv/bin/python -m venv .venv-$*
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check "pytest-llmops[$*]"
 	@touch $@
 
 .venv-train/stamp: .venv/golden.stamp

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reference_app.state import NOT_KNOWN, State  # langgraph reads the hints of routing functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.graph.state import CompiledStateGraph
@@ -38,6 +38,7 @@ class Parts:
     Attributes:
         graph: Compiled; its state is `State`.
         saver: Keeps a question while a person decides, in memory.
+        nodes: By their names in the graph; for who runs some of them in another order.
         telling: Says what tools found and what they ask.
         planner: The node, also used alone, as the answerer.
         tool_definitions: What a plan may call, as the conventions for spans write it.
@@ -46,6 +47,7 @@ class Parts:
 
     graph: CompiledStateGraph[Any]
     saver: InMemorySaver
+    nodes: Mapping[str, Any]
     telling: Telling
     planner: Planner
     answerer: Answerer
@@ -132,6 +134,7 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
     return Parts(
         graph=graph,
         saver=saver,
+        nodes=nodes,
         telling=telling,
         planner=planner,
         answerer=answerer,

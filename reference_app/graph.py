@@ -53,7 +53,7 @@ class SupportApp:
             self.models.close()
             raise
         self._uploads = settings.uploads
-        self._redact = open_redact(settings)
+        self.redact = open_redact(settings)
         self.tracing = settings.tracing
         self._threads = Threads(self.parts.saver.delete_thread)
         atexit.register(self.close)
@@ -95,22 +95,16 @@ class SupportApp:
                 turn or the customer is none, or the thread is another customer's.
             VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
-        if not isinstance(question, str) or not question.strip():
-            raise QuestionError("The question is empty.")
-        if len(question) > MAX_QUESTION_CHARACTERS:
-            raise QuestionError(
-                f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read."
-            )
+        text = read_text(question)
         if file is not None and (not isinstance(file, str) or not file or self._uploads is None):
             raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
-        text = question.strip().encode("utf-8", "replace").decode()
-        start: State = {"question": self._redact(text)}
+        start: State = {"question": self.redact(text)}
         if file is not None:
             start["file"] = file
         if customer is not None:
             start["customer"] = read_customer(customer)
         given = _read_history(history)
-        turns = [Turn(role=turn["role"], content=self._redact(turn["content"])) for turn in given]
+        turns = [Turn(role=turn["role"], content=self.redact(turn["content"])) for turn in given]
         remembered = self._threads.recall(thread, customer) if thread else []
         if known := turns or remembered:
             start["history"] = known
@@ -196,7 +190,7 @@ class SupportApp:
                         if node == "__interrupt__":
                             waits, so_far = True, graph.get_state(options).values
                             customer = so_far.get("customer")
-                            yield CONFIRM, self._ask_person(added[0].value, so_far)
+                            yield CONFIRM, self.ask_person(added[0].value, so_far)
                             continue
                         added_state: State = added or State()
                         refused = refused or "suspicion" in added_state
@@ -218,7 +212,8 @@ class SupportApp:
                         customer=customer,
                     )
 
-    def _ask_person(self, value: dict[str, Any], so_far: Mapping[str, Any]) -> State:
+    def ask_person(self, value: Mapping[str, Any], so_far: Mapping[str, Any]) -> State:
+        """What is said and recorded while a person decides about the call that `value` describes."""
         call = ToolCall(
             name=value["name"],
             arguments=value["arguments"],
@@ -234,6 +229,22 @@ class SupportApp:
             "pending": call,
             "sources": [],
         }
+
+
+def read_text(question: object) -> str:
+    """
+    A question as it can be sent.
+
+    Raises:
+        QuestionError: It is empty or too long.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise QuestionError("The question is empty.")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise QuestionError(
+            f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read."
+        )
+    return question.strip().encode("utf-8", "replace").decode()
 
 
 def _read_history(history: object) -> list[Turn]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
 import httpx2
 
 from reference_app.models.sharing import Meeting
-from reference_app.models.weights import Weights
+from reference_app.models.weights import Weights, find_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = "http://reference-app.localhost"
 BASE_URL = f"{HOST}/v1"
 ATTEMPTS = 5
+_opening = Lock()
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
@@ -55,3 +64,27 @@ class EmbeddedTransport(httpx2.BaseTransport):
     def close(self) -> None:
         """Close the connections; the endpoint lives on for the other users of this process."""
         self._inner.close()
+
+
+class AsyncEmbeddedTransport(httpx2.AsyncBaseTransport):
+    """The same for an asynchronous client. Its loop waits, so give each question a loop of its own."""
+
+    def __init__(self, inner: EmbeddedTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """As `EmbeddedTransport`."""
+        return self._inner.handle_request(request)
+
+
+def open_async_transport(weights: Path, adapter: Path | None) -> AsyncEmbeddedTransport:
+    """One for all clients of the process; closing a client leaves it open."""
+    with _opening:
+        return _open(weights, adapter)
+
+
+@cache
+def _open(weights: Path, adapter: Path | None) -> AsyncEmbeddedTransport:
+    inner = EmbeddedTransport(find_weights(weights, adapter))
+    atexit.register(inner.close)
+    return AsyncEmbeddedTransport(inner)

@@ -99,6 +99,17 @@ class Confirming:
     def __call__(self, state: State) -> State:
         from langgraph.types import interrupt
 
+        return self.decide(state, interrupt)
+
+    def decide(self, state: State, ask: Callable[[dict[str, Any]], Any]) -> State:
+        """
+        As the node does, for who has another way to ask.
+
+        Args:
+            state: With the plan and the finding that its calls belong to.
+            ask: Gets `name`, `arguments` and what was `looked` up; returns the `digest` of the call that the
+                person saw, and whether it was `approved`. What it raises leaves the plan as it is.
+        """
         approved: list[str] = []
         rejected: list[str] = []
         settled: list[str] = []
@@ -124,7 +135,7 @@ class Confirming:
                 "arguments": call.arguments,
                 "looked": [asdict(one) for one in looked],
             }
-            answer: dict[str, Any] = interrupt(asked)
+            answer: dict[str, Any] = ask(asked)
             if answer["digest"] == Confirmation.of(call.name, call.arguments).digest:
                 (approved if answer["approved"] else rejected).append(answer["digest"])
         # Of this plan alone: a yes to an earlier question's call is none to the same call here.
@@ -167,13 +178,14 @@ class ToolUse:
         with trace("tools"):
             made: list[ToolCall] = []
             for call in calls_of(state):
-                made.append(self._make(call, state, made))
+                made.append(self.make(call, state, made))
         return {
             "tool_calls": [*state.get("tool_calls", []), *made],
             "findings": [*state["findings"][:-1], replace(finding, calls=tuple(made))],
         }
 
-    def _make(self, call: Call, state: State, earlier: list[ToolCall]) -> ToolCall:
+    def make(self, call: Call, state: State, earlier: Sequence[ToolCall]) -> ToolCall:
+        """One call, where what earlier ones found is no wish of the customer."""
         context = "\n".join(json.dumps(one.result, ensure_ascii=False) for one in earlier if one.result)
         objection = self._screen(call, _asked(state), context)
         asked = Confirmation.of(call.name, call.arguments)

@@ -1,1 +1,1 @@
-"""Other doors to parts of the app."""
+"""The shop's support, or its tools alone, in other frameworks; each is gated by the app's own cases."""
