@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.intents import Intent
-from reference_app.nodes.planner import PlanError, read_plan
 from reference_app.nodes.tools import calls_of
 from reference_app.state import NOT_KNOWN, Finding, Plan, State
+from reference_app.tools.plans import PlanError, read_plan
 from reference_app.tools.registry import Confirmation
 
 if TYPE_CHECKING:
