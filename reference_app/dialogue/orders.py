@@ -18,12 +18,22 @@ POSTCODE = re.compile(
     r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?(?=[A-Z]*\d)[A-Z\d]{4})\b", re.IGNORECASE
 )
 """Of the United Kingdom and Ireland."""
+ACTIONS = frozenset({"request_refund", "change_address", "adjust_points"})
+"""Tools with consequences."""
 _NAMED = re.compile(r"\(?order FW-\d{5}\)?|FW-\d{5}", re.IGNORECASE)
 _UNWANTED = re.compile(
     r"(?:n['\u2019]t|\bnot|\bnever|\bshould i|\bhow (?:do|can|would|could) i)\b[^.?!;,]{0,30}$", re.IGNORECASE
 )
 _WHETHER = re.compile(
-    r"\W*(?:can|could|may|how|until|when|what|where|is|are|do|does|will|if|why)\b", re.IGNORECASE
+    r"\W*(?:can|could|may|how|until|when|what|which|who|where|is|are|was|were|has|have|had|do|does|did|will|if|why)\b",
+    re.IGNORECASE,
+)
+_INFORMS = re.compile(
+    r"\W*(?:when|where|why|what|which|who|how|has|have|had|is|are|was|were|did)\b", re.IGNORECASE
+)
+_WAITS = re.compile(
+    r"(?:\bnot|n['\u2019]t)\b.{0,12}\b(?:arrive|receive|come|see|got|had|show)|\bstill (?:waiting|no)\b",
+    re.IGNORECASE,
 )
 _SHIPMENT = frozenset({"sent", "delivered", "late", "carrier", "tracking"})
 
@@ -37,15 +47,20 @@ def read_facts(text: str) -> frozenset[str]:
 def read_actions(text: str) -> frozenset[str]:
     """Which tools with consequences the text calls for; an order goes to the postcode that stands with it."""
     named = {name for name in _words()["actions"] if _wants(text, name)}
-    if find_orders(text) and find_postcode(text) and not read_facts(text):
+    if find_orders(text) and find_postcode(text) and not read_facts(text) and not _asks(text):
         named.add("change_address")
     return frozenset(named)
 
 
 def _wants(text: str, action: str) -> bool:
-    """Whether it is asked for; "don't refund it" and "how do I get a refund?" ask for something else."""
-    found = _compile(("actions", action)).finditer(text)
-    return any(not _UNWANTED.search(text[: one.start()]) for one in found)
+    """Whether it is asked for; "don't refund it" and "where is my refund?" ask for something else."""
+    for found in _compile(("actions", action)).finditer(text):
+        part = next(
+            each for each in split(text[: found.start()] + "\0" + text[found.start() :]) if "\0" in each
+        )
+        if not (_UNWANTED.search(text[: found.start()]) or _INFORMS.match(part) or _WAITS.search(part)):
+            return True
+    return False
 
 
 def find_postcode(text: str) -> str | None:
@@ -75,6 +90,17 @@ def find_missing(text: str) -> str | None:
     if says(text, "order_state") or ("points" in facts and says(text, "own_order")):
         return "order_id"
     return "order_id" if orders_action(text) else None
+
+
+def bears_out(text: str, action: str) -> bool:
+    """Whether a message that asks nothing speaks of what a planned action is about."""
+    return not _asks(text) and says(_NAMED.sub(" ", text), "subjects", action)
+
+
+def _asks(text: str) -> bool:
+    """Whether it asks for something to be told, or waits for it, and orders nothing."""
+    told = any(_WHETHER.match(part) or _UNWANTED.search(part) or _WAITS.search(part) for part in split(text))
+    return "?" in text or told
 
 
 def orders_action(text: str) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reference_app.dialogue.orders import (
+    ACTIONS,
+    bears_out,
     find_missing,
     find_postcode,
     lookups,
@@ -189,7 +191,12 @@ def fill_plan(label: str, question: str) -> str:
 def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     """The actions that were asked for, and lookups of what is asked about the orders that are named."""
     wanted = read_actions(intent.text)
-    acts = [call for call in plan.calls if call.name in wanted and call.arguments.get("order_id") in orders]
+    acts = [
+        call
+        for call in plan.calls
+        if (call.name in wanted or (call.name in ACTIONS and bears_out(intent.text, call.name)))
+        and call.arguments.get("order_id") in orders
+    ]
     postcode = find_postcode(intent.text)
     acts = acts or list(_spell_out(wanted, intent.text, orders))
     if acts:
