@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
+.PHONY: golden independent attack guards variant lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -21,6 +21,12 @@ attack: guards # 263 attacks on the reference app, with its guards and without; 
 guards: .venv/golden.stamp # each guard of the reference app against its own attacks, without a chat model; 10 seconds
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
+
+variant: .venv-$(NAME)/stamp # NAME=lightrag: the app with another library, its index, golden file and tests, in its own environment
+	@$(BIN)/llmops models pull
+	.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME)
+	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
+	.venv-$(NAME)/bin/python -m pytest tests/app/variants -m variant -k $(NAME)
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
@@ -87,7 +93,7 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .venv-deepeval .venv-train .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-deepeval .venv-lightrag .venv-train .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv-deepeval/stamp: .venv/test.stamp
 	.venv/bin/python -m venv .venv-deepeval
@@ -101,6 +107,13 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-train/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-train/bin/python -m pip install -q --disable-pip-version-check -e ".[train]"
+	@touch $@
+
+.venv-%/stamp: .venv/test.stamp pyproject.toml # of a variant
+	.venv/bin/python -m venv .venv-$*
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$*]"
 	@touch $@
 
 .venv/bin/python:

@@ -1,0 +1,1 @@
+"""The app built with other libraries, each behind the same golden cases."""
