@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PACKAGE, NEEDED, TIMEOUT_S = "lightrag-hku", "1.5.", 900.0
 MIN_CHARACTERS = 3  # of a question; LightRAG raises an error for fewer
-INSTALL, REBUILD = "make variant NAME=lightrag", "python -m reference_app.variants.lightrag --rebuild"
+INSTALL = "make variant NAME=lightrag"
+REBUILD = ".venv-lightrag/bin/python -m reference_app.variants.lightrag --rebuild"
 BUDGETS = {"max_entity_tokens": 24_000, "max_relation_tokens": 32_000, "max_total_tokens": 120_000}
 
 
@@ -130,6 +131,7 @@ class Index:
             llm_model_func=self._chat,
             enable_llm_cache=False,  # the gate records calls, and knows when not to replay them
             chunk_token_size=4000,
+            cosine_better_than_threshold=-1.0,  # the nearest are found, however far
         )
         await rag.initialize_storages()
         if not built:

@@ -18,6 +18,7 @@ from reference_app.errors import KnowledgeError, SettingsError
 from reference_app.settings import read_settings
 from reference_app.shop.database import connect, open_shop
 from reference_app.variants.lightrag import app, index
+from reference_app.variants.lightrag.__main__ import main
 from reference_app.variants.lightrag.graph import Names, build_graph
 from reference_app.variants.lightrag.index import Characters, Index, LightRAGError, check_package
 
@@ -155,7 +156,7 @@ def test_an_index_of_another_size_names_the_command_that_rebuilds(monkeypatch, t
     folder.joinpath("index.json").write_text(json.dumps({"dimensions": 768}))
 
     with pytest.raises(
-        LightRAGError, match=r"768 dimensions, and ones gives 4; run `python -m .* --rebuild`"
+        LightRAGError, match=r"768 dimensions, and ones gives 4; run `.*python -m .* --rebuild`"
     ):
         Index(graph, encoders(), tmp_path)
 
@@ -166,6 +167,13 @@ def test_an_unknown_setting_lists_those_that_are_known(monkeypatch, mode, ranker
 
     with pytest.raises(SettingsError, match=r"naive, local, global, hybrid, mix.*app, none"):
         app.LightRAGApp(SETTINGS, mode, ranker, extract=False, rebuild=False)
+
+
+def test_the_command_says_what_is_missing_in_one_line(monkeypatch, capsys):
+    installed(monkeypatch, None)
+
+    assert main(["How long?"]) == 1
+    assert capsys.readouterr().err == "lightrag-hku is not installed; run `make variant NAME=lightrag`.\n"
 
 
 def test_the_golden_file_is_in_accord_with_the_support_set():
