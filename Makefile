@@ -26,7 +26,7 @@ variant: .venv-$(NAME)/stamp # NAME=lightrag: the app with another library, its 
 	@$(BIN)/llmops models pull
 	.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME)
 	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
-	.venv-$(NAME)/bin/python -m pytest tests/app/variants -m variant -k $(NAME)
+	.venv-$(NAME)/bin/python -m pytest tests/app/variants/test_$(NAME)*.py
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
