@@ -22,6 +22,13 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
+variant: .venv-$(NAME)/stamp # NAME=autogen or lightrag: the app with another library, its golden file and tests, in its own environment
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull injection
+	$(if $(wildcard reference_app/variants/$(NAME)/__main__.py),.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME))
+	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
+	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)*.py
+
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/ruff check
@@ -70,12 +77,6 @@ adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environmen
 finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="--yes" it only tells the cost
 	$(BIN)/python -m reference_app.training.openai_jobs $(ARGS)
 
-variant: .venv-$(NAME)/stamp # NAME=autogen: the app in another framework, by its golden file and its own tests
-	@$(BIN)/llmops models pull
-	@$(BIN)/llmops models pull injection
-	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
-	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)_*.py
-
 interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/metrics/test_deepeval.py tests/unit/metrics/test_deepeval_wrapped.py
@@ -102,18 +103,18 @@ clean:
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
 	@touch $@
 
-.venv-%/stamp: .venv/test.stamp # of a variant: what the app needs is read from .venv
-	.venv/bin/python -m venv .venv-$*
-	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
-	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
-	.venv-$*/bin/python -m pip install -q --disable-pip-version-check "pytest-llmops[$*]"
-	@touch $@
-
 .venv-train/stamp: .venv/golden.stamp
 	.venv/bin/python -m venv .venv-train
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-train/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-train/bin/python -m pip install -q --disable-pip-version-check -e ".[train]"
+	@touch $@
+
+.venv-%/stamp: .venv/test.stamp pyproject.toml # of a variant
+	.venv/bin/python -m venv .venv-$*
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$*]"
 	@touch $@
 
 .venv/bin/python:
