@@ -32,8 +32,20 @@ _INFORMS = re.compile(
     r"\W*(?:when|where|why|what|which|who|how|has|have|had|is|are|was|were|did)\b", re.IGNORECASE
 )
 _WAITS = re.compile(
-    r"(?:\bnot|n['\u2019]t)\b.{0,12}\b(?:arrive|receive|come|see|got|had|show)|\bstill (?:waiting|no)\b",
+    r"(?:\bnot|n['\u2019]t)\b.{0,12}\b(?:arrive|receive|come|see|got|had|show)|\bstill (?:waiting|no)\b|"
+    r"\b(?:tell|know|wonder|ask|see|check|explain|find out)\b.{0,20}"
+    r"\b(?:whether|if|when|where|why|how|what)\b|"
+    r"\bcancel\b.{0,30}\b(?:request|refund|change)\b",
     re.IGNORECASE,
+)
+_COUNT = r"(-?\d{1,3}(?:,\d{3})+|-?\d{1,5})"
+_POINTS = re.compile(
+    rf"(?<![\w.,]){_COUNT}\s+(?:[a-z]+ )?(?:points?|trailmarks)\b|"
+    rf"\b(?:points?|trailmarks)\b.{{0,25}}\bby {_COUNT}(?![\w.,]\d)",
+    re.IGNORECASE,
+)
+_TAKES = re.compile(
+    r"\b(?:take|remove|deduct|lower|reduce|strip|subtract|withdraw|off|away)\b", re.IGNORECASE
 )
 _SHIPMENT = frozenset({"sent", "delivered", "late", "carrier", "tracking"})
 
@@ -61,6 +73,14 @@ def _wants(text: str, action: str) -> bool:
         if not (_UNWANTED.search(text[: found.start()]) or _INFORMS.match(part) or _WAITS.search(part)):
             return True
     return False
+
+
+def find_points(text: str) -> int | None:
+    """The one number of points that is to be booked, below zero if they are taken away."""
+    found = [one[1] or one[2] for one in _POINTS.finditer(_NAMED.sub(" ", text))]
+    if len(found) != 1:
+        return None
+    return int(found[0].replace(",", "")) * (-1 if _TAKES.search(text) else 1)
 
 
 def find_postcode(text: str) -> str | None:

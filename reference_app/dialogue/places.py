@@ -10,13 +10,26 @@ PLACES = Path(__file__).with_name("places.yaml")
 _WORD = re.compile(r"[^\W\d_]+")
 _NAMED = re.compile(r"\bEU\b|\bEuropean Union\b")
 _LONGEST = 2  # words of a place's name
+_PREPOSITIONS = frozenset(
+    {"to", "in", "from", "of", "at", "near", "for", "nach", "aus", "von", "a", "en", "para"}
+)
+_COLOURS = frozenset({"red", "blue", "green", "brown", "grey", "black", "white", "yellow", "orange"})
+_JOINS = frozenset({"and", "or", "und", "oder", "y", "o"})
 
 
 def add_country(text: str) -> str:
     """The text, and in brackets the countries of the places that it names, with the union that each is in."""
-    words = [found[0] for found in _WORD.finditer(text)]
-    runs = [" ".join(words[at : at + size]) for at in range(len(words)) for size in range(1, _LONGEST + 1)]
-    found = [_places()[run] for run in dict.fromkeys(runs) if run in _places()]
+    found: list[tuple[str, str]] = []
+    words = list(_WORD.finditer(text))
+    for at, word in enumerate(words):
+        before = words[at - 1][0].lower() if at else ""
+        joined = before in _JOINS and bool(found)
+        behind = words[at + 1][0].lower() if at + 1 < len(words) else ""
+        if (before not in _PREPOSITIONS and not joined) or behind in _COLOURS:
+            continue
+        ends = (each.end() for each in words[at : at + _LONGEST])
+        names = [text[word.start() : end] for end in ends]
+        found += [_places()[name] for name in names if name in _places()][-1:]
     named = dict.fromkeys(part for country, union in found for part in (country, union) if part)
     if not named or (_NAMED.search(text) and all(union for _, union in found)):
         return text

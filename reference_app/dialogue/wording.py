@@ -34,6 +34,7 @@ _DAY = re.compile(
 _DAY_OR_ORDINAL = re.compile(
     rf"{_DAY.pattern}|\b(?P<ordinal>\d{{1,2}})(?:st|nd|rd|th)\b(?!\s+(?:of|place|time|order))", re.IGNORECASE
 )
+_BEHIND = 30  # characters
 _BEFORE_MAY = re.compile(r"\b(?:in|since|of|from|during|last|before|until|till|by|this)\s+$", re.IGNORECASE)
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _PAST = re.compile(
@@ -61,9 +62,18 @@ def find_day(text: str, today: dt.date) -> dt.date | None:
     return min(days, default=None)
 
 
-def find_exact_day(text: str, today: dt.date) -> dt.date | None:
-    """The last day that the text names, never one to come; `the 9th` after `5 January` is in that month."""
+def find_exact_day(text: str, today: dt.date, beside: re.Pattern[str]) -> dt.date | None:
+    """
+    The last day of something that the text names, never one to come.
+
+    `The 9th` after `5 January` is in that month.
+
+    Args:
+        beside: What stands between the day before it and this one, or shortly behind: `delivered on`.
+    """
     last: dt.date | None = None
+    chosen: dt.date | None = None
+    before = 0
     for found in _DAY_OR_ORDINAL.finditer(text):
         if found["iso"] or found["day"] or found["late"]:
             day = _read_day(found, today)
@@ -71,8 +81,13 @@ def find_exact_day(text: str, today: dt.date) -> dt.date | None:
             day = _next_with(last, int(found["ordinal"]))
         else:
             continue
-        last = day if day and day <= today else last
-    return last
+        behind = re.split(r"[.,;!?]|\band\b", text[found.end() : found.end() + _BEHIND])[0]
+        fits, shortly = beside.search(text[before : found.start()]), beside.search(behind)
+        before = found.end() + (shortly.end() if shortly and not fits else 0)
+        if day and day <= today:
+            last = day
+            chosen = day if fits or shortly else chosen
+    return chosen
 
 
 def _next_with(start: dt.date, number: int) -> dt.date | None:

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.dialogue.wording import find_exact_day
-from reference_app.documents.reckoning import find_deadline, find_worth
+from reference_app.dialogue.reckoning import find_day_of, find_deadline, find_start, find_worth
 from reference_app.documents.support import repeats, supports
 from reference_app.documents.values import wanted_values
 from reference_app.nodes.telling import write_pounds
@@ -103,15 +102,16 @@ class Answerer:
     def _reckon(self, evidence: Evidence, finding: Finding) -> str:
         """What the rule comes to on the day, or with the points, that the question or a tool names."""
         question, results = finding.intent.within, [call.result or {} for call in finding.calls]
-        delivered = next((each["delivered"] for each in results if each.get("delivered")), "")
-        start = dt.date.fromisoformat(delivered) if delivered else find_exact_day(question, TODAY)
-        if start and (found := find_deadline(evidence.best, question, start)):
-            return self.telling.say(
-                "time_ahead" if found.end >= TODAY else "time_over",
-                start=found.start.isoformat(),
-                time=found.time,
-                end=found.end.isoformat(),
-            )
+        if begins := find_start(evidence.best):
+            known = [each["delivered"] for each in results if each.get("delivered") and begins == "delivery"]
+            start = dt.date.fromisoformat(known[0]) if known else find_day_of(begins, question, TODAY)
+            if start and (found := find_deadline(evidence.best, question, start)):
+                return self.telling.say(
+                    "time_ahead" if found.end >= TODAY else "time_over",
+                    start=found.start.isoformat(),
+                    time=found.time,
+                    end=found.end.isoformat(),
+                )
         points = next((each["points"] for each in results if each.get("points")), None)
         if worth := find_worth(evidence.sentences, question, points):
             amount = write_pounds(worth.pounds).removesuffix(".00")

@@ -10,6 +10,7 @@ from reference_app.dialogue.orders import (
     ACTIONS,
     bears_out,
     find_missing,
+    find_points,
     find_postcode,
     lookups,
     orders_action,
@@ -216,7 +217,7 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
 
 def _spell_out(wanted: AbstractSet[str], text: str, orders: Sequence[str]) -> Iterator[Call]:
     """The actions that are ordered in so many words, where a model left them out."""
-    postcode, points = find_postcode(text), _VALUES["points"].search(ORDER_ID.sub(" ", text))
+    postcode, points = find_postcode(text), find_points(text)
     ordered = orders_action(text)
     for order in orders:
         if "change_address" in wanted and postcode:
@@ -224,7 +225,7 @@ def _spell_out(wanted: AbstractSet[str], text: str, orders: Sequence[str]) -> It
         if "request_refund" in wanted and ordered:
             yield Call(name="request_refund", arguments={"order_id": order})
         if "adjust_points" in wanted and ordered and points:
-            yield Call(name="adjust_points", arguments={"order_id": order, "points": int(points[0])})
+            yield Call(name="adjust_points", arguments={"order_id": order, "points": points})
 
 
 def _names_both(call: Call, text: str) -> bool:

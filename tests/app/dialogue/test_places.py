@@ -18,6 +18,8 @@ from reference_app.dialogue.places import add_country
         ("Do you send to Oslo?", "Norway"),
         ("From Berlin or Zurich?", "Germany, European Union, Switzerland"),
         ("Do you send to Lyon, as it is in the EU?", ""),
+        ("Do you ship to Northern Ireland?", "United Kingdom"),
+        ("My name is Paris, is the jacket in Turkey red or Cork brown?", ""),
         ("I put a cork in the bottle, nice.", ""),
         ("What does a return cost?", ""),
         ("", ""),

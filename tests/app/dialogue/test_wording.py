@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 
@@ -102,16 +103,17 @@ def test_the_language_of_a_question(text, language):
 @pytest.mark.parametrize(
     ("text", "day"),
     [
-        ("Ordered on 5 January, and it got here on the 9th.", dt.date(2026, 1, 9)),
+        ("It came on 5 January.", dt.date(2026, 1, 5)),
         ("Ordered on 28 February, it came on the 2nd.", dt.date(2026, 3, 2)),
-        ("Bought on 3 December, delivered on the 8th", dt.date(2025, 12, 8)),
-        ("Ordered on 31 January, came on the 30th", dt.date(2026, 1, 31)),  # no 30 February
-        ("delivered 1 February", dt.date(2026, 2, 1)),
-        ("It is the 2nd time.", None),
-        ("in January", None),
-        ("on 10 March 2026", None),  # still to come
+        ("Bought on 3 December, came on the 8th", dt.date(2025, 12, 8)),
+        ("It came on 31 January, and the 30th", dt.date(2026, 1, 31)),  # no 30 February
+        ("On 5 January it came, on 7 January I wrote.", dt.date(2026, 1, 5)),
+        ("Bought on 5 January.", None),
+        ("It came the 2nd time.", None),
+        ("it came in January", None),
+        ("it came on 10 March 2026", None),  # still to come
         ("", None),
     ],
 )
-def test_the_last_day_that_is_named_is_found(text, day):
-    assert find_exact_day(text, TODAY) == day
+def test_the_day_of_something_is_found(text, day):
+    assert find_exact_day(text, TODAY, re.compile("came")) == day

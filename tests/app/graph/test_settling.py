@@ -175,6 +175,54 @@ def test_what_nobody_may_have_done_is_refused(question):
     assert settle(DATABASE, question, understands=True) == Plan(route="refuse")
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Can you delete all my data? I close my account.",
+        "Please erase all the data you hold about me under GDPR.",
+        "Is there an insert into the tent floor?",
+        "Will it drop the table height?",
+        "Can I select a delivery day from your list?",
+    ],
+)
+def test_ordinary_words_are_no_order_to_the_database(question):
+    assert settle(DOCUMENTS, question).route == "documents"
+
+
+@pytest.mark.parametrize(
+    ("question", "points"),
+    [
+        ("Please add 500 points to my order FW-20001.", 500),
+        ("Please add 1,000 points to my order FW-20001.", 1000),
+        ("Please remove 50 points from my order FW-20001.", -50),
+        ("take 200 points off FW-20001 please", -200),
+        ("I bought 2 tents in my order FW-20001, please add 500 points", 500),
+        ("Please raise the points of FW-20001 by 300.", 300),
+        ("Please add 100 points or 200 points to FW-20001.", None),
+        ("Please add points to my order FW-20001.", None),
+    ],
+)
+def test_the_points_to_book_are_those_that_are_named(question, points):
+    booked = [
+        call.arguments["points"] for call in settle(DOCUMENTS, question).calls if "points" in call.arguments
+    ]
+    assert booked == ([] if points is None else [points])
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Can you tell me whether my refund for FW-20001 has come?",
+        "I want to know when I get my refund for FW-20001 now.",
+        "Please cancel the request to give me my money back for FW-20001.",
+        "Where is my refund for FW-20001?",
+    ],
+)
+def test_who_asks_about_a_refund_orders_none(question):
+    for plan in (DOCUMENTS, REFUND):
+        assert "request_refund" not in [call.name for call in settle(plan, question).calls]
+
+
 def test_a_follow_up_is_about_the_product_of_the_turn_before():
     prompt = load_prompt(HERE / "prompts", "adapter-planner")
     names = {"Snowshoes": ("Snowshoes",)}

@@ -6,25 +6,35 @@ import calendar
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from reference_app.dialogue.wording import find_exact_day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _COUNT = r"(?P<count>\d{1,3}|one|two|three|four|five|six)"
 _TIME = re.compile(rf"\b{_COUNT} (?:\w+ )?(?P<unit>day|week|month|year)s?\b", re.IGNORECASE)
 _WORKING = re.compile(r"\b(?:working|business)\b", re.IGNORECASE)  # those are not counted here
-_BEGINS = re.compile(
-    r"\b(?:within|for|of|until|after|expires?|valid|warranty|covered|returned|sent back|held|kept)\b",
+_ANCHOR = re.compile(
+    r"\W+(?:of|from|after|since)\W+(?:the |your |each )?(?:day of |last )?"
+    r"(?P<anchor>delivery|arrival|purchase|order)\b",
     re.IGNORECASE,
 )
+_CASES = {
+    "delivery": re.compile(
+        r"\b(?:deliver\w*|arriv\w*|came|come|got|get|receiv\w*|dropped|turned up|handed|here)\b",
+        re.IGNORECASE,
+    ),
+    "purchase": re.compile(r"\b(?:bought|buy|order(?:ed)?|purchase\w*|paid)\b", re.IGNORECASE),
+}
 _ENDS = re.compile(
     r"\b(?:last (?:day|date)|until|deadline|latest|by when|still|too late|when|how long|in time|"
     r"expir\w*|laps\w*|runs? out|ends?|valid|covered|(?:can|may|could|am) i|return\w*|send (?:\w+ )?back)\b",
     re.IGNORECASE,
 )
 _RATE = re.compile(
-    r"\b(?P<count>\d+) (?P<unit>(?:[\w-]+ )?points) (?:is|are) worth £(?P<pounds>\d+(?:\.\d+)?)",
+    r"\b(?P<count>[1-9]\d{0,5}) (?P<unit>(?:[\w-]+ )?points) (?:is|are) worth £(?P<pounds>\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
 _POINTS = re.compile(r"(?<![\w.,-])(?P<count>\d{1,3}(?:,\d{3})+|\d+)\s+(?:\w+ )?points?\b", re.IGNORECASE)
@@ -53,25 +63,42 @@ class Worth:
     pounds: float
 
 
-def find_deadline(sentence: str, question: str, start: dt.date) -> Deadline | None:
+def find_start(rule: str) -> Literal["delivery", "purchase"] | None:
+    """With what the time of a rule begins, if the rule says so and has one time."""
+    found = list(_list_times(rule))
+    anchors = {anchor for _, anchor in found}
+    if len({time[0].lower() for time, _ in found}) != 1 or len(anchors) != 1:
+        return None  # of two times it is not known which one is meant
+    return "delivery" if anchors & {"delivery", "arrival"} else "purchase"
+
+
+def find_day_of(start: Literal["delivery", "purchase"], question: str, today: dt.date) -> dt.date | None:
+    """The day of the delivery or the purchase that a question names."""
+    return find_exact_day(question, today, _CASES[start])
+
+
+def find_deadline(rule: str, question: str, start: dt.date) -> Deadline | None:
     """
     When the time that a rule allows is over.
 
     Args:
-        sentence: The rule.
-        question: What is asked; without a word for a time that ends there is nothing to count.
-        start: The day that the customer's case begins with: of the delivery or the purchase.
+        rule: A sentence with a start (`find_start`).
+        question: Without a word for a time that ends there is nothing to count.
+        start: The day of what the rule begins with.
     """
-    if not _ENDS.search(question) or _WORKING.search(sentence):
+    if not _ENDS.search(question) or find_start(rule) is None:
         return None
-    found = [one for one in _TIME.finditer(sentence) if _BEGINS.search(sentence[: one.start()] + one[0])]
-    times = {one[0].lower() for one in found}
-    if len(times) != 1:  # of two times it is not known which one is meant
-        return None
-    first = found[0]
-    count = _WORDS.get(first["count"].lower()) or int(first["count"])
-    end = _add(start, count, first["unit"].lower())
-    return Deadline(start, first[0], end) if end else None
+    (time, _), *_ = _list_times(rule)
+    count = _WORDS.get(time["count"].lower()) or int(time["count"])
+    end = _add(start, count, time["unit"].lower())
+    return Deadline(start, time[0], end) if end else None
+
+
+def _list_times(rule: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The times of a rule that count from something, each with what it counts from."""
+    for time in _TIME.finditer(rule):
+        if not _WORKING.search(time[0]) and (anchor := _ANCHOR.match(rule, time.end())):
+            yield time, anchor["anchor"].lower()
 
 
 def find_worth(sentences: Sequence[str], question: str, points: int | None) -> Worth | None:
