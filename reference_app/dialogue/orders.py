@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.wording import find_orders
-from reference_app.documents.lexicon import split
+from reference_app.documents.lexicon import split, stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ POSTCODE = re.compile(
     r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?(?=[A-Z]*\d)[A-Z\d]{4})\b", re.IGNORECASE
 )
 """Of the United Kingdom and Ireland."""
-ACTIONS = frozenset({"request_refund", "change_address", "adjust_points"})
+ACTIONS = ("request_refund", "change_address", "adjust_points")
 """Tools with consequences."""
 _NAMED = re.compile(r"\(?order FW-\d{5}\)?|FW-\d{5}", re.IGNORECASE)
 _UNWANTED = re.compile(
@@ -35,7 +35,8 @@ _WAITS = re.compile(
     r"(?:\bnot|n['\u2019]t)\b.{0,12}\b(?:arrive|receive|come|see|got|had|show)|\bstill (?:waiting|no)\b|"
     r"\b(?:tell|know|wonder|ask|see|check|explain|find out)\b.{0,20}"
     r"\b(?:whether|if|when|where|why|how|what)\b|"
-    r"\bcancel\b.{0,30}\b(?:request|refund|change)\b",
+    r"\bcancel\b.{0,30}\b(?:request|refund|change)\b|"
+    r"\b(?:asked|requested|applied|claimed|promised|received)\b.{0,20}\b(?:refund|money)\b",
     re.IGNORECASE,
 )
 _COUNT = r"(-?\d{1,3}(?:,\d{3})+|-?\d{1,5})"
@@ -47,6 +48,8 @@ _POINTS = re.compile(
 _TAKES = re.compile(
     r"\b(?:take|remove|deduct|lower|reduce|strip|subtract|withdraw|off|away)\b", re.IGNORECASE
 )
+_CLAUSE = re.compile(r"[.?!;,]+(?!\d)|\b(?:and|also|but|und|y)\b", re.IGNORECASE)
+_FEWEST_WORDS = 2  # of a clause that speaks of something else than the one before
 _SHIPMENT = frozenset({"sent", "delivered", "late", "carrier", "tracking"})
 
 
@@ -67,12 +70,24 @@ def read_actions(text: str) -> frozenset[str]:
 def _wants(text: str, action: str) -> bool:
     """Whether it is asked for; "don't refund it" and "where is my refund?" ask for something else."""
     for found in _compile(("actions", action)).finditer(text):
-        part = next(
-            each for each in split(text[: found.start()] + "\0" + text[found.start() :]) if "\0" in each
-        )
-        if not (_UNWANTED.search(text[: found.start()]) or _INFORMS.match(part) or _WAITS.search(part)):
+        begun = _CLAUSE.split(text[: found.start()])[-1]
+        clause = begun + _CLAUSE.split(text[found.start() :])[0]
+        if not (_UNWANTED.search(text[: found.start()]) or _INFORMS.match(clause) or _WAITS.search(clause)):
             return True
     return False
+
+
+def orders_of(text: str, action: str) -> list[str]:
+    """Those that stand with an action: FW-10424 in "refund FW-10424 and say where FW-10427 is"."""
+    named: list[str] = []
+    with_action = False
+    for clause in _CLAUSE.split(text):
+        bare = _NAMED.sub(" ", clause)
+        says_it = says(bare, "actions", action) or says(bare, "subjects", action)
+        goes_on = len(stems(bare)) < _FEWEST_WORDS and not _WHETHER.match(bare)
+        with_action = says_it or (with_action and goes_on)
+        named += find_orders(clause) if with_action else []
+    return list(dict.fromkeys(named)) or find_orders(text)
 
 
 def find_points(text: str) -> int | None:
@@ -92,7 +107,7 @@ def find_postcode(text: str) -> str | None:
 def lookups(orders: Sequence[str], facts: frozenset[str]) -> list[tuple[str, str]]:
     """The tool and the order of each call that finds the facts; an order's state where none is named."""
     wanted = (
-        ("order_status", bool(facts & {"items", "status", "total"}) or not facts),
+        ("order_status", bool(facts & {"items", "status", "total", "ordered"}) or not facts),
         ("shipment", bool(facts & _SHIPMENT)),
         ("loyalty_points", "points" in facts),
     )
@@ -105,8 +120,8 @@ def find_missing(text: str) -> str | None:
     if find_orders(text):
         return "postcode" if "change_address" in actions and not find_postcode(text) else None
     facts = read_facts(text)
-    if "points" in facts and says(text, "points_rules"):
-        return None
+    if "points" in facts and (says(text, "points_rules") or _POINTS.search(text)):
+        return "order_id" if orders_action(text) else None
     if says(text, "order_state") or ("points" in facts and says(text, "own_order")):
         return "order_id"
     return "order_id" if orders_action(text) else None

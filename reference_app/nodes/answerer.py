@@ -96,7 +96,7 @@ class Answerer:
             yield Said(self.telling.tell(calls, finding.intent.text))
         for evidence in finding.evidence:
             yield Said(self.read(evidence, finding.intent.query), evidence.section.id)
-            if reckoned := self._reckon(evidence, finding):
+            if not evidence.beside and (reckoned := self._reckon(evidence, finding)):
                 yield Said(reckoned)
 
     def _reckon(self, evidence: Evidence, finding: Finding) -> str:

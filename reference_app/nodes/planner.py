@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reference_app.dialogue.orders import (
     ACTIONS,
@@ -14,6 +14,7 @@ from reference_app.dialogue.orders import (
     find_postcode,
     lookups,
     orders_action,
+    orders_of,
     read_actions,
     read_facts,
     says,
@@ -26,7 +27,6 @@ from reference_app.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from collections.abc import Set as AbstractSet
 
     from reference_app.dialogue.intents import Intent
     from reference_app.documents.index import Vectors
@@ -137,7 +137,8 @@ class Planner:
 
     def _plan_search(self, plan: Plan, intent: Intent) -> Plan:
         """The database if the question is of its figures, else the documents."""
-        if self._understands(intent.text):
+        vague = says(intent.text, "vague") and not self._find_names(intent.text).products
+        if self._understands(intent.text) and not vague:
             return Plan(route="database")
         if find_language(intent.text):
             return Plan(route="documents")
@@ -191,41 +192,38 @@ def fill_plan(label: str, question: str) -> str:
 
 def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     """The actions that were asked for, and lookups of what is asked about the orders that are named."""
-    wanted = read_actions(intent.text)
+    text = intent.text
+    wanted = read_actions(text)
+    planned = {call.name for call in plan.calls if call.arguments.get("order_id") in orders}
     acts = [
         call
-        for call in plan.calls
-        if (call.name in wanted or (call.name in ACTIONS and bears_out(intent.text, call.name)))
-        and call.arguments.get("order_id") in orders
+        for name in ACTIONS
+        if (name in planned and (name in wanted or bears_out(text, name)))
+        or (name in wanted and (name == "change_address" or orders_action(text)))
+        for call in _spell_out(name, text)
     ]
-    postcode = find_postcode(intent.text)
-    acts = acts or list(_spell_out(wanted, intent.text, orders))
-    if acts:
-        # As the tool takes it: a model copies the street and the town along.
-        said = [
-            replace(call, arguments={**call.arguments, "postcode": postcode})
-            if postcode and call.name == "change_address"
-            else call
-            for call in acts
-        ]
-        return Plan(route="tools", calls=tuple(said[:MAX_CALLS]))
-    facts = read_facts(intent.text) | ({"delivered"} if says(intent.text, "counted") else frozenset())
-    calls = [Call(name=name, arguments={"order_id": order}) for name, order in lookups(orders, facts)]
-    search = not wanted and (says(intent.text, "rules") or says(intent.text, "counted"))
+    left = [order for order in orders if order not in {call.arguments["order_id"] for call in acts}]
+    facts = read_facts(text) | ({"delivered"} if says(text, "counted") else frozenset())
+    calls = [*acts, *(Call(name=name, arguments={"order_id": each}) for name, each in lookups(left, facts))]
+    search = not wanted and (says(text, "rules") or says(text, "counted"))
     return Plan(route="tools", calls=tuple(calls[:MAX_CALLS]), search=search)
 
 
-def _spell_out(wanted: AbstractSet[str], text: str, orders: Sequence[str]) -> Iterator[Call]:
-    """The actions that are ordered in so many words, where a model left them out."""
-    postcode, points = find_postcode(text), find_points(text)
-    ordered = orders_action(text)
-    for order in orders:
-        if "change_address" in wanted and postcode:
-            yield Call(name="change_address", arguments={"order_id": order, "postcode": postcode})
-        if "request_refund" in wanted and ordered:
-            yield Call(name="request_refund", arguments={"order_id": order})
-        if "adjust_points" in wanted and ordered and points:
-            yield Call(name="adjust_points", arguments={"order_id": order, "points": points})
+def _spell_out(action: str, text: str) -> Iterator[Call]:
+    """
+    An action with what the message says, for each order that stands with it.
+
+    A model copies the street along with the postcode, or one order's number into another's refund.
+    """
+    said: dict[str, Any] = {}
+    if action != "request_refund":
+        name = "postcode" if action == "change_address" else "points"
+        value = find_postcode(text) if action == "change_address" else find_points(text)
+        if value is None:
+            return
+        said = {name: value}
+    for order in orders_of(text, action):
+        yield Call(name=action, arguments={"order_id": order, **said})
 
 
 def _names_both(call: Call, text: str) -> bool:

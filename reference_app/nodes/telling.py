@@ -36,6 +36,7 @@ REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("order_delivered", "order_arrived", "order_expected", "order_in_time"), _ORDER),
     **dict.fromkeys(("order_carrier", "order_untracked", "order_items"), _ORDER),
     "order_total": ("order_id", "total"),
+    "order_ordered": ("order_id", "ordered"),
     "order_late": ("days",),
     **dict.fromkeys(("time_ahead", "time_over"), ("start", "time", "end")),
     "points_worth": ("points", "amount"),
@@ -146,6 +147,8 @@ class Telling:
                 yield self.say("order_carrier" if order["tracking"] else "order_untracked", **order)
             if order.get("items") and ("items" in asked or not asked):
                 yield self.say("order_items", **order)
+            if "ordered" in asked and order.get("ordered"):
+                yield self.say("order_ordered", **order)
             if "total" in asked and order.get("items"):
                 yield self.say("order_total", order_id=order["order_id"], total=write_pounds(order["total"]))
         if "points" in order:

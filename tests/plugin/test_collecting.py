@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 UNIT = "def test_unit(): pass\n"
@@ -193,17 +195,19 @@ BAD = """
 """
 
 
-@pytest.mark.parametrize("written", ["separate", "with =", "beside a path"])
+@pytest.mark.parametrize("written", ["separate", "relative", "with =", "beside a path"])
 def test_an_existing_file_that_a_flag_names_elsewhere_makes_no_root(project, tmp_path_factory, written):
     """Before pytest knows a plugin's flags, it takes each word that names a file for a path to test."""
     start(project)
     path = tmp_path_factory.mktemp("elsewhere") / "run.json"
     path.write_text("{}")
     flags = [f"--llm-out={path}"] if written == "with =" else ["--llm-out", str(path)]
+    if written == "relative":
+        flags[1] = os.path.relpath(path, project.pytester.path)
     paths = ["golden/capitals.yaml"] if written == "beside a path" else []
     result = project.run("--llm-golden", *flags, *paths)
-    if written == "separate":
+    if written in ("separate", "relative"):
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"*for the root of the project*write --llm-out={path}"])
+        result.stderr.fnmatch_lines([f"*for the root of the project*write --llm-out={flags[1]}"])
     else:
         assert result.ret == 0

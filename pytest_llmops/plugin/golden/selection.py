@@ -8,6 +8,7 @@ settings, it adds them to what pytest collects anyway.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -94,9 +95,11 @@ def refuse_root_of_a_flag(config: pytest.Config) -> None:
     given = config.args_source is config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if given or config.rootpath == find_root(here):
         return
+    inside = os.path.realpath(here)
     for flag, value in pairwise(map(str, config.invocation_params.args)):
-        path = here / value
-        if flag.startswith("--llm-") and path.exists() and not path.is_relative_to(here):
+        path = os.path.realpath(here / value)
+        outside = os.path.commonpath([inside, path]) != inside
+        if flag.startswith("--llm-") and os.path.exists(path) and outside:  # noqa: PTH110 - Path raises on long names
             raise pytest.UsageError(
                 f"pytest took {config.rootpath} for the root of the project, since {flag} names a file "
                 f"outside; write {flag}={value}"

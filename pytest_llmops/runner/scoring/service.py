@@ -20,6 +20,8 @@ from pytest_llmops.protocols import Metric, ScoreBatch
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.runner.scoring.scorer import Scorer, score_here
 
+_PATIENCE_S = 5.0
+
 
 class ScoringService:
     """Listens until closed. `address` and `key` are what a worker needs."""
@@ -27,14 +29,11 @@ class ScoringService:
     def __init__(self, here: ScoreBatch | None = None) -> None:
         self.key = secrets.token_hex(32)
         self._listener = Listener()
+        self.address: Any = self._listener.address
         self._scorer = Scorer(here=here)
         self._closing = threading.Event()
         self._accepting = threading.Thread(target=self._accept, name="llmops-service", daemon=True)
         self._accepting.start()
-
-    @property
-    def address(self) -> Any:
-        return self._listener.address
 
     def close(self) -> None:
         """
@@ -43,10 +42,12 @@ class ScoringService:
         A thread left in `accept` would go on with the number of the closed socket once a stopped process
         is continued, and take the workers of the next service that got this number.
         """
+        if self._closing.is_set():
+            return
         self._closing.set()
-        with suppress(OSError):
+        with suppress(OSError):  # no descriptor is free
             Client(self.address).close()
-        self._accepting.join()
+        self._accepting.join(_PATIENCE_S)
         self._listener.close()
         self._scorer.close()
 
@@ -55,7 +56,8 @@ class ScoringService:
             try:
                 connection = self._listener.accept()
             except OSError:  # one that left before it was taken, or no descriptor is free
-                self._closing.wait(0.05)
+                if self._closing.wait(0.05):
+                    return
                 continue
             if self._closing.is_set():
                 connection.close()

@@ -250,3 +250,36 @@ def test_a_follow_up_is_about_the_product_of_the_turn_before():
 def test_a_product_that_nobody_named_is_asked_for():
     settled = settle(DOCUMENTS, "Good morning, is it in stock in Alnbury?", named=Named(stores=("Alnbury",)))
     assert (settled.route, settled.missing) == ("ask", "product")
+
+
+REFUND_1, REFUND_2 = ("request_refund", "FW-20001"), ("request_refund", "FW-20002")
+STATUS_1, STATUS_2 = ("order_status", "FW-20001"), ("order_status", "FW-20002")
+
+
+@pytest.mark.parametrize(
+    ("question", "made"),
+    [
+        ("Please refund FW-20001 and tell me where FW-20002 is.", [REFUND_1, STATUS_2]),
+        ("Where is FW-20002? Please refund FW-20001.", [REFUND_1, STATUS_2]),
+        ("I'd like a refund on FW-20001. Also where is FW-20002?", [REFUND_1, STATUS_2]),
+        ("Can I exchange FW-20002? And refund FW-20001 please.", [REFUND_1, STATUS_2]),
+        ("Refund FW-20001 and FW-20002", [REFUND_1, REFUND_2]),
+        ("FW-20001 and FW-20002 arrived broken, please refund them", [REFUND_1, REFUND_2]),
+        (
+            "refund FW-20001 and change the address of FW-20002 to SW1A 1AA",
+            [REFUND_1, ("change_address", "FW-20002")],
+        ),
+        ("Do not refund FW-20001 yet, what would the refund be?", [STATUS_1]),
+    ],
+)
+def test_an_action_is_for_the_orders_that_stand_with_it(question, made):
+    planned = (
+        calls("request_refund", order_id="FW-20001"),
+        calls("request_refund", order_id="FW-20002", postcode="SW1A 1AA"),
+    )
+    for plan in planned:
+        settled = settle(plan, question)
+        assert [(call.name, call.arguments["order_id"]) for call in settled.calls] == made
+        assert all(
+            "postcode" not in call.arguments for call in settled.calls if call.name == "request_refund"
+        )

@@ -76,3 +76,14 @@ def test_whatever_a_stranger_says_ends_nothing(service, said):
         stranger.connect(service.address)
         stranger.sendall(said)
     Client(service.address, authkey=service.key.encode()).close()
+
+
+def test_it_is_closed_once_and_closed_even_if_nothing_can_be_opened(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("too many open files")
+
+    service = ScoringService()
+    monkeypatch.setattr("pytest_llmops.runner.scoring.service.Client", refuse)
+    monkeypatch.setattr("pytest_llmops.runner.scoring.service._PATIENCE_S", 0.1)
+    service.close()
+    service.close()
