@@ -262,7 +262,7 @@ STATUS_1, STATUS_2 = ("order_status", "FW-20001"), ("order_status", "FW-20002")
         ("Please refund FW-20001 and tell me where FW-20002 is.", [REFUND_1, STATUS_2]),
         ("Where is FW-20002? Please refund FW-20001.", [REFUND_1, STATUS_2]),
         ("I'd like a refund on FW-20001. Also where is FW-20002?", [REFUND_1, STATUS_2]),
-        ("Can I exchange FW-20002? And refund FW-20001 please.", [REFUND_1, STATUS_2]),
+        ("Can I exchange FW-20002? And refund FW-20001 please.", [REFUND_1, ("shipment", "FW-20002")]),
         ("Refund FW-20001 and FW-20002", [REFUND_1, REFUND_2]),
         ("FW-20001 and FW-20002 arrived broken, please refund them", [REFUND_1, REFUND_2]),
         (
