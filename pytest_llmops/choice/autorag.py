@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from pytest_llmops.choice.entries import ChoiceError, Entry, Field
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.gates.paired_runs.pairing import Scale
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import name_some, printable
 
 _NO_SCORES = frozenset(
     {
@@ -29,6 +29,7 @@ _HIGHER = Scale(higher_is_better=True, bounded=False)
 """Of each metric that AutoRAG has; none says where it ends."""
 
 _FEWEST = 2  # modules of a choice
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +91,13 @@ def _read_node(path: Path, rows: Sequence[Mapping[str, str]], folder: Path) -> N
     if len(names) < _FEWEST:
         return Node(name=node.name, modules=node.modules, best=node.best, reason="it has one module alone")
     tables = [_read_table(_module_path(path, file)) for file in files]
-    metrics = _find_metrics(rows[0], path.parent.name, tables)
+    named = _find_metrics(rows[0], path.parent.name)
+    metrics = [metric for metric in named if all(metric in table for table in tables)]
+    left_out = tuple(_describe_left_out(named, names, tables))
     if not metrics:
         reason = "AutoRAG kept the means of its modules and no scores by question"
+        if any(metric in table for metric in named for table in tables):
+            reason = f"no metric has scores of all modules; {'; '.join(left_out)}"
         return Node(name=node.name, modules=node.modules, best=node.best, reason=reason)
     questions = {len(table[metric]) for table in tables for metric in metrics}
     if len(questions) != 1:
@@ -101,7 +106,7 @@ def _read_node(path: Path, rows: Sequence[Mapping[str, str]], folder: Path) -> N
         name=node.name,
         modules=node.modules,
         best=node.best,
-        field=_make_field(names, tables, metrics, questions.pop()),
+        field=_make_field(names, tables, metrics, questions.pop(), left_out),
     )
 
 
@@ -111,12 +116,19 @@ def _module_path(summary: Path, file: str) -> Path:
     return summary.parent / file
 
 
-def _find_metrics(
-    columns: Mapping[str, str], node: str, tables: Sequence[Mapping[str, Sequence[Any]]]
-) -> list[str]:
-    """Columns of means whose scores all modules have; some nodes write their own name before a mean."""
-    named = [column.removeprefix(f"{node}_") for column in columns if column not in _NO_SCORES]
-    return [metric for metric in named if all(metric in table for table in tables)]
+def _find_metrics(columns: Iterable[str], node: str) -> list[str]:
+    """Columns of means; some nodes write their own name before a mean."""
+    return [column.removeprefix(f"{node}_") for column in columns if column not in _NO_SCORES]
+
+
+def _describe_left_out(
+    metrics: Sequence[str], names: Sequence[str], tables: Sequence[Mapping[str, Sequence[Any]]]
+) -> Iterable[str]:
+    """Metrics that cannot decide, since a module has no scores of them by question."""
+    for metric in metrics:
+        lacking = [name for name, table in zip(names, tables, strict=True) if metric not in table]
+        if lacking:
+            yield f"{metric} is left out: no scores by question of {name_some(lacking, _NAMED)}"
 
 
 def _read_table(path: Path) -> dict[str, list[Any]]:
@@ -142,7 +154,11 @@ def _read_table(path: Path) -> dict[str, list[Any]]:
 
 
 def _make_field(
-    names: Sequence[str], tables: Sequence[Mapping[str, Sequence[Any]]], metrics: Sequence[str], count: int
+    names: Sequence[str],
+    tables: Sequence[Mapping[str, Sequence[Any]]],
+    metrics: Sequence[str],
+    count: int,
+    notes: tuple[str, ...],
 ) -> Field:
     """A question that no module has a score for does not count; one that some lack is an error of these."""
     cases = [f"question {at + 1}" for at in range(count)]
@@ -161,7 +177,8 @@ def _make_field(
                 else:
                     errors[metric][cases[at]] = f"it has no {metric}"
         entries.append(Entry(name=name, values=values, errors=errors))
-    return Field(entries=tuple(entries), cases=tuple(cases), scales=dict.fromkeys(metrics, _HIGHER))
+    scales = dict.fromkeys(metrics, _HIGHER)
+    return Field(entries=tuple(entries), cases=tuple(cases), scales=scales, notes=notes)
 
 
 def _is_score(value: Any) -> bool:

@@ -38,9 +38,9 @@ class Entry:
     One candidate.
 
     Attributes:
-        values: Metric to its scores.
+        values: Metric to its scores, of cases of the field alone.
         errors: Metric to the cases that it could not be scored in, with the reason.
-        broken: Why the candidate cannot win whatever its scores; empty where nothing is wrong.
+        broken: Why nothing can be chosen, whatever the scores; empty where nothing is wrong.
         answers: Case to the digests of its answers.
         left_out: Cases that not all candidates have, or that ask otherwise elsewhere.
     """

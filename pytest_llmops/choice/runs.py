@@ -9,14 +9,14 @@ from itertools import combinations
 from statistics import fmean
 
 from pytest_llmops.choice.entries import ChoiceError, Entry, Field, Repeats, Spending
-from pytest_llmops.errors import SettingsError, hint
+from pytest_llmops.errors import LLMOpsError, SettingsError, hint
 from pytest_llmops.gates.absolute.breakage import app_breakage, scoring_breakage
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import values_by_metric
 from pytest_llmops.gates.paired_runs.pairing import Scale, find_scale, pair_cases, signatures
 from pytest_llmops.golden.identity import file_of
-from pytest_llmops.printable import counted, name_some
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Check, Output, Run, SuiteCheck
 
 _NAMED = 5
@@ -49,11 +49,23 @@ def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field
             not record_only.
 
     Raises:
-        ChoiceError: No case is in all runs, or one was scored in unlike ways.
+        ChoiceError: No case is in all runs, or one was scored in unlike ways; of a run that broke, anything.
         LLMOpsError: A metric is unknown, or none decides.
     """
+    broke = "; ".join(f"{each.name}: {each.broken}" for each in candidates if each.broken)
+    try:
+        return _enter_all(candidates, metrics)
+    except LLMOpsError as error:
+        if not broke:
+            raise
+        raise ChoiceError(f"{broke}; {error}") from None
+
+
+def _enter_all(candidates: Sequence[Candidate], metrics: Sequence[str]) -> Field:
     held = [each for each in candidates if each.run.results or not each.broken]
     results = {each.name: {result.case: result for result in each.run.results} for each in held}
+    if not held:
+        raise ChoiceError("no candidate has a case, so that nothing can be compared")
     for each in held:
         if not each.run.results:
             raise ChoiceError(f"{each.name} has no case, so that nothing can be compared")
@@ -111,7 +123,7 @@ def _find_scales(
         deciding |= dict.fromkeys(check.metric for check in checks if not check.record_only)
     found = {metric for results in chosen.values() for each in results for metric in _scored_or_failed(each)}
     scored = sorted(found - {""})
-    listed = f"Scored: {', '.join(scored) or 'none'}"
+    listed = f"Scored: {', '.join(map(printable, scored)) or 'none'}"
     for metric in named:
         if metric not in scored:
             raise SettingsError(

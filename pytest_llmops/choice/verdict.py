@@ -71,7 +71,8 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
     of at most `alpha` in one metric, unless it is worse in another with an uncorrected one of at most
     `alpha`: a loss that is likely must not hide behind the correction.
 
-    A candidate with an error cannot win, and no win counts that only rests on errors of others.
+    A candidate with an error cannot win, and no win counts that only rests on errors of others. Nothing is
+    chosen where a run broke, whatever the others did: its cases are not all that it had.
 
     Raises:
         ChoiceError: No metric, no case, or fewer than two candidates.
@@ -86,8 +87,8 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         for first, second in pairs
         for metric in field.scales
     ]
-    adjusted = adjust_holm([each.p_value or 1.0 for each in contests])
-    answered = adjust_holm([each.p_answered or 1.0 for each in contests])
+    adjusted = adjust_holm([_or_one(each.p_value) for each in contests])
+    answered = adjust_holm([_or_one(each.p_answered) for each in contests])
     contests = [
         replace(each, p_adjusted=p_value, p_answered=p_answered)
         for each, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
@@ -133,24 +134,22 @@ def beats(
             continue
         gain = each.gain if each.first == name else -each.gain
         p_value = each.p_answered if answered else each.p_adjusted
-        better |= gain > 0 and (p_value or 1.0) <= alpha
-        if gain < 0 and (each.p_value or 1.0) <= alpha:
+        better |= gain > 0 and _or_one(p_value) <= alpha
+        if gain < 0 and _or_one(each.p_value) <= alpha:
             return False
     return better
 
 
 def _decide(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float) -> tuple[Outcome, str, str]:
     """The outcome, the winner's name, and why there is none."""
-    for entry in entries:
-        if not any(entry.values.values()):
-            why = entry.broken or next(iter(entry.errored.values()), "nothing of it was scored")
-            return "error", "", f"{entry.name} has no score in any case: {why}"
+    if wrong := [found for entry in entries if (found := _say_what_broke(entry))]:
+        return "error", "", "; ".join(wrong)
     names = [each.name for each in entries]
     for entry in entries:
         others = [name for name in names if name != entry.name]
         if not all(beats(entry.name, other, contests, alpha) for other in others):
             continue
-        if entry.broken or entry.errored:
+        if entry.errored:
             return "error", "", f"{entry.name} is ahead, but had errors; fix them and choose again"
         for other in others:
             if not beats(entry.name, other, contests, alpha, answered=True):
@@ -158,6 +157,19 @@ def _decide(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float)
                 return "error", "", f"{why}; fix them and choose again"
         return "winner", entry.name, ""
     return "none", "", ""
+
+
+def _say_what_broke(entry: Entry) -> str:
+    """Why nothing can be said of a candidate: cases that a run reached before it broke are not all it had."""
+    if not any(entry.values.values()):
+        why = entry.broken or next(iter(entry.errored.values()), "nothing of it was scored")
+        return f"{entry.name} has no score in any case: {why}"
+    return f"{entry.name} cannot be compared: {entry.broken}" if entry.broken else ""
+
+
+def _or_one(p_value: float | None) -> float:
+    """What was not tested is as likely as can be; a p-value of 0.0 is one."""
+    return 1.0 if p_value is None else p_value
 
 
 def _rank(field: Field) -> list[Standing]:
@@ -186,9 +198,7 @@ def _mean(metric: str, entry: Entry, field: Field) -> float:
     worst = worst_score(field.scales[metric])
     broken = entry.errors.get(metric, {})
     means = [
-        mean(list(values))
-        for case, values in entry.values.get(metric, {}).items()
-        if case not in broken and case in set(field.cases)
+        mean(list(values)) for case, values in entry.values.get(metric, {}).items() if case not in broken
     ]
     means += [] if worst is None else [worst] * len(broken)
     return mean(means) if means else math.nan
@@ -200,4 +210,4 @@ def _find_closest(entries: Sequence[Entry], contests: Sequence[Contest], alpha: 
     unbeaten = [name for name in others if not beats(best, name, contests, alpha)]
     pair = {best, (unbeaten or others)[0]}
     held = [each for each in contests if each.cases and {each.first, each.second} == pair]
-    return min(held, key=lambda each: (each.p_value or 1.0, -abs(each.better - each.worse)), default=None)
+    return min(held, key=lambda each: (_or_one(each.p_value), -abs(each.better - each.worse)), default=None)

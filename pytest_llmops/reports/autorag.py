@@ -71,7 +71,9 @@ def nodes_json(reports: Sequence[NodeReport]) -> dict[str, Any]:
 
 
 def _answer(each: NodeReport) -> str:
-    return "not compared" if each.report is None else "yes" if each.is_confirmed else "no"
+    if each.report is None:
+        return "not compared"
+    return "error" if each.report.choice.outcome == "error" else "yes" if each.is_confirmed else "no"
 
 
 def _describe(each: NodeReport) -> Iterable[str]:
@@ -79,4 +81,5 @@ def _describe(each: NodeReport) -> Iterable[str]:
         yield f"not compared: {each.node.reason}"
         return
     yield from list_errors(each.report)
+    yield from each.report.field.notes
     yield describe_outcome(each.report)

@@ -126,11 +126,56 @@ def test_questions_that_one_module_has_no_score_for_keep_it_from_winning(capsys)
     good, poor = f1(*[1.0] * 11, math.nan), f1(*[0.0] * 12)
     write_trial({LINE: [good, poor]})
     code, shown = judge(capsys)
-    assert code == 2
+    assert code == 3
+    assert shown[1].endswith("error")
     assert "had errors in 1 case (question 12), which are left out: it has no retrieval_f1" in "\n".join(
         shown
     )
     assert f"{LINE}: error: Bm25 (0.parquet) is ahead, but had errors" in "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "code", "cells"),
+    [
+        ([("good", "unscored")], 3, ["error"]),
+        ([("unscored", "unscored")], 3, ["error"]),
+        ([("good", "poor"), ("good", "unscored")], 3, ["yes", "error"]),
+        ([("poor", "good"), ("good", "unscored")], 3, ["no", "error"]),
+        ([("good", "poor"), ("poor", "good")], 2, ["yes", "no"]),
+    ],
+)
+def test_an_error_in_one_node_is_the_outcome(nodes, code, cells, capsys):
+    tables = {"good": f1(*[1.0] * 12), "poor": f1(*[0.0] * 12), "unscored": f1(*[math.nan] * 12)}
+    write_trial({f"line/{at}": [tables[name] for name in names] for at, names in enumerate(nodes)})
+    found, shown = judge(capsys)
+    assert found == code
+    assert [line.split()[-1] for line in shown[1 : 1 + len(nodes)]] == cells
+
+
+LACKS = "is left out: no scores by question of Bm25 (1.parquet)"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "code", "said"),
+    [
+        ("ab", "a", 0, [f"b {LACKS}"]),
+        ("abc", "a", 0, [f"b {LACKS}", f"c {LACKS}"]),
+        ("ab", "", 3, [f"no metric has scores of all modules; a {LACKS}; b {LACKS}"]),
+        ("ab", "ab", 0, []),
+        ("", "", 3, ["AutoRAG kept the means of its modules and no scores by question"]),
+    ],
+)
+def test_metrics_that_a_module_lacks_are_named(mine, theirs, code, said, capsys):
+    metrics = {*mine, *theirs} or {"a"}
+    write_trial({LINE: [dict.fromkeys(sorted(metrics), [1.0] * 12)] * 2})
+    for at, kept in enumerate((mine, theirs)):
+        write_table(Path(f"0/{LINE}/{at}.parquet"), dict.fromkeys(kept, [float(not at)] * 12))
+    found, shown = judge(capsys, "--out", "nodes.json")
+    assert found == code
+    lines = [line.replace("not compared: ", "") for line in shown if line.startswith(f"{LINE}: ")]
+    assert [line for line in lines if ": winner:" not in line] == [f"{LINE}: {each}" for each in said]
+    (node,) = json.loads(Path("nodes.json").read_text())["nodes"]
+    assert ([node["reason"]] if node["reason"] else node["choice"]["notes"]) == said
 
 
 def test_questions_that_no_module_has_a_score_for_do_not_count(capsys):

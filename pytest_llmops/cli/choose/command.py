@@ -20,10 +20,12 @@ from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.own_metrics import import_metrics
+from pytest_llmops.printable import printable
 from pytest_llmops.reports.choice import ChoiceReport, choice_json, render_choice
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _EXIT_CODES = {"winner": 0, "none": 2, "error": 3}
+_LINE = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +47,7 @@ def _choose(given: argparse.Namespace) -> int:
     try:
         return _run(given)
     except (ChoiceError, RunFileError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        print(printable(str(error), _LINE), file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]
 
 

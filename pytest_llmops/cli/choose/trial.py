@@ -1,4 +1,4 @@
-"""`llmops choose --autorag FOLDER`: 0 each best module is a winner, 2 one is not, 3 nothing to compare."""
+"""`llmops choose --autorag FOLDER`: 0 all best modules win, 2 one does not, 3 error or nothing to compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_llmops.choice.verdict import choose
 from pytest_llmops.reports.autorag import NodeReport, nodes_json, render_nodes
 from pytest_llmops.reports.choice import ChoiceReport
 
-_CONFIRMED, _UNCONFIRMED, _NOTHING = 0, 2, 3
+_CONFIRMED, _UNCONFIRMED, _ERROR = 0, 2, 3
 
 
 def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str, Any]]:
@@ -18,6 +18,7 @@ def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str,
     The exit code, the lines for a terminal, and the same for a program.
 
     A node with one module has nothing to choose; one whose scores AutoRAG did not keep is not confirmed.
+    An error in one node is the outcome, whatever the others are.
 
     Raises:
         LLMOpsError: The folder holds no node, a file cannot be read, or pyarrow is not installed.
@@ -33,6 +34,7 @@ def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str,
     ]
     choices = [each for each in reports if len(each.node.modules) > 1]
     code = _CONFIRMED if all(each.is_confirmed for each in choices) else _UNCONFIRMED
-    if not any(each.report for each in choices):
-        code = _NOTHING
+    outcomes = {each.report.choice.outcome for each in choices if each.report}
+    if not outcomes or "error" in outcomes:
+        code = _ERROR
     return code, render_nodes(reports), nodes_json(reports)

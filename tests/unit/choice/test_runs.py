@@ -223,3 +223,29 @@ def test_groups_of_the_cases():
     made = [replace(each, group="returns") for each in results(1, 0)]
     found = enter([candidate("a", made), candidate("b", made)])
     assert set(found.units(found.cases)) == {"returns"}
+
+
+@pytest.mark.parametrize("survivors", [0, 8])
+def test_a_run_that_broke_has_no_winner_over_it(survivors):
+    """It shrinks the field to the cases that it reached, of which nobody may be called the winner."""
+    whole, rest = results(*[1.0] * 50), results(*[0.0] * survivors)
+    found = choose(enter([candidate("a", whole), candidate("b", rest, broken="out of memory")]))
+    assert (found.outcome, found.winner) == ("error", "")
+    assert found.reason.startswith("b ")
+    assert "out of memory" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "metrics", "why"),
+    [
+        ([], [], (), "no candidate has a case"),
+        (results(1, 1), [result_of("other", checks=(CHECK,), exact_match=1.0)], (), "no case is the same"),
+        (results(1), [result_of("c0", checks=(CHECK,))], (), "b was never scored"),
+        ([broken("c0", BROKE)], [broken("c0", BROKE)], (), "no check decides"),
+    ],
+)
+def test_a_run_that_broke_is_named_where_nothing_can_be_compared(ours, theirs, metrics, why):
+    ended = "its run ended early" if not ours else ""
+    with pytest.raises(ChoiceError, match="b: out of memory; ") as raised:
+        enter([candidate("a", ours, broken=ended), candidate("b", theirs, broken="out of memory")], metrics)
+    assert why in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pytest_llmops.choice.contests import Contest
 from pytest_llmops.choice.entries import ChoiceError, Entry
-from pytest_llmops.choice.verdict import choose
+from pytest_llmops.choice.verdict import beats, choose
 from tests.unit.choice.choice_records import SECONDS, SHARE, entry, field, ids, table
 
 ALL, NONE = [1.0] * 20, [0.0] * 20
@@ -40,12 +42,59 @@ ALL, NONE = [1.0] * 20, [0.0] * 20
         ([entry("a", m=ALL), Entry(name="b", values={}, broken="it died")], "error", ""),
         ([entry("a", m=ALL), entry("c", m=NONE), Entry(name="b", values={}, broken="it died")], "error", ""),
         ([Entry(name="a", values=entry("a", m=ALL).values, broken="it"), entry("b", m=NONE)], "error", ""),
+        ([entry("a", m=ALL), replace(entry("b", m=NONE), broken="it")], "error", ""),
+        ([entry("a", m=ALL), replace(entry("b", m=ALL), broken="it")], "error", ""),
+        ([entry("a", m=ALL), entry("c", m=NONE), replace(entry("b", m=NONE), broken="it")], "error", ""),
     ],
 )
 def test_outcomes(entries, outcome, winner):
     found = choose(field(*entries))
     assert (found.outcome, found.winner) == (outcome, winner)
     assert bool(found.reason) == (outcome == "error")
+
+
+@pytest.mark.parametrize("values", [ALL, NONE, []])
+def test_each_broken_candidate_is_named(values):
+    """Beside a winner, and beside one without any score."""
+    broken = [replace(entry(name, m=values), broken=f"{name} died") for name in ("b", "c")]
+    found = choose(field(entry("a", m=ALL), entry("d", m=NONE), *broken))
+    assert (found.outcome, found.winner) == ("error", "")
+    assert "b died" in found.reason
+    assert "c died" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("p_values", "better"),
+    [
+        ({"p_value": 0.0, "p_adjusted": 0.0}, True),
+        ({"p_value": 0.04, "p_adjusted": 0.04}, True),
+        ({"p_value": 0.04, "p_adjusted": 0.06}, False),
+        ({}, False),
+    ],
+)
+def test_a_p_value_of_zero_is_one(p_values, better):
+    won = Contest(metric="m", first="a", second="b", cases=9, gain=1.0, **p_values)
+    assert beats("a", "b", [won], 0.05) is better
+    sure = replace(won, p_value=0.01, p_adjusted=0.01)
+    lost = replace(won, metric="n", gain=-1.0)
+    likely = p_values.get("p_value") is not None
+    assert beats("a", "b", [sure, lost], 0.05) is not likely
+
+
+def test_the_work_is_not_the_square_of_the_cases():
+    class Counted(tuple):
+        __slots__ = ()
+
+        def __iter__(self):
+            reads.append(len(self))
+            return super().__iter__()
+
+    reads = []
+    for count in (10, 40):
+        whole = field(entry("a", m=[1.0] * count), entry("b", m=[0.0] * count))
+        whole = replace(whole, cases=Counted(whole.cases))
+        choose(whole)
+    assert reads.count(10) == reads.count(40)
 
 
 def test_candidates_that_beat_each_other_in_a_circle_have_no_winner():
