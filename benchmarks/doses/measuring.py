@@ -31,7 +31,7 @@ ASKED = 60  # questions for each dose, and for the base, whose prompt with its e
 class Split:
     """Shares of one set of questions; of `base` those that were asked."""
 
-    told: str
+    label: str
     adapter: Mapping[str, Share]
     base: Mapping[str, Share]
 
@@ -71,7 +71,7 @@ def measure_doses(heard: Callable[[str], None]) -> None:
     path = write(_dosed(), WORK / "questions" / "dosed.jsonl")
     for dose in DOSES:
         adapter = perturb(ADAPTER, dose, WORK / "adapters")
-        heard(f"{dose.told}: {ASKED} questions, then the gate")
+        heard(f"{dose.label}: {ASKED} questions, then the gate")
         ask_adapter(adapter, path, _answers("dose", dose.name))
         heard(str(run_gate(adapter, WORK / "home", _verdict(dose))))
 
@@ -79,7 +79,7 @@ def measure_doses(heard: Callable[[str], None]) -> None:
 def list_splits() -> Iterator[Split]:
     """Of what was answered so far."""
     sets = _sets()
-    for name, told in (
+    for name, label in (
         ("committed-plans", "committed test split"),
         ("fresh-plans", "drawn anew"),
         ("refusals", "to refuse, written anew"),
@@ -87,12 +87,12 @@ def list_splits() -> Iterator[Split]:
         base = {"fresh-plans": "doses", "refusals": "refusals"}.get(name)
         kept = REFUSED if name == "refusals" else None
         yield Split(
-            told=told,
+            label=label,
             adapter=measure_plans(sets[name], read_answers(_answers("adapter", name)), kept),
             base=measure_plans(sets[name], read_answers(_answers("base", base)), kept) if base else {},
         )
     answers = read_answers(_answers("adapter", "fresh-answers"))
-    yield Split(told="answers, drawn anew", adapter=measure_answers(sets["fresh-answers"], answers), base={})
+    yield Split(label="answers, drawn anew", adapter=measure_answers(sets["fresh-answers"], answers), base={})
 
 
 def list_responses() -> Iterator[Response]:

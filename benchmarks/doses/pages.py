@@ -47,7 +47,7 @@ def write_fresh_card(splits: Sequence[Split], folder: Path = ADAPTER.parent) -> 
     summary = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
     summary["fresh"] = [
         {
-            "split": split.told,
+            "split": split.label,
             "measure": name,
             **_plain(share),
             **({"base": _plain(split.base[name])} if name in split.base else {}),
@@ -73,11 +73,11 @@ def _fresh(splits: Iterable[Split]) -> Iterable[str]:
             if name in HOLDS:
                 continue  # the doses' own
             goal = GOALS.get(name)
-            told = "" if goal is None else f"{goal:.2f}{'' if share.value >= goal else ', **missed**'}"
+            label = "" if goal is None else f"{goal:.2f}{'' if share.value >= goal else ', **missed**'}"
             base = split.base.get(name)
             other = "" if base is None else f"{base.value:.2f} (n {base.of})"
             measure = MEANINGS.get(name, name)
-            yield f"| {split.told} | {measure} | {_show(share)} | {share.of} | {told} | {other} |"
+            yield f"| {split.label} | {measure} | {_show(share)} | {share.of} | {label} | {other} |"
 
 
 def _show(share: Share) -> str:
@@ -96,7 +96,7 @@ def _doses(responses: Iterable[Response]) -> Iterable[str]:
         ]
         of = next((share.of for share in shares if share), 0)
         changed = f"{each.changed} of {of}" if of else ""
-        yield f"| {each.dose.told} | {' | '.join(values)} | {changed} | {_verdict(each)} |"
+        yield f"| {each.dose.label} | {' | '.join(values)} | {changed} | {_verdict(each)} |"
 
 
 def _verdict(response: Response) -> str:

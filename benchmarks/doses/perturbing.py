@@ -22,7 +22,7 @@ class Dose:
     """One kind of damage of one strength; `spoil` of None leaves the adapter as it is."""
 
     name: str
-    told: str
+    label: str
     spoil: _Spoil | None = None
 
 
@@ -45,17 +45,17 @@ def _scale(by: float, reader: GGUFReader, _matrices: dict[str, Any]) -> None:
 
 
 DOSES = (
-    Dose(name="none", told="unharmed"),
+    Dose(name="none", label="unharmed"),
     *(
-        Dose(name=f"noise-{share}", told=f"noise of {share} %", spoil=partial(_add_noise, share / 100))
+        Dose(name=f"noise-{share}", label=f"noise of {share} %", spoil=partial(_add_noise, share / 100))
         for share in (1, 2, 5, 10, 20, 50, 100)
     ),
     *(
-        Dose(name=f"layer-{layer}", told=f"layer {layer} zeroed", spoil=partial(_zero_layer, layer))
+        Dose(name=f"layer-{layer}", label=f"layer {layer} zeroed", spoil=partial(_zero_layer, layer))
         for layer in (15, 22, 29)
     ),
     *(
-        Dose(name=f"scale-{by}", told=f"scale {by}", spoil=partial(_scale, by))
+        Dose(name=f"scale-{by}", label=f"scale {by}", spoil=partial(_scale, by))
         for by in (0.5, 0.75, 1.25, 1.5)
     ),
 )

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.printable import printable
 from pytest_llmops.streams import outlive_readers
 
 USAGE_ERROR = 4
@@ -75,7 +76,8 @@ def carry_out(given: argparse.Namespace) -> int:
     try:
         code: int = given.do(given)
     except LLMOpsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        lines = (printable(line, 4000) for line in str(error).splitlines())  # it may quote a file
+        print("\n".join(lines), file=sys.stderr)  # noqa: T201 - a command talks to its user
         return USAGE_ERROR
     except OSError as error:
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import Future
 from contextvars import copy_context
 from threading import Thread
@@ -30,8 +31,8 @@ def read_limit(limit: tuple[str, str]) -> int:
         SettingsError: It is no whole number from 1 to 3600.
     """
     value = os.environ.get(limit[0]) or limit[1]
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MOST:
-        raise SettingsError(f"{limit[0]} is {value!r}; it must be a whole number, 1 to {MOST}.")
+    if not re.fullmatch(r"[0-9]{1,4}", value) or not 1 <= int(value) <= MOST:
+        raise SettingsError(f"{limit[0]} is {value[:60]!r}; it must be a whole number, 1 to {MOST}.")
     return int(value)
 
 

@@ -63,9 +63,11 @@ def answer(question: str | Mapping[str, Any], settings: Settings | None = None) 
         dict(question) if isinstance(question, Mapping) else {"question": question},
     )
     written, customer = read_text(asked.pop("question", "")), asked.pop("customer", None)
-    text, approved = app.redact(written), frozenset(asked.pop("approved", ()))
+    text, approved = app.redact(written), asked.pop("approved", [])
+    if not isinstance(approved, list | tuple) or not all(isinstance(each, str) for each in approved):
+        raise QuestionError("`approved` is a list of digests, as pending calls have them.")
     signed_in = None if customer is None else read_customer(customer)
-    desk = Desk(app=app, question=text, customer=signed_in, approved=approved)
+    desk = Desk(app=app, question=text, customer=signed_in, approved=frozenset(approved))
     if asked:
         raise QuestionError(
             f"The team reads no {min(asked)!r}; it reads `question`, `customer` and `approved`."

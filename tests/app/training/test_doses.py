@@ -152,7 +152,7 @@ def test_tables_are_written_between_their_marks_and_nothing_else(tmp_path):
         Response(dose=BY_NAME["scale-0.5"], plans=shares, before=shares, changed=1, verdict=verdict),
         Response(dose=BY_NAME["noise-1"], plans={}, before={}, changed=0, verdict=None),
     ]
-    write_page([Split(told="anew", adapter=shares, base={})], responses, [], page)
+    write_page([Split(label="anew", adapter=shares, base={})], responses, [], page)
 
     written = page.read_text(encoding="utf-8")
     assert "| anew | calls and arguments exact, as worded | 1.000 | 0.21 to 1.00 | 1 | 0.90 |  |" in written
