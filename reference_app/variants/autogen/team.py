@@ -63,7 +63,8 @@ def answer(question: str | Mapping[str, Any], settings: Settings | None = None) 
         dict(question) if isinstance(question, Mapping) else {"question": question},
     )
     written, customer = read_text(asked.pop("question", "")), asked.pop("customer", None)
-    text, approved = app.redact(written), asked.pop("approved", [])
+    text = app.redact(written)
+    approved: Any = asked.pop("approved", [])
     if not isinstance(approved, list | tuple) or not all(isinstance(each, str) for each in approved):
         raise QuestionError("`approved` is a list of digests, as pending calls have them.")
     signed_in = None if customer is None else read_customer(customer)
