@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
 from pytest_llmops.detect.mask import mask, mask_secrets
 from pytest_llmops.mcp.definitions import Definition
-from pytest_llmops.mcp.findings import McpFinding, fields_of
+from pytest_llmops.mcp.findings import FILLED, McpFinding, fields_of
 from pytest_llmops.printable import printable
 
 _FIELDS = 10  # of one tool that are shown
@@ -25,15 +26,18 @@ def compare_listings(old: Sequence[Definition], new: Sequence[Definition], what:
 
 def compare_fields(name: str, old: Any, new: Any, what: str) -> Iterator[McpFinding]:
     """The first ten fields that differ, secrets masked on both sides."""
-    before, after = (dict(fields_of(mask_secrets(each))) for each in (old, new))
-    changed = [field for field in {**before, **after} if before.get(field) != after.get(field)]
+    shown = [mask_secrets(each) for each in (old, new)]
+    before, after = (dict(fields_of(each)) for each in shown)
+    changed = [field for field in {**before, **after} if _differs(before.get(field), after.get(field))]
     for field in islice(changed, _FIELDS):
         detail = _show_change(before.get(field), after.get(field))
         yield McpFinding(tool=name, field=field, what=what, detail=detail)
     if (more := len(changed) - _FIELDS) > 0:
         yield McpFinding(tool=name, field="", what=what, detail=f"and {more:,} more fields")
     if not changed:
-        yield McpFinding(tool=name, field="", what=what, detail="in a secret, which is not shown")
+        hidden = shown != [old, new]
+        detail = "in a secret, which is not shown" if hidden else "the text is the same, its digest is not"
+        yield McpFinding(tool=name, field="", what=what, detail=detail)
 
 
 def _by_name(definitions: Sequence[Definition]) -> dict[str, list[Definition]]:
@@ -59,9 +63,18 @@ def _compare_tools(
         yield McpFinding(tool=name, field="", what=what, detail="one of two tools of this name was removed")
 
 
+def _differs(old: str | None, new: str | None) -> bool:
+    """Of containers only what they are counts here, as what is in them has fields of its own."""
+    if old is None or new is None:
+        return (old or new) not in FILLED
+    return old[0] != new[0] if old[0] in "[{" else old != new
+
+
 def _show_change(old: str | None, new: str | None) -> str:
-    """`- 'was' + 'is'`, from shortly before the first difference."""
-    shown = [(sign, mask(text)) for sign, text in (("-", old), ("+", new)) if text is not None]
+    """`- 'was' + 'is'`, from shortly before the first difference; texts in quotes where one is no text."""
+    there = [(sign, text) for sign, text in (("-", old), ("+", new)) if text is not None]
+    plain = all(text.startswith('"') for _, text in there)
+    shown = [(sign, mask(json.loads(text) if plain else text)) for sign, text in there]
     first, last = shown[0][1], shown[-1][1]
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     start = max(0, sum(1 for _ in alike) - _BEFORE) if len(shown) > 1 else 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.mcp.changes import compare_fields, compare_listings
-from pytest_llmops.mcp.definitions import Definition, Listing
+from pytest_llmops.mcp.definitions import Definition, Listing, digest_of
 from pytest_llmops.mcp.findings import BY_CLIENT, CHANGED, IN_SESSION, SERVER, McpFinding
 from pytest_llmops.mcp.lock import LockedServer
 from pytest_llmops.mcp.rules.names import check_names
@@ -38,7 +40,10 @@ def check_listings(
 def compare_with_lock(listing: Listing, locked: LockedServer) -> Iterator[McpFinding]:
     """What changed since somebody accepted the definitions."""
     yield from compare_listings(locked.tools, listing.tools, CHANGED)
-    yield from _compare_instructions(locked.instructions, listing.instructions, CHANGED)
+    was = (locked.instructions_sha256, locked.instructions)
+    # Both, as of tools: people read the text in a lock, and a secret in it is masked.
+    if was != (digest_of(listing.instructions), mask_secrets(listing.instructions)):
+        yield from _compare_instructions(locked.instructions, listing.instructions, CHANGED)
 
 
 def _check_changes(listings: Sequence[Listing], locked: LockedServer) -> Iterator[McpFinding]:
@@ -47,10 +52,11 @@ def _check_changes(listings: Sequence[Listing], locked: LockedServer) -> Iterato
     for each in later:
         what = IN_SESSION if each.client == first.client else BY_CLIENT
         yield from compare_listings(first.tools, each.tools, what)
-        yield from _compare_instructions(first.instructions, each.instructions, what)
+        if each.instructions != first.instructions:
+            yield from _compare_instructions(first.instructions, each.instructions, what)
 
 
 def _compare_instructions(old: str, new: str, what: str) -> Iterator[McpFinding]:
     was, now = {"instructions": old}, {"instructions": new}
-    found = compare_fields(SERVER, was, now, what)
-    yield from (each for each in found if each.field)
+    for each in compare_fields(SERVER, was, now, what):
+        yield replace(each, field=each.field or "instructions")

@@ -45,6 +45,10 @@ class Listing:
 
 def define(content: Mapping[str, Any]) -> Definition:
     """The definition, with a digest that does not depend on the order of keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Definition(name=content["name"], sha256=digest, content=content)
+    return Definition(name=content["name"], sha256=digest_of(content), content=content)
+
+
+def digest_of(value: Any) -> str:
+    """The sha256 of a JSON value in ASCII, with sorted keys and no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -22,6 +22,8 @@ NAMES = "tool names can be mistaken for each other"
 
 SERVER = "(server)"  # in place of a tool's name
 
+FILLED = ("{…}", "[…]")  # in place of an object and a list that have parts
+
 _SHOWN = 300
 _LINE = 900
 
@@ -58,13 +60,14 @@ def show(text: str) -> str:
 
 
 def fields_of(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """The JSON pointer, without the first slash, and the text of every scalar and every empty container."""
+    """The JSON pointer, without the first slash, and JSON of each value; `FILLED` of one that has parts."""
     if isinstance(value, Mapping) and value:
+        yield pointer[1:], FILLED[0]
         for key, item in value.items():
             yield from fields_of(item, f"{pointer}/{escape(str(key))}")
     elif isinstance(value, list) and value:
+        yield pointer[1:], FILLED[1]
         for at, item in enumerate(value):
             yield from fields_of(item, f"{pointer}/{at}")
     else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield pointer[1:], text
+        yield pointer[1:], json.dumps(value, ensure_ascii=False)

@@ -1,8 +1,8 @@
 """
 `mcp.lock`: the tool definitions of MCP servers as somebody accepted them.
 
-Its JSON Schema is `lock.schema.json` beside this module. Secrets in definitions are masked; the digest is of
-the definition as the server gives it.
+Its JSON Schema is `lock.schema.json` beside this module. Secrets in definitions and instructions are masked;
+the digests are of both as the server gives them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_llmops.documents.json_text import parse_json, read_bytes
 from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
 from pytest_llmops.documents.value_readers import BrokenValueError, hexadecimal, list_of, refuse_twice, show
 from pytest_llmops.errors import McpLockError
-from pytest_llmops.mcp.definitions import Definition, Listing
+from pytest_llmops.mcp.definitions import Definition, Listing, digest_of
 from pytest_llmops.printable import printable
 
 LOCK_NAME = "mcp.lock"
@@ -42,10 +42,13 @@ class LockedServer:
     """
     Attributes:
         server: The name by which `check` finds it.
+        instructions_sha256: Of the instructions as the server gives them, as JSON.
+        instructions: With their secrets masked.
         tools: Sorted by name.
     """
 
     server: str
+    instructions_sha256: Annotated[str, hexadecimal(64)]
     instructions: str
     tools: Annotated[tuple[Definition, ...], list_of(_definition)]
 
@@ -118,7 +121,12 @@ def make_locked(name: str, listing: Listing) -> LockedServer:
         Definition(name=each.name, sha256=each.sha256, content=mask_secrets(each.content))
         for each in sorted(listing.tools, key=lambda each: each.name)
     ]
-    return LockedServer(server=name, instructions=mask_secrets(listing.instructions), tools=tuple(kept))
+    return LockedServer(
+        server=name,
+        instructions_sha256=digest_of(listing.instructions),
+        instructions=mask_secrets(listing.instructions),
+        tools=tuple(kept),
+    )
 
 
 def write_lock(lock: Path, server: LockedServer) -> bool:
@@ -134,7 +142,15 @@ def write_lock(lock: Path, server: LockedServer) -> bool:
 
 
 def _parse(text: str) -> tuple[LockedServer, ...]:
-    lock: _Lock = reader_of(_Lock)(read_version(parse_json(text), VERSION, LOCK_NAME))
+    content = read_version(parse_json(text), VERSION, LOCK_NAME)
+    servers = content.get("servers")
+    for each in servers if isinstance(servers, list) else ():
+        if isinstance(each, dict) and "instructions" in each and "instructions_sha256" not in each:
+            raise McpLockError(
+                f"{LOCK_NAME}: is of an earlier form, without a digest of instructions. "
+                "Read the tools of its servers, delete it, and run: llmops mcp lock SERVER"
+            )
+    lock: _Lock = reader_of(_Lock)(content)
     refuse_twice((each.server for each in lock.servers), "servers", "server")
     for each in lock.servers:
         refuse_twice((tool.name for tool in each.tools), "tools", "name")

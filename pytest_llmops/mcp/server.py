@@ -144,7 +144,7 @@ async def _read(visit: _Visit, mode: str) -> list[Listing]:
                 await anyio.sleep(visit.pause_s)
                 listings.append(await _list(client, visit))
             return listings
-    raise TimeoutError
+    raise TimeoutError  # never reached, as `fail_after` raises it; mypy takes it for one that swallows errors
 
 
 @asynccontextmanager

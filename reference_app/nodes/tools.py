@@ -29,6 +29,8 @@ TOO_LATE = {
 UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 Screen = Callable[["Call", str, str], "Decision | None"]
 """A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
+Suspect = Callable[[str], "str | None"]
+"""Why a text is to be kept from the model, or None."""
 Asker = Callable[["State"], "int | None"]
 """The customer whose orders alone a call may be about; None where they may be anybody's."""
 
@@ -163,7 +165,7 @@ class ToolUse:
         registry: Registry,
         role: Role,
         screen: Screen,
-        suspect: Callable[[str], str | None],
+        suspect: Suspect,
         asker: Asker,
     ) -> None:
         """`suspect` says why a result is to be kept from the model, or None."""
@@ -201,7 +203,7 @@ class ToolUse:
             customer=self._asker(state),
         )
         if made.decision != "pending":
-            return self._screen_result(made)
+            return screen_result(made, self._suspect)
         reason = "nobody confirmed this call with these arguments"
         if asked.digest in state.get("rejected", []):
             reason = REJECTED
@@ -210,13 +212,14 @@ class ToolUse:
         trace_guard("tools", reason)
         return replace(made, decision="denied", reason=reason)
 
-    def _screen_result(self, made: ToolCall) -> ToolCall:
-        """The call without a result that gives orders to the model; it would be put into words next."""
-        text = "\n".join(_list_texts(made.result))
-        if not text or (reason := self._suspect(text)) is None:
-            return made
-        trace_guard("input", reason, text=text)
-        return replace(made, result={"error": "suspicious"})
+
+def screen_result(made: ToolCall, suspect: Suspect) -> ToolCall:
+    """The call without a result that gives orders to the model; it would be put into words next."""
+    text = "\n".join(_list_texts(made.result))
+    if not text or (reason := suspect(text)) is None:
+        return made
+    trace_guard("input", reason, text=text)
+    return replace(made, result={"error": "suspicious"})
 
 
 def _list_texts(value: Any) -> Iterator[str]:

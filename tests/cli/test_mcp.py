@@ -144,7 +144,10 @@ def test_nothing_to_compare_with_is_never_green(shop):
     assert shop.run("check", "--name", "shop")[0] == 1
     assert "does not name itself; pass --name" in shop.run("check", name="")[2]
     lock = shop.folder / "mcp.lock"
-    lock.write_text('{"version": 1, "servers": [{"server": "shop", "instructions": "", "tools": []}]}')
+    lock.write_text(
+        '{"version": 1, "servers": [{"server": "shop", "instructions": "", "tools": [], '
+        f'"instructions_sha256": "{"0" * 64}"}}]}}'
+    )
     assert "locks no tool of 'shop'" in shop.run("check", name="shop")[2]
     for broken in ("{", '{"version": 2}', '{"version": 1, "servers": [{"server": "shop"}]}'):
         lock.write_text(broken)
@@ -354,6 +357,63 @@ def test_what_the_server_says_of_itself_is_read(shop):
     assert "(server): instructions: reads like an instruction" in shop.found()
     shop.lock(instructions="", about={"title": ATTACK})
     assert "(server): serverInfo/1: reads like an instruction" in shop.found()
+
+
+SECRET = "sk-proj-" + "Ab3dEf6hIj9lMn2pQr5tUv8x" * 2
+IN_SECRET = f"{CHANGED}: in a secret, which is not shown"
+
+
+def test_instructions_that_differ_only_in_a_secret_are_red(shop):
+    shop.lock(instructions=f"Use the key {SECRET}.")
+    lock = (shop.folder / "mcp.lock").read_text()
+    assert SECRET not in lock
+    assert shop.run("check")[0] == 0
+    out = shop.found(instructions=f"Use the key {SECRET[:-1]}Z.")
+    assert out == f"(server): instructions: {IN_SECRET}\n2 tools checked, 1 finding\n"
+
+
+def test_a_lock_whose_instructions_are_not_what_their_digest_says_is_red(shop):
+    shop.lock(instructions="Be kind to all customers.")
+    lock = shop.folder / "mcp.lock"
+    content = lock.read_text()
+    lock.write_text(content.replace("all customers", "one customer"))
+    assert f"(server): instructions: {CHANGED}: - '" in shop.found()
+    digest = json.loads(content)["servers"][0]["instructions_sha256"]
+    lock.write_text(content.replace(digest, "0" * 64))
+    assert f"(server): instructions: {CHANGED}: the text is the same, its digest is not" in shop.found()
+
+
+@pytest.mark.parametrize("deed", ["check", "lock"])
+def test_a_lock_without_a_digest_of_instructions_names_the_command(shop, deed):
+    shop.lock()
+    lock = shop.folder / "mcp.lock"
+    content = json.loads(lock.read_text())
+    del content["servers"][0]["instructions_sha256"]
+    lock.write_text(json.dumps(content))
+    code, out, err = shop.run(deed)
+    assert (code, out, err.count("\n")) == (4, "", 1)
+    assert err.startswith("mcp.lock: is of an earlier form, without a digest of instructions. ")
+    assert err.endswith("delete it, and run: llmops mcp lock SERVER\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("1", 1, ["_meta/a: {}: - '\"1\"' + '1'"]),
+        (1, True, ["_meta/a: {}: - '1' + 'true'"]),
+        ("null", None, ["_meta/a: {}: - '\"null\"' + 'null'"]),
+        (["a"], {"0": "a"}, ["_meta/a: {}: - '[…]' + '{{…}}'"]),
+        ([], {}, ["_meta/a: {}: - '[]' + '{{}}'"]),
+        ("{}", {}, ["_meta/a: {}: - '\"{{}}\"' + '{{}}'"]),
+        ([], ["a"], ["_meta/a/0: {}: + 'a'"]),
+        ({"b": {"c": 1}}, {}, ["_meta/a/b/c: {}: - '1'"]),
+        (SECRET, SECRET[:-1] + "Z", ["{}: in a secret, which is not shown"]),
+    ],
+)
+def test_a_change_of_type_is_shown_and_no_secret(shop, old, new, lines):
+    shop.lock(tools=changed(_meta={"a": old}))
+    found = [each for each in shop.found(tools=changed(_meta={"a": new})).splitlines() if CHANGED in each]
+    assert found == [f"order_status: {each.format(CHANGED)}" for each in lines]
 
 
 BROKEN = {

@@ -9,11 +9,11 @@ from typing import Any
 from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.mcp.findings import HIDDEN, INSTRUCTIONS, MARKUP, McpFinding
 from pytest_llmops.mcp.rules.patterns import find_hidden, find_markup, find_orders
+from pytest_llmops.mcp.server import MAX_CHARACTERS
 from pytest_llmops.metrics.injection.findings import find_in
 from pytest_llmops.metrics.injection.scanner import LIKELY
 from pytest_llmops.metrics.places import Piece
 
-MAX_CHARACTERS = 100_000  # of one text
 TOGETHER = "(all texts together)"
 """The place of an instruction that is cut over several texts of a definition."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections import OrderedDict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
@@ -13,6 +12,7 @@ from anyio.to_thread import run_sync
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from opentelemetry import context, propagate
 
+from reference_app.nodes.tools import screen_result
 from reference_app.state import Call
 from reference_app.tools.registry import Confirmation
 from reference_app.tracing import export_to, trace
@@ -20,8 +20,9 @@ from reference_app.tracing import export_to, trace
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-    from reference_app.nodes.tools import Screen
+    from reference_app.nodes.tools import Screen, Suspect
     from reference_app.settings import Settings
+    from reference_app.state import ToolCall
     from reference_app.tools.registry import Decision
     from reference_app.tools.toolbox import Toolbox
 
@@ -36,11 +37,14 @@ _FORM = {
 class Calls:
     """The handlers of a server; each call is decided by the registry, in a thread."""
 
-    def __init__(self, tools: Toolbox, settings: Settings, screen: Screen, transport: str) -> None:
+    def __init__(
+        self, tools: Toolbox, settings: Settings, screen: Screen, suspect: Suspect, transport: str
+    ) -> None:
         """`transport` is `pipe` or `tcp`, as the conventions for spans name it."""
         self._tools = tools
         self._settings = settings
         self._screen = screen
+        self._suspect = suspect
         self._transport = transport
         self._waiting: OrderedDict[str, str] = OrderedDict()
 
@@ -117,8 +121,7 @@ class Calls:
         confirmation: Confirmation | None,
         objection: Decision | None = None,
     ) -> types.CallToolResult:
-        run = partial(self._tools.registry.run, objection=objection)
-        made = await run_sync(run, name, arguments, self._settings.role, confirmation)
+        made = await run_sync(self._make, name, arguments, confirmation, objection)
         if made.decision == "pending":
             digest = Confirmation.of(name, arguments).digest
             return _tell("pending", f"Nothing was done. {made.reason}", digest=digest)
@@ -130,6 +133,18 @@ class Calls:
             structured_content=made.result,
             is_error="error" in made.result,
         )
+
+    def _make(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        confirmation: Confirmation | None,
+        objection: Decision | None,
+    ) -> ToolCall:
+        made = self._tools.registry.run(
+            name, arguments, self._settings.role, confirmation, objection=objection
+        )
+        return screen_result(made, self._suspect)
 
     def _wait(self, digest: str) -> str:
         """A ticket that is good for one answer, so that nobody confirms what this server never asked."""

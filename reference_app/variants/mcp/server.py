@@ -17,6 +17,8 @@ from reference_app.variants.mcp.calls import Calls
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from reference_app.nodes.tools import Suspect
+
 GRACE_S = 3
 
 
@@ -43,6 +45,7 @@ def open_calls(settings: Settings, transport: str) -> Iterator[Calls]:
     from reference_app.documents.encoders import open_encoders
     from reference_app.models.client import open_models
     from reference_app.models.weights import find_weights
+    from reference_app.nodes.guards import suspect
     from reference_app.nodes.tools import screen_calls
     from reference_app.tools.toolbox import open_toolbox
 
@@ -56,7 +59,8 @@ def open_calls(settings: Settings, transport: str) -> Iterator[Calls]:
             guards = settings.guards - {"task"}  # nobody says here what the customer wants
             hosts = settings.pages.hosts
             screen = screen_calls(tools.registry, settings.role, guards, tools.unsigned, hosts=hosts)
-            yield Calls(tools, settings, screen, transport)
+            screening: Suspect = suspect if "input" in guards else lambda _: None
+            yield Calls(tools, settings, screen, screening, transport)
         finally:
             tools.close()
     finally:
