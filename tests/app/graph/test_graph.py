@@ -175,7 +175,7 @@ def test_the_policy_goes_by_the_role(open_here, role, decision):
     ],
 )
 def test_a_call_that_breaks_its_schema_is_denied_and_on_record(open_here, call):
-    app = open_here(plan(call))
+    app = open_here(plan(call), REFERENCE_APP_GUARDRAILS="-grounding")  # which writes the arguments itself
     state = ask(app, "I want my money back for FW-20001, or send it to AB1 2CD")
 
     (made,) = state["tool_calls"]
