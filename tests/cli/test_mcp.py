@@ -120,6 +120,13 @@ def test_lock_then_check_then_every_kind_of_change(shop):
     assert shop.run("lock")[1] == "mcp.lock: shop: 2 tools locked; nothing had changed\n"
 
 
+def test_a_first_lock_says_what_is_wrong_with_what_it_accepts(shop):
+    code, out, _ = shop.run("lock", tools=[{**STATUS, "description": ATTACK}, STOCK])
+    assert code == 0
+    assert "accepted: order_status" in out
+    assert "reads like an instruction to the model" in out
+
+
 def test_the_lock_keeps_to_its_schema_and_holds_several_servers(shop):
     shop.lock()
     shop.lock(name="other", tools=[STOCK])

@@ -99,6 +99,8 @@ def _lock(given: argparse.Namespace) -> int:
     if (before := load_lock(lock).get(name)) is not None:
         for each in compare_with_lock(listing, before):
             print(f"accepted: {each}")  # noqa: T201 - as above
+    for each in check_listings([listing], locked, bounded=False):
+        print(f"accepted: {each}")  # noqa: T201 - as above
     written = write_lock(lock, locked)
     print(f"{LOCK_NAME}: {printable(name)}: {counted(len(locked.tools), 'tool')} locked"  # noqa: T201 - as above
           f"{'' if written else '; nothing had changed'}")  # fmt: skip
