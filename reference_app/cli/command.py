@@ -194,11 +194,13 @@ def _fail(message: str, code: int) -> int:
 
 def _explain(error: Exception) -> str | None:
     """What went wrong, for the person at the terminal; None where it is a fault of the program."""
+    if isinstance(error, AppError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("reference_app"):
+        return f'The module {error.name} is missing; the app needs: pip install -e ".[app,local,pii]"'
     import httpx2
     import openai
 
-    if isinstance(error, AppError):
-        return str(error)
     return _explain_endpoint(error) if isinstance(error, openai.OpenAIError | httpx2.HTTPError) else None
 
 

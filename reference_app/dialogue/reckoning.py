@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -39,6 +40,8 @@ _RATE = re.compile(
 )
 _POINTS = re.compile(r"(?<![\w.,-])(?P<count>\d{1,3}(?:,\d{3})+|\d+)\s+(?:\w+ )?points?\b", re.IGNORECASE)
 _WORTH = re.compile(r"£|\b(?:worth|pounds?|money|value|quid|cash)\b", re.IGNORECASE)
+_SEASON = re.compile(r"\bbetween (?P<first>\d{1,2} [A-Z][a-z]+) and (?P<last>\d{1,2} [A-Z][a-z]+)\b")
+_ON_ITS_WAY = dt.timedelta(days=14)
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 
@@ -99,6 +102,19 @@ def _list_times(rule: str) -> Iterator[tuple[re.Match[str], str]]:
     for time in _TIME.finditer(rule):
         if not _WORKING.search(time[0]) and (anchor := _ANCHOR.match(rule, time.end())):
             yield time, anchor["anchor"].lower()
+
+
+def has_other_rule(section: str, start: dt.date) -> bool:
+    """Whether a section has another rule for purchases of a season that the day, or its order, may be in."""
+    for found in _SEASON.finditer(section):
+        with suppress(ValueError):
+            first, last = (
+                dt.datetime.strptime(f"{found[day]} {start.year}", "%d %B %Y").date()  # noqa: DTZ007 - a day
+                for day in ("first", "last")
+            )
+            if first <= start <= last + _ON_ITS_WAY:
+                return True
+    return False
 
 
 def find_worth(sentences: Sequence[str], question: str, points: int | None) -> Worth | None:

@@ -7,7 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_app.dialogue.reckoning import find_day_of, find_deadline, find_start, find_worth
+from reference_app.dialogue.reckoning import (
+    find_day_of,
+    find_deadline,
+    find_start,
+    find_worth,
+    has_other_rule,
+)
 from reference_app.documents.support import repeats, supports
 from reference_app.documents.values import wanted_values
 from reference_app.nodes.telling import write_pounds
@@ -105,7 +111,8 @@ class Answerer:
         if begins := find_start(evidence.best):
             known = [each["delivered"] for each in results if each.get("delivered") and begins == "delivery"]
             start = dt.date.fromisoformat(known[0]) if known else find_day_of(begins, question, TODAY)
-            if start and (found := find_deadline(evidence.best, question, start)):
+            exception = start and has_other_rule(evidence.section.text, start)
+            if start and not exception and (found := find_deadline(evidence.best, question, start)):
                 return self.telling.say(
                     "time_ahead" if found.end >= TODAY else "time_over",
                     start=found.start.isoformat(),

@@ -188,3 +188,15 @@ def test_a_byte_that_is_no_text_is_no_traceback(monkeypatch, capsys):
 
     assert main([]) == 0
     assert capsys.readouterr().out == "Fine.\n"
+
+
+def test_a_missing_library_is_one_line_with_the_remedy(monkeypatch, capsys):
+    def miss(_):
+        raise ModuleNotFoundError("No module named 'httpx2'", name="httpx2")
+
+    monkeypatch.setattr("reference_app.cli.command._ask", miss)
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    assert main(["Where is my order?"]) != 0
+    assert capsys.readouterr().err == (
+        'reference_app: The module httpx2 is missing; the app needs: pip install -e ".[app,local,pii]"\n'
+    )

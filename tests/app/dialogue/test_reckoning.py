@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_app.dialogue.reckoning import Deadline, Worth, find_day_of, find_deadline, find_worth
+from reference_app.dialogue.reckoning import (
+    Deadline,
+    Worth,
+    find_day_of,
+    find_deadline,
+    find_worth,
+    has_other_rule,
+)
 
 START = dt.date(2026, 1, 10)
 RULE = "Most items can be sent back within 60 days of delivery."
@@ -85,3 +92,18 @@ def test_days_are_counted_as_the_calendar_does(start, days):
 def test_points_are_worth_what_the_rate_says(question, points, worth):
     assert find_worth([RULE, WORTH], question, points) == worth
     assert find_worth([RULE], question, points) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "other"),
+    [
+        (dt.date(2025, 11, 24), True),
+        (dt.date(2025, 12, 30), True),  # it may have been ordered on 24 December
+        (dt.date(2025, 10, 31), False),
+        (dt.date(2026, 1, 10), False),
+    ],
+)
+def test_a_season_with_a_rule_of_its_own_is_seen(day, other):
+    rule = "Purchases made between 1 November and 24 December can be returned until 31 January."
+    assert has_other_rule(f"{RULE} {rule}", day) is other
+    assert not has_other_rule(f"{RULE} Paid between 40 Juny and 3 Foo.", day)
