@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import NoReturn
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.printable import printable
 from pytest_llmops.streams import outlive_readers
 
 USAGE_ERROR = 4
@@ -76,6 +75,8 @@ def carry_out(given: argparse.Namespace) -> int:
     try:
         code: int = given.do(given)
     except LLMOpsError as error:
+        from pytest_llmops.printable import printable  # not where a verb ends well
+
         lines = (printable(line, 4000) for line in str(error).splitlines())  # it may quote a file
         print("\n".join(lines), file=sys.stderr)  # noqa: T201 - a command talks to its user
         return USAGE_ERROR

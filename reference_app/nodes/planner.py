@@ -142,7 +142,8 @@ class Planner:
             return Plan(route="database")
         if find_language(intent.text):
             return Plan(route="documents")
-        if self._concerns(intent.text) or (self._writes_queries and plan.route == "database"):
+        concerned = self._concerns(intent.text) and "://" not in intent.text
+        if concerned or (self._writes_queries and plan.route == "database"):
             return Plan(route="database")
         return Plan(route="refuse", search=True) if plan.route == "refuse" else Plan(route="documents")
 
