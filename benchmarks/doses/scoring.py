@@ -10,11 +10,11 @@ from typing import Any
 from benchmarks.doses.asking import Answer
 from benchmarks.doses.drawing import Question
 from pytest_llmops.statistics.intervals import wilson_interval
+from reference_app.dialogue.orders import ACTIONS
 from reference_app.training.evaluation.cases import Case
 from reference_app.training.evaluation.comparison import score, train_tone
 
 REFUSED = ("out of scope refused, as worded", "out of scope refused, by the app")
-ACTIONS = frozenset({"request_refund", "change_address", "adjust_points"})
 _ONE_LOOKUP = {"shipment": "order", "order_status": "order"}  # the shop answers both with status and carrier
 
 

@@ -74,8 +74,8 @@ def hold_contest(  # noqa: PLR0913 - both sides, and how they are tested
             sides[case] = (read[0], read[1])
     broken = first.errors.get(metric, {}).keys() | second.errors.get(metric, {}).keys()
     answered = {case: pair for case, pair in sides.items() if case not in broken}
-    contest = _measure(metric, first.name, second.name, sides, field, sign=_sign(scale), alpha=alpha)
-    return _with_p_values(contest, sides, answered, field, sign=_sign(scale), seed=seed)
+    contest = _measure(metric, first.name, second.name, sides, field, sign=scale.sign, alpha=alpha)
+    return _with_p_values(contest, sides, answered, field, sign=scale.sign, seed=seed)
 
 
 def compare_spending(  # noqa: PLR0913 - both sides, and how they are measured
@@ -187,5 +187,6 @@ def two_sided_p_value(sides: Sides, units: Sequence[str], *, sign: float = 1.0, 
     return min(1.0, 2 * min(tails))
 
 
-def _sign(scale: Scale) -> float:
-    return 1.0 if scale.higher_is_better else -1.0
+def or_one(p_value: float | None) -> float:
+    """What was not tested is as likely as can be; a p-value of 0.0 is one."""
+    return 1.0 if p_value is None else p_value

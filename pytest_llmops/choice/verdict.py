@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from pytest_llmops.choice.contests import Contest, compare_spending, hold_contest, worst_score
+from pytest_llmops.choice.contests import Contest, compare_spending, hold_contest, or_one, worst_score
 from pytest_llmops.choice.entries import ChoiceError, Entry, Field
 from pytest_llmops.gates.power.further_cases import count_further_cases
 from pytest_llmops.statistics.multiplicity import adjust_holm
@@ -87,8 +87,8 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         for first, second in pairs
         for metric in field.scales
     ]
-    adjusted = adjust_holm([_or_one(each.p_value) for each in contests])
-    answered = adjust_holm([_or_one(each.p_answered) for each in contests])
+    adjusted = adjust_holm([or_one(each.p_value) for each in contests])
+    answered = adjust_holm([or_one(each.p_answered) for each in contests])
     contests = [
         replace(each, p_adjusted=p_value, p_answered=p_answered)
         for each, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
@@ -134,8 +134,8 @@ def beats(
             continue
         gain = each.gain if each.first == name else -each.gain
         p_value = each.p_answered if answered else each.p_adjusted
-        better |= gain > 0 and _or_one(p_value) <= alpha
-        if gain < 0 and _or_one(each.p_value) <= alpha:
+        better |= gain > 0 and or_one(p_value) <= alpha
+        if gain < 0 and or_one(each.p_value) <= alpha:
             return False
     return better
 
@@ -165,11 +165,6 @@ def _say_what_broke(entry: Entry) -> str:
         why = entry.broken or next(iter(entry.errored.values()), "nothing of it was scored")
         return f"{entry.name} has no score in any case: {why}"
     return f"{entry.name} cannot be compared: {entry.broken}" if entry.broken else ""
-
-
-def _or_one(p_value: float | None) -> float:
-    """What was not tested is as likely as can be; a p-value of 0.0 is one."""
-    return 1.0 if p_value is None else p_value
 
 
 def _rank(field: Field) -> list[Standing]:
@@ -210,4 +205,4 @@ def _find_closest(entries: Sequence[Entry], contests: Sequence[Contest], alpha: 
     unbeaten = [name for name in others if not beats(best, name, contests, alpha)]
     pair = {best, (unbeaten or others)[0]}
     held = [each for each in contests if each.cases and {each.first, each.second} == pair]
-    return min(held, key=lambda each: (_or_one(each.p_value), -abs(each.better - each.worse)), default=None)
+    return min(held, key=lambda each: (or_one(each.p_value), -abs(each.better - each.worse)), default=None)

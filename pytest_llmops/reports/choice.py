@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from pytest_llmops.choice.contests import Contest, worst_score
+from pytest_llmops.choice.contests import Contest, or_one, worst_score
 from pytest_llmops.choice.entries import Entry, Field, Repeats
 from pytest_llmops.choice.verdict import Choice
 from pytest_llmops.printable import counted, name_some, printable
@@ -102,14 +102,14 @@ def describe_outcome(report: ChoiceReport) -> str:
 
 def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
     """Metrics by which the best is worse, and likely not by chance, than one that it would else beat."""
-    if closest.gain <= 0 or (closest.p_adjusted or 1.0) > report.alpha:
+    if closest.gain <= 0 or or_one(closest.p_adjusted) > report.alpha:
         return []
     return [
         f"{each.metric} (p = {_p(each.p_value)})"
         for each in report.choice.contests
         if (each.first, each.second) == (closest.first, closest.second)
         and each.gain < 0
-        and (each.p_value or 1.0) <= report.alpha
+        and or_one(each.p_value) <= report.alpha
     ]
 
 
@@ -135,7 +135,7 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
         wins = [
             f"{each.metric} ({abs(each.difference):.3g}, p = {_p(each.p_adjusted)})"
             for each, gain in turned
-            if gain > 0 and (each.p_adjusted or 1.0) <= report.alpha
+            if gain > 0 and or_one(each.p_adjusted) <= report.alpha
         ]
         lower = [f"{each.metric} ({abs(each.difference):.3g})" for each, gain in turned if gain < 0]
         rest = f", worse by no more than chance in {', '.join(lower)}" if lower else ""

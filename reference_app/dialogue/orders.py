@@ -133,7 +133,7 @@ def bears_out(text: str, action: str) -> bool:
 
 
 def _asks(text: str) -> bool:
-    """Whether it asks for something to be told, or waits for it, and orders nothing."""
+    """Whether it asks a question, or waits for something, and orders nothing."""
     asks = any(_WHETHER.match(part) or _UNWANTED.search(part) or _WAITS.search(part) for part in split(text))
     return "?" in text or asks
 

@@ -89,8 +89,8 @@ def _say_range(figures: Sequence[str]) -> str:
     """The two ends with their difference, or the figures that there are."""
     if len(figures) != _ENDS_AND_DIFFERENCE:
         return join_words(figures)
-    ends, difference = " to ".join(figures[:2]), figures[2:]
-    return f"{ends}, a difference of {difference[0]}" if difference else ends
+    low, high, difference = figures
+    return f"{low} to {high}, a difference of {difference}"
 
 
 def _say(value: Any, unit: str) -> str:

@@ -127,7 +127,7 @@ class Confirming:
             if any(one.reason == NOT_OWN.reason for one in found):
                 foreign.append(Confirmation.of(call.name, call.arguments).digest)
                 continue  # nobody is asked about the order of another customer
-            order = (looked[-1].result or {}) if looked else {}
+            order = (found[0].result or {}) if found else {}
             if order.get("status") in TOO_LATE.get(call.name, ()):
                 settled.append(Confirmation.of(call.name, call.arguments).digest)
                 continue

@@ -62,7 +62,7 @@ class Gain:
     @property
     def gain(self) -> float:
         """The difference, positive where the app is better."""
-        return self.difference * _sign(self.scale)
+        return self.difference * self.scale.sign
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -100,7 +100,7 @@ def measure_gain(
     if not app:
         return Gain(metric=metric, scale=scale, level=level, app={}, rival={}, broken=broken)
     mine, theirs = list(app.values()), [rival[case] for case in app]
-    sign = _sign(scale)
+    sign = scale.sign
     spread = paired_interval("mean", theirs, mine, level=level, seed=seed, draws=RESAMPLES)
     pairs = list(zip(mine, theirs, strict=True))
     ties = sum(abs(a - b) <= NOISE * max(abs(a), abs(b)) for a, b in pairs)
@@ -178,10 +178,6 @@ def judge_gain(check: SuiteCheck, results: Sequence[CaseResult], *, level: float
         reason=reason,
         advice=_advise(measured, needed) if outcome == "undecided" else "",
     )
-
-
-def _sign(scale: Scale) -> float:
-    return 1.0 if scale.higher_is_better else -1.0
 
 
 def _find_breakage(metric: str, result: CaseResult) -> str:

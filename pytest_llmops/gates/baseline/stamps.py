@@ -45,7 +45,7 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
         kind, _, about = name.partition(":")
         was, now = base.get(name), new.get(name)
         if was == now or (kind in _OF_FILE and f"golden:{about}" in new.keys() - base.keys()):
-            continue  # a new golden file is told as one
+            continue  # a new golden file is reported as one
         if kind in _SEEN and _explains(reach, was, now):
             continue
         if (was and now) or (kind in _LINES and (now or not reach.less)):

@@ -242,7 +242,7 @@ class Reading:
 
     def _turned(self, after: Sequence[float]) -> tuple[list[float], list[float]]:
         """Both sides with higher scores the better ones."""
-        sign = 1.0 if self.scale.higher_is_better else -1.0
+        sign = self.scale.sign
         return [sign * value for value in self.before], [sign * value for value in after]
 
     @cached_property

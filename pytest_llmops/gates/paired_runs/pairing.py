@@ -32,6 +32,11 @@ class Scale:
     bound: Bound | None = None
     range: tuple[float, float] = (-math.inf, math.inf)
 
+    @property
+    def sign(self) -> float:
+        """What turns a score so that higher is better."""
+        return 1.0 if self.higher_is_better else -1.0
+
     def holds(self, value: float) -> bool:
         """Whether it can be a score: within the range, but for what an encoder's sums are rounded by."""
         low, high = self.range

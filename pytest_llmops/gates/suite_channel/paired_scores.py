@@ -69,7 +69,7 @@ class PairedScores:
     @property
     def sign(self) -> float:
         """What turns a score so that higher is better."""
-        return 1.0 if self.scale.higher_is_better else -1.0
+        return self.scale.sign
 
     @property
     def _worse(self) -> Literal["less", "greater"]:

@@ -109,7 +109,7 @@ class PairedSuites:
             )
             return _unlike(absolute, f"{case}: {metric} gave {value:g}, which is outside its range")
         bases = [base for base, _ in sound]
-        sign = 1.0 if scale.higher_is_better else -1.0
+        sign = scale.sign
         dropped = {case for case, (old, new) in values.items() if sign * (mean(new) - mean(old)) < -NOISE}
         had = {result.case for result in self.base_results if _says(check.metric, result)}
         return PairedScores(

@@ -91,13 +91,13 @@ def _are_as_good(metric: str, new: Sequence[float], old: Sequence[float]) -> boo
     This is first-order stochastic dominance. Where it is not known which side is good, nothing is as good.
     """
     try:
-        sign = 1 if find_scale(metric).higher_is_better else -1
+        sign = find_scale(metric).sign
     except LLMOpsError:
         return False
     return all(_reaching(new, each, sign) * len(old) >= _reaching(old, each, sign) * len(new) for each in old)
 
 
-def _reaching(values: Sequence[float], bound: float, sign: int) -> int:
+def _reaching(values: Sequence[float], bound: float, sign: float) -> int:
     return sum(sign * value >= sign * bound for value in values)
 
 
