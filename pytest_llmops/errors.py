@@ -99,6 +99,10 @@ class GoldenError(LLMOpsError):
         super().__init__("\n".join(lines))
 
 
+class CaseFileError(LLMOpsError):
+    """A picture or table that a case names cannot be used."""
+
+
 class AppError(LLMOpsError):
     """The app under test cannot be found or imported."""
 

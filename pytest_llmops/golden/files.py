@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from pytest_llmops.documents.values import Mistake, UnreadableError
 from pytest_llmops.errors import GoldenError, Problem, hint
+from pytest_llmops.printable import excerpt
 
 MAX_BYTES = 16 * 2**20
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
@@ -17,6 +19,8 @@ _IN_FOLDERS = (".yaml", ".yml")
 _NOT_GOLDEN = {"cassettes", "rubrics"}
 _CASSETTE = re.compile(rb"version: \d+\r?\ncase: ")
 _BEGINNING = 64  # bytes
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
@@ -74,6 +78,27 @@ def read_golden_bytes(path: Path, display_path: str) -> bytes:
     return raw
 
 
+def decode_golden(raw: bytes) -> str:
+    """
+    The file's text.
+
+    Raises:
+        UnreadableError: It is not UTF-8, or holds a control character.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The offset counts without the mark of order at the front, which ends no line.
+        line = len(_LINE_END.findall(raw[: error.start])) + 1
+        message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
+        raise UnreadableError(Mistake(line=line, message=message)) from None
+    if match := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: match.start()].encode())) + 1
+        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
+        raise UnreadableError(Mistake(line=line, message=message))
+    return text
+
+
 def find_missing_path(written: str, root: Path) -> str | None:
     """What to say when nothing is there, with the near miss among what is."""
     path = root / written
@@ -83,6 +108,14 @@ def find_missing_path(written: str, root: Path) -> str | None:
         return "a link to a file that does not exist"
     near = hint(path.name[:255], _names(path.parent))
     return f"no such file or folder{'.' if near else ''}{near}"
+
+
+def describe_wrong_path(written: str, root: Path | None) -> str | None:
+    """What is wrong with a path of the project; without a root nothing is looked for."""
+    if os.path.isabs(written) or ".." in Path(written).parts:  # noqa: PTH117  # a text that may be no path
+        return f"{excerpt(written)} must lie in the project and start at its root"
+    missing = root and find_missing_path(written, root)
+    return f"{excerpt(written)}: {missing}" if missing else None
 
 
 def shown_path(path: Path, root: Path) -> str:

@@ -46,7 +46,9 @@ def file_of(case: str) -> str:
 
 
 def input_hash(case: Case) -> str:
-    """SHA-256, in hexadecimal, of the case's input, reference and relevant passages as canonical JSON."""
+    """SHA-256, in hexadecimal, of input with its files, reference and relevant passages as canonical JSON."""
     known = {"input": case.input, "reference": case.reference, "relevant": list(case.relevant)}
+    if case.attached:
+        known["attached"] = {each.path: each.sha256 for each in case.attached}
     canonical = json.dumps(known, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode("ascii")).hexdigest()

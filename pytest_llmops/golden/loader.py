@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +20,8 @@ from pytest_llmops.documents.values import (
 )
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
-from pytest_llmops.golden.files import find_missing_path, read_golden_bytes, shown_path
+from pytest_llmops.golden.attached import find_attached
+from pytest_llmops.golden.files import decode_golden, describe_wrong_path, read_golden_bytes, shown_path
 from pytest_llmops.golden.identity import describe_wrong_id
 from pytest_llmops.golden.needs import Needs
 from pytest_llmops.golden.own_metrics import import_metrics
@@ -31,7 +30,7 @@ from pytest_llmops.golden.suite import read_suite
 from pytest_llmops.golden.thresholds import read_checks
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+from pytest_llmops.records import Attached, Case, Check, Golden, Source, SuiteCheck
 from pytest_llmops.settings import load_settings
 
 _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
@@ -40,8 +39,6 @@ _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
     ".json": read_json,
     ".jsonl": read_json_lines,
 }
-_LINE_END = re.compile(rb"\r\n|\r|\n")
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LEAK_CHECK = "pii_leak"
 
 Read = dict[str, tuple[tuple[Check, ...], Metric]]
@@ -75,14 +72,15 @@ def load_golden(
     display_path = shown_path(root / path, root)
     raw = read_golden_bytes(root / path, display_path)
     try:
-        document, mistakes = _READERS[Path(path).suffix.lower()](_decoded(raw))
+        document, mistakes = _READERS[Path(path).suffix.lower()](decode_golden(raw))
     except UnreadableError as error:
         raise GoldenError([_problem(display_path, error.mistake, {})]) from None
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
     reading = _Reading(
         document if isinstance(document, Table) else Table(),
-        root if stamps and not past else None,
+        root,
+        stamps=stamps and not past,
         judge=settings.judge,
         past=past,
     )
@@ -103,7 +101,7 @@ class _Reading:
     """
 
     def __init__(
-        self, document: Table, root: Path | None, *, judge: Mapping[str, Any], past: bool = False
+        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool = False
     ) -> None:
         self._past = past
         self.mistakes: list[Mistake] = []
@@ -119,9 +117,10 @@ class _Reading:
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
         for name in ("prompts", "data"):
-            self._check_paths(name, root)
+            self._check_paths(name, root if stamps else None)
         self._shared = self._read_checks(document, ())
         self._own = [self._read_checks(entry, ("cases", at)) for at, entry in enumerate(self._entries)]
+        self._attached = [self._read_attached(at, entry, root) for at, entry in enumerate(self._entries)]
         self._needs = Needs(document, self._entries)
         self._check_needs()
         self._suite = self._read_suite()
@@ -152,6 +151,7 @@ class _Reading:
         return Case(
             id=entry["id"],
             input=plain(entry["input"]),
+            attached=self._attached[at],
             reference=entry.get("reference"),
             relevant=tuple(entry.get("relevant", ())),
             checks=tuple(check for checks, _ in applied.values() for check in checks),
@@ -193,12 +193,14 @@ class _Reading:
 
     def _check_paths(self, name: str, root: Path | None) -> None:
         for at, path in enumerate(_kept(self._document.get(name), Row, Row())):
-            if not isinstance(path, str) or not path:
-                continue
-            if os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117  # a text that may be no path
-                self._note((name, at), f"{excerpt(path)} must lie in the project and start at its root")
-            elif root is not None and (missing := find_missing_path(path, root)):
-                self._note((name, at), f"{excerpt(path)}: {missing}")
+            if isinstance(path, str) and path and (wrong := describe_wrong_path(path, root)):
+                self._note((name, at), wrong)
+
+    def _read_attached(self, at: int, entry: Any, root: Path) -> tuple[Attached, ...]:
+        attached, wrong = find_attached(_kept(entry, Table, Table()).get("input"), root, past=self._past)
+        for key, message in wrong:
+            self._note(("cases", at, "input", key), message)
+        return attached
 
     def _check_needs(self) -> None:
         for at in range(len(self._entries)):
@@ -275,21 +277,6 @@ def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
     if top == "cases" and isinstance(at, int):
         case = ids.get(at, f"case {at + 1}")
     return Problem(path=path, line=mistake.line, message=mistake.message, case=case)
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The offset counts without the mark of order at the front, which ends no line.
-        line = len(_LINE_END.findall(raw[: error.start])) + 1
-        message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
-        raise UnreadableError(Mistake(line=line, message=message)) from None
-    if match := _NOT_TEXT.search(text):
-        line = len(_LINE_END.findall(text[: match.start()].encode())) + 1
-        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
-        raise UnreadableError(Mistake(line=line, message=message))
-    return text
 
 
 def _about(name: str, error: LLMOpsError) -> str:

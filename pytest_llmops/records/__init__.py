@@ -7,6 +7,7 @@ a record lives where its other data lives.
 
 from pytest_llmops.records.cases import (
     GAIN,
+    Attached,
     Bound,
     Case,
     Check,
@@ -34,6 +35,7 @@ __all__ = [
     "GAIN",
     "OUTCOMES",
     "UNSEEN",
+    "Attached",
     "Bound",
     "Case",
     "CaseResult",

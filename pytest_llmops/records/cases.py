@@ -78,6 +78,20 @@ class SuiteCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """
+    A picture or table that a case's input names.
+
+    Attributes:
+        path: From the project's root, as the input has it.
+        sha256: Of its bytes; empty where an older revision has no such file.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
     One question to the app and what its answer must hold.
@@ -85,6 +99,7 @@ class Case:
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
         input: What the app is called with; a string, or any JSON value.
+        attached: The files that the input names.
         relevant: Ids of the passages that hold the answer.
         repeats: How often the app is asked, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
@@ -93,6 +108,7 @@ class Case:
 
     id: str
     input: Any
+    attached: tuple[Attached, ...] = ()
     reference: str | None = None
     relevant: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

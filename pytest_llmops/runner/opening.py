@@ -121,4 +121,5 @@ def open_caller(
         timeout_s=settings.timeout_s,
         prices=settings.prices,
         prompts=prompts or {},
+        root=settings.root,
     )

@@ -88,6 +88,21 @@ def test_an_honest_change_is_compared_and_nothing_is_listed(repository):
     result.stdout.fnmatch_lines(["*case-2*", "*regressed *"])
 
 
+def test_another_picture_under_the_name_in_an_input_is_listed(repository):
+    repository.git("switch", "--quiet", "main")
+    repository.change("input: question 0", "input: {text: question 0, image: golden/stove.png}", FILE)
+    (repository.path / "golden" / "stove.png").write_bytes(b"\x89PNG\r\n\x1a\n before")
+    repository.commit("a picture")
+    repository.git("switch", "--quiet", "--create", "picture")
+    assert repository.listed(repository.ask()) == []
+
+    (repository.path / "golden" / "stove.png").write_bytes(b"\x89PNG\r\n\x1a\n after")
+    repository.commit("an easier picture")
+
+    what = "no longer asks the same: a file of its input changed"
+    assert repository.listed(repository.ask()) == [f"{FILE}:5: case-0: {what}"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "listed"),
     [

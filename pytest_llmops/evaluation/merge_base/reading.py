@@ -24,6 +24,7 @@ from pytest_llmops.evaluation.merge_base.files import (
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
+from pytest_llmops.golden.attached import paths_to_export
 from pytest_llmops.golden.reviews import load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
@@ -226,9 +227,14 @@ def _deciding(settings: Settings) -> Settings:
 def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:
     """The golden files of an exported revision; their prompts and data need not be there."""
     try:
-        return [load_golden(file, root=folder, past=True) for file in _find_files(paths, folder)]
+        files = _find_files(paths, folder)
+        goldens = [load_golden(file, root=folder, past=True) for file in files]
+        if attached := paths_to_export(goldens):
+            revision.export(attached, folder)
+            goldens = [load_golden(file, root=folder, past=True) for file in files]
     except GoldenError as error:
         raise RevisionError(f"at git:{revision.ref}: {error}") from None
+    return goldens
 
 
 def _all_now(settings: Settings, goldens: Sequence[Golden]) -> list[Golden]:

@@ -20,7 +20,7 @@ from pytest_llmops.revision.loosening.suites import compare_suite_checks
 _OF_FILES = {
     "path", "cases", "suite", "app", "rival", "encoder", "judge", "prompts", "data", "sha256",
 }  # fmt: skip
-_OF_CASES = {"id", "input", "reference", "relevant", "checks", "tags", "repeats", "source"}
+_OF_CASES = {"id", "input", "attached", "reference", "relevant", "checks", "tags", "repeats", "source"}
 
 
 def compare_files(
@@ -115,8 +115,13 @@ def _compare_cases(
         case=case_id(golden, now),
     )
     if input_hash(was) != input_hash(now):
-        names = ("input", "reference", "relevant")
-        changed = [name for name in names if getattr(was, name) != getattr(now, name)]
+        names = {
+            "input": "input",
+            "attached": "a file of its input",
+            "reference": "reference",
+            "relevant": "relevant",
+        }
+        changed = [shown for name, shown in names.items() if getattr(was, name) != getattr(now, name)]
         yield loosened(what=f"no longer asks the same: {' and '.join(changed)} changed")
     before, after = (
         default if case.repeats is None else case.repeats

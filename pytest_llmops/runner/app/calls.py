@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -55,6 +56,7 @@ class AppCaller:
         timeout_s: Time limit of one answer, in seconds.
         prices: Model to US dollars for a million prompt and completion tokens.
         prompts: Name to version of the app's prompts, for the spans of its model calls.
+        root: The project's folder, in which cases' files lie.
         app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
             an app that blocks its loop must not stop the clock.
         raised: Case to what the app raised last, for a debugger; None keeps nothing, since a traceback keeps
@@ -66,6 +68,7 @@ class AppCaller:
     timeout_s: float
     prices: Mapping[str, tuple[float, float]]
     prompts: Mapping[str, str] = field(default_factory=dict)
+    root: Path = Path()
     app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
     raised: dict[str, BaseException] | None = None
 

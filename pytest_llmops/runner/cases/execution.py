@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
+from pytest_llmops.golden.attached import input_with_files
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.app.calls import AppCaller, Called
@@ -190,7 +191,9 @@ class Execution:
                 await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
             self._calling += 1
             try:
-                return await caller.call(case, repeat, task.case.input, task.rules)
+                return await caller.call(case, repeat, input_with_files(task.case, caller.root), task.rules)
+            except CaseFileError as error:
+                return refuse([repeat], str(error))[0]
             finally:
                 self._calling -= 1
                 self._learned = True

@@ -1,0 +1,99 @@
+"""
+Pictures and tables that a case's input names by path: `input: {text: …, image: …, table: …}`.
+
+The case is known by their content too, so that another picture under the same name is another question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.errors import CaseFileError
+from pytest_llmops.golden.files import MAX_BYTES, describe_wrong_path
+from pytest_llmops.printable import excerpt
+from pytest_llmops.records import Attached, Case, Golden
+
+_KEYS = ("image", "table")
+_INPUT = {"text", *_KEYS}
+_PICTURES = {b"\x89PNG\r\n\x1a\n": 0, b"\xff\xd8\xff": 0, b"GIF8": 0, b"WEBP": 8}
+
+
+def find_attached(
+    asked: Any, root: Path, *, past: bool = False
+) -> tuple[tuple[Attached, ...], list[tuple[str, str]]]:
+    """
+    The files that an input names, and what is wrong with others, by key.
+
+    An input with any key but `text`, `image` and `table` is the app's own matter, and names no file.
+
+    Args:
+        past: The input is of another revision; a file that cannot be used is none, and nothing wrong.
+    """
+    attached: list[Attached] = []
+    wrong: list[tuple[str, str]] = []
+    for key, path in _paths(asked):
+        try:
+            attached.append(_read(key, path, root))
+        except CaseFileError as error:
+            if past:
+                attached.append(Attached(path=str(path), sha256=""))
+            else:
+                wrong.append((key, str(error)))
+    return tuple(attached), wrong
+
+
+def paths_to_export(goldens: Iterable[Golden]) -> list[str]:
+    """Paths in the project that golden files of a revision name, and that were not found beside them."""
+    attached = {each for golden in goldens for case in golden.cases for each in case.attached}
+    paths = {each.path for each in attached if not each.sha256}
+    return sorted(path for path in paths if path and not describe_wrong_path(path, None))
+
+
+def input_with_files(case: Case, root: Path) -> Any:
+    """
+    What the app is called with: the case's input, with absolute paths of its files.
+
+    Raises:
+        CaseFileError: A file is not as it was when the golden file was read.
+    """
+    if not case.attached:
+        return case.input
+    found: dict[str, list[str]] = {}
+    known = {each.path: each.sha256 for each in case.attached}
+    for key, path in _paths(case.input):
+        if _read(key, path, root).sha256 != known.get(path):
+            raise CaseFileError(f"{key}: {excerpt(path)} is not the file that the golden file was read with")
+        found.setdefault(key, []).append(str((root / path).absolute()))
+    whole = {key: paths if isinstance(case.input[key], list) else paths[0] for key, paths in found.items()}
+    return {**case.input, **whole}
+
+
+def _paths(asked: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(asked, Mapping) or not set(asked) <= _INPUT:
+        return
+    for key in _KEYS:
+        written = asked.get(key, [])
+        yield from ((key, path) for path in (written if isinstance(written, list) else [written]))
+
+
+def _read(key: str, path: Any, root: Path) -> Attached:
+    if not isinstance(path, str) or not path:
+        raise CaseFileError(f"{key} must be the path of a file, not {excerpt(path)}")
+    if wrong := describe_wrong_path(path, root):
+        raise CaseFileError(f"{key}: {wrong}")
+    try:
+        with (root / path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CaseFileError(f"{key}: {excerpt(path)} cannot be read: {error.strerror}") from None
+    if not raw or len(raw) > MAX_BYTES:
+        size = f"larger than {MAX_BYTES // 2**20} MiB" if raw else "empty"
+        raise CaseFileError(f"{key}: {excerpt(path)} is {size}")
+    if key == "image" and not any(raw[at:].startswith(begin) for begin, at in _PICTURES.items()):
+        raise CaseFileError(
+            f"{key}: {excerpt(path)} is no picture, by its first bytes: PNG, JPEG, GIF or WebP"
+        )
+    return Attached(path=path, sha256=sha256(raw).hexdigest())
