@@ -22,12 +22,17 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
-variant: .venv-$(NAME)/stamp # NAME=autogen or lightrag: the app with another library, its golden file and tests, in its own environment
+variant: .venv-$(NAME)/stamp # NAME=autogen, lightrag or mcp: the app on another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
-	$(if $(wildcard reference_app/variants/$(NAME)/__main__.py),.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME))
-	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
-	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)*.py
+	$(before-$(NAME))
+	.venv-$(NAME)/bin/python -m pytest --llm-golden $(or $(golden-$(NAME)),reference_app/variants/$(NAME)/golden.yaml) \
+	  -p no:hypothesispytest $(ARGS)
+	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest $(wildcard tests/app/*/test_$(NAME)*.py)
+
+before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
+before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
+golden-mcp = golden/support.yaml --llm-app reference_app.variants.mcp:answer
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -40,6 +41,7 @@ class Settings:
         openapi: The document of the shop's service, which its tools are made from.
         shop_url: Of a running shop service; None starts one when a tool first needs it.
         shop_token: What that service asks for as a bearer token.
+        mcp: A URL or command of an MCP server that has the tools in place of the app; None where none has.
         database_url: Of a PostgreSQL server that query_shop asks; None means the database of the shop here.
         role: Whose rights the tools' policy grants: `customer` or `staff`.
         pages: Hosts of the shop, whose pages are read where a question names their URL.
@@ -69,6 +71,7 @@ class Settings:
     tuned: bool
     shop_url: str | None
     shop_token: str | None = field(repr=False)
+    mcp: str | None = field(repr=False)
     database_url: str | None = field(repr=False)
     role: Role
     pages: Allowed
@@ -114,6 +117,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         tuned=adapter is not None or tuned_model is not None,
         shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
         shop_token=environ.get("REFERENCE_APP_SHOP_TOKEN") or None,
+        mcp=_read_mcp(environ.get("REFERENCE_APP_MCP") or None),
         database_url=_read_database(environ.get("REFERENCE_APP_DATABASE_URL") or None),
         pages=_read_pages(environ.get("REFERENCE_APP_PAGE_HOSTS") or SHOP_HOST),
         uploads=Path(uploads).expanduser().resolve() if uploads else None,
@@ -171,6 +175,17 @@ def _read_database(value: str | None) -> str | None:
     if value is not None and not value.startswith(("postgresql://", "postgres://")):
         # It is not shown, because it may hold a password.
         raise SettingsError("REFERENCE_APP_DATABASE_URL must be like postgresql://user@host/database.")
+    return value
+
+
+def _read_mcp(value: str | None) -> str | None:
+    """A URL, or a command in the words of a shell."""
+    try:
+        sound = value is None or value.startswith(("http://", "https://")) or bool(shlex.split(value))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SettingsError("REFERENCE_APP_MCP must be a command, or a URL of streamable HTTP.")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def open_toolbox(
     """
     The tools of the shop's service, the one that asks its database, and those that read attachments.
 
-    The service is started by the first call that needs it.
+    The service is started by the first call that needs it, an MCP server that has the tools instead at once.
 
     Args:
         settings: Where the shop is, and whose rights count.
@@ -80,18 +81,28 @@ def open_toolbox(
     api = ShopApi(shop, source=settings.openapi)
     database = settings.database_url or open_shop(settings.orders, settings.cache)
     agent = SqlAgent(database, encode, complete, settings.prompts)
-    planned, attached = [*api.make_tools(), query_tool(agent)], attachment_tools(settings)
-    unsigned = check([*planned, *attached]) if "manifest" in settings.guards else frozenset()
-    if own := unsigned & {tool.name for tool in attached}:
-        raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
-    everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")
-    rules = {tool.name: everybody for tool in attached}
-    return Toolbox(
-        registry=Registry(planned, load_policy(settings.policy)),
-        attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
-        understand=agent.understand,
-        concerns=agent.concerns,
-        find_names=agent.find_names,
-        unsigned=unsigned,
-        close=api.close,
-    )
+    policy = load_policy(settings.policy)
+    with ExitStack() as closing:
+        closing.callback(api.close)
+        planned = [*api.make_tools(), query_tool(agent)]
+        if settings.mcp is not None:
+            from reference_app.tools.mcp.client import McpTools
+
+            served = McpTools(settings.mcp, lambda name: policy.decide(name, settings.role) == "confirm")
+            closing.callback(served.close)
+            planned = served.make_tools()
+        attached = attachment_tools(settings)
+        unsigned = check([*planned, *attached]) if "manifest" in settings.guards else frozenset()
+        if own := unsigned & {tool.name for tool in attached}:
+            raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
+        everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")
+        rules = {tool.name: everybody for tool in attached}
+        return Toolbox(
+            registry=Registry(planned, policy),
+            attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
+            understand=agent.understand,
+            concerns=agent.concerns,
+            find_names=agent.find_names,
+            unsigned=unsigned,
+            close=closing.pop_all().close,
+        )

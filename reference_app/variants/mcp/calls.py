@@ -14,6 +14,7 @@ from opentelemetry import context, propagate
 
 from reference_app.nodes.tools import screen_result
 from reference_app.state import Call
+from reference_app.tools.mcp import write_question
 from reference_app.tools.registry import Confirmation
 from reference_app.tracing import export_to, trace
 
@@ -75,7 +76,7 @@ class Calls:
         if decided.outcome != "confirm" or objection or not _can_ask(ctx):
             return await self._run(name, arguments, None, objection)
         asked = Confirmation.of(name, arguments)
-        message = f"{name} with {json.dumps(arguments, ensure_ascii=False, sort_keys=True)}?"
+        message = write_question(name, arguments)
         form = types.ElicitRequestFormParams(message=message, requested_schema=_FORM)
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             answer = await ctx.session.elicit_form(message, _FORM, ctx.request_id)
