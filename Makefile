@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant interop lock clean
+.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -22,14 +22,19 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
-variant: .venv-$(NAME)/stamp # NAME=autogen, lightrag or mcp: the app on another library, its golden file and tests, in its own environment
+variant: .venv-$(NAME)/stamp # NAME=one of VARIANTS: the app on another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
 	$(before-$(NAME))
 	.venv-$(NAME)/bin/python -m pytest --llm-golden $(or $(golden-$(NAME)),reference_app/variants/$(NAME)/golden.yaml) \
-	  -p no:hypothesispytest $(ARGS)
+	  --llm-baseline benchmarks/variants/runs/$(NAME).json -p no:hypothesispytest $(ARGS)
 	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest $(wildcard tests/app/*/test_$(NAME)*.py)
 
+variants: # all of them, and then once more live, one case at a time, for docs/variants.md
+	for each in $(VARIANTS); do $(MAKE) --no-print-directory variant NAME=$$each || exit 1; done
+	$(BIN)/python -m benchmarks.variants
+
+VARIANTS = autogen lightrag mcp
 before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
 before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
 golden-mcp = golden/support.yaml --llm-app reference_app.variants.mcp:answer

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reference_app.variants.lightrag.graph import Graph
 
 PACKAGE, NEEDED, TIMEOUT_S = "lightrag-hku", "1.5.", 900.0
+STAMP = "index.json"
 MIN_CHARACTERS = 3  # of a question; LightRAG raises an error for fewer
 INSTALL = "make variant NAME=lightrag"
 REBUILD = ".venv-lightrag/bin/python -m reference_app.variants.lightrag --rebuild"
@@ -79,12 +80,12 @@ class Index:
         made_of = [check_package(), encoders.name, complete is not None, graph]
         self.folder = folder / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
         self._graph, self._encoders, self._complete = graph, encoders, complete
-        self._stamp, dimensions = self.folder / "index.json", len(encoders.ask(["?"])[0])
+        self._stamp, dimensions = self.folder / STAMP, len(encoders.ask(["?"])[0])
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder.with_suffix(".lock"), timeout=TIMEOUT_S):
             if rebuild:
                 shutil.rmtree(self.folder, ignore_errors=True)
-            kept = json.loads(self._stamp.read_bytes())["dimensions"] if self._stamp.is_file() else None
+            kept = self._read_dimensions()
             if kept not in {None, dimensions}:
                 wrong = f"has vectors of {kept} dimensions, and {encoders.name} gives {dimensions}"
                 raise LightRAGError(f"The index {self.folder} {wrong}; run `{REBUILD}`.")
@@ -113,6 +114,14 @@ class Index:
             raise EndpointError(f"LightRAG: {found['message']}")
         return {"chunks": [], **found["data"], "llm_response": found.get("llm_response")}
 
+    def _read_dimensions(self) -> int | None:
+        """Of the vectors that are there; None where they are not whole."""
+        try:
+            stamp = json.loads(self._stamp.read_bytes())
+            return int(stamp["dimensions"]) if stamp["files"] == _hash_files(self.folder) else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     async def _open(self, dimensions: int, *, built: bool) -> Any:
         logging.basicConfig(
             level=logging.WARNING
@@ -121,7 +130,7 @@ class Index:
         from lightrag.utils import EmbeddingFunc, Tokenizer
 
         logging.getLogger("lightrag").setLevel(logging.ERROR)
-        if not built:  # what is there was broken off
+        if not built:  # what is there was broken off, or is damaged
             shutil.rmtree(self.folder, ignore_errors=True)
         rag = LightRAG(
             working_dir=str(self.folder.parent),
@@ -136,8 +145,9 @@ class Index:
         await rag.initialize_storages()
         if not built:
             await self._insert(rag)
+            stamp = json.dumps({"dimensions": dimensions, "files": _hash_files(self.folder)})
             with replacing(self._stamp) as part:
-                part.write_text(json.dumps({"dimensions": dimensions, "encoder": self._encoders.name}))
+                part.write_text(stamp)
         return rag
 
     async def _insert(self, rag: Any) -> None:
@@ -163,6 +173,12 @@ class Index:
         return await asyncio.to_thread(
             self._complete, [*system, *history_messages, {"role": "user", "content": prompt}]
         )
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    """Of what LightRAG wrote; it takes a file that it cannot read for an empty one."""
+    files = sorted(path for path in folder.iterdir() if path.name != STAMP)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @cache

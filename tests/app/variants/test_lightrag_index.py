@@ -125,6 +125,32 @@ def test_an_index_that_was_broken_off_is_built_anew(tmp_path, bags):
     assert find(Index(GRAPH, bags(32), tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("vdb_chunks.json", lambda content: content[: len(content) // 2]),
+        ("vdb_chunks.json", lambda _: b'{"embedding_dim": 64, "data": [], "matrix": ""}'),
+        ("kv_store_text_chunks.json", lambda _: b"{}"),
+        ("graph_chunk_entity_relation.graphml", lambda _: b""),
+        ("index.json", lambda content: content[:9]),
+        ("index.json", lambda _: b"[]"),
+        ("vdb_entities.json", None),
+    ],
+)
+def test_a_damaged_index_is_built_anew(tmp_path, bags, name, damage):
+    first = Index(GRAPH, bags(64), tmp_path)
+    found = {mode: find(first, mode) for mode in MODES}
+    path = first.folder / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+
+    again = Index(GRAPH, bags(64), tmp_path)
+
+    assert {mode: find(again, mode) for mode in MODES} == found
+
+
 def test_another_document_is_another_index(tmp_path, bags):
     fewer = build_graph([SECTIONS[0], SECTIONS[2]], PRODUCTS)
 
