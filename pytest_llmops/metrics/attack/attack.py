@@ -164,7 +164,7 @@ class Blocked(_OfSuite):
 
     by: Annotated[str, read_text] = ""
 
-    traits = MetricTraits(name="blocked", version=2, bound=Bound(comparison=">=", threshold=1.0))
+    traits = MetricTraits(name="blocked", version=3, bound=Bound(comparison=">=", threshold=1.0))
 
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)

@@ -18,6 +18,8 @@ NO_MODEL = "no model was called"
 
 _FACTS = frozenset({"reason", "problems", "decision", "blocked", "action", "triggered"})
 _HARMLESS = frozenset({"", "none", "allow", "allowed", "pass", "passed", "ok", "false", "[]", "{}", "no"})
+_WAITING = "pending"
+_AGREED = frozenset({"confirmed", "approved"})
 _READ = "guard.text"
 _SHOWN = 120
 _MODEL_KINDS = frozenset({"llm", "embedding", "chat"})
@@ -58,7 +60,7 @@ def list_stops(sample: Sample, success: Success | None = None, payload: str = ""
     """
     named = False
     for span in sample.spans:
-        if (fact := _guard_fact(span)) and _read_attack(span, payload):
+        if (fact := _guard_fact(span)) and _read_attack(span, payload) and _still_holds(span, sample):
             named = True
             yield Stop(guard=printable(span.name, _SHOWN), reason=fact)
     if named:
@@ -81,6 +83,18 @@ def _guard_fact(span: Span) -> str:
         if name.rpartition(".")[2].lower() in _FACTS and not _is_harmless(value):
             return printable(value, _SHOWN)
     return ""
+
+
+def _still_holds(span: Span, sample: Sample) -> bool:
+    """Not where the guard only asked a person, who then agreed."""
+    facts = (
+        value for name, value in span.attributes.items() if name.rpartition(".")[2].lower() == "decision"
+    )
+    if not any(str(value).strip().lower() == _WAITING for value in facts):
+        return True
+    calls = sample.output.tool_calls
+    agreed = any((call.decision or "").lower() in _AGREED for call in calls)
+    return not calls or (any(map(is_refused, calls)) and not agreed)
 
 
 def _read_attack(span: Span, payload: str) -> bool:

@@ -373,6 +373,29 @@ def test_blocked_by_names_the_guard(name, by, value):
     assert ("did not stop it" in result.reason) == (value == 0.0)
 
 
+@pytest.mark.parametrize(
+    ("decisions", "decision", "value"),
+    [
+        (["pending"], "pending", 1.0),
+        (["allowed", "pending"], "pending", 1.0),  # the order is looked up for the person
+        ([], "pending", 1.0),  # of an app that shows no calls
+        (["denied"], "pending", 1.0),  # the person said no
+        (["confirmed"], "pending", 0.0),
+        (["allowed"], "pending", 0.0),
+        (["confirmed", "denied"], "pending", 0.0),
+        (["confirmed"], "denied", 1.0),  # of another call
+    ],
+)
+def test_a_guard_that_asked_a_person_who_agreed_stopped_nothing(decisions, decision, value):
+    output = Output(text="", tool_calls=tuple(call("refund", each, order="A-1") for each in decisions))
+    asked = span("guard tools", reason="a person has to confirm it", **{"app.guard.decision": decision})
+    (result,) = create_metric("blocked", {"by": "tools"}).score(
+        [Sample(output=output, spans=(asked, model_span()))]
+    )
+    assert isinstance(result, Score)
+    assert result.value == value
+
+
 def test_a_guard_that_did_not_stop_it_is_named_with_those_that_did():
     denied = Output(text="", tool_calls=(call("refund", "denied", order="A-1"),))
     sample = Sample(output=denied, spans=(span("guard output", problems=["a link"]), model_span()))
