@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reference_app.state import State
     from reference_app.tools.sql.agent import Named
 
+MAX_LOOKUPS = 8
 MAX_TOKENS = 128
 _VALUES = {
     "order_id": ORDER_ID,
@@ -207,7 +208,9 @@ def _plan_orders(plan: Plan, intent: Intent, orders: Sequence[str]) -> Plan:
     facts = read_facts(text) | ({"delivered"} if says(text, "counted") else frozenset())
     calls = [*acts, *(Call(name=name, arguments={"order_id": each}) for name, each in lookups(left, facts))]
     search = not wanted and (says(text, "rules") or says(text, "counted"))
-    return Plan(route="tools", calls=tuple(calls[:MAX_CALLS]), search=search)
+    if len(acts) > MAX_CALLS or len(calls) > MAX_LOOKUPS:  # which to leave out, the customer has to say
+        return Plan(route="ask", missing="fewer")
+    return Plan(route="tools", calls=tuple(calls), search=search)
 
 
 def _spell_out(action: str, text: str) -> Iterator[Call]:

@@ -22,7 +22,9 @@ _ORDER = ("order_id", "status", "carrier", "tracking", "sent", "expected", "deli
 LOOKUPS = {"order_status", "shipment", "loyalty_points"}
 REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("unknown", "unknown_rest", "refuse", "failed", "row_none"), ()),
-    **dict.fromkeys(("missing_order_id", "missing_postcode", "missing_product", "missing_store"), ()),
+    **dict.fromkeys(
+        [f"missing_{name}" for name in ("order_id", "postcode", "product", "store", "fewer")], ()
+    ),
     **dict.fromkeys((f"language_{name}" for name in LANGUAGES), ()),
     **dict.fromkeys(("denied", "pending", "rejected"), ("call",)),
     "pending_order": ("order_id", "items", "total"),

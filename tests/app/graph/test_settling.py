@@ -283,3 +283,19 @@ def test_an_action_is_for_the_orders_that_stand_with_it(question, made):
         assert all(
             "postcode" not in call.arguments for call in settled.calls if call.name == "request_refund"
         )
+
+
+@pytest.mark.parametrize(
+    ("question", "orders", "route"),
+    [
+        ("Refund {} please", 4, "tools"),
+        ("Refund {} please", 5, "ask"),
+        ("Where are {}?", 8, "tools"),
+        ("Where are {}?", 9, "ask"),
+    ],
+)
+def test_none_of_many_orders_is_left_out_without_a_word(question, orders, route):
+    named = ", ".join(f"FW-2000{number}" for number in range(orders))
+    plan = settle(REFUND, question.format(named))
+    assert (plan.route, plan.missing) == (route, "fewer" if route == "ask" else "")
+    assert len(plan.calls) == (orders if route == "tools" else 0)
