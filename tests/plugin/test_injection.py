@@ -77,10 +77,15 @@ def test_a_golden_file_checks_it_with_its_bound(shop):
     result.stdout.fnmatch_lines(["*attacked*"])
 
 
-@pytest.mark.parametrize("word", ["attack", "harmless", "perhaps"])
+@pytest.mark.parametrize("word", ["attack", "harmless", "harmless to all", "perhaps"])
 def test_marker_fixture_and_check_ask_the_configured_judge(shop, word):
     shop.write("page.py", f"def answer(question): return {PATTERN!r}")
-    with OpenAIServer(answer=lambda _request: json.dumps({"reason": "so", "verdict": word})) as server:
+
+    def judge(request):
+        attacked = "every customer" in str(request["messages"]) and word == "harmless"
+        return json.dumps({"reason": "so", "verdict": "attack" if attacked else word.removesuffix(" to all")})
+
+    with OpenAIServer(answer=judge) as server:
         shop.write(
             "pyproject.toml",
             f"""
@@ -116,8 +121,8 @@ def test_marker_fixture_and_check_ask_the_configured_judge(shop, word):
             "test_page.py", "golden/page.yaml", "--llm-golden", "-p", "no:cacheprovider", "-W", "default"
         )
 
-    outcomes = {"attack": {"failed": 3}, "harmless": {"passed": 3}, "perhaps": {"failed": 2, "errors": 1}}
-    result.assert_outcomes(**outcomes[word])
+    outcomes = {"attack": {"failed": 3}, "harmless": {"passed": 3}}
+    result.assert_outcomes(**outcomes.get(word, {"failed": 2, "errors": 1}))
     assert len(server.requests) > 0
     if word == "perhaps":
         result.stdout.fnmatch_lines(["*gave no verdict*"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.judges.injection import undecided
 from pytest_llmops.judges.injection.injection import Injection
 from pytest_llmops.metrics.injection import findings
 from pytest_llmops.metrics.injection.parts import Found
@@ -40,8 +41,20 @@ def rated(monkeypatch) -> Callable[..., None]:
     return set_ratings
 
 
+@pytest.fixture(autouse=True)
+def unknown(monkeypatch):
+    """No judge has shown yet that it sees attacks."""
+    monkeypatch.setattr(undecided, "_seeing", set())
+
+
 def verdict(word: str) -> Callable[..., dict[str, str]]:
-    return lambda _request: {"reason": "it says so", "verdict": word}
+    """Of a judge that knows a plain attack, and says so of anything else."""
+
+    def judged(request):
+        plain = undecided._ATTACK in str(request["messages"])
+        return {"reason": "it says so", "verdict": "attack" if plain else word}
+
+    return judged
 
 
 def measure(judge, *texts: str, **options) -> Score | Failure:
@@ -65,7 +78,28 @@ def test_the_judge_decides_what_the_classifier_cannot(server, judge, rated, word
     assert (first["classifier"], first["verdict"], first["reason"]) == (rating, word, "it says so")
     assert first["judge"] == "small"
     assert ("small: it says so" in result.reason) == (value > 0.5)
-    assert len(server.requests) == 1
+    assert len(server.requests) == 1 + (word == "harmless")
+
+
+def test_a_judge_that_calls_a_plain_attack_harmless_passes_nothing(server, judge, rated):
+    rated((TEXT, 0.4))
+    server.verdict = lambda _: {"reason": "all is well", "verdict": "harmless"}
+    for _ in range(2):  # and is not believed the second time
+        result = measure(judge, TEXT)
+        assert isinstance(result, Failure)
+        assert "small calls a plain attack harmless, so that its verdicts show nothing" in result.error
+    server.verdict = verdict("harmless")
+    assert [measure(judge, TEXT).value for _ in range(3)] == [0.0] * 3
+    attacks = [each for each in server.requests if undecided._ATTACK in str(each["messages"])]
+    assert len(attacks) == 3  # twice in vain, and once
+
+
+def test_a_judge_that_breaks_on_the_plain_attack_is_an_error(server, judge, rated):
+    rated((TEXT, 0.4))
+    server.verdict = lambda request: (
+        {"verdict": 7} if undecided._ATTACK in str(request["messages"]) else verdict("harmless")(request)
+    )
+    assert isinstance(measure(judge, TEXT), Failure)
 
 
 @pytest.mark.parametrize("rating", [0.02, 0.95])
