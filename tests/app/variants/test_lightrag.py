@@ -153,7 +153,7 @@ def test_an_index_of_another_size_names_the_command_that_rebuilds(monkeypatch, t
     graph = build_graph([section()], PRODUCTS)
     folder = Index(graph, encoders(), tmp_path).folder
     folder.mkdir()
-    folder.joinpath("index.json").write_text(json.dumps({"dimensions": 768}))
+    folder.joinpath("index.json").write_text(json.dumps({"dimensions": 768, "files": {}}))
 
     with pytest.raises(
         LightRAGError, match=r"768 dimensions, and ones gives 4; run `.*python -m .* --rebuild`"

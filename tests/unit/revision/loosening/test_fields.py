@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.records import Bound, Case, Check, Golden, SuiteCheck
+from pytest_llmops.records import Attached, Bound, Case, Check, Golden, SuiteCheck
 from pytest_llmops.revision.loosening.fields import looser_fields
 from pytest_llmops.revision.loosening.setting_changes import WATCHED
 from pytest_llmops.settings import Settings
@@ -113,11 +113,14 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
     assert compare_goldens([full], [replace(full, **{name: value})])
 
 
+OF_CASES = {"repeats": 1, "checks": (), "relevant": ("x",), "attached": (Attached(path="a.png", sha256="0"),)}
+
+
 @pytest.mark.parametrize("name", sorted({each.name for each in fields(Case)} - {"id", "source", "tags"}))
 def test_every_field_of_a_case_is_watched(name: str) -> None:
     """But for the tags, where nobody chooses by them."""
     case = case_of(check_of(">= 0.5"), repeats=5)
-    value: Any = {"repeats": 1, "checks": (), "relevant": ("x",)}.get(name, "other")
+    value: Any = OF_CASES.get(name, "other")
     assert compare_goldens([golden_of(case)], [golden_of(replace(case, **{name: value}))])
 
 
