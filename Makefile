@@ -22,6 +22,7 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
+extras_autorag := autorag,autorag-trial
 variant: .venv-$(NAME)/stamp # NAME=autogen or lightrag: the app with another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
@@ -114,7 +115,7 @@ clean:
 	.venv/bin/python -m venv .venv-$*
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
-	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$*]"
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$(or $(extras_$*),$*)]"
 	@touch $@
 
 .venv/bin/python:
