@@ -2,6 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What a variant's environment and target have beside those of the others.
+extras_autorag := autorag,autorag-trial
+then_autorag = trial=$$(.venv-autorag/bin/python -m reference_app.variants.autorag) && \
+  .venv-autorag/bin/llmops choose --autorag $$trial || test $$? = 2 # no winner is a result
+
 .PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant interop lock clean
 
 golden: .venv/golden.stamp
@@ -22,11 +27,11 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
-extras_autorag := autorag,autorag-trial
-variant: .venv-$(NAME)/stamp # NAME=autogen or lightrag: the app with another library, its golden file and tests, in its own environment
+variant: .venv-$(NAME)/stamp # NAME=autogen, autorag or lightrag: the app with another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
 	$(if $(wildcard reference_app/variants/$(NAME)/__main__.py),.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME))
+	$(then_$(NAME))
 	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
 	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)*.py
 
@@ -95,7 +100,7 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .venv-* .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build/autorag .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv-deepeval/stamp: .venv/test.stamp
 	.venv/bin/python -m venv .venv-deepeval

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import hashlib
 import json
 import logging
@@ -35,6 +37,7 @@ OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # that torch is missing
 }
 
 
@@ -74,8 +77,7 @@ class Trial:
         self.folder, self._stamp = self._project / "0", self._project / "vectors.json"
         self._texts, self._questions, self._encoders = texts, questions, encoders
         self._runner: Any = None
-        # AutoRAG opens an event loop a call, and its modules hold state
-        self._thread = ThreadPoolExecutor(1, "autorag")
+        self._thread = ThreadPoolExecutor(1, "autorag", _set_loop)
         dimensions = len(encoders.ask(["?"])[0])
         projects.mkdir(parents=True, exist_ok=True)
         with FileLock(self._project.with_suffix(".lock"), timeout=TIMEOUT_S):
@@ -133,14 +135,21 @@ class Trial:
         os.environ.update(OFFLINE, PROJECT_DIR=str(self._project))
         logging.basicConfig(level=logging.WARNING)  # else AutoRAG logs everything
         hook = sys.excepthook
-        from autorag.embedding import base
+        from autorag.embedding import base, vllm
+        from autorag.utils import util
 
         sys.excepthook = hook  # AutoRAG sets its own
+        atexit.unregister(vllm.VllmEmbedding.close)  # which fails without torch
+        util.get_event_loop = asyncio.get_event_loop  # else AutoRAG opens two a question, and closes none
         logging.getLogger("AutoRAG").setLevel(logging.ERROR)
         ask, encode = self._encoders.ask, self._encoders.of_passages
         passages = dict(zip(self._texts["contents"], encode(self._texts["contents"]).matrix, strict=True))
         for name, other in (("shop", ask), ("shop_texts", self._encoders.encode)):
             base.embedding_models[name] = _embedding(passages, other)
+
+
+def _set_loop() -> None:
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def _embedding(passages: dict[str, Any], encode: Callable[[list[str]], Any]) -> Callable[[], Any]:
