@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,6 @@ class Trial:
         self.folder, self._stamp = self._project / "0", self._project / "vectors.json"
         self._texts, self._questions, self._encoders = texts, questions, encoders
         self._runner: Any = None
-        self._thread = ThreadPoolExecutor(1, "autorag", _set_loop)
         dimensions = len(encoders.ask(["?"])[0])
         projects.mkdir(parents=True, exist_ok=True)
         with FileLock(self._project.with_suffix(".lock"), timeout=TIMEOUT_S):
@@ -100,7 +100,7 @@ class Trial:
     def _call(self, work: Callable[..., Any], *given: Any) -> Any:
         """In AutoRAG's thread; the caller's context, such as its open span, goes along."""
         try:
-            return self._thread.submit(copy_context().run, work, *given).result(TIMEOUT_S)
+            return _thread().submit(copy_context().run, _quietly, work, *given).result(TIMEOUT_S)
         except AppError:
             raise
         except Exception as error:  # AutoRAG raises what its libraries do, and AssertionError
@@ -148,8 +148,18 @@ class Trial:
             base.embedding_models[name] = _embedding(passages, other)
 
 
-def _set_loop() -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """One, with a loop of its own: AutoRAG's modules are not made for several."""
+    return ThreadPoolExecutor(1, "autorag", lambda: asyncio.set_event_loop(asyncio.new_event_loop()))
+
+
+def _quietly(work: Callable[..., Any], *given: Any) -> Any:
+    """Where BM25 finds no word of a question, AutoRAG divides zero by zero, and goes by the vectors alone."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return work(*given)
 
 
 def _embedding(passages: dict[str, Any], encode: Callable[[list[str]], Any]) -> Callable[[], Any]:

@@ -177,9 +177,9 @@ def test_the_command_says_what_is_missing_in_one_line(monkeypatch, capsys):
 
 
 def test_the_golden_file_is_in_accord_with_the_support_set():
-    written = LIGHTRAG.read_text(encoding="utf-8")
+    written = LIGHTRAG.path.read_text(encoding="utf-8")
 
-    assert written == render(list_cases())
+    assert written == render(LIGHTRAG, list_cases(LIGHTRAG))
     cases = yaml.safe_load(written)["cases"]
     assert len(cases) == 43
     assert all(case["relevant"] and case["reference"] for case in cases)
