@@ -69,6 +69,7 @@ prompts: [reference_app/prompts]
 data:
   - reference_app/knowledge              # documents
   - reference_app/data/catalogue.yaml    # products and their categories
+  - reference_app/variants/names.py      # how they are named
   - {folder:<36} # {made}
 require_spans: true
 

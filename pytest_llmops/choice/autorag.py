@@ -2,8 +2,8 @@
 What AutoRAG 0.3 wrote of a trial: by node its modules, the one that it took, and the scores by question.
 
 A node's folder has `summary.csv`, a row a module with its means and `is_best`, and a parquet file for each
-module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone. A line of nodes
-and the trial above it have a `summary.csv` of their own, without `is_best`, which is written when they are done.
+module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone. A line of
+nodes and the trial above it get a `summary.csv` of their own, without `is_best`, when they are done.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def read_nodes(folder: Path) -> list[Node]:
     found = [(path, rows) for path, rows in summaries.items() if "is_best" in rows[0]]
     if unfinished := _find_unfinished(folder, summaries):
         raise ChoiceError(
-            f"{unfinished}: AutoRAG did not finish it; run it to its end, or name one of its nodes that is done"
+            f"{unfinished}: AutoRAG did not finish it; run it to its end, or name one of its nodes that is "
+            "done"
         )
     if not found:
         raise ChoiceError(
@@ -75,7 +76,7 @@ def read_nodes(folder: Path) -> list[Node]:
 
 
 def _find_unfinished(folder: Path, summaries: Mapping[Path, Sequence[Mapping[str, str]]]) -> Path | None:
-    """A node whose best is not marked yet, a line or a trial without its summary, or a trial without a node."""
+    """A node whose best is not marked, a line or a trial without its summary, or a trial without a node."""
     for path, rows in summaries.items():
         if "module_name" in rows[0] and "is_best" not in rows[0]:
             return path.parent

@@ -17,7 +17,7 @@ from reference_app.settings import Settings, open_redact
 from reference_app.shop.database import connect, open_shop
 from reference_app.state import Finding, Plan, State
 from reference_app.tracing import export_to, trace
-from reference_app.variants.lightrag.graph import Names
+from reference_app.variants.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The shop's documents in the pipeline that AutoRAG chose, gated by the document cases of the app's golden set."""
+"""The shop's documents in the pipeline that AutoRAG chose, gated by the document cases of the golden set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m reference_app.variants.autorag [--rebuild] [QUESTION]` runs the trial and says where it is, or answers."""
+"""`python -m reference_app.variants.autorag [--rebuild] [QUESTION]` runs the trial, and answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app's way from a question to an answer, with the pipeline of an AutoRAG trial in place of its search."""
+"""The app's way from a question to an answer, with the pipeline that AutoRAG chose in place of its search."""
 
 from __future__ import annotations
 

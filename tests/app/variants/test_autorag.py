@@ -1,4 +1,4 @@
-"""What of the AutoRAG variant needs no AutoRAG: its tables, its configuration, its golden file and its errors."""
+"""What of the AutoRAG variant needs no AutoRAG: its tables, configuration, golden file and errors."""
 
 from __future__ import annotations
 
@@ -180,7 +180,9 @@ def test_vectors_of_another_size_name_the_command_that_runs_it_anew(tmp_path):
     """A model behind an unchanged name may give other vectors."""
     Trial(TEXTS, QUESTIONS, encoders(768), tmp_path)
 
-    with pytest.raises(AutoRAGError, match=r"768 dimensions, and ones gives 4; run `.*python -m .* --rebuild`"):
+    with pytest.raises(
+        AutoRAGError, match=r"768 dimensions, and ones gives 4; run `.*python -m .* --rebuild`"
+    ):
         Trial(TEXTS, QUESTIONS, encoders(4), tmp_path)
     Trial(TEXTS, QUESTIONS, encoders(4), tmp_path, rebuild=True)
     Trial(TEXTS, QUESTIONS, encoders(4), tmp_path)

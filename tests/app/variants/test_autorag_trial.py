@@ -25,6 +25,11 @@ from tests.app.variants.test_autorag import case, section
 
 pytest.importorskip("autorag")
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 ROOT = Path(__file__).parents[3]
 SECTIONS = [
     section("care-tents#dry", text="Hang the Skerry 2 up until its seams are dry."),
@@ -110,7 +115,8 @@ def test_a_real_trial_is_read_whole(trial, monkeypatch, capsys):
         "retrieve/passage_reranker": 2,
         "retrieve/semantic_retrieval": 2,
     }
-    assert nodes["retrieve/passage_filter"]["choice"]["metrics"] == ["retrieval_recall", "retrieval_precision"]
+    metrics = nodes["retrieve/passage_filter"]["choice"]["metrics"]
+    assert metrics == ["retrieval_recall", "retrieval_precision"]
     assert all(one["choice"]["cases"] == 4 and not one["choice"]["notes"] for one in nodes.values())
     assert "did not finish" not in capsys.readouterr().err
 
@@ -142,11 +148,17 @@ def test_vectors_of_another_size_are_refused(copy):
         Trial(TEXTS, QUESTIONS, bags(copy.parents[1], 24), copy.parents[1])
 
 
-@pytest.mark.parametrize("path", ["data/corpus.parquet", "resources/bm25_space.pkl", "0/summary.csv"])
-def test_files_of_a_trial_that_are_damaged_are_one_line(copy, path):
-    for pickled in copy.parent.glob("resources/*.pkl"):
-        pickled.write_bytes(b"no pickle" if "bm25" in path else pickled.read_bytes())
-    (copy.parent / path).write_bytes(b"PAR1 no parquet")
+def test_a_vector_store_that_others_made_is_one_line(copy):
+    (copy.parent / "vectors.json").write_text('{"dimensions": 24}')
+
+    with pytest.raises(AutoRAGError, match=r"^AutoRAG failed: \w+: [^\n]*dimension of 64, got 24$"):
+        Trial(TEXTS, QUESTIONS, bags(copy.parents[1], 24), copy.parents[1]).search(QUESTION)
+
+
+@pytest.mark.parametrize("files", ["data/corpus.parquet", "resources/bm25_*.pkl", "0/summary.csv"])
+def test_files_of_a_trial_that_are_damaged_are_one_line(copy, files):
+    for path in copy.parent.glob(files):
+        path.write_bytes(b"PAR1 is no parquet")
 
     with pytest.raises(AutoRAGError, match=r"^AutoRAG failed: \w+: [^\n]*$"):
         Trial(TEXTS, QUESTIONS, bags(copy.parents[1]), copy.parents[1]).search(QUESTION)
@@ -156,7 +168,7 @@ def test_autorag_refuses_what_the_tables_do_not_let_through(tmp_path):
     """A need that no section has; `list_questions` names it."""
     wrong = {**QUESTIONS, "retrieval_gt": [[["nowhere#at-all"]]] * len(ASKED)}
 
-    with pytest.raises(AutoRAGError, match=r"^AutoRAG failed: AssertionError: 4 doc_ids in retrieval_gt do not"):
+    with pytest.raises(AutoRAGError, match=r"^AutoRAG failed: AssertionError: 4 doc_ids in retrieval_gt do"):
         Trial(TEXTS, wrong, bags(tmp_path), tmp_path)
 
 
@@ -172,6 +184,10 @@ def test_what_is_no_question_is_refused(small_shop, tmp_path, monkeypatch, quest
 def test_an_answer_has_the_passages_of_the_pipeline_and_a_retrieval_span(small_shop, tmp_path, monkeypatch):
     from reference_app.variants.autorag import app
 
+    provider, spans = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(provider)  # once in a process
+
     monkeypatch.setattr(app, "load_cases", lambda _: [case(relevant=["tents#weight"])])
     variant = app.AutoRAGApp(small_shop(), tmp_path)
     monkeypatch.setattr(variant.trial, "search", lambda _: ["tents#weight"])
@@ -180,6 +196,11 @@ def test_an_answer_has_the_passages_of_the_pipeline_and_a_retrieval_span(small_s
 
     assert [one["id"] for one in output["passages"]] == ["tents#weight"]
     assert output["text"]
+    by_name = {span.name: span for span in spans.get_finished_spans()}
+    retrieval, root = by_name["retrieval knowledge"], by_name["autorag"]
+    (document,) = json.loads(retrieval.attributes["gen_ai.retrieval.documents"])
+    assert document["id"] == "tents#weight"
+    assert retrieval.context.trace_id == root.context.trace_id
 
 
 PIPELINE = """
@@ -205,10 +226,11 @@ from autorag.evaluator import Evaluator
 texts = {"warranty.md": "A tent has a warranty of five years.", "posts.md": "Postage costs four pounds.",
          "care.md": "Hang it up to dry.", "hours.md": "We open at nine."}
 day = {"last_modified_datetime": dt.datetime(2026, 1, 1)}
-parquet.write_table(pa.table({"doc_id": list(texts), "contents": list(texts.values()),
-                              "metadata": [day] * len(texts)}), "corpus.parquet")
-parquet.write_table(pa.table({"qid": ["a"], "query": ["How long is the warranty of a tent?"],
-                              "retrieval_gt": [[["warranty.md"]]], "generation_gt": [["Five years."]]}), "qa.parquet")
+corpus = {"doc_id": list(texts), "contents": list(texts.values()), "metadata": [day] * len(texts)}
+questions = {"qid": ["a"], "query": ["How long is the warranty of a tent?"],
+             "retrieval_gt": [[["warranty.md"]]], "generation_gt": [["Five years."]]}
+parquet.write_table(pa.table(corpus), "corpus.parquet")
+parquet.write_table(pa.table(questions), "qa.parquet")
 Evaluator("qa.parquet", "corpus.parquet", "project").start_trial("pipeline.yaml", skip_validation=True)
 """
 
@@ -229,7 +251,7 @@ def test_the_example_of_the_page_gates_a_pipeline(tmp_path):
         (tmp_path / name).write_text(text)
 
     def start(*arguments):
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - files of this test
             [sys.executable, *arguments],
             cwd=tmp_path,
             capture_output=True,

@@ -19,8 +19,9 @@ from reference_app.settings import read_settings
 from reference_app.shop.database import connect, open_shop
 from reference_app.variants.lightrag import app, index
 from reference_app.variants.lightrag.__main__ import main
-from reference_app.variants.lightrag.graph import Names, build_graph
+from reference_app.variants.lightrag.graph import build_graph
 from reference_app.variants.lightrag.index import Characters, Index, LightRAGError, check_package
+from reference_app.variants.names import Names
 
 PRODUCTS = {"Skerry 2 tent": "Tents", "Sun hat": "Clothing", "Fellwind Ember stove": "Stoves and cooking"}
 SETTINGS = read_settings({})
