@@ -142,10 +142,10 @@ class Trial:
         atexit.unregister(vllm.VllmEmbedding.close)  # which fails without torch
         util.get_event_loop = asyncio.get_event_loop  # else AutoRAG opens two a question, and closes none
         logging.getLogger("AutoRAG").setLevel(logging.ERROR)
-        ask, encode = self._encoders.ask, self._encoders.of_passages
-        passages = dict(zip(self._texts["contents"], encode(self._texts["contents"]).matrix, strict=True))
-        for name, other in (("shop", ask), ("shop_texts", self._encoders.encode)):
-            base.embedding_models[name] = _embedding(passages, other)
+        texts = [util.preprocess_text(text) for text in self._texts["contents"]]  # as AutoRAG encodes them
+        passages = dict(zip(texts, self._encoders.of_passages(texts).matrix, strict=True))
+        for name, encode in (("shop", self._encoders.ask), ("shop_texts", self._encoders.encode)):
+            base.embedding_models[name] = _embedding(passages, encode)
 
 
 @cache
