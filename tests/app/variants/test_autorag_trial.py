@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,20 @@ def test_a_real_trial_is_read_whole(trial, monkeypatch, capsys):
     assert metrics == ["retrieval_recall", "retrieval_precision"]
     assert all(one["choice"]["cases"] == 4 and not one["choice"]["notes"] for one in nodes.values())
     assert "did not finish" not in capsys.readouterr().err
+
+
+def test_a_question_is_encoded_as_one_or_as_a_text(copy):
+    from autorag.embedding import base
+
+    sound = bags(copy.parents[1])
+    Trial(TEXTS, QUESTIONS, replace(sound, ask=lambda texts: -sound.encode(texts)), copy.parents[1])._open()
+    asked, read = (base.embedding_models[name]() for name in ("shop", "shop_texts"))
+
+    assert asked.get_text_embedding(QUESTION) == (-sound.encode([QUESTION])[0]).tolist()
+    assert read.get_text_embedding(QUESTION) == sound.encode([QUESTION])[0].tolist()
+    passage = TEXTS["contents"][0]
+    assert asked.get_text_embedding(passage) == read.get_text_embedding(passage)
+    assert asked.get_text_embedding(passage) == sound.encode([passage])[0].tolist()
 
 
 def test_many_threads_ask_at_once(trial):
