@@ -2,6 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What a variant has beside the others: extras of its environment, a golden file, and what runs before it.
+VARIANTS := autogen autorag lightrag mcp
+extras-autorag := autorag,autorag-trial
+golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
+before-autorag = trial=$$(.venv-autorag/bin/python -m reference_app.variants.autorag) && \
+  .venv-autorag/bin/llmops choose --autorag $$trial || test $$? = 2 # no winner is a result
+before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
+before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
+
 .PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp
@@ -27,17 +36,12 @@ variant: .venv-$(NAME)/stamp # NAME=one of VARIANTS: the app on another library,
 	@$(BIN)/llmops models pull injection
 	$(before-$(NAME))
 	.venv-$(NAME)/bin/python -m pytest --llm-golden $(or $(golden-$(NAME)),reference_app/variants/$(NAME)/golden.yaml) \
-	  --llm-baseline benchmarks/variants/runs/$(NAME).json -p no:hypothesispytest $(ARGS)
+	  $(addprefix --llm-baseline=,$(wildcard benchmarks/variants/runs/$(NAME).json)) -p no:hypothesispytest $(ARGS)
 	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest $(wildcard tests/app/*/test_$(NAME)*.py)
 
 variants: # all of them, and then once more live, one case at a time, for docs/variants.md
 	for each in $(VARIANTS); do $(MAKE) --no-print-directory variant NAME=$$each || exit 1; done
 	$(BIN)/python -m benchmarks.variants
-
-VARIANTS = autogen lightrag mcp
-before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
-before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
-golden-mcp = golden/support.yaml --llm-app reference_app.variants.mcp:answer
 
 lint: .venv/test.stamp
 	@$(BIN)/llmops models pull
@@ -104,7 +108,7 @@ lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
-	rm -rf .venv .venv-* .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build/autorag .llmops .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv-deepeval/stamp: .venv/test.stamp
 	.venv/bin/python -m venv .venv-deepeval
@@ -124,7 +128,7 @@ clean:
 	.venv/bin/python -m venv .venv-$*
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
-	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$*]"
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$(or $(extras-$*),$*)]"
 	@touch $@
 
 .venv/bin/python:

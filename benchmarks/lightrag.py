@@ -28,8 +28,9 @@ from reference_app.documents.search import Library, Query
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
-from reference_app.variants.lightrag.graph import Names, build_graph
+from reference_app.variants.lightrag.graph import build_graph
 from reference_app.variants.lightrag.index import Index, LightRAGError
+from reference_app.variants.names import Names
 
 QUALITY = Path("/work/shared/data/quality")
 PASSAGES, KS = 60, (1, 3, 5)

@@ -48,15 +48,18 @@ def _reference(name: str, golden: str, app: str = "reference_app:answer") -> Sys
     return System(name=f"reference-{name}", title="reference app", golden=golden, app=app)
 
 
-def _documents(name: str, title: str) -> System:
-    app = f"reference_app.variants.{name}:answer"
-    return System(name=name, title=title, golden=DOCUMENTS, app=app, environment=f".venv-{name}")
+def _documents(variant: str, title: str) -> System:
+    """Of the variant whose own golden file this is, the stored run is its baseline."""
+    name = variant if variant in DOCUMENTS else f"{variant}-documents"
+    app = f"reference_app.variants.{variant}:answer"
+    return System(name=name, title=title, golden=DOCUMENTS, app=app, environment=f".venv-{variant}")
 
 
 GROUPS: dict[str, tuple[System, ...]] = {
     "Documents": (
         _reference("documents", DOCUMENTS),
         _documents("lightrag", "LightRAG, mode `mix`"),
+        _documents("autorag", "AutoRAG's choice"),
     ),
     "Tools and orders": (
         _reference("team", "reference_app/variants/autogen/golden.yaml", "golden._attacks.attacked:answer"),

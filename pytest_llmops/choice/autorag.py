@@ -2,7 +2,8 @@
 What AutoRAG 0.3 wrote of a trial: by node its modules, the one that it took, and the scores by question.
 
 A node's folder has `summary.csv`, a row a module with its means and `is_best`, and a parquet file for each
-module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone.
+module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone. A line of
+nodes and the trial above it get a `summary.csv` of their own, without `is_best`, when they are done.
 """
 
 from __future__ import annotations
@@ -56,17 +57,34 @@ def read_nodes(folder: Path) -> list[Node]:
     The nodes of a trial, of a line of nodes, or the one that is named, sorted by folder.
 
     Raises:
-        ChoiceError: There is none, or a file is not what AutoRAG writes.
+        ChoiceError: There is none, the trial was broken off, or a file is not what AutoRAG writes.
         MissingExtraError: pyarrow is not installed.
     """
-    summaries = sorted(folder.rglob("summary.csv"))
-    found = [(path, rows) for path in summaries if "is_best" in (rows := _read_summary(path))[0]]
+    summaries = {path: _read_summary(path) for path in sorted(folder.rglob("summary.csv"))}
+    found = [(path, rows) for path, rows in summaries.items() if "is_best" in rows[0]]
+    if unfinished := _find_unfinished(folder, summaries):
+        raise ChoiceError(
+            f"{unfinished}: AutoRAG did not finish it; run it to its end, or name one of its nodes that is "
+            "done"
+        )
     if not found:
         raise ChoiceError(
             f"{folder}: no node of AutoRAG is in it; name the folder of a trial, such as project/0, whose "
             "nodes have a summary.csv with is_best"
         )
     return [_read_node(path, rows, folder) for path, rows in found]
+
+
+def _find_unfinished(folder: Path, summaries: Mapping[Path, Sequence[Mapping[str, str]]]) -> Path | None:
+    """A node whose best is not marked, a line or a trial without its summary, or a trial without a node."""
+    for path, rows in summaries.items():
+        if "module_name" in rows[0] and "is_best" not in rows[0]:
+            return path.parent
+        above = [each for each in path.parents[1:3] if "is_best" in rows[0] and each.is_relative_to(folder)]
+        for each in above:
+            if each / "summary.csv" not in summaries:
+                return each
+    return folder if not summaries and folder.joinpath("config.yaml").is_file() else None
 
 
 def _read_summary(path: Path) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.choice.autorag import Node
+from pytest_llmops.choice.contests import or_one
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.reports.choice import ChoiceReport, choice_json, describe_outcome, list_errors
 from pytest_llmops.reports.terminal import align
@@ -83,3 +84,16 @@ def _describe(each: NodeReport) -> Iterable[str]:
     yield from list_errors(each.report)
     yield from each.report.field.notes
     yield describe_outcome(each.report)
+    if each.report.choice.outcome == "none":
+        yield _compare_best(each.node.best, each.report)
+
+
+def _compare_best(best: str, report: ChoiceReport) -> str:
+    """AutoRAG's module against the best of the others, by each metric; p-values are of this pair alone."""
+    other = next(name for one in report.choice.standings if (name := one.entry.name) != best)
+    counts = []
+    for each in report.choice.contests:
+        if {each.first, each.second} == {best, other}:
+            better, worse = (each.better, each.worse) if each.first == best else (each.worse, each.better)
+            counts.append(f"{each.metric} {better} to {worse}, p = {or_one(each.p_value):.3g}")
+    return f"AutoRAG's best {best} against {other}, questions better to worse: {'; '.join(counts)}"

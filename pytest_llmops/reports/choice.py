@@ -90,7 +90,8 @@ def describe_outcome(report: ChoiceReport) -> str:
         f"{each.entry.name} ({closest.metric} {each.means[closest.metric]:.4g})"
         for each in choice.standings[:2]
     ]
-    head = f"no winner: best {places[0]}, then {places[1]}"
+    lead = "best" if closest.gain >= 0 else "first over all metrics"
+    head = f"no winner: {lead} {places[0]}, then {places[1]}"
     if worse := _likely_losses(report, closest):
         return f"{head}; {closest.first} is worse than {closest.second} in {', '.join(worse)}"
     corrected = "" if closest.p_adjusted == closest.p_value else f", corrected {_p(closest.p_adjusted)}"

@@ -108,13 +108,13 @@ def test_a_trial_a_line_or_a_node_may_be_named(folder, capsys):
 
 def test_means_may_have_the_name_of_their_node(capsys):
     good, poor = f1(*[1.0] * 12), f1(*[0.0] * 12)
-    write_node(Path("0/line/passage_reranker"), [good, poor], prefix="passage_reranker_")
+    write_trial({"line/passage_reranker": [good, poor]}, prefix="passage_reranker_")
     assert judge(capsys)[0] == 0
 
 
 def test_means_alone_confirm_nothing(capsys):
     good, poor = f1(*[1.0] * 12), f1(*[0.0] * 12)
-    write_node(Path("0/line/prompt_maker"), [good, poor], prefix="prompt_maker_", stored=False)
+    write_trial({"line/prompt_maker": [good, poor]}, prefix="prompt_maker_", stored=False)
     code, shown = judge(capsys)
     assert code == 3
     assert "line/prompt_maker: not compared: AutoRAG kept the means of its modules" in "\n".join(shown)
@@ -182,6 +182,50 @@ def test_questions_that_no_module_has_a_score_for_do_not_count(capsys):
     good, poor = f1(*[1.0] * 11, math.nan), f1(*[0.0] * 11, math.nan)
     write_trial({LINE: [good, poor]})
     assert judge(capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("gone", "named", "said"),
+    [
+        (["0/summary.csv"], "0", "0"),
+        (["0/summary.csv"], ".", "0"),
+        (["0/summary.csv", "0/line/summary.csv"], "0", "0/line"),
+        (["0/line/summary.csv"], "0/line", "0/line"),
+        (["0/summary.csv", "0/line/summary.csv", f"0/{LINE}/summary.csv"], "0", "0"),
+        (["0/summary.csv"], "0/line", None),
+        (["0/summary.csv", "0/line/summary.csv"], f"0/{LINE}", None),
+    ],
+)
+def test_a_trial_that_was_broken_off_is_3_and_its_nodes_may_be_named(gone, named, said, capsys):
+    write_trial({LINE: [f1(*[1.0] * 12), f1(*[0.0] * 12)]})
+    Path("0/config.yaml").touch()
+    for path in gone:
+        Path(path).unlink()
+    assert main(["choose", "--autorag", named]) == (3 if said else 0)
+    error = capsys.readouterr().err
+    assert (f"{Path.cwd() / said}: AutoRAG did not finish it" in error) if said else not error
+
+
+def test_a_node_whose_best_is_not_marked_was_broken_off(capsys):
+    write_trial({LINE: [f1(*[1.0] * 12), f1(*[0.0] * 12)], "line/passage_filter": [f1(1), f1(0)]})
+    with Path("0/line/passage_filter/summary.csv").open("w") as file:
+        file.write("filename,module_name,module_params,execution_time,retrieval_f1\n0.parquet,A,{},0.1,1.0\n")
+    assert main(["choose", "--autorag", "0"]) == 3
+    assert "0/line/passage_filter: AutoRAG did not finish it" in capsys.readouterr().err
+
+
+def test_the_module_that_autorag_took_is_compared_by_each_metric(capsys):
+    """It has the higher mean of all metrics, and is behind in most of them."""
+    taken = {"a": [1.0] * 6, "b": [0.5, *[1.0] * 5], "c": [0.5, *[1.0] * 5]}
+    other = {"a": [0.0, 0.0, *[1.0] * 4], "b": [1.0] * 6, "c": [1.0] * 6}
+    write_trial({LINE: [taken, other]})
+    code, shown = judge(capsys)
+    assert code == 2
+    assert f"{LINE}: no winner: first over all metrics Bm25 (1.parquet) (a 0.6667)" in shown[3]
+    assert shown[4] == (
+        f"{LINE}: AutoRAG's best Bm25 (0.parquet) against Bm25 (1.parquet), questions better to worse: "
+        "a 2 to 0, p = 0.5; b 0 to 1, p = 1; c 0 to 1, p = 1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_names_of_an_autorag_trial(content, capsys):
     node = Path("0") / f"line{HOSTILE}"
     node.mkdir(parents=True)
     (node / "summary.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    (node.parent / "summary.csv").write_text("node_type\nretrieval\n")
     assert main(["choose", "--autorag", "0"]) == 3
     error = capsys.readouterr().err
     assert ESCAPED in error

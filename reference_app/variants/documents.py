@@ -1,0 +1,74 @@
+"""The app's way from a question to an answer out of documents, with another library's search in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reference_app.documents.encoders import open_encoders
+from reference_app.documents.knowledge import load_asked, load_knowledge
+from reference_app.documents.search import Found, Library
+from reference_app.errors import QuestionError
+from reference_app.graph import as_record, open_app
+from reference_app.models.weights import find_weights
+from reference_app.nodes.guards import suspect
+from reference_app.nodes.intake import Intake
+from reference_app.nodes.retriever import Retriever
+from reference_app.settings import Settings, open_redact
+from reference_app.shop.database import connect, open_shop
+from reference_app.state import Finding, Plan, State
+from reference_app.tracing import export_to, trace
+from reference_app.variants.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PRODUCTS = "SELECT p.name, c.name FROM products p JOIN categories c USING (category_id)"
+
+
+class DocumentsApp(Library):
+    """
+    What the app's retriever searches; a subclass has `search` ask another library.
+
+    Args:
+        name: Of the span of an answer.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings, self._app, self._span = settings, open_app(settings), name
+        weights = None if settings.embedding_model else find_weights(settings.weights, settings.adapter)
+        self._vectors = open_encoders(settings, weights, self._app.models)
+        sections, asked = load_knowledge(settings.knowledge), load_asked(settings.knowledge)
+        super().__init__(sections, asked, self._vectors.of_passages, self._vectors.of_questions)
+        with connect(open_shop(settings.orders, settings.cache)) as shop:
+            self._products: dict[str, str] = dict(shop.execute(PRODUCTS).fetchall())
+        self._names, self._by_id = Names(self._products, sections), {one.id: one for one in sections}
+        self._intake = Intake(self._app.models)
+        self._retriever = Retriever(
+            self,
+            top_k=settings.top_k,
+            sentences=self._app.parts.answerer.prompt.sentences,
+            name_products=lambda text: set(self._names.find(text)) & self._products.keys(),
+            suspect=suspect,
+        )
+
+    def answer(self, question: str) -> dict[str, Any]:
+        """As `reference_app.answer`, from documents alone."""
+        if not isinstance(question, str) or not question.strip():
+            raise QuestionError("The question is empty.")
+        state: State = {"question": open_redact(self._settings)(question.strip())}
+        with export_to(self._settings.tracing), trace(self._span, gen_ai__operation__name="invoke_agent"):
+            state.update(self._respond(state))
+        return as_record(state, self._app.models.chat_model)
+
+    def _respond(self, state: State) -> State:
+        """The sentences that are nearest to the question, or the chat model's words if they bear them out."""
+        state.update(self._intake(state))
+        for intent in state["intents"]:
+            finding = Finding(intent=intent, plan=Plan(route="documents"))
+            state.update(self._retriever({**state, "findings": [*state["findings"], finding]}))
+        return self._app.parts.answerer(state, {"configurable": {}})
+
+    def _read(self, ids: Iterable[str]) -> list[Found]:
+        """The sections of these ids, best first."""
+        unique = dict.fromkeys(ids)
+        return [Found(section=self._by_id[each], score=1 / place) for place, each in enumerate(unique, 1)]
