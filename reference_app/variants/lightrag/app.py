@@ -25,7 +25,11 @@ from reference_app.variants.lightrag.graph import Names, build_graph
 from reference_app.variants.lightrag.index import Index, check_package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reference_app.documents.encoders import Encoders
+    from reference_app.documents.knowledge import Asked, Section
+    from reference_app.variants.lightrag.graph import Graph
 
 MODES, RANKERS, MAX_TOKENS = ("naive", "local", "global", "hybrid", "mix"), ("app", "none"), 2000
 PRODUCTS = "SELECT p.name, c.name FROM products p JOIN categories c USING (category_id)"
@@ -41,8 +45,11 @@ class LightRAGApp(Library):
         extract: Whether the chat model finds entities and relations, or they are the shop's own.
     """
 
+    name = "lightrag"
+    check = staticmethod(check_package)
+
     def __init__(self, settings: Settings, mode: str, ranker: str, *, extract: bool, rebuild: bool) -> None:
-        check_package()
+        self.check()
         if mode not in MODES or ranker not in RANKERS:
             known = f"one of {', '.join(MODES)}, and the ranker {ranker!r} one of {', '.join(RANKERS)}"
             raise SettingsError(f"The mode {mode!r} must be {known}.")
@@ -54,13 +61,15 @@ class LightRAGApp(Library):
         )
         weights = None if settings.embedding_model else find_weights(settings.weights, settings.adapter)
         vectors = open_encoders(settings, weights, self._app.models)
-        sections, asked = load_knowledge(settings.knowledge), load_asked(settings.knowledge)
-        super().__init__(sections, asked, vectors.of_passages, vectors.of_questions)
+        sections = load_knowledge(settings.knowledge)
         with connect(open_shop(settings.orders, settings.cache)) as shop:
             products = dict(shop.execute(PRODUCTS).fetchall())
-        self._names, self._by_id = Names(products, sections), {one.id: one for one in sections}
-        graph, folder = build_graph(sections, products), settings.cache / "lightrag"
-        self.index = Index(graph, vectors, folder, self._complete if extract else None, rebuild=rebuild)
+        self._names = Names(products, sections)
+        graph, complete = build_graph(sections, products), self._complete if extract else None
+        self.index = self._open_index(graph, vectors, complete, rebuild=rebuild)
+        sections, asked = self._list_sections(sections)
+        super().__init__(sections, asked, vectors.of_passages, vectors.of_questions)
+        self._by_id = {one.id: one for one in sections}
         self._intake = Intake(self._app.models)
         self._retriever = Retriever(
             self,
@@ -75,7 +84,7 @@ class LightRAGApp(Library):
         if not isinstance(question, str) or not question.strip():
             raise QuestionError("The question is empty.")
         state: State = {"question": open_redact(self._settings)(question.strip())}
-        with export_to(self._settings.tracing), trace("lightrag", gen_ai__operation__name="invoke_agent"):
+        with export_to(self._settings.tracing), trace(self.name, gen_ai__operation__name="invoke_agent"):
             state.update(self._write(state) if self._settings.model else self._quote(state))
         return as_record(state, self._app.models.chat_model)
 
@@ -97,29 +106,44 @@ class LightRAGApp(Library):
 
     def _write(self, state: State) -> State:
         """LightRAG's own answer, for which its chat model finds the words to search by as well."""
-        with trace("retrieval lightrag", gen_ai__operation__name="retrieval") as span:
+        with trace(f"retrieval {self.name}", gen_ai__operation__name="retrieval") as span:
             given = self.index.search(state["question"], [], self._mode, self._settings.top_k, write=True)
             found = self._read(given)
             documents = [{"id": one.section.id, "content": one.section.text} for one in found]
             span.describe({"gen_ai.retrieval.documents": documents})
         return {"passages": found, "text": given["llm_response"]["content"]}
 
+    def _open_index(
+        self, graph: Graph, vectors: Encoders, complete: Callable[[Any], str] | None, *, rebuild: bool
+    ) -> Index:
+        return Index(graph, vectors, self._settings.cache / self.name, complete, rebuild=rebuild)
+
+    def _list_sections(self, sections: Sequence[Section]) -> tuple[Sequence[Section], Asked]:
+        """What can be found, and what customers ask about it."""
+        return sections, load_asked(self._settings.knowledge)
+
     def _read(self, given: Mapping[str, Any]) -> list[Found]:
         ids = dict.fromkeys(chunk["file_path"] for chunk in given["chunks"])
         return [Found(section=self._by_id[each], score=1 / place) for place, each in enumerate(ids, 1)]
 
     def _complete(self, messages: Sequence[dict[str, str]]) -> str:
-        prompt = replace(self._app.parts.answerer.prompt, name="lightrag", version=check_package(), sha256="")
+        prompt = replace(self._app.parts.answerer.prompt, name=self.name, version=self.check(), sha256="")
         return self._app.models.complete(prompt, messages, max_tokens=MAX_TOKENS)
 
 
 def open_variant(*, rebuild: bool = False) -> LightRAGApp:
     """As the environment sets it; built once per distinct settings."""
-    settings, given = read_settings(), "REFERENCE_APP_LIGHTRAG_"
-    mode, ranker = os.environ.get(f"{given}MODE") or "mix", os.environ.get(f"{given}RANKER") or "app"
-    extract = (os.environ.get(f"{given}EXTRACT") or str(int(bool(settings.model)))) == "1"
+    settings, mode, ranker, extract = read_options("LIGHTRAG")
     with _building:
         return _open(settings, mode, ranker, extract=extract, rebuild=rebuild)
+
+
+def read_options(name: str) -> tuple[Settings, str, str, bool]:
+    """The settings, mode, ranker, and whether the chat model extracts, of the variant of this name."""
+    settings, given = read_settings(), f"REFERENCE_APP_{name}_"
+    mode, ranker = os.environ.get(f"{given}MODE") or "mix", os.environ.get(f"{given}RANKER") or "app"
+    extract = (os.environ.get(f"{given}EXTRACT") or str(int(bool(settings.model)))) == "1"
+    return settings, mode, ranker, extract
 
 
 _open, _building = cache(LightRAGApp), threading.Lock()

@@ -1,0 +1,104 @@
+"""The app's way from a question, with a picture or a table, to an answer, by RAG-Anything."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from reference_app.documents.knowledge import Asked
+from reference_app.errors import QuestionError, SettingsError
+from reference_app.graph import as_record, read_text
+from reference_app.settings import open_redact
+from reference_app.tracing import export_to, trace
+from reference_app.variants.lightrag.app import LightRAGApp, read_options
+from reference_app.variants.raganything.content import load_items
+from reference_app.variants.raganything.index import ModalIndex, as_message, check_packages
+from reference_app.variants.raganything.pictures import MAX_CHARACTERS, load_file, read_picture, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reference_app.documents.encoders import Encoders
+    from reference_app.documents.knowledge import Section
+    from reference_app.settings import Settings
+    from reference_app.state import State
+    from reference_app.variants.lightrag.graph import Graph
+
+READERS = ("ocr", "model")
+SEE = "Write down the text in this picture, and in one sentence what it shows."
+
+
+class RAGAnythingApp(LightRAGApp):
+    """As `LightRAGApp`, with the shop's tables, pictures and equations; `reader` says who reads pictures."""
+
+    name = "raganything"
+    check = staticmethod(check_packages)
+
+    def __init__(self, settings: Settings, mode: str, ranker: str, reader: str, **given: bool) -> None:
+        if reader not in READERS or (reader == "model" and settings.model is None):
+            known = f"one of {', '.join(READERS)}, and model needs OPENAI_BASE_URL"
+            raise SettingsError(f"The reader of pictures {reader!r} must be {known}.")
+        self._sees = reader == "model"
+        super().__init__(settings, mode, ranker, **given)
+
+    def answer(self, question: str | Mapping[str, str]) -> dict[str, Any]:
+        """As `reference_app.answer`, from what is indexed alone."""
+        nodes = self._app.parts.nodes
+        with export_to(self._settings.tracing), trace(self.name, gen_ai__operation__name="invoke_agent"):
+            state: State = {"question": open_redact(self._settings)(self._read_question(question))}
+            state.update(nodes["input_guard"](state))
+            if "suspicion" not in state:
+                state.update(self._write(state) if self._settings.model else self._quote(state))
+            state.update(nodes["output_guard"](state))
+        return as_record(state, self._app.models.chat_model)
+
+    def _read_question(self, question: object) -> str:
+        """Its text, and what is written in its picture or table, which is searched for as well."""
+        if not isinstance(question, Mapping):
+            return read_text(question)
+        if unknown := sorted(map(str, question.keys() - {"text", "image", "table"})):
+            raise QuestionError(f"A question has no {unknown[0]!r}; it has `text`, `image` and `table`.")
+        parts = [read_text(question["text"])] if "text" in question else []
+        if "image" in question:
+            parts.append(self._see(load_file(question["image"], "picture"), str(question["image"])))
+        if "table" in question:
+            parts.append(read_table(load_file(question["table"], "table"), str(question["table"])))
+        if not any(parts):
+            raise QuestionError("The question is empty.")
+        return " ".join(filter(None, parts)).encode("utf-8", "replace").decode()
+
+    def _see(self, data: bytes, name: str) -> str:
+        text = read_picture(data, name)  # also to know that it is a picture
+        if not self._sees:
+            return text
+        return self._complete([as_message(SEE, base64.b64encode(data).decode())])[:MAX_CHARACTERS]
+
+    def _open_index(
+        self, graph: Graph, vectors: Encoders, complete: Callable[[Any], str] | None, *, rebuild: bool
+    ) -> ModalIndex:
+        self._items = load_items(taken=[chunk["source_id"] for chunk in graph["chunks"]])
+        folder, find = self._settings.cache / self.name, self._names.find
+        return ModalIndex(
+            graph, self._items, vectors, folder, find, complete, vision=self._sees, rebuild=rebuild
+        )
+
+    def _list_sections(self, sections: Sequence[Section]) -> tuple[Sequence[Section], Asked]:
+        """No known questions: nobody has collected any about the items, and those of sections would win."""
+        described = self.index.described  # type: ignore[attr-defined]  # a ModalIndex
+        modal = [item.as_section(described[item.id]) for item in self._items]
+        return [*sections, *modal], Asked(answered={}, unanswered=())
+
+
+def open_variant(*, rebuild: bool = False) -> RAGAnythingApp:
+    """As the environment sets it; built once per distinct settings."""
+    settings, mode, ranker, extract = read_options("RAGANYTHING")
+    reader = os.environ.get("REFERENCE_APP_RAGANYTHING_READER") or "ocr"
+    with _building:
+        return _open(settings, mode, ranker, reader, extract=extract, rebuild=rebuild)
+
+
+_open, _building = cache(RAGAnythingApp), threading.Lock()

@@ -1,0 +1,110 @@
+"""What the shop has besides its documents: tables, pictures and equations, each under an id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reference_app.documents.knowledge import Section
+from reference_app.errors import KnowledgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+CONTENT = Path(__file__).parent / "content"
+KINDS = {"tables": "table", "images": "image", "equations": "equation"}
+NEEDED = {"table": ("caption", "header", "rows"), "image": ("caption", "picture"), "equation": ("latex", "text")}
+_ID = re.compile(r"[a-z0-9-]+#(table|image|equation)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """
+    A table, picture or equation.
+
+    Attributes:
+        entry: As RAG-Anything takes it, in a content list.
+        text: What is said in it, apart from what has to be read in a picture.
+        sha256: Of its picture.
+    """
+
+    id: str
+    title: str
+    kind: str
+    caption: str
+    entry: Mapping[str, Any]
+    text: str
+    sha256: str = ""
+
+    def as_section(self, text: str) -> Section:
+        """What is found and quoted: the text that describes it."""
+        return Section(
+            id=self.id, title=self.title, heading=self.caption, text=text, status="current", updated=""
+        )
+
+
+def load_items(folder: Path = CONTENT, taken: Iterable[str] = ()) -> tuple[Item, ...]:
+    """
+    The items of `items.yaml`.
+
+    Args:
+        folder: Has the pictures too.
+        taken: Ids of sections, which no item may have.
+
+    Raises:
+        KnowledgeError: The file is missing or broken, an id is used twice, or an item is empty.
+    """
+    import yaml
+
+    path, items = folder / "items.yaml", dict[str, Item]()
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise KnowledgeError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
+    if not isinstance(data, dict) or not data.keys() <= KINDS.keys():
+        raise KnowledgeError(f"{path} must contain lists under {', '.join(KINDS)}.")
+    for name, kind in KINDS.items():
+        for given in data.get(name) or ():
+            item = _read_item(path, kind, given)
+            if item.id in items or item.id in taken:
+                raise KnowledgeError(f"{path}: the id {item.id!r} is used twice.")
+            items[item.id] = item
+    if not items:
+        raise KnowledgeError(f"{path} has no table, picture or equation.")
+    return tuple(items.values())
+
+
+def _read_item(path: Path, kind: str, given: Any) -> Item:
+    name = given.get("id") if isinstance(given, dict) else given
+    if not isinstance(name, str) or not _ID.fullmatch(name) or not name.endswith(f"#{kind}"):
+        raise KnowledgeError(f"{path}: {name!r} is no id like size-boots#{kind}.")
+    for key in ("title", *NEEDED[kind]):
+        if not given.get(key) or not isinstance(given[key], str | list):
+            raise KnowledgeError(f"{path}: {name}: {key!r} is missing or empty.")
+    entry, text, sha256 = {"type": kind, "page_idx": 0}, "", ""
+    if kind == "table":
+        header, *rows = table = [given["header"], *given["rows"]]
+        if any(not isinstance(row, list) or len(row) != len(header) for row in table):
+            raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells.")
+        entry |= {"table_body": table, "table_caption": [f"{given['title']}: {given['caption']}"]}
+        text = " ".join(f"{first}: {_join(header[1:], cells)}." for first, *cells in rows)
+    elif kind == "image":
+        picture = path.parent / given["picture"]
+        if not picture.is_file():
+            raise KnowledgeError(f"{path}: {name}: there is no picture {picture}.")
+        sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
+        entry |= {"img_path": str(picture), "image_caption": [f"{given['title']}: {given['caption']}"]}
+    else:
+        entry |= {"latex": given["latex"], "text": given["text"]}
+        text = f"{given['text']} Formula: {given['latex']}."
+    caption = given.get("caption", "Formula")
+    return Item(
+        id=name, title=given["title"], kind=kind, caption=caption, entry=entry, text=text, sha256=sha256
+    )
+
+
+def _join(header: list[str], cells: list[str]) -> str:
+    return ", ".join(f"{head} {cell}" for head, cell in zip(header, cells, strict=True))
