@@ -46,6 +46,7 @@ class LightRAGApp(Library):
     """
 
     name = "lightrag"
+    pool = 2  # times as many are found as are kept, where they are put in order
     check = staticmethod(check_package)
 
     def __init__(self, settings: Settings, mode: str, ranker: str, *, extract: bool, rebuild: bool) -> None:
@@ -89,9 +90,9 @@ class LightRAGApp(Library):
         return as_record(state, self._app.models.chat_model)
 
     def search(self, query: Query, count: int) -> list[Found]:
-        """The sections that LightRAG finds; of twice as many the best where they are put in order."""
+        """The sections that LightRAG finds; of more the best where they are put in order."""
         words = [query.text, *self._names.find(query.text)]
-        found = self._read(self.index.search(query.text, words, self._mode, count * (1 + self._ranked)))
+        found = self._read(self.index.search(query.text, words, self._mode, count * (self.pool if self._ranked else 1)))
         ids = {one.section.id for one in found}
         ranked = super().search(query, len(self.sections)) if self._ranked else found
         return [one for one in ranked if one.section.id in ids][:count]

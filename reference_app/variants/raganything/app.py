@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.documents.knowledge import Asked
+from reference_app.documents.knowledge import Asked, load_asked
 from reference_app.errors import QuestionError, SettingsError
 from reference_app.graph import as_record, read_text
 from reference_app.settings import open_redact
 from reference_app.tracing import export_to, trace
 from reference_app.variants.lightrag.app import LightRAGApp, read_options
-from reference_app.variants.raganything.content import load_items
+from reference_app.variants.raganything.content import CONTENT, load_items
 from reference_app.variants.raganything.index import ModalIndex, as_message, check_packages
 from reference_app.variants.raganything.pictures import MAX_CHARACTERS, load_file, read_picture, read_table
 
@@ -36,6 +36,7 @@ class RAGAnythingApp(LightRAGApp):
     """As `LightRAGApp`, with the shop's tables, pictures and equations; `reader` says who reads pictures."""
 
     name = "raganything"
+    pool = 5  # RAG-Anything's order is poor where its template around a picture is longer than what is in it
     check = staticmethod(check_packages)
 
     def __init__(self, settings: Settings, mode: str, ranker: str, reader: str, **given: bool) -> None:
@@ -87,10 +88,11 @@ class RAGAnythingApp(LightRAGApp):
         )
 
     def _list_sections(self, sections: Sequence[Section]) -> tuple[Sequence[Section], Asked]:
-        """No known questions: nobody has collected any about the items, and those of sections would win."""
         described = self.index.described  # type: ignore[attr-defined]  # a ModalIndex
         modal = [item.as_section(described[item.id]) for item in self._items]
-        return [*sections, *modal], Asked(answered={}, unanswered=())
+        of_sections, of_items = load_asked(self._settings.knowledge), load_asked(CONTENT)
+        answered = {**of_sections.answered, **of_items.answered}
+        return [*sections, *modal], Asked(answered=answered, unanswered=of_sections.unanswered)
 
 
 def open_variant(*, rebuild: bool = False) -> RAGAnythingApp:

@@ -90,7 +90,7 @@ def _read_item(path: Path, kind: str, given: Any) -> Item:
         if any(not isinstance(row, list) or len(row) != len(header) for row in table):
             raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells.")
         entry |= {"table_body": table, "table_caption": [f"{given['title']}: {given['caption']}"]}
-        text = " ".join(f"{first}: {_join(header[1:], cells)}." for first, *cells in rows)
+        text = " ".join(f"{first} ({_join(header[1:], cells)})." for first, *cells in rows)
     elif kind == "image":
         picture = path.parent / given["picture"]
         if not picture.is_file():

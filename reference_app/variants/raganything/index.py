@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reference_app.variants.lightrag.graph import Graph
     from reference_app.variants.raganything.content import Item
 
+FORMAT = 1  # raised when the same items would be described otherwise
 PACKAGES = {"lightrag-hku": "1.4.", "raganything": "1.4.", "rapidocr-onnxruntime": "1."}
 INSTALL = "make variant NAME=raganything"
 REBUILD = ".venv-raganything/bin/python -m reference_app.variants.raganything --rebuild"
@@ -60,7 +61,7 @@ class ModalIndex(Index):
     ) -> None:
         self._items, self._find_names, self._vision = items, find_names, vision
         self._item, self._said, self._error = items[0], "", None
-        made_of = [{**asdict(item), "vision": vision} for item in items]
+        made_of = [{**asdict(item), "vision": vision, "format": FORMAT} for item in items]
         super().__init__({**graph, "items": made_of}, encoders, folder, complete, rebuild=rebuild)
 
     @property
@@ -109,7 +110,7 @@ class ModalIndex(Index):
         if self._complete is not None:
             text = f"{prompt}\n\nTitle: {item.title}\nKnown content: {self._said}"
             return self._complete([as_message(text, image_data if self._vision else "")])
-        info = {"entity_name": item.title, "entity_type": item.kind, "summary": item.caption}
+        info = {"entity_name": item.title, "entity_type": item.kind, "summary": self._said}
         return json.dumps({"detailed_description": self._said, "entity_info": info})
 
     async def _chat(self, prompt: str, *args: Any, **given: Any) -> str:
@@ -117,7 +118,7 @@ class ModalIndex(Index):
         if self._complete is not None:
             return await super()._chat(prompt, *args, **given)
         item = self._item
-        lines = [("entity", item.title, item.kind, item.caption)]
+        lines = [("entity", item.title, item.kind, self._said)]
         for name in self._find_names(f"{item.title}. {item.caption}. {self._said}"):
             lines.append(("entity", name, "product", f"{name}, what we sell"))
             lines.append(("relation", name, item.title, item.kind, f"{name}: {item.title}"))
