@@ -22,6 +22,9 @@ from reference_app.variants.raganything.pictures import MAX_CHARACTERS, load_fil
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from reference_app.documents.encoders import Encoders
     from reference_app.documents.knowledge import Section
     from reference_app.settings import Settings
@@ -86,6 +89,18 @@ class RAGAnythingApp(LightRAGApp):
         return ModalIndex(
             graph, self._items, vectors, folder, find, complete, vision=self._sees, rebuild=rebuild
         )
+
+    def _score(self, vectors: NDArray[np.float32], *, own: bool = False) -> NDArray[np.float32]:
+        """As of sections; but the nearest row of a table stands for the whole of it, which is about too much."""
+        import numpy as np
+
+        scores = super()._score(vectors, own=own)
+        for place, section in enumerate(self.sections):
+            if section.id.endswith("#table"):
+                rows = self._of_sentence == place
+                nearest = np.vstack([self._headed.matrix[rows], self._bare.matrix[rows]]) @ vectors
+                scores[place] += (nearest.max(axis=0) - self._whole.matrix[place] @ vectors) / 3
+        return scores
 
     def _list_sections(self, sections: Sequence[Section]) -> tuple[Sequence[Section], Asked]:
         described = self.index.described  # type: ignore[attr-defined]  # a ModalIndex

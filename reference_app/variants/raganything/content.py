@@ -12,7 +12,7 @@ from reference_app.documents.knowledge import Section
 from reference_app.errors import KnowledgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 CONTENT = Path(__file__).parent / "content"
 KINDS = {"tables": "table", "images": "image", "equations": "equation"}
@@ -26,8 +26,8 @@ class Item:
     A table, picture or equation.
 
     Attributes:
-        entry: As RAG-Anything takes it, in a content list.
-        text: What is said in it, apart from what has to be read in a picture.
+        parts: As RAG-Anything takes it, and what is said in it apart from what has to be read in a picture:
+            the whole, and of a table each row, since a vector of many rows is near to none of them.
         sha256: Of its picture.
     """
 
@@ -35,8 +35,7 @@ class Item:
     title: str
     kind: str
     caption: str
-    entry: Mapping[str, Any]
-    text: str
+    parts: Sequence[tuple[Mapping[str, Any], str]]
     sha256: str = ""
 
     def as_section(self, text: str) -> Section:
@@ -84,25 +83,28 @@ def _read_item(path: Path, kind: str, given: Any) -> Item:
     for key in ("title", *NEEDED[kind]):
         if not given.get(key) or not isinstance(given[key], str | list):
             raise KnowledgeError(f"{path}: {name}: {key!r} is missing or empty.")
-    entry, text, sha256 = {"type": kind, "page_idx": 0}, "", ""
+    entry: dict[str, Any] = {"type": kind, "page_idx": 0}
+    named, sha256 = [f"{given['title']}: {given.get('caption')}"], ""
     if kind == "table":
         header, *rows = table = [given["header"], *given["rows"]]
         if any(not isinstance(row, list) or len(row) != len(header) for row in table):
             raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells.")
-        entry |= {"table_body": table, "table_caption": [f"{given['title']}: {given['caption']}"]}
-        text = " ".join(f"{first} ({_join(header[1:], cells)})." for first, *cells in rows)
+        entry |= {"table_caption": named}
+        says = [f"{first} ({_join(header[1:], cells)})." for first, *cells in rows]
+        parts = [({**entry, "table_body": table}, " ".join(says))]
+        parts += [({**entry, "table_body": [header, row]}, text) for row, text in zip(rows, says, strict=True)]
     elif kind == "image":
         picture = path.parent / given["picture"]
         if not picture.is_file():
             raise KnowledgeError(f"{path}: {name}: there is no picture {picture}.")
         sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
-        entry |= {"img_path": str(picture), "image_caption": [f"{given['title']}: {given['caption']}"]}
+        parts = [({**entry, "img_path": str(picture), "image_caption": named}, "")]
     else:
-        entry |= {"latex": given["latex"], "text": given["text"]}
         text = f"{given['text']} Formula: {given['latex']}."
+        parts = [({**entry, "latex": given["latex"], "text": given["text"]}, text)]
     caption = given.get("caption", "Formula")
     return Item(
-        id=name, title=given["title"], kind=kind, caption=caption, entry=entry, text=text, sha256=sha256
+        id=name, title=given["title"], kind=kind, caption=caption, parts=parts, sha256=sha256
     )
 
 

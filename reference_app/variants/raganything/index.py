@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from reference_app.variants.lightrag.graph import Graph
     from reference_app.variants.raganything.content import Item
 
-FORMAT = 1  # raised when the same items would be described otherwise
+FORMAT = 2  # raised when the same items would be described otherwise
 PACKAGES = {"lightrag-hku": "1.4.", "raganything": "1.4.", "rapidocr-onnxruntime": "1."}
 INSTALL = "make variant NAME=raganything"
 REBUILD = ".venv-raganything/bin/python -m reference_app.variants.raganything --rebuild"
-_DESCRIPTION = re.compile(r"\n\n(?:Visual |Mathematical )?Analysis: (.*)\Z", re.DOTALL)  # ends its chunks
+_CHUNK = re.compile(
+    r"\s*(?:Image Content|Table|Mathematical Equation) Analysis:\n"
+    r"(?:.*?\nCaptions?: (?P<caption>[^\n]*)\n)?.*?\n\n(?:Visual |Mathematical )?Analysis: (?P<text>.*)",
+    re.DOTALL,
+)  # RAG-Anything's templates
 
 
 def check_packages() -> str:
@@ -60,7 +64,7 @@ class ModalIndex(Index):
         rebuild: bool = False,
     ) -> None:
         self._items, self._find_names, self._vision = items, find_names, vision
-        self._item, self._said, self._error = items[0], "", None
+        self._item, self._part, self._said, self._error = items[0], items[0].parts[0], "", None
         made_of = [{**asdict(item), "vision": vision, "format": FORMAT} for item in items]
         super().__init__({**graph, "items": made_of}, encoders, folder, complete, rebuild=rebuild)
 
@@ -84,19 +88,34 @@ class ModalIndex(Index):
         modal.doc_parser = SimpleNamespace(check_installation=lambda: True)  # no document is parsed
         described = {}
         for self._item in self._items:
-            self._error, name = None, self._item.id
-            await modal.insert_content_list([dict(self._item.entry)], file_path=name, doc_id=name)
-            if self._error is not None:  # RAG-Anything has logged it, and went on without a description
-                raise self._error
-            chunks = ((await rag.doc_status.get_by_id(name)) or {}).get("chunks_list") or []
-            contents = [one["content"] for one in await rag.text_chunks.get_by_ids(chunks) if one]
-            if len(contents) != 1 or not (found := _DESCRIPTION.search(contents[0])):
-                raise LightRAGError(f"RAG-Anything could not read {name!r}; see its log.")
-            described[name] = found[1]
+            for place, self._part in enumerate(self._item.parts):
+                text = await self._insert_part(modal, rag, f"{self._item.id}-{place}")
+                described.setdefault(self._item.id, text)
         return {"described": described}
 
+    async def _insert_part(self, modal: Any, rag: Any, name: str) -> str:
+        """How RAG-Anything has described the part of an item that is to be read now."""
+        self._error = None
+        await modal.insert_content_list([dict(self._part[0])], file_path=self._item.id, doc_id=name)
+        if self._error is not None:  # RAG-Anything has logged it, and went on without a description
+            raise self._error
+        chunks = ((await rag.doc_status.get_by_id(name)) or {}).get("chunks_list") or []
+        contents = [one["content"] for one in await rag.text_chunks.get_by_ids(chunks) if one]
+        if len(contents) != 1 or not (found := _CHUNK.fullmatch(contents[0])):
+            raise LightRAGError(f"RAG-Anything could not read {name!r}; see its log.")
+        return found["text"]
+
+    async def _embed(self, texts: list[str], context: str = "document", **given: Any) -> Any:
+        """Without RAG-Anything's templates, whose words and paths of pictures make all items alike."""
+        found = [_CHUNK.fullmatch(text) for text in texts]
+        bare = [
+            ". ".join(filter(None, match.groups())) if match else text
+            for match, text in zip(found, texts, strict=True)
+        ]
+        return await super()._embed(bare, context, **given)
+
     async def _describe(self, prompt: str, image_data: str = "", **_: Any) -> str:
-        """The item that is being read, as the JSON that RAG-Anything's processors want."""
+        """What is being read, as the JSON that RAG-Anything's processors want."""
         try:
             return await asyncio.to_thread(self._say, prompt, image_data)
         except Exception as error:
@@ -104,9 +123,9 @@ class ModalIndex(Index):
             raise
 
     def _say(self, prompt: str, image_data: str) -> str:
-        item = self._item
-        read = read_picture(base64.b64decode(image_data), item.entry["img_path"]) if image_data else ""
-        self._said = f"{item.text} {read}".strip() or item.caption
+        item, (entry, text) = self._item, self._part
+        read = read_picture(base64.b64decode(image_data), entry["img_path"]) if image_data else ""
+        self._said = f"{text} {read}".strip() or item.caption
         if self._complete is not None:
             text = f"{prompt}\n\nTitle: {item.title}\nKnown content: {self._said}"
             return self._complete([as_message(text, image_data if self._vision else "")])
