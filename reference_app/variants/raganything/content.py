@@ -17,7 +17,22 @@ if TYPE_CHECKING:
 CONTENT = Path(__file__).parent / "content"
 KINDS = {"tables": "table", "images": "image", "equations": "equation"}
 NEEDED = {"table": ("caption", "header", "rows"), "image": ("caption", "picture"), "equation": ("latex", "text")}
+LISTS = {"header", "rows"}
 _ID = re.compile(r"[a-z0-9-]+#(table|image|equation)")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What RAG-Anything takes at once: its name, the entry of a content list, and what is said in it."""
+
+    name: str
+    entry: Mapping[str, Any]
+    text: str = ""
+
+    def is_asked_for(self, prompt: str) -> bool:
+        """Whether a prompt of RAG-Anything has all of its rows."""
+        rows = self.entry.get("table_body", ())
+        return all(f"| {' | '.join(row)} |" in prompt for row in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +41,7 @@ class Item:
     A table, picture or equation.
 
     Attributes:
-        parts: As RAG-Anything takes it, and what is said in it apart from what has to be read in a picture:
-            the whole, and of a table each row, since a vector of many rows is near to none of them.
+        parts: The whole, and of a table each row, since a vector of many rows is near to none of them.
         sha256: Of its picture.
     """
 
@@ -35,7 +49,7 @@ class Item:
     title: str
     kind: str
     caption: str
-    parts: Sequence[tuple[Mapping[str, Any], str]]
+    parts: Sequence[Part]
     sha256: str = ""
 
     def as_section(self, text: str) -> Section:
@@ -81,31 +95,36 @@ def _read_item(path: Path, kind: str, given: Any) -> Item:
     if not isinstance(name, str) or not _ID.fullmatch(name) or not name.endswith(f"#{kind}"):
         raise KnowledgeError(f"{path}: {name!r} is no id like size-boots#{kind}.")
     for key in ("title", *NEEDED[kind]):
-        if not given.get(key) or not isinstance(given[key], str | list):
+        kept = given.get(key)
+        if not kept or not isinstance(kept, list if key in LISTS else str) or not str(kept).strip():
             raise KnowledgeError(f"{path}: {name}: {key!r} is missing or empty.")
     entry: dict[str, Any] = {"type": kind, "page_idx": 0}
-    named, sha256 = [f"{given['title']}: {given.get('caption')}"], ""
+    title, sha256 = given["title"], ""
+    named = [f"{title}: {given.get('caption')}"]
     if kind == "table":
         header, *rows = table = [given["header"], *given["rows"]]
-        if any(not isinstance(row, list) or len(row) != len(header) for row in table):
-            raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells.")
+        if not all(isinstance(row, list) and len(row) == len(header) and all(map(_is_cell, row)) for row in table):
+            raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells of text.")
         entry |= {"table_caption": named}
         says = [f"{first} ({_join(header[1:], cells)})." for first, *cells in rows]
-        parts = [({**entry, "table_body": table}, " ".join(says))]
-        parts += [({**entry, "table_body": [header, row]}, text) for row, text in zip(rows, says, strict=True)]
+        parts = [Part(title, {**entry, "table_body": table}, " ".join(says))]
+        for row, text in zip(rows, says, strict=True) if len(rows) > 1 else ():
+            parts.append(Part(f"{title}, {row[0]}", {**entry, "table_body": [header, row]}, text))
     elif kind == "image":
         picture = path.parent / given["picture"]
         if not picture.is_file():
             raise KnowledgeError(f"{path}: {name}: there is no picture {picture}.")
         sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
-        parts = [({**entry, "img_path": str(picture), "image_caption": named}, "")]
+        parts = [Part(title, {**entry, "img_path": str(picture), "image_caption": named})]
     else:
         text = f"{given['text']} Formula: {given['latex']}."
-        parts = [({**entry, "latex": given["latex"], "text": given["text"]}, text)]
+        parts = [Part(title, {**entry, "latex": given["latex"], "text": given["text"]}, text)]
     caption = given.get("caption", "Formula")
-    return Item(
-        id=name, title=given["title"], kind=kind, caption=caption, parts=parts, sha256=sha256
-    )
+    return Item(id=name, title=title, kind=kind, caption=caption, parts=parts, sha256=sha256)
+
+
+def _is_cell(cell: object) -> bool:
+    return isinstance(cell, str) and bool(cell.strip())
 
 
 def _join(header: list[str], cells: list[str]) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reference_app.variants.lightrag.graph import Graph
     from reference_app.variants.raganything.content import Item
 
-FORMAT = 2  # raised when the same items would be described otherwise
+FORMAT = 3  # raised when the same items would be described otherwise
 PACKAGES = {"lightrag-hku": "1.4.", "raganything": "1.4.", "rapidocr-onnxruntime": "1."}
 INSTALL = "make variant NAME=raganything"
 REBUILD = ".venv-raganything/bin/python -m reference_app.variants.raganything --rebuild"
@@ -49,7 +49,11 @@ class ModalIndex(Index):
 
     check = staticmethod(check_packages)
     rebuild_command = REBUILD
-    options: ClassVar[dict[str, Any]] = {"entity_extract_max_gleaning": 0, "force_llm_summary_on_merge": 1000}
+    options: ClassVar[dict[str, Any]] = {
+        "entity_extract_max_gleaning": 0,
+        "force_llm_summary_on_merge": 1000,
+        "enable_llm_cache_for_entity_extract": False,
+    }
 
     def __init__(  # noqa: PLR0913 - what an index is made of
         self,
@@ -64,7 +68,7 @@ class ModalIndex(Index):
         rebuild: bool = False,
     ) -> None:
         self._items, self._find_names, self._vision = items, find_names, vision
-        self._item, self._part, self._said, self._error = items[0], items[0].parts[0], "", None
+        self._item, self._said, self._error = items[0], "", None
         made_of = [{**asdict(item), "vision": vision, "format": FORMAT} for item in items]
         super().__init__({**graph, "items": made_of}, encoders, folder, complete, rebuild=rebuild)
 
@@ -88,22 +92,17 @@ class ModalIndex(Index):
         modal.doc_parser = SimpleNamespace(check_installation=lambda: True)  # no document is parsed
         described = {}
         for self._item in self._items:
-            for place, self._part in enumerate(self._item.parts):
-                text = await self._insert_part(modal, rag, f"{self._item.id}-{place}")
-                described.setdefault(self._item.id, text)
+            self._error, name = None, self._item.id
+            parts = [dict(part.entry) for part in self._item.parts]
+            await modal.insert_content_list(parts, file_path=name, doc_id=name)
+            if self._error is not None:  # RAG-Anything has logged it, and went on without a description
+                raise self._error
+            chunks = ((await rag.doc_status.get_by_id(name)) or {}).get("chunks_list") or []
+            contents = [one["content"] for one in await rag.text_chunks.get_by_ids(chunks) if one]
+            if len(contents) != len(parts) or not (found := _CHUNK.fullmatch(contents[0])):
+                raise LightRAGError(f"RAG-Anything could not read {name!r}; see its log.")
+            described[name] = found["text"]
         return {"described": described}
-
-    async def _insert_part(self, modal: Any, rag: Any, name: str) -> str:
-        """How RAG-Anything has described the part of an item that is to be read now."""
-        self._error = None
-        await modal.insert_content_list([dict(self._part[0])], file_path=self._item.id, doc_id=name)
-        if self._error is not None:  # RAG-Anything has logged it, and went on without a description
-            raise self._error
-        chunks = ((await rag.doc_status.get_by_id(name)) or {}).get("chunks_list") or []
-        contents = [one["content"] for one in await rag.text_chunks.get_by_ids(chunks) if one]
-        if len(contents) != 1 or not (found := _CHUNK.fullmatch(contents[0])):
-            raise LightRAGError(f"RAG-Anything could not read {name!r}; see its log.")
-        return found["text"]
 
     async def _embed(self, texts: list[str], context: str = "document", **given: Any) -> Any:
         """Without RAG-Anything's templates, whose words and paths of pictures make all items alike."""
@@ -123,14 +122,17 @@ class ModalIndex(Index):
             raise
 
     def _say(self, prompt: str, image_data: str) -> str:
-        item, (entry, text) = self._item, self._part
-        read = read_picture(base64.b64decode(image_data), entry["img_path"]) if image_data else ""
-        self._said = f"{text} {read}".strip() or item.caption
+        item = self._item
+        part = next(each for each in item.parts if each.is_asked_for(prompt))  # the whole is the first
+        read = read_picture(base64.b64decode(image_data), part.entry["img_path"]) if image_data else ""
+        said = f"{part.text} {read}".strip() or item.caption
+        if part is item.parts[0]:
+            self._said = said
         if self._complete is not None:
-            text = f"{prompt}\n\nTitle: {item.title}\nKnown content: {self._said}"
+            text = f"{prompt}\n\nTitle: {part.name}\nKnown content: {said}"
             return self._complete([as_message(text, image_data if self._vision else "")])
-        info = {"entity_name": item.title, "entity_type": item.kind, "summary": self._said}
-        return json.dumps({"detailed_description": self._said, "entity_info": info})
+        info = {"entity_name": part.name, "entity_type": item.kind, "summary": said}
+        return json.dumps({"detailed_description": said, "entity_info": info})
 
     async def _chat(self, prompt: str, *args: Any, **given: Any) -> str:
         """Entities of the item that is being read: without a chat model the names in it."""
@@ -138,7 +140,7 @@ class ModalIndex(Index):
             return await super()._chat(prompt, *args, **given)
         item = self._item
         lines = [("entity", item.title, item.kind, self._said)]
-        for name in self._find_names(f"{item.title}. {item.caption}. {self._said}"):
+        for name in self._find_names(f"{item.title}. {self._said}"):
             lines.append(("entity", name, "product", f"{name}, what we sell"))
             lines.append(("relation", name, item.title, item.kind, f"{name}: {item.title}"))
         return "\n".join("<|#|>".join(line) for line in lines) + "\n<|COMPLETE|>"
