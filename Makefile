@@ -22,11 +22,15 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
-variant: .venv-$(NAME)/stamp # NAME=autogen or lightrag: the app with another library, its golden file and tests, in its own environment
+golden-raganything := golden/multimodal.yaml
+# Without their dependencies: MinerU, which pulls torch and parses documents that are not used, and an OpenCV that needs libGL.
+bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
+
+variant: .venv-$(NAME)/stamp # NAME=autogen, lightrag or raganything: the app with another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
 	@$(BIN)/llmops models pull injection
 	$(if $(wildcard reference_app/variants/$(NAME)/__main__.py),.venv-$(NAME)/bin/python -m reference_app.variants.$(NAME))
-	.venv-$(NAME)/bin/python -m pytest --llm-golden reference_app/variants/$(NAME)/golden.yaml -p no:hypothesispytest $(ARGS)
+	.venv-$(NAME)/bin/python -m pytest --llm-golden $(or $(golden-$(NAME)),reference_app/variants/$(NAME)/golden.yaml) -p no:hypothesispytest $(ARGS)
 	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants/test_$(NAME)*.py
 
 lint: .venv/test.stamp
@@ -115,6 +119,7 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$*]"
+	$(if $(bare-$*),.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps $(bare-$*))
 	@touch $@
 
 .venv/bin/python:

@@ -1,5 +1,5 @@
 """
-Draws the pictures of the RAG-Anything variant: the shop's cards, and photos that customers send with a question.
+Draws the pictures of the RAG-Anything variant: the shop's cards, and photos that customers send.
 
 Usage, in the variant's environment, which has Pillow:
 
@@ -9,6 +9,10 @@ Usage, in the variant's environment, which has Pillow:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 CARDS_AT = ROOT / "reference_app" / "variants" / "raganything" / "content"
@@ -82,7 +86,7 @@ def main() -> None:
         )
 
 
-def draw(lines, size, paper):
+def draw(lines: list[str], size: int, paper: tuple[int, int, int]) -> Image.Image:
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size)
@@ -95,12 +99,13 @@ def draw(lines, size, paper):
     return picture.quantize(16)
 
 
-def blur(picture, degrees, seed):
+def blur(picture: Image.Image, degrees: float, seed: int) -> Image.Image:
     """As a telephone takes it: not straight, not sharp, with noise; in 16 grey levels, which pack well."""
     import numpy as np
     from PIL import Image, ImageFilter
 
-    turned = picture.convert("RGB").rotate(degrees, expand=True, fillcolor=(120, 105, 90), resample=Image.Resampling.BICUBIC)
+    straight = picture.convert("RGB")
+    turned = straight.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(120, 105, 90))
     grey = np.asarray(turned.filter(ImageFilter.GaussianBlur(1.2)).convert("L"), dtype=float)
     noisy = grey + np.random.default_rng(seed).normal(0, 7, grey.shape)
     return Image.fromarray((noisy.clip(0, 255) // 16 * 16).astype("uint8"))

@@ -134,9 +134,7 @@ def record_steps() -> Iterator[list[RecordedStep]]:
 
 def as_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Chat messages in the conventions' form: a role and typed parts."""
-    return [
-        {"role": message["role"], "parts": _as_parts(message["content"])} for message in messages
-    ]
+    return [{"role": message["role"], "parts": _as_parts(message["content"])} for message in messages]
 
 
 def _as_parts(content: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

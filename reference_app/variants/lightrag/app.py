@@ -47,7 +47,6 @@ class LightRAGApp(Library):
 
     name = "lightrag"
     pool = 2  # times as many are found as are kept, where they are put in order
-    check = staticmethod(check_package)
 
     def __init__(self, settings: Settings, mode: str, ranker: str, *, extract: bool, rebuild: bool) -> None:
         self.check()
@@ -62,7 +61,7 @@ class LightRAGApp(Library):
         )
         weights = None if settings.embedding_model else find_weights(settings.weights, settings.adapter)
         vectors = open_encoders(settings, weights, self._app.models)
-        sections = load_knowledge(settings.knowledge)
+        sections: Sequence[Section] = load_knowledge(settings.knowledge)
         with connect(open_shop(settings.orders, settings.cache)) as shop:
             products = dict(shop.execute(PRODUCTS).fetchall())
         self._names = Names(products, sections)
@@ -80,6 +79,10 @@ class LightRAGApp(Library):
             suspect=suspect,
         )
 
+    def check(self) -> str:
+        """The versions of what is needed."""
+        return check_package()
+
     def answer(self, question: str) -> dict[str, Any]:
         """As `reference_app.answer`, from documents alone."""
         if not isinstance(question, str) or not question.strip():
@@ -92,7 +95,8 @@ class LightRAGApp(Library):
     def search(self, query: Query, count: int) -> list[Found]:
         """The sections that LightRAG finds; of more the best where they are put in order."""
         words = [query.text, *self._names.find(query.text)]
-        found = self._read(self.index.search(query.text, words, self._mode, count * (self.pool if self._ranked else 1)))
+        pool = count * (self.pool if self._ranked else 1)
+        found = self._read(self.index.search(query.text, words, self._mode, pool))
         ids = {one.section.id for one in found}
         ranked = super().search(query, len(self.sections)) if self._ranked else found
         return [one for one in ranked if one.section.id in ids][:count]

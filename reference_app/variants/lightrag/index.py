@@ -68,7 +68,6 @@ class Index:
         LightRAGError: Not the package that is needed, an index of another encoder, or a build that failed.
     """
 
-    check = staticmethod(check_package)
     rebuild_command = REBUILD
     options: ClassVar[dict[str, Any]] = {}  # further ones of LightRAG
 
@@ -95,6 +94,10 @@ class Index:
                 wrong = f"has vectors of {kept} dimensions, and {encoders.name} gives {dimensions}"
                 raise LightRAGError(f"The index {self.folder} {wrong}; run `{self.rebuild_command}`.")
             self._rag = _wait(self._open(dimensions, built=kept is not None))
+
+    def check(self) -> str:
+        """The versions of what is needed."""
+        return check_package()
 
     def __deepcopy__(self, _: Any) -> Index:
         return self  # LightRAG copies what its settings name, and so whose methods they are

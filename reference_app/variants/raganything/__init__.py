@@ -13,7 +13,7 @@ def answer(question: str | Mapping[str, str]) -> dict[str, Any]:
     As `reference_app.answer`, from what is indexed alone; may be called from many threads at once.
 
     Args:
-        question: A text; or a mapping of `text` with `image`, the path of a picture, or `table`, of a CSV file.
+        question: A text; or a mapping of `text`, `image` (path of a picture) and `table` (of a CSV file).
     """
     from reference_app.variants.raganything.app import open_variant
 

@@ -40,7 +40,6 @@ class RAGAnythingApp(LightRAGApp):
 
     name = "raganything"
     pool = 5  # RAG-Anything's order is poor where its template around a picture is longer than what is in it
-    check = staticmethod(check_packages)
 
     def __init__(self, settings: Settings, mode: str, ranker: str, reader: str, **given: bool) -> None:
         if reader not in READERS or (reader == "model" and settings.model is None):
@@ -48,6 +47,9 @@ class RAGAnythingApp(LightRAGApp):
             raise SettingsError(f"The reader of pictures {reader!r} must be {known}.")
         self._sees = reader == "model"
         super().__init__(settings, mode, ranker, **given)
+
+    def check(self) -> str:
+        return check_packages()
 
     def answer(self, question: str | Mapping[str, str]) -> dict[str, Any]:
         """As `reference_app.answer`, from what is indexed alone."""
@@ -85,13 +87,19 @@ class RAGAnythingApp(LightRAGApp):
         self, graph: Graph, vectors: Encoders, complete: Callable[[Any], str] | None, *, rebuild: bool
     ) -> ModalIndex:
         self._items = load_items(taken=[chunk["source_id"] for chunk in graph["chunks"]])
-        folder, find = self._settings.cache / self.name, self._names.find
         return ModalIndex(
-            graph, self._items, vectors, folder, find, complete, vision=self._sees, rebuild=rebuild
+            graph,
+            vectors,
+            self._settings.cache / self.name,
+            complete,
+            items=self._items,
+            find_names=self._names.find,
+            vision=self._sees,
+            rebuild=rebuild,
         )
 
     def _score(self, vectors: NDArray[np.float32], *, own: bool = False) -> NDArray[np.float32]:
-        """As of sections; but the nearest row of a table stands for the whole of it, which is about too much."""
+        """As of sections; but of a table the nearest row counts in place of the whole."""
         import numpy as np
 
         scores = super()._score(vectors, own=own)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 CONTENT = Path(__file__).parent / "content"
 KINDS = {"tables": "table", "images": "image", "equations": "equation"}
-NEEDED = {"table": ("caption", "header", "rows"), "image": ("caption", "picture"), "equation": ("latex", "text")}
+NEEDED = {
+    "table": ("caption", "header", "rows"),
+    "image": ("caption", "picture"),
+    "equation": ("latex", "text"),
+}
 LISTS = {"header", "rows"}
 _ID = re.compile(r"[a-z0-9-]+#(table|image|equation)")
 
@@ -103,7 +107,7 @@ def _read_item(path: Path, kind: str, given: Any) -> Item:
     named = [f"{title}: {given.get('caption')}"]
     if kind == "table":
         header, *rows = table = [given["header"], *given["rows"]]
-        if not all(isinstance(row, list) and len(row) == len(header) and all(map(_is_cell, row)) for row in table):
+        if not all(_is_row(row, len(header)) for row in table):
             raise KnowledgeError(f"{path}: {name}: each row must have {len(header)} cells of text.")
         entry |= {"table_caption": named}
         says = [f"{first} ({_join(header[1:], cells)})." for first, *cells in rows]
@@ -123,8 +127,12 @@ def _read_item(path: Path, kind: str, given: Any) -> Item:
     return Item(id=name, title=title, kind=kind, caption=caption, parts=parts, sha256=sha256)
 
 
-def _is_cell(cell: object) -> bool:
-    return isinstance(cell, str) and bool(cell.strip())
+def _is_row(row: object, cells: int) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == cells
+        and all(isinstance(cell, str) and cell.strip() for cell in row)
+    )
 
 
 def _join(header: list[str], cells: list[str]) -> str:

@@ -47,7 +47,6 @@ class ModalIndex(Index):
         vision: Whether the chat model sees the pictures, besides the text that the OCR reads in them.
     """
 
-    check = staticmethod(check_packages)
     rebuild_command = REBUILD
     options: ClassVar[dict[str, Any]] = {
         "entity_extract_max_gleaning": 0,
@@ -58,19 +57,23 @@ class ModalIndex(Index):
     def __init__(  # noqa: PLR0913 - what an index is made of
         self,
         graph: Graph,
-        items: Sequence[Item],
         encoders: Encoders,
         folder: Path,
-        find_names: Callable[[str], list[str]],
         complete: Callable[[Any], str] | None = None,
         *,
+        items: Sequence[Item],
+        find_names: Callable[[str], list[str]],
         vision: bool = False,
         rebuild: bool = False,
     ) -> None:
         self._items, self._find_names, self._vision = items, find_names, vision
-        self._item, self._said, self._error = items[0], "", None
+        self._item, self._said = items[0], ""
+        self._error: Exception | None = None
         made_of = [{**asdict(item), "vision": vision, "format": FORMAT} for item in items]
         super().__init__({**graph, "items": made_of}, encoders, folder, complete, rebuild=rebuild)
+
+    def check(self) -> str:
+        return check_packages()
 
     @property
     def described(self) -> dict[str, str]:
@@ -91,9 +94,9 @@ class ModalIndex(Index):
         atexit.unregister(modal.close)
         modal.doc_parser = SimpleNamespace(check_installation=lambda: True)  # no document is parsed
         described = {}
-        for self._item in self._items:
-            self._error, name = None, self._item.id
-            parts = [dict(part.entry) for part in self._item.parts]
+        for item in self._items:
+            self._item, self._error, name = item, None, item.id
+            parts = [dict(part.entry) for part in item.parts]
             await modal.insert_content_list(parts, file_path=name, doc_id=name)
             if self._error is not None:  # RAG-Anything has logged it, and went on without a description
                 raise self._error
@@ -139,7 +142,7 @@ class ModalIndex(Index):
         if self._complete is not None:
             return await super()._chat(prompt, *args, **given)
         item = self._item
-        lines = [("entity", item.title, item.kind, self._said)]
+        lines: list[tuple[str, ...]] = [("entity", item.title, item.kind, self._said)]
         for name in self._find_names(f"{item.title}. {self._said}"):
             lines.append(("entity", name, "product", f"{name}, what we sell"))
             lines.append(("relation", name, item.title, item.kind, f"{name}: {item.title}"))

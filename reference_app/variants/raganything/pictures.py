@@ -43,14 +43,13 @@ def read_picture(data: bytes, name: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes, which are limited here
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise QuestionError(f"The picture {name} has more than {MAX_PIXELS // 1_000_000} megapixels.")
-            picture.load()
-            picture = ImageOps.exif_transpose(picture).convert("RGB")
-    except QuestionError:
-        raise
+            large = picture.width * picture.height > MAX_PIXELS
+            if not large:
+                picture = ImageOps.exif_transpose(picture).convert("RGB")
     except Exception:  # noqa: BLE001 - what a broken file makes Pillow raise is not listed anywhere
         raise QuestionError(f"{name} is no picture that can be read ({', '.join(FORMATS)}).") from None
+    if large:
+        raise QuestionError(f"The picture {name} has more than {MAX_PIXELS // 1_000_000} megapixels.")
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     with _reading:
         found, _ = _open_ocr()(np.asarray(picture))
@@ -67,7 +66,8 @@ def read_table(data: bytes, name: str) -> str:
         raise QuestionError(f"{name} is no table that can be read (CSV in UTF-8).") from None
     if "\0" in text or not any(cell.strip() for row in rows for cell in row):
         raise QuestionError(f"{name} is no table that can be read (CSV in UTF-8).")
-    return " ".join(", ".join(cell.strip() for cell in row) + "." for row in rows if any(row))[:MAX_CHARACTERS]
+    said = (", ".join(cell.strip() for cell in row) + "." for row in rows if any(row))
+    return " ".join(said)[:MAX_CHARACTERS]
 
 
 def _join_lines(found: Sequence[tuple[list[list[float]], str, float]]) -> list[str]:
