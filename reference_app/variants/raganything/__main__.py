@@ -7,5 +7,11 @@ import sys
 from reference_app.variants.lightrag.__main__ import run
 from reference_app.variants.raganything.app import open_variant
 
+
+def main(arguments: list[str]) -> int:
+    """0 done, 1 the index or the answer could not be had."""
+    return run(open_variant, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run(open_variant, sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
