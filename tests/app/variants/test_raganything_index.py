@@ -251,30 +251,37 @@ def test_what_is_no_picture_is_one_message(data, message):
             read_picture(data, "a.png")
 
 
+def reply(request):
+    asked = json.dumps(request["messages"])
+    if "Knowledge Graph Specialist" in asked:
+        return EXTRACTED
+    if "high_level" in asked:
+        return '{"high_level_keywords": ["weight"], "low_level_keywords": ["tent"]}'
+    return DESCRIBED if "detailed_description" in asked else "3.4 kg."
+
+
+@pytest.fixture(scope="module")
+def place(shop, tmp_path_factory):
+    """One index and server for all: within a process LightRAG takes indexes of one name for one."""
+    with OpenAIServer(answer=reply) as server:
+        yield server, {**shop, "REFERENCE_APP_INDEX": str(tmp_path_factory.mktemp("cache"))}
+
+
 @pytest.fixture
-def ask(shop, tmp_path, monkeypatch):
+def ask(place, monkeypatch):
     """The variant over the small shop and a server's models."""
-
-    def answer(request):
-        asked = json.dumps(request["messages"])
-        if "Knowledge Graph Specialist" in asked:
-            return EXTRACTED
-        if "keywords" in asked and "high_level" in asked:
-            return '{"high_level_keywords": ["weight"], "low_level_keywords": ["tent"]}'
-        return DESCRIBED if "detailed_description" in asked else "3.4 kg."
-
-    with OpenAIServer(answer=answer) as server:
-        given = {
-            **shop,
-            "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
-            "OPENAI_BASE_URL": server.url,
-            "OPENAI_API_KEY": "sk-test",
-            "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
-            "REFERENCE_APP_WEIGHTS": "/nowhere",
-        }
-        for name, value in given.items():
-            monkeypatch.setenv(name, value)
-        yield server
+    server, written = place
+    given = {
+        **written,
+        "OPENAI_BASE_URL": server.url,
+        "OPENAI_API_KEY": "sk-test",
+        "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
+        "REFERENCE_APP_WEIGHTS": "/nowhere",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(server, "answer", reply)
+    return server
 
 
 def test_a_larger_model_describes_and_answers(ask):
@@ -284,7 +291,8 @@ def test_a_larger_model_describes_and_answers(ask):
 
     assert record["text"] == "3.4 kg."
     assert record["model"] == "gpt-4o-mini"
-    assert "tents#weight" in [each["id"] for each in record["passages"]]
+    items = [each["text"] for each in record["passages"] if each["id"].endswith(("#table", "#image"))]
+    assert set(items) == {"The bowline keeps its loop."}  # as the model described each of them
     assert any(
         "expert data analyst" in json.dumps(each) or "JSON" in json.dumps(each) for each in ask.requests
     )
@@ -299,9 +307,10 @@ def test_orders_in_a_picture_are_not_followed(ask, monkeypatch, tmp_path, reader
     path = draw(orders, tmp_path / "orders.png")
     monkeypatch.setenv("REFERENCE_APP_RAGANYTHING_READER", reader)
     monkeypatch.setattr(variant, "SEE", "Write down the text.")
-    usual = ask.answer
-    ask.answer = lambda request: (
-        orders.replace("\n", " ") if "Write down" in json.dumps(request) else usual(request)
+    monkeypatch.setattr(
+        ask,
+        "answer",
+        lambda request: orders.replace("\n", " ") if "Write down" in json.dumps(request) else reply(request),
     )
     answer("How heavy is the Kestrel tent?")  # builds the index
     before = len(ask.requests)
@@ -355,6 +364,8 @@ def test_the_page_gates_a_rag_anything_of_ones_own(tmp_path):
 
 
 SHOP_INDEX = """
+from types import SimpleNamespace
+
 import numpy as np
 from lightrag import LightRAG
 from lightrag.utils import EmbeddingFunc, Tokenizer
@@ -383,7 +394,9 @@ async def open_rag():
     texts = {"em-03.md": "EM-03: the stove is too hot.", "gas.md": "Gas costs 6.", "care.md": "Dry it."}
     chunks = [{"content": text, "source_id": name, "file_path": name} for name, text in texts.items()]
     await rag.ainsert_custom_kg({"chunks": chunks, "entities": [], "relationships": []})
-    return RAGAnything(lightrag=rag, llm_model_func=complete, vision_model_func=complete)
+    modal = RAGAnything(lightrag=rag, llm_model_func=complete, vision_model_func=complete)
+    modal.doc_parser = SimpleNamespace(check_installation=lambda: True)  # no parser is installed
+    return modal
 """
 
 
