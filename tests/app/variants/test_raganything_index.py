@@ -16,6 +16,10 @@ import zlib
 import numpy as np
 import pytest
 
+pytest.importorskip("raganything")
+
+from PIL import Image, ImageDraw, ImageFont  # the environment of the variant has Pillow
+
 from reference_app.documents.knowledge import load_asked
 from reference_app.errors import AppError, QuestionError
 from reference_app.variants.lightrag.graph import Names, build_graph
@@ -29,10 +33,6 @@ from tests.app.variants.test_lightrag import PRODUCTS, section
 from tests.app.variants.test_lightrag_index import EXTRACTED, count_words
 from tests.openai_server import OpenAIServer
 from tests.readme import read_blocks
-
-pytest.importorskip("raganything")
-
-from PIL import Image, ImageDraw, ImageFont  # the environment of the variant has Pillow
 
 SECTIONS = [
     section("care-tents#dry", text="Hang the Skerry 2 up until its seams are dry."),
