@@ -3,12 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # What a variant has beside the others: extras of its environment, a golden file, and what runs before it.
-VARIANTS := autogen autorag lightrag mcp
+VARIANTS := autogen autorag lightrag mcp raganything
 extras-autorag := autorag,autorag-trial
+# Without their dependencies: MinerU, which pulls torch to parse documents that are not used, and an OpenCV that needs libGL.
+bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
+golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
 before-autorag = trial=$$(.venv-autorag/bin/python -m reference_app.variants.autorag) && \
   .venv-autorag/bin/llmops choose --autorag $$trial || test $$? = 2 # no winner is a result
 before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
+before-raganything = .venv-raganything/bin/python -m reference_app.variants.raganything
 before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
 
 .PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
@@ -129,6 +133,7 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-$*/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-$*/bin/python -m pip install -q --disable-pip-version-check -e ".[$(or $(extras-$*),$*)]"
+	$(if $(bare-$*),.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps $(bare-$*))
 	@touch $@
 
 .venv/bin/python:

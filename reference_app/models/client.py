@@ -51,7 +51,7 @@ class Models:
     def complete(
         self,
         prompt: Prompt,
-        messages: Sequence[dict[str, str]],
+        messages: Sequence[Mapping[str, Any]],
         *,
         max_tokens: int,
     ) -> str:
@@ -191,7 +191,7 @@ def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> No
     step.describe({**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
 
 
-def _instructions(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def _instructions(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The system messages; they stand among the input messages too, where the chat API takes them."""
     return [
         {"type": "text", "content": message["content"]} for message in messages if message["role"] == "system"

@@ -134,9 +134,16 @@ def record_steps() -> Iterator[list[RecordedStep]]:
 
 def as_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Chat messages in the conventions' form: a role and typed parts."""
+    return [{"role": message["role"], "parts": _as_parts(message["content"])} for message in messages]
+
+
+def _as_parts(content: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of a picture only that it was there."""
+    if isinstance(content, str):
+        return [{"type": "text", "content": content}]
     return [
-        {"role": message["role"], "parts": [{"type": "text", "content": message["content"]}]}
-        for message in messages
+        {"type": "text", "content": part["text"]} if part["type"] == "text" else {"type": part["type"]}
+        for part in content
     ]
 
 

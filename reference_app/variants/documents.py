@@ -20,7 +20,9 @@ from reference_app.tracing import export_to, trace
 from reference_app.variants.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from reference_app.documents.knowledge import Asked, Section
 
 PRODUCTS = "SELECT p.name, c.name FROM products p JOIN categories c USING (category_id)"
 
@@ -29,19 +31,23 @@ class DocumentsApp(Library):
     """
     What the app's retriever searches; a subclass has `search` ask another library.
 
-    Args:
+    Attributes:
         name: Of the span of an answer.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        self._settings, self._app, self._span = settings, open_app(settings), name
+    name = "documents"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._app = settings, open_app(settings)
         weights = None if settings.embedding_model else find_weights(settings.weights, settings.adapter)
         self._vectors = open_encoders(settings, weights, self._app.models)
-        sections, asked = load_knowledge(settings.knowledge), load_asked(settings.knowledge)
-        super().__init__(sections, asked, self._vectors.of_passages, self._vectors.of_questions)
         with connect(open_shop(settings.orders, settings.cache)) as shop:
             self._products: dict[str, str] = dict(shop.execute(PRODUCTS).fetchall())
-        self._names, self._by_id = Names(self._products, sections), {one.id: one for one in sections}
+        documents = load_knowledge(settings.knowledge)
+        self._names = Names(self._products, documents)
+        sections, asked = self._open(documents)
+        super().__init__(sections, asked, self._vectors.of_passages, self._vectors.of_questions)
+        self._by_id = {one.id: one for one in sections}
         self._intake = Intake(self._app.models)
         self._retriever = Retriever(
             self,
@@ -56,9 +62,13 @@ class DocumentsApp(Library):
         if not isinstance(question, str) or not question.strip():
             raise QuestionError("The question is empty.")
         state: State = {"question": open_redact(self._settings)(question.strip())}
-        with export_to(self._settings.tracing), trace(self._span, gen_ai__operation__name="invoke_agent"):
+        with export_to(self._settings.tracing), trace(self.name, gen_ai__operation__name="invoke_agent"):
             state.update(self._respond(state))
         return as_record(state, self._app.models.chat_model)
+
+    def _open(self, documents: Sequence[Section]) -> tuple[Sequence[Section], Asked]:
+        """Open what is searched; what can be found in it, and what customers ask about that."""
+        return documents, load_asked(self._settings.knowledge)
 
     def _respond(self, state: State) -> State:
         """The sentences that are nearest to the question, or the chat model's words if they bear them out."""

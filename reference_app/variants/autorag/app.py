@@ -22,9 +22,11 @@ GOLDEN = Path(__file__).parent / "golden.yaml"
 class AutoRAGApp(DocumentsApp):
     """Its trial is chosen on the questions of the golden file."""
 
+    name = "autorag"
+
     def __init__(self, settings: Settings, projects: Path, *, rebuild: bool = False) -> None:
         check_package()
-        super().__init__(settings, "autorag")
+        super().__init__(settings)
         texts = list_texts(self.sections)
         questions = list_questions(load_cases(GOLDEN), texts)
         self.trial = Trial(texts, questions, self._vectors, projects, rebuild=rebuild)

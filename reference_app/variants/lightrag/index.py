@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import shutil
 import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from filelock import FileLock
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from reference_app.variants.lightrag.graph import Graph
 
 PACKAGE, NEEDED, TIMEOUT_S = "lightrag-hku", "1.5.", 900.0
-STAMP = "index.json"
 MIN_CHARACTERS = 3  # of a question; LightRAG raises an error for fewer
 INSTALL = "make variant NAME=lightrag"
 REBUILD = ".venv-lightrag/bin/python -m reference_app.variants.lightrag --rebuild"
@@ -46,14 +46,14 @@ class Characters:
         return "".join(map(chr, tokens))
 
 
-def check_package() -> str:
+def check_package(package: str = PACKAGE, needed: str = NEEDED, install: str = INSTALL) -> str:
     """The version that is installed; LightRAGError where there is none, or another than is needed."""
     try:
-        found = version(PACKAGE)
+        found = version(package)
     except PackageNotFoundError:
-        raise LightRAGError(f"{PACKAGE} is not installed; run `{INSTALL}`.") from None
-    if not found.startswith(NEEDED):
-        raise LightRAGError(f"{PACKAGE} {found} is installed, and {NEEDED}x is needed; run `{INSTALL}`.")
+        raise LightRAGError(f"{package} is not installed; run `{install}`.") from None
+    if not found.startswith(needed):
+        raise LightRAGError(f"{package} {found} is installed, and {needed}x is needed; run `{install}`.")
     return found
 
 
@@ -68,6 +68,9 @@ class Index:
         LightRAGError: Not the package that is needed, an index of another encoder, or a build that failed.
     """
 
+    rebuild_command = REBUILD
+    options: ClassVar[dict[str, Any]] = {}  # further ones of LightRAG
+
     def __init__(
         self,
         graph: Graph,
@@ -77,19 +80,24 @@ class Index:
         *,
         rebuild: bool = False,
     ) -> None:
-        made_of = [check_package(), encoders.name, complete is not None, graph]
+        made_of = [self.check(), encoders.name, complete is not None, graph]
         self.folder = folder / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
         self._graph, self._encoders, self._complete = graph, encoders, complete
-        self._stamp, dimensions = self.folder / STAMP, len(encoders.ask(["?"])[0])
+        self._stamp, dimensions = self.folder / "index.json", len(encoders.ask(["?"])[0])
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder.with_suffix(".lock"), timeout=TIMEOUT_S):
             if rebuild:
                 shutil.rmtree(self.folder, ignore_errors=True)
-            kept = self._read_dimensions()
+            self.stamp = self._read_stamp()
+            kept = self.stamp.get("dimensions")
             if kept not in {None, dimensions}:
                 wrong = f"has vectors of {kept} dimensions, and {encoders.name} gives {dimensions}"
-                raise LightRAGError(f"The index {self.folder} {wrong}; run `{REBUILD}`.")
+                raise LightRAGError(f"The index {self.folder} {wrong}; run `{self.rebuild_command}`.")
             self._rag = _wait(self._open(dimensions, built=kept is not None))
+
+    def check(self) -> str:
+        """The versions of what is needed."""
+        return check_package()
 
     def __deepcopy__(self, _: Any) -> Index:
         return self  # LightRAG copies what its settings name, and so whose methods they are
@@ -114,18 +122,11 @@ class Index:
             raise EndpointError(f"LightRAG: {found['message']}")
         return {"chunks": [], **found["data"], "llm_response": found.get("llm_response")}
 
-    def _read_dimensions(self) -> int | None:
-        """Of the vectors that are there; None where they are not whole."""
-        try:
-            stamp = json.loads(self._stamp.read_bytes())
-            return int(stamp["dimensions"]) if stamp["files"] == _hash_files(self.folder) else None
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
-
     async def _open(self, dimensions: int, *, built: bool) -> Any:
         logging.basicConfig(
             level=logging.WARNING
         )  # else nano_vectordb sets the level of every logger to INFO
+        os.environ.setdefault("PYTHON_DOTENV_DISABLED", "1")  # settings come from the environment alone
         from lightrag import LightRAG
         from lightrag.utils import EmbeddingFunc, Tokenizer
 
@@ -141,23 +142,44 @@ class Index:
             enable_llm_cache=False,  # the gate records calls, and knows when not to replay them
             chunk_token_size=4000,
             cosine_better_than_threshold=-1.0,  # the nearest are found, however far
+            **self.options,
         )
         await rag.initialize_storages()
         if not built:
-            await self._insert(rag)
-            stamp = json.dumps({"dimensions": dimensions, "files": _hash_files(self.folder)})
+            more = await self._insert(rag)
+            self.stamp = {
+                "dimensions": dimensions,
+                "files": self._digest_files(),
+                **(more or {}),
+            }
             with replacing(self._stamp) as part:
-                part.write_text(stamp)
+                part.write_text(json.dumps(self.stamp))
         return rag
 
-    async def _insert(self, rag: Any) -> None:
+    def _read_stamp(self) -> dict[str, Any]:
+        """What was noted of the index when it was built; empty if it is not there as it was built."""
+        try:
+            stamp = json.loads(self._stamp.read_bytes())
+            sound = stamp.get("files", {}) == self._digest_files()
+        except (OSError, ValueError, AttributeError):
+            return {}
+        return stamp if sound else {}
+
+    def _digest_files(self) -> dict[str, str]:
+        """Of the files that LightRAG wrote; it takes one that it cannot read for an empty one."""
+        paths = [path for path in sorted(self.folder.iterdir()) if path != self._stamp]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:24] for path in paths}
+
+    async def _insert(self, rag: Any) -> dict[str, Any] | None:
+        """What else is noted of the index."""
         if self._complete is None:
             await rag.ainsert_custom_kg(self._graph)
-            return
+            return None
         texts, ids = zip(*((one["content"], one["source_id"]) for one in self._graph["chunks"]), strict=True)
         await rag.ainsert(list(texts), ids=list(ids), file_paths=list(ids))
         if failed := (await rag.get_processing_status()).get("failed"):
             raise LightRAGError(f"LightRAG could not read {failed} of {len(ids)} sections; see its log.")
+        return None
 
     async def _embed(self, texts: list[str], context: str = "document", **_: Any) -> Any:
         return await asyncio.to_thread(
@@ -173,12 +195,6 @@ class Index:
         return await asyncio.to_thread(
             self._complete, [*system, *history_messages, {"role": "user", "content": prompt}]
         )
-
-
-def _hash_files(folder: Path) -> dict[str, str]:
-    """Of what LightRAG wrote; it takes a file that it cannot read for an empty one."""
-    files = sorted(path for path in folder.iterdir() if path.name != STAMP)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @cache
