@@ -59,7 +59,17 @@ GROUPS: dict[str, tuple[System, ...]] = {
     "Documents": (
         _reference("documents", DOCUMENTS),
         _documents("lightrag", "LightRAG, mode `mix`"),
+        _documents("raganything", "RAG-Anything, mode `mix`"),
         _documents("autorag", "AutoRAG's choice"),
+    ),
+    "Tables, pictures and equations": (
+        _reference("multimodal", "golden/multimodal.yaml"),
+        System(
+            name="raganything",
+            title="RAG-Anything, mode `mix`",
+            golden="golden/multimodal.yaml",
+            environment=".venv-raganything",
+        ),
     ),
     "Tools and orders": (
         _reference("team", "reference_app/variants/autogen/golden.yaml", "golden._attacks.attacked:answer"),
