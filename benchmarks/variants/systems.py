@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass, replace
@@ -114,6 +115,8 @@ def run(system: System, folder: Path) -> str:
     lines = done.stdout.splitlines() or done.stderr.splitlines() or ["no output"]
     try:
         write_run(_reduced(load_run(out)), system.stored)
+        compact = json.dumps(json.loads(system.stored.read_bytes()), separators=(",", ":"))
+        system.stored.write_text(compact + "\n", encoding="utf-8")
     except RunFileError as error:
         return f"not stored: {error}; {lines[-1]}"
     return next((line for line in lines if line.endswith(" error")), lines[-1])
