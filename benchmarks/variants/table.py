@@ -37,9 +37,11 @@ def _lines(systems: Sequence[System]) -> Iterator[str]:
     yield _row(first, *pairs[0], metrics)
     for system, pair in zip(others, pairs, strict=True):
         yield _row(system, *pair, metrics)
+    yield ""
+    yield f"Less {first.title}:"
+    yield ""
     for system, (_, choice) in zip(others, pairs, strict=True):
-        yield ""
-        yield f"{system.title} less {first.title}: {_differences(system, choice)}."
+        yield f"- **{system.title}:** {_differences(system, choice)}."
 
 
 def _compare(first: System, other: System) -> tuple[Field, Choice]:
@@ -75,8 +77,9 @@ def _differences(system: System, choice: Choice) -> str:
         better, worse = (each.better, each.worse)[::turn]
         low, high = sorted((turn * each.low, turn * each.high))
         sure = each.p_adjusted is not None and each.p_adjusted <= ALPHA
+        difference, low, high = (round(value, 3) + 0.0 for value in (turn * each.difference, low, high))
         interval = f"{low:+.3f} to {high:+.3f}; {better} better, {worse} worse{', sure' if sure else ''}"
-        said.append(f"{name} {turn * each.difference:+.3f} ({interval})")
+        said.append(f"{name} {difference:+.3f} ({interval})")
     if same:
         said.append(f"no case differs in {', '.join(same)}")
     return "; ".join(said)

@@ -69,7 +69,7 @@ def test_a_case_that_broke_counts_as_a_miss(systems):
     shown = systems([1.0] * 8, [*[1.0] * 6, None, None])
     assert "| base | 0 | 1.000 |" in shown
     assert "| other | 2 | 0.750 |" in shown
-    assert "other less base: keywords -0.250 (" in shown
+    assert "- **other:** keywords -0.250 (" in shown
     assert "0 better, 2 worse)" in shown
 
 
