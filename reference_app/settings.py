@@ -132,6 +132,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def is_url(server: str) -> bool:
+    """Whether an MCP server is reached by HTTP; else it is a command."""
+    return server.startswith(("http://", "https://"))
+
+
 def open_redact(settings: Settings) -> Redact:
     """What makes a text free of personal data before a model sees it, as the settings want it."""
     from reference_app.guardrails.redaction import mask
@@ -181,7 +186,7 @@ def _read_database(value: str | None) -> str | None:
 def _read_mcp(value: str | None) -> str | None:
     """A URL, or a command in the words of a shell."""
     try:
-        sound = value is None or value.startswith(("http://", "https://")) or bool(shlex.split(value))
+        sound = value is None or is_url(value) or bool(shlex.split(value))
     except ValueError:
         sound = False
     if not sound:

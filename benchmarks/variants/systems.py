@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
+from pytest_llmops.gates.absolute.breakage import app_breakage
 from pytest_llmops.records import Output, Run
 from pytest_llmops.reports.files.run_file import load_run, write_run
 
 ROOT = Path(__file__).parents[2]
 RUNS = Path(__file__).with_name("runs")
-DOCUMENTS = "reference_app/variants/lightrag/golden.yaml"
+OWNER = "lightrag"
+DOCUMENTS = f"reference_app/variants/{OWNER}/golden.yaml"
 TIMEOUT_S = 900
+_COUNTS = re.compile(r"\d+ passed, \d+ failed, ")
 METRICS = ("recall@3", "recall@5", "keywords", "faithfulness", "semantic", "facts", "tool_calls", "pii_leak")
 
 
@@ -51,7 +55,7 @@ def _reference(name: str, golden: str, app: str = "reference_app:answer") -> Sys
 
 def _documents(variant: str, title: str) -> System:
     """Of the variant whose own golden file this is, the stored run is its baseline."""
-    name = variant if variant in DOCUMENTS else f"{variant}-documents"
+    name = variant if variant == OWNER else f"{variant}-documents"
     app = f"reference_app.variants.{variant}:answer"
     return System(name=name, title=title, golden=DOCUMENTS, app=app, environment=f".venv-{variant}")
 
@@ -92,34 +96,74 @@ GROUPS: dict[str, tuple[System, ...]] = {
         ),
     ),
 }
-"""By what they are asked; the first of each group is what the others are compared with."""
+"""By their golden file; the first of each group is what the others are compared with."""
+
+BASELINES = (
+    System(
+        name="autorag",
+        title="AutoRAG's choice",
+        golden="reference_app/variants/autorag/golden.yaml",
+        environment=".venv-autorag",
+    ),
+)
+"""Runs that are stored as the baseline of `make variant` alone."""
 
 
-def run(system: System, folder: Path) -> str:
-    """Ask the system every case, live and one at a time, and store its scores; returns the summary line."""
+class NotStoredError(Exception):
+    """The system is not installed, has no run to store, or one with more errors than the one that is stored."""
+
+
+def run(system: System, folder: Path, *, accept: bool = False) -> str:
+    """
+    Run the system on every case, live and one at a time, and store its scores; returns the summary line.
+
+    Args:
+        accept: Store the run even if more of its cases are errors than of the one that is stored.
+
+    Raises:
+        NotStoredError: It is not stored, for which the message gives the reason.
+    """
     out = folder / f"{system.name}.json"
-    done = subprocess.run(  # noqa: S603 - our own interpreter
-        [
-            str(ROOT / system.environment / "bin" / "python"),
-            *("-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"),
-            *("--llm-golden", system.golden, *(("--llm-app", system.app) if system.app else ())),
-            *("--llm-record", "all", "--llm-concurrency", "1", f"--llm-out={out}"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "REFERENCE_APP_INDEX": str(folder / "index")},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    lines = done.stdout.splitlines() or done.stderr.splitlines() or ["no output"]
+    if not system.is_installed:
+        raise NotStoredError(
+            f"not installed; run `make variant NAME={system.environment.removeprefix('.venv-')}`"
+        )
+    command = [
+        str(ROOT / system.environment / "bin" / "python"),
+        *("-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"),
+        *("--llm-golden", system.golden, *(("--llm-app", system.app) if system.app else ())),
+        *("--llm-record", "all", "--llm-concurrency", "1", f"--llm-out={out}"),
+    ]
+    environment = {**os.environ, "REFERENCE_APP_INDEX": str(folder / "index")}
     try:
-        write_run(_reduced(load_run(out)), system.stored)
-        compact = json.dumps(json.loads(system.stored.read_bytes()), separators=(",", ":"))
-        system.stored.write_text(compact + "\n", encoding="utf-8")
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        found = load_run(out)
+    except subprocess.TimeoutExpired:
+        raise NotStoredError(f"it took longer than {TIMEOUT_S} s") from None
     except RunFileError as error:
-        return f"not stored: {error}; {lines[-1]}"
-    return next((line for line in lines if line.endswith(" error")), lines[-1])
+        raise NotStoredError(f"{error}\n{(done.stdout + done.stderr)[-2000:]}") from None
+    errors, known = _count_errors(found), 0
+    if system.stored.exists():
+        known = _count_errors(load_run(system.stored))
+    if errors > known and not accept:
+        raise NotStoredError(f"{errors} cases are errors, and {known} of the stored run; --accept stores it")
+    write_run(_reduced(found), system.stored)
+    compact = json.dumps(json.loads(system.stored.read_bytes()), separators=(",", ":"))
+    system.stored.write_text(compact + "\n", encoding="utf-8")
+    lines = done.stdout.splitlines()
+    return next((line for line in lines if _COUNTS.match(line)), "no summary")
+
+
+def _count_errors(run: Run) -> int:
+    return sum(app_breakage(result) != "" for result in run.results)
 
 
 def _reduced(run: Run) -> Run:

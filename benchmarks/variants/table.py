@@ -38,7 +38,7 @@ def _lines(systems: Sequence[System]) -> Iterator[str]:
     for system, pair in zip(others, pairs, strict=True):
         yield _row(system, *pair, metrics)
     yield ""
-    yield f"Less {first.title}:"
+    yield f"Against the {first.title}:"
     yield ""
     for system, (_, choice) in zip(others, pairs, strict=True):
         yield f"- **{system.title}:** {_differences(system, choice)}."

@@ -22,7 +22,7 @@ _PICTURES = {b"\x89PNG\r\n\x1a\n": 0, b"\xff\xd8\xff": 0, b"GIF8": 0, b"WEBP": 8
 
 
 def find_attached(
-    asked: Any, root: Path, *, past: bool = False
+    written: Any, root: Path, *, past: bool = False
 ) -> tuple[tuple[Attached, ...], list[tuple[str, str]]]:
     """
     The files that an input names, and what is wrong with others, by key.
@@ -34,7 +34,7 @@ def find_attached(
     """
     attached: list[Attached] = []
     wrong: list[tuple[str, str]] = []
-    for key, path in _paths(asked):
+    for key, path in _paths(written):
         try:
             attached.append(_read(key, path, root))
         except CaseFileError as error:
@@ -61,32 +61,42 @@ def input_with_files(case: Case, root: Path) -> Any:
     """
     if not case.attached:
         return case.input
+    absolute = dict(case.input)
     found: dict[str, list[str]] = {}
     known = {each.path: each.sha256 for each in case.attached}
     for key, path in _paths(case.input):
         if _read(key, path, root).sha256 != known.get(path):
-            raise CaseFileError(f"{key}: {excerpt(path)} is not the file that the golden file was read with")
+            raise CaseFileError(
+                f"{key}: {excerpt(path)} has changed since the golden file was read, or the case is of "
+                "another branch: run again, or merge that branch first"
+            )
         found.setdefault(key, []).append(str((root / path).absolute()))
-    whole = {key: paths if isinstance(case.input[key], list) else paths[0] for key, paths in found.items()}
-    return {**case.input, **whole}
+    for key, paths in found.items():
+        absolute[key] = paths if isinstance(case.input[key], list) else paths[0]
+    return absolute
 
 
-def _paths(asked: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(asked, Mapping) or not set(asked) <= _INPUT:
+def _paths(written: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(written, Mapping) or not set(written) <= _INPUT:
         return
     for key in _KEYS:
-        written = asked.get(key, [])
-        yield from ((key, path) for path in (written if isinstance(written, list) else [written]))
+        paths = written.get(key, [])
+        yield from ((key, path) for path in (paths if isinstance(paths, list) else [paths]))
 
 
 def _read(key: str, path: Any, root: Path) -> Attached:
     if not isinstance(path, str) or not path:
         raise CaseFileError(f"{key} must be the path of a file, not {excerpt(path)}")
     if wrong := describe_wrong_path(path, root):
-        raise CaseFileError(f"{key}: {wrong}")
+        raise CaseFileError(f"{key}: {wrong}; the value of this key must be the path of a file")
+    file = root / path
+    if not file.is_file():  # a pipe would be waited for
+        raise CaseFileError(f"{key}: {excerpt(path)} is no file")
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise CaseFileError(f"{key}: {excerpt(path)} is a link out of the project")
     try:
-        with (root / path).open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise CaseFileError(f"{key}: {excerpt(path)} cannot be read: {error.strerror}") from None
     if not raw or len(raw) > MAX_BYTES:
@@ -96,4 +106,6 @@ def _read(key: str, path: Any, root: Path) -> Attached:
         raise CaseFileError(
             f"{key}: {excerpt(path)} is no picture, by its first bytes: PNG, JPEG, GIF or WebP"
         )
+    if key == "table":  # git may check it out with other line ends
+        raw = raw.replace(b"\r\n", b"\n")
     return Attached(path=path, sha256=sha256(raw).hexdigest())

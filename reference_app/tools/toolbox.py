@@ -84,11 +84,15 @@ def open_toolbox(
     policy = load_policy(settings.policy)
     with ExitStack() as closing:
         closing.callback(api.close)
-        planned = [*api.make_tools(), query_tool(agent)]
+        operations = api.make_tools()
+        planned = [*operations, query_tool(agent)]
         if settings.mcp is not None:
             from reference_app.tools.mcp.client import McpTools
 
-            served = McpTools(settings.mcp, lambda name: policy.decide(name, settings.role) == "confirm")
+            public = {tool.name for tool in operations if "order_id" not in tool.parameters["properties"]}
+            served = McpTools(
+                settings.mcp, lambda name: policy.decide(name, settings.role) == "confirm", public
+            )
             closing.callback(served.close)
             planned = served.make_tools()
         attached = attachment_tools(settings)

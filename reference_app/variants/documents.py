@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from reference_app.documents.encoders import open_encoders
 from reference_app.documents.knowledge import load_asked, load_knowledge
 from reference_app.documents.search import Found, Library
-from reference_app.errors import QuestionError
+from reference_app.errors import AppError, QuestionError
 from reference_app.graph import as_record, open_app
 from reference_app.models.weights import find_weights
 from reference_app.nodes.guards import suspect
@@ -20,10 +24,12 @@ from reference_app.tracing import export_to, trace
 from reference_app.variants.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from reference_app.documents.knowledge import Asked, Section
 
+BUILD_S = 900.0
 PRODUCTS = "SELECT p.name, c.name FROM products p JOIN categories c USING (category_id)"
 
 
@@ -82,3 +88,39 @@ class DocumentsApp(Library):
         """The sections of these ids, best first."""
         unique = dict.fromkeys(ids)
         return [Found(section=self._by_id[each], score=1 / place) for place, each in enumerate(unique, 1)]
+
+
+@contextmanager
+def lock_index(folder: Path) -> Iterator[None]:
+    """
+    So that one process builds an index, and the others wait for it.
+
+    Raises:
+        AppError: It is being built for longer than a build takes.
+    """
+    lock = FileLock(folder.with_suffix(".lock"), timeout=BUILD_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AppError(f"Another process has been building {folder} for {BUILD_S:g} s; stop it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def run_variant(open_app: Callable[..., Any], arguments: list[str]) -> int:
+    """
+    The command of a variant: build what is searched and print its folder, or answer a question.
+
+    Returns:
+        0 done, 1 the index or the answer could not be had.
+    """
+    words = [each for each in arguments if each != "--rebuild"]
+    try:
+        variant = open_app(rebuild="--rebuild" in arguments)
+        print(variant.answer(" ".join(words))["text"] if words else variant.folder)  # noqa: T201
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

@@ -8,10 +8,11 @@ import itertools
 import json
 import os
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 
-from pytest_llmops.recorder.cassettes.cassette import dump_calls, load_calls
+from pytest_llmops.recorder.cassettes.cassette import cassette_path, dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
 from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture
@@ -491,6 +492,17 @@ def test_recorded_calls_that_are_committed_to_the_working_folder(recorded):
     assert told.startswith(
         ".llmops: the working folder is not for git, and what was committed to it is replayed:"
     )
+
+
+def test_a_recorded_verdict_on_the_canary_of_a_judge_is_listed(recorded):
+    item = "judges::injection-canary"
+    calls = load_calls(recorded.path / CASSETTE).values()
+    path = cassette_path(PurePosixPath("golden/cassettes"), item)
+    recorded.varying.project.write(str(path), dump_calls(item, calls))
+    recorded.commit("a judge that sees attacks")
+    told = f"{path}: {item}: recorded responses that this run would replay: "
+    (listed,) = recorded.listed(recorded.ask("--llm-record", "none"))
+    assert listed.startswith(told)
 
 
 def test_a_new_case_brings_its_cassette_unlisted(recorded):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pytest_llmops.errors import CassetteError, LLMOpsError
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.ini_files import INI_FILES
+from pytest_llmops.judges.injection.undecided import CANARY
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
@@ -107,7 +108,7 @@ def list_changed_cassettes(
     if settings.record == "all":
         return
     committed = {folders[0], settings.cassettes}
-    for item in cases_by_id(*old):
+    for item in (*cases_by_id(*old), CANARY):
         for folder in sorted(committed):
             path = cassette_path(PurePosixPath(folder), item).as_posix()
             file = settings.path(path)

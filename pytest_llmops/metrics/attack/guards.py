@@ -60,7 +60,11 @@ def list_stops(sample: Sample, success: Success | None = None, payload: str = ""
     """
     named = False
     for span in sample.spans:
-        if (fact := _guard_fact(span)) and _read_attack(span, payload) and _still_holds(span, sample):
+        if (
+            (fact := _guard_fact(span))
+            and _read_attack(span, payload)
+            and _still_holds(span, sample, success)
+        ):
             named = True
             yield Stop(guard=printable(span.name, _SHOWN), reason=fact)
     if named:
@@ -85,16 +89,18 @@ def _guard_fact(span: Span) -> str:
     return ""
 
 
-def _still_holds(span: Span, sample: Sample) -> bool:
-    """Not where the guard only asked a person, who then agreed."""
+def _still_holds(span: Span, sample: Sample, success: Success | None) -> bool:
+    """Not where the guard only asked a person, who then agreed to what the attack is after."""
     facts = (
         value for name, value in span.attributes.items() if name.rpartition(".")[2].lower() == "decision"
     )
     if not any(str(value).strip().lower() == _WAITING for value in facts):
         return True
-    calls = sample.output.tool_calls
-    agreed = any((call.decision or "").lower() in _AGREED for call in calls)
-    return not calls or (any(map(is_refused, calls)) and not agreed)
+    calls = [call for call in sample.output.tool_calls if success is None or success.concerns(call)]
+    decisions = {(call.decision or "").lower() for call in calls}
+    if not calls or _WAITING in decisions:
+        return True
+    return any(map(is_refused, calls)) and not decisions & _AGREED
 
 
 def _read_attack(span: Span, payload: str) -> bool:

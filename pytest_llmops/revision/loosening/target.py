@@ -80,6 +80,9 @@ def _merge_file(base: Golden, ours: Golden, theirs: Golden) -> Golden:
     )
 
 
+_APART = {"checks", "source", "input", "attached"}
+
+
 def _merge_cases(base: Golden, ours: Golden, theirs: Golden) -> Iterator[Case]:
     was, new = ({case.id: case for case in golden.cases} for golden in (base, theirs))
     for case in ours.cases:
@@ -102,8 +105,10 @@ def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
     taken = {
         each.name: getattr(theirs, each.name)
         for each in fields(Case)
-        if each.name not in {"checks", "source"} and getattr(ours, each.name) == getattr(base, each.name)
+        if each.name not in _APART and getattr(ours, each.name) == getattr(base, each.name)
     }
+    if (ours.input, ours.attached) == (base.input, base.attached):
+        taken |= {"input": theirs.input, "attached": theirs.attached}
     added = [check for check in theirs.checks if not any(is_as_strict(own, check) for own in ours.checks)]
     options = {check.metric: check.options for check in added}
     own = [check for check in ours.checks if options.get(check.metric, check.options) == check.options]

@@ -10,20 +10,24 @@ import threading
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from reference_app.errors import AppError
+from reference_app.settings import is_url
 from reference_app.tools.api import MAX_ANSWER_BYTES
 from reference_app.tools.mcp import write_question
 from reference_app.tools.registry import Decision, DeniedCallError, Tool
 from reference_app.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection
 
     import mcp_types as types
+    from anyio.from_thread import BlockingPortal
     from mcp import Client
 
-VARIABLE, TIMEOUT_S = "REFERENCE_APP_MCP", 60.0
+VARIABLE, OWN, TIMEOUT_S, MAX_PAGES = "REFERENCE_APP_MCP", "reference_app.variants.mcp", 60.0, 100
+UNAVAILABLE = {"error": "unavailable"}
 _UNOWNED = Decision(
     outcome="deny",
     reason="The guard owner denies it: an MCP server does not know whose the data are.",
@@ -37,22 +41,27 @@ class McpError(AppError):
 
 class McpTools:
     """
-    The client of one server; may be used from many threads. The call after a failed one connects anew.
+    The client of one server; may be used from many threads. The call after a lost connection connects again.
 
     Args:
-        server: A URL of streamable HTTP, or a command.
+        server: A URL of streamable HTTP, or a command. Only the shop's own server gets this process's
+            environment; any other command gets `PATH`, `HOME` and the like.
         is_confirmed: Whether a person agreed to a call of the tool before it is made; only then is the
             server's own question about that call answered with yes. Any other is declined.
+        public: Names of tools whose data belong to no customer. All others are denied for a customer.
     """
 
     def __init__(
-        self, server: str, is_confirmed: Callable[[str], bool], timeout_s: float = TIMEOUT_S
+        self,
+        server: str,
+        is_confirmed: Callable[[str], bool],
+        public: Collection[str] = (),
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._server, self._is_confirmed, self._timeout_s = server, is_confirmed, timeout_s
-        self._shown = server.partition("?")[0] if "://" in server else shlex.split(server)[0]
+        self._server, self._is_confirmed, self._public = server, is_confirmed, public
+        self._timeout_s, self._shown = timeout_s, _show(server)
         self._lock, self._open = threading.Lock(), ExitStack()
-        self._portal: Any = None
-        self._client: Any = None
+        self._connection: tuple[BlockingPortal, Client] | None = None
         self._listed: dict[str, Any] = {}
         self._agreed: list[str] = []
 
@@ -64,7 +73,7 @@ class McpTools:
             McpError: There is no server, or it has no tool.
             ToolError: A schema is not strict.
         """
-        self._listed = self._ask(self._list)
+        self._listed = self._request(self._list)
         if not self._listed:
             raise McpError(f"The MCP server {self._shown} has no tool.")
         return [
@@ -73,9 +82,7 @@ class McpTools:
                 description=one["description"],
                 parameters=one["parameters"],
                 run=partial(self._run, name),
-                run_as=partial(self._run, name)
-                if "order_id" in one["parameters"].get("properties", {})
-                else None,
+                run_as=None if name in self._public else _deny,
             )
             for name, one in self._listed.items()
         ]
@@ -83,57 +90,66 @@ class McpTools:
     def close(self) -> None:
         """Close the connection; a later call opens another."""
         with self._lock:
-            opened, self._open, self._client = self._open, ExitStack(), None
+            opened, self._open, self._connection = self._open, ExitStack(), None
         opened.close()
 
-    def _run(self, name: str, arguments: dict[str, Any], customer: int | None = None) -> dict[str, Any]:
+    def _run(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """
         The result of a call.
 
         Raises:
-            DeniedCallError: The server denied it, or it is about the data of one customer alone.
-            McpError: No whole answer came.
+            DeniedCallError: The server denied it.
+            McpError: No complete answer came.
         """
-        if customer is not None:
-            raise DeniedCallError(_UNOWNED)
         with trace(
             f"tools/call {name}",
             call=True,
             mcp__method__name="tools/call",
             gen_ai__tool__name=name,
-            network__transport="tcp" if "://" in self._server else "pipe",
+            network__transport="tcp" if is_url(self._server) else "pipe",
         ):
-            given: dict[str, Any]
-            given, failed = self._ask(partial(self._call, name, arguments))
+            given, failed = self._request(partial(self._call, name, arguments))
+        if failed and not isinstance(given, dict):
+            return UNAVAILABLE
+        if not isinstance(given, dict) or len(json.dumps(given)) > MAX_ANSWER_BYTES:
+            raise McpError(f"The MCP server {self._shown} answered {name} with no object, or one too large.")
         status = given.get("status")
         if (failed and status == "denied") or (status == "pending" and "digest" in given):
             raise DeniedCallError(Decision(outcome="deny", reason=str(given.get("reason"))[:500]))
-        return given
+        return UNAVAILABLE if failed and "error" not in given else given
 
-    async def _call(self, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        if await self._list() != self._listed:
+    async def _call(self, name: str, arguments: dict[str, Any], client: Client) -> tuple[Any, bool]:
+        if await self._list(client) != self._listed:
             raise McpError(f"The MCP server {self._shown} changed its tools; see `llmops mcp check`.")
         question = write_question(name, arguments)
         agreed = [question] if self._is_confirmed(name) else []
         self._agreed += agreed
         try:
-            made = await self._client.call_tool(name, arguments)
+            made = await client.call_tool(name, arguments)
         finally:
             for each in agreed:
                 self._agreed.remove(each)
-        given = made.structured_content
-        if not isinstance(given, dict) or len(json.dumps(given)) > MAX_ANSWER_BYTES:
-            raise McpError(f"The MCP server {self._shown} answered {name} with no object, or one too large.")
-        return given, bool(made.is_error)
+        return made.structured_content, bool(made.is_error)
 
-    async def _list(self) -> dict[str, Any]:
-        listed = (await self._client.list_tools()).tools
-        return {
-            each.name: {"description": each.description or "", "parameters": each.input_schema}
-            for each in listed
-        }
+    async def _list(self, client: Client) -> dict[str, Any]:
+        """All pages of the tools; a server that names a page twice, or too many, has no end."""
+        listed: dict[str, Any] = {}
+        cursors: list[str | None] = [None]
+        while len(set(cursors)) == len(cursors) <= MAX_PAGES:
+            page = await client.list_tools(cursor=cursors[-1])
+            for each in page.tools:
+                listed[each.name] = {"description": each.description or "", "parameters": each.input_schema}
+            if page.next_cursor is None:
+                return listed
+            cursors.append(page.next_cursor)
+        raise McpError(f"The MCP server {self._shown} lists tools without end.")
 
-    async def _answer_person(self, context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:  # noqa: ARG002 - the SDK gives it
+    async def _answer_person(
+        self,
+        context: Any,  # noqa: ARG002 - the SDK gives it
+        params: types.ElicitRequestParams,
+    ) -> types.ElicitResult:
+        """Yes to the one question that the server may put, of a call that a person agreed to here."""
         import mcp_types as types
 
         form = (getattr(params, "requested_schema", None) or {}).get("properties", {})
@@ -141,32 +157,43 @@ class McpTools:
             return types.ElicitResult(action="accept", content={"agreed": True})
         return types.ElicitResult(action="decline")
 
-    def _ask(self, what: Callable[[], Any]) -> Any:
+    def _request(self, what: Callable[[Client], Any]) -> Any:
+        connection = None
         try:
             with self._lock:
-                if self._client is None:
-                    self._connect()
-                portal = self._portal
-            return portal.call(what)
+                connection = self._connection or self._connect()
+            portal, client = connection
+            return portal.call(what, client)
         except McpError:
             raise
         except ModuleNotFoundError:
             raise McpError('Tools of an MCP server need: pip install "pytest-llmops[app,mcp]"') from None
         except Exception as error:  # noqa: BLE001 - the SDK's, the system's, or a group of such
-            self.close()
             first: BaseException = error
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
-            said = " ".join(str(first).split())[:200]
+            if connection is not None and not _is_late(first):  # else the calls beside this one would end too
+                self._drop(connection)
+            said = " ".join(str(getattr(first, "message", first)).split())[:200]
             raise McpError(f"The MCP server {self._shown} failed: {type(first).__name__}: {said}") from None
 
-    def _connect(self) -> None:
+    def _drop(self, connection: tuple[BlockingPortal, Client]) -> None:
+        """Close a connection that failed, unless another thread did, and opened the next one."""
+        with self._lock:
+            opened = ExitStack()
+            if self._connection is connection:
+                opened, self._open, self._connection = self._open, opened, None
+        opened.close()
+
+    def _connect(self) -> tuple[BlockingPortal, Client]:
         from anyio.from_thread import start_blocking_portal
 
         with ExitStack() as opening:
-            self._portal = opening.enter_context(start_blocking_portal())
-            self._client = opening.enter_context(self._portal.wrap_async_context_manager(self._connected()))
+            portal = opening.enter_context(start_blocking_portal())
+            client = opening.enter_context(portal.wrap_async_context_manager(self._connected()))
             self._open = opening.pop_all()
+        self._connection = portal, client
+        return self._connection
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
@@ -175,10 +202,11 @@ class McpTools:
         from mcp import Client, StdioServerParameters
 
         server: Any = self._server
-        if "://" not in self._server:
-            command, *arguments = shlex.split(self._server)
+        if not is_url(server):
+            command, *arguments = shlex.split(server)
             own = {name: value for name, value in os.environ.items() if name != VARIABLE}
-            server = StdioServerParameters(command=command, args=arguments, env=own)
+            environment = own if OWN in arguments else None
+            server = StdioServerParameters(command=command, args=arguments, env=environment)
         client = Client(
             server,
             read_timeout_seconds=self._timeout_s,
@@ -191,3 +219,23 @@ class McpTools:
                 yield client
         if scope.cancelled_caught:
             raise TimeoutError(f"it did not introduce itself within {self._timeout_s:g} s")
+
+
+def _deny(_arguments: dict[str, Any], _customer: int) -> dict[str, Any]:
+    raise DeniedCallError(_UNOWNED)
+
+
+def _is_late(error: BaseException) -> bool:
+    """Whether one answer did not come in time, which says nothing of the connection."""
+    import mcp_types as types
+    from mcp import MCPError
+
+    return isinstance(error, MCPError) and error.code == types.REQUEST_TIMEOUT
+
+
+def _show(server: str) -> str:
+    """Without what may be a secret: user and query of a URL, arguments of a command."""
+    if not is_url(server):
+        return shlex.split(server)[0]
+    url = urlsplit(server)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"

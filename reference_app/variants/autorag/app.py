@@ -31,6 +31,11 @@ class AutoRAGApp(DocumentsApp):
         questions = list_questions(load_cases(GOLDEN), texts)
         self.trial = Trial(texts, questions, self._vectors, projects, rebuild=rebuild)
 
+    @property
+    def folder(self) -> Path:
+        """Of the trial."""
+        return self.trial.folder
+
     def search(self, query: Query, count: int) -> list[Found]:
         """What the pipeline finds, in its order."""
         return self._read(self.trial.search(query.text))[:count]

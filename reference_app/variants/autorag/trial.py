@@ -18,9 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from reference_app.errors import AppError
+from reference_app.variants.documents import lock_index
 from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_OFFLINE": "1",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # that torch is missing
 }
@@ -80,7 +78,7 @@ class Trial:
         self._runner: Any = None
         dimensions = len(encoders.ask(["?"])[0])
         projects.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._project.with_suffix(".lock"), timeout=TIMEOUT_S):
+        with lock_index(self._project):
             if rebuild:
                 self._stamp.unlink(missing_ok=True)
             if not self._stamp.is_file():  # what is there was broken off
@@ -103,6 +101,8 @@ class Trial:
             return _thread().submit(copy_context().run, _quietly, work, *given).result(TIMEOUT_S)
         except AppError:
             raise
+        except TimeoutError:
+            raise AutoRAGError(f"AutoRAG took longer than {TIMEOUT_S:g} s.") from None
         except Exception as error:  # AutoRAG raises what its libraries do, and AssertionError
             first = next(iter(str(error).splitlines()), "")
             raise AutoRAGError(f"AutoRAG failed: {type(error).__name__}: {first}") from error

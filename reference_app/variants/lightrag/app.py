@@ -18,6 +18,7 @@ from reference_app.variants.lightrag.index import Index, check_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from reference_app.documents.knowledge import Asked, Section
     from reference_app.state import State
@@ -48,6 +49,11 @@ class LightRAGApp(DocumentsApp):
     def check(self) -> str:
         """The versions of what is needed."""
         return check_package()
+
+    @property
+    def folder(self) -> Path:
+        """Of the index."""
+        return self.index.folder
 
     def search(self, query: Query, count: int) -> list[Found]:
         """The sections that LightRAG finds; of more the best where they are put in order."""

@@ -13,9 +13,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from filelock import FileLock
-
 from reference_app.errors import AppError, EndpointError
+from reference_app.variants.documents import lock_index
 from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Index:
         self._graph, self._encoders, self._complete = graph, encoders, complete
         self._stamp, dimensions = self.folder / "index.json", len(encoders.ask(["?"])[0])
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_suffix(".lock"), timeout=TIMEOUT_S):
+        with lock_index(self.folder):
             if rebuild:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.stamp = self._read_stamp()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from reference_app.variants.lightrag.__main__ import run
+from reference_app.variants.documents import run_variant
 from reference_app.variants.raganything.app import open_variant
 
 
 def main(arguments: list[str]) -> int:
     """0 done, 1 the index or the answer could not be had."""
-    return run(open_variant, arguments)
+    return run_variant(open_variant, arguments)
 
 
 if __name__ == "__main__":

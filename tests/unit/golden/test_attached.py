@@ -12,6 +12,7 @@ from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.files import MAX_BYTES
 
+PATH = "; the value of this key must be the path of a file"
 PNG = b"\x89PNG\r\n\x1a\n picture"
 CASE = "cases:\n  - {id: a, input: %s, checks: {keywords: {all: [ok]}}}\n"
 
@@ -58,6 +59,14 @@ def test_another_picture_under_the_same_name_is_another_question(project):
     assert input_hash(loaded(project, asked).cases[0]) != before
 
 
+def test_line_ends_of_a_table_do_not_count_but_its_cells_do(project):
+    before = input_hash(loaded(project, "{table: sizes.csv}").cases[0])
+    (project / "sizes.csv").write_bytes(b"size,cm\r\n42,27\r\n")
+    assert input_hash(loaded(project, "{table: sizes.csv}").cases[0]) == before
+    (project / "sizes.csv").write_bytes(b"size,cm\r\n42,28\r\n")
+    assert input_hash(loaded(project, "{table: sizes.csv}").cases[0]) != before
+
+
 def test_a_case_without_files_keeps_the_identity_that_baselines_have():
     asked = load_golden("golden/support.yaml", stamps=False).cases[0]
     known = {"input": asked.input, "reference": asked.reference, "relevant": list(asked.relevant)}
@@ -74,11 +83,13 @@ def input_hash_of(known: object) -> str:
 @pytest.mark.parametrize(
     ("image", "said"),
     [
-        ("seen/stov.png", "image: 'seen/stov.png': no such file or folder. Did you mean 'stove.png'?"),
-        ("seen", "image: 'seen' cannot be read: Is a directory"),
-        ("../stove.png", "image: '../stove.png' must lie in the project and start at its root"),
-        ("/etc/passwd", "image: '/etc/passwd' must lie in the project and start at its root"),
-        ("https://shop.example/a.png", "image: 'https://shop.example/a.png': no such file or folder"),
+        ("seen/stov.png", f"image: 'seen/stov.png': no such file or folder. Did you mean 'stove.png'?{PATH}"),
+        ("seen", "image: 'seen' is no file"),
+        ("pipe.png", "image: 'pipe.png' is no file"),
+        ("link.png", "image: 'link.png' is a link out of the project"),
+        ("../stove.png", f"image: '../stove.png' must lie in the project and start at its root{PATH}"),
+        ("/etc/passwd", f"image: '/etc/passwd' must lie in the project and start at its root{PATH}"),
+        ("https://shop.example/a.png", f"image: 'https://shop.example/a.png': no such file or folder{PATH}"),
         ("empty.png", "image: 'empty.png' is empty"),
         ("large.png", "image: 'large.png' is larger than 16 MiB"),
         ("sizes.csv", "image: 'sizes.csv' is no picture, by its first bytes: PNG, JPEG, GIF or WebP"),
@@ -90,6 +101,8 @@ def input_hash_of(known: object) -> str:
 )
 def test_a_file_that_cannot_be_used_is_a_mistake_of_its_case(project, image, said):
     (project / "empty.png").touch()
+    os.mkfifo(project / "pipe.png")
+    (project / "link.png").symlink_to("/etc/passwd")
     with (project / "large.png").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
 

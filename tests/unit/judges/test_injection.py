@@ -44,7 +44,7 @@ def rated(monkeypatch) -> Callable[..., None]:
 @pytest.fixture(autouse=True)
 def unknown(monkeypatch):
     """No judge has shown yet that it sees attacks."""
-    monkeypatch.setattr(undecided, "_seeing", set())
+    monkeypatch.setattr(undecided, "_passed_canary", set())
 
 
 def verdict(word: str) -> Callable[..., dict[str, str]]:
