@@ -110,7 +110,7 @@ BASELINES = (
 
 
 class NotStoredError(Exception):
-    """The system is not installed, has no run to store, or one with more errors than the one that is stored."""
+    """The system is not installed, or its run broke or has more errors than the stored one."""
 
 
 def run(system: System, folder: Path, *, accept: bool = False) -> str:
@@ -125,9 +125,8 @@ def run(system: System, folder: Path, *, accept: bool = False) -> str:
     """
     out = folder / f"{system.name}.json"
     if not system.is_installed:
-        raise NotStoredError(
-            f"not installed; run `make variant NAME={system.environment.removeprefix('.venv-')}`"
-        )
+        name = system.environment.removeprefix(".venv-")
+        raise NotStoredError(f"not installed; run `make variant NAME={name}`")
     command = [
         str(ROOT / system.environment / "bin" / "python"),
         *("-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"),

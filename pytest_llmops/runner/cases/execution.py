@@ -193,7 +193,7 @@ class Execution:
             try:
                 return await caller.call(case, repeat, input_with_files(task.case, caller.root), task.rules)
             except CaseFileError as error:
-                return refuse([repeat], str(error))[0]
+                return Failure(metric="", stage="app", error=str(error), repeat=repeat), ()
             finally:
                 self._calling -= 1
                 self._learned = True

@@ -35,6 +35,7 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # that torch is missing
 }

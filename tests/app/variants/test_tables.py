@@ -25,7 +25,6 @@ def test_the_page_is_written_from_the_stored_runs():
 
 def test_every_system_is_stored_with_its_reference():
     assert STORED == SYSTEMS, "run `make variants`"
-    )
 
 
 @pytest.mark.parametrize("system", STORED, ids=lambda system: system.name)
