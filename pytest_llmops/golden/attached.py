@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.errors import CaseFileError
+from pytest_llmops.errors import CaseFileError, hint
 from pytest_llmops.golden.files import MAX_BYTES, describe_wrong_path
 from pytest_llmops.printable import excerpt
 from pytest_llmops.records import Attached, Case, Golden
@@ -34,6 +34,8 @@ def find_attached(
     """
     attached: list[Attached] = []
     wrong: list[tuple[str, str]] = []
+    if not past and (near := _near_miss(written)):
+        wrong.append(near)
     for key, path in _paths(written):
         try:
             attached.append(_read(key, path, root))
@@ -76,19 +78,30 @@ def input_with_files(case: Case, root: Path) -> Any:
     return absolute
 
 
+def _near_miss(written: Any) -> tuple[str, str] | None:
+    """A key beside a file's that is nearly another one's, with which no file would be read."""
+    if not isinstance(written, Mapping) or not set(_KEYS) & set(written):
+        return None
+    for key in sorted(set(written) - _INPUT, key=str):
+        if near := hint(str(key).casefold(), _INPUT):
+            return str(key), f"unknown key {excerpt(str(key))} beside a file.{near} No file is read with it."
+    return None
+
+
 def _paths(written: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(written, Mapping) or not set(written) <= _INPUT:
         return
     for key in _KEYS:
-        paths = written.get(key, [])
-        yield from ((key, path) for path in (paths if isinstance(paths, list) else [paths]))
+        if key in written:
+            paths = written[key] if isinstance(written[key], list) and written[key] else [written[key]]
+            yield from ((key, path) for path in paths)
 
 
 def _read(key: str, path: Any, root: Path) -> Attached:
     if not isinstance(path, str) or not path:
         raise CaseFileError(f"{key} must be the path of a file, not {excerpt(path)}")
     if wrong := describe_wrong_path(path, root):
-        raise CaseFileError(f"{key}: {wrong}; the value of this key must be the path of a file")
+        raise CaseFileError(f"{key} must be the path of a file, from the project's root: {wrong}")
     file = root / path
     if not file.is_file():  # a pipe would be waited for
         raise CaseFileError(f"{key}: {excerpt(path)} is no file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shlex
@@ -201,6 +202,7 @@ class McpTools:
         import anyio
         from mcp import Client, StdioServerParameters
 
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)  # else it logs what is no message
         server: Any = self._server
         if not is_url(server):
             command, *arguments = shlex.split(server)

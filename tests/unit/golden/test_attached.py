@@ -12,7 +12,7 @@ from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.files import MAX_BYTES
 
-PATH = "; the value of this key must be the path of a file"
+AS = "image must be the path of a file, from the project's root"
 PNG = b"\x89PNG\r\n\x1a\n picture"
 CASE = "cases:\n  - {id: a, input: %s, checks: {keywords: {all: [ok]}}}\n"
 
@@ -83,19 +83,23 @@ def input_hash_of(known: object) -> str:
 @pytest.mark.parametrize(
     ("image", "said"),
     [
-        ("seen/stov.png", f"image: 'seen/stov.png': no such file or folder. Did you mean 'stove.png'?{PATH}"),
+        (
+            "seen/stov.png",
+            f"{AS}: 'seen/stov.png': no such file or folder. Did you mean 'stove.png'?",
+        ),
         ("seen", "image: 'seen' is no file"),
         ("pipe.png", "image: 'pipe.png' is no file"),
         ("link.png", "image: 'link.png' is a link out of the project"),
-        ("../stove.png", f"image: '../stove.png' must lie in the project and start at its root{PATH}"),
-        ("/etc/passwd", f"image: '/etc/passwd' must lie in the project and start at its root{PATH}"),
-        ("https://shop.example/a.png", f"image: 'https://shop.example/a.png': no such file or folder{PATH}"),
+        ("../stove.png", f"{AS}: '../stove.png' must lie in the project and start at its root"),
+        ("/etc/passwd", f"{AS}: '/etc/passwd' must lie in the project and start at its root"),
+        ("https://shop.example/a.png", f"{AS}: 'https://shop.example/a.png': no such file or folder"),
         ("empty.png", "image: 'empty.png' is empty"),
         ("large.png", "image: 'large.png' is larger than 16 MiB"),
         ("sizes.csv", "image: 'sizes.csv' is no picture, by its first bytes: PNG, JPEG, GIF or WebP"),
         ("7", "image must be the path of a file, not 7"),
         ("''", "image must be the path of a file, not ''"),
         ("{path: seen/stove.png}", "image must be the path of a file, not {'path': 'seen/stove.png'}"),
+        ("[]", "image must be the path of a file, not []"),
         ("null", "image must be the path of a file, not None"),
     ],
 )
@@ -111,6 +115,12 @@ def test_a_file_that_cannot_be_used_is_a_mistake_of_its_case(project, image, sai
 
     (problem,) = caught.value.problems
     assert (problem.path, problem.line, problem.case, problem.message) == ("shop.yaml", 2, "a", said)
+
+
+@pytest.mark.parametrize("key", ["tables", "Table", "tabel", "texts"])
+def test_a_key_that_is_nearly_right_beside_a_file_is_a_mistake(project, key):
+    with pytest.raises(GoldenError, match=rf"unknown key '{key}' beside a file\. Did you mean"):
+        loaded(project, f"{{image: seen/stove.png, {key}: sizes.csv}}")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -159,4 +169,4 @@ def test_a_file_that_changed_since_is_an_error_of_the_case(project, monkeypatch,
 
     ((failure,),) = (result.failures for result in run.results)
     assert failure.stage == "app"
-    assert failure.error.startswith("image: 'seen/stove.png'")
+    assert "'seen/stove.png'" in failure.error
