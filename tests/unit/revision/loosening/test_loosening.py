@@ -9,7 +9,7 @@ import pytest
 
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review
-from pytest_llmops.records import Check
+from pytest_llmops.records import Attached, Check
 from pytest_llmops.revision.loosening.compared import list_loosened
 from pytest_llmops.revision.loosening.record import GateFiles, Loosening
 from pytest_llmops.settings import Settings
@@ -64,6 +64,7 @@ def test_what_became_of_a_check_is_told():
         ({"input": "Why?"}, "input"),
         ({"reference": "Other."}, "reference"),
         ({"input": {"q": "How?"}, "relevant": ("x", "y")}, "input and relevant"),
+        ({"attached": (Attached(path="a.png", sha256="0"),)}, "a file of its input"),
     ],
 )
 def test_a_case_that_was_edited_is_another(change, parts):
