@@ -14,8 +14,8 @@ from reference_app.settings import read_settings
 from reference_app.tools.api import OPENAPI
 from reference_app.tools.registry import Confirmation
 from reference_app.tracing import record_steps
-from tests.app.shop import ROOT, environment
-from tests.readme import read_blocks
+from tests.app.shop import environment
+from tests.app.variants.pages import gate, read_files
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
@@ -252,23 +252,9 @@ def test_without_the_sdk_one_line_names_the_extra(launch, tmp_path):
 def test_the_example_of_the_page_gates_an_app_that_calls_a_server(shop, launch, tmp_path):
     process = launch("-m", MODULE, "--http", "0", **shop)
     url = process.stderr.readline().split()[-1]
-    page = (ROOT / "docs/mcp.md").read_text(encoding="utf-8")
-    files = {block.told["file"]: block.text for block in read_blocks(page) if "file" in block.told}
-    assert all(len(list(filter(str.strip, text.splitlines()))) <= 20 for text in files.values())
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        own = text.replace("http://127.0.0.1:8000/mcp", url).replace("A-1042", SHIPPED["order_id"])
-        (tmp_path / name).write_text(own, encoding="utf-8")
-    run = launch(
-        "-m",
-        "pytest",
-        "--llm-golden",
-        str(tmp_path / "golden"),
-        "--rootdir",
-        str(tmp_path),
-        "-p",
-        "no:cacheprovider",
-        PYTHONPATH=f"{tmp_path}:{ROOT}",
-    )
-    said, wrong = run.communicate(timeout=60)
-    assert "1 passed, 0 failed" in said, said + wrong
+    files = {
+        name: text.replace("http://127.0.0.1:8000/mcp", url).replace("A-1042", SHIPPED["order_id"])
+        for name, text in read_files("mcp.md").items()
+    }
+    run = gate(files, tmp_path)
+    assert "1 passed, 0 failed" in run, run

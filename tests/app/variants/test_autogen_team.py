@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -23,8 +19,8 @@ from reference_app.errors import EndpointError, QuestionError
 from reference_app.graph import open_app
 from reference_app.tools.registry import Confirmation
 from reference_app.variants.autogen import agents, answer, limits, team
-from tests.app.shop import ORDERS, ROOT, environment
-from tests.readme import read_blocks
+from tests.app.shop import ORDERS
+from tests.app.variants.pages import gate, read_files
 
 ORDER = {"order_id": "FW-20002"}
 LOOKUP = {"name": "order_status", "arguments": ORDER}
@@ -261,26 +257,7 @@ def test_earlier_turns_are_refused(plan):
 
 
 def test_the_page_gates_a_team_of_ones_own(server, tmp_path):
-    """The files of docs/variants/autogen.md, written and run."""
-    page = (ROOT / "docs/variants/autogen.md").read_text(encoding="utf-8")
-    files = {block.told["file"]: block.text for block in read_blocks(page) if "file" in block.told}
-    assert all(len(list(filter(str.strip, text.splitlines()))) <= 20 for text in files.values())
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
     said = iter([HANDOVER, use("order_status", {"order_id": "A-1042"}), "Order A-1042 has been shipped."])
     server.answer = lambda _: next(said)
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "--llm-record", "all"],
-        cwd=tmp_path,
-        env=environment(
-            OPENAI_BASE_URL=server.url,
-            OPENAI_API_KEY="none",
-            PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-    assert re.search(r"1 passed, 0 failed", run.stdout), run.stdout + run.stderr
+    run = gate(read_files("variants/autogen.md"), tmp_path, OPENAI_BASE_URL=server.url)
+    assert "1 passed, 0 failed" in run, run

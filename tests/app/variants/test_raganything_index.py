@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import re
 import shutil
 import socket
-import subprocess
-import sys
 import warnings
 import zlib
 
@@ -29,11 +25,11 @@ from reference_app.variants.raganything import app as variant
 from reference_app.variants.raganything.content import CONTENT, load_items
 from reference_app.variants.raganything.index import ModalIndex
 from reference_app.variants.raganything.pictures import read_picture
-from tests.app.shop import ROOT, environment
+from tests.app.shop import ROOT
+from tests.app.variants.pages import gate, read_files
 from tests.app.variants.test_lightrag import PRODUCTS, section
 from tests.app.variants.test_lightrag_index import EXTRACTED, count_words
 from tests.openai_server import OpenAIServer
-from tests.readme import read_blocks
 
 SECTIONS = [
     section("care-tents#dry", text="Hang the Skerry 2 up until its seams are dry."),
@@ -339,29 +335,12 @@ def test_items_are_sections_with_known_questions():
 
 
 def test_the_page_gates_a_rag_anything_of_ones_own(tmp_path):
-    """The files of docs/variants/raganything.md, written and run."""
-    page = (ROOT / "docs/variants/raganything.md").read_text(encoding="utf-8")
-    files = {block.told["file"]: block.text for block in read_blocks(page) if "file" in block.told}
-    assert all(len(list(filter(str.strip, text.splitlines()))) <= 20 for text in files.values())
-    for name, text in {**files, "shop/index.py": SHOP_INDEX, "shop/__init__.py": ""}.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = {**read_files("variants/raganything.md"), "shop/index.py": SHOP_INDEX, "shop/__init__.py": ""}
+    (tmp_path / "golden").mkdir()
     shutil.copy(ROOT / "golden/multimodal/stove-display.png", tmp_path / "golden" / "display.png")
     with OpenAIServer(answer=lambda _: "The display reads EM-03: let the stove cool.") as server:
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "--llm-record", "all"],
-            cwd=tmp_path,
-            env=environment(
-                OPENAI_BASE_URL=server.url,
-                OPENAI_API_KEY="none",
-                PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
-            ),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-    assert re.search(r"1 passed, 0 failed", run.stdout), run.stdout + run.stderr
+        run = gate(files, tmp_path, OPENAI_BASE_URL=server.url)
+    assert "1 passed, 0 failed" in run, run
 
 
 SHOP_INDEX = """
