@@ -78,12 +78,12 @@ def read_nodes(folder: Path) -> list[Node]:
 def _find_unfinished(folder: Path, summaries: Mapping[Path, Sequence[Mapping[str, str]]]) -> Path | None:
     """A node whose best is not marked, a line or a trial without its summary, or a trial without a node."""
     for path, rows in summaries.items():
-        if "module_name" in rows[0] and "is_best" not in rows[0]:
+        if "is_best" in rows[0]:
+            for above in path.parents[1:3]:  # the line of the node, and the trial
+                if above.is_relative_to(folder) and above / "summary.csv" not in summaries:
+                    return above
+        elif "module_name" in rows[0]:
             return path.parent
-        above = [each for each in path.parents[1:3] if "is_best" in rows[0] and each.is_relative_to(folder)]
-        for each in above:
-            if each / "summary.csv" not in summaries:
-                return each
     return folder if not summaries and folder.joinpath("config.yaml").is_file() else None
 
 

@@ -500,9 +500,8 @@ def test_a_recorded_verdict_on_the_canary_of_a_judge_is_listed(recorded):
     path = cassette_path(PurePosixPath("golden/cassettes"), item)
     recorded.varying.project.write(str(path), dump_calls(item, calls))
     recorded.commit("a judge that sees attacks")
-    told = f"{path}: {item}: recorded responses that this run would replay: "
     (listed,) = recorded.listed(recorded.ask("--llm-record", "none"))
-    assert listed.startswith(told)
+    assert listed.startswith(f"{path}: {item}: recorded responses that this run would replay: ")
 
 
 def test_a_new_case_brings_its_cassette_unlisted(recorded):

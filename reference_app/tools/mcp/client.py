@@ -10,7 +10,7 @@ import shlex
 import threading
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from reference_app.errors import AppError
@@ -40,6 +40,12 @@ class McpError(AppError):
     """The MCP server cannot be started, ended, hung, broke the protocol, or changed its tools."""
 
 
+class _Connection(NamedTuple):
+    portal: BlockingPortal
+    client: Client
+    closing: ExitStack
+
+
 class McpTools:
     """
     The client of one server; may be used from many threads. The call after a lost connection connects again.
@@ -61,8 +67,8 @@ class McpTools:
     ) -> None:
         self._server, self._is_confirmed, self._public = server, is_confirmed, public
         self._timeout_s, self._shown = timeout_s, _show(server)
-        self._lock, self._open = threading.Lock(), ExitStack()
-        self._connection: tuple[BlockingPortal, Client] | None = None
+        self._lock = threading.Lock()
+        self._connection: _Connection | None = None
         self._listed: dict[str, Any] = {}
         self._agreed: list[str] = []
 
@@ -90,9 +96,8 @@ class McpTools:
 
     def close(self) -> None:
         """Close the connection; a later call opens another."""
-        with self._lock:
-            opened, self._open, self._connection = self._open, ExitStack(), None
-        opened.close()
+        if (connection := self._connection) is not None:
+            self._drop(connection)
 
     def _run(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """
@@ -163,8 +168,7 @@ class McpTools:
         try:
             with self._lock:
                 connection = self._connection or self._connect()
-            portal, client = connection
-            return portal.call(what, client)
+            return connection.portal.call(what, connection.client)
         except McpError:
             raise
         except ModuleNotFoundError:
@@ -178,22 +182,21 @@ class McpTools:
             said = " ".join(str(getattr(first, "message", first)).split())[:200]
             raise McpError(f"The MCP server {self._shown} failed: {type(first).__name__}: {said}") from None
 
-    def _drop(self, connection: tuple[BlockingPortal, Client]) -> None:
-        """Close a connection that failed, unless another thread did, and opened the next one."""
+    def _drop(self, connection: _Connection) -> None:
+        """Close a connection, unless another thread did, and opened the next one."""
         with self._lock:
-            opened = ExitStack()
-            if self._connection is connection:
-                opened, self._open, self._connection = self._open, opened, None
-        opened.close()
+            if self._connection is not connection:
+                return
+            self._connection = None
+        connection.closing.close()
 
-    def _connect(self) -> tuple[BlockingPortal, Client]:
+    def _connect(self) -> _Connection:
         from anyio.from_thread import start_blocking_portal
 
         with ExitStack() as opening:
             portal = opening.enter_context(start_blocking_portal())
             client = opening.enter_context(portal.wrap_async_context_manager(self._connected()))
-            self._open = opening.pop_all()
-        self._connection = portal, client
+            self._connection = _Connection(portal, client, opening.pop_all())
         return self._connection
 
     @asynccontextmanager

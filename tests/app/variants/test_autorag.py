@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from importlib.metadata import PackageNotFoundError
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import pytest
 import yaml
 
 from benchmarks.questions.document_cases import AUTORAG, list_cases, render
-from reference_app.documents.encoders import Encoders
-from reference_app.documents.index import Store
 from reference_app.documents.knowledge import Section, load_knowledge
 from reference_app.errors import KnowledgeError
 from reference_app.settings import read_settings
@@ -21,6 +17,7 @@ from reference_app.variants.autorag.__main__ import main
 from reference_app.variants.autorag.app import GOLDEN
 from reference_app.variants.autorag.tables import list_questions, list_texts, load_cases
 from reference_app.variants.autorag.trial import AutoRAGError, Trial, check_package
+from tests.app.variants.stand_ins import encoders, set_installed
 
 
 def section(name="care-tents#dry", **changed):
@@ -38,20 +35,7 @@ TEXTS = list_texts([section(), section("warranty-tents#time")])
 QUESTIONS = list_questions([case()], TEXTS)
 
 
-def encoders(dimensions=4):
-    def encode(texts):
-        return np.ones((len(texts), dimensions), dtype=np.float32)
-
-    return Encoders(name="ones", encode=encode, ask=encode, store=Store(folder=Path("unused")))
-
-
-def installed(monkeypatch, found):
-    def version(name):
-        if found is None:
-            raise PackageNotFoundError(name)
-        return found
-
-    monkeypatch.setattr(trial, "version", version)
+installed = partial(set_installed, trial)
 
 
 @pytest.fixture

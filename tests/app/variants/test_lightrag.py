@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import pytest
 import yaml
 
 from benchmarks.questions.document_cases import LIGHTRAG, list_cases, render
-from reference_app.documents.encoders import Encoders
-from reference_app.documents.index import Store
 from reference_app.documents.knowledge import Section, load_knowledge
 from reference_app.errors import KnowledgeError, SettingsError
 from reference_app.settings import read_settings
@@ -22,6 +18,7 @@ from reference_app.variants.lightrag.__main__ import main
 from reference_app.variants.lightrag.graph import build_graph
 from reference_app.variants.lightrag.index import Characters, Index, LightRAGError, check_package
 from reference_app.variants.names import Names
+from tests.app.variants.stand_ins import encoders, set_installed
 
 PRODUCTS = {"Skerry 2 tent": "Tents", "Sun hat": "Clothing", "Fellwind Ember stove": "Stoves and cooking"}
 SETTINGS = read_settings({})
@@ -38,20 +35,7 @@ def section(name="care-tents#dry", **changed):
     return Section(id=name, updated="2026-01-01", **{**sound, **changed})
 
 
-def encoders(dimensions=4):
-    def encode(texts):
-        return np.ones((len(texts), dimensions), dtype=np.float32)
-
-    return Encoders(name="ones", encode=encode, ask=encode, store=Store(folder=Path("unused")))
-
-
-def installed(monkeypatch, found):
-    def version(name):
-        if found is None:
-            raise PackageNotFoundError(name)
-        return found
-
-    monkeypatch.setattr(index, "version", version)
+installed = partial(set_installed, index)
 
 
 def test_a_chunk_has_the_id_of_its_section():
