@@ -62,7 +62,7 @@ def isolate(config: pytest.Config) -> None:
     """
     if is_worker(config):
         return
-    if not config.pluginmanager.hasplugin("xdist"):
+    if not hasattr(config.option, "numprocesses"):
         raise pytest.UsageError(str(MissingExtraError("--llm-isolate", "xdist")))
     option: Any = config.option
     if not option.numprocesses and not option.tx:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpcore2  # noqa: F401 - here and below: what is loaded already is not loaded by each `run_here`
-import openai  # noqa: F401
-import opentelemetry.sdk.trace  # noqa: F401
 import pytest
-import scipy.stats  # noqa: F401
-import spacy  # noqa: F401 - Presidio's; half forgotten it cannot be loaded again
-import yaml  # noqa: F401
+from execnet import gateway_io
 
-import pytest_llmops.plugin.golden.golden_plugin  # noqa: F401
+from tests.warm import Warm, import_all, warmed
 
+import_all()  # what is loaded already is not loaded by each `run_here`
+
+PLUGINS = "pytest_llmops.plugin,pytest_timeout,xdist.looponfail,xdist.plugin"
 APP = """
     from pathlib import Path
 
@@ -46,6 +46,7 @@ GOLDEN = """
 class Project:
     pytester: pytest.Pytester
     environment: pytest.MonkeyPatch
+    warm: Warm | None = None
 
     @property
     def path(self) -> Path:
@@ -64,11 +65,18 @@ class Project:
         return self.write("capitals.py", text)
 
     def run(self, *arguments: str) -> pytest.RunResult:
-        """In a process of its own, as a user's would be."""
+        """In a process of its own, as a user's would be, but for its imports."""
+        with self.environment.context() as patched:
+            if self.warm:
+                patched.setattr(subprocess, "Popen", self.warm.popen)
+            return self.run_cold(*arguments)
+
+    def run_cold(self, *arguments: str) -> pytest.RunResult:
+        """In a process of its own, which imports what it needs."""
         return self.pytester.runpytest_subprocess("--llm-golden", "-p", "no:cacheprovider", *arguments)
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
-        """In this process, which takes a tenth of the time; workers (`-n`) have processes of their own."""
+        """In this process, which takes the least time; workers (`-n`) have processes of their own."""
         own = ("--llm-golden", "-p", "no:cacheprovider", "-W", "default")  # not the warnings that fail us
         return self.pytester.runpytest_inprocess(*own, *arguments)
 
@@ -77,12 +85,21 @@ class Project:
         return log.read_text().splitlines() if log.exists() else []
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm | None]:
+    with warmed() as server:
+        yield server
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Warm | None) -> Project:
     """Holds the app and golden file above, until a test writes others."""
-    # Other plugins that are installed here take two seconds a process to import.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio")
-    project = Project(pytester, monkeypatch)
+    # Looking for plugins, and importing those that are installed here for other reasons, takes the longest.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", PLUGINS)
+    if warm:
+        monkeypatch.setattr(gateway_io, "Popen2IOMaster", warm.connect)
+    project = Project(pytester, monkeypatch, warm)
     project.app()
     project.golden()
     return project

@@ -56,9 +56,9 @@ def test_a_golden_run_without_a_baseline_loads_no_statistics(project):
     suite = "suite: {keywords: {mean: '>= 0.5', max_drop: 0.1}, latency_s: {p95: '<= 60'}}\n"
     project.golden(GOLDEN.replace("    cases:", f"    {suite}    cases:"))
     for repeats in ("1", "3", "auto"):
-        result = project.run("-p", "no:xdist", "--llm-repeats", repeats, "--llm-budget", "5 calls")
+        result = project.run_cold("-p", "no:xdist", "--llm-repeats", repeats, "--llm-budget", "5 calls")
         assert result.ret == 0
     assert (project.path / "loaded.txt").read_text() == "\n" * 3
-    project.run("-p", "no:xdist", "--llm-accept")
-    project.run("-p", "no:xdist")
+    project.run_cold("-p", "no:xdist", "--llm-accept")
+    project.run_cold("-p", "no:xdist")
     assert "numpy" in (project.path / "loaded.txt").read_text()

@@ -29,7 +29,7 @@ def test_permission_that_the_project_gives_itself_at_run_time(repository, file):
     before = (repository.path / file).read_text() if file == "capitals.py" else ""
     repository.varying.project.write(file, SET_AT_RUN_TIME + before)
     repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
-    repository.varying.project.environment.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:anyio")
+    repository.varying.project.environment.setenv("PYTEST_ADDOPTS", "")
 
     result = repository.ask()
 

@@ -92,9 +92,9 @@ def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project)
         import os, time
         def answer(question):
             if question == "question 5":
-                time.sleep(0.2)
+                time.sleep(0.05)
                 os.kill(os.getpid(), 9)
-            time.sleep(0.5)
+            time.sleep(0.15)
             return "an answer"
     """)
     project.golden(MANY)

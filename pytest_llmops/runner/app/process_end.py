@@ -103,7 +103,10 @@ def describe(notes: list[str]) -> str:
 
 def _change(module: Any) -> None:
     """Put the stand-ins wherever a module has a guarded function, under whatever name it was imported."""
-    for name, value in list(getattr(module, "__dict__", {}).items()):
+    names = getattr(module, "__dict__", {})
+    if _stand_ins.keys().isdisjoint(map(id, list(names.values()))):  # of nearly all, in a fifth of the time
+        return
+    for name, value in list(names.items()):
         stand_in = _stand_ins.get(id(value))
         if stand_in is not None and module is not sys.modules[__name__]:
             setattr(module, name, stand_in)
