@@ -6,7 +6,16 @@ import pytest
 
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
+from pytest_llmops.gates.paired_runs import index
 from pytest_llmops.models import vectors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_results_are_remembered():
+    """Simulations would leave two million objects, through which each later collection of garbage goes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "_REMEMBERED", 1_024)
+        yield
 
 
 @pytest.fixture

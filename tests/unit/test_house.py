@@ -37,7 +37,9 @@ def words(name: str) -> set[str]:
 
 
 def test_no_name_has_a_banned_word():
-    found = {(str(path), name) for path in FILES for name in names(path) if words(name) & BANNED}
+    texts = ((path, f"{path.stem} {ROOT.joinpath(path).read_text(encoding='utf-8')}") for path in FILES)
+    suspects = [path for path, text in texts if words(text) & BANNED]  # by a comment, perhaps
+    found = {(str(path), name) for path in suspects for name in names(path) if words(name) & BANNED}
     assert found == set()
 
 

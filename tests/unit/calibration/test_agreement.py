@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops.calibration import errors_by_threshold
 from pytest_llmops.calibration.agreement import measure_agreement
 from pytest_llmops.calibration.labels import LabelError, Labels
 from pytest_llmops.records import Bound
 from pytest_llmops.statistics import bootstrap
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch):
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 299)
+    monkeypatch.setattr(errors_by_threshold, "_RESAMPLES", 199)
 
 
 @dataclass(frozen=True, kw_only=True)

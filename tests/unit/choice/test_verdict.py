@@ -191,10 +191,12 @@ def test_a_winner_is_one_by_scipys_test(table):
         assert all(p_values[at, other] <= 0.05 for other in range(len(table)) if other != at)
 
 
-def test_no_false_winner_of_equal_candidates():
+def test_no_false_winner_of_equal_candidates(monkeypatch):
     """Three equal candidates on 30 cases: at most the error budget of 5 % names a winner."""
     import numpy as np
 
+    # How many more cases would decide is most of the work, and decides nothing.
+    monkeypatch.setattr("pytest_llmops.choice.verdict.count_further_cases", lambda *_, **__: None)
     random = np.random.default_rng(7)
     named = 0
     for _ in range(100):

@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import openai
@@ -54,36 +56,43 @@ class App:
         return "bad" if self.varies and (number + nth) % 10 == 3 else "good"
 
 
+def write_golden(folder: Path, cases: int = CASES, head: str = SUITE, name: str = "shop", **own: str):
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        f"version: 1\n{head}cases:\n"
+        + "".join(
+            f"  - {{id: case-{at}, input: {name} {at}, checks: {{keywords: {{all: [good]}}}}"
+            f"{own.get(f'case_{at}', '')}}}\n"
+            for at in range(cases)
+        )
+    )
+    return load_golden(path, root=folder)
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings(root=folder, repeats="auto", max_repeats=16)
+
+
 @pytest.fixture
 def golden(tmp_path):
-    def write(cases: int = CASES, head: str = SUITE, name: str = "shop", **own: str):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(
-            f"version: 1\n{head}cases:\n"
-            + "".join(
-                f"  - {{id: case-{at}, input: {name} {at}, checks: {{keywords: {{all: [good]}}}}"
-                f"{own.get(f'case_{at}', '')}}}\n"
-                for at in range(cases)
-            )
-        )
-        return load_golden(path, root=tmp_path)
-
-    return write
+    return partial(write_golden, tmp_path)
 
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(root=tmp_path, repeats="auto", max_repeats=16)
+    return settings_in(tmp_path)
 
 
-@pytest.fixture
-def steady(golden, settings):
-    return run_golden(golden(), App(varies=False), settings=settings)
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steady")
+    return run_golden(write_golden(folder), App(varies=False), settings=settings_in(folder))
 
 
-@pytest.fixture
-def varying(golden, settings):
-    return run_golden(golden(), App(), settings=settings)
+@pytest.fixture(scope="module")
+def varying(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("varying")
+    return run_golden(write_golden(folder), App(), settings=settings_in(folder))
 
 
 def outcomes(golden, base, run) -> dict[str, str]:
@@ -248,7 +257,7 @@ def test_further_work_of_one_case_is_no_other_case(settings):
 
 def test_several_files_share_one_error_budget(golden, settings, varying, monkeypatch):
     """A case that could be named among few checks is no suspect among many."""
-    few, many = golden(), golden(600, name="many")
+    few, many = golden(), golden(150, name="many")
     alone = App(broken=(5,))
     run_golden(few, alone, baseline=varying, settings=settings)
     assert alone.asked[5] == 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import register_metric
+from pytest_llmops.statistics.bootstrap import paired_interval
 
 FILE = "golden/shop.yaml"
 VARYING = [1.0] * 9 + [0.0]
@@ -48,9 +50,9 @@ def result_of(
     return CaseResult(
         case=f"{FILE}::{case}",
         input_hash=f"asks {case}",
-        outputs=tuple(Output(text=text, repeat=repeat) for repeat, text in enumerate(texts)),
+        outputs=tuple(_output(text, repeat) for repeat, text in enumerate(texts)),
         scores=tuple(
-            Score(metric=metric, value=value, repeat=repeat, signature=f"{metric}|v1")
+            _score(metric, value, repeat)
             for metric, values in repeats.items()
             for repeat, value in enumerate(values)
         ),
@@ -58,6 +60,17 @@ def result_of(
         checks=tuple(checks),
         auto=auto,
     )
+
+
+# Simulations make the same ones by the hundred thousand.
+@lru_cache(4_096)
+def _output(text: str, repeat: int) -> Output:
+    return Output(text=text, repeat=repeat)
+
+
+@lru_cache(4_096, typed=True)
+def _score(metric: str, value: float, repeat: int) -> Score:
+    return Score(metric=metric, value=value, repeat=repeat, signature=f"{metric}|v1")
 
 
 def steady(case: str, count: int = 2, **scores: Any) -> CaseResult:
@@ -130,6 +143,15 @@ def metric_of(
         "__module__": "builtins",  # of no file, so that its signature is what is written here
     }
     return type(name.title(), (), said)
+
+
+@contextmanager
+def coarse_intervals() -> Iterator[None]:
+    """With few resamples for the interval that is shown beside a verdict and decides nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = partial(paired_interval, draws=29)
+        patch.setattr("pytest_llmops.gates.suite_channel.measured_drop.paired_interval", few)
+        yield
 
 
 @contextmanager

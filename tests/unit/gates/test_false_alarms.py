@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_llmops.records import CaseResult, Verdict
-from tests.unit.gates.gate_records import judge_suite_against, result_of, suite_check
+from tests.unit.gates.gate_records import coarse_intervals, judge_suite_against, result_of, suite_check
 
 CASES, OLD, NEW = 30, 10, 1
 
@@ -29,7 +29,8 @@ def judge(statistic: str, metric: str, seed: int, ab: tuple[float, float] | None
 
 @pytest.mark.parametrize("ab", [(1, 9), (9, 1)], ids=["seldom passes", "mostly passes"])
 def test_mean_of_one_repeat_against_ten_keeps_the_level(ab):
-    verdicts = [judge("mean", "exact_match", seed, ab) for seed in range(300)]
+    with coarse_intervals():
+        verdicts = [judge("mean", "exact_match", seed, ab) for seed in range(300)]
 
     assert np.mean([each.p_value <= 0.05 for each in verdicts]) <= 0.05
     assert np.mean([each.outcome == "regressed" for each in verdicts]) <= 0.025
@@ -41,6 +42,7 @@ def test_mean_of_one_repeat_against_ten_keeps_the_level(ab):
 )
 def test_tail_of_one_repeat_against_ten_is_no_worse_for_spreading_wider(statistic, metric):
     """Means of ten repeats have thin tails, single repeats have not: of unlike means 30 in 40 are called."""
-    outcomes = [judge(statistic, metric, seed, None).outcome for seed in range(40)]
+    with coarse_intervals():
+        outcomes = [judge(statistic, metric, seed, None).outcome for seed in range(40)]
 
     assert outcomes.count("regressed") <= 4

@@ -47,33 +47,40 @@ class World:
     own_in: float = 1.0
 
     def draw(self, seed: int) -> list[Verdict]:
+        """All pairs at once; arrays of both orders have the shape (2, pairs)."""
         rng = np.random.default_rng(seed)
-        return [self._judge(rng) for _ in range(PAIRS)]
-
-    def _judge(self, rng) -> Verdict:
-        difference = int(rng.integers(1, 400)) * int(rng.choice((-1, 1)))
-        own = int(rng.choice((-1, 1))) if rng.random() < self.own_in else 0
+        difference = rng.integers(1, 400, PAIRS) * rng.choice((-1, 1), PAIRS)
+        own = rng.choice((-1, 1), PAIRS) * (rng.random(PAIRS) < self.own_in)
         logit = np.log(self.longer / (1 - self.longer)) * np.sign(difference)
         logit += np.log(self.own / (1 - self.own)) * own
-        quality = rng.normal() + logit
+        quality = rng.normal(size=PAIRS) + logit
         if self.same_quality:
-            label = float(quality + self.same_quality * rng.normal() > 0)
-            honest = [float(quality + self.same_quality * rng.normal() > 0)] * 2
+            label = (quality + self.same_quality * rng.normal(size=PAIRS) > 0).astype(float)
+            honest = np.tile(quality + self.same_quality * rng.normal(size=PAIRS) > 0, (2, 1)).astype(float)
         else:
-            label = float(rng.random() < 1 / (1 + np.exp(-logit)))
-            errs = rng.random(2) < self.noise
-            honest = [abs(label - float(errs[0 if self.steady else at])) for at in (0, 1)]
-        decided = rng.random(2) < self.strength
-        orders = [
-            self._lean(at, honest[at], difference, own) if decided[0 if self.steady else at] else honest[at]
-            for at in (0, 1)
+            label = (rng.random(PAIRS) < 1 / (1 + np.exp(-logit))).astype(float)
+            honest = np.abs(label - self._of_both_orders(rng, self.noise))
+        orders = np.where(
+            self._of_both_orders(rng, self.strength), self._lean(honest, difference, own), honest
+        )
+        value = np.where(orders[0] == orders[1], orders[0], 0.5)
+        columns = (each.tolist() for each in (value, label, orders.T, difference, own))
+        return [
+            Verdict(value=value, label=label, orders=tuple(orders), length_difference=difference, own=own)
+            for value, label, orders, difference, own in zip(*columns, strict=True)
         ]
-        value = orders[0] if orders[0] == orders[1] else 0.5
-        return Verdict(value=value, label=label, orders=tuple(orders), length_difference=difference, own=own)
 
-    def _lean(self, order, honest, difference, own) -> float:
-        leans = {"position": 1.0 - order, "length": float(difference > 0), "self_preference": float(own > 0)}
-        return honest if self.planted == "self_preference" and not own else leans.get(self.planted, honest)
+    def _of_both_orders(self, rng, share):
+        drawn = rng.random((2, PAIRS)) < share
+        return drawn[[0, 0]] if self.steady else drawn
+
+    def _lean(self, honest, difference, own):
+        """What the judge says where its lean decides."""
+        if self.planted == "position":
+            return np.repeat([[1.0], [0.0]], PAIRS, axis=1)
+        if self.planted == "length":
+            return np.tile(difference > 0, (2, 1)).astype(float)
+        return np.where(own, own > 0, honest) if self.planted else honest
 
 
 def accused(world, seed):

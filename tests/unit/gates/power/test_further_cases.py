@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,10 +19,14 @@ def power(shares: tuple[float, float], cases: int, alpha: float) -> float:
     """By drawing."""
     random = np.random.default_rng(5)
     found = 0
-    for _ in range(1_000):
-        ahead, behind, _ = random.multinomial(cases, [*shares, 1 - sum(shares)])
-        found += ahead > behind and stats.binomtest(int(ahead), int(ahead + behind)).pvalue <= alpha
+    for ahead, behind, _ in random.multinomial(cases, [*shares, 1 - sum(shares)], size=1_000).tolist():
+        found += ahead > behind and p_value(ahead, ahead + behind) <= alpha
     return found / 1_000
+
+
+@cache
+def p_value(ahead: int, decided: int) -> float:
+    return stats.binomtest(ahead, decided).pvalue
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.falsehoods.finding import find
+from benchmarks.falsehoods import finding
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.facts import Facts
 from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score, ToolCall
@@ -230,11 +231,19 @@ def test_any_text_is_rated_or_fails_with_a_reason(text, source):
     assert isinstance(result, Failure) or 0 <= result.value <= 1
 
 
+@pytest.fixture(scope="module")
+def _questions_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "load_questions", cache(finding.load_questions))
+        yield
+
+
+@pytest.mark.usefixtures("_questions_read_once")
 @pytest.mark.parametrize("share", ["first", "second", "last"])
 def test_planted_falsehoods_are_found_and_right_answers_are_not_reported(share):
     items = yaml.safe_load((SHARES / f"{share}.yaml").read_text(encoding="utf-8"))
 
-    found = find("facts", Bound(comparison=">=", threshold=1.0), items, reference=True)
+    found = finding.find("facts", Bound(comparison=">=", threshold=1.0), items, reference=True)
 
     assert len(items) == 40
     assert sum(missed for missed, _ in found["wrong"]) >= 0.85 * 40

@@ -139,6 +139,15 @@ def test_a_broken_answer_is_an_error_and_no_vector(server, monkeypatch, change, 
     assert told in str(error.value)
 
 
+@pytest.fixture
+def waited(monkeypatch):
+    """The pauses of the client before it asks again, which take no time."""
+    seconds = []
+    monkeypatch.setattr("openai._base_client.time.sleep", seconds.append)
+    return seconds
+
+
+@pytest.mark.usefixtures("waited")
 @pytest.mark.parametrize("fault", ["429", "500", "cut"])
 def test_what_passes_is_asked_again(server, fault):
     server.faults.extend([fault, fault])
@@ -149,9 +158,7 @@ def test_what_passes_is_asked_again(server, fault):
     assert server.calls["/v1/embeddings"] == 3
 
 
-def test_retry_after_is_waited_for(server, monkeypatch):
-    waited = []
-    monkeypatch.setattr("openai._base_client.time.sleep", waited.append)
+def test_retry_after_is_waited_for(server, waited):
     server.retry_after_s = 7
     server.faults.append("429")
 
@@ -160,6 +167,7 @@ def test_retry_after_is_waited_for(server, monkeypatch):
     assert waited == [7]
 
 
+@pytest.mark.usefixtures("waited")
 @pytest.mark.parametrize(
     ("fault", "told"),
     [("401", "status 401"), ("500", "status 500"), ("cut", "onnection"), ("malformed", "gave no")],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import combinations, product
 
 import numpy as np
@@ -45,10 +46,14 @@ def exact_p_value(base: list[list[float]], new: list[list[float]]) -> float:
     """Of scores that are 0 or 1 and cases of as many repeats: every split of every case, counted."""
     chances = np.ones(1)
     for before, after in zip(base, new, strict=True):
-        held, asked = int(sum(before) + sum(after)), len(after)
-        splits = stats.hypergeom.pmf(range(asked + 1), len(before) + asked, held, asked)
+        splits = splits_of(len(before) + len(after), int(sum(before) + sum(after)), len(after))
         chances = np.convolve(chances, splits)
     return float(chances[: int(sum(map(sum, new))) + 1].sum())
+
+
+@cache
+def splits_of(repeats: int, held: int, asked: int) -> np.ndarray:
+    return stats.hypergeom.pmf(range(asked + 1), repeats, held, asked)
 
 
 @pytest.mark.parametrize(("old", "asked"), [(10, 1), (10, 2), (10, 4), (10, 8), (2, 8), (5, 1), (3, 10)])
