@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.graph.state import CompiledStateGraph
 
+    from reference_app.documents.encoders import Encoders
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from reference_app.nodes.reader import Reader
     from reference_app.nodes.telling import Telling
     from reference_app.settings import Settings
-    from reference_app.tools.toolbox import Complete
+    from reference_app.tools.toolbox import Complete, Toolbox
 
 SQL_TOKENS = 400
 KEPT = [("reference_app.state", name) for name in ("Plan", "Call", "ToolCall", "Finding", "Evidence")] + [
@@ -63,31 +64,44 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         AppError: Something that the settings name is missing or broken.
     """
     from reference_app.documents.encoders import open_encoders
-    from reference_app.documents.knowledge import load_asked, load_knowledge
-    from reference_app.documents.search import Library
     from reference_app.models.prompt import load_prompt
     from reference_app.nodes.answerer import Answerer
-    from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
-    from reference_app.nodes.intake import Intake
-    from reference_app.nodes.planner import Planner
     from reference_app.nodes.reader import Reader
-    from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.telling import REPLIES, Telling
-    from reference_app.nodes.tools import Confirming, ToolUse, find_asker, screen_calls
     from reference_app.tools.toolbox import open_toolbox
 
     vectors = open_encoders(settings, weights, models)
-    sections = load_knowledge(settings.knowledge)
-    telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
     tools = open_toolbox(settings, vectors.encode, sql_writer(settings, models))
-    guarded, role = "input" in settings.guards, settings.role
-    screening = screen_calls(
-        tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
+    telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
+    planner = _open_planner(settings, models, vectors, tools)
+    answerer = Answerer(
+        models=models,
+        prompt=_load_prompt(settings, "answerer"),
+        telling=telling,
+        tuned=settings.tuned,
+        grounded="grounding" in settings.guards,
     )
-    asker = find_asker(role, settings.guards)
+    reader = Reader(tools.attachments, settings.pages, vectors.encode, settings.role)
+    nodes = _open_nodes(settings, models, vectors, tools, (planner, reader, answerer))
+    graph, saver = _connect(nodes, reader)
+    return Parts(
+        graph=graph,
+        saver=saver,
+        nodes=nodes,
+        telling=telling,
+        planner=planner,
+        answerer=answerer,
+        tool_definitions=_define(tools),
+        close=tools.close,
+    )
+
+
+def _open_planner(settings: Settings, models: Models, vectors: Encoders, tools: Toolbox) -> Planner:
+    from reference_app.nodes.planner import Planner
+
     prompt = _load_prompt(settings, "planner")
     examples = [asked for asked, _ in prompt.examples]
-    planner = Planner(
+    return Planner(
         models,
         prompt,
         vectors.of_questions(examples) if examples else None,
@@ -97,18 +111,34 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         writes_queries=settings.model is not None,
         grounded="grounding" in settings.guards,
     )
-    answerer = Answerer(
-        models=models,
-        prompt=_load_prompt(settings, "answerer"),
-        telling=telling,
-        tuned=settings.tuned,
-        grounded="grounding" in settings.guards,
+
+
+def _open_nodes(
+    settings: Settings,
+    models: Models,
+    vectors: Encoders,
+    tools: Toolbox,
+    opened: tuple[Planner, Reader, Answerer],
+) -> dict[str, Any]:
+    """All nodes by their names, in the order of the graph."""
+    from reference_app.documents.knowledge import load_asked, load_knowledge
+    from reference_app.documents.search import Library
+    from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
+    from reference_app.nodes.intake import Intake
+    from reference_app.nodes.retriever import Retriever
+    from reference_app.nodes.tools import Confirming, ToolUse, find_asker, screen_calls
+
+    planner, reader, answerer = opened
+    guarded, role = "input" in settings.guards, settings.role
+    screening = screen_calls(
+        tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
     )
-    reader = Reader(tools.attachments, settings.pages, vectors.encode, role)
+    asker = find_asker(role, settings.guards)
     screen: Callable[[str], str | None] = suspect if guarded else lambda _: None
+    sections = load_knowledge(settings.knowledge)
     library = Library(sections, load_asked(settings.knowledge), vectors.of_passages, vectors.of_questions)
-    nodes: dict[str, Any] = {
-        "input_guard": InputGuard(telling, on=guarded),
+    return {
+        "input_guard": InputGuard(answerer.telling, on=guarded),
         "intake": Intake(models),
         "planner": planner,
         "reader": reader,
@@ -123,33 +153,26 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         "tools": ToolUse(tools.registry, role, screening, screen, asker),
         "answerer": answerer,
         "output_guard": OutputGuard(
-            telling,
+            answerer.telling,
             known=frozenset(one.id for one in sections),
             secrets=(planner.prompt.template, answerer.prompt.template),
             on="output" in settings.guards,
             tokens=settings.vault is not None and "redaction" in settings.guards,
         ),
     }
-    graph, saver = _connect(nodes, reader)
-    return Parts(
-        graph=graph,
-        saver=saver,
-        nodes=nodes,
-        telling=telling,
-        planner=planner,
-        answerer=answerer,
-        tool_definitions=[
-            {
-                "type": "function",
-                "name": one.name,
-                "description": one.description,
-                "parameters": one.parameters,
-            }
-            for one in tools.registry.tools
-            if one.name not in tools.unsigned
-        ],
-        close=tools.close,
-    )
+
+
+def _define(tools: Toolbox) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "function",
+            "name": one.name,
+            "description": one.description,
+            "parameters": one.parameters,
+        }
+        for one in tools.registry.tools
+        if one.name not in tools.unsigned
+    ]
 
 
 def _load_prompt(settings: Settings, name: str) -> Prompt:

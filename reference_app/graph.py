@@ -156,16 +156,11 @@ class SupportApp:
         return as_record(state, self.models.chat_model)
 
     def _follow(
-        self,
-        given: Any,
-        heard: Callable[[str], None] | None,
-        thread: str | None,
-        kept: str,
-        start: State,
+        self, given: Any, heard: Callable[[str], None] | None, thread: str | None, kept: str, start: State
     ) -> Iterator[tuple[str, State]]:
-        graph, saver = self.parts.graph, self.parts.saver
         from reference_app.tracing.langsmith import without_own_tracing
 
+        graph = self.parts.graph
         asked = [{"role": "user", "content": start["question"]}] if start else []
         with (
             export_to(self.tracing, thread or kept),
@@ -203,14 +198,11 @@ class SupportApp:
                 if waits and thread:
                     self._threads.wait(thread, kept, customer)
                 else:
-                    saver.delete_thread(kept)
+                    self.parts.saver.delete_thread(kept)
                 if thread and start and not refused:  # else the guard would refuse what comes next, too
-                    self._threads.note(
-                        thread,
-                        Turn(role="user", content=start["question"]),
-                        *([Turn(role="assistant", content=text)] if text else []),
-                        customer=customer,
-                    )
+                    turns = [Turn(role="user", content=start["question"])]
+                    turns += [Turn(role="assistant", content=text)] if text else []
+                    self._threads.note(thread, *turns, customer=customer)
 
     def ask_person(self, value: Mapping[str, Any], so_far: Mapping[str, Any]) -> State:
         """What is said and recorded while a person decides about the call that `value` describes."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
 
@@ -24,6 +28,18 @@ def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for name in sys.modules.keys() - known:
         if written in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def _warm_popen() -> Iterator[type[subprocess.Popen[Any]]]:
+    with warmed() as popen:
+        yield popen
+
+
+@pytest.fixture
+def warm(_warm_popen: type[subprocess.Popen[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of Python that a test starts have imported everything when they begin."""
+    monkeypatch.setattr(subprocess, "Popen", _warm_popen)
 
 
 @pytest.hookimpl(wrapper=True)

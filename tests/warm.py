@@ -2,7 +2,7 @@
 Processes that begin with everything imported, since they are forked from one that has imported it.
 
 A process of pytest spends about a second on imports, and the tests start hundreds. What they test is what
-comes after: workers that die, signals, exit codes. With `COLD=1` each begins as a user's does.
+comes after: workers that die, signals, exit codes. With `COLD` in the environment, each begins as a user's.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ import tempfile
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from _pytest import assertion
 from _pytest.config import get_config
-from execnet import gateway_base, gateway_io
 
 _IMPORTED = (
     "httpcore2",
     "jsonschema",
-    "openai",
+    "msgspec",
+    "openai.resources.chat",
+    "opentelemetry.sdk._logs",
     "opentelemetry.sdk.trace",
+    "pytest_llmops.metrics.lexical.overlap",
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
+    "pytest_llmops.reports.files.run_pieces",
     "pytest_timeout",
     "scipy.stats",
     "spacy",  # Presidio's; half forgotten it cannot be loaded again
     "xdist.dsession",
-    "xdist.looponfail",
     "xdist.plugin",
     "xdist.remote",
     "yaml",
 )
-_STREAMS = {"stdin": "wb", "stdout": "rb", "stderr": "rb"}
 _MESSAGE = 2**17  # bytes: a command and its environment
 
 
@@ -55,82 +55,73 @@ def import_all() -> None:
         importlib.import_module(name)
 
 
-class Process:
-    """What execnet and pytester use of a `subprocess.Popen`."""
+class WarmPopen(subprocess.Popen[Any]):
+    """`subprocess.Popen` whose processes of this Python are forked by the server at an address."""
 
-    def __init__(
-        self, server: str, command: Sequence[str], *, env: dict[str, str] | None = None, **streams: Any
-    ) -> None:
-        theirs: list[int] = []
-        ours: list[IO[bytes] | None] = []
-        for number, (name, mode) in enumerate(_STREAMS.items()):
-            stream = streams.get(name, number)
-            if stream == subprocess.PIPE:
-                pipe = os.pipe()
-                theirs.append(pipe[number > 0])
-                ours.append(os.fdopen(pipe[not number], mode))
-            else:
-                theirs.append(os.dup(stream if isinstance(stream, int) else stream.fileno()))
-                ours.append(None)
-        self.stdin, self.stdout, self.stderr = ours
-        self.returncode: int | None = None
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._server.connect(server)
+    address = ""
+    _server: socket.socket | None = None
+
+    def _execute_child(self, args: Sequence[str], *more: Any) -> None:  # the places are those of `subprocess`
+        folder, environment, pipes, session = more[4], more[5], more[9:15], more[20:22]
+        if not _is_ours(args) or any(session[:1]) or more[8]:
+            super()._execute_child(args, *more)
+            return
         request = {
-            "command": list(command),
-            "folder": str(Path.cwd()),
-            "environment": env or dict(os.environ),
+            "command": [os.fspath(each) for each in args],
+            "folder": os.fspath(folder or Path.cwd()),
+            "environment": dict(environment or os.environ),
         }
-        socket.send_fds(self._server, [json.dumps(request).encode()], theirs)
-        for each in theirs:
-            os.close(each)
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server.connect(self.address)
+        theirs = (pipes[0], pipes[3], pipes[5])
+        streams = [number if each == -1 else each for number, each in enumerate(theirs)]
+        socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         self.pid = int(self._server.recv(_MESSAGE))
+        self._child_created = True
+        self._close_pipe_fds(*pipes)
 
-    def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None:
-            self._server.settimeout(timeout)
-            try:
-                self.returncode = int(self._server.recv(_MESSAGE) or -signal.SIGKILL)
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0) from None
-            self._server.close()
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        if self._server is None:
+            return super()._try_wait(flags)
+        self._server.setblocking(not flags)
+        try:
+            status = self._server.recv(_MESSAGE)
+        except BlockingIOError:
+            return 0, 0
+        self._server.close()
+        return self.pid, int(status or signal.SIGKILL)
+
+    def _internal_poll(self, *more: Any, **named: Any) -> int | None:
+        if self._server is None:
+            return super()._internal_poll(*more, **named)
+        if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
+            self._handle_exitstatus(ended[1])
         return self.returncode
 
-    def kill(self) -> None:
-        if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
 
-
-@dataclass(frozen=True, slots=True)
-class Warm:
-    """Starts processes from the server at an address."""
-
-    address: str
-
-    def popen(self, command: Sequence[str], **more: Any) -> Process:
-        """Stands in for `subprocess.Popen`."""
-        return Process(self.address, command, **more)
-
-    def connect(self, command: list[str], execmodel: gateway_base.ExecModel) -> gateway_base.Popen2IO:
-        """Stands in for `execnet.gateway_io.Popen2IOMaster`, with which xdist starts its workers."""
-        process = self.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        connection = gateway_base.Popen2IO(process.stdin, process.stdout, execmodel=execmodel)
-        connection.wait, connection.kill = process.wait, process.kill
-        return connection
+def _is_ours(command: Any) -> bool:
+    """`python -c TEXT`, `python -m MODULE`, `python FILE`, and scripts beside this Python."""
+    if not isinstance(command, list | tuple) or "COLD" in os.environ:
+        return False
+    program, *arguments = map(os.fspath, command)
+    if program != sys.executable:
+        return Path(program) == Path(sys.executable).with_name("llmops")
+    options = [each for each in arguments[:2] if each != "-u"]
+    return bool(options) and (options[0][:2] in {"-c", "-m"} or options[0].endswith(".py"))
 
 
 @contextmanager
-def warmed() -> Iterator[Warm | None]:
-    """A server that ends with the context; none where all processes begin cold."""
-    if os.environ.get("COLD"):
-        yield None
+def warmed() -> Iterator[type[subprocess.Popen[Any]]]:
+    """A class for `subprocess.Popen`, with a server that ends with the context."""
+    if "COLD" in os.environ:
+        yield subprocess.Popen
         return
     with tempfile.TemporaryDirectory() as folder:
         address = str(Path(folder) / "server")
         command = [sys.executable, "-P", __file__, address]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
             process.stdout.readline()
-            yield Warm(address)
+            yield type("WarmPopen", (WarmPopen,), {"address": address})
             process.stdin.close()
 
 
@@ -165,7 +156,7 @@ class _Server:
 
     def _fork(self) -> dict[str, Any] | None:
         client, _ = self._listener.accept()
-        message, streams, _, _ = socket.recv_fds(client, _MESSAGE, len(_STREAMS))
+        message, streams, _, _ = socket.recv_fds(client, _MESSAGE, 3)
         pid = os.fork()
         if not pid:
             self._forget()
@@ -192,23 +183,26 @@ class _Server:
             if not pid:
                 return
             with self._started.pop(pid) as client:
-                client.send(str(os.waitstatus_to_exitcode(status)).encode())
+                client.send(str(status).encode())
 
 
-def _become(request: dict[str, Any]) -> None:
-    """Run what a command of Python says: `-c TEXT` or `-m MODULE`, and perhaps `-u`."""
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    options = [each for each in request["command"][1:] if each != "-u"]
-    kind, joined = options[0][:2], options[0][2:]
-    named, *arguments = [joined, *options[1:]] if joined else options[1:]
-    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:0] = ["" if kind == "-c" else request["folder"], *paths]
+def _become(command: list[str]) -> None:
+    """Run what a command of Python says: `-c TEXT`, `-m MODULE` or a file, and perhaps `-u` before it."""
+    if command[0] == sys.executable:
+        command = [each for each in command[1:3] if each != "-u"] + command[3:]
+    kind, joined = command[0][:2], command[0][2:]
+    if kind not in {"-c", "-m"}:
+        sys.argv = command
+        sys.path.insert(0, str(Path(command[0]).absolute().parent))
+        runpy.run_path(command[0], run_name="__main__")
+        return
+    named, *arguments = [joined, *command[1:]] if joined else command[1:]
     sys.argv = [kind, *arguments]
     if kind == "-m":
+        sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(named, run_name="__main__", alter_sys=True)
     else:
+        sys.path.insert(0, "")
         sys.modules["__main__"] = main = types.ModuleType("__main__")
         exec(named, main.__dict__)  # noqa: S102 - what the command says
 
@@ -226,9 +220,14 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end
-    server = _Server(sys.argv[1])
+    WarmPopen.address = sys.argv[1]
+    server = _Server(WarmPopen.address)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    asked = server.serve()
-    gateway_io.Popen2IOMaster = Warm(sys.argv[1]).connect
-    _become(asked)
+    request = server.serve()
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:0] = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
+    subprocess.Popen = WarmPopen  # type: ignore[misc]
+    _become(request["command"])

@@ -1,5 +1,5 @@
 """
-Pictures and tables that a case's input names by path: `input: {text: …, image: …, table: …}`.
+Pictures and tables that a case's input names by path: `input: {text: …, image: …, table: …}`, or its turns.
 
 The case is known by their content too, so that another picture under the same name is another question.
 """
@@ -18,6 +18,7 @@ from pytest_llmops.records import Attached, Case, Golden
 
 _KEYS = ("image", "table")
 _INPUT = {"text", *_KEYS}
+_TURN = {"role", "content", *_INPUT}
 _PICTURES = {b"\x89PNG\r\n\x1a\n": 0, b"\xff\xd8\xff": 0, b"GIF8": 0, b"WEBP": 8}
 
 
@@ -27,7 +28,8 @@ def find_attached(
     """
     The files that an input names, and what is wrong with others, by key.
 
-    An input with any key but `text`, `image` and `table` is the app's own matter, and names no file.
+    An input with any key but `text`, `image` and `table` is the app's own matter, and names no file. A turn
+    of a conversation, which is a list, may have `role` and `content` too.
 
     Args:
         past: The input is of another revision; a file that cannot be used is none, and nothing wrong.
@@ -63,38 +65,54 @@ def input_with_files(case: Case, root: Path) -> Any:
     """
     if not case.attached:
         return case.input
-    absolute = dict(case.input)
-    found: dict[str, list[str]] = {}
     known = {each.path: each.sha256 for each in case.attached}
-    for key, path in _paths(case.input):
+
+    def locate(key: str, path: Any) -> str:
         if _read(key, path, root).sha256 != known.get(path):
             raise CaseFileError(
                 f"{key}: {excerpt(path)} has changed since the golden file was read, or the case is of "
                 "another branch: run again, or merge that branch first"
             )
-        found.setdefault(key, []).append(str((root / path).absolute()))
-    for key, paths in found.items():
-        absolute[key] = paths if isinstance(case.input[key], list) else paths[0]
-    return absolute
+        return str((root / path).absolute())
+
+    def place(key: str, value: Any) -> Any:
+        if key not in _KEYS:
+            return value
+        return [locate(key, path) for path in value] if isinstance(value, list) else locate(key, value)
+
+    turns = [
+        {key: place(key, value) for key, value in turn.items()} if _names_files(turn, keys) else turn
+        for turn, keys in _turns(case.input)
+    ]
+    return turns if isinstance(case.input, list) else turns[0]
+
+
+def _turns(written: Any) -> list[tuple[Any, set[str]]]:
+    """An input, or the turns of one, each with the keys beside which it may name files."""
+    return [(turn, _TURN) for turn in written] if isinstance(written, list) else [(written, _INPUT)]
+
+
+def _names_files(turn: Any, keys: set[str]) -> bool:
+    return isinstance(turn, Mapping) and set(turn) <= keys
 
 
 def _near_miss(written: Any) -> tuple[str, str] | None:
     """A key beside a file's that is nearly another one's, with which no file would be read."""
-    if not isinstance(written, Mapping) or not set(_KEYS) & set(written):
-        return None
-    for key in sorted(set(written) - _INPUT, key=str):
-        if near := hint(str(key).casefold(), _INPUT):
-            return str(key), f"unknown key {excerpt(str(key))} beside a file.{near} No file is read with it."
+    for turn, keys in _turns(written):
+        if not isinstance(turn, Mapping) or not set(_KEYS) & set(turn):
+            continue
+        for key in map(str, sorted(set(turn) - keys, key=str)):
+            if near := hint(key.casefold(), keys):
+                return key, f"unknown key {excerpt(key)} beside a file.{near} No file is read with it."
     return None
 
 
 def _paths(written: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(written, Mapping) or not set(written) <= _INPUT:
-        return
-    for key in _KEYS:
-        if key in written:
-            paths = written[key] if isinstance(written[key], list) and written[key] else [written[key]]
-            yield from ((key, path) for path in paths)
+    for turn, keys in _turns(written):
+        for key in _KEYS:
+            if _names_files(turn, keys) and key in turn:
+                paths = turn[key] if isinstance(turn[key], list) and turn[key] else [turn[key]]
+                yield from ((key, path) for path in paths)
 
 
 def _read(key: str, path: Any, root: Path) -> Attached:

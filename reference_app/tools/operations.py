@@ -93,14 +93,9 @@ def _read_operation(document: dict[str, Any], path: str, method: str, found: dic
         if needed:
             required.append(argument)
 
-    for parameter in found.get("parameters", []):
-        if parameter["in"] in places:
-            add(
-                parameter["in"],
-                parameter["name"],
-                parameter["schema"],
-                needed=parameter.get("required", False),
-            )
+    for one in found.get("parameters", []):
+        if one["in"] in places:
+            add(one["in"], one["name"], one["schema"], needed=one.get("required", False))
     if "requestBody" in found:
         body = _resolve(document, found["requestBody"]["content"]["application/json"]["schema"])
         for argument, schema in body["properties"].items():

@@ -11,6 +11,8 @@ import pytest
 from pytest_llmops.cli import main
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 BOT = """
 import os, re
 import openai

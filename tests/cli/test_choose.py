@@ -15,6 +15,8 @@ from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from tests.readme import read_blocks, run_console
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 DOCS = Path(__file__).parents[2] / "docs" / "choose.md"
 
 BOT = """

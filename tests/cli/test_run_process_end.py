@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 GOLDEN = """
 version: 1
 app: mortal:answer
@@ -72,7 +74,7 @@ def test_an_import_that_ends_every_process_is_a_message(tmp_path):
 
 
 def test_a_run_whose_every_process_ends_is_an_error_of_what_is_left(tmp_path):
-    end = "(time.sleep(0.7), ctypes.CDLL(None)._exit(0))"
+    end = "(time.sleep(0.3), ctypes.CDLL(None)._exit(0))"
     module = f"import threading, time; threading.Thread(target=lambda: {end}, daemon=True).start()"
     done = run(tmp_path, "import time; time.sleep(60)", "--isolate", module=module)
     assert done.returncode in {3, 4}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from execnet import gateway_io
 
-from tests.warm import Warm, import_all, warmed
+from tests.warm import import_all
 
 import_all()  # what is loaded already is not loaded by each `run_here`
 
-PLUGINS = "pytest_llmops.plugin,pytest_timeout,xdist.looponfail,xdist.plugin"
+PLUGINS = "pytest_llmops.plugin,xdist.plugin"
 APP = """
     from pathlib import Path
 
@@ -46,7 +43,6 @@ GOLDEN = """
 class Project:
     pytester: pytest.Pytester
     environment: pytest.MonkeyPatch
-    warm: Warm | None = None
 
     @property
     def path(self) -> Path:
@@ -66,13 +62,6 @@ class Project:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """In a process of its own, as a user's would be, but for its imports."""
-        with self.environment.context() as patched:
-            if self.warm:
-                patched.setattr(subprocess, "Popen", self.warm.popen)
-            return self.run_cold(*arguments)
-
-    def run_cold(self, *arguments: str) -> pytest.RunResult:
-        """In a process of its own, which imports what it needs."""
         return self.pytester.runpytest_subprocess("--llm-golden", "-p", "no:cacheprovider", *arguments)
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
@@ -85,21 +74,17 @@ class Project:
         return log.read_text().splitlines() if log.exists() else []
 
 
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm | None]:
-    with warmed() as server:
-        yield server
-
-
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Warm | None) -> Project:
+def project(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    warm: None,  # noqa: ARG001 - for what it does
+) -> Project:
     """Holds the app and golden file above, until a test writes others."""
     # Looking for plugins, and importing those that are installed here for other reasons, takes the longest.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", PLUGINS)
-    if warm:
-        monkeypatch.setattr(gateway_io, "Popen2IOMaster", warm.connect)
-    project = Project(pytester, monkeypatch, warm)
+    project = Project(pytester, monkeypatch)
     project.app()
     project.golden()
     return project

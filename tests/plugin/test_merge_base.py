@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -62,8 +63,18 @@ class Repository:
 
 
 @pytest.fixture
-def repository(project):
+def repository(project, tmp_path_factory):
+    """The files of the first one are copied for all others."""
     forget_git_settings(project.environment)
+    first = tmp_path_factory.getbasetemp() / "repository"
+    if not first.exists():
+        begin_repository(project)
+        shutil.copytree(project.path, first)
+    shutil.copytree(first, project.path, dirs_exist_ok=True)
+    return Repository(Varying(project))
+
+
+def begin_repository(project):
     project.app(STEADY)
     project.golden(golden_text(4))
     project.write(".gitignore", "asked/\n.llmops/\n__pycache__/\n*.json\n!golden/*.json\nbroken-*\n")
@@ -73,7 +84,6 @@ def repository(project):
     repository.varying.ask("--llm-accept", "--llm-repeats", "2")
     repository.commit("the beginning")
     repository.git("switch", "--quiet", "--create", "branch")
-    return repository
 
 
 def test_an_honest_change_is_compared_and_nothing_is_listed(repository):

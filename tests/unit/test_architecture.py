@@ -1,7 +1,13 @@
-"""The picture in docs/architecture.md is the import graph, without what follows from other arrows."""
+"""
+What docs/architecture.md says of the whole package.
+
+Its picture is the import graph without what follows from other arrows, and its table says who writes to disk.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,3 +63,50 @@ def test_the_picture_is_the_import_graph():
 def test_no_room_imports_itself_by_others():
     rooms = imports()
     assert [room for room in rooms if room in reached(room, rooms)] == []
+
+
+WRITING = {
+    "write_text",
+    "write_bytes",
+    "write_atomically",
+    "mkdtemp",
+    "TemporaryDirectory",
+    "NamedTemporaryFile",
+}
+NOT_NAMED = {"documents/atomic_file.py", "streams.py"}  # writes for the others; opens the null device
+
+
+def writes(call: ast.Call) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    given = [
+        each.value
+        for each in (*call.args, *(each.value for each in call.keywords))
+        if isinstance(each, ast.Constant)
+    ]
+    opens = name == "open" and any(
+        isinstance(mode, str) and set("wax") & set(mode) and len(mode) < 4 for mode in given
+    )
+    return opens or name in WRITING or ast.unparse(call.func) in {"os.open", "sqlite3.connect"}
+
+
+def test_the_table_names_who_writes_to_disk():
+    table = (
+        (ROOT / "docs/architecture.md")
+        .read_text()
+        .partition("## Who may write to disk")[2]
+        .partition("\n## ")[0]
+    )
+    named = [
+        name
+        for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\S+?)`", row)
+    ]
+    package = ROOT / PACKAGE
+    writing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and writes(node)
+    }
+    assert {path for path in writing if not path.startswith(tuple(named))} == NOT_NAMED
+    assert [name for name in named if not any(path.startswith(name) for path in writing)] == []

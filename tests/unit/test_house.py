@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BANNED = frozenset({"told", "yardstick", "purse", "shelf", "kin", "foresight", "grounds", "stray"})
 MAX_LINES = 300
+MAX_LINES_OF_A_FUNCTION = 50
 MAX_MODULES = 10  # of a folder, `__init__.py` not counted
 
 # Exceptions with their reasons; each must be needed.
@@ -51,3 +52,14 @@ def test_no_file_is_too_long():
 def test_no_folder_has_too_many_modules():
     modules = Counter(path.parent.as_posix() for path in FILES if path.stem != "__init__")
     assert {folder for folder, count in modules.items() if count > MAX_MODULES} == set(LARGE_FOLDERS)
+
+
+def test_no_function_is_too_long():
+    """Its docstring is not counted."""
+    lengths = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(ROOT.joinpath(path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                described = len((ast.get_docstring(node, clean=False) or "").splitlines())
+                lengths[f"{path}:{node.name}"] = node.end_lineno - node.lineno + 1 - described
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES_OF_A_FUNCTION} == {}

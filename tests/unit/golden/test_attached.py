@@ -39,6 +39,11 @@ def loaded(project: Path, asked: str, **options: bool):
         ("{text: hi}", []),
         ("{image: 'alpine:3', tag: latest}", []),  # an app of its own keys
         ("[seen/stove.png]", []),
+        (
+            "[hi, {role: user, text: And?, image: seen/stove.png}, {table: sizes.csv}]",
+            ["seen/stove.png", "sizes.csv"],
+        ),
+        ("[{image: 'alpine:3', tag: latest}]", []),
         ("what is seen/stove.png?", []),
     ],
 )
@@ -49,8 +54,8 @@ def test_files_of_an_input_are_known_by_path_and_content(project, asked, paths):
     assert all(len(each.sha256) == 64 for each in case.attached)
 
 
-def test_another_picture_under_the_same_name_is_another_question(project):
-    asked = "{text: What is it?, image: seen/stove.png}"
+@pytest.mark.parametrize("asked", ["{image: seen/stove.png}", "[hi, {role: user, image: [seen/stove.png]}]"])
+def test_another_picture_under_the_same_name_is_another_question(project, asked):
     before = input_hash(loaded(project, asked).cases[0])
     assert input_hash(loaded(project, asked).cases[0]) == before
 
@@ -118,9 +123,12 @@ def test_a_file_that_cannot_be_used_is_a_mistake_of_its_case(project, image, sai
 
 
 @pytest.mark.parametrize("key", ["tables", "Table", "tabel", "texts"])
-def test_a_key_that_is_nearly_right_beside_a_file_is_a_mistake(project, key):
+@pytest.mark.parametrize(
+    "asked", ["{{image: seen/stove.png, {}: sizes.csv}}", "[{{image: seen/stove.png, {}: hi}}]"]
+)
+def test_a_key_that_is_nearly_right_beside_a_file_is_a_mistake(project, key, asked):
     with pytest.raises(GoldenError, match=rf"unknown key '{key}' beside a file\. Did you mean"):
-        loaded(project, f"{{image: seen/stove.png, {key}: sizes.csv}}")
+        loaded(project, asked.format(key))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -149,14 +157,14 @@ def test_the_app_gets_absolute_paths_and_the_run_keeps_the_written_ones(project,
         asked.append(question)
         return "ok"
 
-    golden = loaded(project, "{text: hi, image: seen/stove.png, table: [sizes.csv]}")
-    (project / "elsewhere").mkdir()
-    run = run_golden(golden, app)
+    mapping = "{text: hi, image: seen/stove.png, table: [sizes.csv]}"
+    golden, turns = loaded(project, mapping), loaded(project, f"[hello, {mapping}]")
+    runs = [run_golden(golden, app), run_golden(turns, app)]
 
     written = {"image": str(project / "seen" / "stove.png"), "table": [str(project / "sizes.csv")]}
-    assert asked == [{"text": "hi", **written}]
-    assert run.results[0].failures == ()
-    assert golden.cases[0].input["image"] == "seen/stove.png"
+    assert asked == [{"text": "hi", **written}, ["hello", {"text": "hi", **written}]]
+    assert [run.results[0].failures for run in runs] == [(), ()]
+    assert golden.cases[0].input["image"] == turns.cases[0].input[1]["image"] == "seen/stove.png"
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(PNG + b"!"), lambda path: path.unlink()])
