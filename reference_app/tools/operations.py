@@ -64,11 +64,12 @@ def read_operations(source: Path) -> tuple[Operation, ...]:
 
 
 def _read_paths(document: dict[str, Any]) -> Iterator[Operation]:
+    checked: set[str] = set()
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
                 try:
-                    operation = _read_operation(document, path, method, methods[method])
+                    operation = _read_operation(document, path, method, methods[method], checked)
                 except _UNREADABLE as error:
                     where = f"{method.upper()} {path}"
                     raise ToolError(f"no tool can be made of {where}: {_explain(error)}.") from error
@@ -79,7 +80,9 @@ def _explain(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _read_operation(document: dict[str, Any], path: str, method: str, found: dict[str, Any]) -> Operation:
+def _read_operation(
+    document: dict[str, Any], path: str, method: str, found: dict[str, Any], checked: set[str]
+) -> Operation:
     name = found["operationId"]
     places: dict[str, list[str]] = {"path": [], "query": [], "body": []}
     properties: dict[str, Any] = {}
@@ -108,7 +111,7 @@ def _read_operation(document: dict[str, Any], path: str, method: str, found: dic
     if not answers:
         raise ToolError(f"{name}: no answer in JSON is described.")
     for status, schema in answers.items():
-        _check_answer(document, schema, f"{name}: the answer {status}", set())
+        _check_answer(document, schema, f"{name}: the answer {status}", checked)
     return Operation(
         name=name,
         description=found.get("description", found.get("summary", "")),
@@ -129,8 +132,13 @@ def _read_operation(document: dict[str, Any], path: str, method: str, found: dic
     )
 
 
-def _check_answer(document: dict[str, Any], schema: Any, where: str, seen: set[str]) -> None:
-    """A schema that cannot be used would only be noticed in the middle of a customer's question."""
+def _check_answer(document: dict[str, Any], schema: Any, where: str, checked: set[str]) -> None:
+    """
+    A schema that cannot be used would only be noticed in the middle of a customer's question.
+
+    Args:
+        checked: References of the document whose parts need no second look.
+    """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -138,13 +146,13 @@ def _check_answer(document: dict[str, Any], schema: Any, where: str, seen: set[s
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise ToolError(f"{where} is no JSON Schema: {error.message}.") from error
-    for reference in set(_list_references(schema)) - seen:
-        seen.add(reference)
+    for reference in set(_list_references(schema)) - checked:
+        checked.add(reference)
         try:
             part = _resolve(document, {"$ref": reference})
         except (KeyError, TypeError, IndexError) as error:
             raise ToolError(f"{where} refers to {reference}, which is not there.") from error
-        _check_answer(document, part, where, seen)
+        _check_answer(document, part, where, checked)
 
 
 def _list_references(value: Any) -> Iterator[str]:

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,9 @@ from reference_app.cli.command import main
 from reference_app.errors import WeightsError
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
+from reference_app.shop.server import LocalShop
 from tests.app.shop import ORDERS, document, environment
+from tests.openai_server import OpenAIServer
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,31 @@ def shop(tmp_path_factory):
         "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
         "XDG_RUNTIME_DIR": str(tmp_path),
     }
+
+
+@pytest.fixture(scope="session")
+def running_shop(shop):
+    """The same shop with its service at an address, which an app neither starts nor stops."""
+    service = LocalShop(Path(shop["REFERENCE_APP_ORDERS"]), Path(shop["REFERENCE_APP_INDEX"]))
+    address = service.start()
+    yield {**shop, "REFERENCE_APP_SHOP_URL": address.url, "REFERENCE_APP_SHOP_TOKEN": address.token}
+    service.close()
+
+
+@pytest.fixture(scope="session")
+def running_model_server():
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def model_server(running_model_server):
+    """A server of models that nobody has asked anything, answering as it does at first."""
+    for each in fields(OpenAIServer):
+        if each.name != "port" and not each.name.startswith("_"):
+            fresh = each.default if each.default is not MISSING else each.default_factory()
+            setattr(running_model_server, each.name, fresh)
+    return running_model_server
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ class LangSmithServer:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self):
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
 

@@ -18,7 +18,6 @@ from reference_app.state import ToolCall
 from reference_app.tools.policy import Policy
 from reference_app.tools.registry import Registry
 from tests.app.shop import ROOT
-from tests.openai_server import OpenAIServer
 
 SKERRY = (
     "<html><head><title>Skerry 2 tent</title><style>p {color: red}</style></head><body>"
@@ -65,9 +64,8 @@ def site(pages):
 
 
 @pytest.fixture
-def model():
-    with OpenAIServer() as server:
-        yield server
+def model(model_server):
+    return model_server
 
 
 @pytest.fixture
@@ -80,7 +78,6 @@ def app(shop, site, model, tmp_path):
     (tmp_path / "orders.yaml").write_text("secret")
     variables = {
         **shop,
-        "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
         "OPENAI_BASE_URL": model.url,
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
         "REFERENCE_APP_PAGE_HOSTS": site,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from reference_app.errors import SettingsError
 from reference_app.graph import SupportApp
 from reference_app.settings import read_settings
+from reference_app.tracing import langsmith
 from reference_app.tracing.settings import read_tracing_settings
 from tests.app.langsmith_server import LangSmithServer
-from tests.openai_server import OpenAIServer
 
 PLAN = json.dumps(
     {"route": "tools", "calls": [{"name": "order_status", "arguments": {"order_id": "FW-20001"}}]}
@@ -27,17 +28,16 @@ KEY = "walrus-key"
 
 
 @pytest.fixture
-def model():
-    with OpenAIServer(answer=lambda _: PLAN) as server:
-        yield server
+def model(model_server):
+    model_server.answer = lambda _: PLAN
+    return model_server
 
 
 @pytest.fixture
-def answer(shop, model, tmp_path):
+def answer(running_shop, model):
     def run(question, url, **changed):
         variables = {
-            **shop,
-            "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
+            **running_shop,
             "OPENAI_BASE_URL": model.url,
             "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
             "REFERENCE_APP_TRACING": "langsmith",
@@ -231,8 +231,29 @@ def test_a_failure_is_reported_by_its_type_alone(answer, model):
     assert not [value for value in VALUES if value in "".join(server.bodies)]
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """How long each question was ready to wait for LangSmith; the first one a third of a second."""
+    from langsmith import Client, client
+    from langsmith._internal import _background_thread
+
+    waits = []
+    real_flush, real_retry = Client.flush, client._default_retry_config
+    monkeypatch.setattr(langsmith, "FLUSH_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(langsmith, "_timeouts_s", {})
+    monkeypatch.setattr(
+        Client, "flush", lambda self, wait_s: waits.append(wait_s) or real_flush(self, wait_s)
+    )
+    # Three times four attempts, which take 0.9 s with these pauses and 9 s with the client's own.
+    monkeypatch.setattr(client, "_default_retry_config", lambda: real_retry().new(backoff_factor=0.05))
+    # All clients of a process send from one pool, where the next test would wait for what still fails.
+    with ThreadPoolExecutor(8) as pool:
+        monkeypatch.setattr(_background_thread, "LANGSMITH_CLIENT_THREAD_POOL", pool)
+        yield waits
+
+
 @pytest.mark.parametrize("status", [None, 401, 500], ids=["down", "401", "500"])
-def test_a_langsmith_that_fails_breaks_no_answer(answer, capfd, status):
+def test_a_langsmith_that_fails_breaks_no_answer(answer, waits, capfd, status):
     with LangSmithServer(status=status or 202) as server:
         url = server.url if status else "http://127.0.0.1:9"
         texts = [answer(QUESTION, url)["text"]]
@@ -241,6 +262,8 @@ def test_a_langsmith_that_fails_breaks_no_answer(answer, capfd, status):
 
     assert all("FW-20001" in text for text in texts)
     assert time.monotonic() - began < 4
+    if status != 401:  # which is told at once
+        assert waits == [langsmith.FLUSH_TIMEOUT_S, langsmith.LATE_FLUSH_TIMEOUT_S]
     errors = capfd.readouterr().err
     assert errors.count("LangSmith did not take the trace") <= 2
     assert not [value for value in (*VALUES, KEY, "Traceback") if value in errors]

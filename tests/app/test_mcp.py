@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -35,6 +36,21 @@ ERAS = ["auto", "legacy"]
 def calls(shop):
     with open_calls(read_settings(shop), "pipe") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def served(shop):
+    """The address of a process that serves on HTTP."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", MODULE, "--http", "0"],
+        env=environment(**shop),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process.stderr.readline().split()[-1]
+        process.kill()
 
 
 def visit(server, do, **settings):
@@ -223,17 +239,15 @@ def test_a_process_on_stdio(shop):
     assert (len(shown), refused.is_error) == (1, True)
 
 
-def test_a_process_on_http(shop, launch):
-    process = launch("-m", MODULE, "--http", "0", **shop)
-    url = process.stderr.readline().split()[-1]
+def test_a_process_on_http(served, shop, launch):
     for mode in ERAS:
-        found = call(url, "order_status", SHIPPED, mode=mode)
+        found = call(served, "order_status", SHIPPED, mode=mode)
         assert found.structured_content["status"] == "shipped"
-        pending = call(url, "request_refund", SHIPPED, mode=mode)
+        pending = call(served, "request_refund", SHIPPED, mode=mode)
         assert pending.structured_content["status"] == "pending"
     with pytest.raises((MCPError, ExceptionGroup)):
-        call(url.replace("/mcp", "/other"), "order_status", SHIPPED)
-    port = url.split(":")[2].split("/")[0]
+        call(served.replace("/mcp", "/other"), "order_status", SHIPPED)
+    port = served.split(":")[2].split("/")[0]
     again = launch("-m", MODULE, "--http", port, **shop)
     _, errors = again.communicate(timeout=60)
     assert (again.returncode, errors.count("\n")) == (1, 1)
@@ -249,11 +263,9 @@ def test_without_the_sdk_one_line_names_the_extra(launch, tmp_path):
     assert errors == 'The MCP server needs: pip install "pytest-llmops[app,mcp]"\n'
 
 
-def test_the_example_of_the_page_gates_an_app_that_calls_a_server(shop, launch, tmp_path):
-    process = launch("-m", MODULE, "--http", "0", **shop)
-    url = process.stderr.readline().split()[-1]
+def test_the_example_of_the_page_gates_an_app_that_calls_a_server(served, tmp_path):
     files = {
-        name: text.replace("http://127.0.0.1:8000/mcp", url).replace("A-1042", SHIPPED["order_id"])
+        name: text.replace("http://127.0.0.1:8000/mcp", served).replace("A-1042", SHIPPED["order_id"])
         for name, text in read_files("mcp.md").items()
     }
     run = gate(files, tmp_path)

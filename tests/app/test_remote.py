@@ -23,6 +23,12 @@ def server():
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _brief_pauses(monkeypatch):
+    """The client asks as often as ever, without half a second between."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+
+
 @pytest.fixture
 def variables(shop, server, tmp_path):
     """Both models at the test's own server, no weights anywhere."""

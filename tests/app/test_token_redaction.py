@@ -15,7 +15,7 @@ from reference_app.settings import HERE, read_settings
 from reference_app.vault.keys import make_master_key
 from reference_app.vault.tokens import TOKENS
 from reference_app.vault.vault import Vault
-from tests.openai_server import OpenAIServer, last_user_text
+from tests.openai_server import last_user_text
 
 DOCUMENTS = json.dumps({"route": "documents", "calls": []})
 VALUES = ("ada.quimby@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby")
@@ -26,16 +26,15 @@ QUESTION = (
 
 
 @pytest.fixture
-def server():
-    with OpenAIServer(answer=lambda _: DOCUMENTS) as server:
-        yield server
+def server(model_server):
+    model_server.answer = lambda _: DOCUMENTS
+    return model_server
 
 
 @pytest.fixture
 def variables(shop, server, tmp_path):
     return {
         **shop,
-        "REFERENCE_APP_INDEX": str(tmp_path / "cache"),
         "OPENAI_BASE_URL": server.url,
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
         "REFERENCE_APP_REDACTION": "token",

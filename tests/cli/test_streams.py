@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-LLMOPS = f"{sys.executable} -c 'import sys; from pytest_llmops.cli import main; sys.exit(main())'"
+LLMOPS = "python -c 'import sys; from pytest_llmops.cli import main; sys.exit(main())'"
 APP = """
 def answer(question):
     print("the app talks, too:", question)
@@ -24,7 +25,7 @@ FULL = pytest.param("> /dev/full", marks=needs_full)
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
+def shell(tmp_path, monkeypatch, python):
     """Runs a line in a project of 60 cases, of which none (`failing`) or all (`passing`) pass."""
     (tmp_path / "app.py").write_text(APP)
     for name, expected in (("failing", "yes"), ("passing", "no")):
@@ -41,7 +42,8 @@ def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_llmops.plugin")
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
-        words = ["bash", "-c", f"set -o pipefail; {line}"]
+        start = [sys.executable] if CLOSED in line else python  # a warm start needs the streams
+        words = ["bash", "-c", f'set -o pipefail; python() {{ {shlex.join(start)} "$@"; }}; {line}']
         return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own line
 
     return run
@@ -103,7 +105,7 @@ def test_all_is_printed_for_a_reader_who_stays(shell):
 @pytest.mark.parametrize("stdout", [LEAVES, FULL])
 @pytest.mark.parametrize(("golden", "verdict"), [("failing", 1), ("passing", 0)])
 def test_so_does_pytest(shell, golden, verdict, stdout, options):
-    line = f"{sys.executable} -m pytest -p no:cacheprovider --llm-golden {golden}.json --llm-out run.json"
+    line = f"python -m pytest -p no:cacheprovider --llm-golden {golden}.json --llm-out run.json"
     done = shell(f"{line} {options} {stdout}")
 
     assert (done.returncode, "Traceback" in done.stderr) == (verdict, False)

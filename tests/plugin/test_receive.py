@@ -163,13 +163,8 @@ def test_without_the_libraries_one_line_says_what_to_install(project, shop, monk
 
 def test_the_command_receives_too(project, shop):
     shop("by_child", "a")
-    command = [sys.executable, "-m", "pytest_llmops.cli", "run", "--receive", "otlp"]
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from pytest_llmops.cli import main; sys.exit(main())",
-        *command[3:],
-    ]
+    program = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "run", "--receive", "otlp"]
     ran = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)  # noqa: S603
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

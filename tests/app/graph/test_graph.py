@@ -196,10 +196,11 @@ def test_a_guard_denies_a_call_that_the_schema_allows(open_here, guards, decisio
     assert [span.get("reference_app.tool.reason", "") for span in spans] == [made.reason]
 
 
-def test_a_person_is_not_asked_about_a_call_that_a_guard_denies(open_here):
+def test_a_person_is_not_asked_about_a_call_that_a_guard_denies(open_here, monkeypatch):
     call = {"name": "change_address", "arguments": {"order_id": "FW-20001", "postcode": "A" * 8}}
     app = open_here(plan(call))
-    app.parts.graph.nodes["approval"].bound.func._screen = lambda *_: "it is denied"
+    approval = app.parts.graph.nodes["approval"].bound.func
+    monkeypatch.setattr(approval, "_screen", lambda *_: "it is denied")
 
     assert "pending" not in ask(app, "Deliver FW-20001 elsewhere")
 

@@ -87,7 +87,7 @@ def test_the_shops_documents_give_no_orders(path):
 
 
 def test_an_order_is_found_anywhere_in_a_long_text():
-    filler = "The Skerry 2 weighs 1.9 kg. " * 4000
+    filler = "The Skerry 2 weighs 1.9 kg. " * 1000
 
     assert scan(filler + ATTACK + filler).flagged
     assert not scan(filler).flagged

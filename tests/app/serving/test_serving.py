@@ -15,8 +15,9 @@ from tests.app.serving.stand_in import BROKEN_TOOL, CALL, SECTION
 EVENTS = {"Accept": "text/event-stream"}
 SCRIPT = """
 from contextlib import suppress
-from reference_app.serving import serve
+from reference_app.serving import serve, server
 from tests.app.serving.stand_in import StandIn
+server.GRACE_S = 0.3
 with suppress(KeyboardInterrupt):
     serve(StandIn(), "127.0.0.1", 0)
 """

@@ -4,7 +4,7 @@ import re
 import resource
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 import yaml
@@ -166,18 +166,20 @@ def test_a_broken_database_is_said_and_built_anew(source, tmp_path, harm):
     assert select(shop, "SELECT count(*) FROM customers WHERE name = 'Ada Quimby'") == [(1,)]
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 100 kB, as on a full disk."""
+    """No file may grow beyond 100 kB, as on a full disk; nor may the one that this run is written to."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_leaves_nothing_half_written(source, tmp_path):
-    with pytest.raises(OrdersError, match=r"orders\.yaml cannot be read or stored: .*(disk|full)"):
+    said = r"orders\.yaml cannot be read or stored: .*(disk|full)"
+    with pytest.raises(OrdersError, match=said), small_files():
         open_shop(source, tmp_path / "cache")
 
     assert list((tmp_path / "cache").iterdir()) == []

@@ -36,6 +36,21 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script, self.heard, self.over = [], [], threading.Event()
+        self.apis = {}
+
+    def open(self, answer_s):
+        """The tools with this patience; reading what they are made of takes longer than most tests."""
+        if answer_s not in self.apis:
+            patience = Patience(connect_s=20, answer_s=answer_s, pause_s=0)
+            shop = RemoteShop(f"http://127.0.0.1:{self.server_port}/api", "tok-1")
+            self.apis[answer_s] = ShopApi(shop, patience)
+        return {tool.name: tool for tool in self.apis[answer_s].make_tools()}
+
+    def run(self, name, arguments, script):
+        self.script = list(script)
+        waits = SLOW in script or DRIP in script
+        answer_s = (0.4 if len(script) > 1 else 0.1) if waits else 20
+        return self.open(answer_s)[name].run(arguments)
 
     def next(self, request):
         self.heard.append(request)
@@ -70,28 +85,26 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def scripted():
+@pytest.fixture(scope="module")
+def running():
     server = Scripted()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    opened = []
-
-    def run(name, arguments, script):
-        patience = Patience(connect_s=20, answer_s=0.4 if SLOW in script or DRIP in script else 20, pause_s=0)
-        api = ShopApi(RemoteShop(f"http://127.0.0.1:{server.server_port}/api", "tok-1"), patience)
-        opened.append(api)
-        server.script = list(script)
-        return {tool.name: tool for tool in api.make_tools()}[name].run(arguments)
-
-    server.run = run
     yield server
-    for api in opened:
+    for api in server.apis.values():
         api.close()
     server.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def scripted(running):
+    """The server, which has heard nothing and keeps nobody of an earlier test waiting."""
+    running.heard, running.over = [], threading.Event()
+    yield running
+    running.over.set()
 
 
 DOWN = {"error": "unavailable"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -21,6 +20,8 @@ from reference_app.tracing import record_steps
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
+from mcp.client import stdio
+
 from reference_app.tools.mcp.client import McpError, McpTools
 
 SHIPPED = {"order_id": "FW-20001"}
@@ -34,7 +35,7 @@ from mcp.server.stdio import stdio_server
 SCHEMA = {"type": "object", "additionalProperties": False, "required": ["order_id"],
           "properties": {"order_id": {"type": "string", "maxLength": 10}}}
 STATE = {"listed": 0}
-DO, DIED = sys.argv[1], sys.argv[0] + ".died"
+DO, DIED = sys.argv[1:]
 
 
 async def list_tools(ctx, params):
@@ -93,15 +94,18 @@ anyio.run(main)
 
 
 @pytest.fixture
-def serve(tmp_path):
-    """Tools of a server that does as it is told; closed at the end."""
+def command(python, tmp_path):
+    """A server that does as it is told."""
+    return lambda do: shlex.join([*python, "-c", SERVER, do, str(tmp_path / "died")])
+
+
+@pytest.fixture
+def serve(command):
+    """Tools of such a server; closed at the end."""
     opened = []
-    script = tmp_path / "server.py"
-    script.write_text(textwrap.dedent(SERVER))
 
     def start(do, *, confirmed=False, timeout_s=20.0, public=()):
-        command = shlex.join([sys.executable, str(script), do])
-        opened.append(McpTools(command, lambda _: confirmed, public, timeout_s))
+        opened.append(McpTools(command(do), lambda _: confirmed, public, timeout_s))
         return opened[-1]
 
     yield start
@@ -130,13 +134,16 @@ def test_a_call_from_many_threads_and_after_the_connection_was_closed(serve):
         ("endless", "lists tools without end", 20),
         ("dies", "failed: MCPError: Connection closed", 20),
         ("hangs", "failed: MCPError: Request 'tools/call' timed out", 1),
-        ("mute", "failed: ", 1),
+        ("mute", "failed: ", 0.3),
         ("changes", "changed its tools; see `llmops mcp check`", 20),
         ("text", "answered order_status with no object, or one too large", 20),
         ("large", "answered order_status with no object, or one too large", 20),
     ],
 )
-def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(serve, do, said, timeout_s):
+def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(
+    serve, monkeypatch, do, said, timeout_s
+):
+    monkeypatch.setattr(stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)  # for one that does not end by itself
     served = serve(do, timeout_s=timeout_s)
 
     @cache
@@ -179,7 +186,7 @@ def test_a_server_that_died_breaks_the_calls_of_that_connection_alone(serve):
 
 
 def test_a_call_that_takes_too_long_ends_no_other(serve):
-    (tool,) = serve("slow for one", timeout_s=3).make_tools()
+    (tool,) = serve("slow for one", timeout_s=1).make_tools()
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(tool.run, {"order_id": "slow"})
         while not slow.done():
@@ -203,7 +210,7 @@ def test_a_foreign_server_does_not_get_the_apps_secrets(serve, monkeypatch):
 )
 def test_a_server_that_is_not_there_is_named_without_what_may_be_secret(server):
     with pytest.raises(McpError, match=r"The MCP server .* failed: ") as caught:
-        McpTools(server, bool, timeout_s=2).make_tools()
+        McpTools(server, bool, timeout_s=0.5).make_tools()
     assert "secret" not in str(caught.value)
 
 
@@ -244,13 +251,12 @@ def encode(texts):
     return np.ones((len(texts), 4), dtype=np.float32)
 
 
-@pytest.mark.usefixtures("serve")
-def test_a_tool_that_is_not_as_signed_is_not_called(shop, tmp_path):
+def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
     """A poisoned description is another definition than the one that somebody signed for."""
     policy = tmp_path / "policy.yaml"
     policy.write_text("order_status: {customer: allow, staff: allow}\n")
-    command = shlex.join([sys.executable, str(tmp_path / "server.py"), "works"])
-    settings = read_settings({**shop, "REFERENCE_APP_MCP": command, "REFERENCE_APP_POLICY": str(policy)})
+    variables = {"REFERENCE_APP_MCP": command("works"), "REFERENCE_APP_POLICY": str(policy)}
+    settings = read_settings({**shop, **variables})
     tools = open_toolbox(settings, encode, None)
     try:
         assert tools.unsigned == {"order_status"}
@@ -258,11 +264,9 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, tmp_path):
         tools.close()
 
 
-@pytest.mark.usefixtures("serve")
-def test_a_server_without_the_tools_that_the_policy_speaks_of_is_refused(shop, tmp_path):
-    command = shlex.join([sys.executable, str(tmp_path / "server.py"), "works"])
+def test_a_server_without_the_tools_that_the_policy_speaks_of_is_refused(shop, command):
     with pytest.raises(PolicyError, match=r"there is no tool '\w+'; there are order_status\."):
-        open_toolbox(read_settings({**shop, "REFERENCE_APP_MCP": command}), encode, None)
+        open_toolbox(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), encode, None)
 
 
 @pytest.mark.usefixtures("weights")

@@ -54,7 +54,7 @@ def arguments(tmp_path):
     write(tmp_path / "pairs.jsonl", map(pair, range(10)))
     return [
         "--sft", str(tmp_path / "sft.jsonl"), "--preferences", str(tmp_path / "pairs.jsonl"),
-        "--folder", str(tmp_path / "run"), "--poll", "0.005",
+        "--folder", str(tmp_path / "run"), "--poll", "0.001",
     ]  # fmt: skip
 
 
