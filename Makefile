@@ -1,6 +1,8 @@
 # Two commands after cloning: `make golden` and `make test`. Both make .venv themselves.
 PYTHON ?= python3
 BIN := .venv/bin
+# Half as many workers again as there are cores, since many tests wait for processes and time limits.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + cores / 2)))
 
 # What a variant has beside the others: extras of its environment, a golden file, and what runs before it.
 VARIANTS := autogen autorag lightrag mcp raganything
@@ -63,7 +65,7 @@ test: .venv/test.stamp # all but the lane `live`; linters and mypy, which use on
 
 tests: .venv/test.stamp
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live"
 
 live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
