@@ -426,9 +426,9 @@ def test_a_change_of_type_is_shown_and_no_secret(shop, old, new, lines):
 BROKEN = {
     "dies": "ended the connection before it listed its tools; it wrote: no such database",
     "dies later": "ended the connection before it listed its tools; it wrote: boom: ",
-    "hangs": "did not list its tools within 2 s",
-    "hangs later": "did not list its tools within 2 s",
-    "garbage": "did not list its tools within 2 s",
+    "hangs": "did not list its tools within 1 s",
+    "hangs later": "did not list its tools within 1 s",
+    "garbage": "did not list its tools within 1 s",
     "many": "lists more than 1,000 tools",
     "huge": "nothing was checked",
     "long": "a text of a definition has over 100,000 characters",
@@ -441,10 +441,11 @@ BROKEN = {
 
 @pytest.mark.parametrize("mode", BROKEN)
 @pytest.mark.parametrize("deed", ["check", "lock"])
-def test_a_server_that_cannot_be_read_is_one_line_and_never_green(shop, mode, deed):
+def test_a_server_that_cannot_be_read_is_one_line_and_never_green(shop, monkeypatch, mode, deed):
+    monkeypatch.setattr("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", 0.2)
     shop.lock()
     before = (shop.folder / "mcp.lock").read_bytes()
-    limit = "2" if "within" in BROKEN[mode] else "30"
+    limit = "1" if "within" in BROKEN[mode] else "30"
     code, out, err = shop.run(deed, "--timeout-s", limit, mode=mode)
     assert (code, out, err.count("\n")) == (3, "", 1), out + err
     assert BROKEN[mode] in err
@@ -512,7 +513,7 @@ def test_a_real_http_server_and_the_report_as_json(shop, monkeypatch):
     [
         ("flood", "the answer has more than 8,000,000 bytes"),
         ("page", "answered with an error: "),
-        ("hangs", "did not list its tools within 2 s"),
+        ("hangs", "did not list its tools within 1 s"),
     ],
 )
 def test_an_http_server_that_cannot_be_read(shop, mode, said):
@@ -523,7 +524,7 @@ def test_an_http_server_that_cannot_be_read(shop, mode, said):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own code
         try:
             url = process.stdout.readline().strip()
-            limit = "2" if mode == "hangs" else "20"
+            limit = "1" if mode == "hangs" else "20"
             code, out, err = shop.run("check", "--timeout-s", limit, server=[url])
         finally:
             process.kill()
