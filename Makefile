@@ -17,6 +17,8 @@ before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
 before-raganything = .venv-raganything/bin/python -m reference_app.variants.raganything
 before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
 
+unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
+
 .PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp

@@ -268,6 +268,7 @@ if __name__ == "__main__":
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
     sys.path[:0] = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     subprocess.Popen = WarmPopen  # type: ignore[misc]
     _end(request["command"])
