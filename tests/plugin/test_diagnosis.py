@@ -213,6 +213,22 @@ def test_what_a_case_prints_stands_under_its_item(project, arguments):
     assert "capital of" not in before
 
 
+def test_what_is_printed_while_the_first_item_is_set_up_is_its_cases_own(project):
+    project.app(PRINTS)
+    project.write("conftest.py", """
+        import time
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, trylast=True)
+        def pytest_runtest_setup():
+            time.sleep(0.2)
+            return (yield)
+    """)  # fmt: skip
+    result = project.run_here()
+    for title, other in (("france", "Spain"), ("spain", "France")):
+        assert not any(f"capital of {other}?" in line for line in section(result, title))
+
+
 def test_without_capturing_prints_are_shown_at_once(project):
     project.app(PRINTS)
     result = project.run("-s")

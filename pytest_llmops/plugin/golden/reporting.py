@@ -25,7 +25,7 @@ class Reporting:
         self._session = session
         self._router.take_logs(session.config.pluginmanager.getplugin("logging-plugin"))
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which begins to capture
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Here pytest captures, so that its streams can be had before the first case prints."""
         self._route()
