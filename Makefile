@@ -59,15 +59,16 @@ lint: .venv/test.stamp
 	$(BIN)/lint-imports
 	$(BIN)/llmops prompts check
 
-check: lint # while one works
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live" tests/unit
+# Linters and mypy, which use one core, run beside the tests.
+check: .venv/test.stamp # while one works
+	@$(MAKE) --no-print-directory -j 2 lint tests TESTS=tests/unit
 
-test: .venv/test.stamp # all but the lane `live`; linters and mypy, which use one core, run beside the tests
+test: .venv/test.stamp # all but the lane `live`
 	@$(MAKE) --no-print-directory -j 2 lint tests
 
 tests: .venv/test.stamp
 	@$(BIN)/llmops models pull
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live" $(TESTS)
 
 live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
