@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Half as many workers again as there are cores, since many tests wait for processes and time limits.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + cores / 2)))
+WORKERS ?= $(shell $(PYTHON) -c 'import os; cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") \
+  else os.cpu_count(); print(cores + cores // 2)')
 
 # What a variant has beside the others: extras of its environment, a golden file, and what runs before it.
 VARIANTS := autogen autorag lightrag mcp raganything

@@ -44,10 +44,13 @@ def outlive_readers() -> Iterator[Lost]:
     Streams that are not the process's own, such as those that pytest captures, stay as they are.
     """
     lost, given = Lost(), (sys.stdout, sys.stderr)
-    sys.stdout, sys.stderr = _guard(sys.stdout, 1, lost), _guard(sys.stderr, 2, Lost())
+    guarded = sys.stdout, sys.stderr = _guard(sys.stdout, 1, lost), _guard(sys.stderr, 2, Lost())
     try:
         yield lost
     finally:
+        for stream in guarded:  # which pytest writes to, though others may be those of `sys` by now
+            if not stream.closed:
+                stream.flush()
         sys.stdout.flush()
         if lost.error:
             print(f"stdout: {lost.error.strerror}; what was printed is not complete", file=sys.stderr)  # noqa: T201 - a command talks to its user

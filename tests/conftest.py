@@ -65,7 +65,7 @@ def pytest_collection() -> Iterator[None]:
         gc.collect()
         gc.freeze()
         gc.enable()
-        # Tests change modules sooner than the time of a file does, by which bytecode is known to be old.
+        # Tests rewrite a module within the resolution of its mtime, so stale bytecode would be used.
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 

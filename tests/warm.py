@@ -69,14 +69,15 @@ class WarmPopen(subprocess.Popen[Any]):
     _server: socket.socket | None = None
 
     def _execute_child(self, args: Sequence[str], *more: Any) -> None:  # the places are those of `subprocess`
-        folder, environment, pipes, session = more[4], more[5], more[9:15], more[20:22]
-        if not _is_ours(args) or any(session[:1]) or more[8]:
+        folder, environment, pipes = more[4], more[5], more[9:15]
+        preexec_fn, pass_fds, shell, new_session = more[1], more[3], more[8], more[20]
+        if not _is_ours(args) or preexec_fn or pass_fds or shell or new_session:
             super()._execute_child(args, *more)
             return
         request = {
             "command": [os.fspath(each) for each in args],
             "folder": os.fspath(folder or Path.cwd()),
-            "environment": dict(environment or os.environ),
+            "environment": dict(os.environ if environment is None else environment),
         }
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.connect(self.address)
@@ -101,8 +102,12 @@ class WarmPopen(subprocess.Popen[Any]):
     def _internal_poll(self, *more: Any, **named: Any) -> int | None:
         if self._server is None:
             return super()._internal_poll(*more, **named)
-        if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
-            self._handle_exitstatus(ended[1])
+        if self.returncode is None and self._waitpid_lock.acquire(blocking=False):
+            try:
+                if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
+                    self._handle_exitstatus(ended[1])
+            finally:
+                self._waitpid_lock.release()
         return self.returncode
 
 
@@ -169,6 +174,9 @@ class _Server:
     def _fork(self) -> dict[str, Any] | None:
         client, _ = self._listener.accept()
         message, streams, _, _ = socket.recv_fds(client, _MESSAGE, 3)
+        if not message:  # whoever asked has ended
+            client.close()
+            return None
         pid = os.fork()
         if not pid:
             self._forget()
@@ -183,7 +191,8 @@ class _Server:
         self._started[pid] = client
         if request.get("linked"):
             self._selector.register(client, selectors.EVENT_READ, pid)
-        client.send(str(pid).encode())
+        with suppress(OSError):
+            client.send(str(pid).encode())
         return None
 
     def _forget(self) -> None:
@@ -197,9 +206,11 @@ class _Server:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            with self._started.pop(pid) as client, suppress(OSError, KeyError):
-                client.send(str(status).encode())
-                self._selector.unregister(client)
+            with self._started.pop(pid) as client:
+                with suppress(KeyError):
+                    self._selector.unregister(client)
+                with suppress(OSError):
+                    client.send(str(status).encode())
 
 
 def _become(command: list[str]) -> None:
@@ -230,20 +241,22 @@ def _end(command: list[str]) -> None:
         _become(command)
     except SystemExit as end:
         code = end.code
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    except BaseException:  # noqa: BLE001 - whatever it is, it ends the process
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the process
         sys.excepthook(*sys.exc_info())
-        code = 1
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     if not isinstance(code, int | None):
         sys.stderr.write(f"{code}\n")
         code = 1
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError):
+            code = 120  # as Python says it
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     _leave(code or 0)
 
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
 from pytest_llmops.cli import INTERRUPTED, carry_out
@@ -59,7 +58,7 @@ def run_isolated(given: argparse.Namespace, run: Run) -> int:
     Args:
         run: Makes the run in its process, with what earlier ones finished, or says why no app is run now.
     """
-    context = _context(run.__module__)
+    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         for _ in range(_PROCESSES):
             process = context.Process(target=_make_run, args=(run, given, folder))
@@ -74,15 +73,6 @@ def run_isolated(given: argparse.Namespace, run: Run) -> int:
                 return int(_code_file(folder).read_text(encoding="utf-8"))
             print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return run(given, _store(folder), _LOST)
-
-
-def _context(imported: str) -> ForkServerContext | SpawnContext:
-    """How processes begin: forked from one that imported our module alone, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([imported])
-    return context
 
 
 def _make_run(run: Run, given: argparse.Namespace, folder: str) -> None:

@@ -42,7 +42,8 @@ def shell(tmp_path, monkeypatch, python):
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_llmops.plugin")
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
-        start = [sys.executable] if CLOSED in line else python  # a warm start needs the streams
+        # A warm start needs the streams, and does not read Python's own variables.
+        start = [sys.executable] if CLOSED in line or "PYTHON" in line else python
         words = ["bash", "-c", f'set -o pipefail; python() {{ {shlex.join(start)} "$@"; }}; {line}']
         return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own line
 
@@ -72,6 +73,16 @@ def test_compare_exits_with_its_verdict(shell):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_buffered_or_not(shell, unbuffered):
     assert shell(f"PYTHONUNBUFFERED={unbuffered} {LLMOPS} run failing.json {LEAVES}").returncode == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_all_that_pytest_prints_is_there_buffered_or_not(shell, unbuffered):
+    """pytest writes its summary to the stream of its beginning, which is none of `sys` at its end."""
+    line = "python -m pytest -p no:cacheprovider --llm-golden passing.json"
+    done = shell(f"PYTHONUNBUFFERED={unbuffered} {line} | cat")
+
+    assert "60 passed, 0 failed, 0 regressed, 0 undecided, 0 error" in done.stdout
+    assert "60 passed in" in done.stdout
 
 
 def test_a_message_that_nobody_reads_keeps_its_exit_code(shell):

@@ -225,8 +225,10 @@ def test_what_is_printed_while_the_first_item_is_set_up_is_its_cases_own(project
             return (yield)
     """)  # fmt: skip
     result = project.run_here()
-    for title, other in (("france", "Spain"), ("spain", "France")):
-        assert not any(f"capital of {other}?" in line for line in section(result, title))
+    for title, own, other in (("france", "France", "Spain"), ("spain", "Spain", "France")):
+        shown = section(result, title)
+        assert sum(f"out: capital of {own}?" in line for line in shown) == 20
+        assert not any(f"capital of {other}?" in line for line in shown)
 
 
 def test_without_capturing_prints_are_shown_at_once(project):

@@ -53,13 +53,14 @@ ENDS = """
 def test_a_golden_run_without_a_baseline_loads_no_statistics(project):
     """Thresholds on cases and suite, repeats, a percentile: nothing of it needs numpy."""
     project.environment.setenv("COLD", "1")
+    project.environment.setenv("PYTEST_PLUGINS", "pytest_llmops.plugin")
     project.write("conftest.py", ENDS)
     suite = "suite: {keywords: {mean: '>= 0.5', max_drop: 0.1}, latency_s: {p95: '<= 60'}}\n"
     project.golden(GOLDEN.replace("    cases:", f"    {suite}    cases:"))
     for repeats in ("1", "3", "auto"):
-        result = project.run("-p", "no:xdist", "--llm-repeats", repeats, "--llm-budget", "5 calls")
+        result = project.run("--llm-repeats", repeats, "--llm-budget", "5 calls")
         assert result.ret == 0
     assert (project.path / "loaded.txt").read_text() == "\n" * 3
-    project.run("-p", "no:xdist", "--llm-accept")
-    project.run("-p", "no:xdist")
+    project.run("--llm-accept")
+    project.run()
     assert "numpy" in (project.path / "loaded.txt").read_text()

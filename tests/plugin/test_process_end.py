@@ -217,7 +217,9 @@ def test_isolated_an_import_that_ends_every_process_is_one_message(project, side
 
 
 def test_isolated_without_xdist_says_what_to_install(project):
-    result = project.run("--llm-isolate", "-p", "no:xdist.plugin")
+    for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS"):
+        project.environment.delenv(name)
+    result = project.run("--llm-isolate", "-p", "no:xdist")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--llm-isolate needs: pip install*pytest-llmops[[]xdist[]]*"])
 

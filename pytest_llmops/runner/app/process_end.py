@@ -104,7 +104,7 @@ def describe(notes: list[str]) -> str:
 def _change(module: Any) -> None:
     """Put the stand-ins wherever a module has a guarded function, under whatever name it was imported."""
     names = getattr(module, "__dict__", {})
-    if _stand_ins.keys().isdisjoint(map(id, list(names.values()))):  # of nearly all, in a fifth of the time
+    if _stand_ins.keys().isdisjoint(map(id, list(names.values()))):  # true of nearly all modules
         return
     for name, value in list(names.items()):
         stand_in = _stand_ins.get(id(value))
