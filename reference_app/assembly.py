@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from reference_app.models.weights import Weights
     from reference_app.nodes.answerer import Answerer
     from reference_app.nodes.planner import Planner
-    from reference_app.nodes.reader import Reader
     from reference_app.nodes.telling import Telling
     from reference_app.settings import Settings
     from reference_app.tools.toolbox import Complete, Toolbox
@@ -64,33 +64,22 @@ def assemble(settings: Settings, weights: Weights | None, models: Models) -> Par
         AppError: Something that the settings name is missing or broken.
     """
     from reference_app.documents.encoders import open_encoders
-    from reference_app.models.prompt import load_prompt
-    from reference_app.nodes.answerer import Answerer
-    from reference_app.nodes.reader import Reader
-    from reference_app.nodes.telling import REPLIES, Telling
     from reference_app.tools.toolbox import open_toolbox
 
     vectors = open_encoders(settings, weights, models)
     tools = open_toolbox(settings, vectors.encode, sql_writer(settings, models))
-    telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
-    planner = _open_planner(settings, models, vectors, tools)
-    answerer = Answerer(
-        models=models,
-        prompt=_load_prompt(settings, "answerer"),
-        telling=telling,
-        tuned=settings.tuned,
-        grounded="grounding" in settings.guards,
-    )
-    reader = Reader(tools.attachments, settings.pages, vectors.encode, settings.role)
-    nodes = _open_nodes(settings, models, vectors, tools, (planner, reader, answerer))
-    graph, saver = _connect(nodes, reader)
+    with ExitStack() as opened:
+        opened.callback(tools.close)  # where something else is broken
+        nodes = _open_nodes(settings, models, vectors, tools)
+        graph, saver = _connect(nodes)
+        opened.pop_all()
     return Parts(
         graph=graph,
         saver=saver,
         nodes=nodes,
-        telling=telling,
-        planner=planner,
-        answerer=answerer,
+        telling=nodes["answerer"].telling,
+        planner=nodes["planner"],
+        answerer=nodes["answerer"],
         tool_definitions=_define(tools),
         close=tools.close,
     )
@@ -113,22 +102,32 @@ def _open_planner(settings: Settings, models: Models, vectors: Encoders, tools: 
     )
 
 
-def _open_nodes(
-    settings: Settings,
-    models: Models,
-    vectors: Encoders,
-    tools: Toolbox,
-    opened: tuple[Planner, Reader, Answerer],
-) -> dict[str, Any]:
+def _open_answerer(settings: Settings, models: Models) -> Answerer:
+    from reference_app.models.prompt import load_prompt
+    from reference_app.nodes.answerer import Answerer
+    from reference_app.nodes.telling import REPLIES, Telling
+
+    return Answerer(
+        models=models,
+        prompt=_load_prompt(settings, "answerer"),
+        telling=Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies),
+        tuned=settings.tuned,
+        grounded="grounding" in settings.guards,
+    )
+
+
+def _open_nodes(settings: Settings, models: Models, vectors: Encoders, tools: Toolbox) -> dict[str, Any]:
     """All nodes by their names, in the order of the graph."""
     from reference_app.documents.knowledge import load_asked, load_knowledge
     from reference_app.documents.search import Library
     from reference_app.nodes.guards import InputGuard, OutputGuard, suspect
     from reference_app.nodes.intake import Intake
+    from reference_app.nodes.reader import Reader
     from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.tools import Confirming, ToolUse, find_asker, screen_calls
 
-    planner, reader, answerer = opened
+    planner = _open_planner(settings, models, vectors, tools)
+    answerer = _open_answerer(settings, models)
     guarded, role = "input" in settings.guards, settings.role
     screening = screen_calls(
         tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
@@ -141,7 +140,7 @@ def _open_nodes(
         "input_guard": InputGuard(answerer.telling, on=guarded),
         "intake": Intake(models),
         "planner": planner,
-        "reader": reader,
+        "reader": Reader(tools.attachments, settings.pages, vectors.encode, role),
         "retriever": Retriever(
             library,
             top_k=settings.top_k,
@@ -191,7 +190,7 @@ def sql_writer(settings: Settings, models: Models) -> Complete | None:
     return lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS)
 
 
-def _connect(nodes: dict[str, Any], reader: Reader) -> tuple[CompiledStateGraph[Any], InMemorySaver]:
+def _connect(nodes: dict[str, Any]) -> tuple[CompiledStateGraph[Any], InMemorySaver]:
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
     from langgraph.graph import END, START, StateGraph
@@ -202,7 +201,9 @@ def _connect(nodes: dict[str, Any], reader: Reader) -> tuple[CompiledStateGraph[
     graph.add_edge(START, "input_guard")
     graph.add_conditional_edges("input_guard", _after_input, ["intake", "output_guard"])
     graph.add_conditional_edges(
-        "intake", lambda state: "reader" if reader.list_calls(state) else "planner", ["planner", "reader"]
+        "intake",
+        lambda state: "reader" if nodes["reader"].list_calls(state) else "planner",
+        ["planner", "reader"],
     )
     graph.add_conditional_edges("planner", _after_plan, ["retriever", "approval", "planner", "answerer"])
     graph.add_edge("approval", "tools")

@@ -69,7 +69,9 @@ def repository(project, tmp_path_factory):
     first = tmp_path_factory.getbasetemp() / "repository"
     if not first.exists():
         begin_repository(project)
-        shutil.copytree(project.path, first)
+        part = first.with_name("repository.part")
+        shutil.copytree(project.path, part)
+        part.rename(first)
     shutil.copytree(first, project.path, dirs_exist_ok=True)
     return Repository(Varying(project))
 

@@ -72,6 +72,8 @@ WRITING = {
     "mkdtemp",
     "TemporaryDirectory",
     "NamedTemporaryFile",
+    "FileLock",
+    "touch",
 }
 NOT_NAMED = {"documents/atomic_file.py", "streams.py"}  # writes for the others; opens the null device
 

@@ -50,5 +50,6 @@ def _variables(shop, server):
 def _forget(app):
     """What a conversation leaves behind, here or with a question that waits for a person."""
     app._threads = Threads(app.parts.saver.delete_thread)
-    app.parts.saver.storage.clear()
+    for kept in (app.parts.saver.storage, app.parts.saver.writes, app.parts.saver.blobs):
+        kept.clear()
     return app
