@@ -137,7 +137,7 @@ def test_one_case_at_a_time_everything_is_its_own(project, shop):
 def test_the_command_says_the_same(project, shop, monkeypatch, capsys):
     from pytest_llmops.cli import main
 
-    shop("bare", "{latency_s: '<= 60'}")
+    shop("bare_beside_others", "{latency_s: '<= 60'}")
     monkeypatch.chdir(project.path)
     assert main(["run"]) == 3
     shown = capsys.readouterr().out
