@@ -107,10 +107,11 @@ def _open_answerer(settings: Settings, models: Models) -> Answerer:
     from reference_app.nodes.answerer import Answerer
     from reference_app.nodes.telling import REPLIES, Telling
 
+    telling = Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies)
     return Answerer(
         models=models,
         prompt=_load_prompt(settings, "answerer"),
-        telling=Telling(load_prompt(settings.prompts, "answerer", replies=tuple(REPLIES)).replies),
+        telling=telling,
         tuned=settings.tuned,
         grounded="grounding" in settings.guards,
     )
@@ -126,8 +127,8 @@ def _open_nodes(settings: Settings, models: Models, vectors: Encoders, tools: To
     from reference_app.nodes.retriever import Retriever
     from reference_app.nodes.tools import Confirming, ToolUse, find_asker, screen_calls
 
-    planner = _open_planner(settings, models, vectors, tools)
     answerer = _open_answerer(settings, models)
+    planner = _open_planner(settings, models, vectors, tools)
     guarded, role = "input" in settings.guards, settings.role
     screening = screen_calls(
         tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
