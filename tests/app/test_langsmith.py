@@ -262,7 +262,7 @@ def test_a_langsmith_that_fails_breaks_no_answer(answer, waits, capfd, status):
 
     assert all("FW-20001" in text for text in texts)
     assert time.monotonic() - began < 4
-    if status != 401:  # which is told at once
+    if status != 401:  # which is known at once
         assert waits == [langsmith.FLUSH_TIMEOUT_S, langsmith.LATE_FLUSH_TIMEOUT_S]
     errors = capfd.readouterr().err
     assert errors.count("LangSmith did not take the trace") <= 2

@@ -95,7 +95,7 @@ anyio.run(main)
 
 @pytest.fixture
 def command(python, tmp_path):
-    """A server that does as it is told."""
+    """A server that does what its argument says."""
     return lambda do: shlex.join([*python, "-c", SERVER, do, str(tmp_path / "died")])
 
 
