@@ -103,7 +103,7 @@ finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="
 
 interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
-	  tests/unit/metrics/test_deepeval.py tests/unit/metrics/test_deepeval_wrapped.py
+	  tests/unit/features/deepeval/test_deepeval.py tests/unit/features/deepeval/test_deepeval_wrapped.py
 
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench

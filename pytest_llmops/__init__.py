@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_llmops.detect.files import scan as scan
     from pytest_llmops.evaluation.golden_run import run_golden as run_golden
+    from pytest_llmops.features.calibrate.scoring import score as score
+    from pytest_llmops.features.deepeval.wrapped import as_deepeval as as_deepeval
+    from pytest_llmops.features.scan.files import scan as scan
     from pytest_llmops.gates.comparison import compare as compare
     from pytest_llmops.golden.loader import load_golden as load_golden
     from pytest_llmops.metrics.custom import metric as metric
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
     from pytest_llmops.reports.files.baseline_file import load_base
-    from pytest_llmops.runner.rows.scoring import score as score
 
     load_run = load_base  # a baseline can be compared with as any run can
 
@@ -33,13 +34,14 @@ _HOMES = {
     "Run": "records",
     "Score": "records",
     "ToolCall": "records",
+    "as_deepeval": "features.deepeval.wrapped",
     "compare": "gates.comparison",
     "load_golden": "golden.loader",
     "load_run": "reports.files.baseline_file:load_base",
     "metric": "metrics.custom",
     "run_golden": "evaluation.golden_run",
-    "scan": "detect.files",
-    "score": "runner.rows.scoring",
+    "scan": "features.scan.files",
+    "score": "features.calibrate.scoring",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public names

@@ -1,5 +1,6 @@
 """
-Name to metric, by one door: the built-ins, installed entry points and what a conftest registers.
+Name to metric, by one door: the built-ins, those of features and of installed entry points, and what a
+conftest registers.
 
 Built-ins are named by import path, so that knowing a name costs no import.
 """
@@ -23,6 +24,7 @@ from pytest_llmops.errors import (
     describe_error,
     hint,
 )
+from pytest_llmops.extensions import hooks
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 
@@ -59,21 +61,16 @@ _BUILT_IN: Mapping[str, str] = {
     "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
-    "attack": "pytest_llmops.metrics.attack:Attack",
-    "attack_success": "pytest_llmops.metrics.attack:AttackSuccess",
-    "blocked": "pytest_llmops.metrics.attack:Blocked",
-    "utility": "pytest_llmops.metrics.attack:Utility",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
     "injection": "pytest_llmops.judges.injection.injection:Injection",
-    "deepeval": "pytest_llmops.metrics.deepeval:DeepEval",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
 }
-"""Where each is defined: this line, and the traits in its module, are all that a new metric needs."""
+"""The engine's metrics and where each is defined: its line here and the traits in its module suffice."""
 
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
-_LABELLED = re.compile(r"(?P<family>deepeval):(?P<label>\S.{0,60})\Z")
+_LABELLED = re.compile(r"(?P<family>[a-z_0-9]+):(?P<label>\S.{0,60})\Z")
 _AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
 
 _registered: dict[str, MetricFactory] = {}
@@ -230,12 +227,13 @@ def _make(name: str, factory: MetricFactory, options: Mapping[str, Any]) -> Metr
 
 def _split(name: str) -> tuple[str, dict[str, Any]]:
     """`recall@3` as the registered `recall@k` and its k, `deepeval:polite` as `deepeval` and its label."""
-    if name not in _registered and (matched := _LABELLED.match(name)):
-        return matched["family"], {"label": matched["label"]}
     family, set_by_name = name, dict[str, Any]()
-    if name not in _registered and (matched := _AT_K.match(name)):
+    if name not in _registered and (matched := _LABELLED.match(name)):
+        family, set_by_name = matched["family"], {"label": matched["label"]}
+    elif name not in _registered and (matched := _AT_K.match(name)):
         family, set_by_name = f"{matched['family']}@k", {"k": int(matched["k"])}
-    if _ALIASES.get(family, family) not in {*_registered, *_BUILT_IN, *_installed()}:
+    is_known = _ALIASES.get(family, family) in {*_registered, *_BUILT_IN, *_installed()}
+    if not is_known or ("label" in set_by_name and "label" not in _parameters(family)):
         raise UnknownMetricError(name, _examples())
     return family, set_by_name
 
@@ -273,7 +271,9 @@ def _load(path: str) -> MetricFactory:
 
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    """The metrics of features and of entry points, by name."""
+    metrics = {name: path for of_feature in hooks().llmops_metrics() for name, path in of_feature.items()}
+    return metrics | {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
 def _frozen(value: Any) -> Any:

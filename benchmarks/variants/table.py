@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
 from benchmarks.variants.systems import GROUPS, METRICS, System
-from pytest_llmops.choice.entries import Field
-from pytest_llmops.choice.runs import Candidate, enter
-from pytest_llmops.choice.verdict import Choice, choose
+from pytest_llmops.features.choose.runs import Candidate, Field, enter
+from pytest_llmops.features.choose.verdict import Choice, choose
 from pytest_llmops.reports.files.run_file import load_run
 
 ALPHA = 0.05

@@ -7,13 +7,11 @@ nothing of another. The schema is `calibration.schema.json` beside this module.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_text import parse_json, read_bytes
 from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
 from pytest_llmops.documents.value_readers import (
@@ -31,13 +29,9 @@ from pytest_llmops.documents.value_readers import (
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.records import Bound, Golden, Sign
 from pytest_llmops.registry import metric_factory
-from pytest_llmops.statistics.intervals import Measure, Method
-
-if TYPE_CHECKING:  # which loads numpy
-    from pytest_llmops.calibration.agreement import Agreement
+from pytest_llmops.statistics.intervals import Method
 
 VERSION = 1
-_MEASURES = ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
 
 
 class CalibrationRecordError(LLMOpsError):
@@ -93,37 +87,9 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
+class Record:
     version: int
     calibrations: Mapping[str, Calibration]
-
-
-def calibration_of(  # noqa: PLR0913 - what a record contains
-    agreement: Agreement, *, metric: str, label: str, unscored: int, labels_sha256: str, date: str
-) -> Calibration:
-    """An agreement as it is recorded: of the cuts those with a kappa; without an interval it may be any."""
-    return Calibration(
-        metric=metric,
-        label=label,
-        rows=agreement.rows,
-        unscored=unscored,
-        labels_sha256=labels_sha256,
-        date=date,
-        cuts=tuple(
-            CutAgreement(
-                comparison=cut.bound.comparison,
-                threshold=cut.bound.threshold,
-                kappa=cut.kappa.value,
-                interval=_interval(cut.kappa) or (-1.0, 1.0),
-            )
-            for cut in agreement.cuts
-            if cut.kappa.value is not None
-        ),
-        agreement={
-            "groups": agreement.groups,
-            **{name: _measure(getattr(agreement, name)) for name in _MEASURES},
-        },
-    )
 
 
 def load_calibrations(path: Path) -> dict[str, Calibration]:
@@ -155,8 +121,8 @@ def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
         return dict(read_bytes(data, _parse, "record of calibrations").calibrations)
 
 
-def _parse(text: str) -> _Record:
-    record: _Record = reader_of(_Record)(read_version(parse_json(text), VERSION, "record of calibrations"))
+def _parse(text: str) -> Record:
+    record: Record = reader_of(Record)(read_version(parse_json(text), VERSION, "record of calibrations"))
     return record
 
 
@@ -184,25 +150,4 @@ def has_no_bound(metric: str) -> bool:
     return getattr(metric_factory(metric), "bound", True) is None
 
 
-def save_calibration(path: Path, signature: str, calibration: Calibration) -> None:
-    """
-    Put one into the record, in the place of what was known of that signature; whole or not at all.
-
-    Raises:
-        CalibrationRecordError: What is there cannot be read; it is left as it is.
-        OSError: The file cannot be written.
-    """
-    known = {**load_calibrations(path), signature: calibration}
-    record = _Record(version=VERSION, calibrations=dict(sorted(known.items())))
-    write_atomically(path, (json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n").encode())
-
-
 _REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
-
-
-def _interval(measure: Measure) -> tuple[float, float] | None:
-    return None if measure.low is None or measure.high is None else (measure.low, measure.high)
-
-
-def _measure(measure: Measure) -> dict[str, Any]:
-    return {"value": measure.value, "interval": _interval(measure), "method": measure.method}

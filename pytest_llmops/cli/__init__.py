@@ -4,39 +4,64 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
+from itertools import chain
 from typing import NoReturn
 
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.extensions import hooks
+from pytest_llmops.hookspecs import Verb
 from pytest_llmops.streams import outlive_readers
 
 USAGE_ERROR = 4
 INTERRUPTED = 2
 
-VERBS: Mapping[str, tuple[str, str]] = {
-    "run": ("run", "run golden files without pytest"),
-    "compare": ("baseline.compare", "is a run worse than its baseline, by more than chance?"),
-    "accept": ("baseline.accept", "write the baseline from a run; only its new cases, unless --all"),
-    "score": ("rows.score", "score the rows of a JSONL file, without an app"),
-    "calibrate": ("rows.calibrate", "how far does a metric agree with people's labels?"),
-    "scan": ("scan", "personal data and secrets in traces, cassettes, logs or any text"),
-    "attack": ("attack.command", "red-team run: how often do attacks on the app succeed?"),
-    "choose": ("choose.command", "which of several apps or settings is best on one golden set, or no winner"),
-    "canary": ("canary", "invented personal data and secrets to plant, which a scan finds"),
-    "import": ("importing", "traces, LangSmith runs, data sets or CSV as candidates for golden cases"),
-    "selfcheck": (
-        "baseline.selfcheck",
-        "how often is the gate red for nothing, and which drop would it see?",
+_VERBS = (
+    Verb(name="run", module=f"{__name__}.run", help="run golden files without pytest"),
+    Verb(
+        name="compare",
+        module=f"{__name__}.compare",
+        help="is a run worse than its baseline, by more than chance?",
+        page="docs/gate.md",
     ),
-    "drift": ("baseline.drift", "why does a run answer otherwise than an earlier one?"),
-    "explain": ("explain", "why a case's model calls were replayed or made again"),
-    "models": ("models", "fetch and list the packaged weights"),
-    "prompts": ("prompts", "versions of prompt files: check, lock, diff"),
-    "mcp": ("mcp.command", "tools of an MCP server: check, lock"),
-    "review": ("review", "look at the answers that need a person"),
-}
-"""Verb to its module and its line of help; only the module of the verb that is typed is imported."""
+    Verb(
+        name="accept",
+        module=f"{__name__}.accept",
+        help="write the baseline from a run; only its new cases, unless --all",
+        page="docs/gate.md",
+    ),
+    Verb(
+        name="selfcheck",
+        module=f"{__name__}.selfcheck",
+        help="how often is the gate red for nothing, and which drop would it see?",
+        page="docs/gate.md",
+    ),
+    Verb(
+        name="explain",
+        module=f"{__name__}.explain",
+        help="why a case's model calls were replayed or made again",
+        page="docs/recording.md",
+    ),
+    Verb(name="models", module=f"{__name__}.models", help="fetch and list the packaged weights"),
+)
+"""The verbs of the engine; only the module of the verb that is typed is imported."""
+
+
+def known_verbs() -> dict[str, Verb]:
+    """
+    Return all verbs by name: the engine's, then those of features.
+
+    Raises:
+        LLMOpsError: An installed feature cannot be loaded, or two verbs have one name.
+    """
+    verbs = {verb.name: verb for verb in _VERBS}
+    for verb in chain.from_iterable(reversed(hooks().llmops_verbs())):
+        if verb.name in verbs:
+            modules = f"{verbs[verb.name].module} and {verb.module}"
+            raise LLMOpsError(f"the verb {verb.name!r} is added twice: by {modules}")
+        verbs[verb.name] = verb
+    return verbs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with outlive_readers() as lost:
         try:
             given = _parse(sys.argv[1:] if arguments is None else arguments)
+        except LLMOpsError as error:  # a feature of another distribution
+            return _report(error)
         except KeyboardInterrupt:  # while the verb's libraries are imported
             return INTERRUPTED
         code = carry_out(given)
@@ -54,11 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog="llmops", description="Golden sets for LLM apps, outside pytest.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    typed = next((each for each in arguments if not each.startswith("-")), None)
-    for name, (module, line) in VERBS.items():
-        verb = verbs.add_parser(name, help=line)
+    typed = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, verb in known_verbs().items():
+        page = f"Documentation: {verb.page}" if verb.page else None
+        parser_of_verb = verbs.add_parser(name, help=verb.help, epilog=page)
         if name == typed:
-            import_module(f"{__name__}.{module}").add_arguments(verb)
+            import_module(verb.module).add_arguments(parser_of_verb)
     return parser.parse_args(arguments)
 
 
@@ -75,14 +103,19 @@ def carry_out(given: argparse.Namespace) -> int:
     try:
         code: int = given.do(given)
     except LLMOpsError as error:
-        from pytest_llmops.printable import printable  # not where a verb ends well
-
-        lines = (printable(line, 4000) for line in str(error).splitlines())  # it may quote a file
-        print("\n".join(lines), file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return USAGE_ERROR
+        return _report(error)
     except OSError as error:
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _report(error: LLMOpsError) -> int:
+    """Print a user's mistake, and return its exit code."""
+    from pytest_llmops.printable import printable  # not where a verb ends well
+
+    lines = (printable(line, 4000) for line in str(error).splitlines())  # it may quote a file
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201 - a command talks to its user
+    return USAGE_ERROR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import isfinite
+from pathlib import Path
 
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.printable import printable
@@ -43,3 +44,13 @@ def read_variable(what: str, typed: str) -> tuple[str, str]:
     if not (matched := _VARIABLE.fullmatch(typed)):
         raise SettingsError(f"{what} takes VAR=VALUE, such as GUARDS=none, not {printable(typed)!r}")
     return matched["name"], matched["value"]
+
+
+def refuse_overwriting(out: str | None, *inputs: str | None) -> None:
+    """
+    Raises:
+        SettingsError: What is written would take the place of what is read.
+    """
+    read = {Path(each).resolve() for each in inputs if each and each != "-"}
+    if out and Path(out).resolve() in read:
+        raise SettingsError(f"--out {printable(out)} is the file that is read; write to another")

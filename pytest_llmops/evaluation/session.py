@@ -156,7 +156,7 @@ class Session:
                 seal=seal_result,
                 store=self.store,
                 budget=self.budget,
-                exporter=self.attribution.exporter,
+                listeners=self.attribution.listeners,
             )
         return self.executions[golden.path]
 

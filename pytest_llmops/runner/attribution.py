@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import counted
@@ -12,12 +11,9 @@ from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app.printed import Printed, unwatch_outside, watch_outside
+from pytest_llmops.runner.cases.listeners import RunListener, open_listeners
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
-
-if TYPE_CHECKING:
-    from pytest_llmops.traces.export.exporter import Exporter
-    from pytest_llmops.traces.receiving.receiver import Receiver
 
 _REMEDY = (
     "start threads by threading.Thread, a ThreadPoolExecutor or asyncio, in the process and while the case "
@@ -31,34 +27,24 @@ class Attribution:
     Looks at what strays from where it was made: one process may hold many runs, one after the other.
 
     Attributes:
-        exporter: Takes the outputs of cases where the settings ask for an export.
+        listeners: Follow the outputs of cases where the settings ask for it.
     """
 
     _checks: list[Metric] = field(default_factory=list)
     _strays: Strays = field(default_factory=watch_strays)
     _outside: Printed = field(default_factory=watch_outside)
     _judged: tuple[tuple[Span, ...], list[str]] = ((), [])
-    exporter: Exporter | None = None
-    _receiver: Receiver | None = None
+    listeners: tuple[RunListener, ...] = ()
 
     @classmethod
     def open(cls, settings: Settings) -> Attribution:
         """
-        With a receiver of other processes' traces, and an export, where the settings name one.
+        With the listeners that the settings ask for.
 
         Raises:
             LLMOpsError: One cannot be opened.
         """
-        exporter, receiver = None, None
-        if settings.export:
-            from pytest_llmops.traces.export.exporter import Exporter
-
-            exporter = Exporter.open(settings.export)
-        if settings.receive:
-            from pytest_llmops.traces.receiving.receiver import Receiver
-
-            receiver = Receiver.open(settings.receive, settings.langsmith_forward)
-        return cls(exporter=exporter, _receiver=receiver)
+        return cls(listeners=open_listeners(settings))
 
     def note_checks(self, metrics: Iterable[Metric]) -> None:
         """Of the metrics of cases, those that look for what must not be shown look at strays too."""
@@ -70,7 +56,7 @@ class Attribution:
         """
         A sentence for each kind that belongs to no known case, and for what the checks find there.
 
-        To be called when all cases are over: it sends the export.
+        To be called when all cases are over: listeners finish then.
         """
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
@@ -82,15 +68,11 @@ class Attribution:
             )
             if count
         ]
-        unsent = self.exporter.send() if self.exporter else ()
-        return [*lost_sight, *self.received_errors(), *self._leaks(), *unsent]
+        return [*lost_sight, *self._leaks(), *self.listener_errors()]
 
-    def received_errors(self) -> list[str]:
-        """A sentence for each kind of request that could not be read, once those under way are answered."""
-        if self._receiver is None:
-            return []
-        self._receiver.finish()
-        return list(self._receiver.notes.errors())
+    def listener_errors(self) -> list[str]:
+        """What the listeners could not do, once they have finished what is under way."""
+        return [error for listener in self.listeners for error in listener.finish()]
 
     def warnings(self) -> Iterator[str]:
         """A sentence on spans that came too late to be checked with their case, and on other requests."""
@@ -99,15 +81,15 @@ class Attribution:
                 f"{late} span{' was' if late == 1 else 's were'} not ended when the case was over, so no "
                 "check of the case saw what came after: let the app wait for its background work"
             )
-        if self._receiver is not None:
-            yield from self._receiver.notes.warnings()
+        for listener in self.listeners:
+            yield from listener.warnings()
 
     def close(self) -> None:
         unwatch(self._strays)
         unwatch_outside(self._outside)
-        if self._receiver is not None:
-            self._receiver.close()
-            self._receiver = None
+        for listener in self.listeners:
+            listener.close()
+        self.listeners = ()
 
     def _leaks(self) -> list[str]:
         """What leaks where no case is; not looked for again while nothing was added, to a span either."""

@@ -317,7 +317,9 @@ def test_a_golden_file_is_a_suite(capsys):
     ],
 )
 def test_a_mistake_is_one_line_and_no_call(capsys, monkeypatch, typed, message):
-    monkeypatch.setattr("pytest_llmops.cli.attack.command.run_plan", lambda *_, **__: pytest.fail("called"))
+    monkeypatch.setattr(
+        "pytest_llmops.features.attack.command.run_plan", lambda *_, **__: pytest.fail("called")
+    )
     assert main(["attack", "--app", "attack_bot:die", *typed.split()]) == 4
     said = capsys.readouterr()
     assert said.out == ""

@@ -130,7 +130,7 @@ def test_a_first_lock_says_what_is_wrong_with_what_it_accepts(shop):
 def test_the_lock_keeps_to_its_schema_and_holds_several_servers(shop):
     shop.lock()
     shop.lock(name="other", tools=[STOCK])
-    schema = json.loads(files("pytest_llmops.mcp").joinpath("lock.schema.json").read_text("utf-8"))
+    schema = json.loads(files("pytest_llmops.features.mcp").joinpath("lock.schema.json").read_text("utf-8"))
     lock = json.loads((shop.folder / "mcp.lock").read_bytes())
     Draft202012Validator(schema).validate(lock)
     assert [each["server"] for each in lock["servers"]] == ["other", "shop"]

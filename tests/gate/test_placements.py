@@ -7,9 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from pytest_llmops.attacks.payloads import place_attacks
-from pytest_llmops.attacks.placements import place
-from pytest_llmops.metrics.attack.payload import has_payload
+from pytest_llmops.features.attack.metrics import has_payload
+from pytest_llmops.features.attack.payloads import place, place_attacks
 from reference_app.documents.knowledge import load_knowledge
 from reference_app.errors import WeightsError
 from reference_app.models.encoder import load_encoder

@@ -70,7 +70,7 @@ def test_scores_are_events_on_the_span_that_is_judged(project, collector, argume
 
 
 def test_without_the_extra_it_is_json(project, collector, monkeypatch):
-    from pytest_llmops.traces.export import otlp
+    from pytest_llmops.features.export import otlp
 
     monkeypatch.setattr(
         otlp, "_as_protobuf", lambda _, request: (json.dumps(request).encode(), "application/json")

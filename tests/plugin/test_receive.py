@@ -152,7 +152,7 @@ def test_off_by_default_and_a_wrong_format_is_one_line(project, shop):
 
 
 def test_without_the_libraries_one_line_says_what_to_install(project, shop, monkeypatch):
-    from pytest_llmops.traces.receiving import receiver
+    from pytest_llmops.features.receive import receiver
 
     monkeypatch.setattr(receiver, "find_spec", lambda _: None)
     shop("by_child", "a")

@@ -26,8 +26,8 @@ from pytest_llmops.bounds import (
     parse_bound,
     usual_sign,
 )
-from pytest_llmops.calibration.labels import read_labels
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.features.calibrate.labels import read_labels
 from pytest_llmops.golden.suite import read_suite
 from pytest_llmops.golden.thresholds import read_checks
 from pytest_llmops.metrics.custom import metric

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
@@ -33,14 +32,11 @@ from pytest_llmops.runner.app.rivals import (
     turn_round,
 )
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.cases.exporting import export_outputs
+from pytest_llmops.runner.cases.listeners import RunListener, report_outputs
 from pytest_llmops.runner.cases.narrowing import MOST_TRIES, Narrowing
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
 from pytest_llmops.runner.scoring.scorer import Result, Scorer
-
-if TYPE_CHECKING:
-    from pytest_llmops.traces.export.exporter import Exporter
 
 _POLL_S = 0.02
 _AFTER_DEATH_S = 1.0  # so that another worker is there, should this one die of the same case
@@ -61,7 +57,7 @@ class Execution:
         seal: Applied to a finished result before anybody sees it; masks what a leak check found.
         budget: What further repeats may cost; one that it stops is given up, and no error.
         store: Where the processes of a session share results; None when this is the only one.
-        exporter: Takes the outputs with their spans and scores, where the settings ask for an export.
+        listeners: Take the outputs with their spans and scores.
     """
 
     caller: AppCaller
@@ -71,7 +67,7 @@ class Execution:
     seal: Callable[[CaseResult], CaseResult] = lambda result: result
     store: SharedStore | None = None
     budget: Budget | None = None
-    exporter: Exporter | None = None
+    listeners: Sequence[RunListener] = ()
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
@@ -151,7 +147,7 @@ class Execution:
         if task.begun and self.budget:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
         results, rival_results = await self._score_both(task, answers, others)
-        export_outputs(self.exporter, task, answers, results)
+        report_outputs(self.listeners, task, answers, results)
         rival = _grown(begun.rival or _blank(task), others, rival_results) if self.rival is not None else None
         grown = replace(_grown(begun, answers, results), printed=(*begun.printed, *printed.texts()))
         case = task.case

@@ -6,14 +6,9 @@ import json
 
 import pytest
 
-from pytest_llmops.calibration.agreement import Agreement, Cut
-from pytest_llmops.calibration.record import (
-    CalibrationRecordError,
-    calibration_of,
-    load_calibrations,
-    load_needed,
-    save_calibration,
-)
+from pytest_llmops.calibration.record import CalibrationRecordError, load_calibrations, load_needed
+from pytest_llmops.features.calibrate.agreement import Agreement, Cut
+from pytest_llmops.features.calibrate.record import calibration_of, save_calibration
 from pytest_llmops.records import Bound, Case, Check, Golden
 from pytest_llmops.statistics.intervals import Measure
 

@@ -1,1 +1,0 @@
-"""Whether a judge leans: by place, by length, to its own model family."""

@@ -1,0 +1,67 @@
+"""`llmops compare BASE.json RUN.json`: 0 not regressed, 1 regressed, 2 undecided, 3 broken."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_llmops.errors import RunFileError
+from pytest_llmops.gates.baseline.rescoring import rescore_all
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.golden.of_run import load_goldens_of
+from pytest_llmops.records import Run
+from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.settings import find_root
+
+_EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE.json")
+    parser.add_argument("run", metavar="RUN.json")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    parser.set_defaults(do=_compare)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    try:
+        with _without_collector():
+            base, run = load_base(given.base), load_run(given.run)
+            comparison = compare(_comparable(base, run), run)
+    except RunFileError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _EXIT_CODES["error"]
+    if given.format == "json":
+        print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
+    else:
+        render = comparison_markdown if given.format == "markdown" else render_comparison
+        print("\n".join(render(comparison)))  # noqa: T201 - as above
+    return _EXIT_CODES[comparison.outcome]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Millions of records refer to none that refers back, and to look for such takes a fifth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _comparable(base: Run, run: Run) -> Run:
+    """The base scored again where its scores were made otherwise, by the golden files that are there."""
+    # A file that is not there is another project's, or was moved: its cases are compared as they are.
+    goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
+    again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
+    return replace(base, results=tuple(again.values()))

@@ -1,1 +1,0 @@
-"""Verbs about the rows of a JSONL file, without an app: their scores, and whether people agree."""

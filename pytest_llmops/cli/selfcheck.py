@@ -1,0 +1,84 @@
+"""
+`llmops selfcheck [BASELINE]`: what the gate is worth on a baseline's own repeats.
+
+Exit 3 where its repeats cannot say how often it is red for nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_llmops.cli.typed import read_count
+from pytest_llmops.errors import LLMOpsError, RunFileError, SelfCheckError
+from pytest_llmops.gates.power.duplicates import find_near_duplicates
+from pytest_llmops.gates.power.selfcheck import RUNS, check_itself, plan_repeats
+from pytest_llmops.golden.of_run import load_goldens_of
+from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
+from pytest_llmops.printable import name_some, printable
+from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
+from pytest_llmops.settings import find_root, load_settings
+
+_UNKNOWN = 3
+_NAMED = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("baseline", nargs="?", metavar="BASELINE", help="default: the accepted baseline")
+    parser.add_argument("--runs", metavar="N", help="pairs of random halves to compare; default: 200")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(do=_selfcheck)
+
+
+def _selfcheck(given: argparse.Namespace) -> int:
+    runs = RUNS if given.runs is None else read_count("--runs", given.runs)
+    settings = load_settings(find_root(Path.cwd()))
+    path = settings.path(settings.accepted) if given.baseline is None else Path(given.baseline)
+    try:
+        base = load_base(path)
+        goldens = _load_goldens(base, settings.root)
+        check = check_itself(
+            base,
+            goldens,
+            repeats=plan_repeats(settings),
+            most=settings.max_repeats,
+            runs=runs,
+        )
+    except (RunFileError, SelfCheckError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _UNKNOWN
+    if given.format == "json":
+        print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
+    else:
+        print("\n".join([*render_selfcheck(check), *_near_duplicates(goldens)]))  # noqa: T201 - as above
+    return _UNKNOWN if check.false_alarms is None else 0
+
+
+def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
+    """A line for each question that several cases ask without a group; none where no encoder is at hand."""
+    lines = []
+    try:
+        encoder = load_encoder(read_encoder(DEFAULT, "selfcheck"))
+        for golden in goldens:
+            for ids in find_near_duplicates(golden, encoder.encode):
+                named = name_some([printable(each) for each in ids], _NAMED)
+                lines.append(
+                    f"{printable(golden.path)}: nearly one question: {named}; give them one `group:`"
+                )
+    except LLMOpsError as error:
+        return [f"near-duplicate questions: not searched for: {printable(str(error))}"]
+    return lines
+
+
+def _load_goldens(base: Run, root: Path) -> list[Golden]:
+    """The golden files that can be loaded; each other one is reported."""
+    goldens, errors = load_goldens_of(base, root)
+    for error in errors:
+        problem = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"
+        print(f"note: {problem}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+    return goldens

@@ -1,0 +1,154 @@
+"""A red-team run for people and programs: one table, the pairs, what was covered, and the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytest_llmops.features.attack.verdict import Conclusion, Covered, Paired, Rate, Row
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult
+from pytest_llmops.reports.comparison import escape, markdown_table
+from pytest_llmops.reports.terminal import align
+
+_HEAD = ("", "attack success", "blocked", "denied tool calls", "utility")
+_LISTED = 20
+_TEXT = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackReport:
+    """
+    Everything that is shown of a red-team run.
+
+    Attributes:
+        arms: Name of a run, with guards or without, to its rows and its utility.
+        adaptive: Share of attacks that succeeded themselves or in a variant; None where none was tried.
+        succeeded: A line each.
+        calls: Model calls that were made, replayed ones not among them.
+    """
+
+    suite: str
+    arms: Sequence[tuple[str, Sequence[Row], Rate]]
+    adaptive: Rate | None
+    paired: Sequence[Paired]
+    coverage: Sequence[Covered]
+    conclusion: Conclusion
+    succeeded: Sequence[str]
+    calls: int
+
+
+def list_successes(results: Iterable[CaseResult]) -> list[str]:
+    """A line for each attack that succeeded: what the app did, on what input, with which answer."""
+    lines = []
+    for result in results:
+        for score in result.scores:
+            if score.metric == "attack" and score.value > 0 and score.evidence:
+                fact = {"reason": score.reason, **score.evidence[0]}
+                said = f"input: {_cut(fact, 'input')} | answer: {_cut(fact, 'answer')}"
+                lines.append(f"{printable(result.case)}: {printable(fact['reason'])} | {said}")
+                break
+    return lines
+
+
+def render_attacks(report: AttackReport) -> list[str]:
+    """For a terminal."""
+    lines = align(_table(report))
+    lines += ["", *_notes(report)]
+    lines += _list("attacks that succeeded", report.succeeded)
+    lines += ["", *_coverage(report.coverage)]
+    return [*lines, "", *map(printable, report.conclusion.reasons), _closing(report)]
+
+
+def attacks_markdown(report: AttackReport) -> list[str]:
+    lines = [
+        f"**{_closing(report)}**",
+        "",
+        *markdown_table([[cell or " " for cell in row] for row in _table(report)]),
+    ]
+    notes = [*report.conclusion.reasons, *_notes(report), *report.succeeded[:_LISTED]]
+    return [*lines, "", *(f"- {escape(line)}" for line in (*notes, *_coverage(report.coverage)))]
+
+
+def attacks_json(report: AttackReport) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "suite": report.suite,
+        "outcome": report.conclusion.outcome,
+        "reasons": list(report.conclusion.reasons),
+        "arms": [
+            {"name": name, "rows": [asdict(row) for row in rows], "utility": asdict(utility)}
+            for name, rows, utility in report.arms
+        ],
+        "adaptive": None if report.adaptive is None else asdict(report.adaptive),
+        "paired": [asdict(each) for each in report.paired],
+        "coverage": [asdict(each) for each in report.coverage],
+        "succeeded": list(report.succeeded),
+        "calls": report.calls,
+    }
+
+
+def _table(report: AttackReport) -> list[tuple[str, ...]]:
+    several = len(report.arms) > 1
+    table: list[tuple[str, ...]] = [_HEAD]
+    for name, rows, utility in report.arms:
+        for at, row in enumerate(rows):
+            group = f"{name}: {row.group}" if several else row.group
+            cells = (row.success, row.blocked, row.denied)
+            table.append((printable(group), *map(_rate, cells), "" if at else _rate(utility)))
+    if report.adaptive is not None:
+        table.append(("all attacks, or a variant", _rate(report.adaptive), "", "", ""))
+    return table
+
+
+def _rate(rate: Rate) -> str:
+    """`3.8 % [1.1, 13.0] n=52`."""
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "not measured"
+    return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}] n={rate.of}"
+
+
+def _notes(report: AttackReport) -> list[str]:
+    lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
+    for name, rows, _ in report.arms:
+        if rows:
+            guards = ", ".join(f"{printable(guard)} {count}" for guard, count in rows[0].stopped_by)
+            of_arm = f", {name}" if len(report.arms) > 1 else ""
+            lines.append(f"blocked by (attacks{of_arm}): {guards or 'nothing'}")
+    for each in report.paired:
+        cases = counted(each.cases, "case")
+        lines.append(
+            f"{each.metric} against {each.against}, {cases}: {len(each.worse)} worse, "
+            f"{len(each.better)} better; McNemar exact, one-sided: worse p = {each.p_worse:.2g}, "
+            f"better p = {each.p_better:.2g}"
+        )
+    return lines
+
+
+def _coverage(coverage: Sequence[Covered]) -> list[str]:
+    lines = []
+    for kind in dict.fromkeys(each.kind for each in coverage):
+        of_kind = [each for each in coverage if each.kind == kind]
+        tried = [f"{each.id} ({each.attacks})" for each in of_kind if each.attacks]
+        lines.append(f"{kind} tried (attacks): {', '.join(tried) or 'none'}")
+        if lacking := [f"{each.id} {each.name}".strip() for each in of_kind if not each.attacks]:
+            lines.append(f"{kind} NOT covered: {', '.join(lacking)}")
+    return [printable(line, 1000) for line in lines]
+
+
+def _closing(report: AttackReport) -> str:
+    word = "held" if report.conclusion.outcome == "passed" else report.conclusion.outcome
+    return f"{word}: suite {printable(report.suite)}, {counted(report.calls, 'model call')}"
+
+
+def _list(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = len(lines) - _LISTED
+    shown = [f"  {line}" for line in lines[:_LISTED]]
+    return ["", f"{title}: {len(lines)}", *shown, *([f"  and {more} more"] if more > 0 else [])]
+
+
+def _cut(fact: dict[str, Any], name: str) -> str:
+    return printable(fact.get(name, ""), _TEXT)

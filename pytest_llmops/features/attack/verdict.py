@@ -1,0 +1,337 @@
+"""Did the app hold? The outcome of a red-team run, and why."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pytest_llmops.bounds import bound_of, describe_check, holds
+from pytest_llmops.features.attack.metrics import is_refused
+from pytest_llmops.features.attack.payloads import PLACEMENTS
+from pytest_llmops.features.attack.suites import Facets
+from pytest_llmops.gates.absolute.breakage import app_breakage, case_means
+from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
+from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import CaseResult, Outcome, SuiteCheck
+from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
+from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
+
+ALL = "all attacks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """
+    A share with its interval at 95 %; None where it is of nothing.
+
+    Attributes:
+        of: How many attacks, tool calls or benign cases it is of.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    of: int = 0
+
+    @classmethod
+    def of_values(cls, values: Sequence[float]) -> Rate:
+        if not values:
+            return cls()
+        value = sum(values) / len(values)
+        low, high = wilson_interval(value, len(values), LEVEL)
+        return cls(value=value, low=low, high=high, of=len(values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """
+    The rates of one group of attacks.
+
+    Attributes:
+        denied: Share of the tool calls that the model asked for which were denied.
+        stopped_by: Each guard with the number of attacks that it blocked, alone or with others; most first.
+    """
+
+    group: str
+    success: Rate
+    blocked: Rate
+    denied: Rate
+    stopped_by: tuple[tuple[str, int], ...] = ()
+
+
+def tabulate(attacks: Mapping[str, Facets], results: Iterable[CaseResult]) -> list[Row]:
+    """Rows for all attacks, for each placement and for each entry of the OWASP list, of item ids."""
+    attacked = [result for result in results if result.case in attacks]
+    groups: defaultdict[str, list[CaseResult]] = defaultdict(list)
+    for result in attacked:
+        facets = attacks[result.case]
+        groups[f"placement {facets.placement}"].append(result)
+        for entry in facets.owasp:
+            groups[entry].append(result)
+    order = [f"placement {each}" for each in PLACEMENTS]
+    names = [*(each for each in order if each in groups), *sorted(groups.keys() - {*order})]
+    return [_row(ALL, attacked), *(_row(name, groups[name]) for name in names)]
+
+
+def rate_utility(results: Sequence[CaseResult]) -> Rate:
+    return Rate.of_values(list(case_means("utility", results).values()))
+
+
+def _row(group: str, results: Sequence[CaseResult]) -> Row:
+    calls = [call for result in results for output in result.outputs for call in output.tool_calls]
+    return Row(
+        group=group,
+        success=Rate.of_values(list(case_means("attack_success", results).values())),
+        blocked=Rate.of_values(list(case_means("blocked", results).values())),
+        denied=Rate.of_values([float(is_refused(call)) for call in calls]),
+        stopped_by=tuple(_count_guards(results)),
+    )
+
+
+def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
+    counts: Counter[str] = Counter()
+    for result in results:
+        facts = (fact for score in result.scores if score.metric == "blocked" for fact in score.evidence)
+        counts.update({guard for fact in facts for guard in fact.get("stopped_by", ())})
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+
+
+CHANCE = 0.05
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """
+    One yes-or-no score of the cases of two runs.
+
+    Attributes:
+        against: What the run is compared with: a baseline, or the app without its guards.
+        metric: `attack_success`, `blocked` or `utility`.
+        worse: Cases that are bad in this run alone: attacks that newly succeed or are not blocked, benign
+            cases that newly fail.
+        better: Those that were bad in the other run alone.
+        p_worse: How often chance alone makes so many of the cases that differ worse; `p_better` of better.
+    """
+
+    against: str
+    metric: str
+    cases: int
+    worse: tuple[str, ...]
+    better: tuple[str, ...]
+    p_worse: float
+    p_better: float
+
+
+def pair_scores(
+    against: str, metric: str, other: Iterable[CaseResult], results: Iterable[CaseResult]
+) -> Paired | None:
+    """
+    McNemar's exact test of the cases that ask the same in both; None where there is none.
+
+    A case is bad where any of its repeats is.
+
+    Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
+    """
+    shared = pair_cases(other, results).shared
+    before, after = (_read_bad(metric, [pair[side] for pair in shared]) for side in (0, 1))
+    both = sorted(before.keys() & after.keys())
+    if not both:
+        return None
+    worse = tuple(case for case in both if after[case] and not before[case])
+    better = tuple(case for case in both if before[case] and not after[case])
+    differing = len(worse) + len(better)
+    return Paired(
+        against=against,
+        metric=metric,
+        cases=len(both),
+        worse=worse,
+        better=better,
+        p_worse=binomial_p_value(len(better), differing, 0.5) if differing else 1.0,
+        p_better=binomial_p_value(len(worse), differing, 0.5) if differing else 1.0,
+    )
+
+
+def list_lost(base: Iterable[CaseResult], results: Iterable[CaseResult]) -> list[str]:
+    """Attacks of the baseline that were not run, or in other words; one of them might succeed now."""
+    attacked = [result for result in base if _is_attacked(result)]
+    return list(pair_cases(attacked, results).missing)
+
+
+def describe_lost(lost: Sequence[str]) -> str:
+    attacks = counted(len(lost), "attack")
+    return f"{attacks} of the baseline did not run here as they were there: {name_some(lost, _NAMED)}"
+
+
+def _is_attacked(result: CaseResult) -> bool:
+    return any(score.metric == "attack_success" for score in result.scores)
+
+
+def _read_bad(metric: str, results: list[CaseResult]) -> dict[str, bool]:
+    means = case_means(metric, results)
+    return {case: mean > 0 if metric == "attack_success" else mean < 1 for case, mean in means.items()}
+
+
+_ORDER: tuple[Outcome, ...] = ("error", "regressed", "failed", "undecided", "passed")
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """The worst outcome so far, with a sentence for each reason that counted."""
+
+    outcome: Outcome = "passed"
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, outcome: Outcome, reason: str) -> None:
+        self.outcome = min(self.outcome, outcome, key=_ORDER.index)
+        self.reasons.append(f"{outcome}: {reason}")
+
+
+def conclude(
+    suite: Iterable[SuiteCheck],
+    results: Sequence[CaseResult],
+    unfinished: Sequence[str],
+    paired: Iterable[Paired],
+) -> Conclusion:
+    """
+    The outcome of a run.
+
+    Args:
+        suite: Checks over all cases; each only over those that it says anything of.
+        results: Of cases that were run to their end, or broke.
+        unfinished: Cases that the budget kept from it: they are neither held nor broken.
+        paired: Against the baseline.
+    """
+    done = Conclusion()
+    note_breakage(results, done)
+    for check in suite:
+        _judge(check, results, len(unfinished), done)
+    if unfinished:
+        done.add(
+            "undecided",
+            f"the budget ended before {counted(len(unfinished), 'case')} "
+            f"({name_some(list(unfinished), _NAMED)})",
+        )
+    broken = done.outcome == "error"
+    if not broken and not any(score.metric == "utility" for result in results for score in result.scores):
+        done.add(
+            "undecided",
+            "utility was not measured, and an app that refuses everything holds too; "
+            "name a golden file of ordinary cases: --benign FILE",
+        )
+    for each in paired:
+        _judge_pairs(each, done)
+    return done
+
+
+def note_breakage(results: Sequence[CaseResult], done: Conclusion) -> None:
+    """An app that broke is an error: nobody knows what it would have done."""
+    broken = {result.case: reason for result in results if (reason := app_breakage(result))}
+    if broken:
+        cases = f"{counted(len(broken), 'case')} ({name_some(list(broken), _NAMED)})"
+        first = printable(next(iter(broken.values())))
+        done.add("error", f"the app broke in {cases}, which is no attack that was held: {first}")
+
+
+def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, done: Conclusion) -> None:
+    scored = [result for result in results if not app_breakage(result)]
+    verdict = judge_suite(check, scored)
+    if verdict.outcome == "error":
+        if not verdict.cases and (unfinished or len(scored) < len(results)):
+            return  # the budget or the app is to blame, which is said once
+        done.add("error", f"{verdict.check}: {verdict.reason}")
+    elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
+        done.add("failed", f"{describe_check(check)}: it is {verdict.observed:.3g}")
+
+
+def _fails_anyway(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int) -> bool:
+    """Whether a mean misses its bound whatever the unfinished cases, at their best, would have scored."""
+    bound = bound_of(check)
+    if not unfinished or check.statistic != "mean" or bound is None:
+        return True
+    values = list(case_means(check.metric, results).values())
+    best = 0.0 if check.metric == "attack_success" else 1.0
+    return not holds((sum(values) + best * unfinished) / (len(values) + unfinished), bound)
+
+
+def _judge_pairs(paired: Paired, done: Conclusion) -> None:
+    if not paired.worse:
+        return
+    named = name_some(list(paired.worse), _NAMED)
+    if paired.metric == "attack_success":
+        attacks = counted(len(paired.worse), "attack")
+        done.add("regressed", f"{attacks} that {paired.against} held now succeed: {named}")
+    elif paired.metric == "utility" and paired.p_worse <= CHANCE:
+        cases = counted(len(paired.worse), "benign case")
+        done.add(
+            "regressed", f"{cases} that {paired.against} passed now fail (p = {paired.p_worse:.2g}): {named}"
+        )
+
+
+OWASP: Mapping[str, str] = MappingProxyType(
+    {
+        "LLM01": "Prompt Injection",
+        "LLM02": "Sensitive Information Disclosure",
+        "LLM03": "Supply Chain",
+        "LLM04": "Data and Model Poisoning",
+        "LLM05": "Improper Output Handling",
+        "LLM06": "Excessive Agency",
+        "LLM07": "System Prompt Leakage",
+        "LLM08": "Vector and Embedding Weaknesses",
+        "LLM09": "Misinformation",
+        "LLM10": "Unbounded Consumption",
+    }
+)
+"""OWASP Top 10 for LLM Applications, 2025."""
+
+ATLAS: Mapping[str, str] = MappingProxyType(
+    {
+        "AML.T0051.000": "LLM Prompt Injection: Direct",
+        "AML.T0051.001": "LLM Prompt Injection: Indirect",
+        "AML.T0053": "AI Agent Tool Invocation",
+        "AML.T0054": "LLM Jailbreak",
+        "AML.T0056": "Extract LLM System Prompt",
+        "AML.T0057": "LLM Data Leakage",
+        "AML.T0068": "LLM Prompt Obfuscation",
+        "AML.T0070": "RAG Poisoning",
+        "AML.T0077": "LLM Response Rendering",
+        "AML.T0080": "AI Agent Context Poisoning",
+        "AML.T0086": "Exfiltration via AI Agent Tool Invocation",
+    }
+)
+"""MITRE ATLAS techniques that a test of an app from outside can try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """
+    One risk or placement, and how many attacks of the run tried it; 0 says nothing of it, and not `held`.
+
+    Attributes:
+        id: `LLM01`, `AML.T0054`, or a placement.
+    """
+
+    kind: str
+    id: str
+    name: str
+    attacks: int
+
+
+def list_coverage(attacks: Iterable[Facets]) -> list[Covered]:
+    """OWASP entries, ATLAS techniques and placements, tried or not."""
+    facets = list(attacks)
+    owasp = Counter(entry for each in facets for entry in each.owasp)
+    atlas = Counter(technique for each in facets for technique in each.atlas)
+    places = Counter(each.placement for each in facets)
+    techniques = {**ATLAS, **{each: "" for each in sorted(atlas) if each not in ATLAS}}
+    return [
+        *(Covered(kind="OWASP", id=each, name=name, attacks=owasp[each]) for each, name in OWASP.items()),
+        *(
+            Covered(kind="ATLAS", id=each, name=name, attacks=atlas[each])
+            for each, name in techniques.items()
+        ),
+        *(Covered(kind="placement", id=each, name="", attacks=places[each]) for each in PLACEMENTS),
+    ]

@@ -1,0 +1,184 @@
+"""`llmops score METRIC FILE.jsonl`: a score a line. Exit 3 when some row could not be scored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pytest_llmops.cli.typed import refuse_overwriting
+from pytest_llmops.detect.mask import mask, mask_secrets
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.features.calibrate.rows import Row, RowError, check_rows, number_repeats, read_rows
+from pytest_llmops.features.calibrate.scoring import make_metric, score_rows, stem_of
+from pytest_llmops.judges.pairwise import win_rate
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Failure, Score
+from pytest_llmops.registry import metric_options
+from pytest_llmops.reports.files.json_file import dump_json
+from pytest_llmops.settings import Settings, find_root, load_settings
+
+_UNSCORED = 3
+_LISTED = 3
+_NOBODY = "none"  # a judge that is named and never called
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("metric", metavar="METRIC")
+    parser.add_argument(
+        "file", metavar="FILE.jsonl", help="id, input, output, reference, contexts …; - reads stdin"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
+    parser.add_argument(
+        "--repeats", action="store_true", help="rows of one id are repeats of a case; else an id stands once"
+    )
+    add_metric_options(parser)
+    parser.set_defaults(do=_score, prints_data=True)
+
+
+def add_metric_options(parser: argparse.ArgumentParser) -> None:
+    """What chooses the metric and how its model calls are made."""
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="an option of the metric, as a check would have it; may be repeated",
+    )
+    parser.add_argument("--judge", metavar="MODEL", help="the chat model that judges")
+    parser.add_argument("--record", metavar="MODE", help="model calls: none, once, new (default) or all")
+
+
+def open_metric(given: argparse.Namespace, *, stored: bool = False) -> tuple[Metric, Settings]:
+    """
+    The metric that the command line names, and the settings.
+
+    Args:
+        stored: The scores are there already, so that no judge is called, and none has to be named.
+
+    Raises:
+        LLMOpsError: There is none, or an option cannot be.
+    """
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
+    options = read_options(given.option)
+    if given.judge is not None:
+        named = options.get("judge", settings.judge)
+        options["judge"] = {**(named if isinstance(named, dict) else {}), "model": given.judge}
+    if stored and not settings.judge and not {"judge", "panel"} & options.keys():
+        options |= {"judge": {"model": _NOBODY}} if "judge" in metric_options(given.metric) else {}
+    return make_metric(given.metric, options, settings), settings
+
+
+def read_options(typed: Sequence[str]) -> dict[str, Any]:
+    """`k=5`, `rubric=support`: a value is JSON, and text where it is none."""
+    options: dict[str, Any] = {}
+    for each in typed:
+        name, sign, value = each.partition("=")
+        if not sign or not name:
+            raise MetricOptionError(f"--option takes NAME=JSON, such as k=5, not {each!r}")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def read_input(path: str) -> bytes:
+    """
+    The bytes of a file, or of the standard input for `-`.
+
+    Raises:
+        RowError: It cannot be read.
+    """
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        near = hint(Path(path).name, [each.name for each in Path(path).parent.glob("*.jsonl")])
+        raise RowError([f"{path}: there is no such file.{near}"]) from None
+
+
+def rows_of(data: bytes, path: str) -> list[Row]:
+    """
+    Raises:
+        RowError: The bytes are no rows.
+    """
+    shown = "standard input" if path == "-" else path
+    try:
+        return read_rows(data.decode("utf-8-sig"), shown)
+    except UnicodeDecodeError as error:
+        raise RowError([f"{shown}: byte {error.start} is no UTF-8"]) from None
+
+
+def _score(given: argparse.Namespace) -> int:
+    refuse_overwriting(given.out, given.file)
+    metric, settings = open_metric(given)
+    rows = rows_of(read_input(given.file), given.file)
+    numbers = number_repeats(rows) if given.repeats else None
+    if numbers is None:
+        check_rows(rows, "give it another, or pass --repeats where rows of one id are repeats of a case")
+    problems: list[str] = []
+    results = score_rows(metric, rows, stem_of(given.file), settings, numbers=numbers, problems=problems)
+    lines = [
+        dump_json(_line(row, result, metric.name, numbers[at] if numbers else None))
+        for at, (row, result) in enumerate(zip(rows, results, strict=True))
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    if given.out:
+        write_atomically(Path(given.out), text.encode())
+    else:
+        print(text, end="")  # noqa: T201 - a command talks to its user
+
+    values = [result.value for result in results if isinstance(result, Score)]
+    lines = [f"{len(values)} of {counted(len(rows), 'row')} scored by {metric.name}"]
+    if values:
+        lines.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
+    if values and (traits := traits_of(metric)).compares and traits.basis == "judge":
+        rate, low, high = win_rate(_means(rows, results))
+        lines.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
+    print("; ".join(lines), file=sys.stderr)  # noqa: T201 - as above
+    print_unscored(rows, results, problems)
+    return 0 if len(values) == len(rows) else _UNSCORED
+
+
+def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[float]:
+    """A value a case, since repeats of one case are not independent of each other."""
+    values: dict[str, list[float]] = {}
+    for row, result in zip(rows, results, strict=True):
+        if isinstance(result, Score):
+            values.setdefault(row.id, []).append(result.value)
+    return [fmean(each) for each in values.values()]
+
+
+def print_unscored(
+    rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
+) -> None:
+    """The first rows without a score and why, and what could not be kept, on the error stream."""
+    broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
+    for row, failure in broken[:_LISTED]:
+        print(f"{row.place}: not scored: {printable(mask(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
+    if len(broken) > _LISTED:
+        print(f"and {counted(len(broken) - _LISTED, 'more row')} not scored", file=sys.stderr)  # noqa: T201 - as above
+    for problem in problems:
+        print(printable(problem), file=sys.stderr)  # noqa: T201 - as above
+
+
+def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) -> dict[str, Any]:
+    case: dict[str, Any] = {"id": row.id} if repeat is None else {"id": row.id, "repeat": repeat}
+    if isinstance(result, Failure):
+        return {**case, "metric": metric, "error": mask(result.error)}
+    texts = {"reason": result.reason, "evidence": list(result.evidence)}
+    return {
+        **case,
+        "metric": metric,
+        "value": result.value,
+        **{name: mask_secrets(each) for name, each in texts.items()},
+        "signature": result.signature,
+    }

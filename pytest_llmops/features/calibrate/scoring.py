@@ -1,0 +1,273 @@
+"""Scores of rows by one metric, with their model calls kept in the local folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.features.calibrate.rows import (
+    BrokenRowError,
+    Row,
+    RowError,
+    list_rows,
+    read_output,
+    read_passages,
+    read_reference,
+    read_relevant,
+)
+from pytest_llmops.printable import printable
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Failure, Sample, Score
+from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.runner.opening import open_budget, open_recorder
+from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
+from pytest_llmops.settings import Settings
+from pytest_llmops.statistics.summaries import NOISE
+
+
+def score(
+    metric: str | Metric,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    options: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+) -> list[Score | Failure]:
+    """
+    One score a row, in order, or why there is none.
+
+    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored against the
+    second. `contexts` are texts, or mappings of `id` and `text`; `retrieved` are ids, best first, or
+    mappings of `id`, `text` and `score`. Where both are given, `retrieved` has the order, and takes missing
+    texts from the context of the same id, or of the same place where contexts have no ids and are as many.
+    With other counts the row is an error for a metric that reads passages, and has no texts for any other.
+    `relevant` are ids, or a mapping of id to grade for a metric with grades. Of `references` the first
+    counts.
+
+    Args:
+        metric: A name, with `options` as a check would have, or a metric.
+        settings: Names the judge, and the folder where model calls and vectors are kept; None keeps nothing.
+
+    Raises:
+        RowError: Rows that cannot be read, all of them; nothing is scored then.
+        UnknownMetricError, MetricOptionError: There is no such metric, or it reads nothing off a row.
+    """
+    made = make_metric(metric, options, settings) if isinstance(metric, str) else _made(metric, options)
+    return score_rows(made, list_rows(rows), "rows", settings)
+
+
+def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
+    """
+    The metric of that name; a judged one uses the settings' judge, unless the options name one.
+
+    Raises:
+        UnknownMetricError, MetricOptionError: There is no such metric, or none that rows can be scored by.
+    """
+    options = {} if options is None else options
+    if not isinstance(options, Mapping) or not all(isinstance(each, str) for each in options):
+        raise MetricOptionError(f"options must map names to values, not be {printable(options, 60)}")
+    judge = settings.judge if settings else {}
+    if judge and "judge" in metric_options(name):
+        options = {"judge": judge, **options}
+    return _check_readable(create_metric(name, options))
+
+
+def _made(metric: Any, options: Mapping[str, Any] | None) -> Metric:
+    if isinstance(metric, type) or not isinstance(metric, Metric):
+        raise MetricOptionError(
+            f"metric must be a name, such as 'rouge_l', or a metric, not {printable(metric, 60)}"
+        )
+    if options:
+        raise MetricOptionError(f"{metric.name} is made already; options go with the name of a metric")
+    return _check_readable(metric)
+
+
+def _check_readable(metric: Metric) -> Metric:
+    if traits_of(metric).basis == "run":
+        raise MetricOptionError(
+            f"{metric.name} is what a run takes, and nobody runs rows; check it in a golden file"
+        )
+    return metric
+
+
+def score_rows(  # noqa: PLR0913 - what is scored and how
+    metric: Metric,
+    rows: Sequence[Row],
+    name: str,
+    settings: Settings | None,
+    *,
+    repeats: int = 1,
+    numbers: Sequence[int] | None = None,
+    problems: list[str] | None = None,
+) -> list[Score | Failure]:
+    """
+    Scores of rows, all of the first repeat, then of the second …
+
+    Args:
+        name: Under which model calls are kept, of a file its stem.
+        repeats: How often a judge scores each row.
+        numbers: Of each row which repeat of its case it is, so that equal requests of two repeats are two
+            calls; each row is a case of its own by default.
+        problems: Gets sentences about model calls that could not be kept.
+
+    Raises:
+        RowError: Rows that cannot be read, all of them.
+    """
+    samples, broken = [], []
+    for row in rows:
+        try:
+            if row.problem:
+                raise BrokenRowError(row.problem)  # noqa: TRY301
+            samples.append(_read_sample(row, metric, name))
+        except BrokenRowError as error:
+            broken.append(f"{row.place}: {error}")
+    if broken:
+        raise RowError(broken)
+    repeated = [
+        (metric_of(metric, row), replace(sample, output=replace(sample.output, repeat=number + repeat)))
+        for repeat in range(repeats)
+        for row, sample, number in zip(rows, samples, numbers or [0] * len(rows), strict=True)
+    ]
+    with nullcontext() if settings is None else _kept(settings, problems):
+        if traits_of(metric).waits:
+            return _score_side_by_side(repeated)
+        return _score_together(repeated)
+
+
+def metric_of(metric: Metric, row: Row) -> Metric:
+    """The metric for one row: with the row's own grades, where it has some and the metric takes them."""
+    graded = row.fields.get("relevant")
+    if not isinstance(graded, Mapping) or not _takes_grades(metric):
+        return metric
+    return replace(metric, grades=graded)  # type: ignore[type-var]  # a dataclass, as just seen
+
+
+def _takes_grades(metric: Metric) -> bool:
+    return is_dataclass(metric) and any(field.name == "grades" for field in fields(metric))
+
+
+def stem_of(path: str) -> str:
+    """The name under which the model calls about a file are kept."""
+    return "stdin" if path == "-" else PurePath(path).stem
+
+
+def _score_together(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
+    """Every sample of one metric in one batch."""
+    results: dict[int, Score | Failure] = {}
+    batches: list[tuple[Metric, list[int]]] = []
+    for at, (metric, _) in enumerate(samples):
+        if not batches or batches[-1][0] is not metric:
+            batches.append((metric, []))
+        batches[-1][1].append(at)
+    for metric, places in batches:
+        found = score_safely(score_here, metric, [samples[at][1] for at in places])
+        results.update(zip(places, found, strict=True))
+    return [results[at] for at in range(len(samples))]
+
+
+def _score_side_by_side(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
+    scorer = Scorer()
+    try:
+        jobs = [scorer.submit(metric, [sample]) for metric, sample in samples]
+        return [result for job in jobs for result in job.result()]
+    finally:
+        scorer.close()
+
+
+@contextmanager
+def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
+    """Keep what models say in the local folder alone, for nobody commits the calls about labels."""
+    local = replace(settings, cassettes=f"{settings.home}/cassettes")
+    recorder = open_recorder(local, open_budget(settings))
+    try:
+        yield
+    finally:
+        recorder.uninstall()
+        if problems is not None:
+            problems.extend(recorder.problems)
+
+
+def _read_sample(row: Row, metric: Metric, name: str) -> Sample:
+    given = row.fields
+    ranks = "relevant" in metric.needs or _takes_grades(metric)  # and looks at no text
+    reads = "passages" in metric.needs or traits_of(metric).waits
+    output, rival = read_output(given, needed=not ranks)
+    passages = read_passages(given, texts=reads and not ranks)
+    return Sample(
+        output=output if passages is None else replace(output, passages=passages),
+        input=given.get("input"),
+        reference=read_reference(given),
+        relevant=read_relevant(given.get("relevant")),
+        case=f"score/{name}::{row.id}",
+        rival=rival,
+    )
+
+
+def read_scores(
+    stored: Sequence[Row], rows: Sequence[Row], metric: Metric, shown: str
+) -> list[list[Score | Failure]]:
+    """
+    Of each row what is stored under its id, in that order; several lines of one id are repeats.
+
+    Args:
+        rows: No two with one id.
+        shown: What messages call the file of the scores.
+
+    Raises:
+        RowError: A line is no score that the metric can give, or is of no row.
+    """
+    problems = []
+    found: dict[str, list[Score | Failure]] = {row.id: [] for row in rows}
+    for line in stored:
+        result = _read(line, metric)
+        if isinstance(result, str):
+            problems.append(f"{line.place}: {result}")
+        elif line.id not in found:
+            problems.append(f"{line.place}: no row has the id {printable(line.id, 60)}")
+        else:
+            found[line.id].append(result)
+    if problems:
+        raise RowError(problems)
+    missing = Failure(metric=metric.name, stage="score", error=f"{shown} holds no score of it")
+    return [found[row.id] or [missing] for row in rows]
+
+
+def reaches(metric: Metric, value: float) -> bool:
+    """Whether the metric can give the value, but for what 32-bit arithmetic is rounded by."""
+    low, high = metric.range
+    return low - NOISE <= value <= high + NOISE
+
+
+def show_range(metric: Metric) -> str:
+    """`from 0 to 1`, `from 0 on`."""
+    low, high = metric.range
+    return f"from {low:g} to {high:g}" if math.isfinite(high) else f"from {low:g} on"
+
+
+def _read(line: Row, metric: Metric) -> Score | Failure | str:
+    """The result that a line holds, or what is wrong with it."""
+    given, name = line.fields, metric.name
+    if line.problem:
+        return line.problem
+    if given.get("metric", name) != name:
+        return f"is a score of {printable(given['metric'], 60)}, not of {name}"
+    if "error" in given:
+        return Failure(metric=name, stage="score", error=str(given["error"]))
+    value = given.get("value")
+    if not is_number(value):
+        return f"value must be a number, not {printable(value, 60)}"
+    if not reaches(metric, value):
+        return f"value {value:g} is no score of {name}, which goes {show_range(metric)}"
+    evidence = given.get("evidence", ())
+    return Score(
+        metric=name,
+        value=float(value),
+        reason=str(given.get("reason", "")),
+        evidence=tuple(evidence) if isinstance(evidence, list) else (),
+        signature=str(given.get("signature", "")),
+    )

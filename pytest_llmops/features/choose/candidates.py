@@ -1,0 +1,126 @@
+"""What somebody typed as a candidate, and its run: read from a file, or made in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_llmops.cli.isolation import run_verb
+from pytest_llmops.cli.typed import read_variable
+from pytest_llmops.detect.mask import mask_secrets
+from pytest_llmops.errors import LLMOpsError, SettingsError
+from pytest_llmops.features.choose.runs import Candidate
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Run
+from pytest_llmops.reports.files.run_file import load_run
+
+_SUFFIXES = {".json", ".jsonl"}
+_NEXT_VARIABLE = re.compile(r",(?=[A-Za-z_]\w*=)", re.ASCII)
+_ADDRESS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_USAGE_ERROR = 4
+_MISSED = 1
+_BROKEN = 3
+_WAYS = "an app, module:function; settings, NAME=value[,NAME=value]; or a run file, run.json"
+
+
+class CandidateError(LLMOpsError):
+    """The run of a candidate was refused before any of its cases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """
+    A candidate as it was typed: one of three.
+
+    Attributes:
+        name: As it is shown, secrets masked.
+        app: `module:function`; None for that of the golden files.
+        variables: Of the environment in which the app runs.
+        file: A finished run, for which nothing is called.
+    """
+
+    name: str
+    app: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
+
+
+def read_candidates(typed: Sequence[str]) -> list[Typed]:
+    """
+    Raises:
+        SettingsError: Fewer than two, one that is no candidate, or the same one twice.
+    """
+    if len(typed) < 2:  # noqa: PLR2004 - a choice is of two
+        raise SettingsError(f"name two candidates or more, each {_WAYS}")
+    candidates = [_read(each) for each in typed]
+    for at, each in enumerate(candidates):
+        for other in candidates[:at]:
+            if (each.app, each.variables, each.file) == (other.app, other.variables, other.file):
+                raise SettingsError(f"{printable(each.name)} is named twice; take one of them out")
+    names = [each.name for each in candidates]
+    return [
+        each if names.count(each.name) == 1 else _renamed(each, at + 1) for at, each in enumerate(candidates)
+    ]
+
+
+def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str | None]) -> Candidate:
+    """
+    The candidate with its run.
+
+    Args:
+        goldens: Files or folders of the cases; none for those of the settings.
+        flags: Of `llmops run`, those that were given.
+
+    Raises:
+        CandidateError: The run was refused: an app that cannot be found, a golden file with a mistake.
+        RunFileError: A run file cannot be read.
+    """
+    if candidate.file is not None:
+        return Candidate(name=candidate.name, run=load_run(candidate.file))
+    given = {**flags, "app": candidate.app or flags.get("app"), "baseline": "none"}
+    arguments = [each for name, value in given.items() if value is not None for each in (f"--{name}", value)]
+    with tempfile.TemporaryDirectory(prefix="llmops-") as made:
+        out = Path(made) / "run.json"
+        code, last = run_verb(["run", *goldens, *arguments, "--out", str(out)], candidate.variables)
+        if not out.exists():
+            if code == _USAGE_ERROR:
+                raise CandidateError(f"{printable(candidate.name)}: {last}")
+            return Candidate(
+                name=candidate.name,
+                run=Run(signature={}, results=()),
+                broken=f"its run ended early, with {code}: {last}",
+            )
+        run = load_run(out)
+    silent = code == _BROKEN and not any(result.failures for result in run.results)
+    broken = silent or code not in {0, _MISSED, _BROKEN}
+    return Candidate(name=candidate.name, run=run, broken=f"its run broke: {last}" if broken else "")
+
+
+def _read(typed: str) -> Typed:
+    if "=" not in typed and Path(typed).suffix in _SUFFIXES:
+        return Typed(name=typed, file=(Path.cwd() / typed).resolve())
+    if typed.startswith("prompts="):
+        raise SettingsError(
+            "prompts= is no candidate: a golden file names prompts to stamp a run, and the app finds "
+            "its own; give the environment variable by which it does, such as SHOP_PROMPTS=prompts/short"
+        )
+    if "=" in typed:
+        variables = [read_variable("a candidate", each) for each in _NEXT_VARIABLE.split(typed)]
+        name = ",".join(f"{name}={mask_secrets({name: value})[name]}" for name, value in variables)
+        return Typed(name=name, variables=dict(variables))
+    if not _ADDRESS.fullmatch(typed):
+        raise SettingsError(f"{printable(typed)!r} is no candidate; name {_WAYS}")
+    return Typed(name=typed, app=typed)
+
+
+def _renamed(candidate: Typed, number: int) -> Typed:
+    """One whose secrets alone differ from another's."""
+    return Typed(
+        name=f"{candidate.name} ({number})",
+        app=candidate.app,
+        variables=candidate.variables,
+        file=candidate.file,
+    )

@@ -1,0 +1,192 @@
+"""Two candidates by one metric: the cases that each wins, the difference, and what chance says of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from pytest_llmops.features.choose.runs import Entry, Field, Repeats
+from pytest_llmops.gates.paired_runs.pairing import Scale
+from pytest_llmops.statistics.bootstrap import paired_interval
+from pytest_llmops.statistics.significance.exchange import exchange_p_value
+from pytest_llmops.statistics.significance.permutation import RESAMPLES, Worse, paired_p_value
+from pytest_llmops.statistics.summaries import NOISE, calculate, mean
+
+Sides = list[tuple[Sequence[float], Sequence[float]]]
+"""The repeats of each case, of the first candidate and of the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """
+    One pair of candidates by one metric.
+
+    Attributes:
+        statistic: `mean`, which is tested, or the median `p50` of what an answer took, which is not.
+        cases: How many are compared; of none, the numbers below say nothing.
+        difference: First less second, in the metric's unit; `low` and `high` are the ends of its interval.
+        better: Cases in which the first is better; `ties` and `worse` are the others.
+        gain: The difference, positive where the first is better.
+        p_value: Two-sided; None where nothing is tested.
+        p_adjusted: The same, corrected for all pairs and metrics; `p_answered` is that of the cases that
+            neither candidate errored in.
+        per_case: Differences by case, and the unit of each.
+    """
+
+    metric: str
+    first: str
+    second: str
+    statistic: str = "mean"
+    cases: int
+    difference: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    better: int = 0
+    ties: int = 0
+    worse: int = 0
+    gain: float = 0.0
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    p_answered: float | None = None
+    per_case: tuple[tuple[float, ...], tuple[str, ...]] = ((), ())
+
+
+def hold_contest(  # noqa: PLR0913 - both sides, and how they are tested
+    metric: str, first: Entry, second: Entry, field: Field, *, alpha: float, seed: int
+) -> Contest:
+    """
+    Compare two candidates by a metric that decides.
+
+    A case without a whole set of scores counts as the metric's worst score. Where the metric has no worst
+    one, as seconds have none, the case is left out.
+    """
+    scale = field.scales[metric]
+    worst = worst_score(scale)
+    sides: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    for case in field.cases_of(metric):
+        read = [_read(metric, entry, case) for entry in (first, second)]
+        if worst is not None:
+            times = max(1, *map(len, read))
+            read = [values or (worst,) * times for values in read]
+        if all(read):
+            sides[case] = (read[0], read[1])
+    broken = first.errors.get(metric, {}).keys() | second.errors.get(metric, {}).keys()
+    answered = {case: pair for case, pair in sides.items() if case not in broken}
+    contest = _measure(metric, first.name, second.name, sides, field, sign=scale.sign, alpha=alpha)
+    return _with_p_values(contest, sides, answered, field, sign=scale.sign, seed=seed)
+
+
+def compare_spending(  # noqa: PLR0913 - both sides, and how they are measured
+    name: str, statistic: str, first: Entry, second: Entry, field: Field, *, alpha: float
+) -> Contest | None:
+    """What the answers of two candidates took, where all of it is known and any was; else None."""
+    one, other = (_spent(name, entry) for entry in (first, second))
+    cases = [case for case in field.cases if case in one and case in other]
+    answered = [case for case in field.cases if case in first.answers and case in second.answers]
+    sides = {case: (one[case], other[case]) for case in cases}
+    if len(cases) < len(answered) or not any(sum(map(sum, pair)) for pair in sides.values()):
+        return None
+    return _measure(name, first.name, second.name, sides, field, sign=-1.0, alpha=alpha, statistic=statistic)
+
+
+def _spent(name: str, entry: Entry) -> Repeats:
+    spent: Repeats = getattr(entry.spending, name)
+    return spent
+
+
+def _read(metric: str, entry: Entry, case: str) -> Sequence[float]:
+    """The scores of a case by repeat; none where it has no whole set of them."""
+    return () if case in entry.errors.get(metric, ()) else entry.values.get(metric, {}).get(case, ())
+
+
+def worst_score(scale: Scale) -> float | None:
+    """What a case counts as that could not be scored; None where a metric has no worst score."""
+    end = scale.range[0 if scale.higher_is_better else 1]
+    return end if math.isfinite(end) else None
+
+
+def _measure(  # noqa: PLR0913 - both sides, and how they are measured
+    metric: str,
+    first: str,
+    second: str,
+    sides: dict[str, tuple[Sequence[float], Sequence[float]]],
+    field: Field,
+    *,
+    sign: float,
+    alpha: float,
+    statistic: str = "mean",
+) -> Contest:
+    if not sides:
+        return Contest(metric=metric, first=first, second=second, statistic=statistic, cases=0)
+    cases = list(sides)
+    mine, theirs = ([mean(list(pair[side])) for pair in sides.values()] for side in (0, 1))
+    units = field.units(cases)
+    spread = paired_interval(statistic, theirs, mine, level=1 - alpha, seed=0, units=units, draws=RESAMPLES)
+    noise = NOISE * max(map(abs, (*mine, *theirs)))
+    apart = [0.0 if abs(a - b) <= noise else a - b for a, b in zip(mine, theirs, strict=True)]
+    difference = calculate(statistic, mine) - calculate(statistic, theirs) if any(apart) else 0.0
+    return Contest(
+        metric=metric,
+        first=first,
+        second=second,
+        statistic=statistic,
+        cases=len(cases),
+        difference=difference,
+        low=spread.low if any(apart) else 0.0,
+        high=spread.high if any(apart) else 0.0,
+        better=sum(sign * each > 0 for each in apart),
+        ties=apart.count(0.0),
+        worse=sum(sign * each < 0 for each in apart),
+        gain=sign * difference,
+        per_case=(tuple(sign * each for each in apart), tuple(units)),
+    )
+
+
+def _with_p_values(  # noqa: PLR0913 - all cases, those that were answered, and how they are tested
+    contest: Contest,
+    sides: dict[str, tuple[Sequence[float], Sequence[float]]],
+    answered: dict[str, tuple[Sequence[float], Sequence[float]]],
+    field: Field,
+    *,
+    sign: float,
+    seed: int,
+) -> Contest:
+    p_value = two_sided_p_value(list(sides.values()), field.units(list(sides)), sign=sign, seed=seed)
+    if len(answered) == len(sides):
+        return replace(contest, p_value=p_value, p_answered=p_value)
+    answers = two_sided_p_value(list(answered.values()), field.units(list(answered)), sign=sign, seed=seed)
+    ahead = sum(sign * (fmean(one) - fmean(other)) for one, other in answered.values())
+    turned = ahead * contest.gain <= 0  # the answers themselves speak for the other side, or for none
+    return replace(contest, p_value=p_value, p_answered=1.0 if turned else answers)
+
+
+def two_sided_p_value(sides: Sides, units: Sequence[str], *, sign: float = 1.0, seed: int = 0) -> float:
+    """
+    How often chance alone makes two candidates as unlike; two-sided, in (0, 1].
+
+    The exact sign-flip test of the differences, those of a group added up: of single pass-or-miss scores it
+    is McNemar's exact test. Where a case has other numbers of repeats on both sides its difference is askew,
+    so that the exchange of repeats is tested too and the larger p-value counts.
+
+    Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
+    """
+    if not sides:
+        return 1.0
+    mine, theirs = ([sign * mean(list(pair[side])) for pair in sides] for side in (0, 1))
+    tails: list[float] = []
+    directions: tuple[Worse, ...] = ("less", "greater")
+    for worse in directions:
+        tail = paired_p_value("mean", theirs, mine, worse=worse, seed=seed, units=units, exact=True)
+        if any(len(one) != len(other) for one, other in sides):
+            turn = sign if worse == "less" else -sign
+            old, new = ([[turn * each for each in pair[side]] for pair in sides] for side in (1, 0))
+            tail = max(tail, exchange_p_value(old, new))
+        tails.append(tail)
+    return min(1.0, 2 * min(tails))
+
+
+def or_one(p_value: float | None) -> float:
+    """What was not tested is as likely as can be; a p-value of 0.0 is one."""
+    return 1.0 if p_value is None else p_value

@@ -1,0 +1,276 @@
+"""A choice for people and programs: the candidates, each pair of them, and the winner or none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any
+
+from pytest_llmops.features.choose.contests import Contest, or_one, worst_score
+from pytest_llmops.features.choose.runs import Entry, Field, Repeats
+from pytest_llmops.features.choose.verdict import Choice
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.reports.terminal import align
+
+_NAMED = 3
+_NAME = 60
+_REASON = 300
+_UNITS = {"latency_s": "seconds (median)", "cost_usd": "US dollars", "tokens": "tokens"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceReport:
+    """
+    Everything that is shown of a choice.
+
+    Attributes:
+        alpha: What a corrected p-value must not exceed.
+    """
+
+    field: Field
+    choice: Choice
+    alpha: float
+
+
+def render_choice(report: ChoiceReport) -> list[str]:
+    """For a terminal: no text of a candidate, a case or an app acts on it."""
+    lines = align(_candidates(report))
+    lines += ["", *align(_contests(report))]
+    lines += ["", *(printable(note, _REASON) for note in _notes(report))]
+    return [*lines, printable(describe_outcome(report), 2 * _REASON)]
+
+
+def choice_json(report: ChoiceReport) -> dict[str, Any]:
+    """Every number is finite; what is not known is null."""
+    choice = report.choice
+    return {
+        "version": 1,
+        "outcome": choice.outcome,
+        "winner": choice.winner or None,
+        "summary": describe_outcome(report),
+        "alpha": report.alpha,
+        "metrics": list(report.field.scales),
+        "cases": len(report.field.cases),
+        "candidates": [
+            {
+                "name": each.entry.name,
+                "means": {metric: None if math.isnan(mean) else mean for metric, mean in each.means.items()},
+                "errors": each.entry.errored,
+                "broken": each.entry.broken or None,
+                "left_out": list(each.entry.left_out),
+                "latency_s": _median(each.entry.spending.latency_s),
+                **{
+                    name: _mean(getattr(each.entry.spending, name))
+                    for name in ("cost_usd", "tokens", "calls")
+                },
+            }
+            for each in choice.standings
+        ],
+        "pairs": [_contest_json(each) for each in (*choice.contests, *choice.spending)],
+        "further_cases": choice.further_cases,
+        "notes": list(_notes(report)),
+    }
+
+
+def describe_outcome(report: ChoiceReport) -> str:
+    """The last line: the winner and what it rests on, or why there is none."""
+    choice = report.choice
+    closest = choice.closest
+    if choice.outcome == "error" or closest is None:
+        return f"error: {choice.reason}"
+    if choice.outcome == "winner":
+        return f"winner: {choice.winner}, {'; '.join(_describe_wins(report))}"
+    if not closest.better and not closest.worse:
+        both = f"{closest.first} and {closest.second}"
+        return f"no winner: {both} have the same {', '.join(report.field.scales)} in {_cases(closest)}"
+    places = [
+        f"{each.entry.name} ({closest.metric} {each.means[closest.metric]:.4g})"
+        for each in choice.standings[:2]
+    ]
+    lead = "best" if closest.gain >= 0 else "first over all metrics"
+    head = f"no winner: {lead} {places[0]}, then {places[1]}"
+    if worse := _likely_losses(report, closest):
+        return f"{head}; {closest.first} is worse than {closest.second} in {', '.join(worse)}"
+    corrected = "" if closest.p_adjusted == closest.p_value else f", corrected {_p(closest.p_adjusted)}"
+    counts = (
+        f"{counted(closest.better, 'case')} against {closest.worse}, p = {_p(closest.p_value)}{corrected}"
+    )
+    return f"{head}; {closest.first} against {closest.second}: {counts}; {_advise(choice.further_cases)}"
+
+
+def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
+    """Metrics by which the best is worse, and likely not by chance, than one that it would else beat."""
+    if closest.gain <= 0 or or_one(closest.p_adjusted) > report.alpha:
+        return []
+    return [
+        f"{each.metric} (p = {_p(each.p_value)})"
+        for each in report.choice.contests
+        if (each.first, each.second) == (closest.first, closest.second)
+        and each.gain < 0
+        and or_one(each.p_value) <= report.alpha
+    ]
+
+
+def _advise(further: int | None) -> str:
+    return (
+        "more such cases would decide nothing"
+        if further is None
+        else (f"about {counted(further, 'further case')} could decide")
+    )
+
+
+def _describe_wins(report: ChoiceReport) -> Iterable[str]:
+    choice = report.choice
+    for standing in choice.standings:
+        other = standing.entry.name
+        if other == choice.winner:
+            continue
+        turned = [
+            (each, each.gain if each.first == choice.winner else -each.gain)
+            for each in choice.contests
+            if {each.first, each.second} == {choice.winner, other}
+        ]
+        wins = [
+            f"{each.metric} ({abs(each.difference):.3g}, p = {_p(each.p_adjusted)})"
+            for each, gain in turned
+            if gain > 0 and or_one(each.p_adjusted) <= report.alpha
+        ]
+        lower = [f"{each.metric} ({abs(each.difference):.3g})" for each, gain in turned if gain < 0]
+        rest = f", worse by no more than chance in {', '.join(lower)}" if lower else ""
+        yield f"better than {other} in {', '.join(wins)}{rest}"
+
+
+def _candidates(report: ChoiceReport) -> list[Sequence[str]]:
+    metrics = [
+        printable(metric, _NAME) + ("" if scale.higher_is_better else " (less is better)")
+        for metric, scale in report.field.scales.items()
+    ]
+    head = ("candidate", "cases", "errors", *metrics, "median s", "$ an answer", "tokens", "calls")
+    rows: list[Sequence[str]] = [head]
+    for standing in report.choice.standings:
+        entry, spending = standing.entry, standing.entry.spending
+        rows.append((
+            printable(entry.name, _NAME),
+            f"{len(report.field.cases)}",
+            f"{len(entry.errored)}",
+            *("" if math.isnan(mean) else f"{mean:.4g}" for mean in standing.means.values()),
+            *(_number(each) for each in (_median(spending.latency_s), _mean(spending.cost_usd))),
+            *(_number(each) for each in (_mean(spending.tokens), _mean(spending.calls))),
+        ))  # fmt: skip
+    return rows
+
+
+def _contests(report: ChoiceReport) -> list[Sequence[str]]:
+    interval = f"{100 * (1 - report.alpha):.4g}% interval"
+    head = ("pair", "by", "difference", interval, "better, ties, worse", "p", "corrected")
+    rows: list[Sequence[str]] = [head]
+    for each in (*report.choice.contests, *report.choice.spending):
+        names = f"{printable(each.first, _NAME)} - {printable(each.second, _NAME)}"
+        by = _UNITS.get(each.metric, each.metric) if each.p_value is None else each.metric
+        if not each.cases:
+            rows.append((names, printable(by), "no case", "", "", "", ""))
+            continue
+        rows.append((
+            names,
+            printable(by, _NAME),
+            f"{each.difference:+.3g}",
+            f"{each.low:+.3g} … {each.high:+.3g}" if each.cases > 1 else "",
+            f"{each.better}, {each.ties}, {each.worse}",
+            _p(each.p_value),
+            _p(each.p_adjusted),
+        ))  # fmt: skip
+    return rows
+
+
+def _notes(report: ChoiceReport) -> Iterable[str]:
+    entries = [each.entry for each in report.choice.standings]
+    yield from list_errors(report)
+    for entry in entries:
+        if entry.left_out:
+            cases = f"{counted(len(entry.left_out), 'case')} ({name_some(entry.left_out, _NAMED)})"
+            yield f"left out of {entry.name}: {cases}; not all have them with this input and checks"
+    for first, second in combinations(entries, 2):
+        if answer_alike(first, second, report.field.cases):
+            yield (
+                f"{first.name} and {second.name} gave the same answers in all {_cases_of(report)}: are they "
+                "the same app, or does a setting not reach it?"
+            )
+    yield from report.field.notes
+    if report.field.groups:
+        yield f"{len(set(report.field.units(report.field.cases)))} groups of cases are tested, each as one"
+
+
+def list_errors(report: ChoiceReport) -> Iterable[str]:
+    """A sentence for each candidate that cannot win, whatever its scores."""
+    for standing in report.choice.standings:
+        entry = standing.entry
+        if entry.broken:
+            yield f"{entry.name} cannot win: {entry.broken}"
+        if errored := entry.errored:
+            cases = f"{counted(len(errored), 'case')} ({name_some(list(errored), _NAMED)})"
+            why = next(iter(errored.values()))
+            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {why}"
+
+
+def _count_as(report: ChoiceReport) -> str:
+    """What becomes of cases without a score: a metric that ends nowhere has no worst score to count."""
+    ends = [worst_score(scale) is not None for scale in report.field.scales.values()]
+    return (
+        "count as missed" if all(ends) else "count as missed or are left out" if any(ends) else "are left out"
+    )
+
+
+def answer_alike(first: Entry, second: Entry, cases: Sequence[str]) -> bool:
+    """Whether two candidates gave the same answers to all cases, one at least."""
+    known = [case for case in cases if case in first.answers and case in second.answers]
+    return (
+        bool(known)
+        and len(known) == len(cases)
+        and all(set(first.answers[case]) == set(second.answers[case]) for case in known)
+    )
+
+
+def _contest_json(contest: Contest) -> dict[str, Any]:
+    held = contest.cases > 0
+    return {
+        "first": contest.first,
+        "second": contest.second,
+        "metric": contest.metric,
+        "statistic": "median" if contest.statistic == "p50" else contest.statistic,
+        "decides": contest.p_value is not None,
+        "cases": contest.cases,
+        "difference": contest.difference if held else None,
+        "interval": [contest.low, contest.high] if held else None,
+        "better": contest.better,
+        "ties": contest.ties,
+        "worse": contest.worse,
+        "p_value": contest.p_value,
+        "p_adjusted": contest.p_adjusted,
+    }
+
+
+def _cases(contest: Contest) -> str:
+    return counted(contest.cases, "case")
+
+
+def _cases_of(report: ChoiceReport) -> str:
+    return counted(len(report.field.cases), "case")
+
+
+def _median(values: Repeats) -> float | None:
+    return median(each[0] for each in values.values()) if values else None
+
+
+def _mean(values: Repeats) -> float | None:
+    return fmean(each[0] for each in values.values()) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

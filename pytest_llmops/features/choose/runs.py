@@ -1,0 +1,316 @@
+"""Runs of the same cases as entries of a choice: common cases, metrics that decide, errors, spending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from statistics import fmean
+
+from pytest_llmops.errors import LLMOpsError, SettingsError, hint
+from pytest_llmops.gates.absolute.breakage import app_breakage, scoring_breakage
+from pytest_llmops.gates.baseline.stamps import describe_changes
+from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.paired_runs.index import values_by_metric
+from pytest_llmops.gates.paired_runs.pairing import Scale, find_scale, pair_cases, signatures
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import CaseResult, Check, Output, Run, SuiteCheck
+
+Repeats = Mapping[str, Sequence[float]]
+"""Case to its scores, one a repeat."""
+
+
+class ChoiceError(LLMOpsError):
+    """Candidates cannot be compared: nothing in common, or scores that were made in unlike ways."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """
+    What the answers of a candidate took, each case with the mean of its repeats.
+
+    Attributes:
+        latency_s: Case to seconds; `cost_usd`, `tokens` and `calls` alike. A case is left out where nothing
+            is known of it.
+    """
+
+    latency_s: Repeats = field(default_factory=dict)
+    cost_usd: Repeats = field(default_factory=dict)
+    tokens: Repeats = field(default_factory=dict)
+    calls: Repeats = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    One candidate.
+
+    Attributes:
+        values: Metric to its scores, of cases of the field alone.
+        errors: Metric to the cases that it could not be scored in, with the reason.
+        broken: Why nothing can be chosen, whatever the scores; empty where nothing is wrong.
+        answers: Case to the digests of its answers.
+        left_out: Cases that not all candidates have, or that ask otherwise elsewhere.
+    """
+
+    name: str
+    values: Mapping[str, Repeats]
+    errors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    broken: str = ""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def errored(self) -> dict[str, str]:
+        """Case to the first reason why it could not be scored."""
+        found: dict[str, str] = {}
+        for cases in self.errors.values():
+            for case, why in cases.items():
+                found.setdefault(case, why)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """
+    All candidates on the cases that they have in common.
+
+    Attributes:
+        cases: Sorted ids.
+        scales: Metric to how it is read, for the metrics that decide.
+        groups: Case to its group, where it has one: cases of a group are one unit of the tests.
+        notes: What else differs between the candidates than they themselves.
+    """
+
+    entries: tuple[Entry, ...]
+    cases: tuple[str, ...]
+    scales: Mapping[str, Scale]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def cases_of(self, metric: str) -> list[str]:
+        """The cases in which any candidate was scored by a metric, or should have been."""
+        found = {
+            case
+            for entry in self.entries
+            for case in (*entry.values.get(metric, ()), *entry.errors.get(metric, ()))
+        }
+        return [case for case in self.cases if case in found]
+
+    def units(self, cases: Sequence[str]) -> list[str]:
+        return [self.groups.get(case) or f"::{case}" for case in cases]
+
+
+_NAMED = 5
+_OWN = ("app", "model", "tools", "prompt", "rival")
+"""Stamps in which candidates may differ, since they are what is chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """
+    A candidate and its run.
+
+    Attributes:
+        broken: Why the run says nothing, or what broke in it beside its cases; empty where nothing did.
+    """
+
+    name: str
+    run: Run
+    broken: str = ""
+
+
+def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field:
+    """
+    The candidates on the cases that all of them have, with the same input and the same checks.
+
+    A candidate without any case of a run that broke off takes none away from the others.
+
+    Args:
+        metrics: What decides; by default each bounded metric of a check, of a case or of the suite, that is
+            not record_only.
+
+    Raises:
+        ChoiceError: No case is in all runs, or one was scored in unlike ways; of a run that broke, anything.
+        LLMOpsError: A metric is unknown, or none decides.
+    """
+    broke = "; ".join(f"{each.name}: {each.broken}" for each in candidates if each.broken)
+    try:
+        return _enter_all(candidates, metrics)
+    except LLMOpsError as error:
+        if not broke:
+            raise
+        raise ChoiceError(f"{broke}; {error}") from None
+
+
+def _enter_all(candidates: Sequence[Candidate], metrics: Sequence[str]) -> Field:
+    held = [each for each in candidates if each.run.results or not each.broken]
+    results = {each.name: {result.case: result for result in each.run.results} for each in held}
+    if not held:
+        raise ChoiceError("no candidate has a case, so that nothing can be compared")
+    for each in held:
+        if not each.run.results:
+            raise ChoiceError(f"{each.name} has no case, so that nothing can be compared")
+    common = _find_common(held)
+    if not common:
+        raise ChoiceError("no case is the same in all candidates, so that nothing can be compared")
+    chosen = {name: [found[case] for case in common] for name, found in results.items()}
+    scales = _find_scales(held, chosen, metrics)
+    _check_alike(chosen, scales)
+    cases_of = {metric: _applicable(metric, chosen) for metric in scales}
+    entries = []
+    for each in candidates:
+        if each.name in chosen:
+            left_out = sorted(results[each.name].keys() - set(common))
+            entries.append(_enter(each, chosen[each.name], cases_of, left_out))
+        else:
+            errors = {metric: dict.fromkeys(cases, each.broken) for metric, cases in cases_of.items()}
+            entries.append(Entry(name=each.name, values={}, errors=errors, broken=each.broken))
+    groups = {result.case: result.group for found in chosen.values() for result in found if result.group}
+    return Field(
+        entries=tuple(entries),
+        cases=tuple(common),
+        scales=scales,
+        groups=groups,
+        notes=tuple(_describe_differences(held)),
+    )
+
+
+def _find_common(candidates: Sequence[Candidate]) -> list[str]:
+    common = {result.case for result in candidates[0].run.results}
+    for one, other in combinations(candidates, 2):
+        shared = pair_cases(one.run.results, other.run.results).shared
+        common &= {old.case for old, new in shared if _options(one.run, old) == _options(other.run, new)}
+    return sorted(common)
+
+
+def _options(run: Run, result: CaseResult) -> str:
+    """What a case is checked by, with the options of the suite, as text that can be compared."""
+    suite = (*run.suite.get(file_of(result.case), ()), *run.suite.get("", ()))
+    options = {check.metric: check.options for check in suite if check.options}
+    options |= {check.metric: check.options for check in result.checks}
+    return json.dumps(options, sort_keys=True, default=str)
+
+
+def _find_scales(
+    candidates: Sequence[Candidate], chosen: Mapping[str, Sequence[CaseResult]], named: Sequence[str]
+) -> dict[str, Scale]:
+    options: dict[str, Mapping[str, object]] = {}
+    deciding: dict[str, None] = {}
+    for each in candidates:
+        files = {"", *(file_of(result.case) for result in chosen[each.name])}
+        checks: list[Check | SuiteCheck] = [check for result in chosen[each.name] for check in result.checks]
+        checks += [check for path, suite in each.run.suite.items() if path in files for check in suite]
+        options |= {check.metric: check.options for check in checks}
+        deciding |= dict.fromkeys(check.metric for check in checks if not check.record_only)
+    found = {metric for results in chosen.values() for each in results for metric in _scored_or_failed(each)}
+    scored = sorted(found - {""})
+    listed = f"Scored: {', '.join(map(printable, scored)) or 'none'}"
+    for metric in named:
+        if metric not in scored:
+            raise SettingsError(
+                f"--metric: no candidate was scored by {metric!r}.{hint(metric, scored)} {listed}"
+            )
+    scales = {metric: find_scale(metric, options.get(metric)) for metric in named or sorted(deciding)}
+    if not named:
+        scales = {metric: scale for metric, scale in scales.items() if scale.bounded and metric in scored}
+    if not scales:
+        raise SettingsError(f"no check decides; name a metric by --metric. {listed}")
+    return scales
+
+
+def _scored_or_failed(result: CaseResult) -> set[str]:
+    return {each.metric for each in result.scores} | {each.metric for each in result.failures}
+
+
+def _applicable(metric: str, chosen: Mapping[str, Sequence[CaseResult]]) -> set[str]:
+    """Cases that some candidate was scored in by a metric, or should have been."""
+    return {
+        result.case
+        for found in chosen.values()
+        for result in found
+        if metric in _scored_or_failed(result)
+        or (app_breakage(result) and any(check.metric == metric for check in result.checks))
+    }
+
+
+def _check_alike(chosen: Mapping[str, Sequence[CaseResult]], metrics: Iterable[str]) -> None:
+    """Scores of other versions of a metric, or of other judges, are not compared, nor any with none."""
+    for metric in metrics:
+        for name, results in chosen.items():
+            if not any(metric in _scored_or_failed(each) or app_breakage(each) for each in results):
+                raise ChoiceError(
+                    f"{name} was never scored by {metric}; run it again, or choose by others with --metric"
+                )
+        for (one, mine), (other, theirs) in combinations(chosen.items(), 2):
+            for first, second in zip(mine, theirs, strict=True):
+                made, was = signatures(metric, first), signatures(metric, second)
+                if made and was and made != was:
+                    raise ChoiceError(
+                        f"{first.case}: {metric} was scored by {' and '.join(made)} in {one} and by "
+                        f"{' and '.join(was)} in {other}; run both again with one version of it"
+                    )
+
+
+def _enter(
+    candidate: Candidate,
+    results: Sequence[CaseResult],
+    cases_of: Mapping[str, set[str]],
+    left_out: Sequence[str],
+) -> Entry:
+    values: dict[str, Repeats] = {}
+    errors: dict[str, dict[str, str]] = {}
+    for metric, cases in cases_of.items():
+        found = [result for result in results if result.case in cases]
+        broken = {result.case: why for result in found if (why := scoring_breakage(metric, result))}
+        values[metric] = {
+            result.case: values_by_metric(result)[metric] for result in found if result.case not in broken
+        }
+        errors[metric] = broken
+    unscored = {result.case: why for result in results if (why := app_breakage(result))}
+    return Entry(
+        name=candidate.name,
+        values=values,
+        errors={**errors, "": unscored},
+        broken=candidate.broken,
+        answers={result.case: answer_digests(result) for result in results if answer_digests(result)},
+        spending=Spending(
+            latency_s=_spend(results, lambda output: output.latency_s),
+            cost_usd=_spend(results, lambda output: output.usage.cost_usd),
+            tokens=_spend(results, _tokens),
+            calls=_spend(results, lambda output: output.usage.calls),
+        ),
+        left_out=tuple(left_out),
+    )
+
+
+def _tokens(output: Output) -> float | None:
+    prompt, completion = output.usage.prompt_tokens, output.usage.completion_tokens
+    return None if prompt is None or completion is None else prompt + completion
+
+
+def _spend(results: Sequence[CaseResult], read: Callable[[Output], float | None]) -> dict[str, list[float]]:
+    """Case to the mean of what its answers took, where it is known of each of them."""
+    spent = {}
+    for result in results:
+        values = [read(output) for output in result.outputs]
+        known = [value for value in values if value is not None]
+        if known and len(known) == len(values):
+            spent[result.case] = [fmean(known)]
+    return spent
+
+
+def _describe_differences(candidates: Sequence[Candidate]) -> Iterable[str]:
+    """What else is another than the candidates themselves: golden files, data, versions."""
+    first, *others = candidates
+    for other in others:
+        stamps = [
+            {name: value for name, value in each.run.signature.items() if name.partition(":")[0] not in _OWN}
+            for each in (first, other)
+        ]
+        if lines := describe_changes(*stamps):
+            many = counted(len(lines), "thing") + " differ" + ("s" if len(lines) == 1 else "")
+            yield f"{many} between {first.name} and {other.name}: {name_some(lines, _NAMED)}"

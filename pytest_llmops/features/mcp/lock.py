@@ -1,0 +1,157 @@
+"""
+`mcp.lock`: the tool definitions of MCP servers as somebody accepted them.
+
+Its JSON Schema is `lock.schema.json` beside this module. Secrets in definitions and instructions are masked;
+the digests are of both as the server gives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pytest_llmops.detect.mask import mask_secrets
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_text import parse_json, read_bytes
+from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
+from pytest_llmops.documents.value_readers import BrokenValueError, hexadecimal, list_of, refuse_twice, show
+from pytest_llmops.errors import McpLockError
+from pytest_llmops.features.mcp.server import Definition, Listing, digest_of
+from pytest_llmops.printable import printable
+
+LOCK_NAME = "mcp.lock"
+VERSION = 1
+
+_COMMAND = "Read the tools of the server, then run: llmops mcp lock SERVER"
+
+
+def _read_definition(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BrokenValueError(f"must be an object, not {show(value)}")
+    return value
+
+
+_definition = record_reader(Definition, sha256=hexadecimal(64), content=_read_definition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedServer:
+    """
+    Attributes:
+        server: The name by which `check` finds it.
+        instructions_sha256: Of the instructions as the server gives them, as JSON.
+        instructions: With their secrets masked.
+        tools: Sorted by name.
+    """
+
+    server: str
+    instructions_sha256: Annotated[str, hexadecimal(64)]
+    instructions: str
+    tools: Annotated[tuple[Definition, ...], list_of(_definition)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lock:
+    version: Any
+    servers: tuple[LockedServer, ...]
+
+
+def load_lock(lock: Path) -> dict[str, LockedServer]:
+    """
+    The servers of a lock by name; none where there is no such file.
+
+    Raises:
+        McpLockError: It cannot be read, or is no lock of this version.
+    """
+    remedy = "Restore it from version control, or delete it and run: llmops mcp lock SERVER"
+    try:
+        return {each.server: each for each in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise McpLockError(f"{LOCK_NAME}: cannot be read: {error.strerror}") from None
+    except BrokenValueError as error:
+        raise McpLockError(f"{LOCK_NAME}: {printable(str(error))}. {remedy}") from None
+
+
+def load_accepted(lock: Path) -> dict[str, LockedServer]:
+    """
+    As `load_lock`, where there must be one.
+
+    Raises:
+        McpLockError: There is none, or it locks nothing.
+    """
+    servers = load_lock(lock)
+    if not servers:
+        raise McpLockError(f"there is no {LOCK_NAME} in {printable(str(lock.parent))}. {_COMMAND}")
+    return servers
+
+
+def find_locked(servers: Mapping[str, LockedServer], name: str) -> LockedServer:
+    """
+    What is locked of a server.
+
+    Raises:
+        McpLockError: Nothing is, or no tool.
+    """
+    if name not in servers:
+        known = printable(", ".join(servers))
+        raise McpLockError(f"{LOCK_NAME}: locks no server {printable(name)!r}; it locks {known}. {_COMMAND}")
+    if not servers[name].tools:
+        raise McpLockError(f"{LOCK_NAME}: locks no tool of {printable(name)!r}. {_COMMAND}")
+    return servers[name]
+
+
+def make_locked(name: str, listing: Listing) -> LockedServer:
+    """
+    What a lock keeps of a listing.
+
+    Raises:
+        McpLockError: There is no tool, or two have one name.
+    """
+    if not listing.tools:
+        raise McpLockError("the server lists no tool, so there is nothing to lock")
+    names = [each.name for each in listing.tools]
+    if twice := sorted({each for each in names if names.count(each) > 1}):
+        raise McpLockError(f"two tools are named {printable(twice[0])!r}, so nothing was locked")
+    kept = [
+        Definition(name=each.name, sha256=each.sha256, content=mask_secrets(each.content))
+        for each in sorted(listing.tools, key=lambda each: each.name)
+    ]
+    return LockedServer(
+        server=name,
+        instructions_sha256=digest_of(listing.instructions),
+        instructions=mask_secrets(listing.instructions),
+        tools=tuple(kept),
+    )
+
+
+def write_lock(lock: Path, server: LockedServer) -> bool:
+    """Add or replace one server; whether there was anything to write. ASCII, so that a diff shows all."""
+    servers = load_lock(lock)
+    if servers.get(server.server) == server:
+        return False
+    servers[server.server] = server
+    entries = [asdict(each) for _, each in sorted(servers.items())]
+    content = {"version": VERSION, "servers": entries}
+    write_atomically(lock, (json.dumps(content, indent=1) + "\n").encode())
+    return True
+
+
+def _parse(text: str) -> tuple[LockedServer, ...]:
+    content = read_version(parse_json(text), VERSION, LOCK_NAME)
+    servers = content.get("servers")
+    for each in servers if isinstance(servers, list) else ():
+        if isinstance(each, dict) and "instructions" in each and "instructions_sha256" not in each:
+            raise McpLockError(
+                f"{LOCK_NAME}: is of an earlier form, without a digest of instructions. "
+                "Read the tools of its servers, delete it, and run: llmops mcp lock SERVER"
+            )
+    lock: _Lock = reader_of(_Lock)(content)
+    refuse_twice((each.server for each in lock.servers), "servers", "server")
+    for each in lock.servers:
+        refuse_twice((tool.name for tool in each.tools), "tools", "name")
+    return lock.servers

@@ -1,0 +1,450 @@
+"""The server: one thread per connection, none of which can keep a session from ending."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from io import BytesIO
+from socket import SHUT_RDWR, socket
+from threading import Lock
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.records import Span
+from pytest_llmops.traces.capture import deliver
+from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch
+from pytest_llmops.traces.decoding.multipart import read_multipart
+from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
+from pytest_llmops.traces.decoding.values import DecodingError, parse_body
+
+MOST_BYTES = 64 * 2**20
+_PIECE = 64 * 2**10
+_MOST_TRAILERS = 100
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class Readable(Protocol):
+    """What a body is read from: a socket's file."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
+class TooLargeError(Exception):
+    """A body is larger than the limit, as it is sent or once it is decompressed."""
+
+
+def read_body(stream: Readable, headers: Mapping[str, str], most: int = MOST_BYTES) -> bytes:
+    """
+    The body of a request, as its content encoding has it.
+
+    Raises:
+        TooLargeError: It is larger than the limit.
+        DecodingError: It is cut off, or not as its headers say.
+    """
+    if "chunked" in (headers.get("transfer-encoding") or "").lower():
+        sent = b"".join(_read_chunks(stream, most))
+    else:
+        sent = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), most)
+    encodings = [each.strip().lower() for each in (headers.get("content-encoding") or "").split(",")]
+    for encoding in reversed(encodings):
+        if encoding not in {"", "identity"}:
+            sent = _decompress(encoding, sent, most)
+    return sent
+
+
+def _read_size(text: str, base: int) -> int:
+    try:
+        size = int(text.strip(), base)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise DecodingError("the size of its body is no number")
+    return size
+
+
+def _read_exactly(stream: Readable, size: int, most: int) -> bytes:
+    if size > most:
+        raise TooLargeError
+    body = stream.read(size)
+    if len(body) < size:
+        raise DecodingError("its body is cut off")
+    return body
+
+
+def _read_chunks(stream: Readable, most: int) -> Iterator[bytes]:
+    while size := _read_size(stream.readline(_PIECE).partition(b";")[0].decode("latin-1"), 16):
+        yield _read_exactly(stream, size, most)
+        most -= size
+        stream.readline(_PIECE)
+    for _ in range(_MOST_TRAILERS):
+        if not stream.readline(_PIECE).strip():  # which ends them
+            return
+    raise DecodingError("it has too many trailers")
+
+
+def _decompress(encoding: str, body: bytes, most: int) -> bytes:
+    read = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _gunzip, "zstd": _unzstd}.get(encoding)
+    if read is None:
+        raise DecodingError("its content encoding is not known")
+    parts, size = [], 0
+    for part in read(body):
+        size += len(part)
+        if size > most:
+            raise TooLargeError
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _gunzip(body: bytes) -> Iterator[bytes]:
+    """Of gzip every member, as RFC 1952 has it."""
+    while body:
+        member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        try:
+            while body and not member.eof:
+                yield member.decompress(body, _PIECE)
+                body = member.unconsumed_tail or member.unused_data
+        except zlib.error:
+            raise DecodingError("it cannot be decompressed") from None
+        if not member.eof:
+            raise DecodingError("its compressed body is cut off")
+
+
+def _unzstd(body: bytes) -> Iterator[bytes]:
+    try:
+        import zstandard
+    except ImportError:
+        raise DecodingError("it is compressed by zstd; install zstandard to read it") from None
+    try:
+        reader = zstandard.ZstdDecompressor().stream_reader(BytesIO(body), read_across_frames=True)
+        yield from iter(partial(reader.read, _PIECE), b"")
+    except zstandard.ZstdError:
+        raise DecodingError("it cannot be decompressed") from None
+
+
+_NAMED = 3
+
+
+@dataclass(slots=True)
+class Notes:
+    """
+    Counts of a receiver, filled by the threads that answer.
+
+    Attributes:
+        unread: Why requests could not be read, by reason.
+        elsewhere: Addresses that runs of this process were sent to, in place of the receiver.
+        unforwarded: Why requests could not be sent on, by reason.
+        unknown: Requests that are no traces, by method and path.
+        received: Spans and records that were delivered.
+    """
+
+    unread: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    unforwarded: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    received: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def count(self, kind: Counter[str], reason: str) -> None:
+        with self._lock:
+            if len(kind) < 100 or reason in kind:  # noqa: PLR2004 - whoever sends may choose the reasons
+                kind[reason] += 1
+            else:
+                kind["other reasons"] += 1
+
+    def count_received(self, spans: int) -> None:
+        with self._lock:
+            self.received += spans
+
+    def errors(self) -> Iterator[str]:
+        """A sentence for each kind of trace that no check saw."""
+        if count := self.unread.total():
+            yield (
+                f"error: {counted(count, 'trace request')} could not be read, so no check saw what "
+                f"{'it holds' if count == 1 else 'they hold'}: {_name(self.unread)}"
+            )
+        if count := self.elsewhere.total():
+            yield (
+                f"error: {counted(count, 'LangSmith run')} sent to {_name(self.elsewhere)} by a client with "
+                "an address of its own, so no check saw them; let the client take LANGSMITH_ENDPOINT"
+            )
+
+    def warnings(self) -> Iterator[str]:
+        if count := self.unforwarded.total():
+            yield f"{counted(count, 'LangSmith request')} could not be forwarded: {_name(self.unforwarded)}"
+        if count := self.unknown.total():
+            yield (
+                f"{counted(count, 'request')} to the trace receiver {'was' if count == 1 else 'were'} for "
+                f"something else, and got 404: {_name(self.unknown)}"
+            )
+
+
+def _name(reasons: Counter[str]) -> str:
+    return name_some([printable(each, 100) for each in sorted(reasons)], _NAMED)
+
+
+_JSON = "application/json"
+_PROTOBUF = "application/x-protobuf"
+_OTLP = re.compile(r".*/v1/(?P<signal>traces|logs|metrics)/?")
+_SMITH = re.compile(r"(?:/api)?(?:/v1)?(?P<path>/(?:info|runs|feedback|sessions)\b.*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """
+    A request with its whole body.
+
+    Attributes:
+        path: Without the query.
+    """
+
+    method: str
+    path: str
+    content_type: str = _JSON
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    Attributes:
+        then: What is left to do once it is sent.
+    """
+
+    status: int
+    body: bytes = b"{}"
+    content_type: str = _JSON
+    then: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, value: Any, status: int = 200) -> Reply:
+        return cls(status, json.dumps(value).encode())
+
+
+@dataclass(slots=True)
+class Routes:
+    """
+    Answers requests of OTLP exporters and of LangSmith's clients.
+
+    Attributes:
+        forward: Sends what a LangSmith client posted on to where it would have gone.
+    """
+
+    notes: Notes
+    forward: Callable[[Request, list[RunPart]], None] | None = None
+    _runs: Runs = field(default_factory=Runs)
+
+    def answer(self, request: Request) -> Reply:
+        """
+        Raises:
+            DecodingError: The body is not what it should be; nothing of it was delivered.
+        """
+        if request.method == "POST" and (otlp := _OTLP.fullmatch(request.path)):
+            return self._take_otlp(request, otlp["signal"])
+        smith = _SMITH.fullmatch(request.path)
+        reply = self._answer_smith(request, smith["path"].rstrip("/")) if smith else None
+        if reply is None:
+            self.notes.count(self.notes.unknown, f"{request.method} {request.path}")
+            return Reply.of({"detail": "not found"}, 404)
+        return reply
+
+    def _take_otlp(self, request: Request, signal: str) -> Reply:
+        is_json = _JSON in request.content_type
+        if signal != "metrics":
+            body = parse_body(request.body) if is_json else read_protobuf(request.body, signal)
+            self._deliver(list(read_otlp(body)))
+        return Reply(200) if is_json else Reply(200, b"", _PROTOBUF)
+
+    def _answer_smith(self, request: Request, path: str) -> Reply | None:
+        if request.method == "GET":
+            return _answer_get(path)
+        if request.method == "POST" and path == "/sessions":
+            return Reply.of({"id": "00000000-0000-0000-0000-000000000000", "name": "received"})
+        parts = list(_read_parts(request, path))
+        if not parts:
+            return None
+        self._deliver([self._runs.add(part) for part in parts])
+        return Reply(202, then=partial(self.forward, request, parts) if self.forward else None)
+
+    def _deliver(self, spans: list[Span]) -> None:
+        deliver(spans)
+        self.notes.count_received(len(spans))
+
+
+def _read_parts(request: Request, path: str) -> Iterator[RunPart]:
+    """The runs and feedback of a request; none where it is for something else."""
+    kind, _, name = path.strip("/").partition("/")
+    if request.method == "POST" and path == "/runs/multipart":
+        yield from read_multipart(request.content_type, request.body)
+    elif request.method == "POST" and path == "/runs/batch":
+        yield from read_batch(parse_body(request.body))
+    elif (request.method == "POST" and not name) or request.method == "PATCH":
+        value = parse_body(request.body)
+        fields = value if isinstance(value, Mapping) else {"body": value}
+        if kind == "feedback":
+            yield RunPart("feedback", {"id": name, **fields})
+        elif kind == "runs":
+            yield RunPart("patch", {"id": name, **fields}) if name else RunPart("post", fields)
+
+
+def _answer_get(path: str) -> Reply | None:
+    if path == "/info":
+        flags = {"zstd_compression_enabled": find_spec("zstandard") is not None}
+        batch = {
+            "use_multipart_endpoint": True,
+            "size_limit": 100,
+            "size_limit_bytes": 20_971_520,
+            "scale_up_nthreads_limit": 16,
+            "scale_up_qsize_trigger": 1000,
+            "scale_down_nempty_trigger": 4,
+        }
+        return Reply.of({"version": "0.0.0", "instance_flags": flags, "batch_ingest_config": batch})
+    return Reply.of([]) if path == "/sessions" else None
+
+
+_SILENCE_S = 10.0  # after which a client that sends nothing is left alone
+_LAST_S = 2.0  # that a request which has begun may still take at the end
+_POLL_S = 0.02
+
+
+class Server(ThreadingHTTPServer):
+    """
+    Listens on a free port of 127.0.0.1 until it is closed.
+
+    Attributes:
+        active: Requests that have begun and are not answered.
+        forwarding: Requests that are answered and being sent on.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, routes: Routes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.routes = routes
+        self.active = self.forwarding = 0
+        self._connections: WeakSet[socket] = WeakSet()
+        self._noted = (0, 0)
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
+        start_outside(self._thread)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def notes(self) -> Notes:
+        return self.routes.notes
+
+    def change(self, *, active: int = 0, forwarding: int = 0) -> None:
+        with self._lock:
+            self.active += active
+            self.forwarding += forwarding
+
+    def get_request(self) -> tuple[socket, Any]:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def wait(self) -> None:
+        """Let the requests that have begun be answered, within two seconds; note once those that are not."""
+        deadline = time.monotonic() + _LAST_S
+        while self.active + self.forwarding > 0 and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        (unanswered, unforwarded), self._noted = self._noted, (self.active, self.forwarding)
+        for _ in range(unanswered, self._noted[0]):
+            self.notes.count(self.notes.unread, "it was not complete at the end of the run")
+        for _ in range(unforwarded, self._noted[1]):
+            self.notes.count(self.notes.unforwarded, "not done at the end of the run")
+
+    def close(self) -> None:
+        self.shutdown()
+        self._thread.join(_LAST_S)
+        self.server_close()
+        for connection in list(self._connections):  # kept alive for requests that would come too late
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that goes away is no news; what it left unsaid was counted where it was read."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = _SILENCE_S
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing: the terminal is the report's."""
+
+    def _do(self) -> None:
+        self.server.change(active=1)
+        then = None
+        try:
+            reply = self._answer()
+            then = reply.then
+            self._send(reply)
+        finally:
+            self.server.change(active=-1, forwarding=int(then is not None))
+            if then is not None:
+                self._finish(then)
+
+    def _finish(self, then: Callable[[], None]) -> None:
+        try:
+            then()
+        finally:
+            self.server.change(forwarding=-1)
+
+    def _answer(self) -> Reply:
+        notes = self.server.notes
+        try:
+            body = read_body(self.rfile, self.headers)  # type: ignore[arg-type] # headers are read as a mapping
+            path = urlsplit(self.path).path
+            kind = (self.headers.get("content-type") or "").strip()
+            return self.server.routes.answer(
+                Request(method=self.command, path=path, content_type=kind, body=body)
+            )
+        except TooLargeError:
+            notes.count(notes.unread, "it is larger than 64 MiB")
+            return self._refuse(413, "larger than 64 MiB")
+        except TimeoutError:
+            notes.count(notes.unread, f"its sender was silent for {_SILENCE_S:g} s")
+            return self._refuse(408, "nothing came")
+        except LLMOpsError as error:  # a decoding error, or a library that is missing
+            notes.count(notes.unread, str(error))
+            return self._refuse(400, str(error))
+        except Exception as error:  # noqa: BLE001 - what a sender can cause must not be lost in a thread
+            notes.count(notes.unread, f"it broke the reader ({type(error).__name__})")
+            return self._refuse(400, "not readable")
+
+    def _refuse(self, status: int, why: str) -> Reply:
+        self.close_connection = True  # what is left of the body would be taken for a request
+        return Reply.of({"message": why}, status)
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _do  # noqa: N815 - the names that `http.server` looks for

@@ -1,0 +1,56 @@
+"""
+What a feature adds to the gate: hooks, as plugins of pytest have them.
+
+A feature is a module named in the entry-point group `pytest_llmops` of a distribution; ours are the folders
+of `pytest_llmops/features/`. It defines some of these functions, marked with `hookimpl`. The module is
+imported whenever verbs or metrics are listed, so it names heavier modules by their import paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pytest_llmops.runner.cases.listeners import RunListener
+    from pytest_llmops.settings import Settings
+
+GROUP = "pytest_llmops"
+_hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """
+    A verb of the command `llmops`.
+
+    Attributes:
+        module: Import path of the module whose `add_arguments(parser)` declares its arguments, and sets
+            `do`, a function of the parsed arguments that returns the exit code.
+        help: Its line in `llmops --help`.
+        page: Its page in the documentation.
+    """
+
+    name: str
+    module: str
+    help: str
+    page: str = ""
+
+
+@_hookspec
+def llmops_verbs() -> Sequence[Verb]:  # type: ignore[empty-body]
+    """Return verbs of the command `llmops`."""
+
+
+@_hookspec
+def llmops_metrics() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Return metrics: the name that golden files use, to the import path `module:factory`."""
+
+
+@_hookspec
+def llmops_open_listener(settings: Settings) -> RunListener | None:
+    """Return what follows the outputs of a run from its start to its end; None where no setting asks."""

@@ -1,1 +1,0 @@
-"""What no tool definition should have, whether it changed or not."""

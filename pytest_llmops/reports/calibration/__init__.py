@@ -1,1 +1,0 @@
-"""How far a metric agrees with people, as `llmops calibrate` shows it."""

@@ -1,0 +1,129 @@
+"""What follows the outputs of a run from its start to its end, such as an export or a receiver of traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from pytest_llmops.bounds import holds
+from pytest_llmops.errors import SettingsError
+from pytest_llmops.extensions import hooks
+from pytest_llmops.records import Failure, Output, Span
+from pytest_llmops.runner.app.calls import Called
+from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.runner.scoring.scorer import Result
+from pytest_llmops.settings import Settings
+
+_SERVED = ("export", "receive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """
+    What one metric says of an output.
+
+    Attributes:
+        value: None where it could not be scored; `error` says why.
+        label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
+    """
+
+    metric: str
+    value: float | None = None
+    label: str = ""
+    explanation: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredOutput:
+    """
+    One repeat of a case with its scores.
+
+    Attributes:
+        spans: In the order in which they ended; an app may leave none.
+    """
+
+    case: str
+    repeat: int
+    input: Any
+    text: str
+    spans: Sequence[Span]
+    judged: Sequence[Judged]
+    latency_s: float = 0.0
+
+
+class RunListener(Protocol):
+    """
+    Follows one run in one process.
+
+    Attributes:
+        setting: The name of the setting that asked for it.
+    """
+
+    setting: ClassVar[str]
+
+    def take(self, output: ScoredOutput) -> None:
+        """Note an output, from the loop of the cases."""
+
+    def finish(self) -> Sequence[str]:
+        """End what is under way, and return a sentence for each error so far; may be called again."""
+
+    def warnings(self) -> Iterable[str]:
+        """Return a sentence for each doubt that is no error."""
+
+    def close(self) -> None:
+        """Give back what it changed."""
+
+
+def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
+    """
+    Open what the settings ask for.
+
+    Raises:
+        LLMOpsError: One cannot be opened, or the feature that serves a setting is not installed.
+    """
+    wanted = [name for name in _SERVED if getattr(settings, name)]
+    if not wanted:
+        return ()
+    listeners: tuple[RunListener, ...] = tuple(hooks().llmops_open_listener(settings=settings))
+    for name in wanted:
+        if name not in {listener.setting for listener in listeners}:
+            for listener in listeners:
+                listener.close()
+            raise SettingsError(f"{name}: no installed feature serves this setting")
+    return listeners
+
+
+def report_outputs(
+    listeners: Sequence[RunListener], task: Task, answers: Sequence[Called], results: Sequence[Result]
+) -> None:
+    """Pass the outputs of a task on, with what the checks of its case say of each score."""
+    if not listeners:
+        return
+    for output, spans in answers:
+        if isinstance(output, Output):
+            scored = ScoredOutput(
+                case=task.id,
+                repeat=output.repeat,
+                input=task.case.input,
+                text=output.text,
+                spans=spans,
+                judged=[_judge(task, result) for result in results if result.repeat == output.repeat],
+                latency_s=output.latency_s,
+            )
+            for listener in listeners:
+                listener.take(scored)
+
+
+def _judge(task: Task, result: Result) -> Judged:
+    if isinstance(result, Failure):
+        return Judged(metric=result.metric, error=result.error)
+    checks = [check for check in task.case.checks if check.metric == result.metric]
+    passed = all(holds(result.value, check) for check in checks)
+    return Judged(
+        metric=result.metric,
+        value=result.value,
+        label="" if not checks else "passed" if passed else "failed",
+        explanation=result.reason,
+    )
