@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import cast
 
 import pluggy
 
@@ -20,6 +21,16 @@ class FeatureError(LLMOpsError):
 
 
 @lru_cache(maxsize=1)
+def _all_points() -> EntryPoints:
+    return cast("EntryPoints", entry_points())  # reads a file of each distribution that is installed
+
+
+def installed(group: str) -> EntryPoints:
+    """Return the entry points of a group."""
+    return _all_points().select(group=group)
+
+
+@lru_cache(maxsize=1)
 def hooks() -> pluggy.HookRelay:
     """
     Return the hooks of all installed features, each called by its name in `hookspecs.py`.
@@ -29,7 +40,7 @@ def hooks() -> pluggy.HookRelay:
     """
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    for point in entry_points(group=hookspecs.GROUP):
+    for point in installed(hookspecs.GROUP):
         try:
             manager.register(point.load(), name=point.name)
             manager.check_pending()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, cast
 
 from pytest_llmops.errors import (
@@ -24,7 +23,7 @@ from pytest_llmops.errors import (
     describe_error,
     hint,
 )
-from pytest_llmops.extensions import hooks
+from pytest_llmops.extensions import hooks, installed
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 
@@ -273,7 +272,7 @@ def _load(path: str) -> MetricFactory:
 def _installed() -> Mapping[str, str]:
     """The metrics of features and of entry points, by name."""
     metrics = {name: path for of_feature in hooks().llmops_metrics() for name, path in of_feature.items()}
-    return metrics | {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return metrics | {point.name: point.value for point in installed(ENTRY_POINT_GROUP)}
 
 
 def _frozen(value: Any) -> Any:

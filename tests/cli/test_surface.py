@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops import plugin
-from pytest_llmops.cli import main
+from pytest_llmops.cli import known_verbs, main
 from pytest_llmops.settings import SETTINGS
 
 SURFACE = Path(__file__).with_name("surface.txt")
@@ -158,5 +158,13 @@ def test_only_the_verb_that_is_typed_is_imported(verb, modules):
     assert {name for name in imported if name.startswith("pytest_llmops.cli.")} == {
         f"pytest_llmops.cli.{name}" for name in modules
     }
+    features = {name for name in imported if name.startswith("pytest_llmops.features")}
+    assert all(name.count(".") <= 2 for name in features)  # a feature's commands are named, not imported
     if not modules:
-        assert imported == {f"pytest_llmops.{name}" for name in ("cli", "errors", "streams")}
+        engine = {f"pytest_llmops.{name}" for name in ("cli", "errors", "extensions", "hookspecs", "streams")}
+        assert imported - features == engine
+
+
+def test_the_page_of_each_verb_exists():
+    pages = {verb.page for verb in known_verbs().values()} - {""}
+    assert {page for page in pages if not (Path(__file__).parents[2] / page).is_file()} == set()

@@ -187,7 +187,7 @@ def test_lexical_is_rouge_l() -> None:
         ("keywords", "pytest_llmops.metrics.lexical.keywords:Keywords, which is built in"),
         ("lexical", "pytest_llmops.metrics.lexical.rouge:RougeL, which is built in"),
         ("recall@5", "pytest_llmops.metrics.retrieval:RecallAtK, which is built in"),
-        ("deepeval:polite", "pytest_llmops.features.deepeval.check:DeepEval, which is built in"),
+        ("deepeval:polite", "pytest_llmops.features.deepeval.check:DeepEval, which is installed"),
     ],
 )
 def test_a_built_in_metric_cannot_be_shadowed(name: str, taken: str) -> None:

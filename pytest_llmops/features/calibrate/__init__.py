@@ -14,7 +14,7 @@ def llmops_verbs() -> Sequence[Verb]:
             name="score",
             module="pytest_llmops.features.calibrate.score_command",
             help="score the rows of a JSONL file, without an app",
-            page="docs/metrics/README.md",
+            page="docs/metrics/calibration.md",
         ),
         Verb(
             name="calibrate",

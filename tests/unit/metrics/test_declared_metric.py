@@ -12,7 +12,7 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.plugin.assertions.families import find_metric
 from pytest_llmops.protocols import FACTS, MetricTraits, traits_of
 from pytest_llmops.records import Bound, CaseResult, Check, Output, Sample, Score
-from pytest_llmops.registry import create_metric, family_members, find_traits, register_metric
+from pytest_llmops.registry import create_metric, family_members, find_traits, known_metrics, register_metric
 
 JUDGES = {"judge", "reference_grade", "faithfulness", "pairwise"}
 REFERENCES = {
@@ -20,7 +20,7 @@ REFERENCES = {
     "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder", "facts",
 }  # fmt: skip
 RUN = {"latency_s", "cost_usd", "tokens"}
-NAMES = {*registry._BUILT_IN, *registry._ALIASES}
+NAMES = set(known_metrics())
 FAMILIES = {
     "lexical": (
         "rouge_l", "rouge_1", "rouge_2", "bleu", "chrf", "exact_match", "keywords", "keyword_overlap",
@@ -33,7 +33,7 @@ FAMILIES = {
     "faithfulness": ("faithfulness", "facts"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("attack", "attack_success", "blocked", "utility", "deepeval", "latency_s", "cost_usd", "tokens"),
+    "": ("latency_s", "cost_usd", "tokens"),
 }  # fmt: skip
 
 
