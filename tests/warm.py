@@ -41,9 +41,12 @@ _IMPORTED = (
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
     "pytest_llmops.reports.files.run_pieces",
+    "phonenumbers",
+    "presidio_analyzer.predefined_recognizers",
     "pytest_timeout",
     "scipy.stats",
     "spacy",  # Presidio's; half forgotten it cannot be loaded again
+    "tldextract",
     "xdist.dsession",
     "xdist.plugin",
     "xdist.remote",

@@ -90,16 +90,23 @@ class Evaluation:
         """Have these tasks run once their file is started."""
         self.tasks.setdefault(golden.path, {}).update((task.id, task) for task in tasks)
 
-    def check_ready(self) -> None:
+    def open(self, goldens: Iterable[Golden]) -> None:
         """
-        Check what every case needs first, for all files: a lack is then one message and no call.
+        Check and import what the cases of all files need: a lack is then one message and no call.
+
+        Args:
+            goldens: Those whose app is named by its import path.
 
         Raises:
-            LLMOpsError: Something is missing.
+            LLMOpsError: Something is missing, or an app cannot be imported.
         """
         for golden in self._wanted():
             tasks = self.tasks[golden.path].values()
             check_ready(golden, tasks, self.session.settings, self.session.store)
+        for golden in goldens:
+            self.session.open_file(golden)
+        if wanted := [task for tasks in self.tasks.values() for task in tasks.values()]:
+            self.session.import_libraries(wanted)
 
     def start(self, golden: Golden, app: App | None = None) -> None:
         """
@@ -117,9 +124,7 @@ class Evaluation:
     def run(self) -> None:
         """Run all cases of all files, file by file."""
         self._want_all()
-        self.check_ready()
-        for golden in self.goldens:
-            self.session.open_file(golden)
+        self.open(self.goldens)
         for golden in self.goldens:
             self.start(golden)
             self.wait_for_all(golden)

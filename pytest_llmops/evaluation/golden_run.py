@@ -48,6 +48,8 @@ def run_golden(  # noqa: PLR0913 - the public door
         tasks = plan_tasks(golden, settings, baseline)
         check_ready(golden, tasks, settings)
         with route_through():
+            session.open_file(golden, app)
+            session.import_libraries(tasks)
             session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
             results = [session.wait(golden, task) for task in tasks]
         found = [*session.all_problems(), *describe_failed_calls([golden], results), *session.all_errors()]

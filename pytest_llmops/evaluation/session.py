@@ -25,6 +25,7 @@ from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.execution import Execution, latest
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.runner.imports import import_libraries
 from pytest_llmops.runner.opening import (
     close_shared,
     describe_budget,
@@ -159,6 +160,18 @@ class Session:
                 listeners=self.attribution.listeners,
             )
         return self.executions[golden.path]
+
+    def import_libraries(self, tasks: Iterable[Task] = ()) -> None:
+        """
+        Import what this process uses for these tasks while the app is called.
+
+        To be called when the app is imported and before its first call, with the tasks of all files.
+        """
+        import_libraries(
+            [metric for task in tasks for _, metric in task.metrics],
+            record=self.settings.record,
+            scores_here=self.scorer.is_local,
+        )
 
     def start(
         self, golden: Golden, tasks: Iterable[Task], planner: RepeatPlanner, app: App | None = None

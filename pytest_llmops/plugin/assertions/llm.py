@@ -57,6 +57,7 @@ class Llm:
                 )
             app = resolve_app(settings.app, settings.root)
         caller = session.caller(app)
+        session.import_libraries()
         llm = cls(session=session, caller=caller, node_id=node.nodeid)
         node.stash[_STASH] = llm
         return llm

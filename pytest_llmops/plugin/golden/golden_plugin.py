@@ -135,9 +135,7 @@ class GoldenPlugin:
             if file.golden.path in self.evaluation.tasks and not overrides_app(file)
         ]
         try:
-            self.evaluation.check_ready()
-            for golden in named:
-                self.evaluation.session.open_file(golden)
+            self.evaluation.open(named)
         except LLMOpsError as error:
             self.evaluation.refused = str(error)
             if is_worker(session.config):

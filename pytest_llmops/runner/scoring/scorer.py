@@ -52,6 +52,11 @@ class Scorer:
         self._requests = SimpleQueue()
         self._threads = 0
 
+    @property
+    def is_local(self) -> bool:
+        """Whether metrics that compute do so in this process."""
+        return self._score_batch is self._here
+
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
         job: Future[Sequence[Result]] = Future()
