@@ -23,13 +23,12 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from _pytest import assertion
-from _pytest.config import get_config
+import pytest
 
 _IMPORTED = (
     "jsonschema",
@@ -54,7 +53,13 @@ _IF_INSTALLED = (
     "openai.resources.chat",
     "opentelemetry.sdk._logs",
     "opentelemetry.sdk.trace",
-    "spacy",  # Presidio's; half forgotten it cannot be loaded again
+    # Written in C for the most part, these crash if a run forgets them and the next one loads them again.
+    "orjson",
+    "requests",
+    "spacy",
+    "uuid_utils",
+    "xxhash",
+    "zstandard",
 )
 _REQUEST = 2**17  # bytes: a command and its environment
 _leave = os._exit  # which the plugin puts another in place of
@@ -88,7 +93,8 @@ def warmed() -> Iterator[str]:
         with subprocess.Popen(  # noqa: S603 - this file
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         ) as server:
-            server.stdout.readline()
+            if not server.stdout.readline():
+                raise RuntimeError("the server of warm processes did not start")
             yield str(path.with_name("python"))
             server.stdin.close()
 
@@ -184,16 +190,19 @@ def _end(arguments: list[str]) -> None:
     _leave(code or 0)
 
 
-def _rewriting_asserts(load: Callable[[], None]) -> None:
-    """Import as pytest does, which warns of plugins that were imported without it."""
-    hook = assertion.install_importhook(get_config())
-    hook.mark_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
-    load()
-    sys.meta_path.remove(hook)
+class _Imports:
+    """As a plugin: pytest warns of plugins that were imported before it could rewrite their assertions."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self) -> int:
+        pytest.register_assert_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
+        import_all()
+        return 0
 
 
 if __name__ == "__main__":
-    _rewriting_asserts(import_all)
+    os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
+    pytest.main(["-s", "-c", os.devnull], plugins=[_Imports()])
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end
