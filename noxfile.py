@@ -11,7 +11,7 @@ OLDEST, NEWEST = "pytest==8.2.*", "pytest"
 @nox.session(python=PYTHONS)
 @nox.parametrize("pytest", [OLDEST, NEWEST], ids=["oldest", "newest"])
 def plugin(session: nox.Session, pytest: str) -> None:
-    """Run what needs no model; tests of other extras are skipped."""
-    session.install("-e", ".[xdist]", "--group", "test", pytest)
+    """Run what needs no model, with the built wheel; tests of other extras are skipped."""
+    session.install(".[xdist]", "--group", "test", pytest)
     parallel = ("-n", "auto", "--dist", "worksteal")
     session.run("pytest", "-q", "-p", "no:cacheprovider", *parallel, "tests/plugin", *session.posargs)

@@ -202,7 +202,8 @@ class _Imports:
 
 if __name__ == "__main__":
     os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
-    pytest.main(["-s", "-c", os.devnull], plugins=[_Imports()])
+    if pytest.main(["-s", "--noconftest", "-c", os.devnull], plugins=[_Imports()]):
+        sys.exit("pytest did not import what is to be warm")
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end
