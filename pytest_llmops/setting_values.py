@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from pytest_llmops.documents.record_reader import read_fields, reader_of
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     Reader,
     any_of,
@@ -16,9 +15,11 @@ from pytest_llmops.documents.value_readers import (
     mapping_of,
     number,
     one_of,
+    read_fields,
     read_flag,
     read_number,
     read_text,
+    reader_of,
     show,
     some,
 )

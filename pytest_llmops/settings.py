@@ -224,7 +224,7 @@ def read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
 def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in SETTINGS:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, SETTINGS)}")
-    from pytest_llmops.documents.value_readers import refused_as
+    from pytest_llmops.documents.reading import refused_as
     from pytest_llmops.setting_values import read_setting
 
     with refused_as(SettingsError, f"{_place(name, origin)} "):

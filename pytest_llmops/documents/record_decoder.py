@@ -14,9 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
-from pytest_llmops.documents.json_text import parse_unique
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import Reader
+from pytest_llmops.documents.json_document import parse_unique
+from pytest_llmops.documents.reading import Reader, reader_of
 
 _MOST_SHARED = 20_000
 """Parts that are kept to stand for equal ones; where there are more, they are hardly ever equal."""

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.documents.record_reader import read_version, record_reader
-from pytest_llmops.documents.value_readers import hexadecimal, matching, refused_as
+from pytest_llmops.documents.reading import hexadecimal, matching, read_version, record_reader, refused_as
 from pytest_llmops.errors import ReviewError
 
 VERSION = 1

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from pytest_llmops.documents.record_reader import reader_of, record_reader
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents.reading import BrokenValueError, reader_of, record_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

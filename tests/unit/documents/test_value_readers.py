@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from pytest_llmops.documents import value_readers as read
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents import reading as read
+from pytest_llmops.documents.reading import BrokenValueError
 
 
 @pytest.mark.parametrize(

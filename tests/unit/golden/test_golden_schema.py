@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.golden.suite import read_suite
-from pytest_llmops.golden.thresholds import read_checks
+from pytest_llmops.golden.thresholds import read_checks, read_suite
 
 SCHEMA = json.loads(files("pytest_llmops.golden").joinpath("golden.schema.json").read_text("utf-8"))
 WORDS = st.sampled_from(
