@@ -1,10 +1,16 @@
-"""JSON and JSON Lines to plain values with lines; the standard library's parser keeps no places."""
+"""
+Strict reading of JSON.
+
+`read_json` and `read_json_lines` return values with their lines, which the standard library's parser does not
+keep, and every mistake, for files that people write. `parse_json` stops at the first mistake, and is fast.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn, TypeVar
 
@@ -26,23 +32,23 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>\.[0-9]+)?(?P<power>[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
 _DECODER = JSONDecoder()
-TWICE = "is written twice"
+_TWICE = "is written twice"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 def read_json(text: str) -> tuple[Any, list[Mistake]]:
     """
-    The value in the text, and what is wrong in it. An empty text is None.
+    Return the value of a text and the mistakes in it. An empty text is None.
 
     Raises:
-        UnreadableError: It is no JSON, or nests too deep.
+        UnreadableError: It is no JSON, or nested too deeply.
     """
     reader = _Reader(text)
     return reader.document(), reader.mistakes
 
 
 def read_json_lines(text: str) -> tuple[Any, list[Mistake]]:
-    """Every line a case, as if they stood under `cases`; a line that is no JSON spoils no other."""
+    """Return the values of all lines as a list under `cases`; a line that is no JSON spoils no other."""
     cases = Row()
     mistakes: list[Mistake] = []
     for number, line in enumerate(split_lines(text), start=1):
@@ -93,8 +99,8 @@ class _Reader:
             return self._nested(self._table)
         if here == "[":
             return self._nested(self._row)
-        if matched := _NUMBER.match(self._text, self._at):
-            return self._number(matched)
+        if match := _NUMBER.match(self._text, self._at):
+            return self._number(match)
         for word, value in _CONSTANTS.items():
             if self._text.startswith(word, self._at):
                 self._at += len(word)
@@ -123,7 +129,7 @@ class _Reader:
             self._expect(":", f"should stand after the key {excerpt(key)}")
             self._place.append(key)
             if twice := key in table:
-                self._note(line, f"the key {excerpt(key)} {TWICE}; first on line {table.lines[key]}")
+                self._note(line, f"the key {excerpt(key)} {_TWICE}; first on line {table.lines[key]}")
             value = self._value()
             if not twice:
                 table[key], table.lines[key] = value, line
@@ -153,20 +159,20 @@ class _Reader:
             value, self._at = _DECODER.raw_decode(self._text, self._at)
         except JSONDecodeError as error:
             self._at = min(error.pos, len(self._text))
-            said = error.msg.removesuffix(" at").removesuffix(" starting")
-            raise self._broken(f"{said[0].lower()}{said[1:]}") from None
+            problem = error.msg.removesuffix(" at").removesuffix(" starting")
+            raise self._broken(f"{problem[0].lower()}{problem[1:]}") from None
         text = str(value)
         if has_lone_surrogate(text):
             self._note(line, "the text holds half of a surrogate pair")
         return text
 
-    def _number(self, matched: re.Match[str]) -> int | float:
-        self._at = matched.end()
-        number = float(matched[0])
+    def _number(self, match: re.Match[str]) -> int | float:
+        self._at = match.end()
+        number = float(match[0])
         if abs(number) == float("inf"):
-            self._note(self._line(), f"{excerpt(matched[0])} is too large a number")
+            self._note(self._line(), f"{excerpt(match[0])} is too large a number")
             return 0
-        return number if matched["real"] or matched["power"] else int(matched[0])
+        return number if match["real"] or match["power"] else int(match[0])
 
     def _expect(self, sign: str, where: str) -> None:
         self._skip()
@@ -176,18 +182,17 @@ class _Reader:
         self._skip()
 
     def _ended(self, sign: str) -> bool:
-        if self._text.startswith(sign, self._at):
-            self._at += 1
-            return True
-        return False
+        ended = self._text.startswith(sign, self._at)
+        self._at += ended
+        return ended
 
     def _skip(self) -> None:
-        matched = _SPACE.match(self._text, self._at)
-        self._at = matched.end() if matched else self._at
+        match = _SPACE.match(self._text, self._at)
+        self._at = match.end() if match else self._at
 
     def _word(self) -> str:
-        matched = _WORD.match(self._text, self._at)
-        return excerpt(matched[0]) if matched else "the end of the text"
+        match = _WORD.match(self._text, self._at)
+        return excerpt(match[0]) if match else "the end of the text"
 
     def _line(self) -> int:
         return self._first + self._lines.at(self._at)
@@ -205,7 +210,7 @@ Content = TypeVar("Content")
 
 
 class AmbiguousJsonError(ValueError):
-    """A key twice in one object, or what JSON does not have; `found` is the key, or the constant."""
+    """A text that two readers may take for two values; `found` is the doubled key, or the constant."""
 
     def __init__(self, message: str, found: str) -> None:
         super().__init__(message)
@@ -213,41 +218,41 @@ class AmbiguousJsonError(ValueError):
 
 
 class DoubledKeyError(AmbiguousJsonError):
-    """Of a key that a merge left twice, `json` would keep the last one in silence."""
+    """A key occurs twice in one object, of which `json` would keep the last value."""
 
 
 class ConstantError(AmbiguousJsonError):
-    """NaN and the infinities, which Python reads and JSON does not have."""
+    """NaN or an infinity, which Python reads and JSON does not have."""
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object for `object_pairs_hook`, of which each key is written once."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Make an object of pairs with different keys, as `object_pairs_hook`."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for at, key in enumerate(keys) if key in keys[:at])
-        raise DoubledKeyError(f"the key {twice!r} stands twice in one object", twice)
-    return found
+        raise DoubledKeyError(f"the key {twice!r} occurs twice in one object", twice)
+    return table
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """For `parse_constant`."""
+    """Raise ConstantError, as `parse_constant`."""
     raise ConstantError(f"{name} is no JSON number", name)
 
 
 parse_unique = json.JSONDecoder(object_pairs_hook=unique_keys).decode
-"""The JSON value of a text; raises DoubledKeyError of a key that an object has twice."""
+"""Parse JSON; raises DoubledKeyError where an object has a key twice."""
 
 
 def parse_json(text: str, line: int = 0) -> Any:
     """
-    A JSON value of which each object has a key once.
+    Parse JSON whose objects have each key once.
 
     Args:
         line: The number of the line before the text.
 
     Raises:
-        BrokenValueError: It is none, with the line.
+        BrokenValueError: The text is not such JSON; with the line.
     """
     try:
         return parse_unique(text)
@@ -258,8 +263,12 @@ def parse_json(text: str, line: int = 0) -> Any:
             f"line {line + error.lineno}, column {error.colno}: is no JSON: {error.msg}{ended}"
         ) from None
     except DoubledKeyError as error:
-        at = _line_of(error.found, text)
-        place = f"line {line + at}: " if at else ""
+        place = ""
+        with suppress(UnreadableError):
+            for mistake in read_json(text)[1]:
+                if _TWICE in mistake.message and mistake.place[-1] == error.found:
+                    place = f"line {line + mistake.line}: "
+                    break
         raise BrokenValueError(f"{place}key {show(error.found)} occurs twice in one object") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise BrokenValueError("holds a number that is too long to be one") from None
@@ -267,13 +276,13 @@ def parse_json(text: str, line: int = 0) -> Any:
 
 def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Content:
     """
-    What `read` makes of a file's text.
+    Return the result of `read` for a file's text.
 
     Args:
-        file: What the file should be, for messages.
+        file: The kind of file, for messages.
 
     Raises:
-        BrokenValueError: It is no UTF-8, is nested too deeply, or `read` met a broken value.
+        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value.
     """
     try:
         return read(data.decode("utf-8"))
@@ -281,13 +290,3 @@ def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Conten
         raise BrokenValueError(f"byte {error.start} is no UTF-8") from None
     except RecursionError:
         raise BrokenValueError(f"is nested too deeply to be a {file}") from None
-
-
-def _line_of(doubled: str, text: str) -> int:
-    """The line where a key is for the second time in one object; 0 where that is not found."""
-    try:
-        _, mistakes = read_json(text)
-    except UnreadableError:
-        return 0
-    lines = (each.line for each in mistakes if TWICE in each.message and each.place[-1] == doubled)
-    return next(lines, 0)

@@ -83,14 +83,15 @@ class RecordDecoder(Generic[Record]):
                 plain = msgspec.Raw
                 self._parts[name] = _Shared(_part_reader(hint, (readers or {}).get(name))).__getitem__
             required = name not in optional and field.default is field.default_factory is MISSING
-            members.append((name, plain) if required else (name, plain | msgspec.UnsetType, msgspec.UNSET))
+            absent = msgspec.NODEFAULT if required else msgspec.UNSET
+            members.append((name, plain if required else plain | msgspec.UnsetType, absent))
         structure = msgspec.defstruct(
             kind.__name__, members, forbid_unknown_fields=True, frozen=True, kw_only=True, gc=False
         )
         self._decode_fields = msgspec.json.Decoder(structure).decode
         read = self._read
         if not self._parts and not self._items and make is None:
-            self._decode_record = msgspec.json.Decoder(kind).decode
+            self._decode_record: Callable[[bytes], Record] = msgspec.json.Decoder(kind).decode
             read = self._read_plain
         self.read: Callable[[bytes], Record] = _Shared(read).__getitem__ if shared else read
 

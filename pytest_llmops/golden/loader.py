@@ -134,7 +134,7 @@ class _Reading:
         self._rows = _part(document, "cases", Row)
         self._cases = {at: case for at, case in enumerate(self._rows) if isinstance(case, Table)}
         model = _part(document, "judge", str)
-        named = {
+        named: dict[str, Any] = {
             "encoder": _part(document, "encoder", str),
             "judge": {"model": model} if model else plain(_part(document, "judge", Table)) or dict(judge),
         }
