@@ -1,4 +1,4 @@
-"""Cases, outputs, scores and verdicts: data of the standard library alone, without behaviour."""
+"""Records of cases, outputs, scores and verdicts: plain data, whose behaviour is where it is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Passages = Literal["scan", "own_knowledge"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where in a golden file something was written; lines count from 1."""
+    """A place in a golden file; lines count from 1."""
 
     path: str
     line: int
@@ -21,7 +21,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """One side of a threshold: a score holds it when `score comparison threshold` is true."""
+    """One side of a threshold: a score holds it if `score comparison threshold` is true."""
 
     comparison: Sign
     threshold: float
@@ -33,8 +33,7 @@ class Check:
     A threshold on one metric of one case. `min` with `max` in a golden file makes two checks.
 
     Attributes:
-        min_kappa: The agreement with human labels that the check asks of its judge; with less, it does
-            not pass.
+        min_kappa: The agreement with human labels that the check requires of its judge.
         pass_rate: The share of repeats that must pass; None leaves it to the default.
         max_drop: The drop of the case's mean from the baseline that is tolerated, in the metric's own unit;
             None leaves it to the default.
@@ -63,7 +62,7 @@ class SuiteCheck:
     Attributes:
         statistic: `mean`, `sum`, `min`, `max` or a percentile `p50` … `p99`; or `GAIN`, how much better than
             its rival the app scores in the mean.
-        comparison: None when only a drop from the baseline is watched.
+        comparison: None if only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
         record_only: The statistic is shown, and fails no build whatever it is.
     """
@@ -94,16 +93,16 @@ class Attached:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    One question to the app and what its answer must hold.
+    One question to the app with the checks of its answer.
 
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
-        input: What the app is called with; a string, or any JSON value.
+        input: The argument of the app; a string, or any JSON value.
         attached: The files that the input names.
-        relevant: Ids of the passages that hold the answer.
-        repeats: How often the app is asked, `auto` while a verdict is open; None leaves it to the settings.
+        relevant: Ids of the passages that contain the answer.
+        repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
-        group: Cases of one question have one group; empty where the case stands for itself.
+        group: Cases of one question have one group; empty for a case of its own.
     """
 
     id: str
@@ -125,18 +124,18 @@ class Golden:
     One golden file.
 
     Attributes:
-        path: As the user sees it: relative to the project's root, with forward slashes.
+        path: From the project's root, with forward slashes.
         app: `module:attribute` of the app under test.
-        rival: `module:attribute` of another app that is asked the same cases, to be compared with.
+        rival: `module:attribute` of another app that gets the same cases, for comparison.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
-        data: Files or folders that the app answers from, documents or an index; they stamp it too.
+        data: Files or folders from which the app answers, documents or an index; they stamp it too.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
-        model_errors: What a failed model call does to its case; None leaves it to the status.
-        require_spans: How many spans the app must leave for a case.
+        model_errors: Effect of a failed model call on its case; None leaves it to the status.
+        require_spans: Number of spans that the app must leave for a case.
         passages: Whether `pii_leak` looks into passages; None leaves it to the check.
         sha256: Of the file's bytes.
-        bound_lines: Metric to the line of the first bound on it; empty where it was not read from a file.
+        bound_lines: Metric to the line of the first bound on it; empty if it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
     """
 
@@ -178,15 +177,15 @@ class ToolCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """
-    What the model calls of one output, or of a run, took.
+    Cost of the model calls of one output, or of a run.
 
     Attributes:
-        calls: Model calls seen, whatever became of them; each attempt of a client that retries is one.
+        calls: Model calls seen, answered or not; each attempt of a client that retries is one.
         replayed: Of these, answered from a cassette.
-        failed: Of these, made without a whole answer: refused, cut off, out of time.
-        prompt_tokens: None when a provider did not report its usage.
-        cost_usd: None when a model's price is not known.
-        stated: The app counted for itself, so that a zero is a count and no call that was not seen.
+        failed: Of these, made without a complete answer: refused, cut off, out of time.
+        prompt_tokens: None if a provider did not report its usage.
+        cost_usd: None if a model's price is not known.
+        stated: The app reported the numbers, so that a zero is a count and no call that was not seen.
     """
 
     calls: int = 0
@@ -199,20 +198,20 @@ class Usage:
 
 
 UNSEEN = "llmops.unseen_characters"
-"""Attribute of a span: how much of its text was not kept, so that no check can look at it."""
+"""Attribute of a span: number of characters that were not kept, so that no check sees them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """
-    One step of a trace, or a log record beside it.
+    One step of a trace, or a log record in it.
 
     Attributes:
         start: Seconds since the epoch, as `end`.
         events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
-        trace_id: The trace that it is part of; empty where there is none.
-        origin: What it was read from: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
-        resource: What is said once of the process and of the library that traces: resource and scope.
+        trace_id: The trace that it is part of; empty if there is none.
+        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        resource: Attributes of the process and of the library that traces: resource and scope.
     """
 
     span_id: str
@@ -232,16 +231,16 @@ class Span:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
     """
-    One answered model call behind an output, by its digests: enough to see what moved, and no text.
+    Digests of one answered model call of an output: enough to find changes, without text.
 
     Attributes:
-        key: SHA-256 of everything asked (provider, model, messages, tools, settings) but the repeat:
+        key: SHA-256 of the request (provider, model, messages, tools, settings) without the repeat:
             equal keys are the same question.
         kind: `chat`, `embeddings` …, as the recorder names calls.
-        model: The model asked for; `reported` is the one that says it answered.
-        fingerprint: The provider's own mark of weights and settings.
-        tools: Digest of the tool schemas in the request; empty where there are none.
-        answer: Digest of the answer: of what was said and which tools it asks for, or of the vectors.
+        model: The requested model; `reported` is the one that the answer names.
+        fingerprint: The provider's mark of weights and settings.
+        tools: Digest of the tool schemas in the request; empty if there are none.
+        answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
     """
 
     key: str
@@ -256,12 +255,12 @@ class ModelCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
     """
-    A model call that was made and brought no whole answer.
+    A model call without a complete answer.
 
     Attributes:
         provider: The host, as the recorder names it.
-        status: Of HTTP; None where no answer came.
-        error: Why, in one line, without secrets.
+        status: Of HTTP; None if no answer came.
+        error: The reason, in one line, without secrets.
         retried: Whether an equal call was answered afterwards, so that nothing was lost.
     """
 
@@ -275,11 +274,11 @@ class FailedCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
-    What the app answered to one repeat of a case.
+    The app's answer to one repeat of a case.
 
     Attributes:
         latency_s: Wall time of the call; a replayed model call counts with the time it once took.
-        model: The model that the provider reported, the last one when several were asked.
+        model: The model that the provider reported, the last one if several were called.
         model_calls: The answered model calls in the order they began.
         failed_calls: The others.
     """
@@ -299,11 +298,11 @@ class Output:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
-    What a metric sees: one output beside what its case knows, and the trace it left.
+    Input of a metric: one output, the facts of its case, and its trace.
 
     Attributes:
-        case: The item's id, or another name of where the sample is from; model calls of judges are kept
-            under it.
+        case: The item's id, or another name of the sample's source, under which model calls of judges are
+            recorded.
         rival: Another answer to the same input, for metrics of pairs.
     """
 
@@ -325,9 +324,9 @@ class Score:
     One metric's finite number for one output.
 
     Attributes:
-        reason: One line for people, why it is not better.
-        evidence: What it rests on, as JSON values: the words missing, the places of a leak.
-        signature: How it was made (metric, version, library, model); unlike ones are not compared.
+        reason: One line for people on why it is not better.
+        evidence: Its grounds, as JSON values: the missing words, the places of a leak.
+        signature: Its origin (metric, version, library, model); scores of unlike ones are not compared.
     """
 
     metric: str
@@ -341,13 +340,13 @@ class Score:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """
-    What could not be scored, and why.
+    A score that could not be made, with the reason.
 
     Attributes:
-        metric: Empty when the app itself broke.
-        stage: `rival` where a metric of pairs had no second answer, which is no fault of the app.
-        usage: What the model calls of a repeat took in which the app broke; `failed_calls` are among them.
-        traceback: Of an app that raised: its own frames as text, masked; empty where it has none.
+        metric: Empty if the app itself broke.
+        stage: `rival` if a metric of pairs had no second answer, which is no fault of the app.
+        usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
+        traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
     """
 
     metric: str
@@ -362,19 +361,18 @@ class Failure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
-    Everything one case produced.
+    Everything that one case produced.
 
     Attributes:
         case: The item's id, `golden/shop.yaml::returns`.
-        checks: What its golden file asked of it, so that two runs can be compared by themselves.
+        checks: Those of its golden file, so that two runs can be compared without it.
         answers: Digest of each repeat's answer, in a baseline, which keeps no outputs.
-        auto: The most repeats that were allowed, where they were asked for look by look while a verdict
-            was open; 0 where their number was fixed.
+        auto: The most repeats that were allowed, if they were requested look by look while a verdict was
+            open; 0 if their number was fixed.
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
-        runs: How many of the repeats each run gave, in a baseline that was merged from several.
-        rival: What the app's rival produced for the same case; None where there is none.
-        printed: `stdout`, `stderr` and `log` of the app meanwhile, as it wrote them; for the item's report,
-            and in no file.
+        runs: Number of repeats from each run, in a baseline that was merged from several.
+        rival: The result of the app's rival for the same case; None if there is none.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
     """
 
     case: str
@@ -397,8 +395,8 @@ class Run:
     One pass over golden files.
 
     Attributes:
-        signature: What made the run (versions, app, prompts, golden files), name to value.
-        suite: The suite checks by golden file, so that two run files can be compared by themselves.
+        signature: Origin of the run (versions, app, prompts, golden files), name to value.
+        suite: The suite checks by golden file, so that two run files can be compared without it.
     """
 
     signature: Mapping[str, str]
@@ -414,14 +412,14 @@ OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """
-    What the gate says of one check.
+    The gate's result for one check.
 
     Attributes:
         check: For people, `recall@5 mean >= 0.9`.
-        metric: Whose numbers it is about; empty where no metric is.
+        metric: The metric of its numbers; empty if there is none.
         case: The item's id; None for a suite check.
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
-        advice: What to do, or what a larger run would see.
+        advice: The remedy, or the drop that a larger run would find.
     """
 
     check: str
@@ -443,7 +441,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A case whose check reads otherwise than in the baseline; `confirmed` when it is no chance."""
+    """A case whose score differs from the baseline's; `confirmed` if that is no chance."""
 
     case: str
     metric: str
@@ -455,10 +453,10 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """
-    Two runs side by side: verdicts, and the cases that came, went or changed.
+    Comparison of two runs: verdicts, and the cases that were added, removed or changed.
 
     Attributes:
-        differs: What else is another than in the baseline, a line each: prompts, models, data.
+        differs: Other differences from the baseline, a line each: prompts, models, data.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""What is written for a setting, as its value; flags and ini files give every value as text."""
+"""Values of settings, from TOML or from text, since flags and ini files have only text."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from pytest_llmops.documents.reading import (
 )
 
 MOST_REPEATS = 1000
-"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
+"""The most repeats of a case that can be requested: more is a typing error, and would never end."""
 
 
 def read_setting(kind: Any, value: Any) -> Any:
     """
-    The value of a setting of that type; a word that goes with the type names the reader.
+    Return the value of a setting of that type; a word that goes with the type names the reader.
 
     Raises:
-        BrokenValueError: It cannot be.
+        BrokenValueError: The value cannot be.
     """
     named = get_args(kind)[1] if get_origin(kind) is Annotated else kind
     return (_READERS.get(named) or reader_of(kind))(value)
@@ -82,7 +82,7 @@ def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:
 
 
 def _read_trace_formats(value: Any) -> tuple[str, ...]:
-    formats = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    formats = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
 
 

@@ -1,8 +1,8 @@
 """
 Records from JSON as bytes, by msgspec: fast, and equal parts of one file are one record.
 
-What msgspec refuses may still be a record, with a lone surrogate for example. The readers of `reading`, made
-from the same types, decide that and report what is wrong.
+A text that msgspec refuses may still be a record, with a lone surrogate for example. The readers of `reading`,
+made from the same types, decide that and report the problems.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RecordDecoder(Generic[Record]):
         optional: Fields of text without a default that may be missing all the same.
         interned: Fields with few different texts.
         shared: Whether equal records are one.
-        readers: For fields that are read otherwise than their type says.
+        readers: Readers of fields for which that of the type is not enough.
         decoders: For the records in fields that are tuples of such.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which files are golden files, and their bytes."""
+"""Golden files on disk, and the pictures and tables that their cases name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_llmops.errors import CaseFileError, GoldenError, Problem, hint
 from pytest_llmops.printable import excerpt
 from pytest_llmops.records import Attached, Case, Golden
 
-# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH208  # os.path says no, where Path raises, of a name no system takes
+# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH208  # os.path returns False where Path raises, for names no system takes
 
 
 MAX_BYTES = 16 * 2**20
@@ -29,16 +29,16 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     """
-    The golden files that the paths name, absolute, each once, in the order named.
+    Return the golden files that the paths name, absolute, each once, in the order named.
 
-    A folder stands for the `.yaml` and `.yml` files in it and below it, as `find_in_folder` says. JSON files
-    are golden files only where named themselves, since baselines, reviews and schemas lie in the same folder.
+    A folder names the `.yaml` and `.yml` files in it and below it, see `find_in_folder`. JSON files are
+    golden files only if named themselves, since baselines, reviews and schemas lie in the same folder.
 
     Args:
         paths: Files or folders; relative ones start at `root`.
 
     Raises:
-        GoldenError: For each path that does not exist, and each that holds no golden file.
+        GoldenError: For each path that does not exist, and each that contains no golden file.
     """
     files: dict[Path, None] = {}
     problems = []
@@ -61,7 +61,7 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
 
 def read_golden_bytes(path: Path, display_path: str) -> bytes:
     """
-    What the file holds.
+    Return the bytes of a golden file.
 
     Raises:
         GoldenError: It is missing, no file, of a wrong name, too large or not readable.
@@ -84,15 +84,15 @@ def read_golden_bytes(path: Path, display_path: str) -> bytes:
 
 def decode_golden(raw: bytes) -> str:
     """
-    The file's text.
+    Return the text of a golden file.
 
     Raises:
-        UnreadableError: It is not UTF-8, or holds a control character.
+        UnreadableError: It is not UTF-8, or contains a control character.
     """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The offset counts without the mark of order at the front, which ends no line.
+        # The offset leaves out a byte order mark at the front, which ends no line.
         line = len(_LINE_END.findall(raw[: error.start])) + 1
         message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
         raise UnreadableError(Mistake(line=line, message=message)) from None
@@ -104,7 +104,7 @@ def decode_golden(raw: bytes) -> str:
 
 
 def find_missing_path(written: str, root: Path) -> str | None:
-    """What to say when nothing is there, with the near miss among what is."""
+    """Return the problem of a path at which there is nothing, with the near miss; else None."""
     path = root / written
     if os.path.exists(path):
         return None
@@ -115,7 +115,7 @@ def find_missing_path(written: str, root: Path) -> str | None:
 
 
 def describe_wrong_path(written: str, root: Path | None) -> str | None:
-    """What is wrong with a path of the project; without a root nothing is looked for."""
+    """Return the problem of a path in the project; without a root, the path need not exist."""
     if os.path.isabs(written) or ".." in Path(written).parts:  # noqa: PTH117  # a text that may be no path
         return f"{excerpt(written)} must lie in the project and start at its root"
     missing = root and find_missing_path(written, root)
@@ -123,7 +123,7 @@ def describe_wrong_path(written: str, root: Path | None) -> str | None:
 
 
 def shown_path(path: Path, root: Path) -> str:
-    """The path from the root, with forward slashes."""
+    """Return the path from the root, with forward slashes."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()
     except ValueError:  # another drive
@@ -132,11 +132,11 @@ def shown_path(path: Path, root: Path) -> str:
 
 def find_in_folder(folder: Path) -> list[Path]:
     """
-    The golden files in a folder and below it: its own first, then those of each folder, by name.
+    Return the golden files in a folder and below it: its own first, then those of each folder, by name.
 
-    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is passed over in silence, but:
-    cassettes, wherever they lie; what begins with a dot; and of the folders below those named `cassettes`,
-    `rubrics` or with an underscore in front. Links to folders are not followed.
+    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is skipped in silence, except
+    cassettes, wherever they lie; names that begin with a dot; and folders named `cassettes`, `rubrics` or
+    with an underscore in front. Links to folders are not followed.
     """
     files: list[Path] = []
     folders = []
@@ -153,7 +153,7 @@ def find_in_folder(folder: Path) -> list[Path]:
 
 
 def _is_cassette(path: Path) -> bool:
-    """By its beginning, which no golden file can have: where cassettes lie is a setting."""
+    """Recognize a cassette by its beginning, which no golden file has: a setting names their folder."""
     try:
         with path.open("rb") as file:
             return _CASSETTE.match(file.read(_BEGINNING)) is not None
@@ -184,13 +184,14 @@ def find_attached(
     written: Any, root: Path, *, past: bool = False
 ) -> tuple[tuple[Attached, ...], list[tuple[str, str]]]:
     """
-    The files that an input names, and what is wrong with others, by key.
+    Return the files that an input names, `{text: …, image: …, table: …}`, and the problems of others by key.
 
-    An input with any key but `text`, `image` and `table` is the app's own matter, and names no file. A turn
-    of a conversation, which is a list, may have `role` and `content` too.
+    An input with any other key belongs to the app, and names no file. The turns of a conversation, which is a
+    list, may have `role` and `content` too. The content of the files is part of the case, so that another
+    picture under the same name is another question.
 
     Args:
-        past: The input is of another revision; a file that cannot be used is none, and nothing wrong.
+        past: The input is of another revision; a file that cannot be used is no problem.
     """
     attached: list[Attached] = []
     wrong: list[tuple[str, str]] = []
@@ -208,22 +209,22 @@ def find_attached(
 
 
 def paths_to_export(goldens: Iterable[Golden]) -> list[str]:
-    """Paths in the project that golden files of a revision name, and that were not found beside them."""
-    attached = {each for golden in goldens for case in golden.cases for each in case.attached}
-    paths = {each.path for each in attached if not each.sha256}
+    """Return paths in the project that golden files of a revision name, and at which no file was found."""
+    attached = {file for golden in goldens for case in golden.cases for file in case.attached}
+    paths = {file.path for file in attached if not file.sha256}
     return sorted(path for path in paths if path and not describe_wrong_path(path, None))
 
 
 def input_with_files(case: Case, root: Path) -> Any:
     """
-    What the app is called with: the case's input, with absolute paths of its files.
+    Return the input with which the app is called: the case's, with absolute paths of its files.
 
     Raises:
-        CaseFileError: A file is not as it was when the golden file was read.
+        CaseFileError: A file has changed since the golden file was read.
     """
     if not case.attached:
         return case.input
-    known = {each.path: each.sha256 for each in case.attached}
+    known = {file.path: file.sha256 for file in case.attached}
 
     def locate(key: str, path: Any) -> str:
         if _read(key, path, root).sha256 != known.get(path):
@@ -246,7 +247,7 @@ def input_with_files(case: Case, root: Path) -> Any:
 
 
 def _turns(written: Any) -> list[tuple[Any, set[str]]]:
-    """An input, or the turns of one, each with the keys beside which it may name files."""
+    """The input, or its turns, each with the keys that one which names files may have."""
     return [(turn, _TURN) for turn in written] if isinstance(written, list) else [(written, _INPUT)]
 
 
@@ -255,7 +256,7 @@ def _names_files(turn: Any, keys: set[str]) -> bool:
 
 
 def _near_miss(written: Any) -> tuple[str, str] | None:
-    """A key beside a file's that is nearly another one's, with which no file would be read."""
+    """An unknown key that is nearly a known one, because of which no file would be read."""
     for turn, keys in _turns(written):
         if not isinstance(turn, Mapping) or not set(_KEYS) & set(turn):
             continue
@@ -284,8 +285,8 @@ def _read(key: str, path: Any, root: Path) -> Attached:
     if not file.resolve().is_relative_to(root.resolve()):
         raise CaseFileError(f"{key}: {excerpt(path)} is a link out of the project")
     try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise CaseFileError(f"{key}: {excerpt(path)} cannot be read: {error.strerror}") from None
     if not raw or len(raw) > MAX_BYTES:

@@ -214,7 +214,7 @@ class _Reading:
             first.setdefault(written, line_of(self._document, place))
 
     def _looks_for_personal_data(self) -> bool:
-        """Whether some check does, so that no id may contain any: ids are in every report."""
+        """Return whether some check does, so that no id may contain any: ids are in every report."""
         holders = [_part(holder, "checks", Table) for holder in (self._document, *self._cases.values())]
         names = {name for holder in (*holders, _part(self._document, "suite", Table)) for name in holder}
         return any(find_traits(name).masks for name in names if len(name) <= LONGEST_NAME)
@@ -265,7 +265,7 @@ class _Reading:
         return tuple(checks)
 
     def _check_needs(self) -> None:
-        """Note which cases lack what a metric needs; of a check of every case, many in one sentence."""
+        """Note the cases without a part that a metric needs; many cases are one mistake of the shared check."""
         lacking: dict[tuple[str, str], list[int]] = defaultdict(list)
         for at in self._cases:
             for name, need in self._unmet(at, self._inherited(at)):
@@ -289,7 +289,7 @@ class _Reading:
                 self._note(("checks", name), message)
 
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
-        """The metrics of these checks, each with what it needs and the case lacks."""
+        """Yield the name of each check with a part that its metric needs and the case lacks."""
         for name, (_, metric) in checks.items():
             for need in self._needs_of(metric):
                 if _lacks(self._cases[at], need):
@@ -319,7 +319,7 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 
 def _lacks(case: Table, need: str) -> bool:
-    """Whether nothing is written; an empty reference is one, no passages are none."""
+    """Return whether a case has no such part; an empty reference is one, an empty list of passages is none."""
     return need not in case if need == "reference" else not case.get(need)
 
 

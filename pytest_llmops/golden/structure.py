@@ -200,7 +200,7 @@ def _read_cases(value: Any) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    """Whether a number is whole, as JSON Schema has it: 2.0 is, and true is none."""
+    """Return whether a number is whole, as in JSON Schema: 2.0 is, and true is no number."""
     return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
