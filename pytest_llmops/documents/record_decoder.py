@@ -1,8 +1,8 @@
 """
 Records from JSON as bytes, by msgspec: fast, and equal parts of one file are one record.
 
-A text that msgspec refuses may still be a record, with a lone surrogate for example. The readers of `reading`,
-made from the same types, decide that and report the problems.
+A text that msgspec refuses may still be a record, with a lone surrogate for example. The readers of
+`reading`, made from the same types, decide that and report the problems.
 """
 
 from __future__ import annotations

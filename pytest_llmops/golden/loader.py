@@ -265,7 +265,7 @@ class _Reading:
         return tuple(checks)
 
     def _check_needs(self) -> None:
-        """Note the cases without a part that a metric needs; many cases are one mistake of the shared check."""
+        """Note the cases without a part that a metric needs; many of one shared check are one mistake."""
         lacking: dict[tuple[str, str], list[int]] = defaultdict(list)
         for at in self._cases:
             for name, need in self._unmet(at, self._inherited(at)):
@@ -319,7 +319,7 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 
 def _lacks(case: Table, need: str) -> bool:
-    """Return whether a case has no such part; an empty reference is one, an empty list of passages is none."""
+    """Return whether a case has no such part; an empty reference is one, an empty list is none."""
     return need not in case if need == "reference" else not case.get(need)
 
 

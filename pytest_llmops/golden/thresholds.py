@@ -206,7 +206,7 @@ def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
         ComparisonError: `max_drop` could be about any of several statistics.
     """
     if max_drop is not None and len(bounds) > 1 and "mean" not in bounds:
-        raise ComparisonError("max_drop with several statistics is about the mean; write a mean too")
+        raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
     watched: dict[str, Bound | None] = {} if max_drop is None and min_gain is not None else {"mean": None}
     checks = [
         SuiteCheck(

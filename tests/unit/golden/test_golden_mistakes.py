@@ -55,7 +55,7 @@ BYTES = [
     pytest.param(
         ".json",
         b'{"cases": [{"id": "a", "input": "h',
-        ["1: case 1: not valid JSON: unterminated string"],
+        ["1: case 1: not valid JSON: unterminated string: '\"'"],
         id="json, string never closed",
     ),
     pytest.param(
