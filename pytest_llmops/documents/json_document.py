@@ -30,6 +30,8 @@ from pytest_llmops.printable import excerpt
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*+"?|[{}\[\]:,]|[^\s{}\[\]:,"]+""", re.DOTALL)
 _WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
+_CHECKER = JSONDecoder(parse_int=float)  # `int` refuses very long numbers
+_DECODER = JSONDecoder()
 _TWICE = "is written twice"
 Content = TypeVar("Content")
 
@@ -41,7 +43,7 @@ def read_json(text: str) -> tuple[Any, list[Mistake]]:
     Raises:
         UnreadableError: It is no JSON, or nested too deeply.
     """
-    return _Reader(text).read() if text.strip() else (None, [])
+    return _Reader(text).read() if text.strip(" \t\r\n") else (None, [])
 
 
 def read_json_lines(text: str) -> tuple[Any, list[Mistake]]:
@@ -90,11 +92,12 @@ class _Reader:
     def _split(self) -> Iterator[re.Match[str]]:
         text = self._text
         try:
-            JSONDecoder(parse_int=float).decode(text)  # `int` refuses very long numbers
+            _CHECKER.decode(text)
         except JSONDecodeError as error:
             for token in _TOKEN.finditer(text, 0, error.pos):
-                if token[0][0] != '"' or token.end() < error.pos:  # not the string with the error
-                    yield token
+                if token[0][0] == '"' and token.end() >= error.pos - 1:  # the error may be in this string
+                    break
+                yield token
             word = excerpt(match[0]) if (match := _WORD.match(text, error.pos)) else "the end of the text"
             problem = error.msg.removesuffix(" at").removesuffix(" starting")
             between = ", not " if problem.startswith("Expecting") else ": "
@@ -114,7 +117,7 @@ class _Reader:
         if text[0] in "-0123456789" and abs(float(text)) == float("inf"):
             self._note(token, f"{excerpt(text)} is too large a number")
             return 0
-        value = json.loads(text)
+        value, _ = _DECODER.raw_decode(text)
         if isinstance(value, str) and has_lone_surrogate(value):
             self._note(token, "the text holds half of a surrogate pair")
         return value
