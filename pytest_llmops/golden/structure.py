@@ -84,26 +84,33 @@ def _a(*kinds: type, then: Reader = read_any) -> Reader:
     return read
 
 
-def _text(refusal: Callable[[str], str | None] = lambda _text: None) -> Reader:
-    """Reads a text that is not empty, and about which `refusal` finds nothing to complain."""
+def _where(test: Callable[[Any], Any], wanted: str) -> Reader:
+    """Reads a value for which a test holds."""
 
-    def read(text: str) -> str:
-        if problem := "is empty" if not text else refusal(text):
-            raise BrokenValueError(problem)
-        return text
+    def read(value: Any) -> Any:
+        if not test(value):
+            raise BrokenValueError(f"must be {wanted}, not {described(value)}")
+        return value
+
+    return read
+
+
+def _text(then: Reader = read_any) -> Reader:
+    """Reads a text that is not empty."""
+
+    def read(text: str) -> Any:
+        if not text:
+            raise BrokenValueError("is empty")
+        return then(text)
 
     return _a(str, then=read)
 
 
-def _listed(item: Reader) -> Reader:
-    return _a(list, then=list_of(item))
-
-
-def _unique(item: Reader) -> Reader:
-    def read(value: Any) -> tuple[Any, ...]:
+def _listed(item: Reader, *, is_unique: bool = False) -> Reader:
+    def read(value: Any) -> Any:
         items: tuple[Any, ...] = list_of(item)(value)
-        if twice := next((item for at, item in enumerate(items) if item in items[:at]), None):
-            raise BrokenValueError(f"holds {excerpt(twice)} twice")
+        if is_unique and (twice := [item for at, item in enumerate(items) if item in items[:at]]):
+            raise BrokenValueError(f"holds {excerpt(twice[0])} twice")
         return items
 
     return _a(list, then=read)
@@ -120,7 +127,7 @@ def _mapping(
         is_open: Accepts other keys too.
     """
 
-    def read(value: dict[str, Any]) -> dict[str, Any]:
+    def read(value: dict[str, Any]) -> Any:
         problems: list[tuple[Place, str]] = []
         for key, part in value.items():
             if key in readers:
@@ -130,9 +137,8 @@ def _mapping(
                     problems += error.within(key).problems
             elif not is_open:
                 near = hint(key[:_LONGEST_QUOTED], readers)
-                problems.append(
-                    ((key,), f"{UNKNOWN_KEY} {excerpt(key)}.{near} Known keys: {', '.join(readers)}.")
-                )
+                problem = f"{UNKNOWN_KEY} {excerpt(key)}.{near} Known keys: {', '.join(readers)}."
+                problems.append(((key,), problem))
         problems += [((key,), f"is missing{missing}") for key in required if key not in value]
         if problems:
             raise BrokenValueError(*problems)
@@ -141,52 +147,24 @@ def _mapping(
     return _a(dict, then=read)
 
 
-def _check_length(text: str) -> str | None:
-    length = len(text)
-    return f"has {counted(length, 'character')}; at most {_LONGEST} fit" if length > _LONGEST else None
+def _is_whole(value: Any) -> bool:
+    """Return whether a number is whole, as in JSON Schema: 2.0 is, and true is no number."""
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
-def _check_app(text: str) -> str | None:
-    if re.fullmatch(r"[^:\s]+:[^:\s]+", text):
-        return None
-    return f"must be module:attribute, such as shop.bot:answer, not {excerpt(text)}"
+def _read_short(text: str) -> str:
+    if len(text) > _LONGEST:
+        raise BrokenValueError(f"has {counted(len(text), 'character')}; at most {_LONGEST} fit")
+    return text
 
 
-def _check_host(text: str) -> str | None:
-    if re.fullmatch(r"[^\s/@?#]+", text):
-        return None
-    host = urlsplit(text).netloc.rpartition("@")[2]
-    near = f" Did you mean {excerpt(host)}?" if host else ""
-    return f"must be a host such as api.shop.example or localhost:8000, not {excerpt(text)}.{near}"
-
-
-def _check_tag(text: str) -> str | None:
-    if not re.search(r"[\s:()\x00-\x1f\x7f-\x9f]", text):
-        return None
-    return f"holds a space, a colon or a parenthesis: {excerpt(text)}"
-
-
-def _read_repeats(value: Any) -> Any:
-    if value == "auto":
-        return value
-    if not _is_whole(value):
-        raise BrokenValueError(f"must be a whole number or auto, not {described(value)}")
-    if not 1 <= value <= MOST_REPEATS:
-        limit = "1 or more" if value < 1 else f"{MOST_REPEATS} or less"
-        raise BrokenValueError(f"must be {limit}, not {described(value)}")
-    return value
-
-
-def _read_version(value: Any) -> Any:
-    if not _is_whole(value) or value != 1:
-        raise BrokenValueError(f"must be 1, the one that this release reads, not {described(value)}")
-    return value
-
-
-def _read_span_count(value: Any) -> Any:
-    if not isinstance(value, bool) and not (_is_whole(value) and value > 0):
-        raise BrokenValueError(f"must be true, false or a number of spans above 0, not {described(value)}")
-    return value
+def _read_host(text: str) -> str:
+    if not re.fullmatch(r"[^\s/@?#]+", text):
+        host = urlsplit(text).netloc.rpartition("@")[2]
+        near = f" Did you mean {excerpt(host)}?" if host else ""
+        wanted = "a host such as api.shop.example or localhost:8000"
+        raise BrokenValueError(f"must be {wanted}, not {excerpt(text)}.{near}")
+    return text
 
 
 def _read_judge(value: Any) -> Any:
@@ -199,23 +177,25 @@ def _read_cases(value: Any) -> Any:
     return list_of(_CASE)(value)
 
 
-def _is_whole(value: Any) -> bool:
-    """Return whether a number is whole, as in JSON Schema: 2.0 is, and true is no number."""
-    return type(value) is int or (isinstance(value, float) and value.is_integer())
-
-
+_APP = _text(_where(re.compile(r"[^:\s]+:[^:\s]+").fullmatch, "module:attribute, such as shop.bot:answer"))
+_TAG = _where(
+    re.compile(r"[^\s:()\x00-\x1f\x7f-\x9f]+").fullmatch, "a word without space, colon or parenthesis"
+)
 _MODEL_NAME = _text()
 _JUDGE = _mapping({"model": _MODEL_NAME, "base_url": _text(), "api_key_env": _text()}, "model", is_open=True)
 _CASE = _mapping(
     {
-        "id": _text(_check_length),
+        "id": _text(_read_short),
         "input": _a(str, dict, list),
         "reference": _a(str),
-        "relevant": _unique(_text()),
-        "tags": _unique(_text(_check_tag)),
+        "relevant": _listed(_text(), is_unique=True),
+        "tags": _listed(_text(_TAG), is_unique=True),
         "live": _a(bool),
-        "repeats": _read_repeats,
-        "group": _text(_check_length),
+        "repeats": _where(
+            lambda value: value == "auto" or (_is_whole(value) and 1 <= value <= MOST_REPEATS),
+            f"a whole number from 1 to {MOST_REPEATS}, or auto",
+        ),
+        "group": _text(_read_short),
         "checks": _a(dict),
     },
     "id",
@@ -224,16 +204,21 @@ _CASE = _mapping(
 )
 _FILE = _mapping(
     {
-        "version": _read_version,
-        "app": _text(_check_app),
-        "rival": _text(_check_app),
+        "version": _where(
+            lambda value: _is_whole(value) and value == 1, "1, the one that this release reads"
+        ),
+        "app": _APP,
+        "rival": _APP,
         "encoder": _text(),
         "judge": _a(str, dict, then=_read_judge),
         "prompts": _listed(_text()),
         "data": _listed(_text()),
-        "record": _mapping({"never": _listed(_text(_check_host))}),
+        "record": _mapping({"never": _listed(_text(_read_host))}),
         "model_errors": one_of("allow", "warn", "fail"),
-        "require_spans": _read_span_count,
+        "require_spans": _where(
+            lambda value: isinstance(value, bool) or (_is_whole(value) and value > 0),
+            "true, false or a number of spans above 0",
+        ),
         "passages": one_of("scan", "own_knowledge"),
         "checks": _a(dict),
         "suite": _a(dict),
