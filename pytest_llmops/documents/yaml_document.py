@@ -114,13 +114,13 @@ class _Reader:
     def take(self, event: Any) -> None:
         kind = type(event).__name__
         if kind == "ScalarEvent":
-            self._finish(self._scalar(event), event.anchor)
+            self._put(self._scalar(event), event.anchor)
         elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
             self._open(event, Table() if kind == "MappingStartEvent" else Row())
         elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
             closed = self._stack.pop()
             value = _Value(value=closed.value, line=closed.line, size=closed.size, height=closed.height)
-            self._finish(value, closed.anchor)
+            self._put(value, closed.anchor)
         elif kind == "AliasEvent":
             self._put(self._alias(event))
         elif kind == "DocumentStartEvent":
@@ -153,12 +153,9 @@ class _Reader:
             raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
         return replace(known, line=self._lines.at(event.start_mark.index))
 
-    def _finish(self, value: _Value, anchor: str | None) -> None:
+    def _put(self, new: _Value, anchor: str | None = None) -> None:
         if anchor is not None:
-            self._anchors[anchor] = value
-        self._put(value)
-
-    def _put(self, new: _Value) -> None:
+            self._anchors[anchor] = new
         if not self._stack:
             self.root = new.value
             return

@@ -226,21 +226,20 @@ def input_with_files(case: Case, root: Path) -> Any:
         return case.input
     known = {file.path: file.sha256 for file in case.attached}
 
-    def locate(key: str, path: Any) -> str:
-        if _read(key, path, root).sha256 != known.get(path):
-            raise CaseFileError(
-                f"{key}: {excerpt(path)} has changed since the golden file was read, or the case is of "
-                "another branch: run again, or merge that branch first"
-            )
-        return str((root / path).absolute())
-
-    def place(key: str, value: Any) -> Any:
+    def locate(key: str, value: Any) -> Any:
         if key not in _KEYS:
             return value
-        return [locate(key, path) for path in value] if isinstance(value, list) else locate(key, value)
+        if isinstance(value, list):
+            return [locate(key, path) for path in value]
+        if _read(key, value, root).sha256 != known.get(value):
+            raise CaseFileError(
+                f"{key}: {excerpt(value)} has changed since the golden file was read, or the case is of "
+                "another branch: run again, or merge that branch first"
+            )
+        return str((root / value).absolute())
 
     turns = [
-        {key: place(key, value) for key, value in turn.items()} if _names_files(turn, keys) else turn
+        {key: locate(key, value) for key, value in turn.items()} if _names_files(turn, keys) else turn
         for turn, keys in _turns(case.input)
     ]
     return turns if isinstance(case.input, list) else turns[0]
