@@ -1,4 +1,4 @@
-"""Bounds such as `>= 0.8`: read, checked, inverted, compared and printed here and nowhere else."""
+"""Bounds such as `>= 0.8`: reading, checking, inverting, comparing and printing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_llmops.printable import excerpt
 from pytest_llmops.records import Bound, Check, Sign, SuiteCheck
 
 RECORD_ONLY = "record_only"
-"""The word of a check that records its score and fails no build."""
+"""Key of a check that records its score and fails no build."""
 
 SIDES: Mapping[str, Sign] = {"min": ">=", "max": "<="}
-"""How a mapping or a marker names the two sides."""
+"""Names of the two sides in a mapping or a marker."""
 
 _SIGNS: Mapping[Sign, Callable[[Any, float], Any]] = {
     ">=": operator.ge,
@@ -42,17 +42,17 @@ _MEANT: Mapping[str, Sign] = {"=>": ">=", "≥": ">=", "=<": "<=", "≤": "<=", 
 
 
 def parse_bound(text: str) -> Bound | None:
-    """The bound that a text states; None where it states none, or one whose number is too large."""
+    """Return the bound that a text states; None if it states none, or one whose number is too large."""
     bound = _match(text)
     return bound if bound and math.isfinite(bound.threshold) else None
 
 
 def explain_unreadable(text: str, usual: Sign) -> str:
     """
-    Why `parse_bound` returns None, and what to write instead.
+    Return the reason for which `parse_bound` returns None, and the remedy.
 
     Args:
-        usual: The side that is good, for a text that names none.
+        usual: The side that is good, for a text without a sign.
     """
     if _match(text):
         return f"{excerpt(text)} is too large a number"
@@ -69,21 +69,21 @@ def explain_unreadable(text: str, usual: Sign) -> str:
 
 
 def is_nearly_bound(text: str) -> bool:
-    """Whether a text is a number with or without a sign, if not always written as a bound."""
+    """Return whether a text is a number, with a sign or without, that may be meant as a bound."""
     return _NEARLY.match(text) is not None
 
 
 def looks_like_bound(text: str) -> bool:
-    """Whether a text begins as a bound does, whatever stands for its number."""
+    """Return whether a text begins as a bound does, with anything in the place of its number."""
     return _BEGUN.match(text) is not None
 
 
 def format_bound(bound: Bound | Check, *, digits: int | None = 6) -> str:
     """
-    `>= 0.8`.
+    Return `>= 0.8`.
 
     Args:
-        digits: Significant ones; None for as many as tell the number from all others.
+        digits: Significant ones; None for as many as distinguish the number from all others.
     """
     return f"{bound.comparison} {format_number(bound.threshold, digits=digits)}"
 
@@ -94,19 +94,19 @@ def format_number(number: float, *, digits: int | None = None) -> str:
 
 
 def bound_of(check: Check | SuiteCheck) -> Bound | None:
-    """None for a suite check that only watches for a drop."""
+    """Return the bound of a check; None for a suite check that only watches for a drop."""
     if check.comparison is None or check.threshold is None:
         return None
     return Bound(comparison=check.comparison, threshold=check.threshold)
 
 
 def holds(value: Any, bound: Bound | Check) -> Any:
-    """Whether a value is on the right side, or each value of an array; no tolerance is added."""
+    """Return whether a value is on the right side, or each value of an array, without a tolerance."""
     return _SIGNS[bound.comparison](value, bound.threshold)
 
 
 def is_minimum(bound: Bound | Check) -> bool:
-    """Whether higher scores hold the bound."""
+    """Return whether higher scores hold the bound."""
     return bound.comparison in {">=", ">"}
 
 
@@ -119,22 +119,22 @@ def usual_sign(*, higher_is_better: bool) -> Sign:
 
 
 def invert(bound: Bound) -> Bound:
-    """What is true of a score where the bound is not."""
+    """Return the bound that exactly those scores hold that miss this one."""
     return Bound(comparison=_INVERSE[bound.comparison], threshold=bound.threshold)
 
 
 def toggle_equal(bound: Bound) -> Bound:
-    """`> 0.5` for `>= 0.5`, and the other way round."""
+    """Return `> 0.5` for `>= 0.5`, and the other way round."""
     return Bound(comparison=_TOGGLED[bound.comparison], threshold=bound.threshold)
 
 
 def mirror(comparison: str) -> str:
-    """The comparison with its sides swapped: `<=` for `>=`; one such as `==` is its own mirror."""
+    """Return the comparison with its sides swapped: `<=` for `>=`; `==` stays."""
     return _MIRRORED.get(comparison, comparison)
 
 
 def is_bound_as_strict(new: Bound | Check, old: Bound | Check) -> bool:
-    """Whether no score holds the new bound and misses the old one."""
+    """Return whether every score that holds the new bound holds the old one."""
     if is_minimum(new) != is_minimum(old):
         return False
     if new.threshold == old.threshold:
@@ -143,17 +143,17 @@ def is_bound_as_strict(new: Bound | Check, old: Bound | Check) -> bool:
 
 
 def always_holds(bound: Bound, reach: tuple[float, float]) -> bool:
-    """Whether no value within the reach misses the bound."""
+    """Return whether every value within the reach holds the bound."""
     low, high = reach
     return bool(holds(low if is_minimum(bound) else high, bound))
 
 
 def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
     """
-    Refuse a bound beyond all scores, or on the edge of them where it could never hold.
+    Raise ComparisonError for a bound that no score holds, or that lies beyond all scores.
 
     Args:
-        reach: Lowest and highest value that can be compared with the bound.
+        reach: Lowest and highest value of the score.
     """
     low, high = reach
     if not low <= bound.threshold <= high:
@@ -164,21 +164,21 @@ def check_reach(bound: Bound, reach: tuple[float, float]) -> None:
 
 def check_failing(bound: Bound, reach: tuple[float, float]) -> None:
     """
-    Refuse a bound that every score holds: it would look like a check, and ask for nothing.
+    Raise ComparisonError for a bound that every score holds, which would look like a check and check nothing.
 
     Args:
-        reach: Lowest and highest value that can be compared with the bound.
+        reach: Lowest and highest value of the score.
     """
     if always_holds(bound, reach):
         raise ComparisonError(
             f'"{format_bound(bound)}" can never fail, since {_describe_reach(reach)}; '
-            f"write a bound that can, or {{{RECORD_ONLY}: true}} to record the score alone"
+            f"write a bound that can, or {{{RECORD_ONLY}: true}} to record the score only"
         )
 
 
 def _match(text: str) -> Bound | None:
-    matched = _BOUND.match(text)
-    return matched and Bound(comparison=cast("Sign", matched["sign"]), threshold=float(matched["number"]))
+    match = _BOUND.match(text)
+    return match and Bound(comparison=cast("Sign", match["sign"]), threshold=float(match["number"]))
 
 
 def _describe_reach(reach: tuple[float, float]) -> str:
@@ -187,7 +187,7 @@ def _describe_reach(reach: tuple[float, float]) -> str:
 
 
 def describe_check(check: Check | SuiteCheck) -> str:
-    """`keywords >= 1`, `recall@5 mean >= 0.9`; what else a check has where no bound decides."""
+    """Return `keywords >= 1`, `recall@5 mean >= 0.9` or `tokens mean, max_drop 5`."""
     name = f"{check.metric} {check.statistic}" if isinstance(check, SuiteCheck) else check.metric
     if check.record_only:
         return f"{name} (recorded only)"

@@ -1,7 +1,7 @@
 """
-What models and scanners found: the last used in memory, and between runs as bytes in one SQLite file.
+Cache of results of models and scanners: those used last in memory, all as bytes in one SQLite file.
 
-A cache that cannot be read or written is reported once and then done without: a score never depends on it.
+A cache that cannot be read or written is reported once and not used further: no score depends on it.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _SIGNATURE_BYTES = 16
 _KEYS_AT_ONCE = 500  # below every SQLite build's limit of parameters
 
 _log = logging.getLogger("pytest_llmops")
-_lock = RLock()  # what is logged while it is held may be looked up here, to be masked
+_lock = RLock()  # a record logged meanwhile may be looked up here again, to be masked
 _connection: sqlite3.Connection | None = None
 _home: Path | None = None
 
 
 class Memory(Generic[Made]):
     """
-    One kind of results, those used last in memory.
+    Results of one kind, those used last in memory.
 
     Args:
         kind: Its name in the cache.
         at_most: Results kept in memory.
-        write: A result as bytes.
-        read: The result of such bytes; None when what is stored cannot be one, so that it is made again.
-        signed: Believe a stored result only if this user wrote it under this key: one that was edited, or
+        write: Makes bytes of a result.
+        read: Makes the result of bytes; None if they cannot be one, so that it is made again.
+        signed: Use a stored result only if this user wrote it under this key: one that was edited, or
             came with somebody else's files, is made again.
     """
 
@@ -75,32 +75,32 @@ class Memory(Generic[Made]):
         fits: Callable[[bytes, Made], bool] = lambda _key, _result: True,
     ) -> dict[bytes, Made]:
         """
-        A result for each key, equal keys made once.
+        Return a result for each key.
 
         Args:
-            make: Given the keys that are nowhere, yields their results in parts; what it has yielded is
-                kept even if it raises later.
+            make: Yields results of the keys that are not stored, in parts, which are kept even if it
+                raises later.
             fits: Whether a stored result can be that of its key; one that cannot is made again.
         """
         unique = dict.fromkeys(keys)
         with self._lock:
             values = {key: self._held[key] for key in unique if key in self._held}
-        lacking = [key for key in unique if key not in values]
-        if not lacking:
+        missing = [key for key in unique if key not in values]
+        if not missing:
             return values
-        stored = {key: self._load(key, value) for key, value in read(self._kind, lacking).items()}
+        stored = {key: self._load(key, value) for key, value in read(self._kind, missing).items()}
         known = {key: result for key, result in stored.items() if result is not None and fits(key, result)}
         self._hold(known)
         values.update(known)
-        if fresh := [key for key in lacking if key not in values]:
-            for made in make(fresh):
+        if missing := [key for key in missing if key not in values]:
+            for made in make(missing):
                 write(self._kind, {key: self._store(key, result) for key, result in made.items()})
                 self._hold(made)
                 values.update(made)
         return values
 
     def forget(self) -> None:
-        """Drop what is in memory; the cache keeps its own."""
+        """Drop the results in memory; those in the file stay."""
         with self._lock:
             self._held.clear()
 
@@ -120,7 +120,7 @@ class Memory(Generic[Made]):
 
 
 def key_of(*parts: str) -> bytes:
-    """One key for these parts in this order."""
+    """Return a key for these parts in this order."""
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
 
 
@@ -132,9 +132,9 @@ def _sign(kind: str, key: bytes, value: bytes) -> bytes:
 @cache
 def _signing_key() -> bytes:
     """
-    A key of this user's outside the working folder: who can edit a row must not be able to sign it.
+    Return this user's key, from outside the working folder: who can edit a row must not be able to sign it.
 
-    Where it cannot be kept, or others may read it, one for this process alone.
+    If it cannot be stored, or others may read it, the key is one for this process only.
     """
     from platformdirs import user_cache_path
 
@@ -142,7 +142,7 @@ def _signing_key() -> bytes:
     fresh = secrets.token_bytes(_KEY_BYTES)
     try:
         if not file.exists():
-            _write_once(file, fresh)
+            _write_first(file, fresh)
         if os.name == "posix":
             state = file.stat()
             if state.st_uid != os.getuid() or state.st_mode & 0o077:
@@ -153,8 +153,8 @@ def _signing_key() -> bytes:
     return kept if len(kept) == _KEY_BYTES else fresh
 
 
-def _write_once(file: Path, data: bytes) -> None:
-    """Of several processes the first one's stays; none ever reads half of it."""
+def _write_first(file: Path, data: bytes) -> None:
+    """Write a file unless another process was first; none ever reads half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
@@ -167,17 +167,17 @@ def _write_once(file: Path, data: bytes) -> None:
 
 
 def is_at_home(path: Path) -> bool:
-    """Whether a file lies in the cache's own working folder: who may change the one may change the other."""
+    """Return whether a file is in the cache's working folder: who may change one may change the other."""
     return _home is not None and path.resolve().is_relative_to(_home)
 
 
 def is_private(path: Path) -> bool:
-    """Whether a file lies in a working folder that only its owner may enter."""
+    """Return whether a file is in a working folder that only its owner may enter."""
     return _home is not None and is_at_home(path) and not _home.stat().st_mode & 0o077
 
 
 def use_cache(folder: Path | None) -> None:
-    """Keep what models find in that folder from now on, for this process; None keeps nothing."""
+    """Store the results of this process in that folder from now on; None stores nothing."""
     global _connection, _home  # noqa: PLW0603  one cache a process, as there is one of each model
     with _lock:
         _home = folder and folder.resolve().parent
@@ -201,7 +201,7 @@ def use_cache(folder: Path | None) -> None:
 
 
 def read(kind: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-    """What is kept of these keys."""
+    """Return the stored values of these keys."""
     rows: dict[bytes, bytes] = {}
     with _lock:
         if _connection is None:
@@ -219,7 +219,7 @@ def read(kind: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
 
 
 def holds_any(folder: Path, kinds: Sequence[str]) -> bool:
-    """Whether something of these kinds is kept in a folder, whichever cache is in use."""
+    """Return whether a folder stores values of these kinds, whichever cache is in use."""
     marks = ",".join("?" * len(kinds))
     query = f"SELECT 1 FROM entries WHERE kind IN ({marks}) LIMIT 1"  # noqa: S608  marks only
     try:
@@ -230,7 +230,7 @@ def holds_any(folder: Path, kinds: Sequence[str]) -> bool:
 
 
 def write(kind: str, entries: Mapping[bytes, bytes]) -> None:
-    """Keep these, all or none."""
+    """Store these values, all or none."""
     with _lock:
         if _connection is None or not entries:
             return
@@ -246,7 +246,7 @@ def write(kind: str, entries: Mapping[bytes, bytes]) -> None:
 
 
 def _give_up(reason: str) -> None:
-    """Logged, not warned: a project that turns warnings into errors must not lose scores over its cache."""
+    """Log, not warn: a project that turns warnings into errors must not lose scores because of its cache."""
     global _connection  # noqa: PLW0603  as above
     if _connection is not None:
         with suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What a user can get wrong, and what can break around the app: each message names the remedy."""
+"""Errors of users and of the app's surroundings; each message names the remedy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from difflib import get_close_matches
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when one of the known words is near, else nothing."""
+    """Return ` Did you mean 'x'?` if a known word is near, else an empty text."""
     close = get_close_matches(word, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def describe_error(error: BaseException) -> str:
-    """`ValueError: what it says`, even of an exception that cannot say anything."""
+    """Return `ValueError: message`, even for an exception whose text cannot be read."""
     try:
-        said = str(error)
+        message = str(error)
     except Exception:  # noqa: BLE001 - its `__str__` is anybody's code
-        said = "(and its text cannot be read)"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        message = "(and its text cannot be read)"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 class LLMOpsError(Exception):
-    """Anything a person can mend without reading our code."""
+    """An error that a user can fix without reading our code."""
 
 
 class SettingsError(LLMOpsError):
@@ -39,7 +39,7 @@ class MissingExtraError(LLMOpsError):
 
 
 class WeightsError(LLMOpsError):
-    """Weights are not in the cache, cannot be fetched, or are not what was pinned."""
+    """Weights are not in the cache, cannot be fetched, or differ from the pinned ones."""
 
 
 class UnknownMetricError(LLMOpsError):
@@ -54,7 +54,7 @@ class UnknownMetricError(LLMOpsError):
 
 
 class MetricNameError(LLMOpsError):
-    """Two metrics have one name, so that a check could mean either."""
+    """Two metrics have one name."""
 
     def __init__(self, name: str, place: str, taken: str) -> None:
         super().__init__(
@@ -64,16 +64,16 @@ class MetricNameError(LLMOpsError):
 
 
 class MetricOptionError(LLMOpsError):
-    """A metric was given an option it does not have, or a value it cannot take."""
+    """A metric does not have an option, or does not take its value."""
 
 
 class ComparisonError(LLMOpsError):
-    """What a check asks of a score cannot be read, or no score could ever hold it."""
+    """The bound of a check cannot be read, or can never hold or fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in a golden file; lines count from 1, and 0 is the file as a whole."""
+    """One mistake in a file; lines count from 1, and 0 is the complete file."""
 
     path: str
     line: int
@@ -87,7 +87,7 @@ class Problem:
 
 
 class GoldenError(LLMOpsError):
-    """A golden file cannot be used; carries every problem found in it, and shows the first 200."""
+    """A golden file cannot be used; contains all its problems, and shows the first 200."""
 
     shown = 200
 
@@ -108,7 +108,7 @@ class AppError(LLMOpsError):
 
 
 class AnswerError(LLMOpsError):
-    """The app returned something that is no answer, or that no run file can hold."""
+    """The app returned no answer, or one that no run file can hold."""
 
 
 class RunFileError(LLMOpsError):
@@ -116,19 +116,19 @@ class RunFileError(LLMOpsError):
 
 
 class ScanError(LLMOpsError):
-    """A file cannot be scanned, so that nothing can be said of what it holds."""
+    """A file cannot be scanned."""
 
 
 class CassetteError(LLMOpsError):
-    """A cassette is broken, or a call is missing from it that may not be made."""
+    """A cassette is broken, or lacks a call that may not be made."""
 
 
 class ReviewError(LLMOpsError):
-    """The log of reviews is not as it was written, or a review cannot be taken down."""
+    """The log of reviews was changed, or a review cannot be written."""
 
 
 class PromptError(LLMOpsError):
-    """Prompt files or their lock cannot be used; carries every problem found in them."""
+    """Prompt files or their lock cannot be used; contains all their problems."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -140,24 +140,24 @@ class McpLockError(LLMOpsError):
 
 
 class McpServerError(LLMOpsError):
-    """An MCP server cannot be reached, does not answer, or answers what cannot be read."""
+    """An MCP server cannot be reached, does not answer, or its answer cannot be read."""
 
 
 class AcceptanceError(LLMOpsError):
-    """Nothing of a run can become a baseline."""
+    """No part of a run can become a baseline."""
 
 
 class RevisionError(LLMOpsError):
-    """A git revision cannot be found or read, or what it holds cannot be written out."""
+    """A git revision cannot be found, read or exported."""
 
 
 class BudgetError(CassetteError):
-    """A model call may not be made, since the budget for calls is spent or cannot be counted."""
+    """The budget for model calls is spent or cannot be counted."""
 
 
 class DriftError(LLMOpsError):
-    """Two runs have no answered case in common, so that nothing can be said of drift."""
+    """Two runs have no answered case in common."""
 
 
 class SelfCheckError(LLMOpsError):
-    """A baseline holds nothing that the gate could be held against."""
+    """A baseline contains nothing to test the gate with."""

@@ -1,4 +1,4 @@
-"""Features that are installed, ours and those of other distributions, by the hooks of `hookspecs.py`."""
+"""Installed features, ours and those of other distributions, through the hooks of `hookspecs.py`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class FeatureError(LLMOpsError):
         super().__init__(f"the feature {point.name}{package} ({point.value}) cannot be loaded: {reason}")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # it reads a file of each installed distribution
 def _all_points() -> EntryPoints:
-    return cast("EntryPoints", entry_points())  # reads a file of each distribution that is installed
+    return cast("EntryPoints", entry_points())
 
 
 def installed(group: str) -> EntryPoints:

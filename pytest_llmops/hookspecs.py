@@ -1,5 +1,5 @@
 """
-What a feature adds to the gate: hooks, as plugins of pytest have them.
+Hooks by which features add to the gate, as plugins add to pytest.
 
 A feature is a module named in the entry-point group `pytest_llmops` of a distribution; ours are the folders
 of `pytest_llmops/features/`. It defines some of these functions, marked with `hookimpl`. The module is
@@ -53,4 +53,4 @@ def llmops_metrics() -> Mapping[str, str]:  # type: ignore[empty-body]
 
 @_hookspec
 def llmops_open_listener(settings: Settings) -> RunListener | None:
-    """Return what follows the outputs of a run from its start to its end; None where no setting asks."""
+    """Return a listener to the outputs of a run from its start to its end; None if no setting requires it."""

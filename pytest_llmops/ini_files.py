@@ -1,4 +1,4 @@
-"""What the file that pytest takes its settings from says of ours."""
+"""Our settings in the file from which pytest takes its own, of a revision that no pytest has read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ INI_FILES = (
 
 def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
     """
-    The name of the file that pytest takes its settings from, and what ours in it say; empty for none.
-
-    A running plugin gets this from pytest. This is for files of another revision, which no pytest has read.
+    Return the name of the file from which pytest takes its settings, and ours in it; empty if there is none.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -41,7 +39,7 @@ def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
 
 def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
     """
-    The name of the same file, and the flags that it gives every run of pytest.
+    Return the name of the same file, and the flags that it adds to every run of pytest.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -65,7 +63,7 @@ def _find_pytest_table(root: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _pytest_table(path: Path) -> Mapping[str, Any] | None:
-    """What pytest would take from a file; None where it would look into the next one."""
+    """Return pytest's table of a file; None where pytest would look into the next one."""
     if not path.is_file():
         return None
     table: Any = read_toml(path) if path.suffix == ".toml" else _read_sections(path)
@@ -74,7 +72,7 @@ def _pytest_table(path: Path) -> Mapping[str, Any] | None:
         table = table.get(part) if isinstance(table, Mapping) else None
     if path.name == "pyproject.toml" and isinstance(table, Mapping):
         table = table.get("ini_options", table) or None
-    always = path.name in {"pytest.ini", ".pytest.ini"}  # even where it says nothing
+    always = path.name in {"pytest.ini", ".pytest.ini"}  # even without a section
     return table if isinstance(table, Mapping) else {} if always else None
 
 

@@ -1,4 +1,4 @@
-"""The one way to show text that a model, an app or a file wrote: nothing in it can act on a terminal."""
+"""Printable forms of texts that a model, an app or a file wrote, without control of the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def printable(value: Any, limit: int = 400) -> str:
     """
-    The value on one line with everything invisible escaped, cut after about `limit` characters.
+    Return the value on one line with everything invisible escaped, cut after about `limit` characters.
 
-    A text stands as it is, any other value as JSON. What was cut is given as a number of characters.
+    A text is not quoted, any other value is JSON. The end of a cut text is the number of further characters.
     """
     text = value if isinstance(value, str) else _as_json(value)
     shown: list[str] = []
@@ -29,7 +29,7 @@ def printable(value: Any, limit: int = 400) -> str:
 
 
 def excerpt(value: Any) -> str:
-    """A value of a file as it may be shown: one short line in quotes, nothing in it that a terminal obeys."""
+    """Return a value of a file as one short line in quotes, without characters that control a terminal."""
     shown = repr(value[:_EXCERPT] if isinstance(value, str) else value)
     cut = len(shown) > _EXCERPT or (isinstance(value, str) and len(value) > _EXCERPT)
     return shown[: _EXCERPT - 1] + "…" if cut else shown
@@ -37,23 +37,23 @@ def excerpt(value: Any) -> str:
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """
-    `1 model call`, `2,000 model calls`.
+    Return `1 model call`, `2,000 model calls`.
 
     Args:
-        plural: Where it is not the noun with an s.
+        plural: Needed if it is not the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def with_article(noun: str) -> str:
-    """`an int`, `a float`: by how the name of a type sounds."""
-    heard = noun.lower().lstrip("_")
-    as_you = heard.startswith(("uni", "use", "usa", "uui", "uri", "url", "ut", "eu", "one"))
-    return f"{'an' if heard[:1] in {*'aeiou'} and not as_you else 'a'} {noun}"
+    """Return `an int`, `a float`: by the sound of the name of a type."""
+    sound = noun.lower().lstrip("_")
+    as_you = sound.startswith(("uni", "use", "usa", "uui", "uri", "url", "ut", "eu", "one"))
+    return f"{'an' if sound[:1] in {*'aeiou'} and not as_you else 'a'} {noun}"
 
 
 def name_some(names: Sequence[str], most: int) -> str:
-    """`a, b, c and 4 more`: the first so many of names that may be shown as they are."""
+    """Return `a, b, c and 4 more`: at most so many of names that need no quotes."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 

@@ -1,4 +1,4 @@
-"""The seams: what an app, a metric and an encoder look like from outside."""
+"""Protocols of apps, metrics and encoders, and the traits that metrics declare."""
 
 from __future__ import annotations
 
@@ -30,15 +30,13 @@ class Metric(Protocol):
     Attributes:
         name: As written in a golden file, `recall@3` for k = 3.
         version: Raised whenever equal inputs may score otherwise.
-        needs: What a case or an output must carry; reported at collection where it can be.
+        needs: Parts that a case or an output must have; reported at collection where possible.
         range: Lowest and highest score.
-        bound: What `true`, `false`, `none` or options without a comparison mean; None where no number is
-            right for all kinds of text, so that a check has to write its own.
+        bound: The meaning of `true`, `false`, `none` or options without a comparison; None if no number is
+            right for all kinds of text, so that each check has to write one.
 
-    One may say by attributes that are true that it `waits` or `compares`, as `MetricTraits` explains.
-
-    One that loads packaged weights may name them by an attribute `weights`, and one that calls chat models
-    its `judges`: that they are there is checked before the app is called.
+    The attributes `waits` and `compares` are optional, see `MetricTraits`. So are `weights`, packaged weights
+    that the metric loads, and `judges`, chat models that it calls: both are checked before the app is called.
     """
 
     @property
@@ -55,27 +53,27 @@ class Metric(Protocol):
     def bound(self) -> Bound | None: ...
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        """One result for each sample, in order. May raise: the runner makes failures of it."""
+        """Return one result for each sample, in order. May raise: the runner makes failures of errors."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricTraits:
     """
-    What a metric declares of itself, once; whoever treats one metric otherwise than another reads it here.
+    Facts that a metric declares; code that treats one metric differently from another reads them here.
 
     Attributes:
         name: As for `Metric`, and so are `version`, `needs`, `range`, `higher_is_better` and `bound`;
-            `recall@k` where the name in a golden file sets an option.
+            `recall@k` if the name in a golden file sets an option.
         waits: It waits on an endpoint rather than computing: it is called on many threads at once, sample by
             sample, where others get full batches on one.
-        compares: Its score is of an answer against its rival's: it is given pairs alone, and what it says of
-            the app is turned round for the rival.
-        family: The marker and fixture whose `metric=` may name it; empty for golden files alone.
-        basis: What a score rests on: the opinion of a `judge`, which may waver; what the case says is right
-            (`reference`); or what the `run` took, which no answer shows.
-        excusable: A miss may be excused, by other repeats that pass or since the baseline has it too.
-        masks: It finds what must not be shown, so results in which it found something are masked.
+        compares: Its score is of an answer against its rival's: it gets only pairs, and its score of the app
+            is turned round for the rival.
+        family: The marker and fixture whose `metric=` may name it; empty for golden files only.
+        basis: The ground of a score: the opinion of a `judge`, which may waver; the `reference` of the case;
+            or the time and money that the `run` took, which no answer shows.
+        excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
+        masks: It finds personal data, so results in which it found some are masked.
     """
 
     name: str
@@ -93,28 +91,28 @@ class MetricTraits:
 
 
 FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")
-"""What a project's own metric may say of itself by plain attributes."""
+"""Facts that a custom metric may declare by plain attributes."""
 
 
 def traits_of(metric: Metric) -> MetricTraits:
-    """What a metric says of itself as it is made, whether it has `traits` or plain attributes."""
+    """Return the traits of a metric, from its `traits` or from plain attributes."""
     declared = getattr(metric, "traits", None)
     traits = declared if isinstance(declared, MetricTraits) else MetricTraits(name=metric.name)
     return replace(traits, **{name: getattr(metric, name) for name in FACTS if hasattr(metric, name)})
 
 
 class Encoder(Protocol):
-    """Texts to unit vectors. `identity` names the weights and everything else that moves a vector."""
+    """Encodes texts as unit vectors. `identity` names the weights and all else that moves a vector."""
 
     @property
     def identity(self) -> str: ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (texts, dimensions), rows of length 1, in the order given."""
+        """Return shape (texts, dimensions), rows of length 1, in the order of the texts."""
         ...
 
 
 class ScoreBatch(Protocol):
-    """Scores samples with one metric: in this process, or by the session's scoring service."""
+    """Scores samples with one metric, in this process or by the session's scoring service."""
 
     def __call__(self, metric: Metric, batch: Sequence[Sample]) -> Sequence[Score | Failure]: ...

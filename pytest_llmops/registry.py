@@ -1,8 +1,7 @@
 """
-Name to metric, by one door: the built-ins, those of features and of installed entry points, and what a
-conftest registers.
+Registry of metrics by name: those of the engine, of features, of installed entry points, and of a conftest.
 
-Built-ins are named by import path, so that knowing a name costs no import.
+Import paths name the engine's, so that a known name costs no import.
 """
 
 from __future__ import annotations
@@ -98,12 +97,12 @@ def register_metric(name: str, factory: MetricFactory) -> None:
 
 
 def registered_metrics() -> frozenset[str]:
-    """Names that were registered in this process so far."""
+    """Return the names that this process registered so far."""
     return frozenset(_registered)
 
 
 def forget_metrics(names: Iterable[str]) -> None:
-    """Take registered metrics back, where the session ends that knew them."""
+    """Remove registered metrics, at the end of the session that registered them."""
     for name in names:
         _registered.pop(name, None)
     _parameters.cache_clear()
@@ -111,10 +110,8 @@ def forget_metrics(names: Iterable[str]) -> None:
 
 
 def _find_built_in(name: str) -> str:
-    """Where the metric is defined that checks mean by this name already; empty for none."""
-    family = matched["family"] if (matched := _LABELLED.match(name)) else name
-    if matched := _AT_K.match(name):
-        family = f"{matched['family']}@k"
+    """Return the place of an engine's or installed metric of this name; empty if there is none."""
+    family, _ = _parse(name)
     family = _ALIASES.get(family, family)
     if family in _BUILT_IN:
         return f"{_BUILT_IN[family]}, which is built in"
@@ -122,7 +119,7 @@ def _find_built_in(name: str) -> str:
 
 
 def _place_of(factory: MetricFactory) -> str:
-    """`conftest.py:12` of what a project wrote; else its name."""
+    """Return `conftest.py:12` for the project's code; else the factory's name."""
     written = inspect.unwrap(getattr(factory, "written", factory))
     try:
         file = inspect.getsourcefile(written)
@@ -133,24 +130,24 @@ def _place_of(factory: MetricFactory) -> str:
 
 
 def known_metrics() -> tuple[str, ...]:
-    """Every name that a golden file may use, sorted; `@k` stands for a whole number."""
+    """Return every name that a golden file may use, sorted; `@k` is for a whole number."""
     return tuple(sorted({*_BUILT_IN, *_ALIASES, *_registered, *_installed()}))
 
 
 def metric_options(name: str) -> tuple[str, ...]:
     """
-    The options of the metric of that name, those that the name itself sets (`@3`) left out.
+    Return the options of the metric of that name, without those that the name sets (`@3`).
 
     Raises:
         UnknownMetricError: Nobody registered the name.
     """
     family, set_by_name = _split(name)
-    return tuple(each for each in _parameters(family) if each not in set_by_name)
+    return tuple(option for option in _parameters(family) if option not in set_by_name)
 
 
 def metric_factory(name: str) -> MetricFactory:
     """
-    What makes the metric of that name: its class, whose direction is known without any option.
+    Return the factory of the metric of that name: its class, whose direction is known without options.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
@@ -161,54 +158,56 @@ def metric_factory(name: str) -> MetricFactory:
 @lru_cache(maxsize=256)
 def find_traits(name: str) -> MetricTraits:
     """
-    What the metric of that name declares: by `traits`, else by plain attributes of its class, or of what its
-    factory makes without options. Of an unknown one, or one that says nothing, what is usual.
+    Return the traits of the metric of that name: its `traits`, or plain attributes of its class or of the
+    metric that its factory makes without options. An unknown metric has the usual traits.
     """
     usual = MetricTraits(name=name)
     try:
-        said: Any = metric_factory(name)
-        if isinstance(declared := getattr(said, "traits", None), MetricTraits):
-            return declared
-        if not isinstance(said, type):
-            said = create_metric(name)
+        declaring: Any = metric_factory(name)
+        if isinstance(traits := getattr(declaring, "traits", None), MetricTraits):
+            return traits
+        if not isinstance(declaring, type):
+            declaring = create_metric(name)
     except LLMOpsError:
         return usual
-    facts = {fact: getattr(said, fact) for fact in FACTS if fact != "name" and hasattr(said, fact)}
-    # What has `__get__` is a property or a slot, and says nothing of the class.
-    return replace(usual, **{fact: each for fact, each in facts.items() if not hasattr(each, "__get__")})
+    facts = {fact: getattr(declaring, fact) for fact in FACTS if fact != "name" and hasattr(declaring, fact)}
+    # An attribute with `__get__` is a property or a slot, whose value only instances know.
+    return replace(usual, **{fact: value for fact, value in facts.items() if not hasattr(value, "__get__")})
 
 
 def family_members(family: str) -> tuple[str, ...]:
-    """The built-in metrics of a family, the usual one first."""
+    """Return the engine's metrics of a family, the usual one first."""
     return tuple(name for name in _BUILT_IN if find_traits(name).family == family)
 
 
 def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric:
     """
-    The metric of that name with those options.
+    Create the metric of that name with those options.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
         MetricOptionError: An option is unknown or its value cannot be, or the metric cannot be loaded.
     """
     family, set_by_name = _split(name)
-    given = {**(options or {}), **set_by_name}
-    if family.endswith("@k") and "k" not in given:
+    values = {**(options or {}), **set_by_name}
+    if family.endswith("@k") and "k" not in values:
         raise UnknownMetricError(name, _examples())
     parameters = _parameters(family)
-    taken = [each for each in parameters if each not in set_by_name]
+    known = [option for option in parameters if option not in set_by_name]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for option in options or {}:
-        if option not in taken and not _takes_any(parameters):
-            takes = f"It takes: {', '.join(taken)}." if taken else "It takes none."
-            raise MetricOptionError(f"{name} has no option {option!r}.{hint(option, taken)} {takes}")
+        if option not in known and not takes_any:
+            takes = f"It takes: {', '.join(known)}." if known else "It takes none."
+            raise MetricOptionError(f"{name} has no option {option!r}.{hint(option, known)} {takes}")
     for option, parameter in parameters.items():
-        if option not in given and parameter.default is parameter.empty and not _takes_any({"": parameter}):
+        is_required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if option not in values and is_required:
             raise MetricOptionError(f"{name} needs the option {option!r}.")
-    metric = _make(name, _factory(family), {key: _frozen(value) for key, value in given.items()})
-    if type(metric) not in _proven:  # the test costs more than all else here, and files have many checks
+    metric = _make(name, _factory(family), {key: _frozen(value) for key, value in values.items()})
+    if type(metric) not in _proven:  # the test costs more than the rest here, and files have many checks
         if not isinstance(metric, Metric):
-            kind = type(metric).__name__
-            raise MetricOptionError(f"{name}: what its factory gives, {with_article(kind)}, is no metric.")
+            kind = with_article(type(metric).__name__)
+            raise MetricOptionError(f"{name}: its factory returns no metric, but {kind}.")
         _proven.add(type(metric))
     return metric
 
@@ -225,30 +224,36 @@ def _make(name: str, factory: MetricFactory, options: Mapping[str, Any]) -> Metr
 
 
 def _split(name: str) -> tuple[str, dict[str, Any]]:
-    """`recall@3` as the registered `recall@k` and its k, `deepeval:polite` as `deepeval` and its label."""
-    family, set_by_name = name, dict[str, Any]()
-    if name not in _registered and (matched := _LABELLED.match(name)):
-        family, set_by_name = matched["family"], {"label": matched["label"]}
-    elif name not in _registered and (matched := _AT_K.match(name)):
-        family, set_by_name = f"{matched['family']}@k", {"k": int(matched["k"])}
+    """
+    Return the family of a name, and the options that the name sets.
+
+    Raises:
+        UnknownMetricError: Nobody registered the name.
+    """
+    family, set_by_name = (name, {}) if name in _registered else _parse(name)
     is_known = _ALIASES.get(family, family) in {*_registered, *_BUILT_IN, *_installed()}
     if not is_known or ("label" in set_by_name and "label" not in _parameters(family)):
         raise UnknownMetricError(name, _examples())
     return family, set_by_name
 
 
+def _parse(name: str) -> tuple[str, dict[str, Any]]:
+    """Split `recall@3` into `recall@k` and its k, `deepeval:polite` into `deepeval` and its label."""
+    if match := _LABELLED.match(name):
+        return match["family"], {"label": match["label"]}
+    if match := _AT_K.match(name):
+        return f"{match['family']}@k", {"k": int(match["k"])}
+    return name, {}
+
+
 def _examples() -> list[str]:
-    """Known names as they can be copied, `recall@5` for `recall@k`."""
+    """Return known names that can be copied, `recall@5` for `recall@k`."""
     return [known.replace("@k", "@5") for known in known_metrics()]
 
 
 @lru_cache(maxsize=256)
 def _parameters(family: str) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(_factory(family)).parameters
-
-
-def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
-    return any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def _factory(family: str) -> MetricFactory:
@@ -270,11 +275,11 @@ def _load(path: str) -> MetricFactory:
 
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, str]:
-    """The metrics of features and of entry points, by name."""
+    """Return the import paths of the metrics of features and of entry points, by name."""
     metrics = {name: path for of_feature in hooks().llmops_metrics() for name, path in of_feature.items()}
     return metrics | {point.name: point.value for point in installed(ENTRY_POINT_GROUP)}
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that a metric can be hashed and shares batches with its equals."""
+    """Return tuples for lists, so that a metric can be hashed and shares batches with its equals."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

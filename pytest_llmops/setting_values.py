@@ -1,4 +1,4 @@
-"""What is written for a setting, as its value; flags and ini files give every value as text."""
+"""Values of settings, from TOML or from text, since flags and ini files have only text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from pytest_llmops.documents.record_reader import read_fields, reader_of
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     Reader,
     any_of,
@@ -16,23 +15,25 @@ from pytest_llmops.documents.value_readers import (
     mapping_of,
     number,
     one_of,
+    read_fields,
     read_flag,
     read_number,
     read_text,
+    reader_of,
     show,
     some,
 )
 
 MOST_REPEATS = 1000
-"""Of a case, however they are asked for: more is a slip of the keyboard, and would never end."""
+"""The most repeats of a case that can be requested: more is a typing error, and would never end."""
 
 
 def read_setting(kind: Any, value: Any) -> Any:
     """
-    The value of a setting of that type; a word that goes with the type names the reader.
+    Return the value of a setting of that type; a word that goes with the type names the reader.
 
     Raises:
-        BrokenValueError: It cannot be.
+        BrokenValueError: The value cannot be.
     """
     named = get_args(kind)[1] if get_origin(kind) is Annotated else kind
     return (_READERS.get(named) or reader_of(kind))(value)
@@ -42,12 +43,8 @@ def _number(kind: Callable[[str], float]) -> Reader:
     return lambda value: kind(value) if isinstance(value, str) else read_number(value)
 
 
-def _read_count(value: Any) -> int:
-    return int(_WHOLE(value))
-
-
 def _read_repeat_count(value: Any) -> int:
-    count = _read_count(value)
+    count = int(_WHOLE(value))
     if count > MOST_REPEATS:
         raise BrokenValueError(f"must be {MOST_REPEATS} or less, not {show(value)}")
     return count
@@ -68,27 +65,15 @@ def _read_attack(value: Any) -> Mapping[str, Any]:
     return read_fields(value, {"placements": mapping_of(read_text)})
 
 
-def _read_prices(value: Any) -> Mapping[str, tuple[float, float]]:
-    pair = checked(list_of(number(0)), "two prices", lambda prices: len(prices) == 2)  # noqa: PLR2004
-    try:
-        prices: Mapping[str, tuple[float, float]] = mapping_of(pair)(value)
-    except BrokenValueError:
-        raise BrokenValueError(
-            "must map a model to [prompt, completion] in US dollars for a million tokens, "
-            f'for example "gpt-4o-mini" = [0.15, 0.60]; not {value!r}'
-        ) from None
-    return prices
-
-
 def _read_trace_formats(value: Any) -> tuple[str, ...]:
-    formats = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    formats = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
 
 
 _WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
 _READERS: Mapping[Any, Reader] = {
     bool: lambda value: value == "true" if value in ("true", "false") else read_flag(value),
-    int: _read_count,
+    int: lambda value: int(_WHOLE(value)),
     float: checked(_number(float), "a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
     tuple[str, ...]: checked(some(checked(read_text, "", bool)), "a path or a list of paths", bool),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
@@ -96,6 +81,10 @@ _READERS: Mapping[Any, Reader] = {
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
     "attack": _read_attack,
-    "prices": _read_prices,
+    "prices": checked(
+        mapping_of(checked(list_of(number(0)), "", lambda prices: len(prices) == 2)),  # noqa: PLR2004 - a pair
+        "a table of models with [prompt, completion] in US dollars for a million tokens, "
+        'for example "gpt-4o-mini" = [0.15, 0.60]',
+    ),
     "trace_formats": _read_trace_formats,
 }

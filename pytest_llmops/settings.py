@@ -1,5 +1,5 @@
 """
-One list of settings, from which flags, ini keys, `[tool.pytest-llmops]` and the help of all of them come.
+Settings: the one list from which flags, ini keys, `[tool.pytest-llmops]` and their help come.
 
 The names are the same everywhere: `timeout_s` in the table is `llm_timeout_s` in an ini file and
 `--llm-timeout-s` on the command line. Flags weigh more than ini keys, and these more than the table.
@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from pytest_llmops.errors import SettingsError, hint
 
 REVISION = "git:"
-"""A baseline that begins so is one of a git revision."""
+"""The begin of a baseline of a git revision."""
 
 NO_BASELINE = "none"
 
 COMMAND_LINE = "command line"
-"""How the place of a setting begins that was given as a flag."""
+"""The begin of the place of a setting that was passed as a flag."""
 
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
@@ -30,11 +30,11 @@ Leniency = Literal["pass", "warn", "fail"]
 
 class Setting(NamedTuple):
     """
-    What is known of a setting besides its name, default and type, by which it is read (`setting_values`).
+    Facts of a setting besides its name, default and type, by which `setting_values` reads it.
 
     Attributes:
         help: As `--help` shows it.
-        metavar: Of the flag that it has in pytest; None where it has none.
+        metavar: Of its flag in pytest; None if it has no flag.
         has_ini_key: Whether pytest has an ini key for it, and `llmops run`, which reads no such key, a flag.
     """
 
@@ -51,11 +51,11 @@ def _setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - argpa
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
-    How a run is made.
+    The settings of a run.
 
     Attributes:
-        root: The project's folder; every relative path below starts here.
-        flagged: Names of the settings that the command line gave.
+        root: The project's folder, at which every relative path below starts.
+        flagged: Names of the settings that the command line passed.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -144,31 +144,31 @@ class Settings:
     flagged: frozenset[str] = frozenset()
 
     def path(self, relative: str) -> Path:
-        """A path from the settings, taken from the project's root."""
+        """Return a path of the settings, from the project's root."""
         return self.root / relative
 
 
 SETTINGS: Mapping[str, Setting] = {
-    each.name: each.metadata["setting"] for each in fields(Settings) if each.metadata
+    field.name: field.metadata["setting"] for field in fields(Settings) if field.metadata
 }
-"""Name to what is known of it."""
+"""Facts of each setting, by name."""
 
-FLAGS = tuple(name for name, each in SETTINGS.items() if each.metavar)
+FLAGS = tuple(name for name, setting in SETTINGS.items() if setting.metavar)
 """Settings with a flag `--llm-NAME` of pytest; it has a hyphen for each underscore."""
 
-INI_KEYS = tuple(name for name, each in SETTINGS.items() if each.has_ini_key)
+INI_KEYS = tuple(name for name, setting in SETTINGS.items() if setting.has_ini_key)
 """Settings with an ini key `llm_NAME`."""
 
 
 def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
-    """The value of a path setting given on the command line: it starts where it is typed."""
+    """Return a path setting of the command line, which starts at the folder where it is typed."""
     if typed is None or (name == "baseline" and (typed == NO_BASELINE or typed.startswith(REVISION))):
         return typed
     return str(folder / typed)
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder upwards that holds a project's file, as pytest finds it; else the start."""
+    """Return the nearest folder upwards with a project's file, as pytest finds it; else the start."""
     for folder in (start, *start.parents):
         if any(
             (folder / name).is_file() for name in ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
@@ -179,19 +179,24 @@ def find_root(start: Path) -> Path:
 
 def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Settings:
     """
-    Settings of the project at `root`.
+    Return the settings of the project at `root`.
 
     Args:
-        root: Folder whose `pyproject.toml` may hold `[tool.pytest-llmops]`.
-        overrides: (where it was written, name → value), weakest first; None values are skipped. A place that
-            ends in `--llm-…` is how names are written there.
+        root: Folder whose `pyproject.toml` may contain `[tool.pytest-llmops]`.
+        overrides: (place, name → value), weakest first; None values are skipped. A place that ends in `…`,
+            `command line, flags --llm-…`, shows how names are written there.
 
     Raises:
         SettingsError: An unknown name or a value that cannot be, with the place it was written.
     """
+    path = root / "pyproject.toml"
+    tools = read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
+    ours = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
+    if not isinstance(ours, dict):
+        raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
     values: dict[str, Any] = {}
     flagged = set()
-    for origin, table in (("[tool.pytest-llmops]", _table(root)), *overrides):
+    for origin, table in (("[tool.pytest-llmops]", ours), *overrides):
         for name, value in table.items():
             if value is not None:
                 values[name] = _checked(name, value, origin)
@@ -199,17 +204,8 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
     return Settings(root=root, flagged=frozenset(flagged), **values)
 
 
-def _table(root: Path) -> Mapping[str, Any]:
-    path = root / "pyproject.toml"
-    tools = read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
-    table = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
-    if not isinstance(table, dict):
-        raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
-    return table
-
-
 def read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
-    """What a file holds; nothing where the word is not in it."""
+    """Return the tables of a TOML file; none if the word does not occur in it."""
     try:
         text = path.read_text(encoding="utf-8")
         if word not in text:
@@ -217,14 +213,14 @@ def read_toml(path: Path, word: str = "") -> Mapping[str, Any]:
         import tomllib
 
         return tomllib.loads(text)
-    except (OSError, ValueError) as error:  # bytes that are no UTF-8 and text that is no TOML among them
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no TOML
         raise SettingsError(f"{path}: {error}") from None
 
 
 def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in SETTINGS:
         raise SettingsError(f"{origin}: no setting is named {name!r}.{hint(name, SETTINGS)}")
-    from pytest_llmops.documents.value_readers import refused_as
+    from pytest_llmops.documents.reading import refused_as
     from pytest_llmops.setting_values import read_setting
 
     with refused_as(SettingsError, f"{_place(name, origin)} "):
@@ -232,7 +228,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
 
 
 def _place(name: str, origin: str) -> str:
-    """A setting as it is written there: `--llm-record`, `llm_record`, `pytest.ini: record`."""
+    """Return a setting as it is written at its place: `--llm-record`, `llm_record`, `pytest.ini: record`."""
     before, dots, _ = origin.rpartition("…")
     if not dots:
         return f"{origin}: {name}"

@@ -1,8 +1,8 @@
 """
-Output to a reader that may leave early.
+Output to a reader that may close its end early.
 
-An exit code is a verdict, so a stream that cannot be written (`| head -1`, `>&-`, a full disk) must not end
-the run: its file would be missing, and a failed check would look like a passed one.
+The exit code is the verdict, so a stream that cannot be written (`| head -1`, `>&-`, a full disk) must not
+end the run: its file would be missing, and a failed check would look like a passed one.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-# Windows says EINVAL of a pipe without a reader. A stream that is closed from the start is none to Python, so
-# one that turns out closed later was closed by the app, and that is reported.
+# Windows reports EINVAL for a pipe without a reader. Python has None for a stream that is closed from the
+# start, so one that is closed later was closed by the app, which is reported.
 _READER_LEFT = (errno.EPIPE, errno.EINVAL)
 
 
 @dataclass(slots=True)
 class Lost:
     """
-    What became of stdout.
+    Loss of output to stdout.
 
     Attributes:
-        error: Why output was lost; None while none was, or where its reader closed the stream.
+        error: The reason; None if nothing was lost, or if the reader closed the stream.
     """
 
     error: OSError | None = None
@@ -39,23 +39,23 @@ class Lost:
 @contextmanager
 def outlive_readers() -> Iterator[Lost]:
     """
-    Print to stdout and stderr as before, and on without a word once nothing can be written there any more.
+    Keep the process alive when stdout or stderr can no longer be written; further output is dropped.
 
     Streams that are not the process's own, such as those that pytest captures, stay as they are.
     """
-    lost, given = Lost(), (sys.stdout, sys.stderr)
+    lost, before = Lost(), (sys.stdout, sys.stderr)
     guarded = sys.stdout, sys.stderr = _guard(sys.stdout, 1, lost), _guard(sys.stderr, 2, Lost())
     try:
         yield lost
     finally:
-        for stream in guarded:  # which pytest writes to, though others may be those of `sys` by now
+        for stream in guarded:  # pytest writes to them, even if `sys` has others by now
             if not stream.closed:
                 stream.flush()
         sys.stdout.flush()
         if lost.error:
             print(f"stdout: {lost.error.strerror}; what was printed is not complete", file=sys.stderr)  # noqa: T201 - a command talks to its user
         sys.stderr.flush()
-        sys.stdout, sys.stderr = given
+        sys.stdout, sys.stderr = before
 
 
 def _guard(stream: TextIO | None, descriptor: int, lost: Lost) -> TextIO:
@@ -79,7 +79,7 @@ def _guard(stream: TextIO | None, descriptor: int, lost: Lost) -> TextIO:
 
 
 def _null(descriptor: int) -> int:
-    """The null device in a descriptor's place, so that C code and children write there too."""
+    """Put the null device in a descriptor's place, so that C code and children write there too."""
     null = os.open(os.devnull, os.O_WRONLY)
     if null != descriptor:
         os.dup2(null, descriptor)
@@ -89,10 +89,10 @@ def _null(descriptor: int) -> int:
 
 class _Guarded(io.FileIO):
     """
-    A stream that is exchanged for the null device when it cannot be written.
+    A stream that is replaced by the null device when it cannot be written.
 
-    Where the app closed its descriptor, the next file that anybody opened may have got it. Nothing is written
-    to that file, and the output is lost.
+    If the app closed its descriptor, the next file that was opened may have got it. That file is not written
+    to, and the output is lost.
     """
 
     def __init__(self, descriptor: int, lost: Lost) -> None:
@@ -114,11 +114,11 @@ class _Guarded(io.FileIO):
             return memoryview(data).nbytes
 
     def _lose(self, error: OSError) -> None:
-        """The first loss is the reason; a thread that writes while streams are exchanged meets another."""
+        """Keep the first error: a thread that writes while streams are replaced meets another."""
         self._lost.error = self._lost.error or error
 
 
 def _file_of(descriptor: int) -> tuple[int, int]:
-    """Which file a descriptor stands for."""
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino
+    """Return the device and inode of a descriptor's file."""
+    state = os.fstat(descriptor)
+    return state.st_dev, state.st_ino

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pytest_llmops.documents.json_text import parse_json, read_bytes
-from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.reading import (
     any_of,
     checked,
     hexadecimal,
@@ -23,6 +22,9 @@ from pytest_llmops.documents.value_readers import (
     matching,
     number,
     read_number,
+    read_version,
+    reader_of,
+    record_reader,
     refused_as,
     whole,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline.rescoring import rescore_all
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.golden.of_run import load_goldens_of
+from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
 from pytest_llmops.reports.files.baseline_file import load_base

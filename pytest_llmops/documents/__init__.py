@@ -1,1 +1,1 @@
-"""What files say, read strictly with its places, and how files are replaced."""
+"""Strict reading of files, with places for messages, and replacing of files."""

@@ -1,22 +1,21 @@
 """
 Records from JSON as bytes, by msgspec: fast, and equal parts of one file are one record.
 
-Nothing is reported here. What msgspec refuses may be none, or hold what it does not know, such as a lone
-surrogate; the readers of `record_reader` decide that, from the same types.
+A text that msgspec refuses may still be a record, with a lone surrogate for example. The readers of
+`reading`, made from the same types, decide that and report the problems.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
-from pytest_llmops.documents.json_text import parse_unique
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import Reader
+from pytest_llmops.documents.json_document import parse_unique
+from pytest_llmops.documents.reading import Reader, reader_of
 
 _MOST_SHARED = 20_000
 """Parts that are kept to stand for equal ones; where there are more, they are hardly ever equal."""
@@ -28,8 +27,9 @@ _PLAIN: dict[Any, Any] = {
     str: str, str | None: str | None, float: float, float | None: float | None, bool: bool,
     int: _Count, int | None: _Count | None, tuple[Any, ...]: tuple[Any, ...],
 }  # fmt: skip
-_ABSENT = msgspec.Raw(b"")
-_KEY = b'":'
+"""Types of fields that msgspec reads as `reading` does, with the type by which it does so."""
+
+_KEY_END = b'":'
 Record = TypeVar("Record")
 
 
@@ -37,17 +37,15 @@ class RecordDecoder(Generic[Record]):
     """
     Decodes objects of one kind in one file.
 
-    Of a doubled key, msgspec takes the last one, so keys are counted: as many keys as fields are one each.
-    Where there are more, as within the evidence of a score, the text is parsed once more. A key with a
-    space before its colon is not counted; the caller has to look for one.
+    A key with a space before its colon may hide a doubled one; the caller has to look for such spaces.
 
     Args:
-        make: What a record is made with; the kind itself by default.
+        make: Makes a record of its fields; the kind itself by default.
         without: Fields of the kind that no file has.
         optional: Fields of text without a default that may be missing all the same.
         interned: Fields with few different texts.
         shared: Whether equal records are one.
-        readers: For fields that are read otherwise than their type says.
+        readers: Readers of fields for which that of the type is not enough.
         decoders: For the records in fields that are tuples of such.
 
     Raises:
@@ -68,71 +66,82 @@ class RecordDecoder(Generic[Record]):
     ) -> None:
         self._make: Callable[..., Any] = make or kind
         self._interned = tuple(interned)
-        self._decoders = {name: decoder.read for name, decoder in (decoders or {}).items()}
+        self._items = {name: decoder.read for name, decoder in (decoders or {}).items()}
         self._parts: dict[str, Callable[[bytes], Any]] = {}
         hints = get_type_hints(kind)
         members: list[tuple[str, Any, Any]] = []
-        for each in (each for each in fields(kind) if each.name not in without):
-            default = "" if each.name in optional else each.default
-            written = _PLAIN.get(hints[each.name])
-            if each.name in self._decoders:
-                written = tuple[msgspec.Raw, ...]
-                written = written | None if default is None else written
-            elif written is None:
-                reader = (readers or {}).get(each.name)
-                self._parts[each.name] = _Shared(_reading(hints[each.name], reader)).__getitem__
-            if written is None:
-                written, default = msgspec.Raw, _ABSENT
-            elif default is not MISSING:
-                written, default = written | msgspec.UnsetType, msgspec.UNSET
-            members.append((each.name, written, msgspec.NODEFAULT if default is MISSING else default))
+        for field in fields(kind):
+            name, hint = field.name, hints[field.name]
+            if name in without:
+                continue
+            if name in self._items:
+                plain: Any = tuple[msgspec.Raw, ...]
+                plain = plain | None if field.default is None else plain
+            elif hint in _PLAIN:
+                plain = _PLAIN[hint]
+            else:
+                plain = msgspec.Raw
+                self._parts[name] = _Shared(_part_reader(hint, (readers or {}).get(name))).__getitem__
+            required = name not in optional and field.default is field.default_factory is MISSING
+            absent = msgspec.NODEFAULT if required else msgspec.UNSET
+            members.append((name, plain if required else plain | msgspec.UnsetType, absent))
         structure = msgspec.defstruct(
             kind.__name__, members, forbid_unknown_fields=True, frozen=True, kw_only=True, gc=False
         )
-        self._decode = msgspec.json.Decoder(structure).decode
+        self._decode_fields = msgspec.json.Decoder(structure).decode
         read = self._read
-        if not self._parts and not self._decoders and make is None:
+        if not self._parts and not self._items and make is None:
             self._decode_record: Callable[[bytes], Record] = msgspec.json.Decoder(kind).decode
             read = self._read_plain
         self.read: Callable[[bytes], Record] = _Shared(read).__getitem__ if shared else read
 
     def _read_plain(self, text: bytes) -> Record:
-        """The record without a line of Python for its fields: msgspec fills it, unknown keys or not."""
-        values = msgspec.structs.astuple(self._decode(text))  # refuses them
-        if text.count(_KEY) != len(values) - values.count(msgspec.UNSET):
-            parse_unique(text.decode())
+        """A record whose fields msgspec fills, in less time than one line of Python for each takes."""
+        fields = msgspec.structs.astuple(
+            self._decode_fields(text)
+        )  # refuses unknown keys, unlike a dataclass
+        _refuse_doubled_keys(text, fields=len(fields) - fields.count(msgspec.UNSET))
         record: Record = self._decode_record(text)
         for name in self._interned:
-            object.__setattr__(record, name, sys.intern(getattr(record, name)))  # nobody else has it yet
+            object.__setattr__(record, name, sys.intern(getattr(record, name)))  # nothing shares it yet
         return record
 
     def _read(self, text: bytes) -> Record:
-        values = msgspec.structs.asdict(self._decode(text))
-        if msgspec.UNSET in values.values():
-            values = {name: value for name, value in values.items() if value is not msgspec.UNSET}
-        inner: list[bytes] = []
-        for name, part in self._parts.items():
-            if written := bytes(values[name]):
-                values[name] = part(written)
-                inner.append(written)
-            else:
-                del values[name]
-        for name, read in self._decoders.items():
-            if values.get(name) is not None:
-                parts = [*map(bytes, values[name])]
-                values[name] = tuple(map(read, parts))
-                inner += parts
-        if text.count(_KEY) - b"".join(inner).count(_KEY) != len(values):
-            parse_unique(text.decode())
+        fields = msgspec.structs.asdict(self._decode_fields(text))
+        fields = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+        parts: list[bytes] = []
+        for name in self._parts.keys() & fields.keys():
+            parts.append(bytes(fields[name]))
+            fields[name] = self._parts[name](parts[-1])
+        for name, read in self._items.items():
+            if fields.get(name) is not None:
+                items = [*map(bytes, fields[name])]
+                fields[name] = tuple(map(read, items))
+                parts += items
+        _refuse_doubled_keys(text, fields=len(fields), parts=parts)
         for name in self._interned:
-            if values.get(name):
-                values[name] = sys.intern(values[name])
-        record: Record = self._make(**values)
+            if fields.get(name):
+                fields[name] = sys.intern(fields[name])
+        record: Record = self._make(**fields)
         return record
 
 
+def _refuse_doubled_keys(text: bytes, *, fields: int, parts: Sequence[bytes] = ()) -> None:
+    """
+    Parse a record once more where its text has more keys than fields: of doubled keys msgspec keeps the last.
+
+    The keys of parts are not counted, since each part was checked as it was read. A string that contains `":`
+    counts as a key, which costs a parse and changes nothing.
+
+    Raises:
+        DoubledKeyError: An object has a key twice.
+    """
+    if text.count(_KEY_END) - b"".join(parts).count(_KEY_END) != fields:
+        parse_unique(text.decode())
+
+
 class _Shared(dict[bytes, Any]):
-    """What was made of each text; looked up without a call of Python."""
+    """The result of each text, looked up without a call of Python."""
 
     def __init__(self, make: Callable[[bytes], Any]) -> None:
         super().__init__()
@@ -145,8 +154,8 @@ class _Shared(dict[bytes, Any]):
         return made
 
 
-def _reading(hint: Any, reader: Reader | None) -> Callable[[bytes], Any]:
-    """What reads a field of this type out of JSON that msgspec has seen."""
+def _part_reader(hint: Any, reader: Reader | None) -> Callable[[bytes], Any]:
+    """Reads a field of this type, out of JSON that msgspec has seen."""
     if reader is None and is_dataclass(hint) and isinstance(hint, type):
         return RecordDecoder(hint).read
     read = reader or reader_of(hint)

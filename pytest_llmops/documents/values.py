@@ -1,8 +1,4 @@
-"""
-What a file contains before anything is known of its meaning: plain values that know their lines.
-
-Both readers, of YAML and of JSON, return these, so that every later complaint can name a line.
-"""
+"""Plain values with their lines, as the readers of YAML and JSON return them."""
 
 from __future__ import annotations
 
@@ -45,7 +41,7 @@ class Row(list[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """Something wrong at a place of the file; lines count from 1."""
+    """A mistake at a place of the file; lines count from 1."""
 
     line: int
     message: str
@@ -53,7 +49,7 @@ class Mistake:
 
 
 class UnreadableError(Exception):
-    """The file cannot be read past this mistake."""
+    """A mistake past which the file cannot be read."""
 
     def __init__(self, mistake: Mistake) -> None:
         super().__init__(mistake.message)
@@ -61,7 +57,7 @@ class UnreadableError(Exception):
 
 
 class Lines:
-    """Offset in a text to line. U+2028 and its like end no line here, as in editors."""
+    """Lines of a text by offset. U+2028 and its like end no line here, as in editors."""
 
     def __init__(self, text: str) -> None:
         self._starts = [match.end() for match in _LINE_END.finditer(text)]
@@ -75,7 +71,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def line_of(value: Any, place: Place) -> int:
-    """The line of the value at that place, or of the last one on the way there that exists."""
+    """Return the line of the value at that place, or of the last one on the way there that exists."""
     line = 1
     for step in place:
         if isinstance(value, Table) and step in value:
@@ -88,7 +84,7 @@ def line_of(value: Any, place: Place) -> int:
 
 
 def plain(value: Any) -> Any:
-    """The same value out of ordinary dicts and lists."""
+    """Return the same value made of ordinary dicts and lists."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -97,18 +93,18 @@ def plain(value: Any) -> Any:
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether the text holds half of a character, which an escape can write and no file can store."""
+    """Return whether the text contains half of a character: an escape can write it, no file can store it."""
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def escaped(text: str) -> str:
-    """A name as it may be shown without quotes."""
+    """Return a name that can be shown without quotes."""
     safe = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:_SHORT])
     return safe[: _SHORT - 1] + "…" if len(safe) > _SHORT or len(text) > _SHORT else safe
 
 
 def described(value: Any) -> str:
-    """A value with its kind, `the number 3.5`."""
+    """Return a value with its kind, `the number 3.5`."""
     if value is None:
         return "empty"
     if isinstance(value, bool):

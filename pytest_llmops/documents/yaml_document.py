@@ -1,9 +1,9 @@
 """
-YAML to plain values with lines.
+Strict reading of YAML to plain values with lines.
 
-Works on the parser's events rather than on its tree: depth, aliases, doubled keys and tags are looked
-at before anything is built, so no file can cost more than its size allows. Scalars that YAML 1.1 and 1.2 read
-differently (`no`, `12:30`, `010`, `1e3`) are refused instead of guessed, but in files of other tools.
+The reader takes the parser's events, not its tree: it checks depth, aliases, doubled keys and tags before
+anything is built, so that no file costs more than its size allows. It refuses scalars that YAML 1.1 and 1.2
+read differently (`no`, `12:30`, `010`, `1e3`), except in files of other tools.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pytest_llmops.printable import excerpt
 
 MAX_UNFOLDED = 100_000
 
-# What both versions of YAML read as the same decimal number; an exponent needs its point and its sign.
+# Decimal numbers in both versions of YAML; an exponent needs its point and its sign.
 _NUMBER = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*(?:[eE][-+][0-9]+)?)?|\.[0-9]+(?:[eE][-+][0-9]+)?)\Z"
 )
@@ -42,11 +42,11 @@ _TEXT_TAGS = ("tag:yaml.org,2002:str", "!")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Value:
     """
-    A value on its way to its place.
+    A value that was read and is not placed yet.
 
     Attributes:
-        raw: A scalar as written, which is what it stands for as a key.
-        size: Values in it, itself and those of unfolded aliases included.
+        raw: A scalar as written, which is its text as a key.
+        size: Number of values in it, itself and those of unfolded aliases included.
         height: Levels below it.
     """
 
@@ -60,7 +60,7 @@ class _Value:
 
 @dataclass(slots=True)
 class _Open:
-    """A container that is being filled; `dropped` when the value of its present key is not kept."""
+    """A container that is being filled; `dropped` if the value of its present key is not kept."""
 
     value: Table | Row
     line: int
@@ -74,15 +74,16 @@ class _Open:
 
 def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> tuple[Any, list[Mistake]]:
     """
-    The one document in the text, and what is wrong in it.
+    Return the one document of a text and the mistakes in it.
 
     Args:
-        file: What messages call it.
-        strict: Off for files that other tools read too: scalars mean what PyYAML makes of them, but for dates
-            and the like, which stay text; tags say no more, and merge keys are refused at the top alone.
+        file: The kind of file, for messages.
+        strict: Off for files that other tools read too: scalars are what PyYAML makes of them, except dates
+            and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
+            top level.
 
     Raises:
-        UnreadableError: It is no YAML, nests or unfolds too far, or holds a second document.
+        UnreadableError: It is no YAML, nests or unfolds too far, or contains a second document.
     """
     import yaml
 
@@ -113,13 +114,13 @@ class _Reader:
     def take(self, event: Any) -> None:
         kind = type(event).__name__
         if kind == "ScalarEvent":
-            self._finish(self._scalar(event), event.anchor)
+            self._put(self._scalar(event), event.anchor)
         elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
             self._open(event, Table() if kind == "MappingStartEvent" else Row())
         elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
-            done = self._stack.pop()
-            value = _Value(value=done.value, line=done.line, size=done.size, height=done.height)
-            self._finish(value, done.anchor)
+            closed = self._stack.pop()
+            value = _Value(value=closed.value, line=closed.line, size=closed.size, height=closed.height)
+            self._put(value, closed.anchor)
         elif kind == "AliasEvent":
             self._put(self._alias(event))
         elif kind == "DocumentStartEvent":
@@ -134,7 +135,7 @@ class _Reader:
         if self._strict and event.tag not in {None, "!"}:
             self._refuse_tag(event.tag, line)
         if event.anchor is not None:
-            self._anchors[event.anchor] = None
+            self._anchors[event.anchor] = None  # open, so that an alias inside is refused
         self._stack.append(_Open(value=value, line=line, anchor=event.anchor))
 
     def _alias(self, event: Any) -> _Value:
@@ -152,12 +153,9 @@ class _Reader:
             raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
         return replace(known, line=self._lines.at(event.start_mark.index))
 
-    def _finish(self, value: _Value, anchor: str | None) -> None:
+    def _put(self, new: _Value, anchor: str | None = None) -> None:
         if anchor is not None:
-            self._anchors[anchor] = value
-        self._put(value)
-
-    def _put(self, new: _Value) -> None:
+            self._anchors[anchor] = new
         if not self._stack:
             self.root = new.value
             return
@@ -205,29 +203,24 @@ class _Reader:
         if event.tag is None and event.implicit[0]:
             if text in _CONSTANTS:
                 value = _CONSTANTS[text]
-            elif _NUMBER.match(text):
-                value = self._number(text, line)
+            elif not _NUMBER.match(text):
+                kind = self._kind(text, (True, False))
+                is_merge = kind == "merge"
+                self._note_doubtful(text, kind, line)
+            elif abs(float(text)) == float("inf"):
+                self._note(line, f"{excerpt(text)} is too large a number; text goes in quotes")
             else:
-                is_merge = self._is_merge_or_doubtful(text, line)
+                value = float(text) if "." in text else int(text)
         return _Value(value=value, line=line, raw=text, is_merge=is_merge)
 
-    def _number(self, text: str, line: int) -> float | str:
-        number = float(text)
-        if abs(number) == float("inf"):
-            self._note(line, f"{excerpt(text)} is too large a number; text goes in quotes")
-            return text
-        return number if "." in text else int(text)
-
     def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:
-        """What YAML 1.1 takes a scalar for: `bool`, `timestamp`, `str` …"""
+        """The type of a scalar in YAML 1.1: `bool`, `timestamp`, `str` …"""
         from yaml.nodes import ScalarNode
 
         return str(self._resolver.resolve(ScalarNode, text, implicit)).rpartition(":")[2]
 
-    def _is_merge_or_doubtful(self, text: str, line: int) -> bool:
-        kind = self._kind(text, (True, False))
-        if kind == "merge":
-            return True
+    def _note_doubtful(self, text: str, kind: str, line: int) -> None:
+        """Note a scalar that is text in one version of YAML and something else in another."""
         if kind == "bool":
             word = "true" if text.lower() in {"yes", "on"} else "false"
             self._note(
@@ -241,7 +234,6 @@ class _Reader:
                 f"{excerpt(text)} is a number to some YAML readers; "
                 "write it as a plain decimal number, or in quotes if it is text",
             )
-        return False
 
     def _refuse_tag(self, tag: str, line: int) -> None:
         shown = tag.replace("tag:yaml.org,2002:", "!!", 1)
@@ -252,7 +244,8 @@ class _Reader:
 
     def _here(self) -> Place:
         return tuple(
-            len(each.value) if isinstance(each.value, Row) else each.key or "" for each in self._stack
+            len(container.value) if isinstance(container.value, Row) else container.key or ""
+            for container in self._stack
         )
 
     def _broken(self, event: Any, message: str) -> UnreadableError:
@@ -274,26 +267,25 @@ def _guessed(text: str, kind: str) -> Any:
 
 
 def _translated(error: Any, text: str) -> Mistake:
-    """The parser's complaint with the remedies for what people most often trip over."""
+    """Return the parser's error with the remedies for frequent mistakes."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         before = text.encode()[: getattr(error, "position", 0)]
         return Mistake(line=before.count(b"\n") + 1, message=f"not valid YAML: {str(error).splitlines()[0]}")
     line = Lines(text).at(mark.index)
-    said = str(getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read")
-    at, rest = text[mark.index : mark.index + 1], text[max(0, mark.index - 1) : mark.index + 1]
-    if at == "\t" or rest.startswith("\t"):
-        return Mistake(line=line, message="a tab stands here; YAML is indented with spaces alone")
-    if "chomping or indentation indicators" in said or "expected comment or line break" in said:
+    problem = str(getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read")
+    if "\t" in text[max(0, mark.index - 1) : mark.index + 1]:
+        return Mistake(line=line, message="a tab stands here; YAML is indented with spaces only")
+    if "chomping or indentation indicators" in problem or "expected comment or line break" in problem:
         return Mistake(line=line, message='a value that starts with > goes in quotes: ">= 0.8"')
-    if "quoted scalar" in str(error.context) and "end of stream" in said:
+    if "quoted scalar" in str(error.context) and "end of stream" in problem:
         opened = Lines(text).at(error.context_mark.index)
         return Mistake(line=opened, message="the quote that opens here is never closed")
     advice = ""
-    if "alphabetic or numeric" in said:
+    if "alphabetic or numeric" in problem:
         advice = "; text that starts with * or & goes in quotes"
-    elif "mapping values are not allowed" in said or "cannot start any token" in said:
+    elif "mapping values are not allowed" in problem or "cannot start any token" in problem:
         advice = "; text that holds ': ' or starts with a sign such as @ % ` goes in quotes"
-    elif "could not find expected ':'" in said or "did not find expected" in said:
+    elif "could not find expected ':'" in problem or "did not find expected" in problem:
         advice = "; look at the indentation and the quotes here and one line above"
-    return Mistake(line=line, message=f"not valid YAML: {said}{advice}")
+    return Mistake(line=line, message=f"not valid YAML: {problem}{advice}")

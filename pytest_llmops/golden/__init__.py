@@ -1,4 +1,4 @@
-"""Golden files: questions to an app, and what its answers must hold."""
+"""Golden files: questions to an app, and the checks of its answers."""
 
 from __future__ import annotations
 

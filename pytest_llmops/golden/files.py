@@ -1,17 +1,21 @@
-"""Which files are golden files, and their bytes."""
-
-# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH208  # os.path says no, where Path raises, of a name no system takes
+"""Golden files on disk, and the pictures and tables that their cases name."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pytest_llmops.documents.values import Mistake, UnreadableError
-from pytest_llmops.errors import GoldenError, Problem, hint
+from pytest_llmops.errors import CaseFileError, GoldenError, Problem, hint
 from pytest_llmops.printable import excerpt
+from pytest_llmops.records import Attached, Case, Golden
+
+# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH208  # os.path returns False where Path raises, for names no system takes
+
 
 MAX_BYTES = 16 * 2**20
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
@@ -25,16 +29,16 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
     """
-    The golden files that the paths name, absolute, each once, in the order named.
+    Return the golden files that the paths name, absolute, each once, in the order named.
 
-    A folder stands for the `.yaml` and `.yml` files in it and below it, as `find_in_folder` says. JSON files
-    are golden files only where named themselves, since baselines, reviews and schemas lie in the same folder.
+    A folder names the `.yaml` and `.yml` files in it and below it, see `find_in_folder`. JSON files are
+    golden files only if named themselves, since baselines, reviews and schemas lie in the same folder.
 
     Args:
         paths: Files or folders; relative ones start at `root`.
 
     Raises:
-        GoldenError: For each path that does not exist, and each that holds no golden file.
+        GoldenError: For each path that does not exist, and each that contains no golden file.
     """
     files: dict[Path, None] = {}
     problems = []
@@ -57,7 +61,7 @@ def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
 
 def read_golden_bytes(path: Path, display_path: str) -> bytes:
     """
-    What the file holds.
+    Return the bytes of a golden file.
 
     Raises:
         GoldenError: It is missing, no file, of a wrong name, too large or not readable.
@@ -80,15 +84,15 @@ def read_golden_bytes(path: Path, display_path: str) -> bytes:
 
 def decode_golden(raw: bytes) -> str:
     """
-    The file's text.
+    Return the text of a golden file.
 
     Raises:
-        UnreadableError: It is not UTF-8, or holds a control character.
+        UnreadableError: It is not UTF-8, or contains a control character.
     """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The offset counts without the mark of order at the front, which ends no line.
+        # The offset leaves out a byte order mark at the front, which ends no line.
         line = len(_LINE_END.findall(raw[: error.start])) + 1
         message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
         raise UnreadableError(Mistake(line=line, message=message)) from None
@@ -100,7 +104,7 @@ def decode_golden(raw: bytes) -> str:
 
 
 def find_missing_path(written: str, root: Path) -> str | None:
-    """What to say when nothing is there, with the near miss among what is."""
+    """Return the problem of a path at which there is nothing, with the near miss; else None."""
     path = root / written
     if os.path.exists(path):
         return None
@@ -111,7 +115,7 @@ def find_missing_path(written: str, root: Path) -> str | None:
 
 
 def describe_wrong_path(written: str, root: Path | None) -> str | None:
-    """What is wrong with a path of the project; without a root nothing is looked for."""
+    """Return the problem of a path in the project; without a root, the path need not exist."""
     if os.path.isabs(written) or ".." in Path(written).parts:  # noqa: PTH117  # a text that may be no path
         return f"{excerpt(written)} must lie in the project and start at its root"
     missing = root and find_missing_path(written, root)
@@ -119,7 +123,7 @@ def describe_wrong_path(written: str, root: Path | None) -> str | None:
 
 
 def shown_path(path: Path, root: Path) -> str:
-    """The path from the root, with forward slashes."""
+    """Return the path from the root, with forward slashes."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()
     except ValueError:  # another drive
@@ -128,11 +132,11 @@ def shown_path(path: Path, root: Path) -> str:
 
 def find_in_folder(folder: Path) -> list[Path]:
     """
-    The golden files in a folder and below it: its own first, then those of each folder, by name.
+    Return the golden files in a folder and below it: its own first, then those of each folder, by name.
 
-    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is passed over in silence, but:
-    cassettes, wherever they lie; what begins with a dot; and of the folders below those named `cassettes`,
-    `rubrics` or with an underscore in front. Links to folders are not followed.
+    Every `.yaml` and `.yml` file is one, so that none with a mistake in it is skipped in silence, except
+    cassettes, wherever they lie; names that begin with a dot; and folders named `cassettes`, `rubrics` or
+    with an underscore in front. Links to folders are not followed.
     """
     files: list[Path] = []
     folders = []
@@ -149,7 +153,7 @@ def find_in_folder(folder: Path) -> list[Path]:
 
 
 def _is_cassette(path: Path) -> bool:
-    """By its beginning, which no golden file can have: where cassettes lie is a setting."""
+    """Recognize a cassette by its beginning, which no golden file has: a setting names their folder."""
     try:
         with path.open("rb") as file:
             return _CASSETTE.match(file.read(_BEGINNING)) is not None
@@ -168,3 +172,129 @@ def _wrong_suffix(path: Path) -> str | None:
     if path.suffix.lower() in SUFFIXES:
         return None
     return f"not a golden file: its name ends in {path.suffix or 'nothing'!r}, not in {', '.join(SUFFIXES)}"
+
+
+_KEYS = ("image", "table")
+_INPUT = {"text", *_KEYS}
+_TURN = {"role", "content", *_INPUT}
+_PICTURES = {b"\x89PNG\r\n\x1a\n": 0, b"\xff\xd8\xff": 0, b"GIF8": 0, b"WEBP": 8}
+
+
+def find_attached(
+    written: Any, root: Path, *, past: bool = False
+) -> tuple[tuple[Attached, ...], list[tuple[str, str]]]:
+    """
+    Return the files that an input names, `{text: …, image: …, table: …}`, and the problems of others by key.
+
+    An input with any other key belongs to the app, and names no file. The turns of a conversation, which is a
+    list, may have `role` and `content` too. The content of the files is part of the case, so that another
+    picture under the same name is another question.
+
+    Args:
+        past: The input is of another revision; a file that cannot be used is no problem.
+    """
+    attached: list[Attached] = []
+    wrong: list[tuple[str, str]] = []
+    if not past and (near := _near_miss(written)):
+        wrong.append(near)
+    for key, path in _paths(written):
+        try:
+            attached.append(_read(key, path, root))
+        except CaseFileError as error:
+            if past:
+                attached.append(Attached(path=str(path), sha256=""))
+            else:
+                wrong.append((key, str(error)))
+    return tuple(attached), wrong
+
+
+def paths_to_export(goldens: Iterable[Golden]) -> list[str]:
+    """Return paths in the project that golden files of a revision name, and at which no file was found."""
+    attached = {file for golden in goldens for case in golden.cases for file in case.attached}
+    paths = {file.path for file in attached if not file.sha256}
+    return sorted(path for path in paths if path and not describe_wrong_path(path, None))
+
+
+def input_with_files(case: Case, root: Path) -> Any:
+    """
+    Return the input with which the app is called: the case's, with absolute paths of its files.
+
+    Raises:
+        CaseFileError: A file has changed since the golden file was read.
+    """
+    if not case.attached:
+        return case.input
+    known = {file.path: file.sha256 for file in case.attached}
+
+    def locate(key: str, value: Any) -> Any:
+        if key not in _KEYS:
+            return value
+        if isinstance(value, list):
+            return [locate(key, path) for path in value]
+        if _read(key, value, root).sha256 != known.get(value):
+            raise CaseFileError(
+                f"{key}: {excerpt(value)} has changed since the golden file was read, or the case is of "
+                "another branch: run again, or merge that branch first"
+            )
+        return str((root / value).absolute())
+
+    turns = [
+        {key: locate(key, value) for key, value in turn.items()} if _names_files(turn, keys) else turn
+        for turn, keys in _turns(case.input)
+    ]
+    return turns if isinstance(case.input, list) else turns[0]
+
+
+def _turns(written: Any) -> list[tuple[Any, set[str]]]:
+    """The input, or its turns, each with the keys that one which names files may have."""
+    return [(turn, _TURN) for turn in written] if isinstance(written, list) else [(written, _INPUT)]
+
+
+def _names_files(turn: Any, keys: set[str]) -> bool:
+    return isinstance(turn, Mapping) and set(turn) <= keys
+
+
+def _near_miss(written: Any) -> tuple[str, str] | None:
+    """An unknown key that is nearly a known one, because of which no file would be read."""
+    for turn, keys in _turns(written):
+        if not isinstance(turn, Mapping) or not set(_KEYS) & set(turn):
+            continue
+        for key in map(str, sorted(set(turn) - keys, key=str)):
+            if near := hint(key.casefold(), keys):
+                return key, f"unknown key {excerpt(key)} beside a file.{near} No file is read with it."
+    return None
+
+
+def _paths(written: Any) -> Iterator[tuple[str, Any]]:
+    for turn, keys in _turns(written):
+        for key in _KEYS:
+            if _names_files(turn, keys) and key in turn:
+                paths = turn[key] if isinstance(turn[key], list) and turn[key] else [turn[key]]
+                yield from ((key, path) for path in paths)
+
+
+def _read(key: str, path: Any, root: Path) -> Attached:
+    if not isinstance(path, str) or not path:
+        raise CaseFileError(f"{key} must be the path of a file, not {excerpt(path)}")
+    if wrong := describe_wrong_path(path, root):
+        raise CaseFileError(f"{key} must be the path of a file, from the project's root: {wrong}")
+    file = root / path
+    if not file.is_file():  # a pipe would be waited for
+        raise CaseFileError(f"{key}: {excerpt(path)} is no file")
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise CaseFileError(f"{key}: {excerpt(path)} is a link out of the project")
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CaseFileError(f"{key}: {excerpt(path)} cannot be read: {error.strerror}") from None
+    if not raw or len(raw) > MAX_BYTES:
+        size = f"larger than {MAX_BYTES // 2**20} MiB" if raw else "empty"
+        raise CaseFileError(f"{key}: {excerpt(path)} is {size}")
+    if key == "image" and not any(raw[at:].startswith(begin) for begin, at in _PICTURES.items()):
+        raise CaseFileError(
+            f"{key}: {excerpt(path)} is no picture, by its first bytes: PNG, JPEG, GIF or WebP"
+        )
+    if key == "table":  # git may check it out with other line ends
+        raw = raw.replace(b"\r\n", b"\n")
+    return Attached(path=path, sha256=sha256(raw).hexdigest())

@@ -1,4 +1,4 @@
-"""How a case is known in runs: by its id, and a short name for what it asks, so that an edit is seen."""
+"""Identity of a case across runs: its id, and a hash of its question, so that an edit is noticed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def case_id(golden: Golden, case: Case) -> str:
 
 
 def cases_by_id(*goldens: Golden) -> dict[str, Case]:
-    """The cases of golden files, in their order."""
+    """Return the cases of golden files by id, in their order."""
     return {case_id(golden, case): case for golden in goldens for case in golden.cases}
 
 
 def describe_wrong_id(written: str, *, private: bool) -> str:
     """
-    What is wrong with a case's id as it is written; empty where nothing is.
+    Return the problem of a case's id as it is written; empty for a right one.
 
     Args:
-        private: Personal data may not stand in it either, since ids stand in every report.
+        private: Refuse personal data too, since every report contains the ids.
     """
     if private and (masked := mask_recorded(written)) != written:
         return f"the id holds personal data, {excerpt(masked)}, and stands in every report: choose another"
@@ -41,14 +41,14 @@ def describe_wrong_id(written: str, *, private: bool) -> str:
 
 
 def file_of(case: str) -> str:
-    """The path of the golden file that a case's id begins with."""
+    """Return the path of the golden file, with which a case's id begins."""
     return case.partition("::")[0]
 
 
 def input_hash(case: Case) -> str:
-    """SHA-256, in hexadecimal, of input with its files, reference and relevant passages as canonical JSON."""
+    """Return the SHA-256 of input with its files, reference and relevant passages, in hexadecimal."""
     known = {"input": case.input, "reference": case.reference, "relevant": list(case.relevant)}
     if case.attached:
-        known["attached"] = {each.path: each.sha256 for each in case.attached}
+        known["attached"] = {file.path: file.sha256 for file in case.attached}
     canonical = json.dumps(known, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode("ascii")).hexdigest()

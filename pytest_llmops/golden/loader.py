@@ -1,11 +1,12 @@
-"""A golden file, read, checked and made into records; whatever is wrong in it is reported at once."""
+"""Reads golden files into records, and reports all mistakes of a file at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, TypeVar
 
 from pytest_llmops.documents.json_document import read_json, read_json_lines
 from pytest_llmops.documents.values import (
@@ -20,17 +21,21 @@ from pytest_llmops.documents.values import (
 )
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
-from pytest_llmops.golden.attached import find_attached
-from pytest_llmops.golden.files import decode_golden, describe_wrong_path, read_golden_bytes, shown_path
+from pytest_llmops.golden.files import (
+    decode_golden,
+    describe_wrong_path,
+    find_attached,
+    read_golden_bytes,
+    shown_path,
+)
 from pytest_llmops.golden.identity import describe_wrong_id
-from pytest_llmops.golden.needs import Needs
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_structure_mistakes
-from pytest_llmops.golden.suite import read_suite
-from pytest_llmops.golden.thresholds import read_checks
+from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
-from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Attached, Case, Check, Golden, Source, SuiteCheck
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Attached, Case, Check, Golden, Run, Source, SuiteCheck
+from pytest_llmops.registry import find_traits
 from pytest_llmops.settings import load_settings
 
 _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
@@ -39,10 +44,16 @@ _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
     ".json": read_json,
     ".jsonl": read_json_lines,
 }
-_LEAK_CHECK = "pii_leak"
+_REMEDIES = {
+    "reference": ("a reference", "add reference: with the answer you expect"),
+    "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
+}
+_NAMED_ONE_BY_ONE = 5
 
 Read = dict[str, tuple[tuple[Check, ...], Metric]]
-"""Entries under one `checks`, by name as written."""
+"""The checks and the metric of each entry under one `checks`, by name as written."""
+
+Part = TypeVar("Part")
 
 
 def load_golden(
@@ -51,18 +62,17 @@ def load_golden(
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
 
-    Comparisons are read as `thresholds` says, suite checks as `suite` does. No app, model or network is
-    touched. A file that names no judge has the one of the project's settings.
+    Calls no app, model or network. A file that names no judge has the one of the project's settings.
 
     Args:
         path: A relative one starts at `root`.
         root: The project's folder, the current one by default; paths in the file start there too.
-        stamps: Whether the prompts and data that the file names must be there.
-        past: It is of another revision: stamps need not be there, metrics are those that this process
-            knows, and a bound that cannot fail is read as it was.
+        stamps: Whether the prompts and data that the file names must exist.
+        past: It is of another revision: stamps need not exist, metrics are those that this process
+            knows, and a bound that cannot fail is accepted.
 
     Raises:
-        GoldenError: With everything that is wrong in the file, in the order of its lines.
+        GoldenError: With all mistakes in the file, in the order of its lines.
         SettingsError: The project's settings cannot be read.
     """
     root = Path.cwd() if root is None else root
@@ -90,38 +100,57 @@ def load_golden(
     return reading.golden(display_path, sha256(raw).hexdigest())
 
 
+def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenError]]:
+    """The golden files that the cases of a run name, by path, and an error for each that cannot be loaded."""
+    goldens: list[Golden] = []
+    errors: list[GoldenError] = []
+    for path in sorted({result.case.rpartition("::")[0] for result in run.results} - {""}):
+        try:
+            goldens.append(load_golden(path, root=root, stamps=False))
+        except GoldenError as error:
+            errors.append(error)
+    return goldens, errors
+
+
 class _Reading:
     """
-    What the document means.
+    The meaning of a document, and the mistakes in it.
 
-    Whatever has the wrong shape is stepped over here, since the structure check has reported it.
+    A value of the wrong kind counts as absent, since `find_structure_mistakes` reports it.
 
     Attributes:
         ids: Of the cases whose id can be shown, by position.
     """
 
     def __init__(
-        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool = False
+        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool
     ) -> None:
-        self._past = past
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
+        self._document = document
+        self._past = past
         self._bound_lines: dict[str, int] = {}
         self._suite_lines: dict[str, int] = {}
-        self._document = document
-        self._entries: Row = _kept(document.get("cases"), Row) or Row()
-        named = {
-            "encoder": _kept(document.get("encoder"), str),
-            "judge": _judge(document.get("judge")) or dict(judge),
+        self._rows = _part(document, "cases", Row)
+        self._cases = {at: case for at, case in enumerate(self._rows) if isinstance(case, Table)}
+        model = _part(document, "judge", str)
+        named: dict[str, Any] = {
+            "encoder": _part(document, "encoder", str),
+            "judge": {"model": model} if model else plain(_part(document, "judge", Table)) or dict(judge),
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
         for name in ("prompts", "data"):
-            self._check_paths(name, root if stamps else None)
+            for at, path in enumerate(_part(document, name, Row)):
+                if (
+                    isinstance(path, str)
+                    and path
+                    and (wrong := describe_wrong_path(path, root if stamps else None))
+                ):
+                    self._note((name, at), wrong)
         self._shared = self._read_checks(document, ())
-        self._own = [self._read_checks(entry, ("cases", at)) for at, entry in enumerate(self._entries)]
-        self._attached = [self._read_attached(at, entry, root) for at, entry in enumerate(self._entries)]
-        self._needs = Needs(document, self._entries)
+        self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
+        self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
         self._suite = self._read_suite()
 
@@ -129,7 +158,7 @@ class _Reading:
         """The file as records; only where there are no mistakes."""
         return Golden(
             path=path,
-            cases=tuple(self._case(path, at, entry) for at, entry in enumerate(self._entries)),
+            cases=tuple(self._case(path, at, case) for at, case in self._cases.items()),
             suite=self._suite,
             app=self._document.get("app"),
             rival=self._document.get("rival"),
@@ -137,7 +166,7 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
-            never_record=tuple(_kept(self._document.get("record"), Table, Table()).get("never", ())),
+            never_record=tuple(_part(self._document, "record", Table).get("never", ())),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
             passages=self._document.get("passages"),
@@ -146,32 +175,33 @@ class _Reading:
             suite_lines=self._suite_lines,
         )
 
-    def _case(self, path: str, at: int, entry: Table) -> Case:
-        applied = {**self._inherited(at), **self._own[at]}
+    def _case(self, path: str, at: int, case: Table) -> Case:
+        repeats = case.get("repeats")
+        checks = {**self._inherited(at), **self._own[at]}
         return Case(
-            id=entry["id"],
-            input=plain(entry["input"]),
+            id=case["id"],
+            input=plain(case["input"]),
             attached=self._attached[at],
-            reference=entry.get("reference"),
-            relevant=tuple(entry.get("relevant", ())),
-            checks=tuple(check for checks, _ in applied.values() for check in checks),
-            tags=tuple(entry.get("tags", ())),
-            repeats=_repeats(entry.get("repeats")),
-            live=entry.get("live", False),
-            group=entry.get("group", ""),
-            source=Source(path=path, line=self._entries.lines[at]),
+            reference=case.get("reference"),
+            relevant=tuple(case.get("relevant", ())),
+            checks=tuple(check for read, _ in checks.values() for check in read),
+            tags=tuple(case.get("tags", ())),
+            repeats=int(repeats) if isinstance(repeats, float) else repeats,
+            live=case.get("live", False),
+            group=case.get("group", ""),
+            source=Source(path=path, line=self._rows.lines[at]),
         )
 
     def _inherited(self, at: int) -> Read:
         """Checks of every case, without those that the case replaces."""
-        written = _kept(_kept(self._entries[at], Table, Table()).get("checks"), Table, Table())
-        return {name: read for name, read in self._shared.items() if name not in written}
+        replaced = _part(self._cases[at], "checks", Table)
+        return {name: read for name, read in self._shared.items() if name not in replaced}
 
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
-        private = self._checks_leaks()
-        for at, entry in enumerate(self._entries):
-            written = _kept(_kept(entry, Table, Table()).get("id"), str)
+        private = self._looks_for_personal_data()
+        for at, case in self._cases.items():
+            written = _part(case, "id", str)
             if not written:
                 continue
             place: Place = ("cases", at, "id")
@@ -183,36 +213,21 @@ class _Reading:
                 self._note(place, f"the id {excerpt(written)} is used twice; first on line {first[written]}")
             first.setdefault(written, line_of(self._document, place))
 
-    def _checks_leaks(self) -> bool:
-        """Whether personal data is looked for in any case, so that none may stand in an id."""
-        holders = [self._document, *self._entries]
-        named = [_kept(each, Table, Table()).get("checks") for each in holders]
-        return any(
-            _LEAK_CHECK in _kept(each, Table, Table()) for each in (*named, self._document.get("suite"))
-        )
+    def _looks_for_personal_data(self) -> bool:
+        """Return whether some check does, so that no id may contain any: ids are in every report."""
+        holders = [_part(holder, "checks", Table) for holder in (self._document, *self._cases.values())]
+        names = {name for holder in (*holders, _part(self._document, "suite", Table)) for name in holder}
+        return any(find_traits(name).masks for name in names if len(name) <= LONGEST_NAME)
 
-    def _check_paths(self, name: str, root: Path | None) -> None:
-        for at, path in enumerate(_kept(self._document.get(name), Row, Row())):
-            if isinstance(path, str) and path and (wrong := describe_wrong_path(path, root)):
-                self._note((name, at), wrong)
-
-    def _read_attached(self, at: int, entry: Any, root: Path) -> tuple[Attached, ...]:
-        attached, wrong = find_attached(_kept(entry, Table, Table()).get("input"), root, past=self._past)
+    def _read_attached(self, at: int, case: Table, root: Path) -> tuple[Attached, ...]:
+        attached, wrong = find_attached(case.get("input"), root, past=self._past)
         for key, message in wrong:
             self._note(("cases", at, "input", key), message)
         return attached
 
-    def _check_needs(self) -> None:
-        for at in range(len(self._entries)):
-            for name, (_, metric) in self._inherited(at).items():
-                self._needs.require_inherited(at, name, metric)
-            for name, (_, metric) in self._own[at].items():
-                self._needs.require(at, name, metric)
-        self.mistakes += self._needs.mistakes()
-
-    def _read_checks(self, holder: Any, place: Place) -> Read:
+    def _read_checks(self, holder: Table, place: Place) -> Read:
         read: Read = {}
-        for name, value in _kept(_kept(holder, Table, Table()).get("checks"), Table, Table()).items():
+        for name, value in _part(holder, "checks", Table).items():
             try:
                 read[name] = read_checks(name, value, models=self._models, past=self._past)
                 self._keep_line(name, (*place, "checks", name))
@@ -221,30 +236,73 @@ class _Reading:
         return read
 
     def _read_suite(self) -> tuple[SuiteCheck, ...]:
-        checked = {name: metric for each in [*self._own, self._shared] for name, (_, metric) in each.items()}
+        read = [*self._own.values(), self._shared]
+        checked = {name: metric for entries in read for name, (_, metric) in entries.items()}
         checks: list[SuiteCheck] = []
-        for name, value in _kept(self._document.get("suite"), Table, Table()).items():
+        for name, value in _part(self._document, "suite", Table).items():
+            place: Place = ("suite", name)
             try:
-                read, metric = read_suite(
+                made, metric = read_suite(
                     name,
                     value,
-                    cases=len(self._entries),
+                    cases=len(self._rows),
                     rival="rival" in self._document,
                     models=self._models,
                     checked=checked.get(name),
                     past=self._past,
                 )
             except LLMOpsError as error:
-                self._note(("suite", name), _about(name, error))
-            else:
-                checks += read
-                if any(check.comparison for check in read):
-                    self._keep_line(name, ("suite", name))
-                line = line_of(self._document, ("suite", name))
-                self._suite_lines.update((check.metric, line) for check in read)
-                if lacking := self._needs.lacking_everywhere(metric):
-                    self._note(("suite", name), f"{name} needs {lacking}, and no case has any")
+                self._note(place, _about(name, error))
+                continue
+            checks += made
+            if any(check.comparison for check in made):
+                self._keep_line(name, place)
+            self._suite_lines.update((check.metric, line_of(self._document, place)) for check in made)
+            for need in self._needs_of(metric):
+                if self._cases and all(_lacks(case, need) for case in self._cases.values()):
+                    self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
+                    break
         return tuple(checks)
+
+    def _check_needs(self) -> None:
+        """Note the cases without a part that a metric needs; many of one shared check are one mistake."""
+        lacking: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for at in self._cases:
+            for name, need in self._unmet(at, self._inherited(at)):
+                lacking[name, need].append(at)
+            for name, need in self._unmet(at, self._own[at]):
+                what, remedy = _REMEDIES[need]
+                message = f"{name} needs {what}, and the case has none; {remedy}"
+                self._note(("cases", at, "checks", name), message)
+        for (name, need), cases in lacking.items():
+            what, remedy = _REMEDIES[need]
+            if len(cases) <= _NAMED_ONE_BY_ONE:
+                message = f"{name}, a check of every case, needs {what}, and the case has none; {remedy}"
+                for at in cases:
+                    self._note(("cases", at), message)
+            else:
+                ids = (_part(self._cases[at], "id", str) for at in cases)
+                shown = [escaped(id_) or f"case {at + 1}" for id_, at in zip(ids, cases, strict=True)]
+                some = ", ".join(shown[:_NAMED_ONE_BY_ONE])
+                more = len(cases) - _NAMED_ONE_BY_ONE
+                message = f"{name} needs {what}, and {some} and {more} more have none; {remedy}"
+                self._note(("checks", name), message)
+
+    def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
+        """Yield the name of each check with a part that its metric needs and the case lacks."""
+        for name, (_, metric) in checks.items():
+            for need in self._needs_of(metric):
+                if _lacks(self._cases[at], need):
+                    yield name, need
+
+    def _needs_of(self, metric: Metric) -> list[str]:
+        """`reference` and `relevant` where needed; a metric of pairs needs no reference beside a rival."""
+        paired = "rival" in self._document and traits_of(metric).compares
+        return [
+            need
+            for need in sorted(metric.needs)
+            if need in _REMEDIES and not (paired and need == "reference")
+        ]
 
     def _keep_line(self, metric: str, place: Place) -> None:
         line = line_of(self._document, place)
@@ -254,20 +312,15 @@ class _Reading:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
 
 
-def _kept(value: Any, kind: type, otherwise: Any = None) -> Any:
-    """The value where it is of that kind."""
-    return value if isinstance(value, kind) else otherwise
+def _part(table: Table, key: str, kind: type[Part]) -> Part:
+    """The value of a key; an empty one where none is written, or one of another kind."""
+    value = table.get(key)
+    return value if isinstance(value, kind) else kind()
 
 
-def _judge(value: Any) -> dict[str, Any]:
-    """The judge as a mapping; a text is the model's name."""
-    if isinstance(value, str):
-        return {"model": value} if value else {}
-    return cast("dict[str, Any]", plain(value)) if isinstance(value, Table) else {}
-
-
-def _repeats(value: Any) -> int | Literal["auto"] | None:
-    return value if value is None or value == "auto" else int(value)
+def _lacks(case: Table, need: str) -> bool:
+    """Return whether a case has no such part; an empty reference is one, an empty list is none."""
+    return need not in case if need == "reference" else not case.get(need)
 
 
 def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
@@ -280,7 +333,8 @@ def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
 
 
 def _about(name: str, error: LLMOpsError) -> str:
-    """The complaint with the metric's name in front."""
-    said = str(error)
-    shown = escaped(name)
-    return said if said.startswith(shown) or isinstance(error, UnknownMetricError) else f"{shown}: {said}"
+    """The message of an error, which begins with the metric's name."""
+    message, shown = str(error), escaped(name)
+    if message.startswith(shown) or isinstance(error, UnknownMetricError):
+        return message
+    return f"{shown}: {message}"

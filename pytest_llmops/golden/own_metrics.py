@@ -1,4 +1,4 @@
-"""Metrics that a project defines in files of its own, for whoever reads its golden files."""
+"""Custom metrics, which a project defines in its own files."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pytest_llmops.settings import Settings
 _imported: set[str] = set()
 
 kept_metrics: set[str] = set()
-"""Names that these files registered: they stay for the life of the process, as their modules do."""
+"""Names that these files registered, which stay as long as the process, as their modules do."""
 
 
 def import_metrics(settings: Settings) -> None:
     """
-    Import what the setting `metrics` names, each once in a process: the checkout that is read first counts.
+    Import the files and modules of the setting `metrics`, each once in a process, from the first checkout.
 
     Raises:
-        SettingsError: A file or module is missing, or its own code failed.
+        SettingsError: A file or module is missing, or its code failed.
     """
     if settings.metrics and str(settings.root) not in sys.path:
-        sys.path.insert(0, str(settings.root))  # as for the app, whose modules stand there too
+        sys.path.insert(0, str(settings.root))  # as for the app, whose modules are there too
     for name in settings.metrics:
         if name not in _imported:
             known = registered_metrics()

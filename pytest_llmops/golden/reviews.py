@@ -1,9 +1,9 @@
 """
-What people said of answers: one JSON object a line, only ever appended to.
+The log of people's reviews of answers: one JSON object a line, only ever appended to.
 
-Each line holds the hash of the line before and its own, so that an edit, a removed line or another order
-shows on the next reading. Lines missing at the end show only beside another copy of the log (`extends`).
-The schema of a line is `review.schema.json` beside this module. No answer's text is kept, only its digest.
+Each line contains the hash of the line before and its own, so that an edit, a removed line or another order
+is found on the next reading. Lines missing at the end are found only by comparison with a copy (`extends`).
+The schema of a line is `review.schema.json`. The log keeps no answer's text, only its digest.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.documents.record_reader import read_version, record_reader
-from pytest_llmops.documents.value_readers import hexadecimal, matching, refused_as
+from pytest_llmops.documents.reading import hexadecimal, matching, read_version, record_reader, refused_as
 from pytest_llmops.errors import ReviewError
 
 VERSION = 1
@@ -33,11 +32,11 @@ _INSTALL = "Install the pytest-llmops that wrote it"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """
-    What one person said of one answer.
+    One person's verdict on one answer.
 
     Attributes:
         case: The item's id.
-        input_hash: Of what was asked, as in the run that was looked at.
+        input_hash: Of the case's input, as in the run.
         answer: Digest of the answer's text, 16 hexadecimal digits.
         when: UTC, to the second, `2026-01-31T09:15:00Z`.
         note: In the reviewer's words.
@@ -65,23 +64,23 @@ _READ = record_reader(dict, _Line)
 
 def load_reviews(path: str | Path) -> tuple[Review, ...]:
     """
-    The reviews in the order they were made; a log that does not exist is empty.
+    Return the reviews in the order they were made; a log that does not exist is empty.
 
     Raises:
-        ReviewError: It cannot be read, or is not as it was written: the message names the line.
+        ReviewError: The log cannot be read or was changed; the message names the line.
     """
     return parse_reviews(_read_bytes(Path(path)), str(path))
 
 
 def parse_reviews(data: bytes, log: str) -> tuple[Review, ...]:
     """
-    The reviews of a log's bytes, such as another revision's.
+    Return the reviews of a log's bytes, such as another revision's.
 
     Args:
-        log: What errors call the log.
+        log: The log's name in messages.
 
     Raises:
-        ReviewError: It is not as it was written.
+        ReviewError: The log was changed.
     """
     return _parse(data, log)[0]
 
@@ -91,11 +90,11 @@ def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | 
     Add reviews to the log, on the disk when this returns; secrets and personal data in notes are masked.
 
     Args:
-        lock: What processes take turns by; a hidden file beside the log by default.
+        lock: The file by which processes take turns; by default a hidden one in the log's folder.
 
     Raises:
-        ReviewError: The log is not as it was written, a review cannot be read again, or another process
-            does not end. Nothing is written.
+        ReviewError: The log was changed, a review cannot be read again, or another process does not end.
+            Nothing is written.
         OSError: The log cannot be written; it is left as it was.
     """
     from filelock import FileLock, Timeout
@@ -123,12 +122,12 @@ def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | 
 
 
 def extends(old: Sequence[Review], new: Sequence[Review]) -> bool:
-    """Whether the new log is the old one with nothing or more behind it: false of a rewritten one."""
+    """Return whether the new log is the old one with nothing or more behind it: not a rewritten one."""
     return tuple(new[: len(old)]) == tuple(old)
 
 
 class _BrokenLineError(Exception):
-    """What is wrong with a line, without its place."""
+    """The problem of a line, without its place."""
 
     def __init__(self, message: str, remedy: str = _REMEDY) -> None:
         super().__init__(message)
@@ -149,7 +148,7 @@ def _parse(data: bytes, log: str) -> tuple[tuple[Review, ...], str]:
         reviews.append(review)
     if rest:
         raise ReviewError(
-            f"{log}:{len(lines) + 1}: is cut off, for no line end stands behind it. Restore the file from "
+            f"{log}:{len(lines) + 1}: is cut off, for it has no line end. Restore the file from "
             "version control, or delete this line if it was never in there"
         )
     return tuple(reviews), previous
@@ -160,7 +159,7 @@ def _read_line(line: bytes, previous: str) -> tuple[Review, str]:
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
         raise _BrokenLineError(
             "git left a conflict here",
-            "Keep the lines of one side alone, and review again what the other held",
+            "Keep the lines of one side only, and review again what the other contained",
         )
     try:
         value = json.loads(line.decode("ascii"))

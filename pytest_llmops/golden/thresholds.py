@@ -1,19 +1,25 @@
 """
-What a check asks of a score: `">= 0.8"`, `true`, `false`, `none`, or a mapping, made into bounds.
+Bounds on scores as golden files write them, under `checks` for a case and under `suite` for all cases.
 
 =======  ===============================================  =====================================
 written  a metric where higher is better                  a metric where lower is better
 =======  ===============================================  =====================================
+">= 1"   that bound                                       that bound
 true     the metric's own bound                           refused: it could mean two things
 false    the opposite of the metric's own bound           the metric's own bound
 none     not above the lowest score                       the metric's own bound
 {...}    `min` is >=, `max` is <=; with neither, as true  as there; with neither, as none
 =======  ===============================================  =====================================
+
+Under `suite`, `max_drop` goes with the mean, or with the only statistic; without one it watches the mean.
+`min_gain` is a check of its own, `GAIN`: how much better than its rival the app has to be.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.bounds import (
@@ -28,34 +34,34 @@ from pytest_llmops.bounds import (
     parse_bound,
     usual_sign,
 )
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric
-from pytest_llmops.records import Bound, Check
+from pytest_llmops.records import GAIN, Bound, Check, SuiteCheck
 from pytest_llmops.registry import create_metric, find_traits, metric_options
 
 LONGEST_NAME = 100
 
-_KAPPA = "min_kappa"
-_RATE = "pass_rate"
-_MAX_DROP = "max_drop"
-_WORDS = (*SIDES, _KAPPA, _RATE, _MAX_DROP, RECORD_ONLY)
+_CASE_WORDS = (*SIDES, "min_kappa", "pass_rate", "max_drop", RECORD_ONLY)
+_SUITE_WORDS = ("max_drop", "min_gain", RECORD_ONLY)
+_STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
+_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop", "min_gain")
 
 
 def read_checks(
     name: str, written: Any, *, models: Mapping[str, Any] | None = None, past: bool = False
 ) -> tuple[tuple[Check, ...], Metric]:
     """
-    The checks that one entry under `checks` asks for, and the metric they are about.
+    Return the checks of one entry under `checks`, and the metric they are about.
 
     Args:
         name: The metric, as written.
-        written: What stands beside it. A list is the option `expected`, for a metric that has one.
+        written: The entry. A list is the option `expected`, for a metric that has one.
         models: Encoder and judge of the file, for a metric that takes an option of that name, unless the
-            entry has one of its own.
-        past: The file is of another revision, so that a bound that cannot fail is read as it was.
+            entry has one.
+        past: The file is of another revision, so that a bound that cannot fail is accepted.
 
     Raises:
         UnknownMetricError: Nobody registered the name.
@@ -63,32 +69,27 @@ def read_checks(
         ComparisonError: The comparison cannot be read, could never hold, or never fail.
     """
     options: dict[str, Any] = {}
-    min_kappa: float | None = None
-    pass_rate: Bound | None = None
-    tolerated: list[Any] = []
-    record_only = False
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
         options = {key: plain(value) for key, value in written.items() if key not in SIDES}
-        if _KAPPA in options:
-            min_kappa = _agreement(name, options.pop(_KAPPA))
-        if _RATE in options:
-            pass_rate = _read_pass_rate(options.pop(_RATE), name)
-        if _MAX_DROP in options:
-            tolerated = [options.pop(_MAX_DROP)]
-        record_only = read_record_only(options.pop(RECORD_ONLY, False))
     elif isinstance(written, list):
         options = {"expected": plain(written)}
         if "expected" not in _options(name):
             raise ComparisonError('takes no list; write a comparison such as ">= 0.8", or a mapping')
-    metric, options = configure_metric(name, options, words=_WORDS, models=models)
-    bounds = _limits(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
+    words = {word: options.pop(word) for word in _CASE_WORDS if word in options}
+    min_kappa = _read_kappa(words["min_kappa"], name) if "min_kappa" in words else None
+    pass_rate = _read_pass_rate(words["pass_rate"], name) if "pass_rate" in words else None
+    record_only = read_record_only(words.get(RECORD_ONLY, False))
+    metric, options = _configure(name, options, words=_CASE_WORDS, models=models)
+    bounds = (
+        _read_sides(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
+    )
     for bound in bounds:
         check_reach(bound, metric.range)
         if not record_only and not past:
             check_failing(bound, metric.range)
-    max_drop = read_drop(tolerated[0], metric, past=past) if tolerated else None
+    max_drop = _read_drop(words["max_drop"], metric, past=past) if "max_drop" in words else None
     return tuple(
         Check(
             metric=name,
@@ -104,36 +105,144 @@ def read_checks(
     ), metric
 
 
-def configure_metric(
-    name: str, options: Mapping[str, Any], *, words: Iterable[str], models: Mapping[str, Any] | None = None
-) -> tuple[Metric, dict[str, Any]]:
+def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
+    name: str,
+    written: Any,
+    *,
+    cases: int,
+    rival: bool = False,
+    models: Mapping[str, Any] | None = None,
+    checked: Metric | None = None,
+    past: bool = False,
+) -> tuple[tuple[SuiteCheck, ...], Metric]:
     """
-    The metric with those options, and the options with the encoder or judge that the file adds to them.
+    Return the suite checks of one entry under `suite`, and the metric they are about.
 
     Args:
-        words: What may stand with the options, so that a misspelt one is reported as such.
+        name: The metric, as written.
+        written: Statistics to comparisons, `max_drop`, `min_gain`, and options of the metric.
+        cases: Number of cases in the file; a sum reaches that much further than one score.
+        rival: The file names one, without which there is no gain.
+        models: As in `read_checks`.
+        checked: The metric as a case checks it. A metric that cannot be without options (`keywords`)
+            may be written here without them when cases check it: the statistic is over those cases.
+        past: As in `read_checks`.
+
+    Raises:
+        UnknownMetricError, MetricOptionError, ComparisonError: As `read_checks`.
     """
-    taken = _options(name)
-    added = {option: model for option, model in (models or {}).items() if option in taken}
-    options = {**added, **options}
+    if not isinstance(written, dict):
+        remedy = ""
+        if isinstance(written, bool):
+            remedy = f"; write {{mean: {str(written).lower()}}}"
+        elif isinstance(written, str):
+            remedy = f'; write {{mean: "{written if parse_bound(written) else ">= 0.8"}"}}'
+        raise ComparisonError(f"must be a mapping of statistics, not {described(written)}{remedy}")
+    entry = split_entry(written)
+    options = plain(dict(entry.options))
     try:
-        return create_metric(name, options), options
+        metric, options = _configure(name, options, words=_OFFERED, models=models)
     except MetricOptionError:
-        for option in options:
-            if option not in taken and (near := hint(option[:60], words)):
-                raise ComparisonError(f"does not know {excerpt(option)}.{near}") from None
-        raise
+        if checked is None or options:
+            raise
+        metric = checked
+    words = entry.words
+    gain = _read_gain(words["min_gain"], metric, rival=rival) if "min_gain" in words else None
+    if not entry.statistics and "max_drop" not in words and gain is None:
+        raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
+    record_only = read_record_only(words.get(RECORD_ONLY, False))
+    if record_only and ("max_drop" in words or gain is not None):
+        raise ComparisonError(
+            f"{RECORD_ONLY} fails no build, so max_drop and min_gain have no effect with it"
+        )
+    drop = _read_drop(words["max_drop"], metric, past=past) if "max_drop" in words else None
+    bounds = {
+        statistic: _read_statistic(statistic, comparison, metric, cases, may_hold=record_only or past)
+        for statistic, comparison in entry.statistics.items()
+    }
+    checks = make_suite_checks(
+        name, bounds, max_drop=drop, min_gain=gain, options=options, record_only=record_only
+    )
+    return checks, metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEntry:
+    """
+    The parts of an entry under `suite`, in a golden file or in a run file.
+
+    Attributes:
+        words: Those of `max_drop`, `min_gain` and `record_only` that are written.
+    """
+
+    statistics: Mapping[str, Any]
+    words: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+def split_entry(written: Mapping[str, Any]) -> SuiteEntry:
+    statistics = {key: value for key, value in written.items() if _STATISTIC.fullmatch(key)}
+    words = {key: written[key] for key in _SUITE_WORDS if key in written}
+    options = {key: value for key, value in written.items() if key not in {*statistics, *words}}
+    return SuiteEntry(statistics=statistics, words=words, options=options)
+
+
+def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
+    metric: str,
+    bounds: Mapping[str, Bound | None],
+    *,
+    max_drop: float | None,
+    min_gain: float | None,
+    options: Mapping[str, Any],
+    record_only: bool,
+) -> tuple[SuiteCheck, ...]:
+    """
+    Return the checks of one entry.
+
+    Args:
+        bounds: Statistic to its bound; None only watches for a drop.
+
+    Raises:
+        ComparisonError: `max_drop` could be about any of several statistics.
+    """
+    if max_drop is not None and len(bounds) > 1 and "mean" not in bounds:
+        raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
+    watched: dict[str, Bound | None] = {} if max_drop is None and min_gain is not None else {"mean": None}
+    checks = [
+        SuiteCheck(
+            metric=metric,
+            statistic=statistic,
+            comparison=bound.comparison if bound else None,
+            threshold=bound.threshold if bound else None,
+            max_drop=max_drop if statistic == "mean" or len(bounds) == 1 else None,
+            options=options,
+            record_only=record_only,
+        )
+        for statistic, bound in (bounds or watched).items()
+    ]
+    if min_gain is not None:
+        checks.append(
+            SuiteCheck(metric=metric, statistic=GAIN, comparison=">=", threshold=min_gain, options=options)
+        )
+    return tuple(checks)
 
 
 def read_bound(written: Any, metric: Metric) -> Bound:
     """
-    A comparison or a word, as a bound on that metric.
+    Return the bound on that metric that a comparison or a word states.
 
     Raises:
         ComparisonError: It is neither.
     """
     if isinstance(written, bool) or written == "none":
-        return _word(written, metric)
+        if written == "none" and metric.higher_is_better:
+            return Bound(comparison="<=", threshold=metric.range[0])
+        own = own_bound(metric)
+        if metric.higher_is_better:
+            return own if written is True else invert(own)
+        if written is True:
+            raise ComparisonError('true could mean two things here; write none, or a limit such as "<= 2"')
+        return own
     usual = usual_sign(higher_is_better=metric.higher_is_better)
     if isinstance(written, int | float):
         raise ComparisonError(f'a number alone does not say which side is good; write "{usual} {written:g}"')
@@ -146,44 +255,12 @@ def read_bound(written: Any, metric: Metric) -> Bound:
     raise ComparisonError(explain_unreadable(written, usual))
 
 
-def read_drop(value: Any, metric: Metric, *, past: bool = False) -> float:
-    """
-    A `max_drop`, in the metric's own unit.
-
-    Raises:
-        ComparisonError: It is no number, or no drop can exceed it.
-    """
-    if not is_number(value):
-        raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
-    if value < 0:
-        raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
-    low, high = metric.range
-    if value > high - low or (value == high - low and not past):
-        raise ComparisonError(
-            f"max_drop {value:g} can never be exceeded: the metric goes from {high:g} to {low:g}"
-        )
-    return float(value)
-
-
-def _read_pass_rate(value: Any, metric: str) -> Bound:
-    if not find_traits(metric).excusable:
-        raise ComparisonError("takes no pass_rate: a leak is excused in no repeat")
-    bound = parse_bound(value) if isinstance(value, str) else None
-    if not bound or not is_minimum(bound):
-        raise ComparisonError(f'pass_rate must be a comparison such as ">= 0.8", not {described(value)}')
-    if not 0 <= bound.threshold <= 1 or bound == Bound(comparison=">", threshold=1.0):
-        raise ComparisonError(f"pass_rate goes from 0 to 1, so {excerpt(value)} can never hold")
-    if bound == Bound(comparison=">=", threshold=0.0):
-        raise ComparisonError(f"pass_rate {excerpt(value)} always holds, so the check could not fail")
-    return bound
-
-
 def own_bound(metric: Metric, example: str = "") -> Bound:
     """
-    The metric's own bound.
+    Return the metric's own bound.
 
     Args:
-        example: How a bound is written instead, where it is not written as in a golden file.
+        example: A bound as it is written where it is not written as in a golden file.
 
     Raises:
         ComparisonError: It has none, since no number is right for all kinds of text; with the remedy.
@@ -201,22 +278,34 @@ def own_bound(metric: Metric, example: str = "") -> Bound:
 
 def read_record_only(value: Any) -> bool:
     """
-    Whether a check only records.
+    Return whether a check only records its score.
 
     Raises:
-        ComparisonError: It is neither true nor false.
+        ComparisonError: The value is neither true nor false.
     """
     if not isinstance(value, bool):
         raise ComparisonError(f"{RECORD_ONLY} must be true or false, not {described(value)}")
     return value
 
 
-def _agreement(name: str, value: Any) -> float:
-    if "judge" not in _options(name):
-        raise ComparisonError(f"{_KAPPA} is for judges, and {name} asks none")
-    if not is_number(value) or not 0 <= value <= 1:
-        raise ComparisonError(f"{_KAPPA} must be a number from 0 to 1, not {described(value)}")
-    return float(value)
+def _configure(
+    name: str, options: Mapping[str, Any], *, words: Iterable[str], models: Mapping[str, Any] | None = None
+) -> tuple[Metric, dict[str, Any]]:
+    """
+    Create the metric, and return it with its options, the file's encoder or judge among them.
+
+    Args:
+        words: Keys that are no options, so that a misspelt one is reported as such.
+    """
+    known = _options(name)
+    options = {**{option: model for option, model in (models or {}).items() if option in known}, **options}
+    try:
+        return create_metric(name, options), options
+    except MetricOptionError:
+        for option in options:
+            if option not in known and (near := hint(option[:60], words)):
+                raise ComparisonError(f"does not know {excerpt(option)}.{near}") from None
+        raise
 
 
 def _options(name: str) -> tuple[str, ...]:
@@ -225,33 +314,91 @@ def _options(name: str) -> tuple[str, ...]:
     return metric_options(name)
 
 
-def _limits(written: Any, metric: Metric) -> list[Bound]:
+def _read_sides(written: Any, metric: Metric) -> list[Bound]:
     """The sides of a mapping; with neither `min` nor `max` the metric's own bound."""
-    bounds = [
-        Bound(comparison=comparison, threshold=_limit(side, written[side]))
-        for side, comparison in SIDES.items()
-        if side in written
-    ]
+    bounds = []
+    for side, comparison in SIDES.items():
+        if side in written:
+            value = written[side]
+            if not is_number(value):
+                is_quoted = isinstance(value, str) and is_nearly_bound(value)
+                remedy = "; write it without quotes" if is_quoted else ""
+                raise ComparisonError(f"{side} must be a number, not {described(value)}{remedy}")
+            bounds.append(Bound(comparison=comparison, threshold=float(value)))
     if len(bounds) == len(SIDES) and bounds[0].threshold > bounds[1].threshold:
         raise ComparisonError(f"min {bounds[0].threshold:g} is above max {bounds[1].threshold:g}")
     return bounds or [own_bound(metric)]
 
 
-def _limit(side: str, value: Any) -> float:
-    if not is_number(value):
-        remedy = "; write it without quotes" if isinstance(value, str) and is_nearly_bound(value) else ""
-        raise ComparisonError(f"{side} must be a number, not {described(value)}{remedy}")
+def _read_kappa(value: Any, metric: str) -> float:
+    if "judge" not in _options(metric):
+        raise ComparisonError(f"min_kappa is for judges, and {metric} asks none")
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ComparisonError(f"min_kappa must be a number from 0 to 1, not {described(value)}")
     return float(value)
 
 
-def _word(word: bool | str, metric: Metric) -> Bound:  # noqa: FBT001  # what is written is a word or a bool
-    if word == "none" and metric.higher_is_better:
-        return Bound(comparison="<=", threshold=metric.range[0])
-    own = own_bound(metric)
-    if not metric.higher_is_better:
-        if word is True:
-            raise ComparisonError('true could mean two things here; write none, or a limit such as "<= 2"')
-        return own
-    if word is True:
-        return own
-    return invert(own)
+def _read_pass_rate(value: Any, metric: str) -> Bound:
+    if not find_traits(metric).excusable:
+        raise ComparisonError("takes no pass_rate: a leak is excused in no repeat")
+    bound = parse_bound(value) if isinstance(value, str) else None
+    if not bound or not is_minimum(bound):
+        raise ComparisonError(f'pass_rate must be a comparison such as ">= 0.8", not {described(value)}')
+    if not 0 <= bound.threshold <= 1 or bound == Bound(comparison=">", threshold=1.0):
+        raise ComparisonError(f"pass_rate goes from 0 to 1, so {excerpt(value)} can never hold")
+    if bound == Bound(comparison=">=", threshold=0.0):
+        raise ComparisonError(f"pass_rate {excerpt(value)} always holds, so the check could not fail")
+    return bound
+
+
+def _read_drop(value: Any, metric: Metric, *, past: bool) -> float:
+    """A `max_drop`, in the metric's own unit."""
+    if not is_number(value):
+        raise ComparisonError(f"max_drop must be a number such as 0.05, not {described(value)}")
+    if value < 0:
+        raise ComparisonError(f"max_drop must be 0 or more, not {value:g}")
+    low, high = metric.range
+    if value > high - low or (value == high - low and not past):
+        raise ComparisonError(
+            f"max_drop {value:g} can never be exceeded: the metric goes from {high:g} to {low:g}"
+        )
+    return float(value)
+
+
+def _read_statistic(statistic: str, written: Any, metric: Metric, cases: int, *, may_hold: bool) -> Bound:
+    """
+    The bound on a statistic of a metric.
+
+    Args:
+        may_hold: Accepts a bound that every run holds.
+    """
+    low, high = metric.range
+    reach = (low * cases, high * cases) if statistic == "sum" else (low, high)
+    try:
+        bound = read_bound(written, metric)
+        check_reach(bound, reach)
+        if not may_hold:
+            check_failing(bound, reach)
+    except ComparisonError as error:
+        raise ComparisonError(f"{statistic}: {error}") from None
+    return bound
+
+
+def _read_gain(value: Any, metric: Metric, *, rival: bool) -> float:
+    """A `min_gain`, in the metric's own unit."""
+    if not rival:
+        raise ComparisonError(
+            "min_gain compares with a rival; name one at the top of the file: rival: shop.bot:old"
+        )
+    if not is_number(value):
+        raise ComparisonError(f"min_gain must be a number such as 0.1, not {described(value)}")
+    low, high = metric.range
+    if abs(value) > high - low:
+        raise ComparisonError(
+            f"min_gain {value:g} is more than two scores differ by; they go from {low:g} to {high:g}"
+        )
+    if value <= low - high:
+        raise ComparisonError(
+            f"min_gain {value:g} can never fail, since two scores differ by {high - low:g} at most"
+        )
+    return float(value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pytest_llmops.documents.value_readers import checked, read_name
+from pytest_llmops.documents.reading import checked, read_name
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.model import JudgeModel, read_judge
 from pytest_llmops.judges.support import Support, judge_support, support_identity

@@ -10,12 +10,12 @@ from difflib import SequenceMatcher
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     positive,
     read_address,
     read_name,
     read_variable,
+    reader_of,
     refused_as,
     whole,
 )

@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
-from pytest_llmops.documents.record_reader import record_reader
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     mapping_of,
     positive,
     read_name,
+    record_reader,
     refused_as,
     within,
 )

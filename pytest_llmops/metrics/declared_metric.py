@@ -7,8 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
-from pytest_llmops.documents.record_reader import hints_of, reader_of
-from pytest_llmops.documents.value_readers import Reader, read_all, refused_as
+from pytest_llmops.documents.reading import Reader, hints_of, read_all, reader_of, refused_as
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
 from pytest_llmops.records import Bound, Case, Failure, Sample, Score

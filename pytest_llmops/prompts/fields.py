@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any
 
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     Reader,
     checked,

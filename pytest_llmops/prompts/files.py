@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import checked, hexadecimal, matching, one_of, read_text, unique
+from pytest_llmops.documents.reading import checked, hexadecimal, matching, one_of, read_text, unique
 from pytest_llmops.documents.values import Table
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable

@@ -15,9 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_text import parse_json, read_bytes
-from pytest_llmops.documents.record_reader import read_version, reader_of
-from pytest_llmops.documents.value_readers import BrokenValueError, refuse_twice
+from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.reading import BrokenValueError, read_version, reader_of, refuse_twice
 from pytest_llmops.errors import Problem, PromptError
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import Prompt, path_from_root

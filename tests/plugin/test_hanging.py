@@ -96,7 +96,7 @@ def test_a_hundred_million_repeats_are_refused_at_load(project):
     result = project.run_here()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*golden/capitals.yaml:7: italy: repeats must be 1000 or less, not the number 100000000*"]
+        ["*golden/capitals.yaml:7: italy: repeats must be a whole number from 1 to 1000, *100000000*"]
     )
     assert project.asked() == []
 

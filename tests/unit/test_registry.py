@@ -112,7 +112,7 @@ def test_a_metric_that_was_taken_back_may_be_another_one_with_other_options() ->
         ("top@3", {"k": 5}, "top@3 has no option 'k'. It takes: unit, words."),
         ("length", {}, "length needs the option 'words'."),
         ("length", {"unit": "miles", "words": []}, "length: unit cannot be 'miles'"),
-        ("nothing", {}, "nothing: what its factory gives, a Nothing, is no metric."),
+        ("nothing", {}, "nothing: its factory returns no metric, but a Nothing."),
         ("nothing", {"x": 1}, "nothing has no option 'x'. It takes none."),
     ],
 )

@@ -11,8 +11,8 @@ from pytest_llmops.errors import SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, Settings, load_settings
 
 PRICES = (
-    "flags: prices must map a model to [prompt, completion] in US dollars for a million tokens, "
-    'for example "gpt-4o-mini" = [0.15, 0.60]; not '
+    "flags: prices must be a table of models with [prompt, completion] in US dollars for a million tokens, "
+    'for example "gpt-4o-mini" = [0.15, 0.60], not '
 )
 
 

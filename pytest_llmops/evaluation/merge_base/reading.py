@@ -24,7 +24,7 @@ from pytest_llmops.evaluation.merge_base.files import (
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
-from pytest_llmops.golden.attached import paths_to_export
+from pytest_llmops.golden.files import paths_to_export
 from pytest_llmops.golden.reviews import load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable

@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal, Self
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.texts import walk
-from pytest_llmops.documents.record_reader import record_reader
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     list_of,
     matching,
     optional,
     read_name,
     read_text,
+    record_reader,
     some,
 )
 from pytest_llmops.errors import MetricOptionError

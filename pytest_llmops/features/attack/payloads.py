@@ -12,8 +12,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pytest_llmops.documents.record_reader import record_reader
-from pytest_llmops.documents.value_readers import list_of, one_of, read_any, read_name
+from pytest_llmops.documents.reading import list_of, one_of, read_any, read_name, record_reader
 from pytest_llmops.documents.values import plain
 from pytest_llmops.documents.yaml_document import read_yaml
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pytest_llmops.calibration.warnings import judges_of
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Score

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.documents.json_text import DoubledKeyError, refuse_constant, unique_keys
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.json_document import DoubledKeyError, refuse_constant, unique_keys
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import AnswerError, LLMOpsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Output, Passage

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.features.calibrate.rows import (
     BrokenRowError,

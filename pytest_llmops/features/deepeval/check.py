@@ -15,7 +15,7 @@ from typing import Any
 
 from tenacity import RetryError
 
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.features.deepeval.library import (
     check_options,

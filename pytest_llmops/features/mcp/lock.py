@@ -15,9 +15,17 @@ from typing import Annotated, Any
 
 from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_text import parse_json, read_bytes
-from pytest_llmops.documents.record_reader import read_version, reader_of, record_reader
-from pytest_llmops.documents.value_readers import BrokenValueError, hexadecimal, list_of, refuse_twice, show
+from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    hexadecimal,
+    list_of,
+    read_version,
+    reader_of,
+    record_reader,
+    refuse_twice,
+    show,
+)
 from pytest_llmops.errors import McpLockError
 from pytest_llmops.features.mcp.server import Definition, Listing, digest_of
 from pytest_llmops.printable import printable

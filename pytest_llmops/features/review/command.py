@@ -22,7 +22,7 @@ from pytest_llmops.gates.reviewing import Question, list_questions
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.golden.files import SUFFIXES, shown_path
 from pytest_llmops.golden.identity import cases_by_id, input_hash
-from pytest_llmops.golden.of_run import load_goldens_of
+from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, Golden, Run

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.documents.json_text import ConstantError, DoubledKeyError, refuse_constant, unique_keys
+from pytest_llmops.documents.json_document import ConstantError, DoubledKeyError, refuse_constant, unique_keys
 from pytest_llmops.judges.completion.client import Reply
 from pytest_llmops.judges.completion.failures import NoVerdictError, UnusableAnswerError, quote
 

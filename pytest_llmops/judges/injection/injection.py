@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pytest_llmops.documents.value_readers import list_of, one_of, whole
+from pytest_llmops.documents.reading import list_of, one_of, whole
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.injection.undecided import BAND, Decided, decide, decision_identity
 from pytest_llmops.judges.model import JudgeModel, read_judge

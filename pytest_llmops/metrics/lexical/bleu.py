@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
-from pytest_llmops.documents.value_readers import whole
+from pytest_llmops.documents.reading import whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score

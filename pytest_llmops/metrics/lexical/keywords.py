@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pytest_llmops.documents.value_readers import BrokenValueError, Reader, list_of
+from pytest_llmops.documents.reading import BrokenValueError, Reader, list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import fold, quote

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import whole
+from pytest_llmops.documents.reading import whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, count_ngrams
 from pytest_llmops.metrics.words import quote, split_words

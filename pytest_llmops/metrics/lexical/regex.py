@@ -8,7 +8,7 @@ from typing import Annotated
 
 import regex
 
-from pytest_llmops.documents.value_readers import one_of, read_text, some
+from pytest_llmops.documents.reading import one_of, read_text, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.words import quote

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import checked, mapping_of, read_number, whole
+from pytest_llmops.documents.reading import checked, mapping_of, read_number, whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
 from pytest_llmops.metrics.words import quote

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pytest_llmops.documents.value_readers import any_of, checked, list_of, number, read_name, whole
+from pytest_llmops.documents.reading import any_of, checked, list_of, number, read_name, whole
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.semantic.matching import Match, match_texts

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import checked, read_name
+from pytest_llmops.documents.reading import checked, read_name
 from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, partner
 from pytest_llmops.models.cross_encoder import identify, rate_pairs

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pytest_llmops.documents.record_reader import record_reader
-from pytest_llmops.documents.value_readers import BrokenValueError, read_name, refused_as
+from pytest_llmops.documents.reading import BrokenValueError, read_name, record_reader, refused_as
 from pytest_llmops.metrics.tools.matching import equal_json
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import ToolCall

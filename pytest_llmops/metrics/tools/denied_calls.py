@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import list_of, read_name
+from pytest_llmops.documents.reading import list_of, read_name
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.tools.calls import SHOWN, show_call
 from pytest_llmops.printable import name_some

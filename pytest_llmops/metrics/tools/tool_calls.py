@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pytest_llmops.documents.value_readers import list_of
+from pytest_llmops.documents.reading import list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.tools.calls import SHOWN, ExpectedCall, find_nearest, read_call, show_call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from pytest_llmops.documents.value_readers import list_of, read_name
+from pytest_llmops.documents.reading import list_of, read_name
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.tools.calls import NO_CALL

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     positive,
     read_address,
     read_name,
     read_variable,
+    reader_of,
     refused_as,
     whole,
 )

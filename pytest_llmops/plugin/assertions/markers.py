@@ -11,7 +11,7 @@ import pytest
 from pytest_llmops.bounds import SIDES, check_failing, check_reach
 from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.detect.seal import seal_result
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute.case_verdicts import judge_case
 from pytest_llmops.gates.absolute.min_kappa import require_agreement

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_text import parse_json
+from pytest_llmops.documents.json_document import parse_json
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline.acceptance import NEW_ALONE, Acceptance, AcceptOptions, accept
 from pytest_llmops.gates.baseline.entries import find_flaw, make_entry

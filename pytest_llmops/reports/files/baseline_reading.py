@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pytest_llmops.documents.record_reader import read_version, record_reader
-from pytest_llmops.documents.value_readers import (
+from pytest_llmops.documents.reading import (
     BrokenValueError,
     list_of,
     mapping_of,
+    read_version,
+    record_reader,
     refuse_twice,
     show,
     whole,

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llmops.documents.json_text import read_bytes
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents.json_document import read_bytes
+from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.errors import RunFileError, hint
 
 # Controls, bidi overrides, zero width, tags and lone surrogates: only within JSON strings can they occur.

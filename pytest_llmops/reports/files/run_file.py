@@ -16,9 +16,8 @@ from typing import Any
 
 from pytest_llmops.detect.given_values import mask_denied
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_text import parse_json
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.reading import BrokenValueError, reader_of
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Run, Usage

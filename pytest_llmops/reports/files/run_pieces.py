@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.documents.json_text import parse_unique
+from pytest_llmops.documents.json_document import parse_unique
+from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.documents.record_decoder import RecordDecoder
-from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.records import CaseResult, Output, Passage, Run, Score
 from pytest_llmops.reports.files.run_reading import (
     NOT_WRITTEN,

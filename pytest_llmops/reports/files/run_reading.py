@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.documents.record_reader import read_fields, read_version, reader_of, record_reader
-from pytest_llmops.documents.value_readers import BrokenValueError, list_of, read_any, refuse_twice, within
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    list_of,
+    read_any,
+    read_fields,
+    read_version,
+    reader_of,
+    record_reader,
+    refuse_twice,
+    within,
+)
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Usage
 from pytest_llmops.reports.files.suite_checks import parse_suite
 from pytest_llmops.runner.usage import sum_outputs

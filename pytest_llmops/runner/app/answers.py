@@ -9,7 +9,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import AnswerError, hint
 from pytest_llmops.printable import printable, with_article
 from pytest_llmops.records import Output, Passage, ToolCall, Usage

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
-from pytest_llmops.golden.attached import input_with_files
+from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.app.calls import AppCaller, Called

@@ -14,7 +14,7 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
-from pytest_llmops.registry import create_metric
+from pytest_llmops.registry import create_metric, metric_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[
 
 def _options(golden: Golden, check: Check | SuiteCheck) -> Mapping[str, Any]:
     """Those of the check; what the file says of passages holds where the check says nothing of them."""
-    if check.metric == "pii_leak" and golden.passages:
+    if golden.passages and "passages" in metric_options(check.metric):
         return {"passages": golden.passages, **check.options}
     return check.options
 

@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from pytest_llmops.documents.json_text import DoubledKeyError
+from pytest_llmops.documents.json_document import DoubledKeyError
+from pytest_llmops.documents.reading import BrokenValueError, reader_of
 from pytest_llmops.documents.record_decoder import RecordDecoder
-from pytest_llmops.documents.record_reader import reader_of
-from pytest_llmops.documents.value_readers import BrokenValueError
 from pytest_llmops.records import Output, Score, Usage
 
 OUTPUT = {

@@ -19,13 +19,13 @@ BYTES = [
     pytest.param(
         ".yaml",
         b"cases:\n\t- id: a\n",
-        ["2: a tab stands here; YAML is indented with spaces alone"],
+        ["2: a tab stands here; YAML is indented with spaces only"],
         id="yaml, a tab",
     ),
     pytest.param(
         ".yaml",
         b"cases:\n- id: a\n\tinput: x\n",
-        ["3: a tab stands here; YAML is indented with spaces alone"],
+        ["3: a tab stands here; YAML is indented with spaces only"],
         id="yaml, a tab further in",
     ),
     pytest.param(
@@ -55,7 +55,7 @@ BYTES = [
     pytest.param(
         ".json",
         b'{"cases": [{"id": "a", "input": "h',
-        ["1: case 1: not valid JSON: unterminated string"],
+        ["1: case 1: not valid JSON: unterminated string: '\"'"],
         id="json, string never closed",
     ),
     pytest.param(

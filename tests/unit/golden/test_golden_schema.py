@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from importlib.resources import files
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.golden.suite import read_suite
-from pytest_llmops.golden.thresholds import read_checks
+from pytest_llmops.golden.structure import find_structure_mistakes
+from pytest_llmops.golden.thresholds import read_checks, read_suite
 
 SCHEMA = json.loads(files("pytest_llmops.golden").joinpath("golden.schema.json").read_text("utf-8"))
 WORDS = st.sampled_from(
@@ -42,6 +43,35 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
+
+# Values at the edge of what each key may hold.
+EDGES: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None, True, False, 0, 1, 1.0, 1.5, 1000, 1001, -1, "", "a", "auto", "a:b", "a: b", "a b", "x" * 100,
+        "x" * 101, "https://h", "h:80", "allow", "scan", [], ["a"], ["a", "a"], ["a b"], [""], [1], {},
+        {"model": "m"}, {"model": "", "x": 1}, {"never": ["h:80"]}, {"never": ["a@b"]}, {"other": 1},
+    ]
+)  # fmt: skip
+CASE_KEYS = st.sampled_from([*SCHEMA["$defs"]["case"]["properties"], "other"])
+CASE = EDGES | st.builds(
+    lambda own, more: {**own, **more},
+    st.fixed_dictionaries({"id": st.just("a"), "input": st.just("hi")}),
+    st.dictionaries(CASE_KEYS, EDGES, max_size=2),
+)
+FILE = EDGES | st.builds(
+    lambda cases, more: {"cases": cases, **more},
+    st.lists(CASE, min_size=1, max_size=2),
+    st.dictionaries(st.sampled_from([*SCHEMA["properties"], "other"]), EDGES, max_size=2),
+)
+
+
+@given(FILE)
+def test_the_loader_accepts_the_shapes_that_the_schema_accepts(document: Any) -> None:
+    """Entries of `checks` and `suite` excepted, which depend on their metrics."""
+    schema = copy.deepcopy(SCHEMA)
+    schema["$defs"]["checks"]["additionalProperties"] = True
+    schema["properties"]["suite"]["additionalProperties"] = True
+    assert Draft202012Validator(schema).is_valid(document) == (not find_structure_mistakes(document))
 
 
 def part(name: str) -> Draft202012Validator:

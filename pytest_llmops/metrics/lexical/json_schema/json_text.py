@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from pytest_llmops.documents.json_text import AmbiguousJsonError, refuse_constant, unique_keys
+from pytest_llmops.documents.json_document import AmbiguousJsonError, refuse_constant, unique_keys
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round takes some calls for each

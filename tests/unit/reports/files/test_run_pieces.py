@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.records import CaseResult, Check, Run, Score
 from pytest_llmops.reports.files import run_pieces

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.documents.json_text import parse_json
-from pytest_llmops.documents.value_readers import BrokenValueError
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.reading import BrokenValueError
 
 
 @pytest.mark.parametrize(

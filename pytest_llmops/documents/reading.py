@@ -1,16 +1,21 @@
 """
-Readers: each takes a JSON value and gives what it must be, or says what is wrong with it, and where.
+Readers of JSON and YAML values: each returns the value that it must be, or reports all problems in it.
 
-A value's own reader stands with its field in a record, as `Annotated[int, whole(1, 100)]`.
+`reader_of` makes the reader of a type, such as a dataclass; `Annotated[int, whole(1, 100)]` names a reader
+that knows more than the type does. Whole numbers start from 0 otherwise, since they count things.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, TypeGuard
+from dataclasses import MISSING, fields
+from functools import lru_cache
+from inspect import get_annotations
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pytest_llmops.documents.values import Place
@@ -20,7 +25,7 @@ from pytest_llmops.printable import printable
 Reader = Callable[[Any], Any]
 
 UNKNOWN_KEY = "unknown key"
-"""How the problem of a key begins that may not be there; it names the key, so its place is shown without."""
+"""The begin of the problem of an unknown key; it names the key, so its place is shown without."""
 
 _SHOWN = 60
 _NAMED = 3
@@ -28,11 +33,11 @@ _TWO = 2
 
 
 class BrokenValueError(Exception):
-    """Values that cannot be read, each with its place; the places grow outwards while the error rises."""
+    """Problems of values, each with its place, to which callers add steps in front by `within`."""
 
     def __init__(self, *problems: str | tuple[Place, str]) -> None:
         super().__init__()
-        self.problems = [((), each) if isinstance(each, str) else each for each in problems]
+        self.problems = [((), problem) if isinstance(problem, str) else problem for problem in problems]
 
     def within(self, *place: str | int) -> BrokenValueError:
         return BrokenValueError(*(((*place, *inner), problem) for inner, problem in self.problems))
@@ -47,14 +52,14 @@ class BrokenValueError(Exception):
 
 
 def show_place(place: Place) -> str:
-    """`results[1].scores[0]`, with nothing in it that a terminal obeys."""
-    steps = (f"[{each}]" if isinstance(each, int) else f".{printable(each, _SHOWN)}" for each in place)
+    """Return `results[1].scores[0]`, with no characters that control a terminal."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{printable(step, _SHOWN)}" for step in place)
     return "".join(steps).removeprefix(".")
 
 
 @contextmanager
 def refused_as(error: Callable[[str], Exception], before: str, after: str = "") -> Iterator[None]:
-    """Raises what is wrong in values that are read within as that error, between those texts."""
+    """Raise the problems of values that are read in this context as that error, between those texts."""
     try:
         yield
     except BrokenValueError as broken:
@@ -62,7 +67,7 @@ def refused_as(error: Callable[[str], Exception], before: str, after: str = "") 
 
 
 def within(place: str | int, reader: Reader, value: Any) -> Any:
-    """What the reader reads; an error of it has the place, too."""
+    """Read a value; its problems get the place."""
     try:
         return reader(value)
     except BrokenValueError as error:
@@ -77,10 +82,11 @@ def list_of(reader: Reader) -> Reader:
         items: list[Any] = []
         problems: list[tuple[Place, str]] = []
         rest = iter(value)
-        while len(items) < len(value):  # once more after each error; a try for each item would cost more
+        # The loop is left and entered again for each error, since a `try` for each item would cost more.
+        while len(items) < len(value):
             try:
-                for each in rest:
-                    items.append(reader(each))  # noqa: PERF401 - how many were read is the place of the error
+                for item in rest:
+                    items.append(reader(item))  # noqa: PERF401 - their number is the place of an error
             except BrokenValueError as error:
                 problems += error.within(len(items)).problems
                 items.append(None)
@@ -95,13 +101,13 @@ def mapping_of(reader: Reader) -> Reader:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise BrokenValueError(f"must be an object, not {show(value)}")
-        return read_all((name, reader, each) for name, each in value.items())
+        return read_all((name, reader, part) for name, part in value.items())
 
     return read
 
 
 def read_all(parts: Iterable[tuple[str, Reader, Any]]) -> dict[str, Any]:
-    """Every value of an object by its reader; all that is wrong in any of them is one error."""
+    """Read every value of an object with its reader; the problems of all are one error."""
     values: dict[str, Any] = {}
     problems: list[tuple[Place, str]] = []
     for name, reader, value in parts:
@@ -134,11 +140,11 @@ def checked(
     reader: Reader, wanted: str, holds: Callable[[Any], Any] | None = None, *, shown: bool = True
 ) -> Reader:
     """
-    What the reader reads, where it holds.
+    Accept only values that a test holds for.
 
     Args:
-        wanted: What messages call such a value, `a name`.
-        holds: Returns what is false, or raises ValueError, of a value that cannot be.
+        wanted: Such a value in messages, `a name`.
+        holds: Returns something false, or raises ValueError, for a wrong value.
         shown: Off for a value that may be a secret.
     """
 
@@ -152,6 +158,10 @@ def checked(
         raise BrokenValueError(f"must be {wanted}{f', not {show(value)}' if shown else ''}")
 
     return read
+
+
+def _limits(least: float, most: float) -> str:
+    return (f" from {least:g}" if least > -math.inf else "") + (f" to {most:g}" if most < math.inf else "")
 
 
 def whole(least: float = -math.inf, most: float = math.inf) -> Reader:
@@ -171,7 +181,7 @@ def positive(unit: str = "a number", most: float = math.inf) -> Reader:
 
 
 def matching(pattern: str, wanted: str, *, shown: bool = True) -> Reader:
-    """A text that is as the pattern says from its first character to its last."""
+    """A text that the pattern matches from its first character to its last."""
     return checked(read_text, wanted, re.compile(pattern, re.ASCII | re.DOTALL).fullmatch, shown=shown)
 
 
@@ -180,7 +190,7 @@ def hexadecimal(digits: int) -> Reader:
 
 
 def any_of(*readers: Reader) -> Reader:
-    """What the first of them reads that can; what is wrong is what the last one says."""
+    """A value that one of the readers accepts, the first one first; the last one reports problems."""
 
     def read(value: Any) -> Any:
         for reader in readers[:-1]:
@@ -192,7 +202,7 @@ def any_of(*readers: Reader) -> Reader:
 
 
 def some(reader: Reader) -> Reader:
-    """A list, of which one text may stand for itself; each once."""
+    """A list without repeated items; a text is a list of one."""
     return lambda value: tuple(
         dict.fromkeys((reader(value),) if isinstance(value, str) else list_of(reader)(value))
     )
@@ -203,23 +213,13 @@ def unique(reader: Reader, wanted: str) -> Reader:
     return checked(list_of(reader), wanted, lambda items: len(set(items)) == len(items))
 
 
-def _is_address(text: str) -> bool:
-    parts = urlsplit(text)
-    has_port = parts.port is None or parts.port > 0  # `port` raises ValueError where it is no number
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and has_port
-
-
 def refuse_twice(values: Iterable[str], items: str, field: str) -> None:
-    """Raises BrokenValueError where two items of that list have the same value in that field."""
+    """Raise BrokenValueError where two items of that list have the same value in that field."""
     seen: set[str] = set()
     for at, value in enumerate(values):
         if value in seen:
             raise BrokenValueError(((items, at, field), f"{show(value)} occurs twice"))
         seen.add(value)
-
-
-def _limits(least: float, most: float) -> str:
-    return (f" from {least:g}" if least > -math.inf else "") + (f" to {most:g}" if most < math.inf else "")
 
 
 def read_text(value: Any) -> str:
@@ -237,7 +237,7 @@ def read_number(value: Any) -> float:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether it is a finite number; true and false are none."""
+    """Return whether a value is a finite number; true and false are none."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
@@ -257,7 +257,7 @@ def read_flag(value: Any) -> bool:
 
 
 def read_any(value: Any) -> Any:
-    """Any JSON value, but for the numbers that JSON does not have and Python reads."""
+    """Any JSON value, without the infinities and NaN, which Python reads and JSON does not have."""
     if isinstance(value, float):
         return read_number(value)
     if isinstance(value, dict):
@@ -268,20 +268,120 @@ def read_any(value: Any) -> Any:
 
 
 def show(value: Any) -> str:
-    """A value in a message."""
+    """Return a value as messages show it."""
     if isinstance(value, int) and abs(value) > 10**_SHOWN:
         return "an enormous number"
     shown = repr(value)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
+def _is_address(text: str) -> bool:
+    parts = urlsplit(text)
+    has_port = parts.port is None or parts.port > 0  # `port` raises ValueError where it is no number
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and has_port
+
+
 _read_members, _read_items = mapping_of(read_any), list_of(read_any)
 read_count = whole(0)
 read_name = checked(read_text, "text", str.strip)
-# A password in an address, or a key in the place of the name of its variable, may not be shown.
+# Neither shows its value, which may contain a password, or be a key instead of the name of its variable.
 read_address = checked(
     read_text, "a URL without user or password, such as https://host/v1", _is_address, shown=False
 )
 read_variable = matching(
     "[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable, such as OPENAI_API_KEY", shown=False
 )
+
+
+def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
+    """Return the content of a file of this version; `file` is the kind of file, for messages."""
+    if not isinstance(value, dict):
+        raise BrokenValueError(f"must be a JSON object, not {show(value)}")
+    if "version" not in value:
+        raise BrokenValueError(f"version: is missing, so this is no {file}")
+    written = value["version"]
+    if written != version or isinstance(written, bool):
+        newer = type(written) is int and written > version
+        advice = "; a newer pytest-llmops may have written it" if newer else ""
+        raise BrokenValueError(f"version: is {show(written)}, this release reads {version}{advice}")
+    return value
+
+
+@lru_cache(maxsize=256)
+def reader_of(kind: Any) -> Reader:
+    """Return the reader of a type: a scalar, a literal, a tuple, a mapping or a dataclass of such."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:  # with the reader that knows more than the type says
+        return inner[1]  # type: ignore[no-any-return]
+    if origin is Literal:
+        return one_of(*inner)
+    if origin in {Union, UnionType}:
+        present = any_of(*(reader_of(option) for option in inner if option is not NoneType))
+        return optional(present) if NoneType in inner else present
+    if origin is tuple:
+        return list_of(reader_of(inner[0]))
+    if origin is Mapping:
+        return mapping_of(reader_of(inner[1]))
+    return _SCALARS[kind] if kind in _SCALARS else record_reader(kind)
+
+
+def record_reader(
+    cls: Callable[..., Any],
+    kind: type | None = None,
+    *,
+    without: Iterable[str] = (),
+    optional: Iterable[str] = (),
+    **readers: Reader,
+) -> Reader:
+    """
+    Return a reader of objects into `cls`; keys without a field are refused.
+
+    Args:
+        kind: The dataclass whose fields are read; `cls` itself by default.
+        without: Fields that no file has.
+        optional: Fields without a default that may be missing all the same.
+        readers: Readers of fields for which that of the type is not enough.
+    """
+    kind = kind or cls  # type: ignore[assignment]
+    hints = hints_of(kind)
+    known: dict[str, Reader] = {}
+    required = []
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name not in without:
+            known[field.name] = readers.get(field.name) or reader_of(hints[field.name])
+            if field.name not in optional and field.default is field.default_factory is MISSING:
+                required.append(field.name)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise BrokenValueError(f"must be an object, not {show(value)}")
+        return cls(**read_fields(value, known, required))
+
+    return read
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, even if its module was unloaded since."""
+    hints: dict[str, Any] = {}
+    for cls in reversed(kind.__mro__):
+        if "__dataclass_fields__" in vars(cls):
+            hints |= get_annotations(cls, globals=cls.__init__.__globals__, eval_str=True)
+    return hints
+
+
+def read_fields(
+    value: dict[str, Any], readers: Mapping[str, Reader], required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Read the fields of an object, each with its reader."""
+    if unknown := [name for name in value if name not in readers]:
+        message = f"{UNKNOWN_KEY} {show(unknown[0])}.{hint(str(unknown[0]), readers)}"
+        raise BrokenValueError(((unknown[0],), message))
+    for name in required:
+        if name not in value:
+            raise BrokenValueError(f"{name} is missing")
+    return read_all((name, readers[name], part) for name, part in value.items())
+
+
+_SCALARS: dict[Any, Reader] = {
+    str: read_text, float: read_number, int: read_count, bool: read_flag, Any: read_any
+}  # fmt: skip

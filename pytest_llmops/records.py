@@ -1,0 +1,468 @@
+"""Records of cases, outputs, scores and verdicts: plain data, whose behaviour is where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Sign = Literal[">=", ">", "<=", "<"]
+ModelErrors = Literal["allow", "warn", "fail"]
+Passages = Literal["scan", "own_knowledge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A place in a golden file; lines count from 1."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One side of a threshold: a score holds it if `score comparison threshold` is true."""
+
+    comparison: Sign
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """
+    A threshold on one metric of one case. `min` with `max` in a golden file makes two checks.
+
+    Attributes:
+        min_kappa: The agreement with human labels that the check requires of its judge.
+        pass_rate: The share of repeats that must pass; None leaves it to the default.
+        max_drop: The drop of the case's mean from the baseline that is tolerated, in the metric's own unit;
+            None leaves it to the default.
+        record_only: The score is kept and shown, and fails no build whatever it is.
+    """
+
+    metric: str
+    comparison: Sign
+    threshold: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    min_kappa: float | None = None
+    pass_rate: Bound | None = None
+    max_drop: float | None = None
+    record_only: bool = False
+
+
+GAIN = "gain"
+"""The statistic of a suite check that compares the app with its rival, `min_gain` in a golden file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCheck:
+    """
+    A threshold on one statistic of a metric over all cases.
+
+    Attributes:
+        statistic: `mean`, `sum`, `min`, `max` or a percentile `p50` … `p99`; or `GAIN`, how much better than
+            its rival the app scores in the mean.
+        comparison: None if only a drop from the baseline is watched.
+        max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
+        record_only: The statistic is shown, and fails no build whatever it is.
+    """
+
+    metric: str
+    statistic: str
+    comparison: Sign | None
+    threshold: float | None
+    max_drop: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    record_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """
+    A picture or table that a case's input names.
+
+    Attributes:
+        path: From the project's root, as the input has it.
+        sha256: Of its bytes; empty where an older revision has no such file.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    One question to the app with the checks of its answer.
+
+    Attributes:
+        id: Unique in its file; the item is `<file>::<id>`.
+        input: The argument of the app; a string, or any JSON value.
+        attached: The files that the input names.
+        relevant: Ids of the passages that contain the answer.
+        repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
+        live: Its model calls are made in every run and never replayed.
+        group: Cases of one question have one group; empty for a case of its own.
+    """
+
+    id: str
+    input: Any
+    attached: tuple[Attached, ...] = ()
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tags: tuple[str, ...] = ()
+    repeats: int | Literal["auto"] | None = None
+    live: bool = False
+    group: str = ""
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """
+    One golden file.
+
+    Attributes:
+        path: From the project's root, with forward slashes.
+        app: `module:attribute` of the app under test.
+        rival: `module:attribute` of another app that gets the same cases, for comparison.
+        judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
+        prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
+        data: Files or folders from which the app answers, documents or an index; they stamp it too.
+        never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
+        model_errors: Effect of a failed model call on its case; None leaves it to the status.
+        require_spans: Number of spans that the app must leave for a case.
+        passages: Whether `pii_leak` looks into passages; None leaves it to the check.
+        sha256: Of the file's bytes.
+        bound_lines: Metric to the line of the first bound on it; empty if it was not read from a file.
+        suite_lines: Metric of the suite to the line on which it is written, from 1.
+    """
+
+    path: str
+    cases: tuple[Case, ...]
+    suite: tuple[SuiteCheck, ...] = ()
+    app: str | None = None
+    rival: str | None = None
+    encoder: str = "default"
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    prompts: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    never_record: tuple[str, ...] = ()
+    model_errors: ModelErrors | None = None
+    require_spans: int = 0
+    passages: Passages | None = None
+    sha256: str = ""
+    bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A retrieved text, best first in its list; `score` is the retriever's own."""
+
+    id: str
+    text: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    decision: str | None = None
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """
+    Cost of the model calls of one output, or of a run.
+
+    Attributes:
+        calls: Model calls seen, answered or not; each attempt of a client that retries is one.
+        replayed: Of these, answered from a cassette.
+        failed: Of these, made without a complete answer: refused, cut off, out of time.
+        prompt_tokens: None if a provider did not report its usage.
+        cost_usd: None if a model's price is not known.
+        stated: The app reported the numbers, so that a zero is a count and no call that was not seen.
+    """
+
+    calls: int = 0
+    replayed: int = 0
+    failed: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    cost_usd: float | None = 0.0
+    stated: bool = False
+
+
+UNSEEN = "llmops.unseen_characters"
+"""Attribute of a span: number of characters that were not kept, so that no check sees them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """
+    One step of a trace, or a log record in it.
+
+    Attributes:
+        start: Seconds since the epoch, as `end`.
+        events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
+        trace_id: The trace that it is part of; empty if there is none.
+        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        resource: Attributes of the process and of the library that traces: resource and scope.
+    """
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str = "span"
+    start: float = 0.0
+    end: float = 0.0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Mapping[str, Any], ...] = ()
+    status: str = "unset"
+    trace_id: str = ""
+    origin: str = ""
+    resource: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """
+    Digests of one answered model call of an output: enough to find changes, without text.
+
+    Attributes:
+        key: SHA-256 of the request (provider, model, messages, tools, settings) without the repeat:
+            equal keys are the same question.
+        kind: `chat`, `embeddings` …, as the recorder names calls.
+        model: The requested model; `reported` is the one that the answer names.
+        fingerprint: The provider's mark of weights and settings.
+        tools: Digest of the tool schemas in the request; empty if there are none.
+        answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
+    """
+
+    key: str
+    kind: str = "chat"
+    model: str | None = None
+    reported: str | None = None
+    fingerprint: str | None = None
+    tools: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCall:
+    """
+    A model call without a complete answer.
+
+    Attributes:
+        provider: The host, as the recorder names it.
+        status: Of HTTP; None if no answer came.
+        error: The reason, in one line, without secrets.
+        retried: Whether an equal call was answered afterwards, so that nothing was lost.
+    """
+
+    provider: str
+    model: str | None = None
+    status: int | None = None
+    error: str = ""
+    retried: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """
+    The app's answer to one repeat of a case.
+
+    Attributes:
+        latency_s: Wall time of the call; a replayed model call counts with the time it once took.
+        model: The model that the provider reported, the last one if several were called.
+        model_calls: The answered model calls in the order they began.
+        failed_calls: The others.
+    """
+
+    text: str
+    repeat: int = 0
+    passages: tuple[Passage, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    latency_s: float = 0.0
+    model: str | None = None
+    trace_id: str | None = None
+    model_calls: tuple[ModelCall, ...] = ()
+    failed_calls: tuple[FailedCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """
+    Input of a metric: one output, the facts of its case, and its trace.
+
+    Attributes:
+        case: The item's id, or another name of the sample's source, under which model calls of judges are
+            recorded.
+        rival: Another answer to the same input, for metrics of pairs.
+    """
+
+    output: Output
+    input: Any = None
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    case: str = ""
+    rival: str | None = None
+
+
+Stage = Literal["app", "score", "rival"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """
+    One metric's finite number for one output.
+
+    Attributes:
+        reason: One line for people on why it is not better.
+        evidence: Its grounds, as JSON values: the missing words, the places of a leak.
+        signature: Its origin (metric, version, library, model); scores of unlike ones are not compared.
+    """
+
+    metric: str
+    value: float
+    repeat: int = 0
+    reason: str = ""
+    evidence: tuple[Any, ...] = ()
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """
+    A score that could not be made, with the reason.
+
+    Attributes:
+        metric: Empty if the app itself broke.
+        stage: `rival` if a metric of pairs had no second answer, which is no fault of the app.
+        usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
+        traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
+    """
+
+    metric: str
+    stage: Stage
+    error: str
+    repeat: int = 0
+    usage: Usage = field(default_factory=Usage)
+    failed_calls: tuple[FailedCall, ...] = ()
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """
+    Everything that one case produced.
+
+    Attributes:
+        case: The item's id, `golden/shop.yaml::returns`.
+        checks: Those of its golden file, so that two runs can be compared without it.
+        answers: Digest of each repeat's answer, in a baseline, which keeps no outputs.
+        auto: The most repeats that were allowed, if they were requested look by look while a verdict was
+            open; 0 if their number was fixed.
+        group: As its golden file names it: cases of one group are one unit of the suite's tests.
+        runs: Number of repeats from each run, in a baseline that was merged from several.
+        rival: The result of the app's rival for the same case; None if there is none.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
+    """
+
+    case: str
+    input_hash: str
+    outputs: tuple[Output, ...] = ()
+    scores: tuple[Score, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    checks: tuple[Check, ...] = ()
+    answers: tuple[str, ...] = ()
+    auto: int = 0
+    group: str = ""
+    runs: tuple[int, ...] = ()
+    rival: CaseResult | None = None
+    printed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """
+    One pass over golden files.
+
+    Attributes:
+        signature: Origin of the run (versions, app, prompts, golden files), name to value.
+        suite: The suite checks by golden file, so that two run files can be compared without it.
+    """
+
+    signature: Mapping[str, str]
+    results: tuple[CaseResult, ...]
+    suite: Mapping[str, tuple[SuiteCheck, ...]] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
+OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """
+    The gate's result for one check.
+
+    Attributes:
+        check: For people, `recall@5 mean >= 0.9`.
+        metric: The metric of its numbers; empty if there is none.
+        case: The item's id; None for a suite check.
+        interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
+        advice: The remedy, or the drop that a larger run would find.
+    """
+
+    check: str
+    outcome: Outcome
+    metric: str = ""
+    case: str | None = None
+    observed: float | None = None
+    baseline: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    cases: int = 1
+    reason: str = ""
+    evidence: tuple[Any, ...] = ()
+    advice: str = ""
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A case whose score differs from the baseline's; `confirmed` if that is no chance."""
+
+    case: str
+    metric: str
+    before: float
+    after: float
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """
+    Comparison of two runs: verdicts, and the cases that were added, removed or changed.
+
+    Attributes:
+        differs: Other differences from the baseline, a line each: prompts, models, data.
+    """
+
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...]
+    level: float
+    new: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = ()
+    differs: tuple[str, ...] = ()
