@@ -16,10 +16,10 @@ from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
+from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Golden
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.execution import Execution, latest

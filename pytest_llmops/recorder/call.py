@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import is_host
-from pytest_llmops.records import ModelErrors
+from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.records import ModelCall, ModelErrors
 
 CallOutcome = Literal["replayed", "made", "failed", "refused"]
 """A failed call was made and brought no whole answer; a refused one was not made: no cassette holds it."""
@@ -123,3 +126,52 @@ class CallLog:
 def count_calls(made: int, replayed: int, failed: int) -> str:
     """`1 model call made, 90 replayed, 2 failed`: of those that were seen, each stands in one place."""
     return f"{made:,} model call{'' if made == 1 else 's'} made, {replayed:,} replayed, {failed:,} failed"
+
+
+_DIGITS = 16
+_VOLATILE = frozenset({"id", "created", "created_at", "usage", "timings", "system_fingerprint", "model"})
+"""What differs between two equal answers of a model."""
+
+
+def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
+    """The answered ones, in the order they began."""
+    answered = (call for call in calls if call.answered)
+    return tuple(
+        ModelCall(
+            key=call.key,
+            kind=call.kind,
+            model=call.model,
+            reported=call.model_reported,
+            fingerprint=call.fingerprint,
+            tools=_tools(call.request),
+            answer=_digest(_answer(call)),
+        )
+        for call in sorted(answered, key=lambda call: call.offset_s)
+    )
+
+
+def _answer(call: Call) -> Any:
+    """The answer but for how it travelled: of a streamed one the words, and the tools that it asks for."""
+    if isinstance(call.response, Mapping):
+        return call.response
+    tools = streamed_tools(call.response) if isinstance(call.response, str) else []
+    return [call.text, tools] if tools else call.text
+
+
+def _tools(request: Any) -> str:
+    """Digest of the schemas that a request offers; empty where there are none."""
+    tools = (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
+    return _digest(tools) if tools else ""
+
+
+def _digest(answer: Any) -> str:
+    canonical = json.dumps(_lasting(answer), sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode("ascii")).hexdigest()[:_DIGITS]
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _lasting(each) for key, each in value.items() if key not in _VOLATILE}
+    if isinstance(value, list):
+        return [_lasting(each) for each in value]
+    return value

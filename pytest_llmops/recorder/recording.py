@@ -12,15 +12,14 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.aside import Aside
+from pytest_llmops.recorder import interception as clients
+from pytest_llmops.recorder import interception as listeners
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
-from pytest_llmops.recorder.cassettes.cassette import cassette_path
-from pytest_llmops.recorder.cassettes.redaction import Redaction
-from pytest_llmops.recorder.cassettes.session import Cassettes
-from pytest_llmops.recorder.exchange import Recording
+from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
+from pytest_llmops.recorder.exchange import Aside, Recording
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.interception import clients, listeners
-from pytest_llmops.recorder.interception.threads import carry_context
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.settings import RecordMode
 
 _UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"

@@ -23,11 +23,10 @@ from weakref import WeakSet
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Span
 from pytest_llmops.traces.capture import deliver
-from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch
-from pytest_llmops.traces.decoding.multipart import read_multipart
+from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch, read_multipart
 from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
 from pytest_llmops.traces.decoding.values import DecodingError, parse_body
 

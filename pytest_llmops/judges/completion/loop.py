@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.threads import start_outside
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.recorder.event_stream import event_lines, streamed_pieces
+from pytest_llmops.recorder.reply import event_lines, streamed_pieces
 
 Redact = Callable[[str], str]
 

@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_llmops import cache
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes import parsed_cache
-from pytest_llmops.recorder.cassettes.cassette import (
-    Recorded,
-    dump_calls,
-    load_calls,
-    parse_calls,
-    write_calls,
-)
+from pytest_llmops.recorder import cassettes as parsed_cache
+from pytest_llmops.recorder.cassettes import Recorded, dump_calls, load_calls, parse_calls, write_calls
 from tests.unit.recorder.asking import CASE
 from tests.unit.recorder.json_values import json_objects, texts
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from pytest_llmops.runner.app.loops import LoopThread
+from pytest_llmops.recorder.loop_thread import LoopThread
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 

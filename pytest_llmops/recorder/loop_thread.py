@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pytest_llmops.errors import describe_error
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.threads import start_outside
 
 Result = TypeVar("Result")
 
