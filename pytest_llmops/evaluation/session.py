@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock  # noqa: TC002 - the store imports it anyway
+from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
@@ -77,7 +77,7 @@ class Session:
     _recorder: Recorder | None = None
     attribution: Attribution = field(default_factory=Attribution)
     _callers: dict[tuple[int, str], AppCaller] = field(default_factory=dict)
-    _alive: dict[str, FileLock] = field(default_factory=dict)
+    _alive: dict[str, BaseFileLock] = field(default_factory=dict)
     _closed: bool = False
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
 

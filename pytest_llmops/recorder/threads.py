@@ -2,67 +2,37 @@
 Threads that an app starts while a case runs carry the context of the case.
 
 Python gives a task and `asyncio.to_thread` the context of their caller, but not a `threading.Thread` or the
-work of a thread pool. Both are changed for as long as a case runs, and put back after it. What a pool is
-given carries the context of whoever submits it, and the pool's own threads carry none: a pool outlives cases.
+work of a thread pool. Both are patched while a case runs. Work of a pool carries the context of its
+submitter; the threads of the pool carry none, since a pool outlives cases.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from functools import wraps
 from typing import Any
 
+from pytest_llmops.recorder.patches import Change, Patches
+
 is_inherited: ContextVar[bool] = ContextVar("pytest_llmops_is_inherited", default=False)
-"""Set in threads that were given a context here: one that outlives its case may serve others since."""
-
-_lock = threading.Lock()
-_entered = 0
-_changed: list[tuple[type, str, Any, Any]] = []
-
-
-@contextmanager
-def carry_context() -> Iterator[None]:
-    """Change what starts threads, until the last of the blocks that are open at once ends."""
-    global _entered  # noqa: PLW0603 - the classes that are changed are global too
-    with _lock:
-        _entered += 1
-        if _entered == 1:
-            _change()
-    try:
-        yield
-    finally:
-        with _lock:
-            _entered -= 1
-            if _entered == 0:
-                _restore()
+"""Set in threads that got their context here: one that outlives its case may serve other cases since."""
 
 
 def start_outside(thread: threading.Thread) -> None:
-    """Start a thread of our own that serves many cases, so that it carries the context of none."""
+    """Start a thread of this package, which serves many cases, in an empty context."""
     Context().run(thread.start)
 
 
-def _change() -> None:
+def _find_starters() -> Iterator[Change]:
     from concurrent.futures import ThreadPoolExecutor
 
-    for changed, name, wrap in ((threading.Thread, "start", _start), (ThreadPoolExecutor, "submit", _submit)):
-        original = changed.__dict__[name]
-        ours = wrap(original)
-        setattr(changed, name, ours)
-        _changed.append((changed, name, original, ours))
+    yield threading.Thread, "start", _carry_to_thread
+    yield ThreadPoolExecutor, "submit", _carry_to_pool
 
 
-def _restore() -> None:
-    for changed, name, original, ours in _changed:
-        if changed.__dict__[name] is ours:  # somebody who came later keeps his own
-            setattr(changed, name, original)
-    _changed.clear()
-
-
-def _start(original: Callable[..., Any]) -> Callable[..., Any]:
+def _carry_to_thread(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def start(self: threading.Thread) -> None:
         context = copy_context()
@@ -84,17 +54,21 @@ def _start(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run_reporting(thread: threading.Thread, run: Callable[[], Any]) -> None:
-    """Run it; what it raises is reported in its context, where output belongs to the case."""
+    """Run it, and report an exception inside the context, where output belongs to the case."""
     try:
         run()
-    except BaseException:  # noqa: BLE001 - as a thread does that nobody changed
+    except BaseException:  # noqa: BLE001 - as a thread does that is not patched
         thread._invoke_excepthook(thread)  # type: ignore[attr-defined] # noqa: SLF001 - the one way to all hooks
 
 
-def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
+def _carry_to_pool(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def submit(self: Any, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
-        # The thread that the pool may start for it is to carry nothing, hence the empty context.
+        # Empty, for the thread that the pool may start now is to carry nothing.
         return Context().run(original, self, copy_context().run, function, *args, **options)
 
     return submit
+
+
+carry_context = Patches(_find_starters).installed
+"""A context manager: while any block of it is open, new threads carry the context of their starter."""
