@@ -208,7 +208,7 @@ def _as_python(text: Any) -> Any:
 
 
 def _is_schema(parameters: Any) -> bool:
-    """Return whether it is the schema of a tool's arguments, as OpenInference has it, and not the arguments."""
+    """Return whether it is a schema of arguments, which OpenInference keeps in the same attribute."""
     return isinstance(parameters, Mapping) and (
         isinstance(parameters.get("properties"), Mapping) or parameters.get("type") in {"object", "function"}
     )

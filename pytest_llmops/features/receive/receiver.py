@@ -1,4 +1,4 @@
-"""A receiver from its opening to its end: server, environment, and clients of this process."""
+"""A receiver from its opening to its end: server, environment variables, and clients of this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_llmops.traces.langsmith_environment import NAMESPACES, langsmith_end
 _DUMMY_KEY = "pytest-llmops"
 _SOON_MS = "50"  # a batch of spans waits so long in its process, and not five seconds
 
-# More specific than what is set here, or leaves out some of the traces.
+# Unset, since they would go before our variables, or leave out some of the traces.
 _OTLP_HIDDEN = (
     *(
         f"OTEL_EXPORTER_OTLP_{signal}_{part}"
@@ -34,68 +34,26 @@ _SMITH_HIDDEN = tuple(
 
 
 @dataclass(slots=True)
-class Environment:
-    """Variables as they were before they were changed."""
-
-    _before: dict[str, str | None] = field(default_factory=dict)
-
-    def change(self, variables: Mapping[str, str | None]) -> None:
-        """Set variables; None removes one."""
-        for name, value in variables.items():
-            self._before.setdefault(name, os.environ.get(name))
-            _put(name, value)
-
-    def restore(self) -> None:
-        for name, value in self._before.items():
-            _put(name, value)
-        self._before.clear()
-
-
-def _put(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
-def otlp_variables(url: str) -> Mapping[str, str | None]:
-    return {
-        **dict.fromkeys(_OTLP_HIDDEN),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_BSP_SCHEDULE_DELAY": _SOON_MS,
-        "OTEL_BLRP_SCHEDULE_DELAY": _SOON_MS,
-    }
-
-
-def langsmith_variables(url: str) -> Mapping[str, str | None]:
-    key = langsmith_key() or _DUMMY_KEY
-    said = {"TRACING": "true", "TRACING_V2": "true", "ENDPOINT": url, "API_KEY": key}
-    own = {f"{namespace}_{name}": said[name] for namespace in NAMESPACES for name in said}
-    return {**dict.fromkeys(_SMITH_HIDDEN), **own}
-
-
-@dataclass(slots=True)
 class Receiver:
     """Open until `close`; the environment leads to it meanwhile."""
 
     notes: Notes
     server: Server
     setting: ClassVar[str] = "receive"
-    _environment: Environment
+    _variables_before: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, formats: Collection[str], forward: str = "refuse") -> Receiver:
         """
-        Listen on a free port, and have the environment say so.
+        Listen on a free port, and set the environment variables that lead to it.
 
         Args:
             formats: `otlp`, `langsmith` or both: whose environment variables are set.
-            forward: What becomes of LangSmith runs: `refuse` keeps them here, `forward` sends them on to the
-                endpoint that was set before, `masked` too, without personal data and secrets.
+            forward: `refuse` keeps LangSmith runs here, `forward` also sends them on to the endpoint that was
+                set before, `masked` too, without personal data and secrets.
 
         Raises:
-            MissingExtraError: What OTLP, or masking, needs is not installed.
+            MissingExtraError: A library for OTLP, or for masking, is not installed.
             SettingsError: No port can be opened.
         """
         if "otlp" in formats and not _can_read_protobuf():
@@ -109,25 +67,21 @@ class Receiver:
             server = Server(Routes(notes, forwarder))
         except OSError as error:
             raise SettingsError(f"receive: no port of 127.0.0.1 can be opened ({error.strerror})") from None
-        receiver = cls(notes, server, Environment())
-        try:
-            receiver._lead(formats)
-        except Exception as error:  # noqa: BLE001 - what importing a library can raise
-            receiver.close()
-            said = printable(describe_error(error))
-            raise SettingsError(f"receive: langsmith cannot be imported: {said}") from None
+        receiver = cls(notes, server)
+        if "otlp" in formats:
+            receiver._set(_otlp_variables(server.url))
+        if "langsmith" in formats:
+            receiver._set(_langsmith_variables(server.url))
+            try:
+                langsmith_client.install(server.url, notes)
+            except Exception as error:  # noqa: BLE001 - importing a library can raise anything
+                receiver.close()
+                reason = printable(describe_error(error))
+                raise SettingsError(f"receive: langsmith cannot be imported: {reason}") from None
         return receiver
 
-    def _lead(self, formats: Collection[str]) -> None:
-        """Have exporters and clients send here."""
-        if "otlp" in formats:
-            self._environment.change(otlp_variables(self.server.url))
-        if "langsmith" in formats:
-            self._environment.change(langsmith_variables(self.server.url))
-            langsmith_client.install(self.server.url, self.notes)
-
     def take(self, output: ScoredOutput) -> None:
-        """Leave outputs alone: what is received belongs to the spans of their cases."""
+        """Ignore outputs: received spans belong to those of their cases."""
 
     def finish(self) -> list[str]:
         """Wait shortly for requests under way, and return a sentence for each kind that was not read."""
@@ -138,13 +92,45 @@ class Receiver:
         return self.notes.warnings()
 
     def close(self) -> None:
-        self._environment.restore()
+        _put(self._variables_before)
+        self._variables_before.clear()
         langsmith_client.uninstall(self.server.url)
         self.server.close()
+
+    def _set(self, variables: Mapping[str, str | None]) -> None:
+        for name in variables:
+            self._variables_before.setdefault(name, os.environ.get(name))
+        _put(variables)
+
+
+def _put(variables: Mapping[str, str | None]) -> None:
+    """Set environment variables; None removes one."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _otlp_variables(url: str) -> Mapping[str, str | None]:
+    return {
+        **dict.fromkeys(_OTLP_HIDDEN),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_BSP_SCHEDULE_DELAY": _SOON_MS,
+        "OTEL_BLRP_SCHEDULE_DELAY": _SOON_MS,
+    }
+
+
+def _langsmith_variables(url: str) -> Mapping[str, str | None]:
+    key = langsmith_key() or _DUMMY_KEY
+    values = {"TRACING": "true", "TRACING_V2": "true", "ENDPOINT": url, "API_KEY": key}
+    ours = {f"{namespace}_{name}": values[name] for namespace in NAMESPACES for name in values}
+    return {**dict.fromkeys(_SMITH_HIDDEN), **ours}
 
 
 def _can_read_protobuf() -> bool:
     try:
         return find_spec("opentelemetry.proto") is not None
-    except ModuleNotFoundError:  # of what it is part of
+    except ModuleNotFoundError:  # of its parent package
         return False
