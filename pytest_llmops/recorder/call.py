@@ -140,7 +140,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             model=call.model,
             reported=call.model_reported,
             fingerprint=call.fingerprint,
-            tools=_digest_tools(call.request),
+            tools=_digest(tools) if (tools := _tool_schemas(call.request)) else "",
             answer=_digest(_answer(call)),
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
@@ -156,10 +156,8 @@ def _answer(call: Call) -> Any:
     return [call.text, tools] if tools else call.text
 
 
-def _digest_tools(request: Any) -> str:
-    """Digest of the tool schemas in a request; empty where there are none."""
-    tools = (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
-    return _digest(tools) if tools else ""
+def _tool_schemas(request: Any) -> Any:
+    return (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
 
 
 def _digest(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Cassettes: files of recorded calls, and what one repeat of a case reads from them and adds to them."""
+"""Cassettes: files of recorded calls, which a repeat of a case reads and adds to."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
@@ -126,7 +127,7 @@ class Exchange:
     Attributes:
         replay: Content type and bytes of the recorded answer, when there is one.
         leave: Ends a stream that is still being read when the recording ends.
-        duration_s: What the answer took, at the time it was made.
+        duration_s: Seconds from request to complete answer, at the time it was made.
     """
 
     def __init__(
@@ -255,8 +256,17 @@ class Exchange:
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
         self._recording.open.pop(id(self), None)
         identity, log = self._identity, self._recording.log
-        call = _describe_call(
-            identity, outcome, reply, status,
+        call = Call(
+            provider=identity.provider,
+            path=identity.path,
+            kind=identity.kind,
+            model=identity.model,
+            key=identity.key,
+            outcome=outcome,
+            model_reported=reply.model,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            status=status,
             request=identity.body,
             repeat=log.repeat,
             nth=self._nth,
@@ -269,7 +279,7 @@ class Exchange:
             offset_s=self._offset_s,
             duration_s=self.duration_s,
             waited_s=time.perf_counter() - self._clock,
-        )  # fmt: skip
+        )
         log.calls.append(call)
         if self._budget is not None:
             self._budget.charge(call)
@@ -283,88 +293,51 @@ class Exchange:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class MetricCalls:
-    """Permits and counts the model calls of metrics, such as an encoder's; no cassette keeps them."""
+    """Model calls of metrics, such as an encoder's: counted and charged to the budget, but not recorded."""
 
     mode: RecordMode
+    redaction: Redaction
     budget: CallBudget | None = None
-    _calls: Counter[CallOutcome] = field(default_factory=Counter)
+    _counts: Counter[CallOutcome] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, host: str, port: int | None, path: str, content: bytes, _sent: Any) -> MetricExchange:
+    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
         """
         Begin a call.
 
         Raises:
             CassetteError: No call may be made at all, or the budget is spent.
         """
-        identity = identify(host, port, path, content)
         if self.mode == "none":
+            identity = identify(host, port, path, content)
             raise CassetteError(
                 f"record none allows no call, and vectors of {identity.model or identity.provider} are "
                 "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
             )
-        if self.budget is not None:
-            self.budget.permit(identity.provider, identity.model)
-        return MetricExchange(self, identity)
+        nowhere = CassetteSession(path=Path(), calls={}, stamp=None, sealed=False)
+        recording = Recording(
+            log=CallLog(case="", repeat=0),
+            local=nowhere,
+            committed=nowhere,
+            mode=self.mode,
+            redaction=self.redaction,
+            report=str,
+            rules=CallRules(live=True),
+            budget=self,
+        )
+        return recording.begin(host, port, path, content, sent)
 
-    def close(self, call: Call) -> None:
+    def permit(self, provider: str, model: str | None) -> None:
+        if self.budget is not None:
+            self.budget.permit(provider, model)
+
+    def charge(self, call: Call) -> None:
         with self._lock:
-            self._calls[call.outcome] += 1
+            self._counts[call.outcome] += 1
         if self.budget is not None:
             self.budget.charge(call)
 
     def describe(self) -> list[str]:
         """A sentence on the calls, where there were any."""
-        with self._lock:
-            made, failed = self._calls["made"], self._calls["failed"]
+        made, failed = self._counts["made"], self._counts["failed"]
         return [f"metrics: {count_calls(made, 0, failed)}"] if made or failed else []
-
-
-class MetricExchange:
-    """One model call of a metric; it is booked once, however it ends."""
-
-    replay: tuple[str, bytes] | None = None
-    leave: Callable[[], None] | None = None
-    duration_s = 0.0
-
-    def __init__(self, calls: MetricCalls, identity: Identity) -> None:
-        self._calls, self._identity = calls, identity
-        self._started = time.time()
-        self._open = True
-
-    def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
-        """Book an answer; one that was left unread may be billed, by an unknown number of tokens."""
-        _, reply, fault = read_answer(status, content_type, content, whole=whole)
-        self._close("failed" if fault else "made", reply, status)
-
-    def fail(self, error: BaseException | str, *, status: int | None = None) -> None:  # noqa: ARG002 - as of recordings
-        """Book a call that brought no answer."""
-        self._close("failed", Reply(), status)
-
-    def _close(self, outcome: CallOutcome, reply: Reply, status: int | None) -> None:
-        if self._open:
-            self._open = False
-            self._calls.close(
-                _describe_call(
-                    self._identity, outcome, reply, status,
-                    request=None, repeat=0, nth=0, started=self._started,
-                )
-            )  # fmt: skip
-
-
-def _describe_call(
-    identity: Identity, outcome: CallOutcome, reply: Reply, status: int | None, **facts: Any
-) -> Call:
-    return Call(
-        provider=identity.provider,
-        path=identity.path,
-        kind=identity.kind,
-        model=identity.model,
-        key=identity.key,
-        outcome=outcome,
-        model_reported=reply.model,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        status=status,
-        **facts,
-    )

@@ -164,7 +164,7 @@ class RunLog:
 
 def explain(folder: Path, case: str) -> str:
     """
-    Return as text what the last run did with each model call of a case.
+    Describe the last run of a case: each model call, replayed, made or failed, and the reason.
 
     Args:
         folder: Of the recorders' logs.

@@ -1,4 +1,4 @@
-"""Requests that ask a model, and what makes two of them the same call."""
+"""Model calls among the requests, and the identity by which two of them are the same call."""
 
 from __future__ import annotations
 

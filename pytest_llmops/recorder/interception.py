@@ -1,5 +1,5 @@
 """
-Stands between the HTTP clients of this process and the network, while a recorder listens.
+Sees the requests of this process' HTTP clients, answers or records them, while a recorder listens.
 
 `httpx` and `httpx2` share an interface, and every OpenAI client ends in the `send` of one of them. Their
 classes are patched where they are loaded already, and as they load later; neither is imported here.
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import CallLog
-from pytest_llmops.recorder.exchange import Exchange, MetricCalls, MetricExchange, Recording
+from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import is_model_call, may_call_model
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.recorder.threads import is_inherited
@@ -90,7 +90,7 @@ def stand_aside() -> None:
 
 
 def _is_seen(request: Any) -> bool:
-    """Return whether somebody listens here to what may be a model call."""
+    """Return whether the request may be a model call that somebody here listens to."""
     listening = bool(_open_recordings) or current.get() is not None or _in_metric.get()
     return listening and may_call_model(request.method, request.url.path)
 
@@ -185,7 +185,7 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
 
 def _begin(
     recording: Recording | MetricCalls, request: Any, content: bytes, module: ModuleType, *, stream: bool
-) -> tuple[Exchange | MetricExchange | None, Any]:
+) -> tuple[Exchange | None, Any]:
     """Return the exchange of a request, and the response where none has to be fetched."""
     url = request.url
     try:
@@ -208,7 +208,7 @@ def _begin(
 
 
 def _describe_sent(request: Any) -> dict[str, Any]:
-    """Path, query and headers of a request, without credentials and what every client sends."""
+    """Path, query and headers of a request, without credentials and the headers of every client."""
     headers = {
         name: value
         for name, value in request.headers.multi_items()
@@ -222,7 +222,7 @@ def _describe_sent(request: Any) -> dict[str, Any]:
     return {"path": request.url.path, "query": query, "headers": headers}
 
 
-def _watched(response: Any, exchange: Exchange | MetricExchange, module: ModuleType, *, stream: bool) -> Any:
+def _watched(response: Any, exchange: Exchange, module: ModuleType, *, stream: bool) -> Any:
     content_type = response.headers.get("content-type", "")
     if stream and response.status_code == _OK:
         kind = type("RecordedStream", (_RecordedStream, module.SyncByteStream, module.AsyncByteStream), {})
@@ -236,7 +236,7 @@ def _watched(response: Any, exchange: Exchange | MetricExchange, module: ModuleT
 class _RecordedStream:
     """A response's bytes, handed on as they come and kept until the last."""
 
-    def __init__(self, response: Any, exchange: Exchange | MetricExchange, content_type: str) -> None:
+    def __init__(self, response: Any, exchange: Exchange, content_type: str) -> None:
         self._stream = response.stream
         self._exchange = exchange
         self._content_type = content_type
@@ -332,7 +332,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put back what was there, once no recorder listens any more."""
+    """Restore the clients, once no recorder listens any more."""
     if not recorders:
         sys.meta_path.remove(_finder)
     _patches.uninstall()

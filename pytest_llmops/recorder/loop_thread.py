@@ -59,7 +59,7 @@ class LoopThread:
         return future
 
     def close(self) -> None:
-        """Cancel what runs and end, within twice `wind_down_s`, whatever the coroutines do."""
+        """Cancel all tasks and end, within twice `wind_down_s`, even if a coroutine ignores it."""
         with self._lock:
             loop, self._loop, self._closed = self._loop, None, True
         if loop is not None and self._thread is not None and self._lost is None:

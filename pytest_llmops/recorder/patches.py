@@ -17,7 +17,7 @@ class Patches:
     """
     Wraps attributes in place, once each.
 
-    An attribute that somebody else replaced after us is left alone, both by `apply` and by `restore`.
+    An attribute that somebody else replaces afterwards keeps their value.
     """
 
     def __init__(self, find: Callable[[], Iterable[Change]]) -> None:
@@ -25,12 +25,12 @@ class Patches:
         Change nothing yet.
 
         Args:
-            find: Yields what can be wrapped by now; libraries may be imported later.
+            find: Yields the attributes that exist by now; libraries may be imported later.
         """
         self._find = find
         self._users = 0
         self._applied: list[tuple[Any, str, Any, Any]] = []
-        self._lock = RLock()  # `find` may import what calls `refresh` once it is imported
+        self._lock = RLock()  # an import in `find` may end in `refresh`
 
     def install(self) -> None:
         """Apply the wrappers for one more user."""
@@ -54,13 +54,13 @@ class Patches:
             self.uninstall()
 
     def refresh(self) -> None:
-        """Wrap what can be found by now, if there is any user."""
+        """Wrap attributes that have come into being, if there is any user."""
         with self._lock:
             if self._users:
                 self.apply()
 
     def apply(self) -> None:
-        """Wrap what is not wrapped yet, whether there is a user or not; skip what cannot be changed."""
+        """Wrap attributes that are not wrapped yet, without a user; skip those that cannot be set."""
         with self._lock:
             for owner, name, wrap in self._find():
                 if any(known is owner and known_name == name for known, known_name, _, _ in self._applied):

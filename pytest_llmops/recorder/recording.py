@@ -85,10 +85,10 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
-        self.metric_calls = MetricCalls(mode=mode, budget=budget)
+        self._redaction = Redaction(redact)
+        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
         self._judge_calls: Counter[str] = Counter()
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
-        self._redaction = Redaction(redact)
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
         self._run_log = RunLog(local.parent / "explain")

@@ -2,7 +2,7 @@
 Spans and log records of OpenTelemetry in this process: of every provider, with those its sampler drops.
 
 An app that traces needs no change. The SDK's own fan-out to processors, which every provider has, calls us;
-a span that a sampler would drop is recorded for us only, and exported to nobody.
+a span that a sampler would drop is recorded for us only, and not exported.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ Parents = Mapping[tuple[str, str], str | None]  # trace and span to the parent's
 
 
 def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
-    """Convert a recorded model call, so that an app which traces nothing still shows what it sent."""
+    """Convert a recorded model call, so that an app which traces nothing still shows its requests."""
     return Span(
         span_id=f"call-{index}",
         parent_id=None,

@@ -414,7 +414,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, message: str, reason: str) -> Reply:
         notes = self.server.routes.notes
         notes.count(notes.unread, reason)
-        self.close_connection = True  # what is left of the body would be taken for a request
+        self.close_connection = True  # the rest of the body would be taken for a request
         return Reply.of({"message": message}, status)
 
     def _send(self, reply: Reply) -> None:

@@ -46,7 +46,7 @@ class Printed:
             self._pieces[channel].append(text)
 
     def take(self, inner: Printed) -> None:
-        """Add what was printed in a nested context."""
+        """Add the output of a nested context."""
         for channel, size in inner._sizes.items():
             pieces = inner._pieces[channel]
             for piece in pieces:
@@ -195,7 +195,7 @@ def _reaches_root(logger: logging.Logger) -> bool:
 
 
 def _keep_as_error(describe: Callable[[Any], str], hook: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Keep what a hook gets as lines on standard error, where Python shows it without pytest."""
+    """Keep the argument of a hook as lines on standard error, where Python shows it without pytest."""
 
     @wraps(hook)
     def keep(shown: Any) -> None:
@@ -206,12 +206,12 @@ def _keep_as_error(describe: Callable[[Any], str], hook: Callable[[Any], object]
     return keep
 
 
-def _describe_warning(message: warnings.WarningMessage) -> str:
-    return f"{message.category.__name__}: {message.message}"
+def _describe_warning(shown: warnings.WarningMessage) -> str:
+    return f"{shown.category.__name__}: {shown.message}"
 
 
-def _describe_raised(raised: threading.ExceptHookArgs) -> str:
-    return "".join(format_exception(raised.exc_value)) if raised.exc_value else ""
+def _describe_raised(shown: threading.ExceptHookArgs) -> str:
+    return "".join(format_exception(shown.exc_value)) if shown.exc_value else ""
 
 
 def _find_hooks() -> Iterator[Change]:
@@ -228,7 +228,7 @@ listening = Patches(_find_hooks).installed
 
 @contextlib.contextmanager
 def route_through() -> Iterator[None]:
-    """Keep what a case prints and logs for the case, and show it masked."""
+    """Keep output and logs of cases for them, and show them masked."""
     log = CaseLog()
     with _streams.installed(), listening():
         logging.getLogger().addHandler(log)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pytest_llmops.errors import MissingExtraError
@@ -32,7 +33,7 @@ _STATUSES = ("unset", "ok", "error")
 _COUNTS = frozenset(
     {"flags", "severityNumber", "droppedAttributesCount", "droppedEventsCount", "droppedLinksCount"}
 )
-_PLAIN = frozenset({"stringValue", "boolValue", "doubleValue", "intValue"})
+_SCALARS = frozenset({"stringValue", "boolValue", "doubleValue", "intValue", "bytesValue"})
 
 
 def is_otlp(value: Any) -> bool:
@@ -206,8 +207,8 @@ def read_value(value: Any, depth: int = 0) -> Any:
     if not isinstance(value, Mapping) or len(value) != 1 or depth > _DEEPEST:
         return value or None if isinstance(value, Mapping) else value
     ((kind, content),) = value.items()
-    if kind in _PLAIN:
-        return _as_number(content) if kind == "intValue" else content
+    if kind in _SCALARS:
+        return _read_scalar(kind, content)
     if kind in {"arrayValue", "kvlistValue"} and isinstance(content, Mapping) and set(content) <= {"values"}:
         items = content.get("values") or []
         if not isinstance(items, list):
@@ -217,7 +218,18 @@ def read_value(value: Any, depth: int = 0) -> Any:
         others: list[Any] = []
         pairs = _read_pairs(items, others, depth + 1)
         return items if others else pairs
-    return _as_bytes(content) if kind == "bytesValue" else value
+    return value
+
+
+def _read_scalar(kind: str, content: Any) -> Any:
+    """Decode whole numbers and bytes, which JSON has as text; return any other content as it is."""
+    if isinstance(content, str):
+        with suppress(ValueError):
+            if kind == "intValue":
+                return int(content)
+            if kind == "bytesValue":
+                return base64.b64decode(content, validate=True)
+    return content
 
 
 def _read_pairs(values: Any, others: list[Any], depth: int) -> dict[str, Any]:
@@ -229,21 +241,6 @@ def _read_pairs(values: Any, others: list[Any], depth: int) -> dict[str, Any]:
         else:
             others.append(item)
     return merge_pairs(pairs)
-
-
-def _as_bytes(content: Any) -> Any:
-    try:
-        return base64.b64decode(content, validate=True) if isinstance(content, str) else content
-    except ValueError:
-        return content
-
-
-def _as_number(content: Any) -> Any:
-    """Return a whole number, which JSON has as its digits."""
-    try:
-        return int(content) if isinstance(content, str) else content
-    except ValueError:
-        return content
 
 
 def _take_kind(fields: dict[str, Any]) -> str:
