@@ -45,7 +45,7 @@ class Recording:
     budget: CallBudget | None = None
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
-    open: dict[int, Exchange] = field(default_factory=dict)
+    open: set[Exchange] = field(default_factory=set)
     began: float = field(default_factory=time.perf_counter)
     _numbers: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +70,9 @@ class Recording:
         with self._lock:
             number = self._claim_number(identity.key)
         live = self.rules.why_live(host, port)
-        return Exchange(self, self._session(identity), identity, number, live=live)
+        exchange = Exchange(self, self._session(identity), identity, number, live=live)
+        exchange.look_up()
+        return exchange
 
     def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
         """Return the recorded answer to a JSON request, and log the call; None where there is none."""
@@ -82,7 +84,9 @@ class Recording:
             if (identity.key, self.log.repeat, self._next_number(identity.key)) not in session.calls:
                 return None
             number = self._claim_number(identity.key)
-        _, answer = Exchange(self, session, identity, number).replay or ("", None)
+        exchange = Exchange(self, session, identity, number)
+        exchange.look_up()
+        _, answer = exchange.replay or ("", None)
         return answer
 
     def note_unattributed(self, error: CassetteError | None) -> None:
@@ -96,7 +100,7 @@ class Recording:
     def end(self) -> None:
         """Close what is still open; a call that outlives its case is not kept."""
         self.ended = True
-        for exchange in list(self.open.values()):
+        for exchange in tuple(self.open):
             if exchange.leave is not None:
                 exchange.leave()
             exchange.fail("the case ended before the answer came")
@@ -115,7 +119,7 @@ class Recording:
         return number
 
     def _next_number(self, key: str) -> int:
-        """The first number that no answered or running equal call has."""
+        """Return the first number that no answered or running equal call has."""
         taken = self._numbers.get(key, ())
         return next(number for number in range(len(taken) + 1) if number not in taken)
 
@@ -134,13 +138,10 @@ class Exchange:
         self, recording: Recording, session: CassetteSession, identity: Identity, nth: int, *, live: str = ""
     ) -> None:
         """
-        Find the recorded answer, or find out why there is none and whether the call may be made.
+        Open a call of a recording.
 
         Args:
             live: Why the call is made whatever the cassettes hold; empty where they decide.
-
-        Raises:
-            CassetteError: The call is not recorded and may not be made.
         """
         self.replay: tuple[str, bytes] | None = None
         self.leave: Callable[[], None] | None = None
@@ -152,18 +153,28 @@ class Exchange:
         self._started = time.time()
         self._clock = time.perf_counter()
         self._offset_s = self._clock - recording.began
-        recording.open[id(self)] = self
-        recorded = None if live else session.calls.get((identity.key, recording.log.repeat, nth))
+        recording.open.add(self)
+
+    def look_up(self) -> None:
+        """
+        Find the recorded answer, or find out why there is none and whether the call may be made.
+
+        Raises:
+            CassetteError: The call may not be made.
+        """
+        place = (self._identity.key, self._recording.log.repeat, self._nth)
+        recorded = None if self._live else self._session.calls.get(place)
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
             self.replay = (recorded.content_type, encode_body(recorded.body))
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
         else:
-            self._ask_to_make()
+            self._reason = self._live or self._why_missing()
+            self._permit()
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
         """Log and keep an answer; `whole` is false when the app stopped reading."""
-        if id(self) not in self._recording.open:
+        if self not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
         body, reply, fault = read_answer(status, content_type, content, whole=whole)
@@ -181,9 +192,9 @@ class Exchange:
         """Log a call that brought no answer; its next attempt is the same call."""
         self._end_without_answer("failed", error, status)
 
-    def _ask_to_make(self) -> None:
+    def _permit(self) -> None:
+        """Raise where neither the mode nor the budget allows to make the call."""
         recording = self._recording
-        self._reason = self._live or self._why_missing()
         if recording.mode == "none" if self._live else self._session.sealed:
             missing = "is never replayed" if self._live else "is not recorded"
             rule = "--llm-record none makes no calls"
@@ -205,7 +216,7 @@ class Exchange:
     def _end_without_answer(
         self, outcome: CallOutcome, error: BaseException | str, status: int | None = None
     ) -> None:
-        if id(self) not in self._recording.open:
+        if self not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
@@ -254,7 +265,7 @@ class Exchange:
         return text and self._recording.redaction.shown(text)
 
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
-        self._recording.open.pop(id(self), None)
+        self._recording.open.discard(self)
         identity, log = self._identity, self._recording.log
         call = Call(
             provider=identity.provider,
