@@ -348,7 +348,7 @@ class Cassettes:
             _READ_BYTES, getsizeof=lambda read: read[0][1]
         )
         self._existed: dict[Path, bool] = {}
-        # Old calls that a rewriting run drops when it first writes; later repeats add to what it wrote.
+        # Old calls that a rewriting run drops when it first writes; later repeats add to the new file.
         self._stale: dict[Path, set[Place]] = {}
 
     def open(self, path: Path) -> CassetteSession:

@@ -72,9 +72,11 @@ class LoopThread:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=self.wind_down_s)
-        if self.at_end is not None:
-            await self.at_end()
-        loop.call_soon(loop.stop)
+        try:
+            if self.at_end is not None:
+                await self.at_end()
+        finally:
+            loop.call_soon(loop.stop)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run the loop until `close`, even where a coroutine of an app stops it or exits."""

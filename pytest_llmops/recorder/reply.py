@@ -29,7 +29,7 @@ _OF_THE_PROVIDER = frozenset({
     "system_fingerprint", "timings", "type", "usage",
 })  # fmt: skip
 
-Pieces = dict[Any, list[tuple[Any, Any]]]
+Pieces = dict[str, list[tuple[Any, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,8 @@ def _collect(value: Any, marks: tuple[Any, ...], pieces: Pieces) -> None:
             if not isinstance(part, str):
                 _collect(part, (*marks, name), pieces)
             elif name in _PIECES:
-                pieces.setdefault((*marks, name), []).append((value, name))
+                place = repr((*marks, name))  # a text, since an index may be any JSON value
+                pieces.setdefault(place, []).append((value, name))
     elif isinstance(value, list):
         for number, part in enumerate(value):
             index = part.get("index", number) if isinstance(part, dict) else number
@@ -257,10 +258,10 @@ def _other_strings(value: Any, name: str = "") -> Iterator[str]:
 
 def streamed_tools(text: str) -> list[str]:
     """Each tool that a stream of events requests: its name and then its arguments, pieces joined."""
-    tools: defaultdict[tuple[Any, ...], str] = defaultdict(str)
+    tools: defaultdict[str, str] = defaultdict(str)
     for _, event in event_lines(text):
         for place, piece in _tool_pieces(event or {}):
-            tools[place] += piece
+            tools[repr(place)] += piece
     return list(tools.values())
 
 

@@ -176,13 +176,12 @@ def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handle)
     def keep(self: logging.Logger, record: logging.LogRecord) -> Any:
-        extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
-        texts = [f"{extra}\n"] if extra else []
-        if current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
-            texts.append(f"{logging.Formatter().format(record)}\n")
         for printed in _receivers():
-            for text in texts:
-                printed.add("log", text)
+            extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+            if extra:
+                printed.add("log", f"{extra}\n")
+            if current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
+                printed.add("log", f"{logging.Formatter().format(record)}\n")
         return handle(self, record)
 
     return keep

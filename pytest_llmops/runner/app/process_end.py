@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any
 
@@ -137,24 +137,27 @@ def _guarded(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     return end
 
 
-_stand_ins: dict[int, Callable[..., Any]] = {}  # by the id of the real function
+@lru_cache(maxsize=1)
+def _stand_ins() -> dict[int, Callable[..., Any]]:
+    """Return a stand-in for the id of each real function, as it is when a run first begins."""
+    return {id(real): _guarded(name, real) for name in _GUARDED for real in [getattr(os, name)]}
+
+
 _searched: set[str] = set()  # names of modules
 
 
 def _find_guarded() -> Iterator[Change]:
-    """Find the guarded functions in all modules, under whatever name they were imported."""
-    for name in _GUARDED if not _stand_ins else ():
-        real = getattr(os, name)
-        _stand_ins[id(real)] = _guarded(name, real)
+    """Find the real functions in all modules, under whatever name they were imported."""
+    stand_ins = _stand_ins()
     for name, module in [item for item in list(sys.modules.items()) if item[0] not in _searched]:
         _searched.add(name)
         names = {} if name == __name__ else getattr(module, "__dict__", {})
         values = list(names.items())
-        if _stand_ins.keys().isdisjoint(id(value) for _, value in values):  # true of nearly all modules
+        if stand_ins.keys().isdisjoint(id(value) for _, value in values):  # true of nearly all modules
             continue
         for attribute, value in values:
-            if id(value) in _stand_ins:
-                yield module, attribute, lambda real: _stand_ins[id(real)]
+            if id(value) in stand_ins:
+                yield module, attribute, lambda real: stand_ins[id(real)]
 
 
 _patches = Patches(_find_guarded)

@@ -43,6 +43,29 @@ def test_what_runs_at_the_end_is_cancelled():
     assert future.cancelled()
 
 
+def test_the_last_coroutine_runs_once_the_others_are_cancelled():
+    order: list[str] = []
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("cancelled")
+
+    async def end() -> None:
+        order.append(threading.current_thread().name)
+        raise OSError("a connection that does not close")
+
+    loop = LoopThread(name="llmops-end", at_end=end)
+    loop.submit(wait())
+    assert begun.wait(10)
+    loop.close()
+    assert order == ["cancelled", "llmops-end"]
+    assert "llmops-end" not in {thread.name for thread in threading.enumerate()}
+
+
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.filterwarnings("error")
 def test_work_that_comes_after_the_end_is_refused_and_left_unbegun(used):
