@@ -332,7 +332,7 @@ class MetricCalls:
             committed=nowhere,
             mode=self.mode,
             redaction=self.redaction,
-            report=str,
+            report=lambda _: None,
             rules=CallRules(live=True),
             budget=self,
         )

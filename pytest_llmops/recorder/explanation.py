@@ -88,7 +88,6 @@ def _likeness(one: _Leaf, other: _Leaf | None) -> float:
 
 
 def _common_start(one: str, other: str) -> int:
-    """Number of letters."""
     shorter = min(len(one), len(other))
     return next((at for at in range(shorter) if one[at] != other[at]), shorter)
 

@@ -179,7 +179,6 @@ def _nanoseconds(seconds: float) -> str:
 
 
 def _as_protobuf(signal: str, request: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Return body and content type."""
     try:
         from google.protobuf.json_format import ParseDict
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest

@@ -116,8 +116,6 @@ def describe(notes: list[str]) -> str:
 
 
 def _guarded(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a stand-in for a function that ends the process."""
-
     @wraps(real)
     def end(*arguments: Any, **named: Any) -> Any:
         if os.getpid() != _guard.pid:

@@ -222,7 +222,6 @@ def _run_of(runs: dict[tuple[Operation, str], dict[str, Any]], run_id: str) -> d
 
 
 def _split(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each part."""
     message = Message()
     message["content-type"] = content_type
     boundary = message.get_boundary()
