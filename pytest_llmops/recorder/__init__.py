@@ -1,4 +1,4 @@
-"""Every model call: known by its identity, kept in cassettes, replayed, explained."""
+"""Identity, recording, replay and explanation of model calls."""
 
 from __future__ import annotations
 

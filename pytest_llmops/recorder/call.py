@@ -1,29 +1,36 @@
-"""What one model call was, and the log of those an app made."""
+"""Model calls, the log of those an app made, and their digests for a run file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import is_host
-from pytest_llmops.records import ModelErrors
+from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.records import ModelCall, ModelErrors
 
 CallOutcome = Literal["replayed", "made", "failed", "refused"]
-"""A failed call was made and brought no whole answer; a refused one was not made: no cassette holds it."""
+"""A failed call was made and brought no complete answer; a refused one was not made: no cassette holds it."""
+
+_DIGITS = 16
+# Fields in which two equal answers of a model differ.
+_VOLATILE = frozenset({"id", "created", "created_at", "usage", "timings", "system_fingerprint", "model"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
     """
-    What a golden file says of the model calls of one of its cases, and of the spans beside them.
+    Rules of a golden file for the model calls of one of its cases, and for the spans of the app.
 
     Attributes:
         live: No call of the case is ever replayed.
         never: Hosts, with a port or without, whose calls are neither recorded nor replayed.
-        errors: What a failed call does to the case; None leaves it to its status.
-        spans: How many spans the app must leave beside its calls.
+        errors: Effect of a failed call on the case; None leaves it to its status.
+        spans: How many spans the app must leave in addition to its calls.
     """
 
     live: bool = False
@@ -32,11 +39,11 @@ class CallRules:
     spans: int = 0
 
     def why_live(self, host: str, port: int | None) -> str:
-        """Why a call is made whatever the cassettes hold; empty where they decide."""
+        """Return why a call is made whatever the cassettes hold; empty where they decide."""
         if self.live:
             return "the golden file says live: true of the case"
-        named = next((each for each in self.never if is_host(each, host, port)), None)
-        return f"the golden file says record: {{never: [{named}]}}" if named else ""
+        rule = next((rule for rule in self.never if is_host(rule, host, port)), None)
+        return f"the golden file says record: {{never: [{rule}]}}" if rule else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +52,20 @@ class Call:
     One request for an answer from a model.
 
     Attributes:
-        provider: Host that was asked, with a port that is not the usual one; `loopback` for this machine.
+        provider: Host, with a port that is not the usual one; `loopback` for this machine.
         kind: `chat`, `completions`, `responses`, `embeddings` or `messages`, by the path's end.
-        model: The model asked for; `model_reported` is the one that says it answered.
-        sent: Path, query and headers of the request, but for credentials.
+        model: The requested model; `model_reported` is the name in the answer.
+        sent: Path, query and headers of the request, without credentials.
         response: The answer as JSON; a streamed one as the text of its events.
-        text: What the assistant said, streamed pieces joined; None for embeddings and failed calls.
+        text: Text of the assistant, streamed pieces joined; None for embeddings and failed calls.
         reason: Why the call was made or failed, in one line; empty for a replayed one.
         offset_s: Seconds from the start of the repeat to the request, at the time it was made.
-        duration_s: Real seconds from request to whole answer, at the time it was made.
-        waited_s: Seconds this run really waited.
+        duration_s: Seconds from request to complete answer, at the time it was made.
+        waited_s: Seconds that this run waited.
         prompt_tokens: None when not reported; so for `completion_tokens`.
         status: HTTP status; None when no answer came.
         started: Seconds since the epoch.
-        fingerprint: The provider's own mark of weights and settings, `system_fingerprint`.
+        fingerprint: The provider's mark of weights and settings, `system_fingerprint`.
         key: SHA-256 of the call's identity without `repeat` and `nth`.
         nth: Counts from 0 the answered calls of that key within the case and repeat.
     """
@@ -88,7 +95,7 @@ class Call:
 
     @property
     def answered(self) -> bool:
-        """Whether the whole answer came, from the model or from a cassette."""
+        """A complete answer came, from the model or from a cassette."""
         return self.outcome in {"made", "replayed"}
 
 
@@ -108,8 +115,7 @@ class CallLog:
     The model calls of one repeat of a case, in the order they ended; grows while the app runs.
 
     Attributes:
-        error: The first call that a cassette should have held and did not. The app may have swallowed
-            or wrapped the exception, so who runs it looks here.
+        error: Of the first call that may not be made; the app may have swallowed or wrapped the exception.
         is_whole: False once an unattributed call was made, which may be this case's or another's.
     """
 
@@ -121,5 +127,45 @@ class CallLog:
 
 
 def count_calls(made: int, replayed: int, failed: int) -> str:
-    """`1 model call made, 90 replayed, 2 failed`: of those that were seen, each stands in one place."""
+    """`1 model call made, 90 replayed, 2 failed`; each call is counted once."""
     return f"{made:,} model call{'' if made == 1 else 's'} made, {replayed:,} replayed, {failed:,} failed"
+
+
+def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
+    """Digests of the answered calls, in the order they began."""
+    return tuple(
+        ModelCall(
+            key=call.key,
+            kind=call.kind,
+            model=call.model,
+            reported=call.model_reported,
+            fingerprint=call.fingerprint,
+            tools=_digest(tools) if (tools := _tool_schemas(call.request)) else "",
+            answer=_digest(_answer(call)),
+        )
+        for call in sorted(calls, key=lambda call: call.offset_s)
+        if call.answered
+    )
+
+
+def _answer(call: Call) -> Any:
+    """The answer without traces of its transport: of a stream the text, and the requested tools."""
+    if isinstance(call.response, Mapping):
+        return call.response
+    tools = streamed_tools(call.response) if isinstance(call.response, str) else []
+    return [call.text, tools] if tools else call.text
+
+
+def _tool_schemas(request: Any) -> Any:
+    return (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
+
+
+def _digest(value: Any) -> str:
+    canonical = json.dumps(_without_volatile(value), sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode("ascii")).hexdigest()[:_DIGITS]
+
+
+def _without_volatile(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_volatile(part) for key, part in value.items() if key not in _VOLATILE}
+    return [_without_volatile(part) for part in value] if isinstance(value, list) else value

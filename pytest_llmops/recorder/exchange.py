@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules
-from pytest_llmops.recorder.cassettes.cassette import Calls, Recorded
-from pytest_llmops.recorder.cassettes.differences import explain_miss
-from pytest_llmops.recorder.cassettes.redaction import Redaction
-from pytest_llmops.recorder.cassettes.session import CassetteSession
+from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules, count_calls
+from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
+from pytest_llmops.recorder.explanation import explain_miss
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify, identify_body
-from pytest_llmops.recorder.reply import Reply, encode_body, error_text, parse_body, read_reply
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.reply import Reply, encode_body, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
 
 _OK = 200
@@ -29,9 +30,9 @@ class Recording:
     Answers, counts and logs the model calls of one repeat.
 
     Attributes:
-        lines: What `llmops explain` will print of each call.
+        lines: One for each call, for `llmops explain`.
         began: Of the monotonic clock; a call's offset counts from here.
-        ended: The repeat is over; what its threads and tasks still ask reaches no check.
+        ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
     """
 
     log: CallLog
@@ -44,14 +45,18 @@ class Recording:
     budget: CallBudget | None = None
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
-    open: dict[int, Exchange] = field(default_factory=dict)
+    open: set[Exchange] = field(default_factory=set)
     began: float = field(default_factory=time.perf_counter)
     _numbers: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
         """
-        Take a request in; with its body, `sent` went.
+        Begin a call, and replay it if it is recorded.
+
+        Args:
+            content: The body of the request.
+            sent: The other parts of the request, which are kept without a part in its identity.
 
         Raises:
             CassetteError: The call is not recorded and may not be made.
@@ -62,63 +67,61 @@ class Recording:
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
                 "let the app wait for its background work"
             )
+        with self._lock:
+            number = self._claim_number(identity.key)
         live = self.rules.why_live(host, port)
-        return self._open(identity, self._number(identity.key), live=live)
-
-    def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
-        """The recorded answer to a JSON request, which counts as a call then; None where there is none."""
-        identity = identify_body(host, port, path, body)
-        if self.ended or self.rules.why_live(host, port):
-            return None
-        try:
-            number = self._number(identity.key, self._session(identity).calls)
-        except KeyError:
-            return None
-        _, answer = self._open(identity, number).replay or ("", None)
-        return answer
-
-    def _session(self, identity: Identity) -> CassetteSession:
-        return self.local if identity.provider == LOOPBACK else self.committed
-
-    def _open(self, identity: Identity, number: int, *, live: str = "") -> Exchange:
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
-        self.open[id(exchange)] = exchange
         exchange.look_up()
         return exchange
 
-    def meet_unattributed(self, error: CassetteError | None) -> None:
+    def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
+        """Return the recorded answer to a JSON request, and log the call; None where there is none."""
+        identity = identify_body(host, port, path, body)
+        if self.ended or self.rules.why_live(host, port):
+            return None
+        session = self._session(identity)
+        with self._lock:
+            if (identity.key, self.log.repeat, self._next_number(identity.key)) not in session.calls:
+                return None
+            number = self._claim_number(identity.key)
+        exchange = Exchange(self, session, identity, number)
+        exchange.look_up()
+        _, answer = exchange.replay or ("", None)
+        return answer
+
+    def note_unattributed(self, error: CassetteError | None) -> None:
         """Note a call that may be this case's or another's; with an error where it is not made."""
         self.log.is_whole = False
-        self.log.error = self.log.error or error
+        self.refuse(error)
 
-    def rule(self) -> str:
-        """Why a call may not be made, where it may not."""
-        if self.mode == "once":
-            return "--llm-record once adds nothing to a cassette that is there"
-        return "--llm-record none makes no calls"
+    def refuse(self, error: CassetteError | None) -> None:
+        self.log.error = self.log.error or error
 
     def end(self) -> None:
         """Close what is still open; a call that outlives its case is not kept."""
         self.ended = True
-        for exchange in list(self.open.values()):
+        for exchange in tuple(self.open):
             if exchange.leave is not None:
                 exchange.leave()
             exchange.fail("the case ended before the answer came")
 
-    def release(self, key: str, number: int) -> None:
-        """Give a number back: what failed will be asked again under it."""
+    def release_number(self, key: str, number: int) -> None:
+        """Free the number of a failed call, for its next attempt."""
         with self._lock:
             self._numbers[key].discard(number)
 
-    def _number(self, key: str, recorded: Calls | None = None) -> int:
-        """The first number that no answered or running equal call has; a KeyError if that is not recorded."""
-        with self._lock:
-            taken = self._numbers.setdefault(key, set())
-            number = next(number for number in range(len(taken) + 1) if number not in taken)
-            if recorded is not None:
-                recorded[key, self.log.repeat, number]
-            taken.add(number)
+    def _session(self, identity: Identity) -> CassetteSession:
+        return self.local if identity.provider == LOOPBACK else self.committed
+
+    def _claim_number(self, key: str) -> int:
+        number = self._next_number(key)
+        self._numbers.setdefault(key, set()).add(number)
         return number
+
+    def _next_number(self, key: str) -> int:
+        """Return the first number that no answered or running equal call has."""
+        taken = self._numbers.get(key, ())
+        return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
 class Exchange:
@@ -127,13 +130,16 @@ class Exchange:
 
     Attributes:
         replay: Content type and bytes of the recorded answer, when there is one.
-        leave: What ends a stream that is still being read when the recording does.
+        leave: Ends a stream that is still being read when the recording ends.
+        duration_s: Seconds from request to complete answer, at the time it was made.
     """
 
     def __init__(
         self, recording: Recording, session: CassetteSession, identity: Identity, nth: int, *, live: str = ""
     ) -> None:
         """
+        Open a call of a recording.
+
         Args:
             live: Why the call is made whatever the cassettes hold; empty where they decide.
         """
@@ -147,80 +153,76 @@ class Exchange:
         self._started = time.time()
         self._clock = time.perf_counter()
         self._offset_s = self._clock - recording.began
+        recording.open.add(self)
 
     def look_up(self) -> None:
-        """Find the recorded answer, or find out why there is none and whether the call may be made."""
+        """
+        Find the recorded answer, or find out why there is none and whether the call may be made.
+
+        Raises:
+            CassetteError: The call may not be made.
+        """
         place = (self._identity.key, self._recording.log.repeat, self._nth)
         recorded = None if self._live else self._session.calls.get(place)
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
             self.replay = (recorded.content_type, encode_body(recorded.body))
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
-            return
-        self._reason = self._live or self._why_missing()
-        if self._recording.mode == "none" if self._live else self._session.sealed:
-            missing = "is never replayed" if self._live else "is not recorded"
-            error = self._refusal(missing)
-            self._recording.log.error = self._recording.log.error or error
-            self._fail("refused", f"it {missing}, and {self._recording.rule()}: {self._reason}")
-            raise error
-        if self._recording.budget is not None:
-            self._pay(self._recording.budget)
+        else:
+            self._reason = self._live or self._why_missing()
+            self._permit()
 
     def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
         """Log and keep an answer; `whole` is false when the app stopped reading."""
-        if id(self) not in self._recording.open:
+        if self not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
-        if status != _OK:
-            self.fail(f"the answer had status {status}: {error_text(content)}".rstrip(" :"), status=status)
+        body, reply, fault = read_answer(status, content_type, content, whole=whole)
+        if fault:
+            self.fail(fault, status=status)
             return
-        try:
-            body = parse_body(content, content_type)
-        except (ValueError, RecursionError):
-            if whole:
-                self.fail("the answer is not JSON", status=status)
-            else:
-                self._abandon(None, Reply())
-            return
-        reply = read_reply(body)
-        if reply.error is not None:
-            self.fail(f"the provider answered with an error: {reply.error}", status=status)
-        elif reply.ended:
-            if not self._live:
-                recorded = self._recorded(self._identity.body, content_type, body)
-                self._session.made.append((self._clock, recorded))
-            self._close("made", body, reply, status)
-        elif whole:
-            self.fail("the stream ended before its end mark", status=status)
-        else:
-            self._abandon(body, reply)
+        if not reply.ended:
+            self._reason += " (the app left the stream unread, so it is not kept)"
+        elif not self._live:
+            recorded = self._recorded(self._identity.body, content_type, body)
+            self._session.made.append((self._clock, recorded))
+        self._close("made", body, reply, status)
 
     def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
-        """Log a call that brought no answer; what is asked again is the same call."""
-        self._fail("failed", error, status)
+        """Log a call that brought no answer; its next attempt is the same call."""
+        self._end_without_answer("failed", error, status)
 
-    def _fail(self, outcome: CallOutcome, error: BaseException | str, status: int | None = None) -> None:
-        if id(self) not in self._recording.open:
+    def _permit(self) -> None:
+        """Raise where neither the mode nor the budget allows to make the call."""
+        recording = self._recording
+        if recording.mode == "none" if self._live else self._session.sealed:
+            missing = "is never replayed" if self._live else "is not recorded"
+            rule = "--llm-record none makes no calls"
+            if recording.mode == "once":
+                rule = "--llm-record once adds nothing to a cassette that is there"
+            error = self._refusal(f"{missing}, and {rule}")
+            recording.refuse(error)
+            self._end_without_answer("refused", f"it {missing}, and {rule}: {self._reason}")
+            raise error
+        if recording.budget is not None:
+            try:
+                recording.budget.permit(self._identity.provider, self._identity.model)
+            except CassetteError as error:
+                recording.refuse(error)
+                self._end_without_answer("refused", str(error))
+                raise
+            self._budget = recording.budget
+
+    def _end_without_answer(
+        self, outcome: CallOutcome, error: BaseException | str, status: int | None = None
+    ) -> None:
+        if self not in self._recording.open:
             return
         self.duration_s = time.perf_counter() - self._clock
-        error = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
-        self._reason = printable(" ".join(self._recording.redaction.shown(error).split()))
-        self._recording.release(self._identity.key, self._nth)
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
+        self._reason = printable(" ".join(self._recording.redaction.shown(text).split()))
+        self._recording.release_number(self._identity.key, self._nth)
         self._close(outcome, None, Reply(), status)
-
-    def _pay(self, budget: CallBudget) -> None:
-        try:
-            budget.permit(self._identity.provider, self._identity.model)
-        except CassetteError as error:
-            self._recording.log.error = self._recording.log.error or error
-            self._fail("refused", str(error))
-            raise
-        self._budget = budget
-
-    def _abandon(self, body: Any, reply: Reply) -> None:
-        self._reason += " (the app left the stream unread, so it is not kept)"
-        self._close("made", body, reply, _OK)
 
     def _recorded(self, request: Any, content_type: str = "", body: Any = None) -> Recorded:
         return Recorded(
@@ -249,41 +251,41 @@ class Exchange:
         reason, self._differences = explain_miss(wanted, session.calls.values(), session.name)
         return reason
 
-    def _refusal(self, missing: str) -> CassetteError:
+    def _refusal(self, why: str) -> CassetteError:
         identity = self._identity
         model, path = self._shown(identity.model) or "no named model", self._shown(identity.path)
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
         return CassetteError(
             f"{self._recording.log.case}: a {identity.kind} call of {model} at {identity.provider}{path} "
-            f"{missing}, and {self._recording.rule()}: {detail}. {remedy}"
+            f"{why}: {detail}. {remedy}"
         )
 
     def _shown(self, text: str | None) -> str | None:
         return text and self._recording.redaction.shown(text)
 
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
-        self._recording.open.pop(id(self), None)
+        self._recording.open.discard(self)
         identity, log = self._identity, self._recording.log
         call = Call(
             provider=identity.provider,
             path=identity.path,
             kind=identity.kind,
             model=identity.model,
-            request=identity.body,
             key=identity.key,
+            outcome=outcome,
+            model_reported=reply.model,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            status=status,
+            request=identity.body,
             repeat=log.repeat,
             nth=self._nth,
-            outcome=outcome,
             reason=self._reason,
             sent=identity.sent,
             response=body,
             text=reply.text if identity.kind != "embeddings" else None,
-            model_reported=reply.model,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
             fingerprint=reply.fingerprint,
-            status=status,
             started=self._started,
             offset_s=self._offset_s,
             duration_s=self.duration_s,
@@ -298,3 +300,55 @@ class Exchange:
             "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": call.waited_s,
         })  # fmt: skip
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class MetricCalls:
+    """Model calls of metrics, such as an encoder's: counted and charged to the budget, but not recorded."""
+
+    mode: RecordMode
+    redaction: Redaction
+    budget: CallBudget | None = None
+    _counts: Counter[CallOutcome] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
+        """
+        Begin a call.
+
+        Raises:
+            CassetteError: No call may be made at all, or the budget is spent.
+        """
+        if self.mode == "none":
+            identity = identify(host, port, path, content)
+            raise CassetteError(
+                f"record none allows no call, and vectors of {identity.model or identity.provider} are "
+                "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
+            )
+        nowhere = CassetteSession(path=Path(), calls={}, stamp=None, sealed=False)
+        recording = Recording(
+            log=CallLog(case="", repeat=0),
+            local=nowhere,
+            committed=nowhere,
+            mode=self.mode,
+            redaction=self.redaction,
+            report=lambda _: None,
+            rules=CallRules(live=True),
+            budget=self,
+        )
+        return recording.begin(host, port, path, content, sent)
+
+    def permit(self, provider: str, model: str | None) -> None:
+        if self.budget is not None:
+            self.budget.permit(provider, model)
+
+    def charge(self, call: Call) -> None:
+        with self._lock:
+            self._counts[call.outcome] += 1
+        if self.budget is not None:
+            self.budget.charge(call)
+
+    def describe(self) -> list[str]:
+        """A sentence on the calls, where there were any."""
+        made, failed = self._counts["made"], self._counts["failed"]
+        return [f"metrics: {count_calls(made, 0, failed)}"] if made or failed else []

@@ -1,4 +1,4 @@
-"""Logs of what runs did with each model call, and what `llmops explain` prints of them."""
+"""Explains calls: the nearest recorded one to a missing one, a run's log, and `llmops explain`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,116 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, hint
 from pytest_llmops.printable import counted, printable
+from pytest_llmops.recorder.cassettes import Recorded
+from pytest_llmops.recorder.identity import kind_of
 
-_KEPT = 20
+_KEPT_LOGS = 20
+_MOST_DIFFERENCES = 8
+_EXCERPT = 60
+# A leaf and its type, for 1, 1.0 and True are not the same setting.
+_Leaf = tuple[type, Any]
+
+
+def explain_miss(wanted: Recorded, calls: Iterable[Recorded], name: str) -> tuple[str, list[str]]:
+    """Return why none of a cassette's calls is the wanted one, and how the nearest of them differs."""
+    nearest = nearest_call(wanted, calls)
+    if nearest is None:
+        return f"{name} holds no call of its kind", []
+    return f"the nearest call in {name} differs in", differences(nearest, wanted)
+
+
+def nearest_call(wanted: Recorded, calls: Iterable[Recorded]) -> Recorded | None:
+    """Return the recorded call of the same kind that shares most parts with the wanted one."""
+    parts = _parts(wanted)
+    best, best_score = None, (False, 0.0)
+    for call in calls:
+        if kind_of(call.path) != kind_of(wanted.path):
+            continue
+        other = _parts(call)
+        shared = sum(_likeness(leaf, other.get(name)) for name, leaf in parts.items())
+        score = (call.key == wanted.key, 2 * shared - len(parts) - len(other))
+        if best is None or score > best_score:
+            best, best_score = call, score
+    return best
+
+
+def differences(recorded: Recorded, wanted: Recorded) -> list[str]:
+    """List the parts of the identity that differ, one line each: `temperature: 0.0 -> 0.7`."""
+    before, after = _parts(recorded), _parts(wanted)
+    names = [name for name in {**after, **before} if before.get(name) != after.get(name)]
+    lines = [f"{printable(name)}: {_change(before.get(name), after.get(name))}" for name in names]
+    if len(lines) > _MOST_DIFFERENCES:
+        lines[_MOST_DIFFERENCES:] = [f"and {len(lines) - _MOST_DIFFERENCES} more"]
+    if not lines and recorded.key != wanted.key:
+        lines = ["only in text that is redacted"]
+    return lines
+
+
+def _parts(call: Recorded) -> dict[str, _Leaf]:
+    parts: dict[str, _Leaf] = {}
+    _flatten({"provider": call.provider, "path": call.path}, "", parts)
+    _flatten(call.request, "" if isinstance(call.request, Mapping) else "body", parts)
+    _flatten({"repeat": call.repeat, "nth": call.nth}, "", parts)
+    return parts
+
+
+def _flatten(value: Any, name: str, parts: dict[str, _Leaf]) -> None:
+    if isinstance(value, Mapping) and value:
+        for key in sorted(value):
+            _flatten(value[key], f"{name}.{key}" if name else key, parts)
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value):
+            _flatten(item, f"{name}[{number}]", parts)
+    else:
+        parts[name] = (type(value), value)
+
+
+def _likeness(one: _Leaf, other: _Leaf | None) -> float:
+    """From 0 to 1: of texts that differ, the share of letters in their common start and end."""
+    if one == other:
+        return 1.0
+    if other is None or not (one[0] is other[0] is str):
+        return 0.0
+    start = _common_start(one[1], other[1])
+    end = _common_start(one[1][start:][::-1], other[1][start:][::-1])
+    return (start + end) / (max(len(one[1]), len(other[1])) + 1)
+
+
+def _common_start(one: str, other: str) -> int:
+    shorter = min(len(one), len(other))
+    return next((at for at in range(shorter) if one[at] != other[at]), shorter)
+
+
+def _change(before: _Leaf | None, after: _Leaf | None) -> str:
+    start = 0
+    if before and after and before[0] is after[0] is str:
+        start = _common_start(before[1], after[1])
+    return f"{_excerpt(before, start)} -> {_excerpt(after, start)}"
+
+
+def _excerpt(leaf: _Leaf | None, at: int) -> str:
+    """Show a leaf; of a long text the part around the first letter that differs."""
+    if leaf is None:
+        return "absent"
+    if leaf[0] is not str:
+        return repr(leaf[1])
+    start = max(0, at - _EXCERPT // 3)
+    part = leaf[1][start : start + _EXCERPT]
+    return f"{'…' if start else ''}{part!r}{'…' if start + _EXCERPT < len(leaf[1]) else ''}"
 
 
 class RunLog:
     """
     One file of JSON lines for a run of this process, one line for each repeat of a case.
 
-    The newest files are kept, for a run may have left out the case that is asked for later. The file stays
-    open from the first line on: hundreds of threads take turns here.
+    The newest files are kept, since a run may have left out the case to be explained. The file stays open
+    from the first line on: hundreds of threads take turns here.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,15 +135,15 @@ class RunLog:
         line = json.dumps({**entry, "at": time.time()}) + "\n"
         with self._lock:
             if self._file is not None and not os.fstat(self._file).st_nlink:
-                self._release()  # newer runs made room
+                self._release()  # newer runs deleted it
             if self._file is None:
-                self._file = self._begin()
+                self._file = self._open()
             os.write(self._file, line.encode("ascii"))
             if self._closed:
                 self._release()
 
     def close(self) -> None:
-        """Let go of the file; a line that a thread of the app adds afterwards opens it for itself alone."""
+        """Release the file; a line that a thread of the app adds afterwards opens it for that line only."""
         with self._lock:
             self._closed = True
             self._release()
@@ -59,21 +153,21 @@ class RunLog:
             os.close(self._file)
             self._file = None
 
-    def _begin(self) -> int:
+    def _open(self) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._path.exists():
-            for old in _logs(self.folder)[: 1 - _KEPT]:
+            for old in _logs(self.folder)[: 1 - _KEPT_LOGS]:
                 old.unlink(missing_ok=True)
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def explain(folder: Path, case: str) -> str:
     """
-    What the last run did with each model call of a case, as text.
+    Describe the last run of a case: each model call, replayed, made or failed, and the reason.
 
     Args:
-        folder: Where recorders left their logs.
-        case: An item id, or a case's id alone.
+        folder: Of the recorders' logs.
+        case: An item id, or the part of it behind `::`.
 
     Raises:
         LLMOpsError: No kept run knows such a case; names the nearest.
@@ -100,7 +194,7 @@ def _logs(folder: Path) -> list[Path]:
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a log; what a run that was killed left half written is passed over."""
+    """Yield the lines of a log, without those that a killed run left half written."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -116,8 +210,9 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
     outcomes = [call["outcome"] for entry in entries for call in entry["calls"]]
-    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed", "refused")]
-    counts = [*counts[:-1], *(counts[-1:] if "refused" in outcomes else ())]  # of a run that may make none
+    counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed")]
+    if "refused" in outcomes:  # by a run that may make none
+        counts.append(f"{outcomes.count('refused')} refused")
     lines = [f"{case}: {counted(len(outcomes), 'model call')}, {', '.join(counts)}"]
     for entry in sorted(entries, key=lambda entry: entry["repeat"]):
         lines.append(f"  repeat {entry['repeat']}, --llm-record {entry['mode']}")
@@ -126,13 +221,10 @@ def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
         for number, call in enumerate(entry["calls"], start=1):
             model = call["model"] or "(no model named)"
             request = printable(f"{call['kind']} {model} at {call['provider']}{call['path']}")
-            lines.append(f"    {number}. {request}: {_outcome(call)}")
+            took = f"{call['duration_s']:.3f} s"
+            outcome = f"{call['outcome']} ({took}) because {call['reason']}"
+            if call["outcome"] == "replayed":
+                outcome = f"replayed from {call['file']} (took {took} when it was made)"
+            lines.append(f"    {number}. {request}: {outcome}")
             lines += [f"         {difference}" for difference in call["differences"]]
     return "\n".join(lines) + "\n"
-
-
-def _outcome(call: Mapping[str, Any]) -> str:
-    took = f"{call['duration_s']:.3f} s"
-    if call["outcome"] == "replayed":
-        return f"replayed from {call['file']} (took {took} when it was made)"
-    return f"{call['outcome']} ({took}) because {call['reason']}"

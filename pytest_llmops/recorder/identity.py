@@ -1,4 +1,4 @@
-"""Which requests ask a model, and what makes two of them the same call."""
+"""Model calls among the requests, and the identity by which two of them are the same call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = {
 }
 _ENDS = tuple(_KINDS)
 _AZURE = "/deployments/"  # the path names the model there
-# What a request of each kind must hold: an app's own service may end in `/messages`, too.
+# Keys of which a request must have one: an app's own service may end in `/messages`, too.
 _MARKS: Mapping[str, tuple[str, ...]] = {
     "chat": (),
     "completions": ("model", "prompt"),
@@ -35,13 +35,13 @@ _USUAL_PORTS = frozenset({80, 443})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """
-    Everything of a request that may change its answer: no headers, no query, no order of JSON keys.
+    Everything in a request that may change its answer: no headers, no query, no order of JSON keys.
 
     Attributes:
-        provider: Host, with a port that is not the usual one; all of this machine's are `loopback`.
-        body: The request's JSON; its text where it is none.
+        provider: Host, with a port that is not the usual one; `loopback` for any port of this machine.
+        body: The request's JSON; its text where it has none.
         key: SHA-256 of the parts above in canonical form.
-        sent: What went with the body and changes no answer: path, query and headers, but for credentials.
+        sent: Path, query and headers, which change no answer, without credentials.
     """
 
     provider: str
@@ -58,34 +58,30 @@ class Identity:
 
 
 def may_call_model(method: str, path: str) -> bool:
-    """Whether a request can be a model call, by its method and the end of its path: see `is_model_call`."""
+    """Return whether a request can be a model call, without a look at its body: see `is_model_call`."""
     return method == "POST" and path.endswith(_ENDS)
 
 
 def is_model_call(method: str, path: str, content: bytes) -> bool:
-    """Whether a request is a model call: an app's backend may have a path such as `/tickets/7/messages`."""
+    """Return whether a request is a model call; an app's backend may have a path `/tickets/7/messages`."""
     if not may_call_model(method, path):
         return False
     marks = _MARKS[kind_of(path)]
     if not marks or _AZURE in path:
         return True
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        return False
+    body = _parse(content)
     return isinstance(body, dict) and any(mark in body for mark in marks)
 
 
 def is_host(written: str, host: str, port: int | None) -> bool:
     """
-    Whether a request goes to a host as a golden file names it, `api.shop.example` or `localhost:8000`.
+    Return whether a request goes to a host as a golden file names it, `api.shop.example` or `localhost:8000`.
 
-    Without a port any port is meant. All names of this machine are the same host.
+    A name without a port covers all ports. All names of this machine are the same host.
     """
     name, _, number = written.rpartition(":")
-    if not number.isdecimal() or (
-        ":" in name.strip("[]") and not name.startswith("[")
-    ):  # of IPv6 without a port
+    is_bare_ipv6 = ":" in name.strip("[]") and not name.startswith("[")
+    if not number.isdecimal() or is_bare_ipv6:
         name, number = written, ""
     alike = _bare(name) == _bare(host) or (is_loopback(name) and is_loopback(host))
     return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
@@ -94,17 +90,15 @@ def is_host(written: str, host: str, port: int | None) -> bool:
 def identify(
     host: str, port: int | None, path: str, content: bytes, sent: Mapping[str, Any] | None = None
 ) -> Identity:
-    """The identity of a request that `is_model_call`."""
-    body: Any
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
+    """Return the identity of a request that `is_model_call`."""
+    body = _parse(content)
+    if body is _NO_JSON:
         body = content.decode("utf-8", "surrogateescape")
     return replace(identify_body(host, port, path, body), sent=sent or {})
 
 
 def identify_body(host: str, port: int | None, path: str, body: Any) -> Identity:
-    """The same of a request whose JSON is given as values."""
+    """Return the identity of a request whose body is a JSON value."""
     provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
     return Identity(
         provider=provider, path=path, kind=kind_of(path), body=body, key=key_of(provider, path, body)
@@ -119,13 +113,13 @@ def key_of(provider: str, path: str, body: Any) -> str:
 
 
 def kind_of(path: str) -> str:
-    """The kind of call by the end of its path; empty when it is none."""
+    """Return the kind of call by the end of its path; empty for no model call."""
     return next((kind for end, kind in _KINDS.items() if path.endswith(end)), "")
 
 
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, where a call costs nothing."""
+    """Return whether a host is this machine, where a call costs nothing."""
     host = _bare(host)
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -133,6 +127,16 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+_NO_JSON = object()
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return _NO_JSON
 
 
 def _bare(host: str) -> str:

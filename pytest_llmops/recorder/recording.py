@@ -1,4 +1,4 @@
-"""The recorder of a process: what an app asks a model is answered from cassettes, or made and kept."""
+"""The recorder of a process: model calls of an app are replayed from cassettes, or made and kept."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.aside import Aside
+from pytest_llmops.recorder import interception
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
-from pytest_llmops.recorder.cassettes.cassette import cassette_path
-from pytest_llmops.recorder.cassettes.redaction import Redaction
-from pytest_llmops.recorder.cassettes.session import Cassettes
-from pytest_llmops.recorder.exchange import Recording
+from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
+from pytest_llmops.recorder.exchange import MetricCalls, Recording
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.interception import clients, listeners
-from pytest_llmops.recorder.interception.threads import carry_context
+from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.settings import RecordMode
 
 _UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"
@@ -29,28 +27,28 @@ _UNATTRIBUTED = "a model was called on a thread that knows of no case, while sev
 @contextmanager
 def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     """
-    Record or replay what this context asks a model, by the recorder that listens in this process.
+    Record or replay the model calls of this context by the recorder that listens in this process.
 
-    For model calls that are not the app's: a judge's are kept beside those of the case that it judges.
+    For model calls that are not the app's: a judge's are kept in files next to those of the judged case.
     Where no recorder listens, the calls go out as they are, and there is no log of them.
 
     Raises:
         CassetteError: As `Recorder.recording`.
     """
-    if not listeners.recorders:
+    if not interception.recorders:
         yield None
         return
-    with listeners.recorders[-1].recording(case, repeat, shared=False) as log:
+    with interception.recorders[-1].recording(case, repeat, shared=False) as log:
         yield log
 
 
 def replay(url: str, body: Any) -> bytes | None:
     """
-    The recorded answer of this context's recording to a JSON request, without any HTTP client.
+    Return the recorded answer of this context's recording to a JSON request, without an HTTP client.
 
-    None where it is not recorded, or nothing records: then a client decides what becomes of the request.
+    None where it is not recorded, or nothing records: then the request is to be sent by a client.
     """
-    recording = listeners.current.get()
+    recording = interception.current.get()
     if recording is None:
         return None
     parts = urlsplit(url)
@@ -62,9 +60,9 @@ class Recorder:
     Records and replays the model calls of every case; one for a process, shared by its threads.
 
     Attributes:
-        problems: What could not be kept, and why; the answers themselves reached the app.
+        problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
-        aside: What counts the calls that belong to no case.
+        metric_calls: The calls of metrics, which belong to no case.
     """
 
     def __init__(
@@ -87,32 +85,32 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
+        self._redaction = Redaction(redact)
+        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
         self._judge_calls: Counter[str] = Counter()
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
-        self._redaction = Redaction(redact)
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
-        self.aside = Aside(mode=mode, budget=budget)
         self._run_log = RunLog(local.parent / "explain")
 
     def install(self) -> None:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
-        if self not in listeners.recorders:
-            listeners.recorders.append(self)
-            clients.install()
+        if self not in interception.recorders:
+            interception.recorders.append(self)
+            interception.install()
 
     def uninstall(self) -> None:
         """Put the HTTP clients back as they were. A second call does nothing."""
-        if self in listeners.recorders:
-            listeners.recorders.remove(self)
-            clients.uninstall()
+        if self in interception.recorders:
+            interception.recorders.remove(self)
+            interception.uninstall()
         self._run_log.close()
 
     def describe_other_calls(self) -> list[str]:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
         made, replayed, failed = (self._judge_calls[name] for name in ("made", "replayed", "failed"))
         judges = [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
-        return [*judges, *self.aside.describe()]
+        return [*judges, *self.metric_calls.describe()]
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
@@ -129,13 +127,13 @@ class Recorder:
         self, case: str, repeat: int, *, shared: bool = True, rules: CallRules | None = None
     ) -> Iterator[CallLog]:
         """
-        Record or replay what this context, and those copied from it, ask a model.
+        Record or replay the model calls of this context, and of those copied from it.
 
         Args:
             case: The item id, `golden/support.yaml::returns-window`.
             repeat: Counts from 0.
             shared: Calls of threads that know of no case may be its own, where it is the only one open.
-            rules: What the golden file says of the case's calls.
+            rules: The golden file's rules for the case's calls.
 
         Raises:
             CassetteError: On entering, when a cassette of the case is broken.
@@ -158,17 +156,10 @@ class Recorder:
             budget=self._budget,
             rules=rules or CallRules(),
         )
-        clients.change_late()
-        token = listeners.current.set(recording)
-        if shared:
-            listeners.open_recordings.append(recording)
         try:
-            with carry_context():
+            with interception.attribute_calls(recording, shared=shared), carry_context():
                 yield log
         finally:
-            if shared:
-                listeners.open_recordings.remove(recording)
-            listeners.current.reset(token)
             recording.end()
             if not shared:
                 with self._lock:

@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
@@ -191,7 +190,7 @@ class Budget:
         elif not change:
             yield _read(self.file)
         else:
-            with FileLock(self.file.with_suffix(".lock"), poll_interval=_POLL_S):
+            with hold_lock(self.file.with_suffix(".lock"), poll_s=_POLL_S):
                 ledger = _read(self.file)
                 yield ledger
                 write_atomically(self.file, json.dumps(asdict(ledger)).encode(), durable=False)

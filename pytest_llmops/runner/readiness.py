@@ -14,7 +14,7 @@ from pytest_llmops.golden.files import shown_path
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
 from pytest_llmops.models import weights
 from pytest_llmops.protocols import App
-from pytest_llmops.recorder.cassettes.cassette import cassette_path, load_calls
+from pytest_llmops.recorder.cassettes import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.app.importing import resolve_app

@@ -1,8 +1,8 @@
 """
-Whose a span is: spans are kept apart by the case that caused them, whatever they come from.
+Attribution: spans are kept apart by the case that caused them, whatever they come from.
 
 A span that begins in this process belongs to the case of its context, as OpenTelemetry's own parents do, or
-of its trace; one that another process sent, to the case of its trace. What belongs to no case is a stray.
+of its trace; one that another process sent, to the case of its trace. A span of no case is a stray.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cachetools import LRUCache
 
+from pytest_llmops.detect.texts import walk
 from pytest_llmops.printable import counted
-from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
+from pytest_llmops.recorder.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
-from pytest_llmops.traces.twins import UniqueSpans
 
 _ARRIVAL_S = 5.0
 _LATE_S = 2.0
@@ -29,14 +29,53 @@ _MOST_TRACES = 65_536  # remembered; a run of 1,000 cases with 10 repeats begins
 _MOST_STRAYS = 10_000  # kept to be checked; further ones are counted
 
 
+class UniqueSpans(list[Span]):
+    """Spans in the order they came, each once: an exporter may send one that was seen in this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, span: Span) -> bool:
+        """Add a span, or the new facts of a known one; return whether there was anything new."""
+        identity = identify(span)
+        with self._lock:
+            place = self._places.setdefault(identity, len(self)) if identity else len(self)
+            if place == len(self):
+                self.append(span)
+                return True
+            known = self[place]
+            self[place] = join_twins(known, span)
+            return self[place] is not known
+
+
+def identify(span: Span) -> str:
+    """Return a text that no two spans share; empty where there is none."""
+    if span.origin == "log":
+        return f"log {span.trace_id} {span.parent_id} {span.name} {span.start}" if span.start else ""
+    return f"{span.trace_id} {span.span_id}" if span.trace_id and span.span_id else ""
+
+
+def join_twins(known: Span, other: Span) -> Span:
+    """Add the texts that only the other span has; of a LangSmith run keep the later state."""
+    if known.origin == other.origin == "langsmith":
+        return known if known == other else other
+    texts = {text for _, text in walk(known)}
+    lacking = {pointer: text for pointer, text in walk(other) if text not in texts}
+    if not lacking:
+        return known
+    return replace(known, events=(*known.events, {"name": "as received", "attributes": lacking}))
+
+
 class CaseSpans(UniqueSpans):
     """
     The spans of one repeat of a case, in the order they ended.
 
     Attributes:
-        closed: The repeat is over; what comes later is a stray.
-        awaited: Ids of spans that are on their way, and whether they will have ended when they are here.
-        senders: What sends them, to be called with a time limit in seconds.
+        closed: The repeat is over; later spans are strays.
+        awaited: Ids of spans that are on their way; true where they must have ended when they arrive.
+        senders: Functions that send them, to be called with a time limit in seconds.
     """
 
     closed: bool = False
@@ -47,7 +86,7 @@ class CaseSpans(UniqueSpans):
         self.senders: list[Callable[[float], None]] = []
 
     def add(self, span: Span) -> bool:
-        """As `UniqueSpans.add`; what came is awaited no more."""
+        """Add a span as `UniqueSpans.add`, and await it no more."""
         is_new = super().add(span)
         with _lock:
             if span.span_id in self.awaited and (span.end or not self.awaited[span.span_id]):
@@ -55,11 +94,11 @@ class CaseSpans(UniqueSpans):
         return is_new
 
     def count_own(self) -> int:
-        """How many spans the app left; log records are none."""
+        """Count the spans of the app, without log records."""
         return sum(span.origin != "log" for span in self)
 
     def expect(self, span_id: str, sender: Callable[[float], None], *, ended: bool) -> None:
-        """Wait for a span before the case is judged; `ended` where one that has not ended is not enough."""
+        """Await a span before the case is judged; `ended` where one that has not ended is not enough."""
         with _lock:
             self.awaited[span_id] = ended or self.awaited.get(span_id, False)
             if sender not in self.senders:
@@ -72,7 +111,7 @@ class Strays:
     Spans of a run that reached no case's check.
 
     Attributes:
-        unattributed: How many began, while several cases ran, where nothing says of which.
+        unattributed: How many began, while several cases ran, with nothing that names their case.
         late: How many were of a case that was over when they ended.
         spans: These, and those that began while no case ran, to be checked by themselves.
         dropped: How many were too many to be kept.
@@ -84,7 +123,7 @@ class Strays:
     dropped: int = 0
 
     def keep(self, span: Span) -> bool:
-        """Keep a span to be checked; whether there is anything new in it."""
+        """Keep a span to be checked; return whether there is anything new in it."""
         if len(self.spans) < _MOST_STRAYS:
             return self.spans.add(span)
         self.dropped += 1
@@ -114,14 +153,14 @@ def capture() -> Iterator[CaseSpans]:
 
 
 def watch_strays() -> Strays:
-    """From now on strays are kept there, until `unwatch`."""
+    """Return where strays are kept from now on, until `unwatch`."""
     strays = Strays()
     _watching[id(strays)] = strays
     return strays
 
 
 def unwatch(strays: Strays) -> None:
-    """Keep no more strays there; a second call does nothing. With the last one, cases are forgotten."""
+    """Keep no more strays there; a second call does nothing. The last one forgets the cases of traces."""
     _watching.pop(id(strays), None)
     if not _watching:
         with _lock:
@@ -129,23 +168,33 @@ def unwatch(strays: Strays) -> None:
 
 
 def is_listening() -> bool:
-    """Whether anybody wants spans: what is listened to stays changed when the last run is over."""
+    """Return whether spans are wanted: patched libraries stay patched when the last run is over."""
     return bool(_open or _watching)
 
 
 def find_owner(trace_id: str) -> CaseSpans | None:
     """
-    The case of what begins in this context; what else its trace holds is of that case from now on.
+    Return the case of a span that begins in this context, and attribute the rest of its trace to it.
 
-    A thread that knows of no case belongs to the case of the trace, or to the only one in work.
+    A thread that knows of no case belongs to the case of the trace, or to the only one that runs.
     """
     owner = _current.get()
     if owner is None or (owner.closed and is_inherited.get()):
-        owner = _of_trace(trace_id)
+        owner = _owner_of_trace(trace_id)
     if owner is not None and trace_id:
         with _lock:
             _traces.setdefault(trace_id, owner)
     return owner
+
+
+def _owner_of_trace(trace_id: str) -> CaseSpans | None:
+    """Return the case of a trace, or the only one that runs."""
+    with _lock:
+        known = _traces.get(trace_id) if trace_id else None
+    if known is not None:  # and not its truth: a case without spans is an empty list
+        return known
+    running = tuple(_open.values())
+    return running[0] if len(running) == 1 else None
 
 
 def count_unattributed() -> None:
@@ -156,9 +205,9 @@ def count_unattributed() -> None:
 
 def keep(span: Span, owner: CaseSpans | None) -> bool:
     """
-    Add what ended to its case, or to the strays where there is none or it is over.
+    Add an ended span to its case, or to the strays where there is none or it is over.
 
-    Returns whether the strays have anything new of it: an exporter may send what was seen already.
+    Returns whether the strays have anything new of it: an exporter may send a span that was seen already.
     """
     if owner is not None and (not owner.add(span) or not owner.closed):
         return False
@@ -172,19 +221,19 @@ def keep(span: Span, owner: CaseSpans | None) -> bool:
 
 def deliver(spans: Iterable[Span]) -> None:
     """
-    Add spans that came from elsewhere, each to the case of its trace, or to the only case in work.
+    Add spans that came from elsewhere, each to the case of its trace, or to the only case that runs.
 
-    To be called before the sender gets its answer, so that what a case waits for is there in time.
+    To be called before the sender gets its answer, so that awaited spans are there in time.
     """
     for span in spans:
-        owner = _of_trace(span.trace_id)
+        owner = _owner_of_trace(span.trace_id)
         if keep(span, owner) and owner is None and span.origin != "log":
             count_unattributed()
 
 
 async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVAL_S) -> str:
     """
-    Wait until what is on its way is here; why it is not all, or empty.
+    Wait until all awaited spans are here; return why some are not, or an empty text.
 
     Args:
         required: How many spans there must be; other processes may send theirs a while after the answer.
@@ -194,7 +243,7 @@ async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVA
         start_outside(threading.Thread(target=sender, args=(timeout_s,), daemon=True))
     spans.senders.clear()  # which would keep clients alive
     while spans.awaited and time.monotonic() < begun + timeout_s:  # noqa: ASYNC110 - see below
-        await asyncio.sleep(_POLL_S)  # senders are threads of anybody, who know no event of this loop
+        await asyncio.sleep(_POLL_S)  # spans arrive on threads that know no event of this loop
     while spans.count_own() < required and time.monotonic() < begun + _LATE_S:  # noqa: ASYNC110 - as above
         await asyncio.sleep(_POLL_S)
     if lost := len(spans.awaited):
@@ -206,13 +255,3 @@ async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVA
             "is its tracing on, and in this process or sent to the receiver of --llm-receive?"
         )
     return ""
-
-
-def _of_trace(trace_id: str) -> CaseSpans | None:
-    """The case of a trace, or the only one in work."""
-    with _lock:
-        known = _traces.get(trace_id) if trace_id else None
-    if known is not None:  # and not its truth: a case without spans is an empty list
-        return known
-    running = tuple(_open.values())
-    return running[0] if len(running) == 1 else None

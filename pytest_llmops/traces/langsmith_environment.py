@@ -1,4 +1,4 @@
-"""Where LangSmith clients of this environment send their runs, and which of the clients are ours."""
+"""Endpoint and key of LangSmith clients in this environment, and the clients that are ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import WeakSet
 NAMESPACES = ("LANGSMITH", "LANGCHAIN")
 
 own_clients: WeakSet[Any] = WeakSet()
-"""Clients that are none of the app."""
+"""Clients of this package, whose runs are none of the app."""
 
 
 def langsmith_endpoint() -> str:

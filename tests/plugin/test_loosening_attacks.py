@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from pytest_llmops.recorder.cassettes.cassette import cassette_path, dump_calls, load_calls
+from pytest_llmops.recorder.cassettes import cassette_path, dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
 from tests.plugin.test_merge_base import FILE, RED, llmops, repository  # noqa: F401 - the fixture

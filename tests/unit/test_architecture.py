@@ -72,7 +72,9 @@ WRITING = {
     "mkdtemp",
     "TemporaryDirectory",
     "NamedTemporaryFile",
-    "FileLock",
+    "hold_lock",
+    "take_lock",
+    "wait_for_lock",
     "touch",
 }
 NOT_NAMED = {"documents/atomic_file.py", "streams.py"}  # writes for the others; opens the null device

@@ -16,7 +16,7 @@ from pytest_llmops.printable import name_some, printable
 from pytest_llmops.prompts.files import find_prompts, normalise
 from pytest_llmops.prompts.lock import locked_prompts
 from pytest_llmops.prompts.rules import check_prompts
-from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
+from pytest_llmops.recorder.cassettes import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
 from pytest_llmops.revision.git import run_git

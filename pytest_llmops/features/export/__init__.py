@@ -1,7 +1,7 @@
 """
 Spans of cases and their scores, sent masked at the end of the run where the setting `export` asks for it.
 
-Everything is masked before it is sent. What could not be sent is an error, since somebody waits for it.
+A failure to send is an error, since somebody waits for the data.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from typing import Any
 
 from pytest_llmops.errors import MissingExtraError, SettingsError, describe_error
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Span
 from pytest_llmops.runner.cases.listeners import ScoredOutput
 from pytest_llmops.traces.langsmith_environment import langsmith_endpoint, langsmith_key, own_clients
 
@@ -25,6 +24,8 @@ class LangSmithEndpoint:
     @classmethod
     def of_environment(cls) -> LangSmithEndpoint:
         """
+        Make a client of the environment's address and key.
+
         Raises:
             MissingExtraError: LangSmith's client is not installed.
             SettingsError: The environment names no key.
@@ -45,6 +46,8 @@ class LangSmithEndpoint:
 
     def send(self, outputs: Sequence[ScoredOutput]) -> None:
         """
+        Send masked outputs.
+
         Raises:
             OSError: The endpoint cannot be reached, or refuses.
         """
@@ -53,10 +56,8 @@ class LangSmithEndpoint:
         try:
             for output in outputs:
                 self._send_output(output)
-        except LangSmithError as error:
-            raise OSError(
-                f"LangSmith refused it ({type(error).__name__})"
-            ) from None  # which quotes what was sent
+        except LangSmithError as error:  # its message quotes the data
+            raise OSError(f"LangSmith refused it ({type(error).__name__})") from None
 
     def _send_output(self, output: ScoredOutput) -> None:
         root = output.spans[0]
@@ -65,12 +66,13 @@ class LangSmithEndpoint:
             for span in output.spans
         }
         orders: dict[str, str] = {}
-        below = sorted(output.spans[1:], key=lambda span: (span.start, -span.end))  # they came as they ended
+        # Parents first: spans come in the order in which they ended.
+        below = sorted(output.spans[1:], key=lambda span: (span.start, -span.end))
         for span in (root, *below):
             known = span.parent_id if span.parent_id in orders else root.span_id
             parent = None if span is root else known
-            own = f"{_time(span.start):%Y%m%dT%H%M%S%fZ}{ids[span.span_id]}"
-            orders[span.span_id] = f"{orders[parent]}.{own}" if parent else own
+            order = f"{_time(span.start):%Y%m%dT%H%M%S%fZ}{ids[span.span_id]}"
+            orders[span.span_id] = f"{orders[parent]}.{order}" if parent else order
             self.client.create_run(
                 name=span.name or "span",
                 run_type=_TYPES.get(span.kind.lower(), "chain"),
@@ -83,23 +85,24 @@ class LangSmithEndpoint:
                 start_time=_time(span.start),
                 end_time=_time(max(span.end, span.start)),
                 error=span.status if span.status.startswith("error") else None,
-                extra={"metadata": _describe(span)},
+                extra={
+                    "metadata": {
+                        **span.attributes,
+                        **({"events": list(span.events)} if span.events else {}),
+                    }
+                },
             )
-        for each in output.judged:
+        for judged in output.judged:
             with warnings.catch_warnings():  # feedback without a session's id is to end in a later release
                 warnings.simplefilter("ignore")
                 self.client.create_feedback(
                     ids[root.span_id],
-                    key=each.metric,
-                    score=each.value,
-                    value=each.label or None,
-                    comment=each.explanation or each.error or None,
+                    key=judged.metric,
+                    score=judged.value,
+                    value=judged.label or None,
+                    comment=judged.explanation or judged.error or None,
                     stop_after_attempt=1,
                 )
-
-
-def _describe(span: Span) -> dict[str, Any]:
-    return {**span.attributes, **({"events": list(span.events)} if span.events else {})}
 
 
 def _time(seconds: float) -> datetime:

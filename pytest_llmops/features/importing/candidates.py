@@ -11,7 +11,7 @@ from typing import Any
 from pytest_llmops.records import Span
 from pytest_llmops.traces.decoding.documents import read_documents, read_spans
 from pytest_llmops.traces.decoding.values import DecodingError
-from pytest_llmops.traces.tools import as_json
+from pytest_llmops.traces.reading import as_json
 
 _INPUTS = ("input", "question", "query", "prompt", "user_input", "text")
 _REFERENCES = ("reference", "expected", "expected_output", "ground_truth", "answer", "output", "response")

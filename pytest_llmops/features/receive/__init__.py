@@ -1,8 +1,8 @@
 """
-A receiver on loopback for what other processes say of a case, and clients without spans: OTLP and LangSmith.
+A receiver on loopback for traces of other processes, and of clients without spans: OTLP and LangSmith.
 
-Only the setting `receive` opens it. A request is answered when its spans are where they belong; what could
-not be read is an error of the suite.
+Only the setting `receive` opens it. A request is answered once its spans are with their cases; a request that
+could not be read is an error of the suite.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LangSmith runs, sent on to where they would have gone: as they are, or masked."""
+"""Sends LangSmith runs on to their former endpoint, unchanged or masked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from pytest_llmops.features.receive.server import Notes, Request
 from pytest_llmops.traces.decoding.langsmith import RunPart, is_id
 from pytest_llmops.traces.decoding.values import read_time
 
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarder:
     """
+    Sends requests to an endpoint, and notes failures.
+
     Attributes:
-        endpoint: The address that the environment named before.
+        endpoint: Address from the environment before the receiver changed it.
         masked: No text leaves with personal data or secrets in it.
     """
 
@@ -50,7 +52,7 @@ class Forwarder:
             self.notes.count(self.notes.unforwarded, type(error).__name__)
 
     def _send_masked(self, parts: Sequence[RunPart]) -> None:
-        """Runs as one batch, without attachments' bytes; feedback one by one, as its endpoint has it."""
+        """Send runs as one batch, without bytes of attachments, and each feedback by itself."""
         batch = {
             operation: [mask_run(part.fields) for part in parts if part.operation == operation]
             for operation in ("post", "patch")
@@ -64,12 +66,12 @@ class Forwarder:
     def _send(self, method: str, path: str, body: bytes, content_type: str = "application/json") -> None:
         headers = {"Content-Type": content_type, "X-API-Key": self.key}
         request = urllib.request.Request(f"{self.endpoint}{path}", body, headers, method=method)  # noqa: S310 - the user named it
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - as above
             response.read()
 
 
 def mask_run(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A run with every text masked but its ids and times, which no person wrote."""
+    """Mask every text of a run except ids and times, which no person wrote."""
     return {
         mask(key, strict=True): value
         if is_id(key, value) or (key.endswith("_time") and read_time(value) is not None)

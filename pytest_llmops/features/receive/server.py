@@ -1,4 +1,4 @@
-"""The server: one thread per connection, none of which can keep a session from ending."""
+"""The server of a receiver: one thread per connection, none of which can keep a session from ending."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from io import BytesIO
 from socket import SHUT_RDWR, socket
-from threading import Lock
-from typing import Any, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Span
 from pytest_llmops.traces.capture import deliver
-from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch
-from pytest_llmops.traces.decoding.multipart import read_multipart
+from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch, read_multipart
 from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
 from pytest_llmops.traces.decoding.values import DecodingError, parse_body
 
@@ -35,37 +33,39 @@ MOST_BYTES = 64 * 2**20
 _PIECE = 64 * 2**10
 _MOST_TRAILERS = 100
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_MOST_REASONS = 100  # of a kind, since a sender may choose them
+_NAMED = 3
+_SILENCE_S = 10.0  # after which a connection without data is closed
+_LAST_S = 2.0  # that a request which has begun may still take at the end
+_POLL_S = 0.02
 
-
-class Readable(Protocol):
-    """What a body is read from: a socket's file."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def readline(self, size: int, /) -> bytes: ...
+_JSON = "application/json"
+_PROTOBUF = "application/x-protobuf"
+_OTLP = re.compile(r".*/v1/(?P<signal>traces|logs|metrics)/?")
+_SMITH = re.compile(r"(?:/api)?(?:/v1)?(?P<path>/(?:info|runs|feedback|sessions)\b.*)")
 
 
 class TooLargeError(Exception):
     """A body is larger than the limit, as it is sent or once it is decompressed."""
 
 
-def read_body(stream: Readable, headers: Mapping[str, str], most: int = MOST_BYTES) -> bytes:
+def read_body(stream: BinaryIO, headers: Mapping[str, str], most: int = MOST_BYTES) -> bytes:
     """
-    The body of a request, as its content encoding has it.
+    Read the body of a request and undo its content encodings.
 
     Raises:
         TooLargeError: It is larger than the limit.
-        DecodingError: It is cut off, or not as its headers say.
+        DecodingError: It is cut off, or contradicts its headers.
     """
     if "chunked" in (headers.get("transfer-encoding") or "").lower():
-        sent = b"".join(_read_chunks(stream, most))
+        body = b"".join(_read_chunks(stream, most))
     else:
-        sent = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), most)
-    encodings = [each.strip().lower() for each in (headers.get("content-encoding") or "").split(",")]
-    for encoding in reversed(encodings):
+        body = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), most)
+    encodings = (headers.get("content-encoding") or "").split(",")
+    for encoding in reversed([name.strip().lower() for name in encodings]):
         if encoding not in {"", "identity"}:
-            sent = _decompress(encoding, sent, most)
-    return sent
+            body = _decompress(encoding, body, most)
+    return body
 
 
 def _read_size(text: str, base: int) -> int:
@@ -78,7 +78,7 @@ def _read_size(text: str, base: int) -> int:
     return size
 
 
-def _read_exactly(stream: Readable, size: int, most: int) -> bytes:
+def _read_exactly(stream: BinaryIO, size: int, most: int) -> bytes:
     if size > most:
         raise TooLargeError
     body = stream.read(size)
@@ -87,23 +87,23 @@ def _read_exactly(stream: Readable, size: int, most: int) -> bytes:
     return body
 
 
-def _read_chunks(stream: Readable, most: int) -> Iterator[bytes]:
+def _read_chunks(stream: BinaryIO, most: int) -> Iterator[bytes]:
     while size := _read_size(stream.readline(_PIECE).partition(b";")[0].decode("latin-1"), 16):
         yield _read_exactly(stream, size, most)
         most -= size
         stream.readline(_PIECE)
     for _ in range(_MOST_TRAILERS):
-        if not stream.readline(_PIECE).strip():  # which ends them
+        if not stream.readline(_PIECE).strip():  # the empty line behind the trailers
             return
     raise DecodingError("it has too many trailers")
 
 
 def _decompress(encoding: str, body: bytes, most: int) -> bytes:
-    read = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _gunzip, "zstd": _unzstd}.get(encoding)
-    if read is None:
+    decoders = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _gunzip, "zstd": _unzstd}
+    if encoding not in decoders:
         raise DecodingError("its content encoding is not known")
     parts, size = [], 0
-    for part in read(body):
+    for part in decoders[encoding](body):
         size += len(part)
         if size > most:
             raise TooLargeError
@@ -112,7 +112,7 @@ def _decompress(encoding: str, body: bytes, most: int) -> bytes:
 
 
 def _gunzip(body: bytes) -> Iterator[bytes]:
-    """Of gzip every member, as RFC 1952 has it."""
+    """Decompress every member of a gzip body, as RFC 1952 has it, or a zlib body."""
     while body:
         member = zlib.decompressobj(_GZIP_OR_ZLIB)
         try:
@@ -137,9 +137,6 @@ def _unzstd(body: bytes) -> Iterator[bytes]:
         raise DecodingError("it cannot be decompressed") from None
 
 
-_NAMED = 3
-
-
 @dataclass(slots=True)
 class Notes:
     """
@@ -158,56 +155,49 @@ class Notes:
     unforwarded: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     received: int = 0
-    _lock: Lock = field(default_factory=Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, kind: Counter[str], reason: str) -> None:
         with self._lock:
-            if len(kind) < 100 or reason in kind:  # noqa: PLR2004 - whoever sends may choose the reasons
-                kind[reason] += 1
-            else:
-                kind["other reasons"] += 1
+            kind[reason if len(kind) < _MOST_REASONS or reason in kind else "other reasons"] += 1
 
     def count_received(self, spans: int) -> None:
         with self._lock:
             self.received += spans
 
     def errors(self) -> Iterator[str]:
-        """A sentence for each kind of trace that no check saw."""
+        """Yield a sentence for each kind of trace that no check saw."""
         if count := self.unread.total():
             yield (
                 f"error: {counted(count, 'trace request')} could not be read, so no check saw what "
-                f"{'it holds' if count == 1 else 'they hold'}: {_name(self.unread)}"
+                f"{'it holds' if count == 1 else 'they hold'}: {_name_reasons(self.unread)}"
             )
         if count := self.elsewhere.total():
             yield (
-                f"error: {counted(count, 'LangSmith run')} sent to {_name(self.elsewhere)} by a client with "
-                "an address of its own, so no check saw them; let the client take LANGSMITH_ENDPOINT"
+                f"error: {counted(count, 'LangSmith run')} sent to {_name_reasons(self.elsewhere)} by a "
+                "client with an address of its own, so no check saw them; let the client take "
+                "LANGSMITH_ENDPOINT"
             )
 
     def warnings(self) -> Iterator[str]:
         if count := self.unforwarded.total():
-            yield f"{counted(count, 'LangSmith request')} could not be forwarded: {_name(self.unforwarded)}"
+            reasons = _name_reasons(self.unforwarded)
+            yield f"{counted(count, 'LangSmith request')} could not be forwarded: {reasons}"
         if count := self.unknown.total():
             yield (
                 f"{counted(count, 'request')} to the trace receiver {'was' if count == 1 else 'were'} for "
-                f"something else, and got 404: {_name(self.unknown)}"
+                f"something else, and got 404: {_name_reasons(self.unknown)}"
             )
 
 
-def _name(reasons: Counter[str]) -> str:
-    return name_some([printable(each, 100) for each in sorted(reasons)], _NAMED)
-
-
-_JSON = "application/json"
-_PROTOBUF = "application/x-protobuf"
-_OTLP = re.compile(r".*/v1/(?P<signal>traces|logs|metrics)/?")
-_SMITH = re.compile(r"(?:/api)?(?:/v1)?(?P<path>/(?:info|runs|feedback|sessions)\b.*)")
+def _name_reasons(reasons: Counter[str]) -> str:
+    return name_some([printable(reason, 100) for reason in sorted(reasons)], _NAMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    A request with its whole body.
+    A request with its complete body.
 
     Attributes:
         path: Without the query.
@@ -222,8 +212,10 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
+    An answer to a request.
+
     Attributes:
-        then: What is left to do once it is sent.
+        then: To be called once it is sent.
     """
 
     status: int
@@ -242,7 +234,7 @@ class Routes:
     Answers requests of OTLP exporters and of LangSmith's clients.
 
     Attributes:
-        forward: Sends what a LangSmith client posted on to where it would have gone.
+        forward: Sends a request of a LangSmith client on to the endpoint of the environment before.
     """
 
     notes: Notes
@@ -251,11 +243,17 @@ class Routes:
 
     def answer(self, request: Request) -> Reply:
         """
+        Deliver the spans of a request, and return its answer.
+
         Raises:
-            DecodingError: The body is not what it should be; nothing of it was delivered.
+            DecodingError: The body is not in the format of its path; nothing of it was delivered.
         """
         if request.method == "POST" and (otlp := _OTLP.fullmatch(request.path)):
-            return self._take_otlp(request, otlp["signal"])
+            is_json = _JSON in request.content_type
+            if otlp["signal"] != "metrics":
+                body = parse_body(request.body) if is_json else read_protobuf(request.body, otlp["signal"])
+                self._deliver(list(read_otlp(body)))
+            return Reply(200) if is_json else Reply(200, b"", _PROTOBUF)
         smith = _SMITH.fullmatch(request.path)
         reply = self._answer_smith(request, smith["path"].rstrip("/")) if smith else None
         if reply is None:
@@ -263,18 +261,14 @@ class Routes:
             return Reply.of({"detail": "not found"}, 404)
         return reply
 
-    def _take_otlp(self, request: Request, signal: str) -> Reply:
-        is_json = _JSON in request.content_type
-        if signal != "metrics":
-            body = parse_body(request.body) if is_json else read_protobuf(request.body, signal)
-            self._deliver(list(read_otlp(body)))
-        return Reply(200) if is_json else Reply(200, b"", _PROTOBUF)
-
     def _answer_smith(self, request: Request, path: str) -> Reply | None:
-        if request.method == "GET":
-            return _answer_get(path)
-        if request.method == "POST" and path == "/sessions":
-            return Reply.of({"id": "00000000-0000-0000-0000-000000000000", "name": "received"})
+        match request.method, path:
+            case "GET", "/info":
+                return Reply.of(_describe_smith())
+            case "GET", "/sessions":
+                return Reply.of([])
+            case "POST", "/sessions":
+                return Reply.of({"id": "00000000-0000-0000-0000-000000000000", "name": "received"})
         parts = list(_read_parts(request, path))
         if not parts:
             return None
@@ -286,8 +280,22 @@ class Routes:
         self.notes.count_received(len(spans))
 
 
+def _describe_smith() -> dict[str, Any]:
+    """Return the abilities by which a LangSmith client chooses how to send."""
+    batch = {
+        "use_multipart_endpoint": True,
+        "size_limit": 100,
+        "size_limit_bytes": 20_971_520,
+        "scale_up_nthreads_limit": 16,
+        "scale_up_qsize_trigger": 1000,
+        "scale_down_nempty_trigger": 4,
+    }
+    flags = {"zstd_compression_enabled": find_spec("zstandard") is not None}
+    return {"version": "0.0.0", "instance_flags": flags, "batch_ingest_config": batch}
+
+
 def _read_parts(request: Request, path: str) -> Iterator[RunPart]:
-    """The runs and feedback of a request; none where it is for something else."""
+    """Yield the runs and feedback of a request; none of a request for something else."""
     kind, _, name = path.strip("/").partition("/")
     if request.method == "POST" and path == "/runs/multipart":
         yield from read_multipart(request.content_type, request.body)
@@ -300,26 +308,6 @@ def _read_parts(request: Request, path: str) -> Iterator[RunPart]:
             yield RunPart("feedback", {"id": name, **fields})
         elif kind == "runs":
             yield RunPart("patch", {"id": name, **fields}) if name else RunPart("post", fields)
-
-
-def _answer_get(path: str) -> Reply | None:
-    if path == "/info":
-        flags = {"zstd_compression_enabled": find_spec("zstandard") is not None}
-        batch = {
-            "use_multipart_endpoint": True,
-            "size_limit": 100,
-            "size_limit_bytes": 20_971_520,
-            "scale_up_nthreads_limit": 16,
-            "scale_up_qsize_trigger": 1000,
-            "scale_down_nempty_trigger": 4,
-        }
-        return Reply.of({"version": "0.0.0", "instance_flags": flags, "batch_ingest_config": batch})
-    return Reply.of([]) if path == "/sessions" else None
-
-
-_SILENCE_S = 10.0  # after which a client that sends nothing is left alone
-_LAST_S = 2.0  # that a request which has begun may still take at the end
-_POLL_S = 0.02
 
 
 class Server(ThreadingHTTPServer):
@@ -349,10 +337,6 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    @property
-    def notes(self) -> Notes:
-        return self.routes.notes
-
     def change(self, *, active: int = 0, forwarding: int = 0) -> None:
         with self._lock:
             self.active += active
@@ -364,15 +348,16 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def wait(self) -> None:
-        """Let the requests that have begun be answered, within two seconds; note once those that are not."""
+        """Wait two seconds for the requests that have begun, and note once those that are not done."""
         deadline = time.monotonic() + _LAST_S
         while self.active + self.forwarding > 0 and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+        notes = self.routes.notes
         (unanswered, unforwarded), self._noted = self._noted, (self.active, self.forwarding)
         for _ in range(unanswered, self._noted[0]):
-            self.notes.count(self.notes.unread, "it was not complete at the end of the run")
+            notes.count(notes.unread, "it was not complete at the end of the run")
         for _ in range(unforwarded, self._noted[1]):
-            self.notes.count(self.notes.unforwarded, "not done at the end of the run")
+            notes.count(notes.unforwarded, "not done at the end of the run")
 
     def close(self) -> None:
         self.shutdown()
@@ -383,7 +368,7 @@ class Server(ThreadingHTTPServer):
                 connection.shutdown(SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        """A client that goes away is no news; what it left unsaid was counted where it was read."""
+        """Ignore clients that go away; missing parts of a request were counted where it was read."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -404,16 +389,12 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.change(active=-1, forwarding=int(then is not None))
             if then is not None:
-                self._finish(then)
-
-    def _finish(self, then: Callable[[], None]) -> None:
-        try:
-            then()
-        finally:
-            self.server.change(forwarding=-1)
+                try:
+                    then()
+                finally:
+                    self.server.change(forwarding=-1)
 
     def _answer(self) -> Reply:
-        notes = self.server.notes
         try:
             body = read_body(self.rfile, self.headers)  # type: ignore[arg-type] # headers are read as a mapping
             path = urlsplit(self.path).path
@@ -422,21 +403,19 @@ class _Handler(BaseHTTPRequestHandler):
                 Request(method=self.command, path=path, content_type=kind, body=body)
             )
         except TooLargeError:
-            notes.count(notes.unread, "it is larger than 64 MiB")
-            return self._refuse(413, "larger than 64 MiB")
+            return self._refuse(413, "larger than 64 MiB", "it is larger than 64 MiB")
         except TimeoutError:
-            notes.count(notes.unread, f"its sender was silent for {_SILENCE_S:g} s")
-            return self._refuse(408, "nothing came")
+            return self._refuse(408, "nothing came", f"its sender was silent for {_SILENCE_S:g} s")
         except LLMOpsError as error:  # a decoding error, or a library that is missing
-            notes.count(notes.unread, str(error))
-            return self._refuse(400, str(error))
-        except Exception as error:  # noqa: BLE001 - what a sender can cause must not be lost in a thread
-            notes.count(notes.unread, f"it broke the reader ({type(error).__name__})")
-            return self._refuse(400, "not readable")
+            return self._refuse(400, str(error), str(error))
+        except Exception as error:  # noqa: BLE001 - faults that a sender can cause must not be lost in a thread
+            return self._refuse(400, "not readable", f"it broke the reader ({type(error).__name__})")
 
-    def _refuse(self, status: int, why: str) -> Reply:
-        self.close_connection = True  # what is left of the body would be taken for a request
-        return Reply.of({"message": why}, status)
+    def _refuse(self, status: int, message: str, reason: str) -> Reply:
+        notes = self.server.routes.notes
+        notes.count(notes.unread, reason)
+        self.close_connection = True  # the rest of the body would be taken for a request
+        return Reply.of({"message": message}, status)
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)

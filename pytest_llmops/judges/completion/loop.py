@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.loop_thread import LoopThread
 
 Result = TypeVar("Result")
 
 _WIND_DOWN_S = 2.0
 
 _lock = threading.Lock()
-_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_running: list[LoopThread] = []
 _closers: list[Callable[[], Awaitable[None]]] = []
 
 
@@ -53,35 +53,17 @@ def close() -> None:
     """
     with _lock:
         running, _running[:] = _running[:], []
-    for loop, thread in running:
-        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
-        thread.join(2 * _WIND_DOWN_S)
+    for loop in running:
+        loop.close()
 
 
 def _submit(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
     with _lock:
         if not _running:
-            loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
-            start_outside(thread)
-            _running.append((loop, thread))
+            _running.append(LoopThread(name="llmops-judges", at_end=_close_all, wind_down_s=_WIND_DOWN_S))
             atexit.register(close)
-        return asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
+        return _running[0].submit(coroutine)
 
 
-async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
+async def _close_all() -> None:
     await asyncio.gather(*(closer() for closer in _closers), return_exceptions=True)
-    loop.call_soon(loop.stop)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
 
 if TYPE_CHECKING:
@@ -33,10 +36,13 @@ class Router:
 
     captures: bool
     shows: bool
-    _streams: list[Any] = field(default_factory=list)
     _handlers: list[logging.Handler] = field(default_factory=list)
     _log: logging.Handler | None = None
     _listening: ExitStack = field(default_factory=ExitStack)
+    _streams: Patches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._streams = Patches(self._find_streams)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Router:
@@ -46,18 +52,15 @@ class Router:
 
     def take_streams(self) -> None:
         """Route what is written to the streams of the moment; those taken before are left as they are."""
-        channels: tuple[tuple[Channel, Any], ...] = (("stdout", sys.stdout), ("stderr", sys.stderr))
-        for channel, stream in channels:
-            if any(each is stream for each in self._streams) or not hasattr(stream, "write"):
-                continue
-            original = sys.__stdout__ if channel == "stdout" else sys.__stderr__
-            shown = original.write if self.shows and original is not None else None
-            shown = shown if self.captures else stream.write
-            try:
-                stream.write = routed(stream.write, channel, shown)
-            except AttributeError:  # a stream of somebody's own, which pytest did not make
-                continue
-            self._streams.append(stream)
+        self._streams.apply()
+
+    def _find_streams(self) -> Iterator[Change]:
+        yield sys.stdout, "write", partial(self._route, "stdout", sys.__stdout__)
+        yield sys.stderr, "write", partial(self._route, "stderr", sys.__stderr__)
+
+    def _route(self, channel: Channel, original: Any, write: Callable[[str], int]) -> Callable[[str], int]:
+        shown = original.write if self.shows and original is not None else None
+        return routed(write, channel, shown if self.captures else write)
 
     def take_logs(self, plugin: Any) -> None:
         """
@@ -79,9 +82,7 @@ class Router:
 
     def close(self) -> None:
         self._listening.close()
-        for stream in self._streams:
-            vars(stream).pop("write", None)  # the class's own shows again
-        self._streams.clear()
+        self._streams.restore()
         for handler in self._handlers:
             handler.removeFilter(_is_of_no_case)
         if self._log is not None:

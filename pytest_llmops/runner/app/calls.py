@@ -18,19 +18,18 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
-from pytest_llmops.recorder.model_calls import note_calls
+from pytest_llmops.recorder.call import note_calls
+from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
-from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import usage_of
 from pytest_llmops.traces.capture import capture, settle
-from pytest_llmops.traces.model_spans import span_of_call
-from pytest_llmops.traces.reading import passages_of, tool_calls_of
+from pytest_llmops.traces.reading import passages_of, span_of_call, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _ATTEMPTS = 3

@@ -18,7 +18,7 @@ from traceback import StackSummary, TracebackException
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.recorder.cassettes.cassette import shown_path
+from pytest_llmops.recorder.cassettes import shown_path
 
 _FRAMES = 20  # of one exception, the innermost
 _LINE = 400  # characters

@@ -16,9 +16,9 @@ from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.protocols import Metric
+from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Failure, Output, Sample, Score
 from pytest_llmops.runner.app.calls import AppCaller, Called
-from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.rivals import (
     Rival,

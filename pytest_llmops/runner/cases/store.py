@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock  # noqa: TC002 - what type hints of `announce` resolve to
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.file_lock import hold_lock, take_lock, wait_for_lock
 from pytest_llmops.records import CaseResult
 
 _STOP = "stop"
@@ -52,16 +53,12 @@ class SharedStore:
     @contextlib.contextmanager
     def lease(self, case: str) -> Iterator[bool]:
         """Whether this process may do the case now; nobody else can until the block ends."""
-        lock = FileLock(self._path(case, "lease"), thread_local=False)
+        lock = take_lock(self._path(case, "lease"))
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield lock is not None
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
 
     def count_try(self, case: str) -> int:
         """How often the case was begun, this time included; to be called under its lease."""
@@ -83,24 +80,20 @@ class SharedStore:
         """
         ended = 0
         for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
-            lock = FileLock(f"{mark}.lock", thread_local=False)
-            with contextlib.suppress(Timeout):
-                lock.acquire(blocking=False)
+            if lock := take_lock(Path(f"{mark}.lock")):
                 ended += mark.exists()
                 lock.release()
         mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
-        with FileLock(f"{mark}.lock", thread_local=False):
+        with hold_lock(Path(f"{mark}.lock")):
             mark.touch()
             try:
                 yield ended
             finally:
                 mark.unlink(missing_ok=True)
 
-    def announce(self, golden: str) -> FileLock:
+    def announce(self, golden: str) -> BaseFileLock:
         """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
-        lock = FileLock(self._alive(self.worker, golden), thread_local=False)
-        lock.acquire()
-        return lock
+        return wait_for_lock(self._alive(self.worker, golden))
 
     def is_working(self, worker: int, golden: str) -> bool:
         """Whether that worker is alive and has started on its share of a golden file."""
@@ -109,13 +102,9 @@ class SharedStore:
         path = self._alive(worker, golden)
         if not path.exists():
             return False
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        if lock := take_lock(path):
+            lock.release()
+        return lock is None
 
     def stop(self) -> None:
         """Have no process of the session begin a case any more."""

@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from pytest_llmops.metrics.custom import FunctionMetric
 from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.protocols import Metric
-from pytest_llmops.recorder.interception.listeners import stand_aside
-from pytest_llmops.recorder.interception.threads import start_outside
+from pytest_llmops.recorder.interception import stand_aside
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.runner.scoring.scorer import Result, score_here, score_safely
 

@@ -1,4 +1,4 @@
-"""A file of traces, in whatever format: JSON or JSON lines of OTLP, of LangSmith or of our own spans."""
+"""Reads a file of traces, in any format: JSON or JSON lines of OTLP, of LangSmith or of our own spans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTS = ("runs", "spans", "data")
 
 def read_documents(text: str) -> list[Any]:
     """
-    The JSON values of a text: the items of a list, the one value, or one of each line.
+    Return the JSON values of a text: the items of a list, the one value, or one of each line.
 
     Raises:
         DecodingError: It is neither JSON nor JSON lines.
@@ -32,90 +32,85 @@ def read_documents(text: str) -> list[Any]:
         value = parse_body(text)
     except DecodingError:
         lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2:  # noqa: PLR2004 - one line is no JSON either
+        if len(lines) <= 1:
             raise
         return [parse_body(line) for line in lines]
-    if isinstance(value, Mapping):
-        listed = next((value[key] for key in _LISTS if isinstance(value.get(key), list)), None)
-        return listed if listed is not None and len(value) == 1 else [value]
+    if isinstance(value, Mapping) and len(value) == 1:
+        value = next((value[key] for key in _LISTS if isinstance(value.get(key), list)), value)
     return value if isinstance(value, list) else [value]
 
 
 def read_spans(documents: Iterable[Any]) -> Iterator[Span]:
     """
-    The spans of JSON values; a run that occurs several times is one span, the last.
+    Convert JSON values; a run that occurs several times is one span, the last.
 
     Raises:
-        DecodingError: A value is of no format that is known.
+        DecodingError: A value is of no known format.
     """
     runs = Runs()
-    found: dict[str, Span] = {}
+    last: dict[str, Span] = {}
     for document in documents:
+        parts: Iterable[RunPart] = ()
         if is_otlp(document):
             yield from read_otlp(document)
         elif is_batch(document):
-            for part in read_batch(document):
-                _keep(found, runs.add(part))
+            parts = read_batch(document)
         elif is_run(document):
-            for run in _with_children(document):
-                _keep(found, runs.add(RunPart("post", run)))
-        elif is_own_span(document):
+            parts = (RunPart("post", run) for run in _with_children(document))
+        elif isinstance(document, Mapping) and "span_id" in document and "name" in document:
             yield read_own_span(document)
         else:
             raise DecodingError("it holds something that is no OTLP request, no LangSmith run and no span")
-    yield from found.values()
-
-
-def _keep(found: dict[str, Span], span: Span) -> None:
-    found[span.span_id or f"#{len(found)}"] = span
+        for part in parts:
+            span = runs.add(part)
+            last[span.span_id or f"#{len(last)}"] = span
+    yield from last.values()
 
 
 def _with_children(run: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A run and those that an export nests in it."""
+    """Yield a run and those that an export nests in it."""
     waiting: list[Mapping[str, Any]] = [run]
     while waiting:
-        each = dict(waiting.pop())
-        children = each.pop("child_runs", None)
+        parent = dict(waiting.pop())
+        children = parent.pop("child_runs", None)
         if isinstance(children, list) and all(map(is_run, children)):
             waiting += children
         elif children:
-            each["child_runs"] = children
-        yield each
-
-
-def is_own_span(value: Any) -> bool:
-    return isinstance(value, Mapping) and "span_id" in value and "name" in value
+            parent["child_runs"] = children
+        yield parent
 
 
 def read_own_span(value: Mapping[str, Any]) -> Span:
-    """A span of our own lines; what has another type than it should have is an event of it."""
-    wrong = {key: each for key, each in value.items() if key not in _FIELDS}
+    """Read a span of our own lines; values of an unexpected type become an event of it."""
+    wrong = {key: part for key, part in value.items() if key not in _FIELDS}
 
-    def take(name: str, kinds: type | tuple[type, ...], otherwise: Any) -> Any:
-        each = value.get(name, otherwise)
-        if isinstance(each, kinds) and not isinstance(each, bool):
-            return each
-        if each is not None:
-            wrong[name] = each
-        return otherwise
+    def take(name: str, kind: type, default: Any) -> Any:
+        part = value.get(name, default)
+        if isinstance(part, kind):
+            return part
+        if part is not None:
+            wrong[name] = part
+        return default
 
     attributes, resource = take("attributes", Mapping, {}), take("resource", Mapping, {})
-    events = [dict(each) for each in take("events", list, []) if isinstance(each, Mapping)]
-    odd = [each for each in take("events", list, []) if not isinstance(each, Mapping)]
-    times = {name: read_time(value.get(name)) or 0.0 for name in ("start", "end")}
-    wrong |= {name: value.get(name) for name in times if read_time(value.get(name)) is None}
-    texts = {name: take(name, str, "") for name in ("name", "kind", "status", "origin")}
+    events = take("events", list, [])
+    times = {name: read_time(value.get(name)) for name in ("start", "end")}
+    wrong |= {name: value.get(name) for name, time_s in times.items() if time_s is None}
+    odd = [event for event in events if not isinstance(event, Mapping)]
     return Span(
         span_id=read_trace_id(value.get("span_id")),
         parent_id=read_trace_id(value.get("parent_id")) or None,
-        name=texts["name"],
-        kind=texts["kind"] or "span",
-        start=times["start"],
-        end=times["end"],
+        name=take("name", str, ""),
+        kind=take("kind", str, "") or "span",
+        start=times["start"] or 0.0,
+        end=times["end"] or 0.0,
         attributes=attributes,
-        status=texts["status"] or "unset",
+        status=take("status", str, "") or "unset",
         trace_id=read_trace_id(value.get("trace_id")),
-        origin=texts["origin"],
+        origin=take("origin", str, ""),
         resource=resource,
-        events=(*events, *others_event({**wrong, "records": odd})),
+        events=(
+            *(dict(event) for event in events if isinstance(event, Mapping)),
+            *others_event({**wrong, "records": odd}),
+        ),
     )

@@ -10,7 +10,8 @@ Source: OpenTelemetry Protocol 1.x, https://opentelemetry.io/docs/specs/otlp/.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pytest_llmops.errors import MissingExtraError
@@ -32,18 +33,17 @@ _STATUSES = ("unset", "ok", "error")
 _COUNTS = frozenset(
     {"flags", "severityNumber", "droppedAttributesCount", "droppedEventsCount", "droppedLinksCount"}
 )
-_LINKED = frozenset({"traceId", "spanId"})
-_PLAIN = frozenset({"stringValue", "boolValue", "doubleValue", "intValue"})
+_SCALARS = frozenset({"stringValue", "boolValue", "doubleValue", "intValue", "bytesValue"})
 
 
 def is_otlp(value: Any) -> bool:
-    """Whether a JSON value is a request of traces or logs."""
+    """Return whether a JSON value is a request of traces or logs."""
     return isinstance(value, Mapping) and ("resourceSpans" in value or "resourceLogs" in value)
 
 
 def read_protobuf(body: bytes, signal: str) -> Mapping[str, Any]:
     """
-    A request of `traces` or `logs` as its JSON.
+    Convert a request of `traces` or `logs` to its JSON.
 
     Raises:
         DecodingError: The bytes are no such request.
@@ -59,87 +59,88 @@ def read_protobuf(body: bytes, signal: str) -> Mapping[str, Any]:
     request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         request.ParseFromString(body)
-        read: Mapping[str, Any] = MessageToDict(request)
+        decoded: Mapping[str, Any] = MessageToDict(request)
     except (DecodeError, ValueError, RecursionError) as error:
         raise DecodingError(f"it is no OTLP request of {signal} ({type(error).__name__})") from None
-    return read
+    return decoded
 
 
 def read_otlp(request: Any) -> Iterator[Span]:
-    """The spans and log records of a request in JSON."""
+    """Convert the spans and log records of a request in JSON."""
     if not isinstance(request, Mapping):
         yield from _left_over({"request": request})
         return
-    others = {key: value for key, value in request.items() if key not in {"resourceSpans", "resourceLogs"}}
-    yield from _left_over(others)
-    yield from _read_resources(request.get("resourceSpans"), "scopeSpans", "spans", _read_span)
-    yield from _read_resources(request.get("resourceLogs"), "scopeLogs", "logRecords", _read_log)
+    rest = dict(request)
+    spans, logs = rest.pop("resourceSpans", None), rest.pop("resourceLogs", None)
+    yield from _left_over(rest)
+    yield from _read_resources(spans, "scopeSpans", "spans", _read_span)
+    yield from _read_resources(logs, "scopeLogs", "logRecords", _read_log)
 
 
-def _read_resources(value: Any, scopes: str, records: str, read: Any) -> Iterator[Span]:
+def _read_resources(
+    value: Any, scopes: str, records: str, read: Callable[[Mapping[str, Any], Mapping[str, Any]], Span]
+) -> Iterator[Span]:
     others: list[Any] = []
     for block in mappings(value, others):
-        fields = dict(block)
-        resource = _read_resource(fields.pop("resource", None))
-        if url := fields.pop("schemaUrl", None):
+        block_rest = dict(block)
+        resource = _read_resource(block_rest.pop("resource", None))
+        if url := block_rest.pop("schemaUrl", None):
             resource["schema_url"] = url
-        groups = fields.pop(scopes, None)
-        yield from _left_over(fields)
+        groups = block_rest.pop(scopes, None)
+        yield from _left_over(block_rest)
         for group in mappings(groups, others):
-            parts = dict(group)
-            scope = parts.pop("scope", None)
-            said = {"schema_url": parts.pop("schemaUrl", None), **_read_resource(scope)}
-            known = {**resource, "scope": said} if scope else resource
-            found = parts.pop(records, None)
-            yield from _left_over(parts)
-            for record in mappings(found, others):
-                yield read(record, known)
+            rest = dict(group)
+            scope, url = rest.pop("scope", None), rest.pop("schemaUrl", None)
+            items = rest.pop(records, None)
+            yield from _left_over(rest)
+            scoped = (
+                {**resource, "scope": {"schema_url": url, **_read_resource(scope)}} if scope else resource
+            )
+            for record in mappings(items, others):
+                yield read(record, scoped)
     yield from _left_over({"records": others})
 
 
 def _left_over(fields: Mapping[str, Any]) -> Iterator[Span]:
-    """A span of what is no part of a request, where there is something."""
+    """Yield a span of fields that are no part of a request, where there are any."""
     if events := others_event(fields):
         yield Span(span_id="", parent_id=None, name="", origin="otlp", events=tuple(events))
 
 
-def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record without its counts and flags."""
-    return {
+def _take_attributes(record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
+    """Return a record's fields without counts and flags, its attributes, and the other items among those."""
+    fields = {
         key: value
         for key, value in record.items()
         if key not in _COUNTS or not (isinstance(value, int) or str(value).startswith("SEVERITY_NUMBER"))
     }
+    return fields, *read_attributes(fields.pop("attributes", None))
 
 
 def _read_resource(value: Any) -> dict[str, Any]:
-    """Attributes of a resource or a scope, and what else is said of it."""
+    """Return attributes and all other fields of a resource or a scope."""
     if not isinstance(value, Mapping):
         return {} if value is None else {"other": value}
-    attributes, others = read_attributes(value.get("attributes"))
-    rest = _fields(value)
-    rest.pop("attributes", None)
-    return {**rest, **attributes, **({"other": others} if others else {})}
+    fields, attributes, others = _take_attributes(value)
+    return {**fields, **attributes, **({"other": others} if others else {})}
 
 
 def _read_span(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
-    fields = _fields(record)
-    attributes, unread = read_attributes(fields.pop("attributes", None))
+    fields, attributes, others = _take_attributes(record)
     start, end = (
         take_time(fields, key, read_nanoseconds) for key in ("startTimeUnixNano", "endTimeUnixNano")
     )
-    said = attributes.get("gen_ai.operation.name") or attributes.get("openinference.span.kind")
     kind = _take_kind(fields)
-    others: list[Any] = [*unread]
-    events = [_read_event(each) for each in mappings(fields.pop("events", None), others)]
-    events += [_read_link(each) for each in mappings(fields.pop("links", None), others)]
+    kind = attributes.get("gen_ai.operation.name") or attributes.get("openinference.span.kind") or kind
+    events = [_read_event(event) for event in mappings(fields.pop("events", None), others)]
+    events += [_read_link(link) for link in mappings(fields.pop("links", None), others)]
     if state := fields.pop("traceState", None):
         events.append({"name": "trace state", "attributes": _read_state(state)})
     return Span(
         span_id=read_trace_id(fields.pop("spanId", None)),
         parent_id=read_trace_id(fields.pop("parentSpanId", None)) or None,
         name=_text(fields.pop("name", None)),
-        kind=_text(said or kind),
+        kind=_text(kind),
         start=start,
         end=end,
         attributes=attributes,
@@ -152,9 +153,8 @@ def _read_span(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
 
 
 def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
-    """A log record as a span of no duration, its body an attribute."""
-    fields = _fields(record)
-    attributes, unread = read_attributes(fields.pop("attributes", None))
+    """Convert a log record to a span of no duration, its body an attribute."""
+    fields, attributes, others = _take_attributes(record)
     observed_s = take_time(fields, "observedTimeUnixNano", read_nanoseconds)
     time_s = take_time(fields, "timeUnixNano", read_nanoseconds) or observed_s
     body = read_value(fields.pop("body", None))
@@ -170,79 +170,77 @@ def _read_log(record: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
         trace_id=read_trace_id(fields.pop("traceId", None)),
         origin="log",
         resource=resource,
-        events=tuple(others_event({**fields, "records": unread})),
+        events=tuple(others_event({**fields, "records": others})),
     )
 
 
 def _read_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    fields = _fields(event)
-    attributes, unread = read_attributes(fields.pop("attributes", None))
+    fields, attributes, others = _take_attributes(event)
     take_time(fields, "timeUnixNano", read_nanoseconds)
     name = _text(fields.pop("name", None))
-    return {"name": name, "attributes": attributes, **_rest(fields, unread)}
+    return {"name": name, "attributes": attributes, **_filled({**fields, "other": others})}
 
 
 def _read_link(link: Mapping[str, Any]) -> dict[str, Any]:
-    fields = _fields(link)
-    attributes, unread = read_attributes(fields.pop("attributes", None))
+    fields, attributes, others = _take_attributes(link)
     state = _read_state(fields.pop("traceState", None) or {})
-    fields = {key: each for key, each in fields.items() if key not in _LINKED or not is_trace_id(each)}
-    return {"name": "link", "attributes": {**attributes, **state}, **_rest(fields, unread)}
+    for key in ("traceId", "spanId"):
+        if is_trace_id(fields.get(key)):
+            del fields[key]
+    return {"name": "link", "attributes": {**attributes, **state}, **_filled({**fields, "other": others})}
 
 
-def _rest(fields: Mapping[str, Any], unread: list[Any]) -> dict[str, Any]:
-    return {key: value for key, value in {**fields, "other": unread}.items() if value not in (None, [], "")}
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value not in (None, [], "")}
 
 
 def read_attributes(value: Any) -> tuple[dict[str, Any], list[Any]]:
-    """The attributes of a list of `key` and `value`, and what in it is none."""
+    """Return the attributes in a list of `key` and `value`, and its items that are none."""
     if isinstance(value, Mapping):  # as some writers have it
-        return {str(key): read_value(each) for key, each in value.items()}, []
+        return {str(key): read_value(part) for key, part in value.items()}, []
     others: list[Any] = []
     return _read_pairs(value, others, 0), others
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
-    """An `AnyValue`; what is none is returned as it is."""
+    """Convert an `AnyValue`; return any other value as it is."""
     if not isinstance(value, Mapping) or len(value) != 1 or depth > _DEEPEST:
         return value or None if isinstance(value, Mapping) else value
-    ((kind, held),) = value.items()
-    if kind in _PLAIN:
-        return _as_number(held) if kind == "intValue" else held
-    if kind in {"arrayValue", "kvlistValue"} and isinstance(held, Mapping) and set(held) <= {"values"}:
-        items = held.get("values") or []
-        if kind == "kvlistValue":
-            others: list[Any] = []
-            read = _read_pairs(items, others, depth + 1)
-            return read if isinstance(items, list) and not others else items
-        return [read_value(each, depth + 1) for each in items] if isinstance(items, list) else items
-    return _as_bytes(held) if kind == "bytesValue" else value
+    ((kind, content),) = value.items()
+    if kind in _SCALARS:
+        return _read_scalar(kind, content)
+    if kind in {"arrayValue", "kvlistValue"} and isinstance(content, Mapping) and set(content) <= {"values"}:
+        items = content.get("values") or []
+        if not isinstance(items, list):
+            return items
+        if kind == "arrayValue":
+            return [read_value(item, depth + 1) for item in items]
+        others: list[Any] = []
+        pairs = _read_pairs(items, others, depth + 1)
+        return items if others else pairs
+    return value
+
+
+def _read_scalar(kind: str, content: Any) -> Any:
+    """Decode whole numbers and bytes, which JSON has as text; return any other content as it is."""
+    if isinstance(content, str):
+        with suppress(ValueError):
+            if kind == "intValue":
+                return int(content)
+            if kind == "bytesValue":
+                return base64.b64decode(content, validate=True)
+    return content
 
 
 def _read_pairs(values: Any, others: list[Any], depth: int) -> dict[str, Any]:
-    """The pairs of a list; whatever else stands there is added to the others."""
+    """Return the pairs of a list; its other items are added to the others."""
     pairs = []
-    for each in mappings(values, others):
-        if isinstance(each.get("key"), str) and set(each) <= {"key", "value"}:
-            pairs.append((each["key"], read_value(each.get("value"), depth)))
+    for item in mappings(values, others):
+        if isinstance(item.get("key"), str) and set(item) <= {"key", "value"}:
+            pairs.append((item["key"], read_value(item.get("value"), depth)))
         else:
-            others.append(each)
+            others.append(item)
     return merge_pairs(pairs)
-
-
-def _as_bytes(held: Any) -> Any:
-    try:
-        return base64.b64decode(held, validate=True) if isinstance(held, str) else held
-    except ValueError:
-        return held
-
-
-def _as_number(held: Any) -> Any:
-    """A whole number, which JSON has as its digits."""
-    try:
-        return int(held) if isinstance(held, str) else held
-    except ValueError:
-        return held
 
 
 def _take_kind(fields: dict[str, Any]) -> str:
@@ -255,21 +253,20 @@ def _take_kind(fields: dict[str, Any]) -> str:
 def _read_status(status: Any) -> str:
     if not isinstance(status, Mapping):
         return _text(status) or "unset"
-    code, message = status.get("code", 0), status.get("message")
+    rest = dict(status)
+    code, message = rest.pop("code", 0), rest.pop("message", None)
     if isinstance(code, int) and not isinstance(code, bool) and 0 <= code < len(_STATUSES):
-        said = _STATUSES[code]
+        word = _STATUSES[code]
     else:
-        said = _text(code).removeprefix("STATUS_CODE_").lower()
-    rest = {key: value for key, value in status.items() if key not in {"code", "message"}}
-    parts = [said or "unset", *([_text(message)] if message else []), *([_text(rest)] if rest else [])]
-    return ": ".join(parts)
+        word = _text(code).removeprefix("STATUS_CODE_").lower()
+    return ": ".join([word or "unset", *filter(None, (_text(message or None), _text(rest or None)))])
 
 
 def _read_state(state: Any) -> dict[str, Any]:
-    """`a=1,b=2` as a mapping, as W3C Trace Context has it; another value as it is."""
+    """Read `a=1,b=2`, as W3C Trace Context has it."""
     if isinstance(state, Mapping):
         return dict(state)
-    pairs = [each.strip().partition("=") for each in _text(state).split(",") if each.strip()]
+    pairs = [entry.strip().partition("=") for entry in _text(state).split(",") if entry.strip()]
     return merge_pairs((key, value) for key, _, value in pairs)
 
 

@@ -1,4 +1,4 @@
-"""Pieces of a decoded body: JSON with its repeated keys, ids, times, and what no format knows."""
+"""Parts of a decoded body: JSON with its repeated keys, ids, times, and fields that no format knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uuid import UUID
 from pytest_llmops.errors import LLMOpsError
 
 OTHER = "other fields"
-"""Name of the event that holds what a format does not know."""
+"""Name of the event that holds fields unknown to a format."""
 
 _ID_BYTES = frozenset({8, 16})  # of a span, of a trace
 _HEX_ID = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
@@ -30,7 +30,7 @@ class DecodingError(LLMOpsError):
 
 def parse_body(text: str | bytes) -> Any:
     """
-    A JSON value; of a key that an object has twice both values stay, the earlier under `key (1)`.
+    Parse JSON; of a key that an object has twice both values stay, the earlier under `key (1)`.
 
     Raises:
         DecodingError: It is no JSON, or nested too deep to be read.
@@ -46,20 +46,20 @@ def _keep_all(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def merge_pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a mapping, the last value of a key under the key itself."""
-    found: dict[str, Any] = {}
+    """Return the pairs as a mapping, the last value of a key under the key itself."""
+    merged: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in merged:
             number = 1
-            while f"{key} ({number})" in found:
+            while f"{key} ({number})" in merged:
                 number += 1
-            found[f"{key} ({number})"] = found[key]
-        found[key] = value
-    return found
+            merged[f"{key} ({number})"] = merged[key]
+        merged[key] = value
+    return merged
 
 
 def mappings(value: Any, others: list[Any]) -> Iterator[Mapping[str, Any]]:
-    """The mappings of a list; whatever else stands there is added to the others."""
+    """Yield the mappings of a list; its other items are added to the others."""
     items = value if isinstance(value, list | tuple) else () if value is None else (value,)
     for item in items:
         if isinstance(item, Mapping):
@@ -69,13 +69,13 @@ def mappings(value: Any, others: list[Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def others_event(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """An event of what no format knows; none where there is nothing."""
-    said = {key: value for key, value in fields.items() if value not in (None, "", [], {}, ())}
-    return [{"name": OTHER, "attributes": said}] if said else []
+    """Return an event of fields that no format knows; none where all of them are empty."""
+    filled = {key: value for key, value in fields.items() if value not in (None, "", [], {}, ())}
+    return [{"name": OTHER, "attributes": filled}] if filled else []
 
 
 def read_trace_id(value: Any) -> str:
-    """An id in small hexadecimal, as OpenTelemetry writes it and a UUID can be; any other text as it is."""
+    """Return an id in small hexadecimal, as OpenTelemetry and UUIDs are written; other text as it is."""
     if not isinstance(value, str):
         return "" if value is None else str(value)
     if _HEX_ID.fullmatch(value):
@@ -84,12 +84,12 @@ def read_trace_id(value: Any) -> str:
 
 
 def is_trace_id(value: Any) -> bool:
-    """Whether a value is the id of a trace or of a span, and so no text."""
+    """Return whether a value is the id of a trace or of a span, and so no text."""
     return _HEX_ID.fullmatch(read_trace_id(value)) is not None
 
 
 def read_uuid(value: Any) -> str:
-    """A UUID in 32 digits; nothing where the value is none."""
+    """Return a UUID in 32 digits; an empty text for any other value."""
     try:
         return UUID(value).hex if isinstance(value, str) and len(value) in {32, 36} else ""
     except ValueError:
@@ -97,16 +97,16 @@ def read_uuid(value: Any) -> str:
 
 
 def _from_base64(value: str) -> str:
-    """As writers of Protobuf's own JSON have it."""
+    """Return an id that was written as Protobuf's own JSON has it."""
     try:
-        read = base64.b64decode(value, validate=True) if value.endswith("=") else b""
+        digits = base64.b64decode(value, validate=True) if value.endswith("=") else b""
     except (binascii.Error, ValueError):
         return ""
-    return read.hex() if len(read) in _ID_BYTES else ""
+    return digits.hex() if len(digits) in _ID_BYTES else ""
 
 
 def read_nanoseconds(value: Any) -> float | None:
-    """Seconds since the epoch, of a whole number or its digits; None where it is something else."""
+    """Return seconds since the epoch, of a whole number or its digits; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
@@ -116,7 +116,7 @@ def read_nanoseconds(value: Any) -> float | None:
 
 
 def take_time(fields: dict[str, Any], key: str, read: Callable[[Any], float | None]) -> float:
-    """A time in seconds, out of the fields; what is none stays among them."""
+    """Take a time, in seconds, out of the fields; a value that is no time stays there, and 0 is returned."""
     seconds = read(fields.get(key))
     if seconds is not None:
         del fields[key]
@@ -124,11 +124,11 @@ def take_time(fields: dict[str, Any], key: str, read: Callable[[Any], float | No
 
 
 def read_time(value: Any) -> float | None:
-    """Seconds since the epoch, of ISO 8601, seconds or milliseconds; None where it is something else."""
+    """Return seconds since the epoch, of ISO 8601, seconds or milliseconds; None for any other value."""
     if isinstance(value, str):
         try:
-            read = datetime.fromisoformat(value)
-            return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):

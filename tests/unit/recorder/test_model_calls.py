@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.recorder.call import Call
-from pytest_llmops.recorder.model_calls import note_calls
+from pytest_llmops.recorder.call import Call, note_calls
 from tests.unit.recorder.asking import CASE, ask, ask_streamed
 
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}

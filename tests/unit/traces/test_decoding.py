@@ -18,8 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pytest_llmops.detect.texts import walk
 from pytest_llmops.records import Span
 from pytest_llmops.traces.decoding.documents import read_documents, read_spans
-from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch
-from pytest_llmops.traces.decoding.multipart import read_multipart
+from pytest_llmops.traces.decoding.langsmith import RunPart, Runs, read_batch, read_multipart
 from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
 from pytest_llmops.traces.decoding.values import DecodingError, parse_body
 from pytest_llmops.traces.opentelemetry import read_otel_span

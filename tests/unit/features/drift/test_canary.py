@@ -18,9 +18,9 @@ from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.drift.canary import Endpoint, choose_canaries, find_endpoint, send_canaries
 from pytest_llmops.features.drift.causes import Drift
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.recorder.cassettes.cassette import Recorded, cassette_path, dump_calls, load_calls
+from pytest_llmops.recorder.call import note_calls
+from pytest_llmops.recorder.cassettes import Recorded, cassette_path, dump_calls, load_calls
 from pytest_llmops.recorder.identity import key_of
-from pytest_llmops.recorder.model_calls import note_calls
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run
 from tests.openai_server import OpenAIServer
 

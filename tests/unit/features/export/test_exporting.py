@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from pytest_llmops.features.export.exporter import mask_output
 from pytest_llmops.features.export.langsmith import LangSmithEndpoint
-from pytest_llmops.features.export.scored import mask_output
 from pytest_llmops.records import Span
 from pytest_llmops.runner.cases.listeners import ScoredOutput
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
+import warnings
 
 import pytest
 
 from pytest_llmops.records import UNSEEN, Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.runner.app import printed as module
-from pytest_llmops.runner.app.printed import Printed, collect, route_through
+from pytest_llmops.runner.app.printed import (
+    Printed,
+    collect,
+    route_through,
+    unwatch_outside,
+    watch_outside,
+)
+from tests.bare_thread import run_bare
 
 
 def test_a_process_without_output_runs_cases_all_the_same(monkeypatch):
@@ -49,3 +59,49 @@ def test_what_is_too_long_to_show_is_looked_at(monkeypatch):
     assert printed.texts() == (("log", "short\n\n… (19 more characters)\n"),)
     assert isinstance(result, Score)
     assert result.value == 1
+
+
+@pytest.mark.parametrize("in_case", [True, False])
+def test_output_is_kept_for_its_case_or_for_the_run_and_shown_masked(in_case, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
+    write = vars(shown).get("write")
+    outside = watch_outside()
+
+    def act() -> None:
+        sys.stdout.write("to ann.lee@example.com\n")
+        logging.getLogger("app").warning("late", extra={"who": "ann"})
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
+            warnings.warn("old", UserWarning, stacklevel=1)
+
+    with route_through():
+        if in_case:
+            with collect() as printed:
+                act()
+        else:
+            run_bare(act)
+            printed = outside
+    unwatch_outside(outside)
+
+    texts = dict(printed.texts())
+    assert texts["stdout"] == "to ann.lee@example.com\n"
+    assert "{'who': 'ann'}" in texts["log"]
+    assert texts["log"].count("late\n") == 1
+    assert texts["stderr"] == "UserWarning: old\n"
+    assert shown.getvalue().startswith("to ")
+    assert "ann.lee" not in shown.getvalue()
+    assert vars(shown).get("write") is write
+    assert printed is outside or outside.texts() == ()
+
+
+def test_output_of_the_main_thread_outside_of_cases_is_nobodys(monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
+    outside = watch_outside()
+    with route_through():
+        sys.stdout.write("to ann.lee@example.com\n")
+    unwatch_outside(outside)
+
+    assert shown.getvalue() == "to ann.lee@example.com\n"
+    assert outside.texts() == ()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 
-from pytest_llmops.recorder.cassettes.yaml_text import to_yaml, yaml_loader
+from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
 from tests.unit.recorder.json_values import HOSTILE, json_objects
 
 

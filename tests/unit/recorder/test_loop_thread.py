@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from pytest_llmops.runner.app.loops import LoopThread
+from pytest_llmops.recorder.loop_thread import LoopThread
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 
@@ -41,6 +41,29 @@ def test_what_runs_at_the_end_is_cancelled():
     loop.close()
     assert ended.wait(10)
     assert future.cancelled()
+
+
+def test_the_last_coroutine_runs_once_the_others_are_cancelled():
+    order: list[str] = []
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("cancelled")
+
+    async def end() -> None:
+        order.append(threading.current_thread().name)
+        raise OSError("a connection that does not close")
+
+    loop = LoopThread(name="llmops-end", at_end=end)
+    loop.submit(wait())
+    assert begun.wait(10)
+    loop.close()
+    assert order == ["cancelled", "llmops-end"]
+    assert "llmops-end" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("used", [False, True])

@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import isinf, isnan
 from typing import Any
 
-# What a reader of YAML refuses, breaks lines at, or a reviewer would not see as what it is.
+# Characters that a reader of YAML refuses or breaks lines at, or that a reviewer would not see.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"(?:[^\W\d_]|/)(?:[\w ,.;()'/?!%&*+=<>@$-]*[\w.;()'/?!%*+=<>$-])?")
@@ -25,7 +25,7 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make 
 
 
 def to_yaml(value: Any) -> str:
-    """A JSON value as a YAML document; half a surrogate pair is written as `!json`."""
+    """Return a JSON value as a YAML document; half a surrogate pair is written as `!json`."""
     lines: list[str] = []
     _write(value, 0, "", lines)
     return "".join(lines)
@@ -33,7 +33,7 @@ def to_yaml(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def yaml_loader() -> Any:
-    """The fastest safe loader there is, which also knows `!json`."""
+    """Return the fastest safe loader there is, which also knows `!json`."""
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -48,8 +48,8 @@ def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
     Append a value's lines.
 
     Args:
-        column: Where the keys or dashes of the value stand.
-        lead: What the line already holds: a key, a dash.
+        column: Of the keys or dashes of the value.
+        lead: The start of the first line: a key, a dash.
     """
     pad = " " * column
     if _is_leaf(value):
@@ -68,17 +68,13 @@ def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
             if len(name) > _LONGEST_KEY:
                 lines.append(f"{start}? {name}\n")
                 start, name = pad, ""
-            _write_inside(value[key], column, f"{start}{name}:", lines)
-
-
-def _write_inside(value: Any, column: int, start: str, lines: list[str]) -> None:
-    """A mapping's value: a leaf behind its key, anything else on the next lines."""
-    if _is_leaf(value):
-        lines.append(f"{start} {_leaf(value, column + 2)}\n")
-        return
-    lines.append(f"{start}\n")
-    inner = column if isinstance(value, (list, tuple)) else column + 2
-    _write(value, inner, " " * inner, lines)
+            part = value[key]
+            if _is_leaf(part):
+                lines.append(f"{start}{name}: {_leaf(part, column + 2)}\n")
+            else:
+                lines.append(f"{start}{name}:\n")
+                inner = column if isinstance(part, (list, tuple)) else column + 2
+                _write(part, inner, " " * inner, lines)
 
 
 def _is_leaf(value: Any) -> bool:
@@ -87,8 +83,8 @@ def _is_leaf(value: Any) -> bool:
 
 def _leaf(value: Any, column: int) -> str:
     if isinstance(value, str):
-        lines = "\n" in value and not _UNSAFE.search(value) and not value.isspace()
-        return _literal(value, " " * column) if lines else _scalar(value)
+        is_block = "\n" in value and not _UNSAFE.search(value) and not value.isspace()
+        return _literal(value, " " * column) if is_block else _scalar(value)
     if isinstance(value, float):
         return _number(value)
     return json.dumps(value)  # null, true, whole numbers, {} and [] are the same in both

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llmops.recorder.cassettes.redaction import Redaction
+from pytest_llmops.recorder.redaction import Redaction
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, KEY, LOCAL_FILE, ask, ask_streamed
 

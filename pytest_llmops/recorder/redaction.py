@@ -1,4 +1,4 @@
-"""Replaces what must not be stored, in every string of a call, before anything is written."""
+"""Replaces personal data and secrets in every string of a call before anything is written."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.recorder.event_stream import event_lines, streamed_pieces
-
-Redact = Callable[[str], str]
+from pytest_llmops.recorder.reply import event_lines, streamed_pieces
 
 _VECTOR = "embedding"
 _MOST_REMEMBERED = 10_000
@@ -18,25 +16,25 @@ _MOST_REMEMBERED = 10_000
 
 class Redaction:
     """
-    Applies one `redact` to whole values.
+    Applies a function from text to text to all strings of a value.
 
-    Equal strings are done once, for a scan is slow and most come again: names, prompts, a history.
+    Equal strings are redacted once: a scan is slow, and names, prompts and histories come again.
     """
 
-    def __init__(self, redact: Redact) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
         self.text: Callable[[str], str] = lru_cache(_MOST_REMEMBERED)(self._text)
         """A string with its secrets replaced; one that holds JSON keeps its form."""
 
     def shown(self, text: str) -> str:
-        """As `text`, of what is to be shown now: it is withheld where it cannot be redacted."""
+        """Redact a text that is shown now; it is withheld where it cannot be redacted."""
         try:
             return self.text(text)
         except Exception as failure:  # noqa: BLE001 - a redaction is anybody's code
             return f"something that cannot be shown: redacting it raised {type(failure).__name__}"
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every string in it redacted, names included."""
+        """Redact every string in a JSON value, names included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, (dict, Mapping)):  # the check of an abstract class is slow
@@ -44,7 +42,7 @@ class Redaction:
         return [self.value(part) for part in value] if isinstance(value, list) else value
 
     def body(self, kind: str, body: Any) -> Any:
-        """An answer redacted; vectors are left, for they are no text and one changed letter ruins them."""
+        """Redact an answer; vectors are left, for they are no text and one changed letter ruins them."""
         if isinstance(body, str):
             return self._events(body)
         if kind == "embeddings" and isinstance(body, Mapping) and isinstance(body.get("data"), list):
@@ -69,15 +67,15 @@ class Redaction:
         return self._redact(text) if text else text
 
     def _events(self, text: str) -> str:
-        """A stream of events; each text that comes in pieces is redacted as a whole."""
+        """Redact a stream of events; the pieces of each text are redacted together."""
         lines = list(event_lines(text))
         for pieces in streamed_pieces(event for _, event in lines).values():
             joined = "".join(holder[name] for holder, name in pieces)
-            whole = self.text(joined)
+            redacted = self.text(joined)
             for number, (holder, name) in enumerate(pieces):
-                # Where it changed, the first piece carries it all; the others stay, empty.
-                piece = holder[name] if whole == joined else "" if number else whole
-                holder[name] = _Piece(piece)
+                # The first piece carries the text if it changed; the others stay, empty.
+                piece = holder[name] if redacted == joined else "" if number else redacted
+                holder[name] = _RedactedPiece(piece)
         return "\n".join(
             self.text(line) if event is None else self._event(line, event) for line, event in lines
         )
@@ -90,7 +88,7 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A string that is redacted already: alone it could look like something it is not."""
+class _RedactedPiece:
+    """No string, so that it is not redacted again: by itself it could look like something it is not."""
 
     text: str

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from pytest_llmops import cache
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes import parsed_cache
-from pytest_llmops.recorder.cassettes.cassette import (
+from pytest_llmops.recorder import cassettes
+from pytest_llmops.recorder.cassettes import (
     Recorded,
     dump_calls,
     load_calls,
     parse_calls,
+    recall_document,
+    remember_document,
     write_calls,
 )
 from tests.unit.recorder.asking import CASE
@@ -52,8 +54,8 @@ def test_no_entry_answers_for_a_committed_cassette(tmp_path):
     committed, forged = tmp_path / "case.yaml", replace(CALL, body={"model": "large"})
     write_calls(committed, CASE, [CALL])
     said = yaml.safe_load(dump_calls(CASE, [forged]))
-    entry = parsed_cache._digest(committed.read_text()) + json.dumps(said).encode()
-    cache.write("cassette", {parsed_cache._key(committed): entry})
+    entry = cassettes._text_digest(committed.read_text()) + json.dumps(said).encode()
+    cache.write("cassette", {cache.key_of(str(committed)): entry})
 
     (call,) = load_calls(committed).values()
     assert call.body == {"model": "small"}
@@ -72,9 +74,9 @@ def test_what_is_kept_is_what_yaml_says(folder, request_body, body):
 @given(st.text(), st.text(), st.sampled_from(["a.yaml", "b.yaml"]))
 def test_any_other_text_or_file_misses(folder, text, other, name):
     path = folder / "a.yaml"
-    parsed_cache.remember(path, text, {"of": "text"})
+    remember_document(path, text, {"of": "text"})
 
-    found = parsed_cache.recall(folder / name, other)
+    found = recall_document(folder / name, other)
     assert found == ({"of": "text"} if (name, other) == ("a.yaml", text) else None)
 
 
@@ -99,6 +101,6 @@ def test_an_edit_is_noticed_whatever_the_times_of_the_file_say(folder):
 
 @pytest.mark.parametrize("document", [{"on": date(2026, 1, 1)}, {1: "a number"}, {"not": float("nan")}])
 def test_what_json_would_change_is_not_kept(tmp_path, document):
-    parsed_cache.remember(tmp_path / "case.yaml", "text", document)
+    remember_document(tmp_path / "case.yaml", "text", document)
 
-    assert parsed_cache.recall(tmp_path / "case.yaml", "text") is None
+    assert recall_document(tmp_path / "case.yaml", "text") is None

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from pytest_llmops.recorder.interception.threads import carry_context, is_inherited, start_outside
+from pytest_llmops.recorder.threads import carry_context, is_inherited, start_outside
 from tests.bare_thread import run_bare
 
 CASE: ContextVar[str] = ContextVar("case", default="none")

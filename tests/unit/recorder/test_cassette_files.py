@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes.cassette import (
-    Recorded,
-    cassette_path,
-    dump_calls,
-    load_calls,
-    shown_path,
-)
+from pytest_llmops.recorder.cassettes import Recorded, cassette_path, dump_calls, load_calls, shown_path
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
 from tests.unit.recorder.json_values import json_objects, texts

@@ -1,1 +1,0 @@
-"""Between an app and the network: HTTP clients, threads, and whose a model call is."""
