@@ -1,4 +1,4 @@
-"""Values that a project names itself: those that may appear, and those that must not, under disguises too."""
+"""Values that a project lists itself: those that may appear, and those that must not, disguised or not."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 from pytest_llmops.detect.disguises import Reading, read_disguised
 
 Stretch = tuple[int, int]
+_JOINT = r"[\s_-]{0,4}"  # between words of a denied value
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """
-    What a project says of values; case does not count.
+    A project's own values; case does not count.
 
     Attributes:
         allow: May appear, whatever their kind.
@@ -28,91 +29,85 @@ class Given:
     deny: frozenset[str] = frozenset()
 
     def describe(self) -> str:
-        """For keys of what was found."""
+        """Return both lists as one text, for cache keys."""
         return json.dumps([sorted(self.allow), sorted(self.deny)])
 
 
 NOTHING_GIVEN = Given()
-_JOINT = r"[\s_-]{0,4}"  # between words of a value that is denied
 _hidden = NOTHING_GIVEN
 
 
 def hide_everywhere(values: Collection[str]) -> None:
     """
-    Have this process mask these values wherever it masks personal data.
+    Mask these values wherever this process masks personal data.
 
-    What a check denies must stand in no report, run file or cassette, which the check does not write.
+    Values denied by a check must reach no report, run file or cassette, none of which the check writes.
     """
-    global _hidden  # noqa: PLW0603  what is denied to a run is denied to its process
+    global _hidden  # noqa: PLW0603  a value denied in a run is denied in its process
     if not _hidden.deny.issuperset(values):
         _hidden = Given(deny=_hidden.deny.union(values))
 
 
 def forget_hidden() -> None:
-    """From now on nothing is hidden everywhere; to be called where the last run of a process ends."""
+    """Hide nothing any more; to be called when the last run of a process ends."""
     global _hidden  # noqa: PLW0603  as above
     _hidden = NOTHING_GIVEN
 
 
 def hidden_values() -> Given:
-    """What is masked everywhere."""
+    """Return the values that are masked everywhere."""
     return _hidden
 
 
 def mask_denied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A check's options as they may be stored: of what is denied the lengths alone."""
+    """Return a check's options as they may be stored: denied values by their lengths."""
     denied = options.get("deny")
     if not isinstance(denied, list | tuple):
         return dict(options)
-    return {**options, "deny": [f"<DENIED {len(each)} chars>" for each in denied if isinstance(each, str)]}
+    return {**options, "deny": [f"<DENIED {len(value)} chars>" for value in denied if isinstance(value, str)]}
 
 
 def find_given(text: str, values: frozenset[str], *, loose: bool = False) -> Iterator[Stretch]:
     """
-    Start and end of each of the values in a text.
+    Yield start and end of each of the values in a text.
 
     Args:
-        loose: Words of a value may be joined otherwise: by a line break, other spaces, hyphens or nothing.
+        loose: Words of a value may be joined by a line break, other spaces, hyphens or nothing.
     """
     pattern = _pattern(values, loose=loose)
     return (match.span() for match in pattern.finditer(text)) if pattern else iter(())
 
 
+@lru_cache(maxsize=64)
+def _pattern(values: frozenset[str], *, loose: bool) -> re.Pattern[str] | None:
+    written = []
+    for value in sorted(filter(None, values), key=len, reverse=True):
+        words = re.findall(r"[^\s_-]+", value) if loose else []
+        written.append(_JOINT.join(map(re.escape, words or [value])))
+    return re.compile("|".join(written), re.IGNORECASE) if written else None
+
+
 class Allowed:
-    """Where in a text, as written and under its disguises, values stand that may appear."""
+    """Places of allowed values in a text, as written and under its disguises."""
 
     def __init__(self, values: frozenset[str], readings: Sequence[Reading]) -> None:
         self._within: dict[int, list[Stretch]] = {}
         self._disguised: list[Stretch] = []
-        if values:
-            known = {value.casefold() for value in values}
-            for reading in readings:
-                self._within[id(reading)] = list(find_given(reading.text, values))
-                self._disguised += _pure(reading, self._within[id(reading)], readings[0].text, known)
+        folded = {value.casefold() for value in values}
+        text = readings[0].text
+        for reading in readings if values else ():
+            spans = self._within[id(reading)] = list(find_given(reading.text, values))
+            for start, end, touched in (reading.place(*span) for span in spans):
+                # If the disguise holds the value and nothing else, all findings in it are parts of the value.
+                if touched and any(
+                    inner.text.strip().casefold() in folded for inner in read_disguised(text[start:end])
+                ):
+                    self._disguised.append((start, end))
 
     def covers(self, reading: Reading, span: Stretch, place: Stretch) -> bool:
-        """Whether what was found at a span of a reading, a place of the text, is a part of such a value."""
+        """Return whether a span of a reading, at a place of the text, is part of an allowed value."""
         return _is_within(span, self._within.get(id(reading), ())) or _is_within(place, self._disguised)
-
-
-def _pure(reading: Reading, spans: Sequence[Stretch], text: str, known: Collection[str]) -> Iterator[Stretch]:
-    """Places that hold a disguised value and nothing else: what is found in the disguise is a part of it."""
-    for span in spans:
-        start, end, touched = reading.place(*span)
-        if touched and any(each.text.strip().casefold() in known for each in read_disguised(text[start:end])):
-            yield start, end
 
 
 def _is_within(span: Stretch, outer: Sequence[Stretch]) -> bool:
     return any(start <= span[0] and span[1] <= end for start, end in outer)
-
-
-def _words(value: str) -> list[str]:
-    return re.findall(r"[^\s_-]+", value) or [value]
-
-
-@lru_cache(maxsize=64)
-def _pattern(values: frozenset[str], *, loose: bool) -> re.Pattern[str] | None:
-    ordered = sorted(filter(None, values), key=len, reverse=True)
-    written = [_JOINT.join(map(re.escape, _words(value))) if loose else re.escape(value) for value in ordered]
-    return re.compile("|".join(written), re.IGNORECASE) if written else None

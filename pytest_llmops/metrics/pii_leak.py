@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.given_values import Given, hide_everywhere
 from pytest_llmops.detect.neighbours import Neighbour, scan_neighbours
-from pytest_llmops.detect.scanner import describe_scan, scan_labelled
-from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
+from pytest_llmops.detect.scanner import TIMEOUT_S, describe_scan, scan_labelled
 from pytest_llmops.documents.value_readers import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from pytest_llmops.cli.typed import read_count
-from pytest_llmops.detect.soundness.canaries import CANARY_KINDS, Canary, make_canaries
+from pytest_llmops.detect.canaries import CANARY_KINDS, Canary, make_canaries
 from pytest_llmops.errors import SettingsError, hint
 from pytest_llmops.printable import printable
 

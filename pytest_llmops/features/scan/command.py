@@ -12,10 +12,9 @@ from pathlib import Path
 
 from pytest_llmops.cli.typed import read_number
 from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
-from pytest_llmops.detect.unpacking import is_text
+from pytest_llmops.detect.scanner import TIMEOUT_S
 from pytest_llmops.errors import ScanError, SettingsError
-from pytest_llmops.features.scan.files import scan_file
+from pytest_llmops.features.scan.files import is_text, scan_file
 from pytest_llmops.printable import counted, printable
 
 FOUND, UNREADABLE = 1, 3

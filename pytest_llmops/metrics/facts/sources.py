@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from pytest_llmops.metrics.facts.reading import read_values
-from pytest_llmops.metrics.facts.values import Value
-from pytest_llmops.metrics.faithfulness.sentences import split_sentences
-from pytest_llmops.metrics.faithfulness.wording import AUXILIARIES, NEGATIONS, read_wording
+from pytest_llmops.metrics.facts.values import Value, read_values
+from pytest_llmops.metrics.faithfulness.sentences import AUXILIARIES, NEGATIONS, read_wording, split_sentences
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography, split_words
 from pytest_llmops.records import Sample, ToolCall
 

@@ -3,7 +3,105 @@
 from __future__ import annotations
 
 import re
+from calendar import month_name
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from pytest_llmops.metrics.faithfulness.sentences import load_english
+from pytest_llmops.metrics.words import fold_typography
+
+
+class Unit(NamedTuple):
+    """
+    What a unit measures, such as `mass`, and how many of the smallest unit it is.
+
+    Attributes:
+        exact: False for months and years, which are no fixed number of days.
+    """
+
+    dimension: str
+    factor: float = 1.0
+    exact: bool = True
+
+
+_DAY = 86_400.0
+_LISTED: Mapping[Unit, str] = {
+    Unit("time"): "s sec secs second seconds",
+    Unit("time", 60.0): "min mins minute minutes",
+    Unit("time", 3_600.0): "h hr hrs hour hours",
+    Unit("time", _DAY): "day days",
+    Unit("time", 7 * _DAY): "week weeks",
+    Unit("time", 14 * _DAY): "fortnight fortnights",
+    Unit("time", 30.4375 * _DAY, exact=False): "month months",
+    Unit("time", 365.25 * _DAY, exact=False): "yr yrs year years",
+    Unit("mass"): "g gram grams gramme grammes",
+    Unit("mass", 1e3): "kg kilo kilos kilogram kilograms",
+    Unit("mass", 28.3495): "oz ounce ounces",
+    Unit("mass", 453.592): "lb lbs",
+    Unit("mass", 1e6): "tonne tonnes",
+    Unit("length"): "mm millimetre millimetres millimeter millimeters",
+    Unit("length", 10.0): "cm centimetre centimetres centimeter centimeters",
+    Unit("length", 25.4): "inch inches",
+    Unit("length", 304.8): "ft foot feet",
+    Unit("length", 1e3): "m metre metres meter meters",
+    Unit("length", 1e6): "km kilometre kilometres kilometer kilometers",
+    Unit("length", 1.609344e6): "mile miles",
+    Unit("volume"): "ml millilitre millilitres milliliter milliliters",
+    Unit("volume", 1e3): "l litre litres liter liters",
+    Unit("temperature"): "° °c c degree degrees",
+    Unit("fahrenheit"): "°f",
+    Unit("percent"): "% percent pct",
+    Unit("power"): "w watt watts",
+    Unit("energy"): "wh watt-hour watt-hours",
+    Unit("energy", 1e3): "kwh kilowatt-hour kilowatt-hours",
+    Unit("data", 1e3): "kb",
+    Unit("data", 1e6): "mb",
+    Unit("data", 1e9): "gb",
+    Unit("data", 1e12): "tb",
+    Unit("GBP"): "£ gbp pound pounds quid",
+    Unit("GBP", 0.01): "pence",
+    Unit("EUR"): "€ eur euro euros",
+    Unit("USD"): "$ usd dollar dollars",
+    Unit("USD", 0.01): "cents",
+    Unit("JPY"): "¥ jpy yen",
+}
+UNITS: Mapping[str, Unit] = {word: unit for unit, words in _LISTED.items() for word in words.split()}
+CURRENCIES = "£€$¥"
+SCALES: Mapping[str, float] = {
+    "k": 1e3,
+    "thousand": 1e3,
+    "m": 1e6,
+    "million": 1e6,
+    "bn": 1e9,
+    "billion": 1e9,
+    "hundred": 1e2,
+    "dozen": 12.0,
+}
+MONTHS: Mapping[str, int] = {
+    word: at
+    for at, words in enumerate(
+        (
+            "january jan",
+            "february feb",
+            "march mar",
+            "april apr",
+            "may",
+            "june jun",
+            "july jul",
+            "august aug",
+            "september sept sep",
+            "october oct",
+            "november nov",
+            "december dec",
+        ),
+        1,
+    )
+    for word in words.split()
+}
+DAYS_OF_THE_WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
 
 _NEARLY = 0.02  # relative; 2 months are nearly 60 days
 _EQUAL = 1e-6
@@ -101,3 +199,220 @@ def _has_month(one: Value, other: Value) -> bool:
 
 def _is_close(one: float, other: float, tolerance: float) -> bool:
     return abs(one - other) <= tolerance * max(abs(one), abs(other), 1e-9)
+
+
+_WORDS: Mapping[str, str] = load_english()["numbers"]
+
+_HOURS = 24
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_FULL_MONTHS = "|".join(month for month in month_name[1:] if month != "May")
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_NUMBER = rf"(?:{_DIGITS}|(?:{_TENS})-(?:{_WORD})|{_WORD})"
+_SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
+_UNIT = "|".join(re.escape(word) for word in sorted(UNITS, key=len, reverse=True))
+_reading_DAY = r"(?:the\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_YEAR = r"(?P<year>(?:19|20)\d\d)"
+_MINUS = r"(?P<minus>(?:(?<=\s)|(?<=\A))-)?"  # not the dash of 4-6
+
+
+@lru_cache(maxsize=16_384)
+def read_values(text: str) -> tuple[Value, ...]:
+    """The values of a text in order; what is part of one is no other."""
+    folded = fold_typography(text)
+    found: list[Value] = []
+    taken = bytearray(len(folded))
+    for pattern, make in _READERS:
+        for match in pattern.finditer(folded):
+            if any(taken[match.start() : match.end()]):
+                continue
+            if (value := make(match)) is not None:
+                found.append(value)
+                taken[match.start() : match.end()] = b"\1" * len(match[0])
+    return tuple(sorted(_share_units(found, folded), key=lambda value: value.start))
+
+
+def _share_units(found: list[Value], text: str) -> Iterator[Value]:
+    """The values, the first number of a range with the unit of the second: `4 to 6 weeks`."""
+    starts = {value.start: value for value in found}
+    for value in found:
+        behind = text[value.start + len(value.text) :]
+        joined = re.match(r"\s*(?:to|and|or|-|by|x)\s*", behind)
+        following = starts.get(value.start + len(value.text) + joined.end()) if joined else None
+        if following and following.kind == "clock" and value.kind == "number" and 0 <= value.number <= _HOURS:
+            yield Value(kind="clock", text=value.text, start=value.start, number=value.number * 60)
+            continue
+        unit = _unit_of(following.text) if following and value.kind == "number" else None
+        if unit is None:
+            yield value
+        else:
+            yield _measured(value.text, value.start, value.written, unit)
+
+
+def _unit_of(text: str) -> Unit | None:
+    matched = re.search(rf"({_UNIT})\Z", text, re.IGNORECASE)
+    return UNITS.get(matched[1].lower()) if matched and re.match(r"[\d\w]", text) else None
+
+
+def _measured(text: str, start: int, written: float, unit: Unit) -> Value:
+    return Value(
+        kind=unit.dimension,
+        text=text,
+        start=start,
+        number=written * unit.factor,
+        written=written,
+        exact=unit.exact,
+    )
+
+
+def _read_number(written: str) -> float:
+    lower = written.lower()
+    if lower[0].isalpha():
+        return sum(float(_WORDS[part]) for part in lower.split("-"))
+    if re.fullmatch(r"\d+,\d{1,2}", lower):  # a decimal comma
+        return float(lower.replace(",", "."))
+    return float(lower.replace(",", ""))
+
+
+def _make_date(match: re.Match[str]) -> Value | None:
+    groups = match.groupdict()
+    month = groups.get("month") or ""
+    number = MONTHS.get(month.lower()) or int(groups.get("digits") or 0)
+    day = int(groups["day"])
+    if month == "may" and not re.search(r"st|nd|rd|th", match[0]):
+        return None  # `4 may be`
+    if groups.get("digits") and number > 12 >= day:  # noqa: PLR2004 - the months of a year
+        day, number = number, day
+    if not (1 <= day <= 31 and 1 <= number <= 12):  # noqa: PLR2004
+        return None
+    year = groups.get("year")
+    return Value(
+        kind="date",
+        text=match[0],
+        start=match.start(),
+        number=number * 100 + day,
+        year=int(year) if year else None,
+    )
+
+
+def _make_clock(match: re.Match[str]) -> Value | None:
+    word = (match["word"] or "").lower()
+    if word:
+        minutes = 0 if word == "midnight" else 720
+        return Value(kind="clock", text=match[0], start=match.start(), number=minutes)
+    hour, minute = int(match["hour"]), int(match["minute"] or 0)
+    half = (match["half"] or "").lower()[:1]
+    if not (half or match["minute"]) or hour > _HOURS or minute > 59:  # noqa: PLR2004 - of a clock
+        return None
+    hour = hour % 12 + (12 if half == "p" else 0) if half else hour
+    return Value(kind="clock", text=match[0], start=match.start(), number=hour * 60 + minute)
+
+
+def _make_code(match: re.Match[str]) -> Value:
+    return Value(kind="code", text=match[0], start=match.start(), code=match[0].upper().replace("-", ""))
+
+
+def _make_weekday(match: re.Match[str]) -> Value:
+    at = DAYS_OF_THE_WEEK.index(match["weekday"].lower())
+    return Value(kind="weekday", text=match[0], start=match.start(), number=at + 1)
+
+
+def _make_month(match: re.Match[str]) -> Value:
+    return Value(kind="month", text=match[0], start=match.start(), number=MONTHS[match["month"].lower()])
+
+
+def _make_half(match: re.Match[str]) -> Value:
+    return _measured(match[0], match.start(), 50.0, UNITS["%"])
+
+
+def _make_amount(match: re.Match[str]) -> Value | None:
+    groups = match.groupdict()
+    written = _read_number(match["number"]) * (-1 if groups.get("minus") else 1)
+    written *= SCALES.get((groups.get("scale") or "").lower(), 1.0)
+    word = (groups.get("sign") or groups.get("unit") or "").lower()
+    word = "".join(word.split())
+    if word:  # a letter that only looks like one of a unit's, such as a dotless i, makes no unit
+        return _measured(match[0], match.start(), written, UNITS[word]) if word in UNITS else None
+    if match["number"].lower() == "one":  # `no one`, `that one`
+        return None
+    noun = groups.get("noun") or ""
+    return Value(
+        kind="number",
+        text=match[0][: len(match[0]) - len(noun)].rstrip(),
+        start=match.start(),
+        number=written,
+        written=written,
+        noun=noun.lower().removesuffix("s"),
+    )
+
+
+_Reader = tuple[re.Pattern[str], Callable[[re.Match[str]], Value | None]]
+_I = re.IGNORECASE
+_READERS: tuple[_Reader, ...] = (
+    (re.compile(rf"(?<![\w-]){_YEAR}-(?P<digits>\d\d)-(?P<day>\d\d)(?!\d)"), _make_date),
+    (re.compile(rf"(?<![\w.]){_reading_DAY}[./](?P<digits>\d{{1,2}})[./]{_YEAR}(?!\d)"), _make_date),
+    (
+        re.compile(
+            rf"(?<![\w.]){_reading_DAY}(?:\s+of)?\s+(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR}(?!-))?(?!\d)", _I
+        ),
+        _make_date,
+    ),
+    (
+        re.compile(rf"\b(?P<month>{_MONTH})\.?\s+{_reading_DAY}(?![\d:.%]\d|\d)\b(?:,?\s+{_YEAR}(?!-))?", _I),
+        _make_date,
+    ),
+    (
+        re.compile(
+            r"(?<![\w:.,])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap]\.?m\b\.?)"
+            r"|(?P<word>\b(?:noon|midday|midnight)\b)",
+            _I,
+        ),
+        _make_clock,
+    ),
+    (
+        re.compile(
+            r"(?<![\w:.,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])(?P<half>\Z\A)?(?P<word>\Z\A)?"
+        ),
+        _make_clock,
+    ),
+    (
+        re.compile(
+            rf"(?P<minus>-)?(?P<sign>[{CURRENCIES}])\s?(?P<number>{_DIGITS})(?!\d)(?:\s?(?P<scale>{_SCALE})\b)?",
+            _I,
+        ),
+        _make_amount,
+    ),
+    (
+        re.compile(rf"\b(?P<sign>GBP|EUR|USD|JPY)\s?(?P<number>{_DIGITS})(?!\d)"),
+        _make_amount,
+    ),
+    (
+        re.compile(
+            r"\b(?=[A-Z\d-]*\d)(?:[A-Z]{1,6}-?\d+[A-Z\d]*|[A-Z]{2,6})(?:-[A-Z\d]+)*(?<!-)\b(?<=[A-Z\d])"
+        ),
+        _make_code,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:[\s-]?(?P<scale>{_SCALE})(?=\s|-))?[\s-]?"
+            rf"(?:working\s|business\s|calendar\s)?(?P<unit>per\scent|{_UNIT})(?!\w)",
+            _I,
+        ),
+        _make_amount,
+    ),
+    (re.compile(r"\bhalf\b(?!\s+(?:a|an)\b)", _I), _make_half),
+    (re.compile(rf"\b(?P<weekday>{'|'.join(DAYS_OF_THE_WEEK)})s?\b", _I), _make_weekday),
+    (
+        re.compile(rf"\b(?P<month>(?-i:May)|{_FULL_MONTHS})\b", _I),
+        _make_month,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:st|nd|rd|th)?(?![\w%])(?!\.\d)"
+            rf"(?:[\s-](?P<scale>{_SCALE})\b)?(?:[\s-](?P<noun>[A-Za-z]{{3,}})\b)?",
+            _I,
+        ),
+        _make_amount,
+    ),
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.metrics.faithfulness.wording import Wording, oppose, read_wording
+from pytest_llmops.metrics.faithfulness.sentences import Wording, oppose, read_wording
 from pytest_llmops.metrics.words import FUNCTION_WORDS
 from pytest_llmops.models.pieces import Pieces, encode_pieces
 from pytest_llmops.models.vectors import embed

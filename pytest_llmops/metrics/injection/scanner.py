@@ -7,16 +7,108 @@ What was found is kept by the text's hash and signed, so a text is scanned once;
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Any, NamedTuple
 
 from pytest_llmops.cache import Memory, key_of
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.injection import patterns
-from pytest_llmops.metrics.injection.head import load_head
-from pytest_llmops.metrics.injection.parts import Found, choose, has_words, rate_parts
+from pytest_llmops.metrics.injection.classifier import Found, choose, has_words, load_head, rate_parts
 from pytest_llmops.metrics.injection.views import View, read_views
+from pytest_llmops.metrics.places import Piece, read_pieces
 from pytest_llmops.models import injection_classifier
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Sample
+
+_REACH = 300  # characters on either side of a boundary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """
+    The end of one text and the beginning of the next ones.
+
+    Attributes:
+        starts: Where in the joined text each piece begins.
+    """
+
+    text: str
+    pieces: tuple[Piece, ...]
+    starts: tuple[int, ...]
+
+    def is_cut(self, found: Found) -> bool:
+        """Whether a finding goes over a boundary."""
+        return self._at(found.start) != self._at(found.end - 1)
+
+    def place(self, found: Found) -> str:
+        """From the first piece of a finding to its last."""
+        first, last = (self.pieces[self._at(at)].place(strict=False) for at in (found.start, found.end - 1))
+        return f"{first} to {last}, read together"
+
+    def _at(self, offset: int) -> int:
+        return max(0, bisect_right(self.starts, offset) - 1)
+
+
+def join_neighbours(pieces: Sequence[Piece], known: Sequence[bool]) -> list[Joined]:
+    """
+    What stands around each boundary between texts of one field: passages, items of a list.
+
+    Spans are left out: what they hold of passages and tools is read where it belongs.
+
+    Args:
+        known: Pieces in which something was found already; nothing is joined to them.
+    """
+    groups: dict[str, list[Piece | None]] = defaultdict(list)
+    for piece, found in zip(pieces, known, strict=True):
+        if piece.group and piece.owner != "span" and piece.text.strip():
+            groups[piece.group].append(None if found else piece)
+    joined = {each.text: each for group in groups.values() for run in _runs(group) for each in _join(run)}
+    return list(joined.values())
+
+
+def _runs(group: Sequence[Piece | None]) -> Iterator[list[Piece]]:
+    run: list[Piece] = []
+    for piece in (*group, None):
+        if piece is not None:
+            run.append(piece)
+        else:
+            yield run
+            run = []
+
+
+def _join(run: Sequence[Piece]) -> Iterator[Joined]:
+    between = "" if any(each.text[:1].isspace() or each.text[-1:].isspace() for each in run) else " "
+    for at in range(1, len(run)):
+        parts: list[tuple[Piece, str]] = []
+        left = _REACH
+        for piece in reversed(run[:at]):
+            parts.insert(0, (piece, piece.text[max(0, len(piece.text) - left) :]))
+            if (left := left - len(piece.text)) <= 0:
+                break
+        left = _REACH
+        for piece in run[at:]:
+            parts.append((piece, piece.text[:left]))
+            if (left := left - len(piece.text)) <= 0:
+                break
+        yield _joined(parts, between)
+
+
+def _joined(parts: Sequence[tuple[Piece, str]], between: str) -> Joined:
+    starts, length = [], 0
+    for _, text in parts:
+        starts.append(length)
+        length += len(text) + len(between)
+    return Joined(
+        text=between.join(text for _, text in parts),
+        pieces=tuple(piece for piece, _ in parts),
+        starts=tuple(starts),
+    )
+
 
 VERSION = 3  # raised whenever a text may be judged otherwise
 LIKELY = 0.5
@@ -128,3 +220,73 @@ def _read(stored: bytes) -> Scan | None:
 
 
 _memory: Memory[Scan] = Memory("injection", _IN_MEMORY, _write, _read, signed=True)
+
+
+_SHOWN = 160  # characters of a finding
+_OPERATORS = frozenset({"system", "developer"})
+
+
+class Finding(NamedTuple):
+    """
+    A finding, for people and judges.
+
+    Attributes:
+        place: Which text of the sample.
+        text: In which `found` gives offsets.
+    """
+
+    place: str
+    found: Found
+    text: str
+
+    def describe(self) -> dict[str, Any]:
+        """As evidence keeps it: masked."""
+        found = self.found
+        return {
+            "place": self.place,
+            "start": found.start,
+            "end": found.end,
+            "view": found.view,
+            "rule": found.rule,
+            "value": round(found.value, 4),
+            "text": printable(mask(self.text[found.start : found.end]), _SHOWN),
+        }
+
+
+def read_instructable(sample: Sample, places: Sequence[str]) -> list[Piece]:
+    """The texts of those places, but for messages that spans give to the operator."""
+    return list(_without_operator(list(read_pieces(sample, places))))
+
+
+def find_in(pieces: Sequence[Piece], max_chars: int) -> list[Finding]:
+    """The findings in the first `max_chars` characters of each text, and across neighbours; highest first."""
+    texts = [piece.text[:max_chars] for piece in pieces]
+    scans = scan_texts(texts)
+    findings = [
+        Finding(piece.place(strict=False), found, text)
+        for piece, text, scan in zip(pieces, texts, scans, strict=True)
+        for found in scan
+    ]
+    findings += _find_cut(pieces, scans)
+    return sorted(findings, key=lambda each: -each.found.value)
+
+
+def _find_cut(pieces: Sequence[Piece], scans: Sequence[Scan]) -> Iterator[Finding]:
+    """What no text says alone, but neighbours say together."""
+    known = [any(each.value > LIKELY for each in scan) for scan in scans]
+    joined = join_neighbours(pieces, known)
+    for each, scan in zip(joined, scan_texts([each.text for each in joined]), strict=True):
+        yield from (Finding(each.place(found), found, each.text) for found in scan if each.is_cut(found))
+
+
+def _without_operator(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Without what a trace's messages say is from the operator: a system prompt instructs by right."""
+    above = tuple(
+        piece.pointer.removesuffix("role")
+        for piece in pieces
+        if piece.owner == "span"
+        and piece.text in _OPERATORS
+        and piece.pointer.endswith("role")
+        and "messages" in piece.pointer
+    )
+    yield from (each for each in pieces if each.owner != "span" or not each.pointer.startswith(above))

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.injection import undecided
-from pytest_llmops.judges.injection.injection import Injection
-from pytest_llmops.metrics.injection import findings
-from pytest_llmops.metrics.injection.parts import Found
+from pytest_llmops.judges import injection as undecided
+from pytest_llmops.judges.injection import Injection
+from pytest_llmops.metrics.injection import scanner as findings
+from pytest_llmops.metrics.injection.classifier import Found
 from pytest_llmops.metrics.injection.scanner import FINDINGS_AT_MOST
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from tests.judge_server import FINAL

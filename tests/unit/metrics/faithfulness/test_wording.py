@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.metrics.faithfulness.wording import _stem, oppose, read_wording
+from pytest_llmops.metrics.faithfulness.sentences import _stem, oppose, read_wording
 
 
 def test_content_is_stemmed_and_words_of_grammar_are_none() -> None:

@@ -13,9 +13,9 @@ from urllib.parse import quote
 import pytest
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError, ScanError, WeightsError
-from pytest_llmops.judges.injection.injection import Injection
+from pytest_llmops.judges.injection import Injection
 from pytest_llmops.metrics.injection import scanner
-from pytest_llmops.metrics.injection.head import Head
+from pytest_llmops.metrics.injection.classifier import Head
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.models import injection_classifier, weights
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score, Span, ToolCall
