@@ -1,4 +1,9 @@
-"""The parts in which a text is read: windows, and the sentences and pairs of sentences in them."""
+"""
+Parts of a text rated by the packaged network and the project's head on it, whose weights are in `head.json`.
+
+A long text is read in windows, then the sentences of the best windows. The head is a logistic regression
+trained by `make injection`; its labels are described in `docs/injection.md`.
+"""
 
 from __future__ import annotations
 
@@ -19,46 +24,30 @@ from pytest_llmops.metrics.injection.views import View
 if TYPE_CHECKING:
     from pytest_llmops.models.injection_classifier import Reply
 
+FILE = "head.json"
+LOGITS = 0.1  # by which the network's logits are scaled, so that they weigh like its 384 numbers
+WIDTH = 386
+_MAIN = 3.0  # the network's own logit is about three times as steep as the head's
+_STEEP = 2.0  # brings clear cases near 0 and 1
+_FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 WINDOW = 700  # characters
 STEP = 500
 _SHORTEST = 12  # characters of a sentence; a shorter one belongs to the next
 _STOP = re.compile(r"""[.!?]["')\]]{0,2}\s+|[\u3002\uff01\uff1f]|\n+""")
+_REFINED = 12  # windows whose sentences are read, too
+_SURELY_BENIGN = 0.001  # the rating of a window in which an attack all but never hides
+_FEWEST_LETTERS = 8
+_LATIN = re.compile("[A-Za-z]+")
+_WORD = re.compile(r"[A-Za-z0-9%&=_\\]+")  # with the marks of encodings
 
 Span = tuple[int, int]
-
-
-def cut_windows(length: int) -> Iterator[Span]:
-    """Start and end of the overlapping windows of a text."""
-    for start in range(0, max(length - (WINDOW - STEP), 1), STEP):
-        yield start, min(start + WINDOW, length)
-
-
-def cut_sentences(text: str, window: Span) -> list[Span]:
-    """The sentences and pairs of neighbours in a window; none where that would be the window again."""
-    begin, end = window
-    stops = [match.end() for match in _STOP.finditer(text, begin, end)]
-    sentences: list[Span] = []
-    for stop in (*stops, end):
-        if stop - begin >= _SHORTEST:
-            sentences.append((begin, stop))
-            begin = stop
-    if begin < end and sentences:
-        sentences[-1] = (sentences[-1][0], end)
-    pairs = [(first, last) for (first, _), (_, last) in pairwise(sentences)]
-    return [each for each in (*sentences, *pairs) if each != window]
-
-
-FILE = "head.json"
-LOGITS = 0.1  # by which the network's logits are scaled, so that they weigh like its 384 numbers
-_MAIN = 3.0  # the network's own logit is about three times as steep as the head's
-_STEEP = 2.0  # so that what is clear comes near 0 and 1
-WIDTH = 386
-_FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """
+    The head's weights.
+
     Attributes:
         weights: Of the two logits and the 384 pooled numbers.
         cut: The rating that becomes 0.5.
@@ -71,7 +60,7 @@ class Head:
     identity: str
 
     def rate(self, reply: Reply) -> float:
-        """The score, 0 to 1: the network and the head count half each."""
+        """Return the score, 0 to 1: the network and the head count half each."""
         own = self.intercept + sum(map(float.__mul__, self.weights, features(reply)))
         return squash(_STEEP * ((reply.main / _MAIN + own) / 2 - self.cut))
 
@@ -79,7 +68,7 @@ class Head:
 @lru_cache(maxsize=1)
 def load_head() -> Head:
     """
-    The head of this package.
+    Load the head of this package, once.
 
     Raises:
         WeightsError: Its file is broken.
@@ -95,30 +84,23 @@ def load_head() -> Head:
 
 
 def features(reply: Reply) -> tuple[float, ...]:
-    """What the head sees of a reply."""
+    """Return the head's inputs."""
     return (LOGITS * reply.main, LOGITS * reply.aux, *reply.pooled.tolist())
 
 
 def squash(logit: float) -> float:
-    """The logistic function; never quite 0 or 1."""
+    """Return the logistic function; never quite 0 or 1."""
     return 1 / (1 + math.exp(-max(min(logit, _FAR), -_FAR)))
-
-
-_REFINED = 12  # windows whose sentences are read, too
-_SURELY_BENIGN = 0.001  # the rating of a window in which an attack all but never hides
-_FEWEST_LETTERS = 8
-_LATIN = re.compile("[A-Za-z]+")
-_WORD = re.compile(r"[A-Za-z0-9%&=_\\]+")  # with the marks of encodings
 
 
 class Found(NamedTuple):
     """
-    A part of a text and how much it reads like an instruction to the model.
+    A part of a text and its likeness to an instruction to the model.
 
     Attributes:
-        value: 0 to 1; from 0.5 it is one.
+        value: 0 to 1; from 0.5 it counts as an instruction.
         start: In code points of the text; `end` is past the last.
-        view: How it was read, as in `View`.
+        view: Name of the reading, as in `View`.
         rule: `classifier`, or the pattern that matched, such as `de: override`.
     """
 
@@ -131,26 +113,46 @@ class Found(NamedTuple):
 
 def rate_parts(views: Sequence[View], rate: Callable[[str], float]) -> list[Found]:
     """
-    The parts that are read of a text, with their ratings: all windows, then the sentences of the best ones.
+    Rate the parts that are read of a text: all windows, then the sentences of the best ones.
 
-    Of a long text, windows that are surely benign are not read by sentences.
+    In a long text, windows that are surely benign are not read by sentences.
 
     Args:
         views: Of the text; the plain one first.
-        rate: Of a part by itself; equal parts are rated once.
+        rate: Of one part; equal parts are rated once.
     """
     once = cache(rate)
     windows = [(_rate(view, span, once), view, span) for view in views for span in _spans(view, views[0])]
-    windows.sort(key=lambda each: -each[0].value)
-    found = [each for each, _, _ in windows]
-    for window, view, span in windows[:_REFINED]:
-        if window.value >= _SURELY_BENIGN or len(view.reading.text) <= WINDOW:
-            found += [_rate(view, part, once) for part in cut_sentences(view.reading.text, span)]
-    return found
+    windows.sort(key=lambda window: -window[0].value)
+    parts = [part for part, _, _ in windows]
+    for part, view, window in windows[:_REFINED]:
+        if part.value >= _SURELY_BENIGN or len(view.reading.text) <= WINDOW:
+            parts += [_rate(view, span, once) for span in _cut_sentences(view.reading.text, window)]
+    return parts
+
+
+def cut_windows(length: int) -> Iterator[Span]:
+    """Yield start and end of the overlapping windows of a text."""
+    for start in range(0, max(length - (WINDOW - STEP), 1), STEP):
+        yield start, min(start + WINDOW, length)
+
+
+def _cut_sentences(text: str, window: Span) -> list[Span]:
+    """Return the sentences and pairs of neighbours in a window, except for the window itself."""
+    begin, end = window
+    sentences: list[Span] = []
+    for stop in (*(match.end() for match in _STOP.finditer(text, begin, end)), end):
+        if stop - begin >= _SHORTEST:
+            sentences.append((begin, stop))
+            begin = stop
+    if begin < end and sentences:
+        sentences[-1] = (sentences[-1][0], end)
+    pairs = [(first, last) for (first, _), (_, last) in pairwise(sentences)]
+    return [span for span in (*sentences, *pairs) if span != window]
 
 
 def _spans(view: View, plain: View) -> Iterator[Span]:
-    """The windows with words; of a view other than the plain one those with other words than stand there."""
+    """Yield the windows with words; of another view than the plain one those with other words than there."""
     text = view.reading.text
     for start, end in cut_windows(len(text)):
         if has_words(text[start:end]) and (view is plain or _says_more(view, (start, end), plain)):
@@ -158,7 +160,7 @@ def _spans(view: View, plain: View) -> Iterator[Span]:
 
 
 def _says_more(view: View, span: Span, plain: View) -> bool:
-    """Whether a window reads otherwise than its source, for more than a dash or a sign."""
+    """Return whether a window differs from its source by more than a dash or a sign."""
     start, end, touched = view.reading.place(*span)
     return touched and _WORD.findall(view.reading.text[slice(*span)]) != _WORD.findall(
         plain.reading.text[start:end]
@@ -171,16 +173,16 @@ def _rate(view: View, span: Span, rate: Callable[[str], float]) -> Found:
 
 
 def has_words(text: str) -> bool:
-    """Whether a text has two words with some Latin letters: the network reads no other script."""
+    """Return whether a text has two words with some Latin letters: the network reads no other script."""
     return len(text.split(maxsplit=2)) > 1 and sum(map(len, _LATIN.findall(text))) >= _FEWEST_LETTERS
 
 
-def choose(found: Sequence[Found], at_least: float, most: int) -> list[Found]:
-    """The highest parts that do not overlap, or the highest one where none reaches the bound."""
+def choose(parts: Sequence[Found], at_least: float, most: int) -> list[Found]:
+    """Return the highest parts that do not overlap, or the highest one if none reaches the bound."""
     chosen: list[Found] = []
-    for each in sorted(found, key=lambda each: (-each.value, each.end - each.start)):
-        if chosen and (each.value < at_least or len(chosen) == most):
+    for part in sorted(parts, key=lambda part: (-part.value, part.end - part.start)):
+        if chosen and (part.value < at_least or len(chosen) == most):
             break
-        if all(each.end <= other.start or other.end <= each.start for other in chosen):
-            chosen.append(each)
+        if all(part.end <= other.start or other.end <= part.start for other in chosen):
+            chosen.append(part)
     return chosen
