@@ -61,7 +61,7 @@ class Faithfulness(DeclaredMetric):
     """
     How far the contexts support the answer: the middle between the mean of its claims and the worst one.
 
-    No bound suits dialogue, scientific claims and summaries alike: a project finds its bound by its own labels.
+    No bound suits dialogue, scientific claims and summaries alike: a project finds one by its own labels.
 
     Attributes:
         by: `embedded`, the small model of this package; `judge`, a chat model; else a folder or hub name
