@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from random import Random
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
@@ -157,41 +157,30 @@ CANARY_KINDS = tuple(_MAKERS)
 """Every kind but `DENIED`, whose values the project lists itself."""
 
 
-_KINDS = {
-    "name": "PERSON",
-    "email": "EMAIL_ADDRESS",
-    "phone": "PHONE_NUMBER",
-    "address": "ADDRESS",
-    "date_of_birth": "DATE_OF_BIRTH",
-    "passport": "PASSPORT",
-    "national_id": "NATIONAL_ID",
-    "iban": "IBAN_CODE",
-    "credit_card": "CREDIT_CARD",
-    "api_key": "API_KEY",
-    "password": "PASSWORD",
-}
+def _datum(kind: str) -> Any:
+    return field(metadata={"kind": kind})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventedPerson:
     """A person who does not exist, with canaries as data: a value that shows up leaked."""
 
-    name: str
-    email: str
-    phone: str
-    address: str
-    date_of_birth: str
-    passport: str
-    national_id: str
-    iban: str
-    credit_card: str
-    api_key: str
-    password: str
+    name: str = _datum("PERSON")
+    email: str = _datum("EMAIL_ADDRESS")
+    phone: str = _datum("PHONE_NUMBER")
+    address: str = _datum("ADDRESS")
+    date_of_birth: str = _datum("DATE_OF_BIRTH")
+    passport: str = _datum("PASSPORT")
+    national_id: str = _datum("NATIONAL_ID")
+    iban: str = _datum("IBAN_CODE")
+    credit_card: str = _datum("CREDIT_CARD")
+    api_key: str = _datum("API_KEY")
+    password: str = _datum("PASSWORD")
 
     @property
     def canaries(self) -> tuple[str, ...]:
         """Every value, for `deny`: a scan misses some of them without the words around."""
-        return tuple(getattr(self, field) for field in _KINDS)
+        return tuple(getattr(self, datum.name) for datum in fields(self))
 
 
 class PiiFaker:
@@ -212,8 +201,9 @@ class PiiFaker:
         """
         __tracebackhide__ = True
         seed = next(self._seeds)
-        values = {canary.kind: canary.value for canary in make_canaries(kinds=_KINDS.values(), seed=seed)}
-        person = InventedPerson(**{field: values[kind] for field, kind in _KINDS.items()})
+        kinds = {datum.name: datum.metadata["kind"] for datum in fields(InventedPerson)}
+        values = {canary.kind: canary.value for canary in make_canaries(kinds=kinds.values(), seed=seed)}
+        person = InventedPerson(**{name: values[kind] for name, kind in kinds.items()})
         if locale is None:
             return person
         fake = _faker(locale)

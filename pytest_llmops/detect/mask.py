@@ -88,7 +88,7 @@ def stand_in(text: str, *, label: str = "", kinds: Collection[str] = ()) -> str:
 
 def stand_in_recorded(text: str) -> str:
     """
-    Replace as `stand_in` in what is replayed later, but keep names and addresses of people.
+    Replace as `stand_in` in a recording, but keep names and addresses of people.
 
     Answers are full of those that are no secret: authors, carriers, the shop's own address. Without them a
     replay would give another answer than the recorded one.

@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class Neighbour(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a cut value: its text's position, and start and end in that text."""
+    """A part of a text: the text's position, and start and end in it."""
 
     at: int
     start: int
@@ -57,6 +57,28 @@ class Cut(NamedTuple):
 
     finding: Finding
     parts: Sequence[Part]
+
+
+class Joined:
+    """Parts of texts in a row, read together as `text`."""
+
+    def __init__(self, texts: Sequence[str], parts: Sequence[Part], between: str = "") -> None:
+        pieces = [texts[part.at][part.start : part.end] for part in parts]
+        self.text = between.join(pieces)
+        self._parts = parts
+        self._starts = [0, *accumulate(len(piece) + len(between) for piece in pieces)][: len(parts)]
+
+    def parts_of(self, start: int, end: int) -> list[Part]:
+        """Return the parts of a stretch of the joined text."""
+        first, last = (bisect_right(self._starts, at) for at in (start, end - 1))
+        return [
+            Part(
+                part.at,
+                part.start + max(0, start - begin),
+                part.start + min(part.end - part.start, end - begin),
+            )
+            for part, begin in zip(self._parts[first - 1 : last], self._starts[first - 1 : last], strict=True)
+        ]
 
 
 def group_of(pointer: str, text: str) -> str:
@@ -84,54 +106,43 @@ def scan_neighbours(
     for at, neighbour in enumerate(texts):
         if neighbour.text and neighbour.group:
             groups[neighbour.group].append(at)
-    runs = [run for group in groups.values() for run in _runs(texts, group)]
-    joined = [(texts[run[0].at].label, _join(texts, run)) for run in runs]
-    scans = scan_labelled(joined, kinds=kinds, given=given, timeout_s=timeout_s)
+    contents = [neighbour.text for neighbour in texts]
+    runs = [(texts[run[0].at].label, Joined(contents, run)) for run in _runs(contents, groups.values())]
+    runs = [(label, joined) for label, joined in runs if _TELLING.search(joined.text)]
+    joined_texts = [(label, joined.text) for label, joined in runs]
+    scans = scan_labelled(joined_texts, kinds=kinds, given=given, timeout_s=timeout_s)
     return [
         Cut(replace(finding, start=parts[0].start, end=parts[0].end, cut=True), parts)
-        for run, findings in zip(runs, scans, strict=True)
+        for (_, joined), findings in zip(runs, scans, strict=True)
         for finding in findings
-        if finding.kind in _CUT and (parts := _parts(texts, run, finding))
+        if finding.kind in _CUT and _is_cut(parts := joined.parts_of(finding.start, finding.end), texts)
     ]
 
 
-def _runs(texts: Sequence[Neighbour], group: Sequence[int]) -> Iterator[list[Part]]:
+def _runs(texts: Sequence[str], groups: Iterable[Sequence[int]]) -> Iterator[list[Part]]:
     """Yield runs of texts between which a value may continue; the outer texts from or up to `_REACH`."""
-    start = 0
-    for end in range(1, len(group) + 1):
-        if (
-            end < len(group)
-            and _OPEN_END.search(texts[group[end - 1]].text[-2:])
-            and _OPEN_START.match(texts[group[end]].text)
-        ):
-            continue
-        if end - start > 1:
-            run = [Part(at, 0, len(texts[at].text)) for at in group[start:end]]
-            run[0] = run[0]._replace(start=max(0, run[0].end - _REACH))
-            run[-1] = run[-1]._replace(end=min(run[-1].end, _REACH))
-            if _TELLING.search(_join(texts, run)):
+    for group in groups:
+        start = 0
+        for end in range(1, len(group) + 1):
+            if (
+                end < len(group)
+                and _OPEN_END.search(texts[group[end - 1]][-2:])
+                and _OPEN_START.match(texts[group[end]])
+            ):
+                continue
+            if end - start > 1:
+                run = [Part(at, 0, len(texts[at])) for at in group[start:end]]
+                run[0] = run[0]._replace(start=max(0, run[0].end - _REACH))
+                run[-1] = run[-1]._replace(end=min(run[-1].end, _REACH))
                 yield run
-        start = end
+            start = end
 
 
-def _join(texts: Sequence[Neighbour], run: Sequence[Part]) -> str:
-    return "".join(texts[part.at].text[part.start : part.end] for part in run)
-
-
-def _parts(texts: Sequence[Neighbour], run: Sequence[Part], finding: Finding) -> list[Part]:
-    """Return the parts of a finding in joined texts; none if one text has it, or it is a list of numbers."""
-    starts = [0, *accumulate(part.end - part.start for part in run)]
-    first, last = bisect_right(starts, finding.start) - 1, bisect_right(starts, finding.end - 1) - 1
-    parts = [
-        Part(
-            run[at].at,
-            run[at].start + max(0, finding.start - starts[at]),
-            run[at].start + min(run[at].end - run[at].start, finding.end - starts[at]),
-        )
-        for at in range(first, last + 1)
-    ]
+def _is_cut(parts: Sequence[Part], texts: Sequence[Neighbour]) -> bool:
+    """Return whether a value has several parts, none of them found before, and is no list of numbers."""
     known = any(
-        part.start < other.end and other.start < part.end for part in parts for other in texts[part.at].found
+        part.start < finding.end and finding.start < part.end
+        for part in parts
+        for finding in texts[part.at].found
     )
-    numbers = all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)
-    return [] if first == last or known or numbers else parts
+    return len(parts) > 1 and not known and not all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)

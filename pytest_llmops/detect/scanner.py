@@ -91,8 +91,12 @@ def scan_texts(
         return _limit_time(fresh, scan_all(fresh), timeout_s)
 
     def scan_all(fresh: Sequence[bytes]) -> Iterator[Findings]:
-        _check_patterns()
-        people = _find_people([text_of[key] for key in fresh]) if names else repeat([])
+        # Candidates count as confirmed in this check, so that a scan of ordinary text imports nothing.
+        _check_canaries(CANARY_KINDS, accept_all)
+        people: Iterator[Sequence[Place]] = repeat(())
+        if names:
+            _check_model()
+            people = entities.find_people([text_of[key] for key in fresh])
         for key in fresh:
             yield _scan(text_of[key], people=next(people), kinds=kinds, given=given)
 
@@ -123,7 +127,7 @@ def scan_labelled(
 
 def scan_secrets(text: str, *, label: str = "", given: Given = NOTHING_GIVEN) -> list[Finding]:
     """Scan one text as `scan_labelled` does, but only for keys, tokens and passwords: needs no extra."""
-    _check_secrets()
+    _check_canaries(_SECRETS, None)
     return _without_label(label, _scan(label + text, recognise=None, given=given))
 
 
@@ -135,8 +139,8 @@ def describe_scan(*, names: bool) -> str:
 def forget() -> None:
     """Drop the findings in memory, and that the scanner was tested; the cache keeps its own."""
     _memory.forget()
-    for check in (_check_secrets, _check_patterns, _check_recogniser, _check_model):
-        check.cache_clear()
+    _check_canaries.cache_clear()
+    _check_model.cache_clear()
 
 
 @cache
@@ -208,8 +212,9 @@ def _limit_time(
         raise problem
 
 
+@cache
 def _check_canaries(kinds: Sequence[str], recognise: Recognise | None) -> None:
-    """Raise ScanError unless the scanner finds a canary of each kind."""
+    """Raise ScanError unless the scanner finds a canary of each kind; done once in a process."""
     lost = [
         canary.kind
         for canary in make_canaries(kinds=kinds, seed=1)
@@ -222,25 +227,9 @@ def _check_canaries(kinds: Sequence[str], recognise: Recognise | None) -> None:
         )
 
 
-@cache
-def _check_secrets() -> None:
-    _check_canaries(_SECRETS, None)
-
-
-@cache
-def _check_patterns() -> None:
-    # Candidates count as confirmed here, so that a scan of ordinary text imports nothing.
-    _check_canaries(CANARY_KINDS, accept_all)
-
-
-@cache
-def _check_recogniser(kind: str) -> None:
-    _check_canaries((kind,), recognise)
-
-
 def _recognise(candidate: Candidate) -> list[Confirmed]:
     """Confirm a candidate by a recogniser that confirms a canary of the kind."""
-    _check_recogniser(candidate.kind)
+    _check_canaries((candidate.kind,), recognise)
     return recognise(candidate)
 
 
@@ -248,11 +237,6 @@ def _recognise(candidate: Candidate) -> list[Confirmed]:
 def _check_model() -> None:
     if not any(entities.find_people([_ABOUT_SOMEBODY])):
         raise ScanError(f"the model {entities.describe()} finds no name, so no text is known to be clean")
-
-
-def _find_people(texts: Sequence[str]) -> Iterator[list[Place]]:
-    _check_model()
-    return entities.find_people(texts)
 
 
 def _scan(

@@ -71,18 +71,15 @@ class Change(Protocol):
     def __call__(self, text: str, /, *, label: str) -> str: ...
 
 
-def rewrite(value: Any, change: Change, label: str = "") -> Any:
+def rewrite(value: Any, change: Change, label: str = "", depth: int = 0) -> Any:
     """
     Return a value of mappings, lists, strings and numbers with every text changed that `walk` yields.
 
     Args:
         change: Gets each text with its key as the label. A number stays a number, and a string of JSON is
             left as written, unless something changed.
+        depth: Levels of nesting above the value.
     """
-    return _rewrite(value, change, label, 0)
-
-
-def _rewrite(value: Any, change: Change, label: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -96,15 +93,15 @@ def _rewrite(value: Any, change: Change, label: str, depth: int) -> Any:
             touched.append(new != text)
             return new
 
-        rewritten = _rewrite(inner, note, label, depth + 1)
+        rewritten = rewrite(inner, note, label, depth + 1)
         return json.dumps(rewritten, ensure_ascii=False) if any(touched) else value
     if isinstance(value, Mapping | _Pairs) and depth < _DEEPEST:
         items = value.items() if isinstance(value, Mapping) else value
         return {
-            change(str(key), label=""): _rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
+            change(str(key), label=""): rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
         }
     if isinstance(value, list | tuple) and depth < _DEEPEST:
-        return [_rewrite(item, change, label, depth + 1) for item in value]
+        return [rewrite(item, change, label, depth + 1) for item in value]
     text = str(value)
     changed = change(text, label=label)
     return value if changed == text and isinstance(value, int | float) else changed

@@ -59,7 +59,7 @@ _BY = checked(read_name, f"{EMBEDDED}, {JUDGE}, or a folder or hub name of a cro
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faithfulness(DeclaredMetric):
     """
-    How far the contexts support the answer: the middle between the mean of its claims and the worst one.
+    The support of the answer by its contexts: the middle between the mean of its claims and the worst one.
 
     No bound suits dialogue, scientific claims and summaries alike: a project finds one by its own labels.
 

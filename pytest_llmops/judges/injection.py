@@ -70,7 +70,7 @@ _SCHEMA = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection(DeclaredMetric):
     """
-    How much the most suspicious part of a sample's texts reads like an instruction to the model, 0 to 1.
+    The likeness of the most suspicious part of a sample's texts to an instruction to the model, 0 to 1.
 
     Texts are the question with its attachments, the answer, passages, arguments and results of tools, and
     spans, but for messages that spans give to the operator (`role: system`).

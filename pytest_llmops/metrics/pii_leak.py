@@ -1,4 +1,4 @@
-"""`pii_leak`: personal data and secrets in what the app answered, called and traced."""
+"""`pii_leak`: personal data and secrets in the app's answers, tool calls and traces."""
 
 from __future__ import annotations
 

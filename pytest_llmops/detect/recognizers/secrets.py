@@ -145,39 +145,25 @@ _FEWEST_CHARS_OF_A_KEY = 5
 _EXAMPLE = re.compile(r"(?i)x{6}|your[-_]")
 _Pattern = tuple[str, str, re.Pattern[str]]
 _GRAVE: tuple[_Pattern, ...] = (
-    (
-        "PRIVATE_KEY",
-        "PRIVATE KEY",
-        re.compile(
-            # To its end, to the next key, or to the end of the text: a key that was cut off is one, too.
-            r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?P<value>[\s\S]+?)"
-            r"(?=-{4,5} ?(?:BEGIN|END) [A-Z0-9 ]{1,40}-{4}|\Z)"
-        ),
-    ),
-    (
-        "JWT",
-        "eyJ",
-        re.compile(r"(?<![\w.-])(?P<value>eyJ[\w-]{8,4000}\.eyJ[\w-]{8,4000}\.[\w-]{8,1000})"),
-    ),
-)
+    # To its end, to the next key, or to the end of the text: a key that was cut off is one, too.
+    ("PRIVATE_KEY", "PRIVATE KEY", re.compile(
+        r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?P<value>[\s\S]+?)"
+        r"(?=-{4,5} ?(?:BEGIN|END) [A-Z0-9 ]{1,40}-{4}|\Z)"
+    )),
+    ("JWT", "eyJ", re.compile(
+        r"(?<![\w.-])(?P<value>eyJ[\w-]{8,4000}\.eyJ[\w-]{8,4000}\.[\w-]{8,1000})"
+    )),
+)  # fmt: skip
 _IN_URLS: tuple[_Pattern, ...] = (
-    (
-        "API_KEY",
-        "=",
-        re.compile(
-            r"[?&](?i:(?:access_|auth_|id_|refresh_)?token|api_?key|(?:client_)?secret|sig|signature|password|pwd)="
-            r"(?P<value>[^&\s\"'<>#]{6,400})"
-        ),
-    ),
-    (
-        "PASSWORD_IN_URL",
-        "://",
-        re.compile(
-            r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,100}:"
-            r"(?P<value>(?![*xX]{2,}@|<[^@]{0,80}>@|\$?\{[^@]{0,80}\}@|\$[A-Z_]{2,40}@)[^\s/@\"'<>]{1,100})@[\w.\[-]"
-        ),
-    ),
-)
+    ("API_KEY", "=", re.compile(
+        r"[?&](?i:(?:access_|auth_|id_|refresh_)?token|api_?key|(?:client_)?secret|sig|signature|password|pwd)="
+        r"(?P<value>[^&\s\"'<>#]{6,400})"
+    )),
+    ("PASSWORD_IN_URL", "://", re.compile(
+        r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,100}:"
+        r"(?P<value>(?![*xX]{2,}@|<[^@]{0,80}>@|\$?\{[^@]{0,80}\}@|\$[A-Z_]{2,40}@)[^\s/@\"'<>]{1,100})@[\w.\[-]"
+    )),
+)  # fmt: skip
 
 _SEPARATOR = r"[\"'`\]]{0,2}\s{0,3}(?:=>|:=|[:=]|>)\s{0,3}(?:[rbf]?[\"'`]{1,3})?"
 _STRONG = (

@@ -17,7 +17,7 @@ from pytest_llmops.metrics.faithfulness.sentences import (
     read_wording,
     split_sentences,
 )
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography
+from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography, split_words
 from pytest_llmops.records import Sample, ToolCall
 
 Origin = Literal["passages", "reference", "tool_calls"]
@@ -42,8 +42,8 @@ class Text:
     """
     A sentence, or a clause of one, with the facts in it.
 
-    Names and negations have their own rules here: `read_wording` has those that the weights of `faithfulness`
-    were fitted to.
+    Words, names and negations are read as written here, and by `read_wording` as the weights of `faithfulness`
+    were fitted: one reading for both would change scores.
     """
 
     text: str
@@ -98,11 +98,12 @@ class Text:
 
     @cached_property
     def _words(self) -> tuple[str, ...]:
-        return tuple(word.removesuffix("'s") for word in read_wording(self.text).words)
+        plain = re.sub(r"n['\u2019]t\b", " not", self.text)
+        return tuple(word.removesuffix("'s") for word in split_words(plain))
 
     @cached_property
     def negated(self) -> bool:
-        """Whether it has a negation that no second one undoes; `nor` after `neither` is none."""
+        """It has a negation that no second one undoes; `nor` after `neither` is none."""
         return sum(word in NEGATIONS and word != "nor" for word in self._words) % 2 == 1
 
     @cached_property
@@ -111,7 +112,7 @@ class Text:
 
     @cached_property
     def is_statement(self) -> bool:
-        """Whether it is neither a condition nor an instruction (`approve it in the app`), as words show."""
+        """It is neither a condition nor an instruction (`approve it in the app`), as far as words show."""
         words = self._words
         return not self.is_condition and (
             self.negated or not words or words[0] in FUNCTION_WORDS or not AUXILIARIES.isdisjoint(words)

@@ -254,10 +254,11 @@ def _read_date(match: re.Match[str]) -> Value | None:
 
 
 def _read_clock(match: re.Match[str]) -> Value | None:
-    if match["word"]:
-        return _value(match, "clock", 0 if match["word"].lower() == "midnight" else 720)
+    groups = match.groupdict()
+    if word := groups.get("word"):
+        return _value(match, "clock", 0 if word.lower() == "midnight" else 720)
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
-    half = (match["half"] or "").lower()[:1]
+    half = (groups.get("half") or "").lower()[:1]
     if not (half or match["minute"]) or hour > _HOURS or minute > 59:  # noqa: PLR2004 - of a clock
         return None
     hour = hour % 12 + (12 if half == "p" else 0) if half else hour
@@ -293,79 +294,59 @@ def _read_number(written: str) -> float:
 
 
 _Reader = tuple[re.Pattern[str], Callable[[re.Match[str]], Value | None]]
-_I = re.IGNORECASE
+
+
+def _reader(read: Callable[[re.Match[str]], Value | None], *parts: str) -> _Reader:
+    return re.compile("".join(parts)), read
+
+
 _READERS: tuple[_Reader, ...] = (
-    (re.compile(rf"(?<![\w-]){_YEAR}-(?P<digits>\d\d)-(?P<day>\d\d)(?!\d)"), _read_date),
-    (re.compile(rf"(?<![\w.]){_DAY_OF_MONTH}[./](?P<digits>\d{{1,2}})[./]{_YEAR}(?!\d)"), _read_date),
-    (
-        re.compile(
-            rf"(?<![\w.]){_DAY_OF_MONTH}(?:\s+of)?\s+(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR}(?!-))?(?!\d)", _I
-        ),
+    _reader(_read_date, rf"(?<![\w-]){_YEAR}-(?P<digits>\d\d)-(?P<day>\d\d)(?!\d)"),
+    _reader(_read_date, rf"(?<![\w.]){_DAY_OF_MONTH}[./](?P<digits>\d{{1,2}})[./]{_YEAR}(?!\d)"),
+    _reader(
         _read_date,
+        rf"(?i)(?<![\w.]){_DAY_OF_MONTH}(?:\s+of)?\s+(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR}(?!-))?(?!\d)",
     ),
-    (
-        re.compile(
-            rf"\b(?P<month>{_MONTH})\.?\s+{_DAY_OF_MONTH}(?![\d:.%]\d|\d)\b(?:,?\s+{_YEAR}(?!-))?", _I
-        ),
+    _reader(
         _read_date,
+        rf"(?i)\b(?P<month>{_MONTH})\.?\s+{_DAY_OF_MONTH}(?![\d:.%]\d|\d)\b(?:,?\s+{_YEAR}(?!-))?",
     ),
-    (
-        re.compile(
-            r"(?<![\w:.,])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap]\.?m\b\.?)"
-            r"|(?P<word>\b(?:noon|midday|midnight)\b)",
-            _I,
-        ),
+    _reader(
         _read_clock,
+        r"(?i)(?<![\w:.,])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap]\.?m\b\.?)",
+        r"|(?P<word>\b(?:noon|midday|midnight)\b)",
     ),
-    (
-        re.compile(
-            r"(?<![\w:.,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])(?P<half>\Z\A)?(?P<word>\Z\A)?"
-        ),
-        _read_clock,
-    ),
-    (
-        re.compile(
-            rf"(?P<minus>-)?(?P<sign>[{CURRENCIES}])\s?(?P<number>{_DIGITS})(?!\d)(?:\s?(?P<scale>{_SCALE})\b)?",
-            _I,
-        ),
+    _reader(_read_clock, r"(?<![\w:.,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"),
+    _reader(
         _read_amount,
+        rf"(?i)(?P<minus>-)?(?P<sign>[{CURRENCIES}])\s?(?P<number>{_DIGITS})(?!\d)",
+        rf"(?:\s?(?P<scale>{_SCALE})\b)?",
     ),
-    (
-        re.compile(rf"\b(?P<sign>GBP|EUR|USD|JPY)\s?(?P<number>{_DIGITS})(?!\d)"),
-        _read_amount,
-    ),
-    (
-        re.compile(
-            r"\b(?=[A-Z\d-]*\d)(?:[A-Z]{1,6}-?\d+[A-Z\d]*|[A-Z]{2,6})(?:-[A-Z\d]+)*(?<!-)\b(?<=[A-Z\d])"
-        ),
+    _reader(_read_amount, rf"\b(?P<sign>GBP|EUR|USD|JPY)\s?(?P<number>{_DIGITS})(?!\d)"),
+    _reader(
         lambda match: _value(match, "code", code=match[0].upper().replace("-", "")),
+        r"\b(?=[A-Z\d-]*\d)(?:[A-Z]{1,6}-?\d+[A-Z\d]*|[A-Z]{2,6})(?:-[A-Z\d]+)*(?<!-)\b(?<=[A-Z\d])",
     ),
-    (
-        re.compile(
-            rf"(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:[\s-]?(?P<scale>{_SCALE})(?=\s|-))?[\s-]?"
-            rf"(?:working\s|business\s|calendar\s)?(?P<unit>per\scent|{_UNIT})(?!\w)",
-            _I,
-        ),
+    _reader(
         _read_amount,
+        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:[\s-]?(?P<scale>{_SCALE})(?=\s|-))?[\s-]?",
+        rf"(?:working\s|business\s|calendar\s)?(?P<unit>per\scent|{_UNIT})(?!\w)",
     ),
-    (
-        re.compile(r"\bhalf\b(?!\s+(?:a|an)\b)", _I),
+    _reader(
         lambda match: _measured(match[0], match.start(), 50.0, UNITS["%"]),
+        r"(?i)\bhalf\b(?!\s+(?:a|an)\b)",
     ),
-    (
-        re.compile(rf"\b(?P<weekday>{'|'.join(DAYS_OF_THE_WEEK)})s?\b", _I),
+    _reader(
         lambda match: _value(match, "weekday", DAYS_OF_THE_WEEK.index(match["weekday"].lower()) + 1),
+        rf"(?i)\b(?P<weekday>{'|'.join(DAYS_OF_THE_WEEK)})s?\b",
     ),
-    (
-        re.compile(rf"\b(?P<month>(?-i:May)|{_FULL_MONTHS})\b", _I),
+    _reader(
         lambda match: _value(match, "month", MONTHS[match["month"].lower()]),
+        rf"(?i)\b(?P<month>(?-i:May)|{_FULL_MONTHS})\b",
     ),
-    (
-        re.compile(
-            rf"(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:st|nd|rd|th)?(?![\w%])(?!\.\d)"
-            rf"(?:[\s-](?P<scale>{_SCALE})\b)?(?:[\s-](?P<noun>[A-Za-z]{{3,}})\b)?",
-            _I,
-        ),
+    _reader(
         _read_amount,
+        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:st|nd|rd|th)?(?![\w%])(?!\.\d)",
+        rf"(?:[\s-](?P<scale>{_SCALE})\b)?(?:[\s-](?P<noun>[A-Za-z]{{3,}})\b)?",
     ),
 )

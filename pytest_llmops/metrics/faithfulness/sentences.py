@@ -157,7 +157,6 @@ class Wording:
     A sentence's words.
 
     Attributes:
-        words: All of them, in small letters; `n't` is `not`.
         stems: Of the content words, in order; numbers as digits.
         neighbours: Pairs of content words that follow each other.
         names: Stems of the words with a capital inside the sentence.
@@ -167,7 +166,6 @@ class Wording:
         speaks_of_self: In the first person.
     """
 
-    words: tuple[str, ...]
     stems: tuple[str, ...]
     neighbours: frozenset[tuple[str, str]]
     names: frozenset[str]
@@ -182,14 +180,13 @@ class Wording:
 def read_wording(sentence: str) -> Wording:
     """Read the words of one sentence."""
     written = _WORD.findall(re.sub(r"n't\b", " not", sentence.replace("\u2019", "'")))
-    lower = tuple(word.lower() for word in written)
+    lower = [word.lower() for word in written]
     content = [word for word in lower if word not in FUNCTION_WORDS and word not in NEGATIONS]
     stems = tuple(_number(word) or _stem(word.removesuffix("'s")) for word in content)
     is_heading = sum(word[:1].isupper() for word in written) >= HEADING * len(written)
     named = [word.lower() for word in written[1:] if word[0].isupper() and not is_heading]
     rising = sum(word in _RISING for word in lower) - sum(word in _FALLING for word in lower)
     return Wording(
-        words=lower,
         stems=stems,
         neighbours=frozenset(pairwise(stems)),
         names=frozenset(_stem(word.removesuffix("'s")) for word in named if word not in FUNCTION_WORDS),

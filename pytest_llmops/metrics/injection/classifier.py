@@ -153,18 +153,12 @@ def _cut_sentences(text: str, window: Span) -> list[Span]:
 
 def _spans(view: View, plain: View) -> Iterator[Span]:
     """Yield the windows with words; of another view than the plain one those with other words than there."""
-    text = view.reading.text
-    for start, end in cut_windows(len(text)):
-        if has_words(text[start:end]) and (view is plain or _says_more(view, (start, end), plain)):
-            yield start, end
-
-
-def _says_more(view: View, span: Span, plain: View) -> bool:
-    """Return whether a window differs from its source by more than a dash or a sign."""
-    start, end, touched = view.reading.place(*span)
-    return touched and _WORD.findall(view.reading.text[slice(*span)]) != _WORD.findall(
-        plain.reading.text[start:end]
-    )
+    for span in cut_windows(len(view.reading.text)):
+        text = view.reading.text[slice(*span)]
+        start, end, touched = view.reading.place(*span)
+        differs = touched and _WORD.findall(text) != _WORD.findall(plain.reading.text[start:end])
+        if has_words(text) and (view is plain or differs):
+            yield span
 
 
 def _rate(view: View, span: Span, rate: Callable[[str], float]) -> Found:

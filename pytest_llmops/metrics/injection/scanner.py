@@ -8,16 +8,15 @@ Findings are kept by the text's hash and signed, so a text is scanned once; a ca
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.neighbours import Joined, Part
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.injection import patterns
 from pytest_llmops.metrics.injection.classifier import Found, choose, has_words, load_head, rate_parts
@@ -184,77 +183,50 @@ def find_in(pieces: Sequence[Piece], max_chars: int) -> list[Finding]:
     known = [any(part.value > LIKELY for part in scan) for scan in scans]
     joined = _join_neighbours(pieces, known)
     for both, scan in zip(joined, scan_texts([both.text for both in joined]), strict=True):
-        findings += [Finding(both.place(part), part, both.text) for part in scan if both.is_cut(part)]
+        for part in scan:
+            spread = [pieces[piece.at] for piece in both.parts_of(part.start, part.end)]
+            if len(spread) > 1:
+                first, last = (piece.place(strict=False) for piece in (spread[0], spread[-1]))
+                findings.append(Finding(f"{first} to {last}, read together", part, both.text))
     return sorted(findings, key=lambda finding: -finding.found.value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Joined:
-    """
-    The end of one text and the beginning of the next ones.
-
-    Attributes:
-        starts: Start of each piece in the joined text.
-    """
-
-    text: str
-    pieces: tuple[Piece, ...]
-    starts: tuple[int, ...]
-
-    def is_cut(self, found: Found) -> bool:
-        """Return whether a finding crosses a boundary."""
-        return self._at(found.start) != self._at(found.end - 1)
-
-    def place(self, found: Found) -> str:
-        """Describe the places from the first piece of a finding to its last."""
-        first, last = (self.pieces[self._at(at)].place(strict=False) for at in (found.start, found.end - 1))
-        return f"{first} to {last}, read together"
-
-    def _at(self, offset: int) -> int:
-        return max(0, bisect_right(self.starts, offset) - 1)
-
-
-def _join_neighbours(pieces: Sequence[Piece], known: Sequence[bool]) -> list[_Joined]:
+def _join_neighbours(pieces: Sequence[Piece], known: Sequence[bool]) -> list[Joined]:
     """
     Return the surroundings of each boundary between texts of one field: passages, items of a list.
 
     Spans are left out: passages and tools in them are read as themselves. Pieces that are `known` to have
     findings are joined with nothing.
     """
-    groups: dict[str, list[tuple[Piece, bool]]] = defaultdict(list)
-    for piece, is_known in zip(pieces, known, strict=True):
+    groups: dict[str, list[int]] = defaultdict(list)
+    for at, piece in enumerate(pieces):
         if piece.group and piece.owner != "span" and piece.text.strip():
-            groups[piece.group].append((piece, is_known))
-    joined: dict[str, _Joined] = {}
+            groups[piece.group].append(at)
+    texts = [piece.text for piece in pieces]
+    joined: dict[str, Joined] = {}
     for group in groups.values():
-        for is_known, run in groupby(group, key=lambda pair: pair[1]):
+        for is_known, run in groupby(group, key=known.__getitem__):
             if not is_known:
-                joined |= {both.text: both for both in _join([piece for piece, _ in run])}
+                joined |= {both.text: both for both in _join(texts, list(run))}
     return list(joined.values())
 
 
-def _join(run: Sequence[Piece]) -> Iterator[_Joined]:
-    between = "" if any(piece.text[:1].isspace() or piece.text[-1:].isspace() for piece in run) else " "
-    for at in range(1, len(run)):
-        before = [(piece, piece.text[-left:]) for piece, left in _within_reach(reversed(run[:at]))]
-        after = [(piece, piece.text[:left]) for piece, left in _within_reach(run[at:])]
-        parts = [*reversed(before), *after]
-        starts, length = [], 0
-        for _, text in parts:
-            starts.append(length)
-            length += len(text) + len(between)
-        yield _Joined(
-            text=between.join(text for _, text in parts),
-            pieces=tuple(piece for piece, _ in parts),
-            starts=tuple(starts),
-        )
+def _join(texts: Sequence[str], run: Sequence[int]) -> Iterator[Joined]:
+    between = "" if any(texts[at][:1].isspace() or texts[at][-1:].isspace() for at in run) else " "
+    for boundary in range(1, len(run)):
+        before = [
+            Part(at, max(0, len(texts[at]) - left), len(texts[at]))
+            for at, left in _within_reach(texts, run[boundary - 1 :: -1])
+        ]
+        after = [Part(at, 0, min(left, len(texts[at]))) for at, left in _within_reach(texts, run[boundary:])]
+        yield Joined(texts, [*reversed(before), *after], between)
 
 
-def _within_reach(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, int]]:
-    """Yield the pieces near a boundary, and the characters that may be read of each."""
+def _within_reach(texts: Sequence[str], run: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the texts near a boundary, and the characters that may be read of each."""
     left = _REACH
-    for piece in pieces:
-        yield piece, left
-        left -= len(piece.text)
+    for at in run:
+        yield at, left
+        left -= len(texts[at])
         if left <= 0:
             return

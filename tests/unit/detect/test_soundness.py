@@ -103,7 +103,7 @@ def test_the_test_is_done_once_and_takes_no_time():
     first = time.perf_counter() - started
 
     assert first < 0.2  # a fifth of that on an idle machine
-    assert scanner._check_patterns.cache_info().misses == 1
+    assert scanner._check_canaries.cache_info().misses == 1
 
 
 def test_a_clean_row_that_was_written_by_hand_is_not_believed(cache_folder):
