@@ -309,12 +309,6 @@ def _insert(findings: list[Finding], finding: Finding) -> None:
         findings.insert(at, finding)
 
 
-def _write(findings: Findings) -> bytes:
-    return json.dumps(
-        [[finding.kind, finding.start, finding.end, finding.score] for finding in findings]
-    ).encode()
-
-
 def _read(stored: bytes) -> Findings | None:
     """Return stored findings, or None if they cannot be of any text."""
     try:
@@ -326,6 +320,11 @@ def _read(stored: bytes) -> Findings | None:
     except (TypeError, ValueError):
         return None
     return findings if sound else None
+
+
+def _write(findings: Findings) -> bytes:
+    rows = [[finding.kind, finding.start, finding.end, finding.score] for finding in findings]
+    return json.dumps(rows).encode()
 
 
 _memory: Memory[Findings] = Memory("pii", _IN_MEMORY, _write, _read, signed=True)

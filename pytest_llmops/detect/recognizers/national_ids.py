@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from pytest_llmops.detect.finding import UNCONFIRMED, Found
-from pytest_llmops.detect.recognizers.numbers import Candidate, Recognise, of_presidio
+from pytest_llmops.detect.recognizers.numbers import Candidate, Recognise
 
 _BEFORE = 60  # characters between a word and the number that it names
 _ENOUGH_DIGITS = re.compile(r"\d(?:[ .-]?\d){3}|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]")
@@ -138,7 +138,7 @@ def _find(number: _Number, text: str, recognise: Recognise) -> Iterator[Found]:
         score = UNCONFIRMED
         if number.recogniser:
             compact = re.sub("[ .]" if number.recogniser in _SIGNED else "[ .-]", "", match[0])
-            confirmed = recognise(Candidate("NATIONAL_ID", of_presidio(number.recogniser), compact))
+            confirmed = recognise(Candidate("NATIONAL_ID", number.recogniser, compact))
             score = max((score for _, _, score in confirmed), default=0.0)
         if score:
             yield "NATIONAL_ID", *match.span(), score

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,15 +26,12 @@ if TYPE_CHECKING:
 Confirmed = tuple[int, int, float]
 """Start, end and score within a candidate."""
 
-Create = Callable[[], Any]
-"""Makes a recogniser: Presidio's own class, or another with its `analyze`."""
-
 
 class Candidate(NamedTuple):
-    """A stretch of a text that could be of a kind, and the maker of the recogniser that confirms it."""
+    """A stretch of a text that could be of a kind, and the name of the recogniser that confirms it."""
 
     kind: str
-    create: Create
+    recogniser: str
     text: str
 
 
@@ -83,7 +80,7 @@ class _Kind(NamedTuple):
     name: str
     mark: str
     candidates: re.Pattern[str]
-    create: Create
+    recogniser: str
     fits: Callable[[re.Match[str]], bool] = lambda _: True
     fits_disguised: Callable[[re.Match[str]], bool] = lambda _: False
 
@@ -110,14 +107,14 @@ def find_personal(reading: Reading, recognise: Recognise) -> Iterator[Found]:
     for kind in _KINDS:
         for match in kind.candidates.finditer(text) if kind.mark in text else ():
             if kind.fits(match) or (kind.fits_disguised(match) and reading.place(*match.span())[2]):
-                for first, last, score in recognise(Candidate(kind.name, kind.create, match[0])):
+                for first, last, score in recognise(Candidate(kind.name, kind.recogniser, match[0])):
                     yield kind.name, match.start() + first, match.start() + last, score
 
 
 def recognise(candidate: Candidate) -> list[Confirmed]:
     """Return every confirmed stretch of the candidate with its best score."""
     best: dict[tuple[int, int], float] = {}
-    for result in _made(candidate.create).analyze(candidate.text, [candidate.kind], None):
+    for result in _made(candidate.recogniser).analyze(candidate.text, [candidate.kind], None):
         span = result.start, result.end
         best[span] = max(result.score, best.get(span, 0.0))
     return [(*span, score) for span, score in best.items()]
@@ -134,18 +131,11 @@ def forget() -> None:
 
 
 @cache
-def _made(create: Create) -> Any:
-    return create()
-
-
-@cache
-def of_presidio(name: str) -> Create:
-    """Return the maker of Presidio's recogniser of that name."""
-
-    def create() -> Any:
-        return getattr(import_module("presidio_analyzer.predefined_recognizers"), name)()
-
-    return create
+def _made(name: str) -> Any:
+    """Make a recogniser: one of ours, or Presidio's of that name."""
+    if name in _OWN:
+        return _OWN[name]()
+    return getattr(import_module("presidio_analyzer.predefined_recognizers"), name)()
 
 
 def _email() -> EntityRecognizer:
@@ -208,6 +198,14 @@ class _NationalPhoneRecogniser:
         return []
 
 
+_OWN: Mapping[str, Callable[[], Any]] = {
+    "email": _email,
+    "card": _card,
+    "international phone": _international_phone,
+    "national phone": _NationalPhoneRecogniser,
+}
+
+
 def _is_card_brand(match: re.Match[str]) -> bool:
     return _CARD_BRANDS.fullmatch(re.sub(r"\D", "", match[0])) is not None
 
@@ -256,26 +254,26 @@ _DOCUMENTATION = tuple(
 )
 
 _KINDS: tuple[_Kind, ...] = (
-    _Kind("EMAIL_ADDRESS", "@", re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), _email,
+    _Kind("EMAIL_ADDRESS", "@", re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), "email",
           lambda match: not match[0].startswith("git@")),  # `git@host:path` is how one clones
     _Kind("IBAN_CODE", "",
           re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"),
-          of_presidio("IbanRecognizer")),
+          "IbanRecognizer"),
     _Kind("CREDIT_CARD", "",
           re.compile(r"(?<![\w.+-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|\d{4}([ -]?)\d{6}\2\d{4,5}|\d{13,16})"
                      r"(?!\w|[.-]\w)"),
-          _card, _is_card_brand),
+          "card", _is_card_brand),
     _Kind("US_SSN", "", re.compile(r"(?<![\w.-])\d{3}[-. ]?\d{2}[-. ]?\d{4}(?!\w|[.-]\w)"),
-          of_presidio("UsSsnRecognizer"), _is_marked_ssn, fits_disguised=lambda _: True),
+          "UsSsnRecognizer", _is_marked_ssn, fits_disguised=lambda _: True),
     _Kind("PHONE_NUMBER", "+", re.compile(r"(?<![\w+])\+\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)"),
-          _international_phone),
+          "international phone"),
     _Kind("PHONE_NUMBER", "", re.compile(r"(?<![\w.+:-])\(?\d(?:[ ()./-]{0,2}\d){6,13}(?!\w|[.:-]\w)"),
-          _NationalPhoneRecogniser, _is_marked_phone, fits_disguised=_is_dialled),
+          "national phone", _is_marked_phone, fits_disguised=_is_dialled),
     _Kind("IP_ADDRESS", ".", re.compile(r"(?<![\w.:-])\d{1,3}(?:\.\d{1,3}){3}(?!\w|[.-]\w)"),
-          of_presidio("IpRecognizer"), _is_reachable),
+          "IpRecognizer", _is_reachable),
     _Kind("IP_ADDRESS", ":",
           re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|[.-]\w)"),
-          of_presidio("IpRecognizer"), _is_reachable),
+          "IpRecognizer", _is_reachable),
     _Kind("CRYPTO", "", re.compile(r"(?<![\w])(?:[13][\w]{25,34}|bc1\w{11,71})(?!\w)"),
-          of_presidio("CryptoRecognizer")),
+          "CryptoRecognizer"),
 )  # fmt: skip

@@ -42,8 +42,8 @@ class Text:
     """
     A sentence, or a clause of one, with the facts in it.
 
-    Words, names and negations are read as written here, and by `read_wording` as the weights of `faithfulness`
-    were fitted: one reading for both would change scores.
+    Words, names and negations are not those of `read_wording`, to which the weights of `faithfulness` were
+    fitted: one reading for both would change scores.
     """
 
     text: str

@@ -185,12 +185,13 @@ def read_wording(sentence: str) -> Wording:
     stems = tuple(_number(word) or _stem(word.removesuffix("'s")) for word in content)
     is_heading = sum(word[:1].isupper() for word in written) >= HEADING * len(written)
     named = [word.lower() for word in written[1:] if word[0].isupper() and not is_heading]
+    numbers = {word if word in _CALENDAR else _number(word) for word in lower if word not in _ALSO_WORDS}
     rising = sum(word in _RISING for word in lower) - sum(word in _FALLING for word in lower)
     return Wording(
         stems=stems,
         neighbours=frozenset(pairwise(stems)),
         names=frozenset(_stem(word.removesuffix("'s")) for word in named if word not in FUNCTION_WORDS),
-        numbers=frozenset(_numbers(lower)),
+        numbers=frozenset(numbers - {""}),
         negated=not NEGATIONS.isdisjoint(lower),
         direction=(rising > 0) - (rising < 0),
         speaks_of_self=not _FIRST_PERSON.isdisjoint(lower),
@@ -225,14 +226,6 @@ def _negate(sentence: str, parts: Sequence[str], lower: Sequence[str]) -> str:
         if word in AUXILIARIES and (at == 0 or parts[at].islower()):  # not the month of May
             return "".join([*parts[: at + 1], " not", *parts[at + 1 :]])
     return f"It is not true that {sentence[:1].lower()}{sentence[1:]}"
-
-
-def _numbers(words: Sequence[str]) -> Iterator[str]:
-    for word in words:
-        if word in _CALENDAR:
-            yield word
-        elif word not in _ALSO_WORDS and (number := _number(word)):
-            yield number
 
 
 def _number(word: str) -> str:
