@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.detect.given_values import hidden_values
 from pytest_llmops.detect.recognizers import entities, numbers
 from pytest_llmops.detect.scanner import scan_labelled, scan_secrets
 from pytest_llmops.detect.texts import escape, rewrite, unescape
+from pytest_llmops.detect.value_lists import hidden_values
 from pytest_llmops.errors import ScanError
 
 WITHHELD = "<withheld: nobody could look for personal data in it>"
@@ -100,12 +100,12 @@ def _find(
     text: str, label: str, *, strict: bool = False, names: bool = False, kinds: Collection[str] = ()
 ) -> Sequence[Finding]:
     if strict or numbers.is_installed():
-        return scan_labelled([(label, text)], names=names, kinds=kinds, given=hidden_values())[0]
+        return scan_labelled([(label, text)], names=names, kinds=kinds, lists=hidden_values())[0]
     return _find_secrets(text, label)
 
 
 def _find_secrets(text: str, label: str) -> Sequence[Finding]:
-    return scan_secrets(text, label=label, given=hidden_values())
+    return scan_secrets(text, label=label, lists=hidden_values())
 
 
 def _replace(text: str, findings: Sequence[Finding], substitute: Callable[[str, str], str]) -> str:

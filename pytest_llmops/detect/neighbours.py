@@ -12,9 +12,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pytest_llmops.detect.finding import Finding
-from pytest_llmops.detect.given_values import NOTHING_GIVEN, Given
 from pytest_llmops.detect.scanner import scan_labelled
 from pytest_llmops.detect.texts import escape
+from pytest_llmops.detect.value_lists import NO_LISTS, ValueLists
 
 _REACH = 300  # characters of the outer texts that are read
 _CUT = frozenset({
@@ -35,13 +35,13 @@ class Neighbour(NamedTuple):
 
     Attributes:
         group: Equal for texts that may be parts of one; empty for a text that is no part.
-        found: Findings in the text itself.
+        findings: Findings in the text itself.
     """
 
     group: str
     label: str
     text: str
-    found: Sequence[Finding] = ()
+    findings: Sequence[Finding] = ()
 
 
 class Part(NamedTuple):
@@ -94,7 +94,7 @@ def scan_neighbours(
     texts: Sequence[Neighbour],
     *,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
 ) -> list[Cut]:
     """
@@ -110,7 +110,7 @@ def scan_neighbours(
     runs = [(texts[run[0].at].label, Joined(contents, run)) for run in _runs(contents, groups.values())]
     runs = [(label, joined) for label, joined in runs if _TELLING.search(joined.text)]
     joined_texts = [(label, joined.text) for label, joined in runs]
-    scans = scan_labelled(joined_texts, kinds=kinds, given=given, timeout_s=timeout_s)
+    scans = scan_labelled(joined_texts, kinds=kinds, lists=lists, timeout_s=timeout_s)
     return [
         Cut(replace(finding, start=parts[0].start, end=parts[0].end, cut=True), parts)
         for (_, joined), findings in zip(runs, scans, strict=True)
@@ -143,6 +143,6 @@ def _is_cut(parts: Sequence[Part], texts: Sequence[Neighbour]) -> bool:
     known = any(
         part.start < finding.end and finding.start < part.end
         for part in parts
-        for finding in texts[part.at].found
+        for finding in texts[part.at].findings
     )
     return len(parts) > 1 and not known and not all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)

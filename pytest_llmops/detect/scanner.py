@@ -23,7 +23,6 @@ from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.detect.canaries import CANARY_KINDS, make_canaries
 from pytest_llmops.detect.disguises import Reading, read_disguised
 from pytest_llmops.detect.finding import KINDS, PERSONAL, Finding, Found
-from pytest_llmops.detect.given_values import NOTHING_GIVEN, Allowed, Given, find_given
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.addresses import find_addresses
 from pytest_llmops.detect.recognizers.national_ids import find_national_ids
@@ -38,6 +37,7 @@ from pytest_llmops.detect.recognizers.numbers import (
 )
 from pytest_llmops.detect.recognizers.people import find_labelled, find_names
 from pytest_llmops.detect.recognizers.secrets import find_credentials
+from pytest_llmops.detect.value_lists import NO_LISTS, Allowed, ValueLists, find_listed
 from pytest_llmops.errors import ScanError
 
 Place = tuple[int, int, float]
@@ -58,7 +58,7 @@ def scan_texts(
     *,
     names: bool = False,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
 ) -> list[Findings]:
     """
@@ -67,7 +67,7 @@ def scan_texts(
     Args:
         names: Look for people whom only a language model of the extra `pii-names` finds, too.
         kinds: Kinds that are reported, all by default; the others hide nothing that they overlap.
-        given: Values that may appear, and that must not.
+        lists: Values that may appear, and that must not.
         timeout_s: Time limit of one text, in seconds.
 
     Raises:
@@ -81,7 +81,7 @@ def scan_texts(
         describe_scan(names=names),
         _describe_libraries(names=names),
         ",".join(sorted(kinds)),
-        given.describe(),
+        lists.describe(),
     )
     keys = [key_of(*conditions, text) for text in texts]
     text_of = dict(zip(keys, texts, strict=True))
@@ -98,7 +98,7 @@ def scan_texts(
             _check_model()
             people = entities.find_people([text_of[key] for key in fresh])
         for key in fresh:
-            yield _scan(text_of[key], people=next(people), kinds=kinds, given=given)
+            yield _scan(text_of[key], people=next(people), kinds=kinds, lists=lists)
 
     def fits(key: bytes, findings: Findings) -> bool:
         return all(finding.end <= len(text_of[key]) for finding in findings)
@@ -112,7 +112,7 @@ def scan_labelled(
     *,
     names: bool = False,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
 ) -> list[list[Finding]]:
     """
@@ -121,14 +121,14 @@ def scan_labelled(
     The label, such as `ssn: `, is read before the text: a number's kind may show by it.
     """
     labelled = [label + text for label, text in texts]
-    scans = scan_texts(labelled, names=names, kinds=kinds, given=given, timeout_s=timeout_s)
+    scans = scan_texts(labelled, names=names, kinds=kinds, lists=lists, timeout_s=timeout_s)
     return [_without_label(label, findings) for (label, _), findings in zip(texts, scans, strict=True)]
 
 
-def scan_secrets(text: str, *, label: str = "", given: Given = NOTHING_GIVEN) -> list[Finding]:
+def scan_secrets(text: str, *, label: str = "", lists: ValueLists = NO_LISTS) -> list[Finding]:
     """Scan one text as `scan_labelled` does, but only for keys, tokens and passwords: needs no extra."""
     _check_canaries(_SECRETS, None)
-    return _without_label(label, _scan(label + text, recognise=None, given=given))
+    return _without_label(label, _scan(label + text, recognise=None, lists=lists))
 
 
 def describe_scan(*, names: bool) -> str:
@@ -244,15 +244,15 @@ def _scan(
     *,
     people: Sequence[Place] = (),
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     recognise: Recognise | None = _recognise,
 ) -> Findings:
     """Return findings without overlaps, in order of place; without a recogniser only secrets."""
     readings = (Reading(text), *read_disguised(text))
-    findings = _Findings(kinds, Allowed(given.allow, readings))
+    findings = _Findings(kinds, Allowed(lists.allow, readings))
     for reading in readings:
-        for found in _find_in(reading, given, recognise):
-            findings.add(reading, found)
+        for match in _find_in(reading, lists, recognise):
+            findings.add(reading, match)
         for begin, stop in find_names(reading.text) if findings.are_personal() else ():
             if findings.are_personal(near=reading.place(begin, stop)[:2]):
                 findings.add(reading, ("PERSON", begin, stop, _NEAR_DATA))
@@ -261,10 +261,10 @@ def _scan(
     return tuple(findings.wanted if kinds else findings.every)
 
 
-def _find_in(reading: Reading, given: Given, recognise: Recognise | None) -> Iterator[Found]:
+def _find_in(reading: Reading, lists: ValueLists, recognise: Recognise | None) -> Iterator[Found]:
     """Yield all findings of one reading, graver kinds first."""
     text = reading.text
-    for start, end in find_given(text, given.deny, loose=True):
+    for start, end in find_listed(text, lists.deny, loose=True):
         yield "DENIED", start, end, 1.0
     for kind, start, end in find_credentials(text):
         yield kind, start, end, 1.0
@@ -284,9 +284,9 @@ class _Findings:
         self._kinds = kinds
         self._allowed = allowed
 
-    def add(self, reading: Reading, found: Found) -> None:
+    def add(self, reading: Reading, match: Found) -> None:
         """Add a finding of a reading, unless it may appear."""
-        kind, begin, stop, score = found
+        kind, begin, stop, score = match
         start, end, _ = reading.place(begin, stop)
         if kind == "DENIED" or not self._allowed.covers(reading, (begin, stop), (start, end)):
             finding = Finding(kind=kind, start=start, end=end, score=score)

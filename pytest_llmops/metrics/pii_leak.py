@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.detect.given_values import Given, hide_everywhere
 from pytest_llmops.detect.neighbours import Neighbour, scan_neighbours
 from pytest_llmops.detect.scanner import TIMEOUT_S, describe_scan, scan_labelled
+from pytest_llmops.detect.value_lists import ValueLists, hide_everywhere
 from pytest_llmops.documents.value_readers import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
@@ -73,9 +73,9 @@ class PiiLeak(DeclaredMetric):
         places = {*PLACES} - {"question"} - ({"passages"} if self.passages != "scan" else set())
         pieces_of = [list(read_pieces(sample, places)) for sample in samples]
         texts = [(piece.label, piece.text) for pieces in pieces_of for piece in pieces]
-        given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
+        lists = ValueLists(allow=frozenset(self.allow), deny=frozenset(self.deny))
         kinds = (*self.kinds, "DENIED") if self.kinds and self.deny else self.kinds
-        options: dict[str, Any] = {"kinds": kinds, "given": given, "timeout_s": self.timeout_s}
+        options: dict[str, Any] = {"kinds": kinds, "lists": lists, "timeout_s": self.timeout_s}
         scans = iter(scan_labelled(texts, names=self.names, **options))
         results = []
         for sample, pieces in zip(samples, pieces_of, strict=True):

@@ -16,7 +16,7 @@ _JOINT = r"[\s_-]{0,4}"  # between words of a denied value
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ValueLists:
     """
     A project's own values; case does not count.
 
@@ -33,8 +33,8 @@ class Given:
         return json.dumps([sorted(self.allow), sorted(self.deny)])
 
 
-NOTHING_GIVEN = Given()
-_hidden = NOTHING_GIVEN
+NO_LISTS = ValueLists()
+_hidden = NO_LISTS
 
 
 def hide_everywhere(values: Collection[str]) -> None:
@@ -45,16 +45,16 @@ def hide_everywhere(values: Collection[str]) -> None:
     """
     global _hidden  # noqa: PLW0603  a value denied in a run is denied in its process
     if not _hidden.deny.issuperset(values):
-        _hidden = Given(deny=_hidden.deny.union(values))
+        _hidden = ValueLists(deny=_hidden.deny.union(values))
 
 
 def forget_hidden() -> None:
     """Hide nothing any more; to be called when the last run of a process ends."""
     global _hidden  # noqa: PLW0603  as above
-    _hidden = NOTHING_GIVEN
+    _hidden = NO_LISTS
 
 
-def hidden_values() -> Given:
+def hidden_values() -> ValueLists:
     """Return the values that are masked everywhere."""
     return _hidden
 
@@ -67,7 +67,7 @@ def mask_denied(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "deny": [f"<DENIED {len(value)} chars>" for value in denied if isinstance(value, str)]}
 
 
-def find_given(text: str, values: frozenset[str], *, loose: bool = False) -> Iterator[Stretch]:
+def find_listed(text: str, values: frozenset[str], *, loose: bool = False) -> Iterator[Stretch]:
     """
     Yield start and end of each of the values in a text.
 
@@ -96,7 +96,7 @@ class Allowed:
         folded = {value.casefold() for value in values}
         text = readings[0].text
         for reading in readings if values else ():
-            spans = self._within[id(reading)] = list(find_given(reading.text, values))
+            spans = self._within[id(reading)] = list(find_listed(reading.text, values))
             for start, end, touched in (reading.place(*span) for span in spans):
                 # If the disguise holds the value and nothing else, all findings in it are parts of the value.
                 if touched and any(
