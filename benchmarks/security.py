@@ -28,7 +28,7 @@ from benchmarks.injection.replies import Replies
 from benchmarks.injection.sources import FOLDER, documents, labelled
 from benchmarks.injection.training import fit, labelled_parts, written_parts
 from benchmarks.injection.written import held_out
-from pytest_llmops.metrics.injection.head import Head, load_head
+from pytest_llmops.metrics.injection.classifier import Head, load_head
 from pytest_llmops.metrics.injection.scanner import LIKELY, find_all, scan_texts
 from pytest_llmops.metrics.injection.views import read_views
 

@@ -60,7 +60,7 @@ _BUILT_IN: Mapping[str, str] = {
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
-    "injection": "pytest_llmops.judges.injection.injection:Injection",
+    "injection": "pytest_llmops.judges.injection:Injection",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",

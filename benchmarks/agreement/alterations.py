@@ -8,8 +8,7 @@ from calendar import month_name
 from collections.abc import Iterator
 
 from benchmarks.agreement.labels import Labelled, read, sample
-from pytest_llmops.metrics.faithfulness.sentences import split_sentences
-from pytest_llmops.metrics.faithfulness.wording import oppose
+from pytest_llmops.metrics.faithfulness.sentences import oppose, split_sentences
 
 SEED = 7
 _SENTENCES = 4  # of a passage

@@ -6,8 +6,7 @@ import pickle
 import tempfile
 from pathlib import Path
 
-from pytest_llmops.metrics.injection.head import squash
-from pytest_llmops.metrics.injection.parts import rate_parts
+from pytest_llmops.metrics.injection.classifier import rate_parts, squash
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.models import injection_classifier
 from pytest_llmops.models.injection_classifier import Reply

@@ -24,9 +24,8 @@ from scipy.optimize import minimize
 from benchmarks.injection.replies import Replies
 from benchmarks.injection.sources import documents, labelled, questions
 from benchmarks.injection.written import carriers, draw_attacks, draw_hard_negatives
-from pytest_llmops.metrics.injection import head as packaged
-from pytest_llmops.metrics.injection.head import Head, features
-from pytest_llmops.metrics.injection.windows import WINDOW
+from pytest_llmops.metrics.injection import classifier as packaged
+from pytest_llmops.metrics.injection.classifier import WINDOW, Head, features
 
 Kind = Literal["attack", "hard negative", "ordinary", "mined"]
 Matrix = np.ndarray[Any, Any]

@@ -1,1 +1,1 @@
-"""What must not be there: personal data and secrets in texts and files, found, masked and replaced."""
+"""Personal data and secrets in texts: found, masked, replaced and kept out of results."""

@@ -1,5 +1,5 @@
 """
-Texts as a reader would take them: what is encoded, spaced out or spelt, with its place in the source.
+Texts as a reader would take them: decoded, joined and spelt in digits, with each part's place in the source.
 
 Every step is one pass of a pattern whose repeats are bounded, so hostile text costs time in proportion to its
 length.
@@ -20,13 +20,13 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 _ROUNDS = 4  # of encodings inside encodings
-_FEWEST_SPACED = 9  # characters one by one that are no list
-_FEWEST_NAMED = 3  # names of digits in a number that is spelt
+_FEWEST_SPACED = 9  # digits one by one that are no list
+_FEWEST_NAMED = 3  # distinct names of digits in a number that is spelt
 _FEWEST_DISTINCT = 4  # digits of a number that is not counted through
 
 
 class _Piece(NamedTuple):
-    """A stretch of the new text from `at` on, and where it was before; `alike` is letter for letter."""
+    """A stretch of the new text from `at` on, and its old place; `alike` if both have the same length."""
 
     at: int
     start: int
@@ -38,28 +38,30 @@ class _Piece(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
-    A text and how its places follow from those of the source.
+    A text, and the way from its places back to those of the source.
 
     Attributes:
-        layers: What each step changed, the last one last.
+        layers: The changes of each step, the last one last.
     """
 
     text: str
     layers: tuple[Sequence[_Piece], ...] = ()
 
     def place(self, start: int, end: int) -> tuple[int, int, bool]:
-        """Start and end in the source, and whether anything in between was changed."""
+        """Return start and end in the source, and whether anything in between was changed."""
         touched = False
         for pieces in reversed(self.layers):
-            first, last = _piece_at(pieces, start), _piece_at(pieces, end - 1)
-            touched = touched or any(each.touched for each in pieces[first : last + 1])
+            first, last = (
+                bisect_right(pieces, at, key=lambda piece: piece.at) - 1 for at in (start, end - 1)
+            )
+            touched = touched or any(piece.touched for piece in pieces[first : last + 1])
             head, tail = pieces[first], pieces[last]
             start = head.start + (start - head.at if head.alike else 0)
             end = tail.start + (end - tail.at) if tail.alike else tail.end
         return start, end, touched
 
     def rewrite(self, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None]) -> Reading:
-        """With each match as `read` gives it; None leaves it."""
+        """Return the reading with each match replaced by the result of `read`; None leaves a match."""
         parts: list[str] = []
         pieces: list[_Piece] = []
         at = done = 0
@@ -70,9 +72,7 @@ class Reading:
             before = self.text[done : match.start()]
             pieces.append(_Piece(at, done, match.start(), alike=True, touched=False))
             at += len(before)
-            pieces.append(
-                _Piece(at, match.start(), match.end(), alike=len(new) == len(match[0]), touched=True)
-            )
+            pieces.append(_Piece(at, *match.span(), alike=len(new) == len(match[0]), touched=True))
             at += len(new)
             parts += [before, new]
             done = match.end()
@@ -82,10 +82,9 @@ class Reading:
         return Reading("".join([*parts, self.text[done:]]), (*self.layers, pieces))
 
 
-def read_disguised(text: str) -> Iterator[Reading]:
-    """The text as decoded and folded, then as written together; none that equals what came before."""
-    plain = Reading(text)
-    decoded = plain
+def read_disguised(source: str | Reading) -> Iterator[Reading]:
+    """Yield the text decoded and folded, then with spaced and spelt values joined; never unchanged."""
+    plain = decoded = source if isinstance(source, Reading) else Reading(source)
     for _ in range(_ROUNDS):
         before = decoded
         for mark, pattern, read in _ENCODINGS:
@@ -107,12 +106,8 @@ def read_disguised(text: str) -> Iterator[Reading]:
         yield joined
 
 
-def _piece_at(pieces: Sequence[_Piece], place: int) -> int:
-    return bisect_right(pieces, place, key=lambda piece: piece.at) - 1
-
-
-def _from_bytes(raw: bytes) -> str | None:
-    """Text that people can read; None of anything else."""
+def _read_bytes(raw: bytes) -> str | None:
+    """Return readable text, or None for anything else."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -121,27 +116,18 @@ def _from_bytes(raw: bytes) -> str | None:
 
 
 def _read_escape(match: re.Match[str]) -> str | None:
-    code = match["code"]
-    if code is None:
+    if match["code"] is None:
         return {"n": "\n", "r": "\r", "t": "\t"}.get(match["char"], match["char"])
-    number = int(code[1:], 16)
+    number = int(match["code"][1:], 16)
     return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else None  # noqa: PLR2004
-
-
-def _read_percent(match: re.Match[str]) -> str | None:
-    return _from_bytes(unquote_to_bytes(match[0]))
 
 
 def _read_base64(match: re.Match[str]) -> str | None:
     digits = "".join(match[0].split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
-        return _from_bytes(base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True))
+        return _read_bytes(base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True))
     except binascii.Error:
         return None
-
-
-def _read_hex(match: re.Match[str]) -> str | None:
-    return _from_bytes(bytes.fromhex(match[0]))
 
 
 _Step = tuple[str, re.Pattern[str], Callable[[re.Match[str]], str | None]]
@@ -151,41 +137,51 @@ _ENCODINGS: tuple[_Step, ...] = (
         re.compile(r"\\(?:(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8})|(?P<char>[nrt\"'/\\]))"),
         _read_escape,
     ),
-    ("%", re.compile(r"(?:%[0-9a-fA-F]{2}){1,64}"), _read_percent),
+    ("%", re.compile(r"(?:%[0-9a-fA-F]{2}){1,64}"), lambda match: _read_bytes(unquote_to_bytes(match[0]))),
     ("\x1b", re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]"), lambda _: ""),  # colours of a terminal
-    ("&", re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"), lambda m: html.unescape(m[0])),
+    (
+        "&",
+        re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"),
+        lambda match: html.unescape(match[0]),
+    ),
     ("\n", re.compile(r"(?:(?<![\w+/=-])[A-Za-z0-9+/]{60,}\r?\n)+[A-Za-z0-9+/]+={0,2}"), _read_base64),
     ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}"), _read_base64),
-    ("", re.compile(r"(?<![0-9A-Za-z])(?<!\d\.)(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"), _read_hex),
-)
+    (
+        "",
+        re.compile(r"(?<![0-9A-Za-z])(?<!\d\.)(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"),
+        lambda match: _read_bytes(bytes.fromhex(match[0])),
+    ),
+)  # fmt: skip
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _DASHES = re.compile(r"[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
 _MIXED = re.compile(r"[\w.@+-]{0,64}[\u0370-\u03ff\u0400-\u04ff][\w.@+-]{0,64}")
-_ALIKE = str.maketrans(
+LOOK_ALIKES = str.maketrans(
     "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423"
     "\u0430\u0435\u0455\u0456\u0458\u043e\u0440\u0441\u0443\u0445\u0501\u04bb\u051b\u051d\u0391"
     "\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03b1\u03bf"
     "\u03bd\u03c1\u03c5\u03b9",  # Cyrillic, then Greek
     "ABESIJKMHOPCTXYaesijopcyxdhqwABEZHIKMNOPTYXaovpui",
 )
+"""Letters of Cyrillic, then Greek, as the Latin ones that they look like."""
 
 
 def _fold(match: re.Match[str]) -> str | None:
-    """A character as it looks: without those that cannot be seen, in plain width, digits as digits."""
+    """Read a character as it looks: nothing for an invisible one, plain width, digits as digits."""
     char = match[0]
-    if unicodedata.category(char) in {"Cf", "Mn"} and not unicodedata.combining(char):
+    category = unicodedata.category(char)
+    if category in {"Cf", "Mn"} and not unicodedata.combining(char):
         return ""
-    if unicodedata.category(char) == "Nd":
+    if category == "Nd":
         return str(unicodedata.digit(char))
-    if unicodedata.category(char) == "Zs":
+    if category == "Zs":
         return " "
     return "-" if _DASHES.match(char) else unicodedata.normalize("NFKC", char)
 
 
 def _unmix(match: re.Match[str]) -> str | None:
-    """Letters of other alphabets as the Latin ones they look like, in a word that has Latin ones too."""
-    return match[0].translate(_ALIKE) if re.search("[A-Za-z@0-9]", match[0]) else None
+    """Read look-alikes as Latin letters in a word that has Latin letters too."""
+    return match[0].translate(LOOK_ALIKES) if re.search("[A-Za-z@0-9]", match[0]) else None
 
 
 _AT = r"\s{0,2}(?:[\[({<]\s?at\s?[\])}>]|\sat\s|@)\s{0,2}"
@@ -196,9 +192,8 @@ _AT_DOT = re.compile(
 
 
 def _write_address(match: re.Match[str]) -> str | None:
-    """`name at host dot org`; with a plain `at`, only where a dot is written as a word too."""
-    bracketed = re.search(r"(?i)[\[({<]\s?at\s?[\])}>]", match[0])
-    if not bracketed and not re.search(rf"(?i){_DOT}", match[0]):
+    """Write `name at host dot org` as an address; a plain `at` counts only if a dot is written out too."""
+    if not re.search(rf"(?i)[\[({{<]\s?at\s?[\])}}>]|{_DOT}", match[0]):
         return None
     joined = re.sub(rf"(?i){_DOT}", ".", match[0])
     return re.sub(rf"(?i){_AT}", "@", joined, count=1)
@@ -212,13 +207,12 @@ _SPACED = re.compile(
 def _join_spaced(match: re.Match[str]) -> str | None:
     joined = match[0][::2]
     digits = re.sub(r"\D", "", joined)
-    if "@" in joined:
-        return joined
-    return joined if len(digits) >= _FEWEST_SPACED and not _is_counting(digits) else None
+    value = "@" in joined or (len(digits) >= _FEWEST_SPACED and not _is_counting(digits))
+    return joined if value else None
 
 
 def _is_counting(digits: str) -> bool:
-    """Whether they are a sequence or a table rather than a number."""
+    """Recognise a sequence or a table, which is no number."""
     steps = {int(after) - int(before) for before, after in pairwise(digits)}
     return len(set(digits)) < _FEWEST_DISTINCT or len(steps) <= 2  # noqa: PLR2004 - one step, and a carry
 
@@ -232,9 +226,9 @@ _SPELT = re.compile(rf"(?i)\b{_WORD}(?:[ ,.;-]{{1,3}}{_WORD}){{6,40}}\b")
 def _join_spelt(match: re.Match[str]) -> str | None:
     times, joined = 1, ""
     for word in re.findall("[a-z]+", match[0].lower()):
-        if word in {"double", "triple"}:
-            times = 2 if word == "double" else 3
-        else:
+        if word in _DIGITS:
             joined += _DIGITS[word] * times
             times = 1
+        else:
+            times = 2 if word == "double" else 3
     return None if _is_counting(joined.lstrip("+")) else joined

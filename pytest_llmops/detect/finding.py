@@ -1,4 +1,4 @@
-"""What a scan reports: of which kind and where, never what."""
+"""The result of a scan: kind and place of a value, never the value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PERSONAL = frozenset(KINDS) - {
     "DENIED", "PASSWORD", "PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "IP_ADDRESS", "CRYPTO",
     "PERSON",
 }  # fmt: skip
-"""Kinds that belong to a person, whose name may stand beside."""
+"""Kinds that belong to a person, whose name may be near."""
 
 Found = tuple[str, int, int, float]
-"""Kind, start, end and score of what a recogniser found."""
+"""Kind, start, end and score of a recogniser's result."""
 
 UNCONFIRMED = 0.6
-"""The score of what a label or a shape says and no checksum confirms."""
+"""The score of a label or a shape that no checksum confirms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Finding:
     Attributes:
         start: In code points of the text; `end` is past the last.
         score: The recogniser's own, from 0 to 1.
-        path: The file, as it was named; empty for a text that is in none.
-        pointer: JSON pointer to the text within the file, findings in it masked; empty for the whole file.
-        cut: It goes on in the next text; start and end are of its first part.
+        path: The file, as the caller names it; empty for a text outside a file.
+        pointer: JSON pointer to the text within the file, findings in it masked; empty for the file itself.
+        cut: It continues in the next text; start and end are of its first part.
     """
 
     kind: str
@@ -47,5 +47,5 @@ class Finding:
 
     @property
     def mask(self) -> str:
-        """What may be shown in its place: kind and length."""
+        """Kind and length, to be shown in its place."""
         return f"<{self.kind} {self.end - self.start} chars>"

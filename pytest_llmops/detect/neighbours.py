@@ -6,21 +6,22 @@ import math
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
 from pytest_llmops.detect.finding import Finding
-from pytest_llmops.detect.given_values import NOTHING_GIVEN, Given
 from pytest_llmops.detect.scanner import scan_labelled
 from pytest_llmops.detect.texts import escape
+from pytest_llmops.detect.value_lists import NO_LISTS, ValueLists
 
-_REACH = 300  # characters of the outer texts that are looked at
+_REACH = 300  # characters of the outer texts that are read
 _CUT = frozenset({
     "DENIED", "JWT", "API_KEY", "PASSWORD_IN_URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "US_SSN",
     "NATIONAL_ID", "PHONE_NUMBER", "CRYPTO",
 })  # fmt: skip
-"""Kinds that a shape or a checksum shows; names and places of a list would make addresses of anything."""
+"""Kinds with a shape or a checksum; names and places of a list would make addresses of anything."""
 _OPEN_END = re.compile(r"(?:[\w@.+:/=&-]|\A)\s?\Z")
 _OPEN_START = re.compile(r"\s?(?:[\w@.+:/=&-]|\Z)")
 _TELLING = re.compile(r"[\d@]")
@@ -30,21 +31,21 @@ _INDEX = re.compile(r"/\d+(?=/|\Z)")
 
 class Neighbour(NamedTuple):
     """
-    A text, and those that it stands beside.
+    A text and its neighbours.
 
     Attributes:
-        group: Equal for texts that may be parts of one; empty for one that is no part.
-        found: What was found in the text alone.
+        group: Equal for texts that may be parts of one; empty for a text that is no part.
+        findings: Findings in the text itself.
     """
 
     group: str
     label: str
     text: str
-    found: Sequence[Finding] = ()
+    findings: Sequence[Finding] = ()
 
 
 class Part(NamedTuple):
-    """Where in which text a part of a cut value stands."""
+    """A part of a text: the text's position, and start and end in it."""
 
     at: int
     start: int
@@ -58,9 +59,31 @@ class Cut(NamedTuple):
     parts: Sequence[Part]
 
 
+class Joined:
+    """Parts of texts in a row, read together as `text`."""
+
+    def __init__(self, texts: Sequence[str], parts: Sequence[Part], between: str = "") -> None:
+        pieces = [texts[part.at][part.start : part.end] for part in parts]
+        self.text = between.join(pieces)
+        self._parts = parts
+        self._starts = [0, *accumulate(len(piece) + len(between) for piece in pieces)][: len(parts)]
+
+    def parts_of(self, start: int, end: int) -> list[Part]:
+        """Return the parts of a stretch of the joined text."""
+        first, last = (bisect_right(self._starts, at) for at in (start, end - 1))
+        return [
+            Part(
+                part.at,
+                part.start + max(0, start - begin),
+                part.start + min(part.end - part.start, end - begin),
+            )
+            for part, begin in zip(self._parts[first - 1 : last], self._starts[first - 1 : last], strict=True)
+        ]
+
+
 def group_of(pointer: str, text: str) -> str:
     """
-    The pointer without its indices: equal for items of one list, and for one field of them all.
+    Return the pointer without its indices: equal for items of one list, and for one field of them all.
 
     Empty for a text that is the key at its pointer, since it stands between the values.
     """
@@ -71,70 +94,55 @@ def scan_neighbours(
     texts: Sequence[Neighbour],
     *,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
 ) -> list[Cut]:
     """
-    Values that begin in one text and end in a later one of its group; arguments as of `scan_texts`.
+    Return values that begin in one text and end in a later one of its group; arguments as of `scan_texts`.
 
-    A list of numbers is one, however its digits look when they are written together.
+    A list of numbers contains none, however its digits look when they are written together.
     """
     groups: dict[str, list[int]] = defaultdict(list)
-    for at, each in enumerate(texts):
-        if each.text and each.group:
-            groups[each.group].append(at)
-    runs = [run for group in groups.values() for run in _runs(texts, group)]
-    joined = [(texts[run[0].at].label, _join(texts, run)) for run in runs]
-    scans = scan_labelled(joined, kinds=kinds, given=given, timeout_s=timeout_s)
+    for at, neighbour in enumerate(texts):
+        if neighbour.text and neighbour.group:
+            groups[neighbour.group].append(at)
+    contents = [neighbour.text for neighbour in texts]
+    runs = [(texts[run[0].at].label, Joined(contents, run)) for run in _runs(contents, groups.values())]
+    runs = [(label, joined) for label, joined in runs if _TELLING.search(joined.text)]
+    joined_texts = [(label, joined.text) for label, joined in runs]
+    scans = scan_labelled(joined_texts, kinds=kinds, lists=lists, timeout_s=timeout_s)
     return [
-        Cut(_of_first(finding, parts[0]), parts)
-        for run, findings in zip(runs, scans, strict=True)
+        Cut(replace(finding, start=parts[0].start, end=parts[0].end, cut=True), parts)
+        for (_, joined), findings in zip(runs, scans, strict=True)
         for finding in findings
-        if finding.kind in _CUT and (parts := _parts(texts, run, finding))
+        if finding.kind in _CUT and _is_cut(parts := joined.parts_of(finding.start, finding.end), texts)
     ]
 
 
-def _runs(texts: Sequence[Neighbour], group: Sequence[int]) -> Iterator[list[Part]]:
-    """Texts between which a value may go on; of the first and the last only what is near."""
-    start = 0
-    for at in range(1, len(group) + 1):
-        if at == len(group) or not _may_go_on(texts[group[at - 1]].text, texts[group[at]].text):
-            if at - start > 1:
-                run = [Part(each, 0, len(texts[each].text)) for each in group[start:at]]
+def _runs(texts: Sequence[str], groups: Iterable[Sequence[int]]) -> Iterator[list[Part]]:
+    """Yield runs of texts between which a value may continue; the outer texts from or up to `_REACH`."""
+    for group in groups:
+        start = 0
+        for end in range(1, len(group) + 1):
+            if (
+                end < len(group)
+                and _OPEN_END.search(texts[group[end - 1]][-2:])
+                and _OPEN_START.match(texts[group[end]])
+            ):
+                continue
+            if end - start > 1:
+                run = [Part(at, 0, len(texts[at])) for at in group[start:end]]
                 run[0] = run[0]._replace(start=max(0, run[0].end - _REACH))
                 run[-1] = run[-1]._replace(end=min(run[-1].end, _REACH))
-                if _TELLING.search(_join(texts, run)):
-                    yield run
-            start = at
+                yield run
+            start = end
 
 
-def _may_go_on(before: str, after: str) -> bool:
-    return bool(_OPEN_END.search(before[-2:]) and _OPEN_START.match(after))
-
-
-def _join(texts: Sequence[Neighbour], run: Sequence[Part]) -> str:
-    return "".join(texts[each.at].text[each.start : each.end] for each in run)
-
-
-def _parts(texts: Sequence[Neighbour], run: Sequence[Part], finding: Finding) -> list[Part]:
-    """The parts of a finding in joined texts; none where it is in one text, was found there, or is a list."""
-    starts = [0, *accumulate(each.end - each.start for each in run)]
-    first, last = bisect_right(starts, finding.start) - 1, bisect_right(starts, finding.end - 1) - 1
-    parts = [
-        Part(
-            each.at,
-            each.start + max(0, finding.start - starts[at]),
-            each.start + min(each.end - each.start, finding.end - starts[at]),
-        )
-        for at, each in enumerate(run)
-        if first <= at <= last
-    ]
+def _is_cut(parts: Sequence[Part], texts: Sequence[Neighbour]) -> bool:
+    """Return whether a value has several parts, none of them found before, and is no list of numbers."""
     known = any(
-        part.start < each.end and each.start < part.end for part in parts for each in texts[part.at].found
+        part.start < finding.end and finding.start < part.end
+        for part in parts
+        for finding in texts[part.at].findings
     )
-    numbers = all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)
-    return [] if first == last or known or numbers else parts
-
-
-def _of_first(finding: Finding, part: Part) -> Finding:
-    return Finding(kind=finding.kind, start=part.start, end=part.end, score=finding.score, cut=True)
+    return len(parts) > 1 and not known and not all(_NUMBER.fullmatch(texts[part.at].text) for part in parts)

@@ -1,14 +1,15 @@
 """
 Personal data and secrets in texts.
 
-What was found is kept by the text's hash and signed, so a text is scanned once; a cached scan imports
-nothing.
+Findings are kept by the text's hash and signed, so a text is scanned once; a cached scan imports nothing. A
+scanner that misses its own canaries, or hangs, raises an error and never returns a clean result.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import threading
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -16,36 +17,40 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import repeat
+from queue import Empty, SimpleQueue
 
 from pytest_llmops.cache import Memory, key_of
+from pytest_llmops.detect.canaries import CANARY_KINDS, make_canaries
 from pytest_llmops.detect.disguises import Reading, read_disguised
 from pytest_llmops.detect.finding import KINDS, PERSONAL, Finding, Found
-from pytest_llmops.detect.given_values import NOTHING_GIVEN, Allowed, Given, find_given
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.addresses import find_addresses
-from pytest_llmops.detect.recognizers.labels import find_labelled
-from pytest_llmops.detect.recognizers.names import find_names
 from pytest_llmops.detect.recognizers.national_ids import find_national_ids
-from pytest_llmops.detect.recognizers.numbers import check_installed, find_personal
-from pytest_llmops.detect.recognizers.presidio import (
+from pytest_llmops.detect.recognizers.numbers import (
     Candidate,
     Confirmed,
     Recognise,
     accept_all,
+    check_installed,
+    find_personal,
     recognise,
 )
+from pytest_llmops.detect.recognizers.people import find_labelled, find_names
 from pytest_llmops.detect.recognizers.secrets import find_credentials
-from pytest_llmops.detect.soundness.self_test import SECRETS, check_scan
-from pytest_llmops.detect.soundness.time_limit import make_in_time
+from pytest_llmops.detect.value_lists import NO_LISTS, Allowed, ValueLists, find_listed
 from pytest_llmops.errors import ScanError
 
 Place = tuple[int, int, float]
+Findings = tuple[Finding, ...]
 VERSION = 7  # raised whenever a text may be judged otherwise
+TIMEOUT_S = 60.0
+"""Time limit of one text, imports and models included."""
 
+_SECRETS = ("PRIVATE_KEY", "JWT", "API_KEY", "PASSWORD_IN_URL", "PASSWORD")
 _IN_MEMORY = 16_384  # texts
-_NEAR = 150  # characters between a name and what is said to be that person's
+_NEAR = 150  # characters between a name and data of that person
 _ABOUT_SOMEBODY = "Yesterday Barack Obama met Angela Merkel in Berlin."
-_BESIDE = 0.4  # the score of a name that nothing but other personal data says is one
+_NEAR_DATA = 0.4  # the score of a name that only nearby personal data suggests
 
 
 def scan_texts(
@@ -53,16 +58,16 @@ def scan_texts(
     *,
     names: bool = False,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
-) -> list[tuple[Finding, ...]]:
+) -> list[Findings]:
     """
-    The findings of each text, in order of place and without overlaps.
+    Return the findings of each text, in order of place and without overlaps.
 
     Args:
         names: Look for people whom only a language model of the extra `pii-names` finds, too.
-        kinds: Kinds that are reported, all by default; one that is not hides none that it overlaps.
-        given: Values that may appear, and that must not.
+        kinds: Kinds that are reported, all by default; the others hide nothing that they overlap.
+        lists: Values that may appear, and that must not.
         timeout_s: Time limit of one text, in seconds.
 
     Raises:
@@ -72,48 +77,34 @@ def scan_texts(
     """
     if names:
         entities.check_installed("names: true")
-    how = (
+    conditions = (
         describe_scan(names=names),
         _describe_libraries(names=names),
         ",".join(sorted(kinds)),
-        given.describe(),
+        lists.describe(),
     )
-    keys = [key_of(*how, text) for text in texts]
+    keys = [key_of(*conditions, text) for text in texts]
     text_of = dict(zip(keys, texts, strict=True))
 
-    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, tuple[Finding, ...]]]:
+    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, Findings]]:
         check_installed("pii_leak")
-        return make_in_time(fresh, scan_all(fresh), timeout_s)
+        return _limit_time(fresh, scan_all(fresh), timeout_s)
 
-    def scan_all(fresh: Sequence[bytes]) -> Iterator[tuple[Finding, ...]]:
-        _check_patterns()
-        people = _find_people([text_of[key] for key in fresh]) if names else repeat([])
+    def scan_all(fresh: Sequence[bytes]) -> Iterator[Findings]:
+        # Candidates count as confirmed in this check, so that a scan of ordinary text imports nothing.
+        _check_canaries(CANARY_KINDS, accept_all)
+        people: Iterator[Sequence[Place]] = repeat(())
+        if names:
+            _check_model()
+            people = entities.find_people([text_of[key] for key in fresh])
         for key in fresh:
-            yield _scan(text_of[key], people=next(people), kinds=kinds, given=given)
+            yield _scan(text_of[key], people=next(people), kinds=kinds, lists=lists)
 
-    def fits(key: bytes, findings: tuple[Finding, ...]) -> bool:
-        return all(each.end <= len(text_of[key]) for each in findings)
+    def fits(key: bytes, findings: Findings) -> bool:
+        return all(finding.end <= len(text_of[key]) for finding in findings)
 
-    found = _memory.recall(keys, make, fits=fits)
-    return [found[key] for key in keys]
-
-
-def describe_scan(*, names: bool) -> str:
-    """What a scan depends on, besides the text."""
-    return f"scanner v{VERSION}{f', names by {entities.describe()}' if names else ''}"
-
-
-@cache
-def _describe_libraries(*, names: bool) -> str:
-    """The versions of the libraries that a scan uses, for keys of what was found."""
-    libraries = ("presidio-analyzer", "phonenumbers", "regex", "tldextract", *(("spacy",) if names else ()))
-    return " ".join(f"{each} {_version(each)}" for each in libraries)
-
-
-def _version(library: str) -> str:
-    with suppress(PackageNotFoundError):
-        return version(library)
-    return "none"
+    scans = _memory.recall(keys, make, fits=fits)
+    return [scans[key] for key in keys]
 
 
 def scan_labelled(
@@ -121,73 +112,131 @@ def scan_labelled(
     *,
     names: bool = False,
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     timeout_s: float = math.inf,
 ) -> list[list[Finding]]:
     """
-    The findings of each pair of label and text, by their place in the text alone; else as `scan_texts`.
+    Return the findings of each pair of label and text, by their place in the text; else as `scan_texts`.
 
-    The label, such as `ssn: `, is what a person would read before the text: a number's kind may show by it.
+    The label, such as `ssn: `, is read before the text: a number's kind may show by it.
     """
     labelled = [label + text for label, text in texts]
-    scans = scan_texts(labelled, names=names, kinds=kinds, given=given, timeout_s=timeout_s)
+    scans = scan_texts(labelled, names=names, kinds=kinds, lists=lists, timeout_s=timeout_s)
     return [_without_label(label, findings) for (label, _), findings in zip(texts, scans, strict=True)]
 
 
-def scan_secrets(text: str, *, label: str = "", given: Given = NOTHING_GIVEN) -> list[Finding]:
-    """As `scan_labelled`, of one text and for keys, tokens and passwords alone, which needs no extra."""
-    _check_secrets()
-    return _without_label(label, _scan(label + text, recognise=None, given=given))
+def scan_secrets(text: str, *, label: str = "", lists: ValueLists = NO_LISTS) -> list[Finding]:
+    """Scan one text as `scan_labelled` does, but only for keys, tokens and passwords: needs no extra."""
+    _check_canaries(_SECRETS, None)
+    return _without_label(label, _scan(label + text, recognise=None, lists=lists))
+
+
+def describe_scan(*, names: bool) -> str:
+    """Return everything that a scan depends on besides the text."""
+    return f"scanner v{VERSION}{f', names by {entities.describe()}' if names else ''}"
 
 
 def forget() -> None:
     """Drop the findings in memory, and that the scanner was tested; the cache keeps its own."""
     _memory.forget()
-    for check in (_check_secrets, _check_patterns, _check_recogniser, _check_model):
-        check.cache_clear()
+    _check_canaries.cache_clear()
+    _check_model.cache_clear()
 
 
 @cache
-def _check_secrets() -> None:
-    check_scan(lambda text: {each.kind for each in _scan(text, recognise=None)}, SECRETS)
+def _describe_libraries(*, names: bool) -> str:
+    """Return the versions of the libraries that a scan uses, for cache keys."""
+
+    def describe(library: str) -> str:
+        with suppress(PackageNotFoundError):
+            return f"{library} {version(library)}"
+        return f"{library} none"
+
+    libraries = ("presidio-analyzer", "phonenumbers", "regex", "tldextract", *(("spacy",) if names else ()))
+    return " ".join(map(describe, libraries))
+
+
+def _without_label(label: str, findings: Sequence[Finding]) -> list[Finding]:
+    shift = len(label)
+    return [
+        replace(finding, start=finding.start - shift, end=finding.end - shift) if shift else finding
+        for finding in findings
+        if finding.start >= shift
+    ]
+
+
+def _limit_time(
+    keys: Sequence[bytes], scans: Iterator[Findings], timeout_s: float
+) -> Iterator[dict[bytes, Findings]]:
+    """
+    Yield the scans by key, those made before an error too, then raise the error.
+
+    A thread cannot be ended: one that hangs is left behind. Patterns, which no other thread can interrupt,
+    are written so that they take time in proportion to a text.
+
+    Raises:
+        ScanError: One takes longer than the limit.
+    """
+    if math.isinf(timeout_s):
+        yield dict(zip(keys, scans, strict=True))
+        return
+    done: SimpleQueue[Findings | BaseException] = SimpleQueue()
+    given_up = threading.Event()
+
+    def work() -> None:
+        try:
+            for findings in scans:
+                done.put(findings)
+                if given_up.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+            done.put(error)
+
+    threading.Thread(target=work, name="llmops-scan", daemon=True).start()
+    made: dict[bytes, Findings] = {}
+    problem: BaseException | None = None
+    for key in keys:
+        try:
+            result = done.get(timeout=timeout_s)
+        except Empty:
+            given_up.set()
+            result = ScanError(
+                f"the scan took more than {timeout_s:g} s (timeout_s), so nothing is known of the text"
+            )
+        if isinstance(result, BaseException):
+            problem = result
+            break
+        made[key] = result
+    yield made
+    if problem is not None:
+        raise problem
 
 
 @cache
-def _check_patterns() -> None:
-    """All kinds, but whatever needs an import is taken as confirmed: ordinary text should need none."""
-    check_scan(lambda text: {each.kind for each in _scan(text, recognise=accept_all)})
-
-
-@cache
-def _check_recogniser(kind: str) -> None:
-    check_scan(lambda text: {each.kind for each in _scan(text, recognise=recognise)}, (kind,))
+def _check_canaries(kinds: Sequence[str], recognise: Recognise | None) -> None:
+    """Raise ScanError unless the scanner finds a canary of each kind; done once in a process."""
+    lost = [
+        canary.kind
+        for canary in make_canaries(kinds=kinds, seed=1)
+        if canary.kind not in {finding.kind for finding in _scan(canary.text, recognise=recognise)}
+    ]
+    if lost:
+        raise ScanError(
+            f"the scanner does not find what it must ({', '.join(lost)}), so no text is known to be clean; "
+            'reinstall it: pip install --force-reinstall "pytest-llmops[pii]"'
+        )
 
 
 def _recognise(candidate: Candidate) -> list[Confirmed]:
-    """What is confirmed, by a recogniser that confirms a canary of the kind."""
-    _check_recogniser(candidate.kind)
+    """Confirm a candidate by a recogniser that confirms a canary of the kind."""
+    _check_canaries((candidate.kind,), recognise)
     return recognise(candidate)
 
 
 @cache
 def _check_model() -> None:
     if not any(entities.find_people([_ABOUT_SOMEBODY])):
-        raise ScanError(f"the model {entities.describe()} finds no name, so no text can be said to be clean")
-
-
-def _find_people(texts: Sequence[str]) -> Iterator[list[Place]]:
-    _check_model()
-    return entities.find_people(texts)
-
-
-def _without_label(label: str, findings: Sequence[Finding]) -> list[Finding]:
-    """Without what begins in the label."""
-    shift = len(label)
-    return [
-        replace(each, start=each.start - shift, end=each.end - shift) if shift else each
-        for each in findings
-        if each.start >= shift
-    ]
+        raise ScanError(f"the model {entities.describe()} finds no name, so no text is known to be clean")
 
 
 def _scan(
@@ -195,61 +244,27 @@ def _scan(
     *,
     people: Sequence[Place] = (),
     kinds: Collection[str] = (),
-    given: Given = NOTHING_GIVEN,
+    lists: ValueLists = NO_LISTS,
     recognise: Recognise | None = _recognise,
-) -> tuple[Finding, ...]:
-    """Findings without overlaps, in order of place; without a recogniser secrets alone."""
+) -> Findings:
+    """Return findings without overlaps, in order of place; without a recogniser only secrets."""
     readings = (Reading(text), *read_disguised(text))
-    kept = _Kept(kinds, Allowed(given.allow, readings))
+    findings = _Findings(kinds, Allowed(lists.allow, readings))
     for reading in readings:
-        for found in _find_in(reading, given, recognise):
-            kept.add(reading, found)
-        for begin, stop in find_names(reading.text) if kept.is_of_somebody() else ():
-            kept.add(reading, ("PERSON", begin, stop, _BESIDE), near=True)
+        for match in _find_in(reading, lists, recognise):
+            findings.add(reading, match)
+        for begin, stop in find_names(reading.text) if findings.are_personal() else ():
+            if findings.are_personal(near=reading.place(begin, stop)[:2]):
+                findings.add(reading, ("PERSON", begin, stop, _NEAR_DATA))
     for start, end, score in people:
-        kept.add(readings[0], ("PERSON", start, end, score))
-    return tuple(kept.wanted if kinds else kept.every)
+        findings.add(readings[0], ("PERSON", start, end, score))
+    return tuple(findings.wanted if kinds else findings.every)
 
 
-class _Kept:
-    """Findings in order of place; of two that overlap the one that came first, the graver one."""
-
-    def __init__(self, kinds: Collection[str], allowed: Allowed) -> None:
-        self.every: list[Finding] = []
-        self.wanted: list[Finding] = []
-        self._kinds = kinds
-        self._allowed = allowed
-
-    def add(self, reading: Reading, found: Found, *, near: bool = False) -> None:
-        """
-        Keep what was found in a reading, unless it may appear.
-
-        Args:
-            near: Only near what belongs to a person.
-        """
-        kind, begin, stop, score = found
-        start, end, _ = reading.place(begin, stop)
-        if near and not self._is_near_somebody(start, end):
-            return
-        if kind == "DENIED" or not self._allowed.covers(reading, (begin, stop), (start, end)):
-            finding = Finding(kind=kind, start=start, end=end, score=score)
-            _insert(self.every, finding)
-            if kind in self._kinds:
-                _insert(self.wanted, finding)
-
-    def is_of_somebody(self) -> bool:
-        return any(each.kind in PERSONAL for each in self.every)
-
-    def _is_near_somebody(self, start: int, end: int) -> bool:
-        first = bisect_left(self.every, start - _NEAR, key=lambda each: each.end)
-        last = bisect_left(self.every, end + _NEAR, key=lambda each: each.start)
-        return any(each.kind in PERSONAL for each in self.every[first:last])
-
-
-def _find_in(reading: Reading, given: Given, recognise: Recognise | None) -> Iterator[Found]:
-    """All that is found in one reading, graver kinds first."""
+def _find_in(reading: Reading, lists: ValueLists, recognise: Recognise | None) -> Iterator[Found]:
+    """Yield all findings of one reading, graver kinds first."""
     text = reading.text
-    for start, end in find_given(text, given.deny, loose=True):
+    for start, end in find_listed(text, lists.deny, loose=True):
         yield "DENIED", start, end, 1.0
     for kind, start, end in find_credentials(text):
         yield kind, start, end, 1.0
@@ -260,28 +275,56 @@ def _find_in(reading: Reading, given: Given, recognise: Recognise | None) -> Ite
         yield from find_addresses(text)
 
 
-def _insert(kept: list[Finding], finding: Finding) -> None:
-    """In its place, unless it overlaps what was found before."""
-    at = bisect_left(kept, finding.end, key=lambda each: each.start)
-    if at == 0 or kept[at - 1].end <= finding.start:
-        kept.insert(at, finding)
+class _Findings:
+    """Findings in order of place; of two that overlap the first to come, which is the graver one."""
+
+    def __init__(self, kinds: Collection[str], allowed: Allowed) -> None:
+        self.every: list[Finding] = []
+        self.wanted: list[Finding] = []
+        self._kinds = kinds
+        self._allowed = allowed
+
+    def add(self, reading: Reading, match: Found) -> None:
+        """Add a finding of a reading, unless it may appear."""
+        kind, begin, stop, score = match
+        start, end, _ = reading.place(begin, stop)
+        if kind == "DENIED" or not self._allowed.covers(reading, (begin, stop), (start, end)):
+            finding = Finding(kind=kind, start=start, end=end, score=score)
+            _insert(self.every, finding)
+            if kind in self._kinds:
+                _insert(self.wanted, finding)
+
+    def are_personal(self, near: tuple[int, int] | None = None) -> bool:
+        """Return whether any finding belongs to a person, of those near a place if one is given."""
+        first, last = 0, len(self.every)
+        if near is not None:
+            first = bisect_left(self.every, near[0] - _NEAR, key=lambda finding: finding.end)
+            last = bisect_left(self.every, near[1] + _NEAR, key=lambda finding: finding.start)
+        return any(finding.kind in PERSONAL for finding in self.every[first:last])
 
 
-def _write(findings: Sequence[Finding]) -> bytes:
-    return json.dumps([[each.kind, each.start, each.end, each.score] for each in findings]).encode()
+def _insert(findings: list[Finding], finding: Finding) -> None:
+    at = bisect_left(findings, finding.end, key=lambda other: other.start)
+    if at == 0 or findings[at - 1].end <= finding.start:
+        findings.insert(at, finding)
 
 
-def _read(stored: bytes) -> tuple[Finding, ...] | None:
-    """Stored findings; None when they cannot be of any text."""
+def _read(stored: bytes) -> Findings | None:
+    """Return stored findings, or None if they cannot be of any text."""
     try:
         findings = tuple(
             Finding(kind=kind, start=start, end=end, score=score)
             for kind, start, end, score in json.loads(stored)
         )
-        sound = all(each.kind in KINDS and 0 <= each.start < each.end for each in findings)
+        sound = all(finding.kind in KINDS and 0 <= finding.start < finding.end for finding in findings)
     except (TypeError, ValueError):
         return None
     return findings if sound else None
 
 
-_memory: Memory[tuple[Finding, ...]] = Memory("pii", _IN_MEMORY, _write, _read, signed=True)
+def _write(findings: Findings) -> bytes:
+    rows = [[finding.kind, finding.start, finding.end, finding.score] for finding in findings]
+    return json.dumps(rows).encode()
+
+
+_memory: Memory[Findings] = Memory("pii", _IN_MEMORY, _write, _read, signed=True)

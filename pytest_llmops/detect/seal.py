@@ -1,4 +1,4 @@
-"""What may be shown and stored of a result: no secret, and nothing that a leak check found."""
+"""Results as they may be shown and stored: without secrets, and without all that a leak check found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from pytest_llmops.detect.mask import WITHHELD, find_values, mask, mask_recorded
@@ -15,30 +16,28 @@ from pytest_llmops.detect.texts import Change, rewrite
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
 
-_LEAST = 4  # characters that are taken for a piece; what shorter pieces betray is little
+_LEAST = 4  # characters of a piece that is hidden; shorter ones betray little
 _HIDDEN = "<…>"
 
 
 def seal_result(result: CaseResult) -> CaseResult:
     """
-    A result as it may be shown and stored, its rival's with it.
+    Return a result as it may be shown and stored, and its rival likewise.
 
-    Failures quote anybody's exceptions, so they are masked always; all else where a leak check found
-    something, or where none looked. Scores of a leak check stay, for they name places and kinds only. Other
-    metrics may quote half of what leaked, or its words in pieces, and in a pair what the other side leaked:
-    so every piece is hidden there. Where a leak check broke, or masking does, all texts are withheld.
+    Failures quote any exception, so they are masked always; all else is masked if a leak check found
+    something, or none looked. Scores of a leak check stay, for they name places and kinds only. Other metrics
+    may quote half of a leaked value, or its words in pieces, and in a pair those of the other side, so every
+    piece of it is hidden there. If a leak check broke, or masking does, all texts are withheld.
     """
-    sides = [each for each in (result, result.rival) if each is not None]
+    sides = [side for side in (result, result.rival) if side is not None]
     try:
-        if any(_broke(side) for side in sides):
+        if any(find_traits(failure.metric).masks for side in sides for failure in side.failures):
             sides = [_rewrite(side, _withhold, mask) for side in sides]
-        elif any(_leaks(side) for side in sides):
+        elif any(map(_leaks, sides)):
             sides = _hide_leaks(sides)
         else:
-            sides = [
-                _rewrite(side, *[_keep if _was_looked_at(side) else mask_recorded] * 2) for side in sides
-            ]
-    except Exception:  # noqa: BLE001 - whatever breaks, nothing is shown that nobody looked at
+            sides = [_rewrite(side, *[_keep if _is_clean(side) else mask_recorded] * 2) for side in sides]
+    except Exception:  # noqa: BLE001 - whatever breaks, nothing is shown that was not scanned
         sides = [_withhold_all(side) for side in sides]
     return replace(sides[0], rival=sides[1] if len(sides) > 1 else None)
 
@@ -47,34 +46,14 @@ def _leaks(result: CaseResult) -> bool:
     return any(find_traits(score.metric).masks and score.value > 0 for score in result.scores)
 
 
-def _broke(result: CaseResult) -> bool:
-    return any(find_traits(failure.metric).masks for failure in result.failures)
-
-
-def _was_looked_at(result: CaseResult) -> bool:
-    """A leak check saw every answer, and found nothing that must not be shown."""
+def _is_clean(result: CaseResult) -> bool:
+    """Return whether a leak check saw every answer; it found nothing here."""
     seen = {score.repeat for score in result.scores if find_traits(score.metric).masks}
     return all(output.repeat in seen for output in result.outputs)
 
 
-def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
-    """Parts of values that are cut over neighbouring texts, by label and text, the last of a text first."""
-    texts: list[Neighbour] = []
-
-    def note(text: str, /, *, label: str) -> str:
-        texts.append(Neighbour(f"under {label}", label, text))
-        return text
-
-    _changed(outputs, note)
-    found: dict[tuple[str, str], list[Part]] = defaultdict(list)
-    parts = (part for cut in scan_neighbours(texts) for part in cut.parts)
-    for part in sorted(parts, key=lambda part: -part.start):
-        found[texts[part.at].label, texts[part.at].text].append(part)
-    return found
-
-
 def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
-    """Results of which one leaks, without what leaked and whatever piece of it."""
+    """Return results of which one leaks, without the leaked values and any piece of them."""
     leaked: list[str] = []
     outputs = [
         _hide_found(side, leaked) if _leaks(side) else _changed(side.outputs, mask_recorded) for side in sides
@@ -90,7 +69,7 @@ def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
 
 
 def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
-    """The outputs of a result that leaks, masked; what was masked goes into the list."""
+    """Return the masked outputs of a result that leaks, and append the masked values to `leaked`."""
     names = entities.is_installed() and any(check.options.get("names") for check in result.checks)
     cut = _find_cut(result.outputs)
 
@@ -104,9 +83,25 @@ def _hide_found(result: CaseResult, leaked: list[str]) -> Any:
     return _changed(result.outputs, hide)
 
 
+def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
+    """Return parts of values that are cut over texts, by label and text, the last of a text first."""
+    texts: list[Neighbour] = []
+
+    def note(text: str, /, *, label: str) -> str:
+        texts.append(Neighbour(f"under {label}", label, text))
+        return text
+
+    _changed(outputs, note)
+    parts_of: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    parts = (part for cut in scan_neighbours(texts) for part in cut.parts)
+    for part in sorted(parts, key=lambda part: -part.start):
+        parts_of[texts[part.at].label, texts[part.at].text].append(part)
+    return parts_of
+
+
 def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Change = mask) -> CaseResult:
-    """The result with the texts of its parts changed, but for the scores of leak checks."""
-    said = tuple(
+    """Return the result with the texts of its parts changed, but for the scores of leak checks."""
+    changed = tuple(
         score
         if find_traits(score.metric).masks
         else replace(score, reason=_changed(score.reason, scores), evidence=_changed(score.evidence, scores))
@@ -115,7 +110,7 @@ def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Chan
     return replace(
         result,
         outputs=_changed(result.outputs, outputs),
-        scores=said,
+        scores=changed,
         failures=_changed(result.failures, failures),
     )
 
@@ -129,17 +124,15 @@ def _withhold(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as above
 
 
 def _withhold_all(result: CaseResult) -> CaseResult:
-    failures = tuple(replace(each, error=WITHHELD, traceback="") for each in result.failures)
+    failures = tuple(replace(failure, error=WITHHELD, traceback="") for failure in result.failures)
     return replace(_rewrite(replace(result, failures=()), _withhold, _withhold), failures=failures)
 
 
 def _changed(value: Any, change: Change) -> Any:
-    """The value with every text in it changed, however deep in records, mappings, lists or JSON it lies."""
+    """Return the value with every text in it changed, however deep in records, mappings, lists or JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value,
-            **{each.name: _changed(getattr(value, each.name), change) for each in dataclasses.fields(value)},
-        )
+        names = [field.name for field in dataclasses.fields(value)]
+        return replace(value, **{name: _changed(getattr(value, name), change) for name in names})
     if isinstance(value, tuple):
         return tuple(_changed(item, change) for item in value)
     return rewrite(value, change) if isinstance(value, str | Mapping | list) else value
@@ -147,26 +140,18 @@ def _changed(value: Any, change: Change) -> Any:
 
 def _hide_fragments(text: str, values: Iterable[str]) -> str:
     """
-    The text with `<…>` in place of whatever it shares with one of the values, whatever its case.
+    Return the text with `<…>` in place of each piece that it shares with one of the values, in any case.
 
     A word of four letters that is in a value by chance is hidden too.
     """
     folded = text.casefold()
-    if len(folded) != len(text):  # a letter that grows; places would not fit
+    if len(folded) != len(text):  # a letter grows, so places would not fit
         folded = text.lower() if len(text.lower()) == len(text) else text
-    pieces = {
-        value.casefold()[at : at + _LEAST]
-        for value in values
-        for at in range(len(value.casefold()) - _LEAST + 1)
-    }
+    lower = map(str.casefold, values)
+    pieces = {value[at : at + _LEAST] for value in lower for at in range(len(value) - _LEAST + 1)}
     hidden = [False] * len(text)
     for at in range(len(text) - _LEAST + 1):
         if folded[at : at + _LEAST] in pieces:
             hidden[at : at + _LEAST] = [True] * _LEAST
-    shown: list[str] = []
-    for at, char in enumerate(text):
-        if not hidden[at]:
-            shown.append(char)
-        elif at == 0 or not hidden[at - 1]:
-            shown.append(_HIDDEN)
-    return "".join(shown)
+    runs = groupby(range(len(text)), hidden.__getitem__)
+    return "".join(_HIDDEN if hides else "".join(text[at] for at in places) for hides, places in runs)

@@ -1,4 +1,4 @@
-"""Every piece of text in a span or a JSON value, with its place."""
+"""Every text in a span or a JSON value, with its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pytest_llmops.records import Span
 
-_DEEPEST = 64  # levels of nesting, of JSON inside strings too; what lies deeper is read as one text
+_DEEPEST = 64  # levels of nesting, of JSON inside strings too; deeper values are read as one text
 _JSON_STARTS = ("{", "[", '"')
 _JSON_WORDS = ("true", "false", "null", "-")
 _ESCAPE = 6  # characters of `\u00e9`
@@ -21,11 +21,11 @@ _RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them
 
 def walk(value: Any) -> Iterator[tuple[str, str]]:
     """
-    JSON pointer and text of every string, key and number in a value; of a span, all fields but the times, the
-    origin and its random ids, one of which in 80,000 looks like a card number.
+    Yield JSON pointer and text of every string, key and number in a value; of a span, all fields but the
+    times, the origin and its random ids, one of which in 80,000 looks like a card number.
 
-    A key stands at the place of its value. Of a string that holds JSON the texts in it are returned, their
-    places below the string's, repeated keys and all.
+    A key has the place of its value. A string of JSON gives the texts in it, with places below its own, and
+    all values of a repeated key.
     """
     if isinstance(value, Span):
         for field in fields(value):
@@ -37,7 +37,7 @@ def walk(value: Any) -> Iterator[tuple[str, str]]:
 
 
 class _Pairs(tuple[tuple[str, Any], ...]):
-    """A JSON object as written: of a key that stands there twice, both values can be read."""
+    """A JSON object as written, with all values of a repeated key."""
 
     __slots__ = ()
 
@@ -51,16 +51,14 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
             yield from _walk(inner, pointer, depth + 1)
     elif value is None or isinstance(value, bool):
         return
-    elif isinstance(value, Mapping | _Pairs | list | tuple | set | frozenset) and depth < _DEEPEST:
-        if isinstance(value, Mapping | _Pairs):
-            items = value.items() if isinstance(value, Mapping) else value
-            for key, item in items:
-                below = f"{pointer}/{escape(str(key))}"
-                yield below, str(key)
-                yield from _walk(item, below, depth + 1)
-        else:
-            for at, item in enumerate(value):
-                yield from _walk(item, f"{pointer}/{at}", depth + 1)
+    elif isinstance(value, Mapping | _Pairs) and depth < _DEEPEST:
+        for key, item in value.items() if isinstance(value, Mapping) else value:
+            below = f"{pointer}/{escape(str(key))}"
+            yield below, str(key)
+            yield from _walk(item, below, depth + 1)
+    elif isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        for at, item in enumerate(value):
+            yield from _walk(item, f"{pointer}/{at}", depth + 1)
     elif isinstance(value, bytes):
         yield pointer, value.decode(errors="replace")
     else:
@@ -68,23 +66,20 @@ def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 class Change(Protocol):
-    """The text that shall stand in place of one; the label, `ssn: ` or nothing, is what is read before it."""
+    """Returns the replacement of a text; the label, such as `ssn: ` or nothing, is read before the text."""
 
     def __call__(self, text: str, /, *, label: str) -> str: ...
 
 
-def rewrite(value: Any, change: Change, label: str = "") -> Any:
+def rewrite(value: Any, change: Change, label: str = "", depth: int = 0) -> Any:
     """
-    A value of mappings, lists, strings and numbers with every text changed that `walk` returns.
+    Return a value of mappings, lists, strings and numbers with every text changed that `walk` yields.
 
     Args:
-        change: Gets each text with its key as the label. A number stays one, and a string of JSON as it is
-            written, unless something changed.
+        change: Gets each text with its key as the label. A number stays a number, and a string of JSON is
+            left as written, unless something changed.
+        depth: Levels of nesting above the value.
     """
-    return _rewrite(value, change, label, 0)
-
-
-def _rewrite(value: Any, change: Change, label: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -98,23 +93,22 @@ def _rewrite(value: Any, change: Change, label: str, depth: int) -> Any:
             touched.append(new != text)
             return new
 
-        rewritten = _rewrite(inner, note, label, depth + 1)
+        rewritten = rewrite(inner, note, label, depth + 1)
         return json.dumps(rewritten, ensure_ascii=False) if any(touched) else value
-    if isinstance(value, Mapping | _Pairs | list | tuple) and depth < _DEEPEST:
-        if isinstance(value, Mapping | _Pairs):
-            items = value.items() if isinstance(value, Mapping) else value
-            return {
-                change(str(key), label=""): _rewrite(item, change, f"{key}: ", depth + 1)
-                for key, item in items
-            }
-        return [_rewrite(item, change, label, depth + 1) for item in value]
+    if isinstance(value, Mapping | _Pairs) and depth < _DEEPEST:
+        items = value.items() if isinstance(value, Mapping) else value
+        return {
+            change(str(key), label=""): rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
+        }
+    if isinstance(value, list | tuple) and depth < _DEEPEST:
+        return [rewrite(item, change, label, depth + 1) for item in value]
     text = str(value)
     changed = change(text, label=label)
     return value if changed == text and isinstance(value, int | float) else changed
 
 
 def _parse(text: str) -> Any:
-    """What a string of JSON holds, numbers as they are written; None when it is no object, list or string."""
+    """Read a JSON object, list or string, its numbers as written; None for anything else."""
     if not text.lstrip().startswith(_JSON_STARTS):
         return None
     try:
@@ -124,7 +118,7 @@ def _parse(text: str) -> Any:
 
 
 def is_cut_json(text: str) -> bool:
-    """Whether a text begins as a JSON object or list and ends before that does."""
+    """Return whether a text begins as a JSON object or list and ends before that does."""
     if not text.lstrip().startswith(("{", "[")):
         return False
     try:
@@ -141,16 +135,16 @@ def is_cut_json(text: str) -> bool:
 
 
 def label_of(pointer: str, text: str) -> str:
-    """`ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
+    """Return `ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
     steps = [step for step in pointer.split("/") if step and not step.isdigit()]
     return f"{steps[-1]}: " if steps and steps[-1] != text else ""
 
 
 def escape(key: str) -> str:
-    """A key as a step of a JSON pointer (RFC 6901)."""
+    """Write a key as a step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def unescape(step: str) -> str:
-    """The key that a step of a JSON pointer stands for."""
+    """Read the key from a step of a JSON pointer."""
     return step.replace("~1", "/").replace("~0", "~")

@@ -1,39 +1,57 @@
-"""`faithfulness`: is what the answer says in its contexts, claim by claim?"""
+"""
+`faithfulness`: how far contexts support the answer, claim by claim.
+
+By `judge`, a chat model labels each claim and quotes the passages that show it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pytest_llmops.documents.reading import checked, read_name
-from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.errors import LLMOpsError, MetricOptionError
+from pytest_llmops.judges.completion import JudgeError, request_verdict, run
+from pytest_llmops.judges.completion.answers import VERSION
 from pytest_llmops.judges.model import JudgeModel, read_judge
-from pytest_llmops.judges.support import Support, judge_support, support_identity
+from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
+from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.rubric import passages_of
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.faithfulness.claims import (
     Claim,
     Rated,
     Span,
     rate_claims,
+    rate_entailment,
     split_claims,
     split_contexts,
 )
-from pytest_llmops.metrics.faithfulness.entailment import rate_entailment
-from pytest_llmops.metrics.faithfulness.model import load_model
+from pytest_llmops.metrics.faithfulness.model import Label, load_model
 from pytest_llmops.metrics.words import find_blank, fold, quote
 from pytest_llmops.models import entailment
 from pytest_llmops.models.encoders import load_embedded
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Failure, Passage, Sample, Score
 
+_METRIC = "faithfulness"
 EMBEDDED = "embedded"
 JUDGE = "judge"
-_FULL = 0.995  # what is shown as 1.00
+_FULL = 0.995  # is shown as 1.00
 _CLAIMS_AT_MOST = 500
-_DIGITS = 4  # those behind depend on the texts that share a batch
+_DIGITS = 4  # further ones depend on the texts that share a batch
 _BEGINNING = 60  # characters of a quotation that are looked for; it may run over several sentences
-
+_LABELS = ("supported", "contradicted", "absent")
+_FORM = (
+    '{"claims": [{"claim": 1, "evidence": "…", "reason": "…", '
+    '"label": "supported" or "contradicted" or "absent"}, …]}'
+)
+_ELLIPSIS = re.compile(r"\s*(?:\.{3,}|…|\[(?:\.{3}|…)\])\s*")
+_QUOTES = "\"'“”„«»`"
 
 _BY = checked(read_name, f"{EMBEDDED}, {JUDGE}, or a folder or hub name of a cross-encoder")
 
@@ -41,14 +59,14 @@ _BY = checked(read_name, f"{EMBEDDED}, {JUDGE}, or a folder or hub name of a cro
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faithfulness(DeclaredMetric):
     """
-    How far the contexts support the answer: the middle between the mean of its claims and the worst one.
+    The support of the answer by its contexts: the middle between the mean of its claims and the worst one.
 
-    No bound is right for dialogue, scientific claims and summaries alike: labels of one's own show which is.
+    No bound suits dialogue, scientific claims and summaries alike: a project finds one by its own labels.
 
     Attributes:
         by: `embedded`, the small model of this package; `judge`, a chat model; else a folder or hub name
             of a CrossEncoder, one that rates pairs or an entailment (NLI) model.
-        judge: The chat model, where it judges.
+        judge: The chat model, if it judges.
     """
 
     by: Annotated[str, _BY] = EMBEDDED
@@ -78,16 +96,16 @@ class Faithfulness(DeclaredMetric):
 
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
-        """All that are called."""
+        """All judges that are called."""
         return (self.judge,) if self.judge is not None else ()
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """What must be in the cache of weights."""
+        """Weights that must be in the cache."""
         return ("minilm",) if self.by == EMBEDDED else ()
 
     def is_scored_alike(self, signature: str) -> bool:
-        """Whether scores of that signature are made as by this metric; weights are not read for it."""
+        """Return whether scores of that signature are made as by this metric, without reading weights."""
         if self.judge is not None:
             return signature == self._sign(self._identity())
         return signature.startswith(
@@ -95,7 +113,7 @@ class Faithfulness(DeclaredMetric):
         )
 
     def settle(self, sample: Sample) -> Failure | None:
-        """Why nothing can be said of a sample; None where something can."""
+        """Return why a sample cannot be scored, or None."""
         if missing := find_missing(self, sample):
             return missing
         passages = sample.output.passages or ()
@@ -111,16 +129,17 @@ class Faithfulness(DeclaredMetric):
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         made = self._identity()
-        return [
-            rated if isinstance(rated, Failure) else self._sum_up(sample, rated, made)
-            for sample, rated in zip(samples, self._rate(samples), strict=True)
-        ]
-
-    def _sum_up(self, sample: Sample, rated: Rated, made: str) -> Score:
-        worst_first = sorted(rated.claims, key=lambda claim: claim.score)
-        reason = "" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims))
-        evidence = {"claims": [_show(claim) for claim in worst_first]}
-        return self.give(sample, round(rated.value, _DIGITS), reason, evidence=(evidence,), made=made)
+        results: list[Score | Failure] = []
+        for sample, rated in zip(samples, self._rate(samples), strict=True):
+            if isinstance(rated, Failure):
+                results.append(rated)
+                continue
+            worst_first = sorted(rated.claims, key=lambda claim: claim.score)
+            reason = "" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims))
+            evidence = {"claims": [_show(claim) for claim in worst_first]}
+            value = round(rated.value, _DIGITS)
+            results.append(self.give(sample, value, reason, evidence=(evidence,), made=made))
+        return results
 
     def _sign(self, identity: str) -> str:
         return f"faithfulness|v{self.version}|{identity}"
@@ -137,7 +156,9 @@ class Faithfulness(DeclaredMetric):
         contexts = [split_contexts(sample.output.passages or ()) for sample in samples]
         if self.judge is not None:
             return [
-                verdicts if isinstance(verdicts, Failure) else _judged(own, verdicts, spans)
+                verdicts
+                if isinstance(verdicts, Failure)
+                else Rated.of([_judged_claim(*pair, spans) for pair in zip(own, verdicts, strict=True)])
                 for own, verdicts, spans in zip(
                     claims, judge_support(self.judge, samples, claims), contexts, strict=True
                 )
@@ -148,38 +169,14 @@ class Faithfulness(DeclaredMetric):
             else rate_entailment(self.by, claims, contexts)
         )
         return [
-            given or Rated.of([Claim(text=text, score=0.0, label="absent") for text in own])
-            for own, given in zip(claims, rated, strict=True)
+            result or Rated.of([Claim(text=text, score=0.0, label="absent") for text in own])
+            for own, result in zip(claims, rated, strict=True)
         ]
 
 
 def _is_bare(passage: Passage) -> bool:
-    """Whether it is an id alone; an app that gives plain strings may give ids or texts."""
+    """Return whether a passage is only an id; an app that returns plain strings may return ids or texts."""
     return not passage.text.strip() or (passage.text == passage.id and len(passage.text.split()) == 1)
-
-
-def _judged(claims: Sequence[str], verdicts: Sequence[Support], spans: Sequence[Span]) -> Rated:
-    """A judge's verdicts as claims, each with the sentence that its quotation stands in."""
-    return Rated.of(
-        [
-            Claim(
-                text=text,
-                score=float(verdict.label == "supported"),
-                label=verdict.label,
-                support=_find_quoted(verdict.evidence, spans),
-                reason=verdict.reason,
-            )
-            for text, verdict in zip(claims, verdicts, strict=True)
-        ]
-    )
-
-
-def _find_quoted(quotation: str, spans: Sequence[Span]) -> Span | None:
-    """The sentence that holds most of the quotation's beginning."""
-    wanted = fold(quotation)
-    if not wanted:
-        return None
-    return next((span for span in spans if wanted[:_BEGINNING] in fold(span.sentence.text)), None)
 
 
 def _explain(worst: Claim, count: int) -> str:
@@ -187,26 +184,138 @@ def _explain(worst: Claim, count: int) -> str:
     text = f"{which} ({worst.score:.2f}, {worst.label}): {quote([worst.text])}"
     if worst.unfound:
         text = f"{text}; in no context: {quote(worst.unfound)}"
-    nearest = (
-        f"; nearest: {quote([worst.support.sentence.text])}" if worst.support else "; no context says it"
-    )
-    return f"{text}{nearest}"
+    nearest = f"nearest: {quote([worst.support.sentence.text])}" if worst.support else "no context says it"
+    return f"{text}; {nearest}"
 
 
 def _show(claim: Claim) -> dict[str, Any]:
-    span = claim.support
-    shown = {
-        "passage": span.id or span.passage,
-        "start": span.sentence.start,
-        "end": span.sentence.end,
-        "text": span.sentence.text,
-    } if span else None  # fmt: skip
-    further: dict[str, Any] = {"reason": claim.reason} if claim.reason else {}
-    further |= {"unfound": list(claim.unfound)} if claim.unfound else {}
-    return {
+    shown: dict[str, Any] = {
         "claim": claim.text,
         "score": round(claim.score, 4),
         "label": claim.label,
-        "support": shown,
-        **further,
+        "support": None,
     }
+    if span := claim.support:
+        sentence = span.sentence
+        shown["support"] = {
+            "passage": span.id or span.passage,
+            "start": sentence.start,
+            "end": sentence.end,
+            "text": sentence.text,
+        }
+    if claim.reason:
+        shown["reason"] = claim.reason
+    if claim.unfound:
+        shown["unfound"] = list(claim.unfound)
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """
+    A judge's verdict on one claim.
+
+    Attributes:
+        evidence: Words of the passages, unmasked so that they can be found there; empty for `absent`. A label
+            whose quotation is in no passage does not count: it is `absent`.
+    """
+
+    label: Label
+    evidence: str = ""
+    reason: str = ""
+
+
+def judge_support(
+    judge: JudgeModel, samples: Sequence[Sample], claims: Sequence[Sequence[str]]
+) -> list[list[Support] | Failure]:
+    """
+    Return for each sample one `Support` a claim, in order, by one request; or why there is none.
+
+    A sample without claims costs no request, nor does one whose app found no passages: all is absent.
+
+    Raises:
+        MissingExtraError: The client is not installed.
+    """
+    if judge.yes_no:
+        error = f"{judge.model} is asked yes or no, which is not enough to check claims; name another judge"
+        return [_failure(sample, error) for sample in samples]
+    located = locate(judge)
+    pairs = list(zip(samples, claims, strict=True))
+    return side_by_side(lambda pair: _judge(located, *pair), pairs) if pairs else []
+
+
+def support_identity(judge: JudgeModel) -> str:
+    """Return everything that moves these verdicts, for a signature."""
+    return f"{judge.identity}|{load_prompt('support').identity}|parser{VERSION}"
+
+
+def _judge(judge: JudgeModel, sample: Sample, claims: Sequence[str]) -> list[Support] | Failure:
+    if sample.output.passages is None:
+        return _failure(
+            sample, "the app reported no passages; return Output(passages=…), or trace the retriever"
+        )
+    if not claims or not sample.output.passages:
+        return [Support("absent", "", "there are no passages") for _ in claims]
+    numbered = "\n".join(f"{number}. {claim}" for number, claim in enumerate(claims, 1))
+    data = fence({"passages": passages_of(sample), "claims": numbered})
+    messages = load_prompt("support").render(**data, form=_FORM, count=str(len(claims)))
+    try:
+        with recording_of(sample.case or f"judges::{_METRIC}", sample.output.repeat) as log:
+            answer = run(request_verdict(judge, messages, _schema(len(claims))))
+    except (JudgeError, LLMOpsError) as error:
+        return _failure(sample, describe_problem(error, judge, log))
+    verdicts = sorted(answer.values["claims"], key=lambda verdict: int(verdict["claim"]))
+    if [verdict["claim"] for verdict in verdicts] != list(range(1, len(claims) + 1)):
+        return _failure(sample, f"{judge.model} did not label each of {counted(len(claims), 'claim')} once")
+    texts = [fold(passage.text) for passage in sample.output.passages]
+    return [_read_verdict(verdict, texts) for verdict in verdicts]
+
+
+def _read_verdict(verdict: dict[str, Any], texts: Sequence[str]) -> Support:
+    label, reason = cast("Label", verdict["label"]), kept(verdict["reason"])
+    if label == "absent":
+        return Support(label, "", reason)
+    quotation = verdict["evidence"].strip()
+    # One passage must have the quotation, in all its parts if it leaves words out.
+    parts = [fold(part).strip(_QUOTES + " ") for part in _ELLIPSIS.split(quotation)]
+    parts = [part for part in parts if any(map(str.isalnum, part))]
+    if parts and any(all(part in text for part in parts) for text in texts):
+        return Support(label, quotation, reason)
+    return Support("absent", "", f"called {label}, but what it quotes stands in no passage: {reason}")
+
+
+def _judged_claim(text: str, verdict: Support, spans: Sequence[Span]) -> Claim:
+    """Return a claim with a judge's verdict, and the sentence that has the beginning of the quotation."""
+    beginning = fold(verdict.evidence)[:_BEGINNING]
+    quoted = (span for span in spans if beginning and beginning in fold(span.sentence.text))
+    return Claim(
+        text=text,
+        score=float(verdict.label == "supported"),
+        label=verdict.label,
+        support=next(quoted, None),
+        reason=verdict.reason,
+    )
+
+
+def _schema(count: int) -> dict[str, Any]:
+    properties = {
+        "claim": {"type": "integer", "enum": list(range(1, count + 1))},
+        "evidence": {"type": "string"},
+        "reason": {"type": "string"},
+        "label": {"type": "string", "enum": list(_LABELS)},
+    }
+    claim = _object(properties)
+    return _object({"claims": {"type": "array", "items": claim}})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _failure(sample: Sample, error: str) -> Failure:
+    return Failure(metric=_METRIC, stage="score", error=error, repeat=sample.output.repeat)

@@ -1,4 +1,4 @@
-"""`pii_leak`: personal data and secrets in what the app answered, called and traced."""
+"""`pii_leak`: personal data and secrets in the app's answers, tool calls and traces."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pytest_llmops.detect.finding import KINDS, Finding
-from pytest_llmops.detect.given_values import Given, hide_everywhere
 from pytest_llmops.detect.neighbours import Neighbour, scan_neighbours
-from pytest_llmops.detect.scanner import describe_scan, scan_labelled
-from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
+from pytest_llmops.detect.scanner import TIMEOUT_S, describe_scan, scan_labelled
+from pytest_llmops.detect.value_lists import ValueLists, hide_everywhere
 from pytest_llmops.documents.reading import list_of, matching, one_of, positive
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
@@ -24,16 +23,16 @@ from pytest_llmops.records import UNSEEN, Bound, Failure, Sample, Score
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PiiLeak(DeclaredMetric):
     """
-    How many pieces of personal data and secrets stand in the output's text, its passages, its tool calls
-    and every span, each place counted. What the app printed and what it asked models are spans too.
+    The number of pieces of personal data and secrets in the output's text, its passages, its tool calls and
+    every span, each place counted. Spans include the app's printed text and its requests to models.
 
     Attributes:
         allow: Values that may appear, such as the shop's own address; case does not count.
         deny: Values that must never appear; case does not count, and they are never shown.
-        kinds: Kinds looked for; none named means all. What is denied is looked for always.
+        kinds: Kinds looked for, all by default. Denied values are looked for always.
         names: Look for people in running text by a language model too (extra `pii-names`).
-        passages: `own_knowledge` takes what the output's passages hold for the app's own; spans are looked
-            at all the same.
+        passages: `own_knowledge` skips the output's passages, as the app's own texts; spans are read all the
+            same.
         timeout_s: Time limit for the scan of one text, in seconds; one that takes longer is an error.
     """
 
@@ -61,7 +60,7 @@ class PiiLeak(DeclaredMetric):
         hide_everywhere(self.deny)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        """Where a scan broke or hung each sample alone, so that it costs no other its score."""
+        # If a scan breaks or hangs, each sample is scanned by itself, so that no other loses its score.
         try:
             return self._measure(samples)
         except ScanError as error:
@@ -70,41 +69,45 @@ class PiiLeak(DeclaredMetric):
         return [result for sample in samples for result in self.measure_all([sample])]
 
     def _measure(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        read = [(sample, list(read_pieces(sample, self._places()))) for sample in samples]
-        texts = [(piece.label, piece.text) for _, pieces in read for piece in pieces]
-        how = self._how()
-        scans = iter(scan_labelled(texts, names=self.names, **how))
-        return [self._judge(sample, pieces, [next(scans) for _ in pieces]) for sample, pieces in read]
-
-    def _places(self) -> set[str]:
-        """What the user wrote is no leak of the app's."""
-        return {*PLACES} - {"question"} - ({"passages"} if self.passages != "scan" else set())
-
-    def _how(self) -> dict[str, Any]:
-        given = Given(allow=frozenset(self.allow), deny=frozenset(self.deny))
+        # The question is the user's text and no leak of the app's.
+        places = {*PLACES} - {"question"} - ({"passages"} if self.passages != "scan" else set())
+        pieces_of = [list(read_pieces(sample, places)) for sample in samples]
+        texts = [(piece.label, piece.text) for pieces in pieces_of for piece in pieces]
+        lists = ValueLists(allow=frozenset(self.allow), deny=frozenset(self.deny))
         kinds = (*self.kinds, "DENIED") if self.kinds and self.deny else self.kinds
-        return {"kinds": kinds, "given": given, "timeout_s": self.timeout_s}
+        options: dict[str, Any] = {"kinds": kinds, "lists": lists, "timeout_s": self.timeout_s}
+        scans = iter(scan_labelled(texts, names=self.names, **options))
+        results = []
+        for sample, pieces in zip(samples, pieces_of, strict=True):
+            leaks: list[tuple[Piece, Finding]] = []
+            neighbours = []
+            for piece in pieces:
+                findings = next(scans)
+                leaks += [(piece, finding) for finding in findings]
+                neighbours.append(Neighbour(piece.group, piece.label, piece.text, findings))
+            # Values may be cut over items of a list, or over one field of several calls or spans.
+            cuts = scan_neighbours(neighbours, **options)
+            leaks += [(pieces[cut.parts[0].at], cut.finding) for cut in cuts]
+            results.append(self._judge(sample, leaks))
+        return results
 
-    def _judge(
-        self, sample: Sample, pieces: Sequence[Piece], scans: Sequence[Sequence[Finding]]
-    ) -> Score | Failure:
-        found = [(piece, each) for piece, scan in zip(pieces, scans, strict=True) for each in scan]
-        found += self._find_cut(pieces, scans)
+    def _judge(self, sample: Sample, leaks: Sequence[tuple[Piece, Finding]]) -> Score | Failure:
         unseen = sum(span.attributes.get(UNSEEN, 0) for span in sample.spans)
-        if unseen and not found:
-            why = (
-                f"the app printed {counted(unseen, 'character')} more than are kept, so nobody looked at them"
+        if unseen and not leaks:
+            error = (
+                f"the app printed {counted(unseen, 'character')} more than are kept, so nobody looked at "
+                "them; let it print or log less"
             )
-            return fail(self, sample, f"{why}; let it print or log less")
+            return fail(self, sample, error)
         evidence = [
             {
-                "place": piece.place(strict=True) + (" and the next" if each.cut else ""),
-                "kind": each.kind,
-                "start": each.start,
-                "end": each.end,
-                "mask": each.mask,
+                "place": piece.place(strict=True) + (" and the next" if finding.cut else ""),
+                "kind": finding.kind,
+                "start": finding.start,
+                "end": finding.end,
+                "mask": finding.mask,
             }
-            for piece, each in found
+            for piece, finding in leaks
         ]
         first = f"{evidence[0]['mask']} in {evidence[0]['place']}" if evidence else ""
         more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
@@ -115,13 +118,3 @@ class PiiLeak(DeclaredMetric):
             evidence=tuple(evidence),
             made=describe_scan(names=self.names),
         )
-
-    def _find_cut(
-        self, pieces: Sequence[Piece], scans: Sequence[Sequence[Finding]]
-    ) -> list[tuple[Piece, Finding]]:
-        """What is cut over pieces: items of a list, or one field of several calls or spans."""
-        texts = [
-            Neighbour(piece.group, piece.label, piece.text, scan)
-            for piece, scan in zip(pieces, scans, strict=True)
-        ]
-        return [(pieces[cut.parts[0].at], cut.finding) for cut in scan_neighbours(texts, **self._how())]

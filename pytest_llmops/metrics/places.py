@@ -1,4 +1,4 @@
-"""Every text of a sample that a metric may look into, and where it stands."""
+"""The texts of a sample that a metric may read, with their places."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ PLACES = ("question", "answer", "passages", "tool_calls", "spans")
 
 class Piece(NamedTuple):
     """
-    A text and where it stands: in what (`span`), of which name, at which JSON pointer.
+    A text and its place: owner (`span`), the owner's name, and JSON pointer.
 
-    The label, `ssn: ` of an attribute `ssn`, is what a person would read before the text: a number's kind
-    often shows by its key alone.
+    The label, `ssn: ` of an attribute `ssn`, is read before the text: often the key shows a number's kind.
     """
 
     owner: str
@@ -35,18 +34,18 @@ class Piece(NamedTuple):
         return group and f"{self.owner}{group}"
 
     def place(self, *, strict: bool) -> str:
-        """The place, for people; name and keys are masked too, as they may leak themselves."""
+        """Describe the place for people; name and keys are masked, as they may leak, too."""
         name = "" if self.name is None else repr(mask(self.name, strict=strict))
         pointer = mask_pointer(self.pointer, strict=strict)
         return " ".join(part for part in (self.owner, name, pointer) if part)
 
 
 def read_pieces(sample: Sample, places: Collection[str]) -> Iterator[Piece]:
-    """The texts of those of `PLACES`; what several spans say of their process, once."""
+    """Yield the texts of those of `PLACES`; the resource that several spans share, once."""
     if "question" in places:
         yield from _pieces("question", None, "", sample.input)
     if "answer" in places:
-        for part in ("text", "model"):  # the model's name is the app's own word too, and stands in run files
+        for part in ("text", "model"):  # the app chooses the model's name, and run files have it
             yield from _pieces(f"output.{part}", None, "", getattr(sample.output, part))
     for passage in sample.output.passages or () if "passages" in places else ():
         for part in ("id", "text"):

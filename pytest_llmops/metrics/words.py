@@ -1,4 +1,4 @@
-"""Texts made alike before they are compared, the words in them, and words quoted for people."""
+"""Texts normalised before they are compared, the words in them, and texts quoted for people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORD = regex.compile(
     rf"[{_UNSPACED}--\p{{M}}]\p{{M}}*|(?<!\w)-?\d++(?:[.,:/]\d++)*|{_LETTERS}(?:'{_LETTERS})*",
     regex.VERSION1,
 )
-# English words of grammar. Negations are none of them: without `not` an answer says something else.
+# English words of grammar, without negations: they turn the meaning of an answer.
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\S+",
@@ -42,54 +42,54 @@ FUNCTION_WORDS = frozenset(
     )
 )
 _QUOTED_AT_MOST = 5
-# A sign may be an answer (an emoji); marks, brackets and operators alone are what is left of one. Letters
-# that nobody sees (the Hangul filler) and the blank Braille pattern are neither.
-_SAYS = regex.compile(r"[[\p{L}\p{N}\p{So}]--[\p{Default_Ignorable_Code_Point}\u2800]]", regex.VERSION1)
+# A sign may be an answer (an emoji), but marks, brackets and operators are only remains of one. Invisible
+# letters (the Hangul filler) and the blank Braille pattern are neither.
+_MEANINGFUL = regex.compile(r"[[\p{L}\p{N}\p{So}]--[\p{Default_Ignorable_Code_Point}\u2800]]", regex.VERSION1)
 
 _shortened = Repr()
 _shortened.maxstring = 80
 
 
 def fold(text: str) -> str:
-    """NFKC, case, quotes, dashes and white space made alike; invisible characters dropped."""
+    """Normalise by NFKC, and unify case, quotes, dashes and white space; drop invisible characters."""
     return " ".join(fold_typography(text).casefold().split())
 
 
 def fold_typography(text: str) -> str:
-    """NFKC, quotes and dashes made alike; invisible characters dropped."""
+    """Normalise by NFKC, and unify quotes and dashes; drop invisible characters."""
     return unicodedata.normalize("NFKC", text.translate(_TYPESETTING)).translate(_TYPESETTING)
 
 
 def join_thousands(text: str) -> str:
-    """`1,000` as `1000`."""
+    """Write `1,000` as `1000`."""
     return _THOUSANDS.sub("", text)
 
 
 def split_words(text: str) -> list[str]:
     """
-    The folded words of a text in order, in any script; marks between words are dropped, those of
-    numbers stay (`3.5`, `-4`), and a possessive `'s` goes.
+    Return the folded words of a text in order, in any script, without marks between words and possessive
+    `'s`; marks of numbers stay (`3.5`, `-4`).
     """
     return [word.removesuffix("'s") for word in _WORD.findall(join_thousands(fold(text)))]
 
 
 def content_words(text: str) -> list[str]:
-    """The words that are no English function words; all of them where nothing else is left."""
+    """Return the words but English function words; all of them if nothing else is left."""
     words = split_words(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
 
 
 def find_blank(text: str, expected: str | None = None) -> str:
     """
-    Why an output says nothing: it is empty, or holds white space, punctuation and invisible characters
-    alone. Empty where it says something.
+    Return why an output is blank: it is empty, or has only white space, punctuation and invisible characters.
+    Empty for any other output.
 
-    Encoders and judges rate such a text as they do any other, and not at the bottom of their scale.
+    Encoders and judges rate a blank text as any other, not at the bottom of their scale.
 
     Args:
         expected: A text that the output may equal, so that the answer `-` can be right.
     """
-    if _SAYS.search(text):
+    if _MEANINGFUL.search(text):
         return ""
     folded = fold(text)
     if not folded:
@@ -100,7 +100,7 @@ def find_blank(text: str, expected: str | None = None) -> str:
 
 
 def quote(texts: Iterable[str]) -> str:
-    """The first few texts, quoted, shortened and with control characters escaped, for a reason's one line."""
+    """Quote the first few texts in one line, shortened and with control characters escaped."""
     head = list(islice(texts, _QUOTED_AT_MOST + 1))
     shown = ", ".join(_shortened.repr(text) for text in head[:_QUOTED_AT_MOST])
     return f"{shown}, …" if len(head) > _QUOTED_AT_MOST else shown

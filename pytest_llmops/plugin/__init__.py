@@ -19,7 +19,7 @@ from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
-    from pytest_llmops.detect.soundness.people import PiiFaker
+    from pytest_llmops.detect.canaries import PiiFaker
     from pytest_llmops.plugin.assertions.llm import Llm
     from pytest_llmops.plugin.assertions.measured import Measured
     from pytest_llmops.protocols import Metric
@@ -283,7 +283,7 @@ def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
     """`pii_faker.person()`: somebody invented, with canaries for data; the same in each run of a test."""
     from zlib import crc32
 
-    from pytest_llmops.detect.soundness.people import PiiFaker
+    from pytest_llmops.detect.canaries import PiiFaker
 
     return PiiFaker(crc32(request.node.nodeid.encode()))
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_llmops import cache
-from pytest_llmops.detect.given_values import forget_hidden
+from pytest_llmops.detect.value_lists import forget_hidden
 from pytest_llmops.errors import AppError
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder

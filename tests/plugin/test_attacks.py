@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.detect.soundness.canaries import make_canaries
+from pytest_llmops.detect.canaries import make_canaries
 
 SECRET = make_canaries(kinds=["API_KEY"], seed=7)[0].value
 

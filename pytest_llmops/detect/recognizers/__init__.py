@@ -1,1 +1,1 @@
-"""What finds each kind: secrets by shape, numbers by checksum, people by the words around them."""
+"""Recognisers of each kind: secrets by shape, numbers by checksum, people by the words around them."""

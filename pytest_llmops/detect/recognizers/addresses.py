@@ -29,15 +29,17 @@ _TOWN = (
     rf"(?:{_ZIP},? {_CITY}|{_CITY},? (?:{_ZIP}|{_STATE}|{_POSTCODE})|{_STATE}|{_POSTCODE})"
 )
 _ANY_TOWN = rf"(?:{_TOWN}|{_LINE}{_SHORT_ZIP},? {_CITY})"
-_PREFIX = (
-    r"(?i:rue|avenue|boulevard|bd|chemin|place|impasse|allée|quai|route|cours|passage|calle|c\.|avenida|avda\.?|paseo"
-    r"|plaza|camino|carrera|ronda|glorieta|pasaje|cuesta|vial|via|viale|piazza|corso|largo|vicolo|strada|borgo"
-    r"|contrada|rua|r\.|travessa|praça|alameda|ul\.|ulica|al\.|aleja)"
+_PREFIXES = (
+    r"rue|avenue|boulevard|bd|chemin|place|impasse|allée|quai|route|cours|passage|calle|c\.|avenida|avda|avda\."
+    r"|paseo|plaza|camino|carrera|ronda|glorieta|pasaje|cuesta|vial|via|viale|piazza|corso|largo|vicolo|strada"
+    r"|borgo|contrada|rua|r\.|travessa|praça|alameda|ul\.|ulica|al\.|aleja"
 )
-_STREET = (
-    r"(?i:straße|strasse|str\.|weg|gasse|allee|damm|ufer|chaussee|stieg|steig|stigen|vägen|väg|gatan|gata|gränd"
-    r"|backen|torget|veien|vegen|straat|laan|plein|singel|dreef|steeg|vej|gade|katu|utca)"
+_PREFIX = f"(?i:{_PREFIXES})"
+_ENDINGS = (
+    r"straße|strasse|str\.|weg|gasse|allee|damm|ufer|chaussee|stieg|steig|stigen|vägen|väg|gatan|gata|gränd"
+    r"|backen|torget|veien|vegen|straat|laan|plein|singel|dreef|steeg|vej|gade|katu|utca"
 )
+_STREET = f"(?i:{_ENDINGS})"
 _ENGLISH = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Terrace|Ter|Square|Sq|Crescent|Close"
     r"|Highway|Hwy|Parkway|Pkwy|Circle|Cir|Trail|Alley|Mews|Row|Grove|Gardens|Way|Place|Pl)\b\.?"
@@ -48,18 +50,8 @@ _LABEL = re.compile(
     r"|(?:liv|resid)(?:es?|ing) at|moved to|ship(?:ped)? to|deliver(?:ed)? to)[\"']?\s{0,2}[:=>]?\s{0,2}"
     r"(?:is |was )?(?:now )?[\"']?"
 )
-_FRONT_WORDS = (
-    *("rue ", "avenue ", "boulevard ", "bd ", "chemin ", "place ", "impasse ", "allée ", "quai ", "route "),
-    *("cours ", "passage ", "calle ", "c. ", "avenida ", "avda", "paseo ", "plaza ", "camino ", "carrera "),
-    *("ronda ", "glorieta ", "pasaje ", "cuesta ", "vial", "via ", "piazza ", "corso ", "largo ", "vicolo "),
-    *("strada ", "borgo ", "contrada ", "rua ", "r. ", "travessa ", "praça ", "alameda ", "ul. ", "ulica "),
-    *("al. ", "aleja "),
-)
-_END_WORDS = (
-    *("straße ", "strasse ", "str. ", "weg ", "gasse ", "allee ", "damm ", "ufer ", "chaussee ", "stieg "),
-    *("steig ", "stigen ", "vägen ", "väg ", "gatan ", "gata ", "gränd ", "backen ", "torget ", "veien "),
-    *("vegen ", "straat ", "laan ", "plein ", "singel ", "dreef ", "steeg ", "vej ", "gade ", "katu "),
-    "utca ",
+_FRONT_WORDS, _END_WORDS = (
+    tuple(f"{word} " for word in words.replace("\\", "").split("|")) for words in (_PREFIXES, _ENDINGS)
 )
 _DIGIT = re.compile(r"\d")
 _ANY_WORDS = ("",)
@@ -87,7 +79,7 @@ _PLACE = re.compile(
 
 
 def find_addresses(text: str) -> Iterator[Found]:
-    """Kind, start, end and score; a street without a number or a town alone is none."""
+    """Yield kind, start, end and score; a street without a number is no address, nor is a town."""
     if not _DIGIT.search(text):
         return
     lower = text.lower()

@@ -1,4 +1,4 @@
-"""People named in running text, where neither label nor company tells: by a small spaCy model."""
+"""People named in running text without a label, by a small spaCy model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from pytest_llmops.detect.recognizers.names import find_name
+from pytest_llmops.detect.recognizers.people import find_name
 from pytest_llmops.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -30,22 +30,22 @@ def is_installed() -> bool:
 
 
 def check_installed(part: str) -> None:
-    """Raises MissingExtraError of that part without the model."""
+    """Raise MissingExtraError of that part without the model."""
     if not is_installed():
         raise MissingExtraError(part, "pii-names")
 
 
 @cache
 def describe() -> str:
-    """The model, for keys of what it found."""
+    """Return name and version of the model, for cache keys."""
     return f"{MODEL} {version(MODEL)}"
 
 
 def find_people(texts: Sequence[str]) -> Iterator[list[tuple[int, int, float]]]:
     """
-    Start, end and score of the people named in each text, all texts in one batch.
+    Yield start, end and score of the people named in each text, all texts in one batch.
 
-    What is not written as a name of two words is left out: of one word the model is wrong too often.
+    Names of one word are left out: the model is wrong about them too often.
     """
     starts = [range(0, max(1, len(text)), _LONGEST - _SHARED) for text in texts]
     parts = (
@@ -56,7 +56,10 @@ def find_people(texts: Sequence[str]) -> Iterator[list[tuple[int, int, float]]]:
     docs = _load().pipe(parts, batch_size=_BATCH)
     for text, of_text in zip(texts, starts, strict=True):
         named = [
-            at + each.start_char for at in of_text for each in next(docs).ents if each.label_ == "PERSON"
+            at + entity.start_char
+            for at in of_text
+            for entity in next(docs).ents
+            if entity.label_ == "PERSON"
         ]
         people = {start: end for start in named if (end := find_name(text, start, 2))}
         yield [(start, end, _SCORE) for start, end in people.items()]

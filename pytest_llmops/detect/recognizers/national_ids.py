@@ -1,8 +1,8 @@
 """
-Numbers that a state gives a person, by their shape and, where that says too little, by a word before them.
+Numbers that a state gives a person, by their shape and, if other numbers share it, by a word before them.
 
-Presidio's recognisers of each country confirm checksums and dates. A shape that nothing else has, such as
-Brazil's `123.456.789-09`, needs neither.
+Presidio's recognisers of each country confirm checksums and dates. A unique shape, such as Brazil's
+`123.456.789-09`, needs neither.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from pytest_llmops.detect.finding import UNCONFIRMED, Found
-from pytest_llmops.detect.recognizers.presidio import Candidate, Recognise, of_presidio
+from pytest_llmops.detect.recognizers.numbers import Candidate, Recognise
 
 _BEFORE = 60  # characters between a word and the number that it names
 _ENOUGH_DIGITS = re.compile(r"\d(?:[ .-]?\d){3}|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]")
@@ -24,10 +24,10 @@ _ANY_COUNTRY = (
     "national identity",
     "national identification",
     "national insurance",
-    *(f"identity {each}" for each in ("card", "no", "number", "document", "code")),
-    *(f"id {each}" for each in ("card", "no", "num", "number")),
-    *(f"tax {each}" for each in ("id", "identification", "number", "no")),
-    *(f"personal {each}" for each in ("identity", "identification", "id", "number", "code")),
+    *(f"identity {word}" for word in ("card", "no", "number", "document", "code")),
+    *(f"id {word}" for word in ("card", "no", "num", "number")),
+    *(f"tax {word}" for word in ("id", "identification", "number", "no")),
+    *(f"personal {word}" for word in ("identity", "identification", "id", "number", "code")),
     "taxpayer",
     "social insurance",
     "social security",
@@ -41,8 +41,8 @@ class _Number(NamedTuple):
     One country's number.
 
     Attributes:
-        recogniser: Presidio's class, which confirms it; empty where there is none.
-        words: One of what stands before it, in small letters; none where the shape alone says it.
+        recogniser: Presidio's class, which confirms it; empty if there is none.
+        words: Words of which one must precede it, in small letters; empty if the shape is enough.
     """
 
     country: str
@@ -116,13 +116,13 @@ _NUMBERS = (
 
 
 def find_national_ids(text: str, recognise: Recognise) -> Iterator[Found]:
-    """Kind, start, end and score of what is recognised."""
+    """Yield kind, start, end and score of numbers that are confirmed, or need no more than their shape."""
     if not _ENOUGH_DIGITS.search(text):
         return
-    lower = text.lower()
     if _SHAPES.search(text):
         for number in _SHAPED:
             yield from _find(number, text, recognise)
+    lower = text.lower()
     if any(map(lower.__contains__, _STEMS)):
         anywhere = bool(_words("").search(text))
         for number in _NAMED:
@@ -135,12 +135,12 @@ def _find(number: _Number, text: str, recognise: Recognise) -> Iterator[Found]:
         before = max(0, match.start() - _BEFORE), match.start()
         if number.words and not _words(number.words).search(text, *before):
             continue
-        if not number.recogniser:
-            yield "NATIONAL_ID", *match.span(), UNCONFIRMED
-            continue
-        compact = re.sub("[ .]" if number.recogniser in _SIGNED else "[ .-]", "", match[0])
-        confirmed = recognise(Candidate("NATIONAL_ID", of_presidio(number.recogniser), compact))
-        if score := max((each[2] for each in confirmed), default=0.0):
+        score = UNCONFIRMED
+        if number.recogniser:
+            compact = re.sub("[ .]" if number.recogniser in _SIGNED else "[ .-]", "", match[0])
+            confirmed = recognise(Candidate("NATIONAL_ID", number.recogniser, compact))
+            score = max((score for _, _, score in confirmed), default=0.0)
+        if score:
             yield "NATIONAL_ID", *match.span(), score
 
 
@@ -151,23 +151,19 @@ def _shape(shape: str) -> re.Pattern[str]:
 
 @cache
 def _words(words: str) -> re.Pattern[str]:
-    """Any of these words, or of those that all countries share; a blank may be a sign, or nothing."""
-    written = (re.escape(each).replace(r"\ ", "[ _-]?") for each in (*_ANY_COUNTRY, *_listed(words)))
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(written)})(?![a-z])", re.IGNORECASE)
-
-
-@cache
-def _listed(words: str) -> tuple[str, ...]:
-    return tuple(words.split(", ")) if words else ()
+    """Return a pattern of these words and those of all countries; a blank may be a sign, or nothing."""
+    listed = (*_ANY_COUNTRY, *filter(None, words.split(", ")))
+    written = "|".join(re.escape(word).replace(r"\ ", "[ _-]?") for word in listed)
+    return re.compile(rf"(?<![^\W_])(?:{written})(?![a-z])", re.IGNORECASE)
 
 
 @cache
 def _stems(words: str) -> frozenset[str]:
-    """What stands in a text that has any of the words: a look that costs little."""
-    return frozenset(each.split(" ")[0] for each in _listed(words))
+    """Return the words' beginnings: a text without them needs no search."""
+    return frozenset(word.split(" ")[0] for word in words.split(", "))
 
 
-_SHAPED = tuple(each for each in _NUMBERS if not each.words)
-_SHAPES = re.compile("|".join(each.shape for each in _SHAPED))
-_NAMED = tuple(each for each in _NUMBERS if each.words)
-_STEMS = frozenset().union(*(_stems(each.words) for each in _NAMED), _stems(", ".join(_ANY_COUNTRY)))
+_SHAPED = tuple(number for number in _NUMBERS if not number.words)
+_SHAPES = re.compile("|".join(number.shape for number in _SHAPED))
+_NAMED = tuple(number for number in _NUMBERS if number.words)
+_STEMS = frozenset().union(*(_stems(number.words) for number in _NAMED), _stems(", ".join(_ANY_COUNTRY)))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from pytest_llmops.errors import CassetteError, LLMOpsError
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.ini_files import INI_FILES
-from pytest_llmops.judges.injection.undecided import CANARY
+from pytest_llmops.judges.injection import CANARY
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable

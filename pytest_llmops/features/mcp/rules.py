@@ -13,8 +13,7 @@ from typing import Any
 from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.detect.texts import escape, label_of, unescape, walk
-from pytest_llmops.metrics.injection.findings import find_in
-from pytest_llmops.metrics.injection.scanner import LIKELY
+from pytest_llmops.metrics.injection.scanner import LIKELY, find_in
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.metrics.places import Piece
 from pytest_llmops.printable import printable

@@ -6,11 +6,11 @@ import argparse
 import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from pytest_llmops.cli.typed import read_count
-from pytest_llmops.detect.soundness.canaries import CANARY_KINDS, Canary, make_canaries
+from pytest_llmops.detect.canaries import CANARY_KINDS, Canary, make_canaries
 from pytest_llmops.errors import SettingsError, hint
 from pytest_llmops.printable import printable
 
@@ -25,45 +25,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_canary, prints_data=True)
 
 
-def _canary(given: argparse.Namespace) -> int:
+def _canary(args: argparse.Namespace) -> int:
     canaries = make_canaries(
-        kinds=_read_kinds(given.kinds),
-        count=read_count("--count", given.count),
-        seed=None if given.seed is None else read_count("--seed", given.seed),
+        kinds=_read_kinds(args.kinds),
+        count=read_count("--count", args.count),
+        seed=None if args.seed is None else read_count("--seed", args.seed),
     )
-    print(_FORMATS[given.format](canaries))  # noqa: T201 - a command talks to its user
+    print(_FORMATS[args.format](canaries))  # noqa: T201 - a command talks to its user
     return 0
 
 
 def _read_kinds(typed: str) -> list[str]:
-    kinds = [each for each in typed.replace(" ", "").upper().split(",") if each]
+    kinds = [kind for kind in typed.replace(" ", "").upper().split(",") if kind]
     for kind in kinds:
         if kind not in CANARY_KINDS:
-            known = ", ".join(CANARY_KINDS)
             raise SettingsError(
                 f"--kinds: there is no canary of kind {printable(kind)!r}.{hint(kind, CANARY_KINDS)} "
-                f"Kinds: {known}."
+                f"Kinds: {', '.join(CANARY_KINDS)}."
             )
     return kinds
 
 
-def _as_text(canaries: Sequence[Canary]) -> str:
-    """A line each: kind, and what to plant."""
-    return "\n".join(f"{each.kind}: {json.dumps(each.text)[1:-1]}" for each in canaries)
-
-
-def _as_json(canaries: Sequence[Canary]) -> str:
-    return json.dumps([asdict(each) for each in canaries], indent=2)
-
-
 def _as_env(canaries: Sequence[Canary]) -> str:
-    """Assignments that a shell reads, the values alone."""
-    counted: Counter[str] = Counter()
+    """Write the values as assignments that a shell reads."""
+    number: Counter[str] = Counter()
     lines = []
-    for each in canaries:
-        counted[each.kind] += 1
-        lines.append(f"CANARY_{each.kind}_{counted[each.kind]}={shlex.quote(each.value)}")
+    for canary in canaries:
+        number[canary.kind] += 1
+        lines.append(f"CANARY_{canary.kind}_{number[canary.kind]}={shlex.quote(canary.value)}")
     return "\n".join(lines)
 
 
-_FORMATS = {"text": _as_text, "json": _as_json, "env": _as_env}
+_FORMATS: Mapping[str, Callable[[Sequence[Canary]], str]] = {
+    "text": lambda canaries: "\n".join(
+        f"{canary.kind}: {json.dumps(canary.text)[1:-1]}" for canary in canaries
+    ),
+    "json": lambda canaries: json.dumps([asdict(canary) for canary in canaries], indent=2),
+    "env": _as_env,
+}

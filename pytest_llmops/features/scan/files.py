@@ -1,48 +1,56 @@
-"""Files that are scanned: what they hold that must not be there, with its place and never in clear."""
+"""Personal data and secrets in files, by place and never in clear; gzip and zstd are unpacked."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import re
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from pytest_llmops.detect.finding import Finding
 from pytest_llmops.detect.mask import mask_pointer
 from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.numbers import check_installed
-from pytest_llmops.detect.scanner import scan_labelled
-from pytest_llmops.detect.soundness.time_limit import TIMEOUT_S
+from pytest_llmops.detect.scanner import TIMEOUT_S, scan_labelled
 from pytest_llmops.detect.texts import is_cut_json, label_of, walk
-from pytest_llmops.detect.unpacking import PACKED, open_text
 from pytest_llmops.errors import ScanError
 
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _JSON_START = re.compile(r"\s*(?:\{|\[\s*[\"{\[])")  # not `[2026-11-25 …`, which logs begin with
 _BLOCK = 1 << 20  # characters of a text, or of lines, that are scanned at once
 _AROUND = 1 << 13  # characters of a long text that are read with a block, before and after it
+_PACKED = frozenset({".gz", ".zst"})
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_MOST_UNPACKED = 1 << 30  # bytes; a few kilobytes can unpack to any number
+_SAMPLE = 8192  # bytes of a file in which a binary one shows
 
 FilePath = str | os.PathLike[str]
 _Scan = Callable[[Sequence[tuple[str, str]]], list[list[Finding]]]
-"""The findings of pairs of label and text."""
+"""Returns the findings of pairs of label and text."""
 
 
 def scan(
     paths: FilePath | Iterable[FilePath], *, names: bool | None = None, timeout_s: float = TIMEOUT_S
 ) -> list[Finding]:
     """
-    The personal data and secrets in files, in the order of the files and of places in them.
+    Return the personal data and secrets in files, in the order of the files and of places in them.
 
-    Of a JSON file every string, number and key is scanned, of JSON inside strings too; of a `.jsonl` file
-    the same, each line an item of the pointer, from 0. Any other file is one text. Files of gzip and zstd are
+    In a JSON file every string, number and key is scanned, JSON inside strings too; in a `.jsonl` file
+    likewise, each line an item of the pointer, from 0. Any other file is one text. Files of gzip and zstd are
     unpacked.
 
     Args:
-        names: Look for people in running text by a language model; by default where `pii-names` is installed.
+        names: Look for people in running text by a language model; by default if `pii-names` is installed.
         timeout_s: Time limit of one text, in seconds.
 
     Raises:
@@ -50,23 +58,32 @@ def scan(
         MissingExtraError: The extra `pii` is not installed, or with `names` the extra `pii-names`.
     """
     check_installed("scan")
-    named = [paths] if isinstance(paths, str | os.PathLike) else paths
-    return [each for path in named for each in scan_file(Path(path), names=names, timeout_s=timeout_s)]
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return [finding for path in paths for finding in scan_file(Path(path), names=names, timeout_s=timeout_s)]
 
 
 def scan_file(path: Path, *, names: bool | None = None, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
-    """As `scan`, of one file: what is found before an error is not lost."""
+    """Yield the findings of one file as `scan` does; those before an error are not lost."""
     check_installed("scan")
     by_model = entities.is_installed() if names is None else names
-    suffix = next((each for each in reversed(path.suffixes) if each.lower() not in PACKED), "").lower()
-    found = False
-    with open_text(path) as file:
+    suffix = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _PACKED), "").lower()
+    clean = True
+    with _open_text(path) as file:
         reader = _File(file, partial(scan_labelled, names=by_model, timeout_s=timeout_s))
         for finding in reader.scan_lines() if suffix in _JSON_LINES else reader.scan_text(suffix):
-            found = True
+            clean = False
             yield replace(finding, path=str(path), pointer=mask_pointer(finding.pointer))
-    if reader.is_cut and not found:
+    if reader.is_cut and clean:
         raise ScanError(f"{path}: ends within its JSON; nothing was found in it, but a part is missing")
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a file begins as text does, or cannot be read, so that a scan gives the reason."""
+    try:
+        with _readable(path), path.open("rb") as file, _unpacked(path, file) as unpacked:
+            return b"\0" not in unpacked.read(_SAMPLE)
+    except ScanError:
+        return True
 
 
 @dataclass(slots=True)
@@ -83,7 +100,7 @@ class _File:
     is_cut: bool = False
 
     def scan_lines(self) -> Iterator[Finding]:
-        """Each line a JSON value; of the last line of a block a value may go on in the next block."""
+        """Scan each line as a JSON value; a value may continue from the last line of a block in the next."""
         before: list[Neighbour] = []
         pointers: list[str] = []
         numbered = enumerate(self.text)
@@ -92,10 +109,11 @@ class _File:
             block, error = _take(numbered)
             if not block:
                 break
-            lines = [
-                [(f"/{number}{pointer}", text) for pointer, text in self._walk(line)]
-                for number, line in block
-            ]
+            lines = []
+            for number, line in block:
+                value = line.rstrip("\n")
+                self.is_cut = self.is_cut or is_cut_json(value)
+                lines.append([(f"/{number}{pointer}", text) for pointer, text in walk(value)])
             places = [place for line in lines for place in line]
             neighbours = yield from self._scan_places(places, before, pointers)
             first = len(places) - len(lines[-1])
@@ -104,7 +122,7 @@ class _File:
             raise error
 
     def scan_text(self, suffix: str) -> Iterator[Finding]:
-        """One text, or one JSON value; a long text in blocks that share what is around."""
+        """Scan one text, or one JSON value; a long text in blocks that overlap."""
         text = self.text.read(_BLOCK)
         if suffix == ".json" or _JSON_START.match(text):
             text += self.text.read()
@@ -114,39 +132,34 @@ class _File:
             return
         yield from self._scan_places(list(walk(text)), [], [])
 
-    def _walk(self, line: str) -> Iterator[tuple[str, str]]:
-        line = line.rstrip("\n")
-        self.is_cut = self.is_cut or is_cut_json(line)
-        return walk(line)
-
     def _scan_places(
         self, places: Sequence[tuple[str, str]], before: Sequence[Neighbour], pointers: Sequence[str]
     ) -> Generator[Finding, None, list[Neighbour]]:
-        """What is found at JSON pointers, and cut over neighbouring ones; some stand before these."""
+        """Yield findings at JSON pointers, and values cut over neighbouring texts, some of them `before`."""
         labelled = [(label_of(pointer, text), text) for pointer, text in places]
         scans = self.scan(labelled)
         neighbours = [
-            Neighbour(group_of(pointer, text), label, text, found)
-            for (pointer, _), (label, text), found in zip(places, labelled, scans, strict=True)
+            Neighbour(group_of(pointer, text), label, text, findings)
+            for (pointer, _), (label, text), findings in zip(places, labelled, scans, strict=True)
         ]
-        for (pointer, _), found in zip(places, scans, strict=True):
-            yield from (replace(each, pointer=pointer) for each in found)
-        every = [*pointers, *(pointer for pointer, _ in places)]
+        for (pointer, _), findings in zip(places, scans, strict=True):
+            yield from (replace(finding, pointer=pointer) for finding in findings)
+        pointers = [*pointers, *(pointer for pointer, _ in places)]
         for cut in scan_neighbours([*before, *neighbours]):
             if cut.parts[-1].at >= len(before):
-                yield replace(cut.finding, pointer=every[cut.parts[0].at])
+                yield replace(cut.finding, pointer=pointers[cut.parts[0].at])
         return neighbours
 
     def _scan_blocks(self, text: str) -> Iterator[Finding]:
-        at = 0  # of the text read so far, where this one begins
-        done = 0  # where the last finding ended
+        at = 0  # start of this block in the file's text
+        done = 0  # end of the last finding
         while text:
             more = self.text.read(_BLOCK)
             until = len(text) - _AROUND if more else len(text)
-            for each in self.scan([("", text)])[0]:
-                if at + each.start >= done and each.start < until:
-                    done = at + each.end
-                    yield replace(each, start=at + each.start, end=at + each.end)
+            for finding in self.scan([("", text)])[0]:
+                if at + finding.start >= done and finding.start < until:
+                    done = at + finding.end
+                    yield replace(finding, start=at + finding.start, end=at + finding.end)
             if not more:
                 return
             done = max(done, at + until)
@@ -155,7 +168,7 @@ class _File:
 
 
 def _take(lines: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], Exception | None]:
-    """Lines of a block, and what kept the next from being read."""
+    """Return the lines of a block, and the error that kept the next from being read."""
     block: list[tuple[int, str]] = []
     length = 0
     try:
@@ -165,3 +178,64 @@ def _take(lines: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], Exce
     except Exception as error:  # noqa: BLE001 - raised when the lines before it are scanned
         return block, error
     return block, None
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    """
+    Open the file as text, unpacked.
+
+    Raises:
+        ScanError: It cannot be read to its end: here, or while it is read.
+    """
+    with _readable(path), path.open("rb") as file, _unpacked(path, file) as unpacked:
+        yield io.TextIOWrapper(unpacked, encoding="utf-8-sig")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ScanError(f"{path}: cannot be scanned, it is not UTF-8 text") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ScanError(f"{path}: cannot be unpacked, it is cut off or damaged") from error
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be read ({error.strerror or error}); name files") from error
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":  # of either library
+            raise
+        raise ScanError(f"{path}: cannot be unpacked, it is cut off or damaged") from error
+
+
+def _unpacked(path: Path, file: BinaryIO) -> io.BufferedReader:
+    start = file.read(len(_ZSTD))
+    file.seek(0)
+    if start.startswith(_GZIP):
+        return io.BufferedReader(_Limited(path, cast("BinaryIO", gzip.GzipFile(fileobj=file))))
+    if start != _ZSTD:
+        return io.BufferedReader(cast("io.RawIOBase", file))
+    for name in ("compression.zstd", "zstandard"):
+        if find_spec(name.partition(".")[0]) and find_spec(name):
+            return io.BufferedReader(_Limited(path, import_module(name).open(file, "rb")))
+    raise ScanError(f"{path}: needs: pip install zstandard")
+
+
+class _Limited(io.RawIOBase):
+    """An unpacked stream that raises ScanError beyond a limit."""
+
+    def __init__(self, path: Path, unpacked: BinaryIO) -> None:
+        self._path, self._unpacked, self._left = path, unpacked, _MOST_UNPACKED
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # BufferedReader passes one
+        read = self._unpacked.read(min(len(buffer), self._left + 1))
+        self._left -= len(read)
+        if self._left < 0:
+            raise ScanError(
+                f"{self._path}: unpacks to more than {_MOST_UNPACKED:,} bytes; unpack it and scan that"
+            )
+        buffer[: len(read)] = read
+        return len(read)

@@ -1,4 +1,4 @@
-"""Whether the numbers, dates, codes, names and negations of an answer are those of its sources."""
+"""Facts of an answer compared with its sources: values with units, names and negations."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""`facts`: are the numbers, dates, codes, names and negations of the answer those of its sources?"""
+"""
+`facts`: the share of claims whose numbers, dates, codes, names and negations are those of the sources.
+
+A value is wrong if no source has it, or if a source that is more about the same has another value of that
+kind. A name is wrong if no source has it. A negation is wrong if a clause with the same words lacks it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.facts.comparing import (
-    KINDS,
-    Comparison,
-    WrongFact,
-    find_opposite_opening,
-)
 from pytest_llmops.metrics.facts.sources import ORIGINS, Source, Text, gather_sources, read_text
+from pytest_llmops.metrics.facts.values import DATES, Value, agree, compete
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
 from pytest_llmops.metrics.words import find_blank, quote
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Kind = Literal["number", "date", "code", "name", "negation"]
+KINDS: tuple[Kind, ...] = ("number", "date", "code", "name", "negation")
+
+# Chosen on the first two shares of `benchmarks/falsehoods`; see docs/metrics/facts.md.
+_NEARER = 0.5  # how much nearer a source with another value must be; cosine plus share of words
+_REFERENCE_NEARER = -0.2  # the same of the reference, which is the answer to the question
+_SHARE = 0.3  # of the claim's words that a clause has more than the clause with the value
+_SAME_WORDS = 0.75  # of a clause's words that another must have to agree or disagree with it
+_SAME_WORDS_OF_WHOLE = 0.5  # the same, if it has every word of the other
+_FEWEST_WORDS = 2
+
+_OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
 _CLAIMS_AT_MOST = 500
 _EMPHASIS = re.compile(r"\*\*|__|`")
 _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
@@ -40,11 +52,11 @@ _SHOWN = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts(DeclaredMetric):
     """
-    The share of claims without a wrong fact; 1 when each number, date, code, name and negation is that of
+    The share of claims without a wrong fact; 1 if each number, date, code, name and negation is that of
     a source.
 
-    Sources are the passages, the results of tools and the reference, as far as there are any. What an answer
-    leaves out is not looked at, and nothing is computed: a sum or a date that no source has is wrong.
+    Sources are the passages, the results of tools and the reference, as far as there are any. Omissions
+    do not count, and nothing is computed: a sum or a date that no source has is wrong.
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
@@ -74,11 +86,11 @@ class Facts(DeclaredMetric):
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """What must be in the cache of weights."""
+        """Weights that must be in the cache."""
         return ("minilm",)
 
     def settle(self, sample: Sample) -> Failure | None:
-        """Why nothing can be said of a sample; None where something can."""
+        """Return why a sample cannot be scored, or None."""
         if missing := DeclaredMetric.settle(self, sample):
             return missing if isinstance(missing, Failure) else None
         output = sample.output
@@ -86,10 +98,7 @@ class Facts(DeclaredMetric):
             error = "the output says nothing, so there is no fact to check"
         elif len(claims) > _CLAIMS_AT_MOST:
             error = f"the output has {len(claims)} sentences; at most {_CLAIMS_AT_MOST} are checked"
-        elif (
-            not gather_sources(sample, [one for one in ORIGINS if one in self.against])
-            and output.passages != ()
-        ):
+        elif not gather_sources(sample, self.against) and output.passages != ():
             error = (
                 "there is nothing to compare with: add `reference:` to the case, or return "
                 "Output(passages=…) or tool calls with their results"
@@ -99,84 +108,204 @@ class Facts(DeclaredMetric):
         return fail(self, sample, error)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        compared = [_Compared.of(sample, self.against) for sample in samples]
-        texts = dict.fromkeys(text for each in compared for text in each.list_texts())
-        vectors = dict(zip(texts, embed("default", list(texts)), strict=True)) if texts else {}
+        answers = [_Answer(sample, self.against) for sample in samples]
+        texts = list(dict.fromkeys(text for answer in answers for text in answer.list_texts()))
+        vectors = dict(zip(texts, embed("default", texts), strict=True)) if texts else {}
         made = f"{load_embedded().identity}|against:{','.join(self.against)}|kinds:{','.join(self.kinds)}"
-        return [
-            self._sum_up(sample, each, list(each.find_wrong(vectors)), made)
-            for sample, each in zip(samples, compared, strict=True)
-        ]
-
-    def _sum_up(
-        self, sample: Sample, compared: _Compared, wrong: list[tuple[str, list[WrongFact]]], made: str
-    ) -> Score:
-        kept = [(claim, [each for each in facts if each.kind in self.kinds]) for claim, facts in wrong]
-        kept = [(claim, facts) for claim, facts in kept if facts]
-        share = 1 - len(kept) / len(compared.claims)
-        evidence = [{"claim": claim, "wrong": [_show(each) for each in facts]} for claim, facts in kept]
-        return self.give(
-            sample,
-            share,
-            _explain([each for _, facts in kept for each in facts]),
-            evidence=tuple(evidence),
-            made=made,
-        )
+        scores = []
+        for sample, answer in zip(samples, answers, strict=True):
+            wrong = list(answer.find_wrong(vectors, self.kinds))
+            evidence = [
+                {"claim": claim.text, "wrong": [_show(fact) for fact in facts]} for claim, facts in wrong
+            ]
+            reason = _explain([fact for _, facts in wrong for fact in facts])
+            share = 1 - len(wrong) / len(answer.claims)
+            scores.append(self.give(sample, share, reason, evidence=tuple(evidence), made=made))
+        return scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Compared:
-    """An answer with its sources."""
+class WrongFact:
+    """
+    A fact of an answer that its sources lack or contradict.
 
-    claims: tuple[Text, ...]
-    answer: Text
-    question: Text
-    sources: tuple[Source, ...]
+    Attributes:
+        text: As the answer has it.
+        source: The source that contradicts it, if any.
+    """
 
-    @classmethod
-    def of(cls, sample: Sample, origins: Sequence[Any]) -> _Compared:
-        return cls(
-            claims=tuple(map(read_text, _claims(sample))),
-            answer=read_text(sample.output.text),
-            question=read_text(" ".join(_texts_in(sample.input))),
-            sources=tuple(gather_sources(sample, origins)),
-        )
+    kind: Kind
+    text: str
+    source: Source | None = None
+
+
+class _Answer:
+    """An answer's claims, with the question and the sources."""
+
+    def __init__(self, sample: Sample, origins: Collection[str]) -> None:
+        self.claims = tuple(map(read_text, _claims(sample)))
+        self.text = read_text(sample.output.text)
+        self.question = read_text(" ".join(_texts_in(sample.input)))
+        self.sources = gather_sources(sample, origins)
 
     def list_texts(self) -> Iterator[str]:
-        """What has to be encoded."""
+        """Yield the texts whose vectors `find_wrong` needs."""
         for claim in self.claims:
             yield from (claim.text, self._in_context(claim))
-        yield from (each.content.text for each in self.sources)
+        yield from (source.content.text for source in self.sources)
 
-    def find_wrong(self, vectors: dict[str, NDArray[np.float32]]) -> Iterator[tuple[str, list[WrongFact]]]:
-        """Each claim that has wrong facts, with them."""
-        opening = find_opposite_opening(self.answer.text, self.sources)
+    def find_wrong(
+        self, vectors: Mapping[str, NDArray[np.float32]], kinds: Collection[str]
+    ) -> Iterator[tuple[Text, list[WrongFact]]]:
+        """Yield each claim that has wrong facts of these kinds, with them."""
         for at, claim in enumerate(self.claims):
-            comparison = Comparison(
-                claim=claim,
-                question=self.question,
-                answer=self.answer,
-                sources=self.sources,
-                nearness=self._measure_nearness(claim, vectors),
-            )
-            found = [*([opening] if opening and not at else []), *comparison.find_wrong()]
-            if found:
-                yield claim.text, found
+            facts = [] if at else list(self._find_opposite_opening())
+            facts += _Comparison(claim, self, self._measure_nearness(claim, vectors)).find_wrong()
+            if facts := [fact for fact in facts if fact.kind in kinds]:
+                yield claim, facts
 
-    def _measure_nearness(self, claim: Text, vectors: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+    def _find_opposite_opening(self) -> Iterator[WrongFact]:
+        """Yield the answer's `yes` if the reference begins with `no`, or the other way."""
+        source = next((source for source in self.sources if source.origin == "reference"), None)
+        if source is not None:
+            own, expected = _OPENING.match(self.text.text), _OPENING.match(f"{source.content.text} ")
+            if own and expected and own[1].lower() != expected[1].lower():
+                yield WrongFact(kind="negation", text=own[1], source=source)
+
+    def _measure_nearness(
+        self, claim: Text, vectors: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """Return the nearness of each source to a claim: cosine plus the share of the claim's words."""
         import numpy as np
 
         if not self.sources:
             return np.zeros(0)
-        matrix = np.stack([vectors[each.content.text] for each in self.sources])
+        matrix = np.stack([vectors[source.content.text] for source in self.sources])
         both = vectors[claim.text] + vectors[self._in_context(claim)]
-        shares = [len(claim.stems & each.content.stems) for each in self.sources]
+        shares = [len(claim.stems & source.content.stems) for source in self.sources]
         nearness: NDArray[np.float64] = matrix @ both / 2 + np.array(shares) / max(len(claim.stems), 1)
         return nearness
 
     def _in_context(self, claim: Text) -> str:
-        """A short answer says what it speaks of in the question."""
+        """Put the question before a claim: only the question has the topic of a short answer."""
         return f"{self.question.text} {claim.text}".strip()
+
+
+class _Comparison:
+    """A claim against the sources of its answer, of which `nearness` has one number each."""
+
+    def __init__(self, claim: Text, answer: _Answer, nearness: NDArray[np.float64]) -> None:
+        self._claim = claim
+        self._answer = answer.text
+        self._question = answer.question  # its values and names are not checked
+        self._sources = answer.sources
+        self._nearness = nearness
+
+    def find_wrong(self) -> Iterator[WrongFact]:
+        for value in self._claim.values:
+            kind: Kind = "date" if value.kind in DATES else "code" if value.kind == "code" else "number"
+            supporting = [at for at, source in enumerate(self._sources) if _has(source.content, value)]
+            if not supporting:
+                if not _has(self._question, value):
+                    yield WrongFact(kind=kind, text=value.text)
+            elif (rival := self._find_rival(value, supporting)) is not None:
+                yield WrongFact(kind=kind, text=value.text, source=rival)
+        yield from self._find_names()
+        yield from self._find_negations()
+
+    def _find_rival(self, value: Value, supporting: Sequence[int]) -> Source | None:
+        """Return the source that has another value in place of this one, if any."""
+        best = self._nearest(supporting)
+        rivals = [
+            at
+            for at, source in enumerate(self._sources)
+            if at not in supporting and any(compete(value, other) for other in source.content.values)
+        ]
+        references = [
+            at
+            for at in rivals
+            if self._sources[at].origin == "reference" and self._is_rivalled(value, self._sources[at].content)
+        ]
+        for places, nearer in ((rivals, _NEARER), (references, _REFERENCE_NEARER)):
+            if places and self._nearness[self._nearest(places)] > self._nearness[best] + nearer:
+                return self._sources[self._nearest(places)]
+        return self._sources[best] if self._is_of_another_clause(value, self._sources[best].content) else None
+
+    def _is_of_another_clause(self, value: Value, source: Text) -> bool:
+        """Return whether the sentence has the value, but gives another one to the topic of the claim."""
+        own = [self._share(clause) for clause in source.clauses if _has(clause, value)]
+        others = [
+            self._share(clause)
+            for clause in source.clauses
+            if not _has(clause, value) and self._is_rivalled(value, clause)
+        ]
+        return bool(own and others) and max(others) - max(own) >= _SHARE
+
+    def _is_rivalled(self, value: Value, text: Text) -> bool:
+        """Return whether a text has a competing value that the answer does not mention elsewhere."""
+        return any(compete(value, other) and not _has(self._answer, other) for other in text.values)
+
+    def _find_names(self) -> Iterator[WrongFact]:
+        names = self._claim.names
+        texts = [self._question, *(source.content for source in self._sources)]
+        spelt_out = self._claim.find_initials(frozenset(name for text in texts for name in text.names))
+        unknown = [
+            written
+            for name, written in names.items()
+            if name not in spelt_out
+            and not any(text.has_name(name) for text in texts)
+            and not (written.isupper() and any(text.spells_out(written) for text in texts))
+        ]
+        if not unknown:
+            return
+        # Results of tools are no sentences: a name that they lack may be the app's own word, unless the
+        # reference, or the nearest result if there is none, has a name that the answer lacks.
+        near = [at for at, source in enumerate(self._sources) if source.origin == "reference"]
+        near = near or ([self._nearest(range(len(self._sources)))] if self._sources else [])
+        rivals = [at for at in near if self._sources[at].content.names.keys() - self._answer.names.keys()]
+        if rivals or not self._sources or any(source.origin == "passages" for source in self._sources):
+            source = self._sources[self._nearest(rivals)] if rivals else None
+            yield from (WrongFact(kind="name", text=written, source=source) for written in unknown)
+
+    def _find_negations(self) -> Iterator[WrongFact]:
+        for clause in self._claim.clauses:
+            if (
+                clause.is_statement
+                and len(clause.stems) >= _FEWEST_WORDS
+                and (same := self._find_same(clause))
+            ):
+                source, other = same
+                if other.negated != clause.negated:
+                    yield WrongFact(kind="negation", text=clause.text, source=source)
+
+    def _find_same(self, clause: Text) -> tuple[Source, Text] | None:
+        """Return the clause of the sources that has most of this one's words; None if none has enough."""
+        best, same = 0.0, None
+        for at, source in enumerate(self._sources):
+            if source.origin == "tool_calls":
+                continue
+            sentence = () if source.content.negated else (source.content,)
+            for other in (*source.content.clauses, *sentence):
+                if other.is_condition:
+                    continue
+                shared = len(clause.stems & other.stems)
+                share = shared / len(clause.stems)
+                is_whole = shared == len(other.stems) >= _FEWEST_WORDS and share >= _SAME_WORDS_OF_WHOLE
+                if share >= _SAME_WORDS or is_whole:
+                    rank = share + 0.2 * shared / len(other.stems) + 0.1 * float(self._nearness[at])
+                    if rank > best:
+                        best, same = rank, (source, other)
+        return same
+
+    def _nearest(self, places: Sequence[int]) -> int:
+        return max(places, key=lambda at: float(self._nearness[at]))
+
+    def _share(self, clause: Text) -> float:
+        return len(self._claim.stems & clause.stems) / max(len(self._claim.stems), 1)
+
+
+def _has(text: Text, value: Value) -> bool:
+    return any(agree(value, other) for other in text.values)
 
 
 def _claims(sample: Sample) -> list[str]:
@@ -184,7 +313,7 @@ def _claims(sample: Sample) -> list[str]:
 
 
 def _split_items(text: str) -> str:
-    """Items that are numbered 1, 2 … within a text on lines of their own, without their numbers."""
+    """Put items numbered 1, 2 … within a text on separate lines, without their numbers."""
     counted: list[re.Match[str]] = []
     for mark in _ITEM.finditer(text):
         if int(mark[1]) in {1, int(counted[-1][1]) + 1 if counted else 1}:
@@ -198,32 +327,28 @@ def _split_items(text: str) -> str:
 
 
 def _texts_in(value: Any) -> Iterator[str]:
-    """The texts of a question: of a list of turns all, of a mapping its values."""
+    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts_in(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts_in(each)
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(item)
 
 
 def _explain(wrong: Sequence[WrongFact]) -> str:
-    shown = []
-    for each in wrong[:_SHOWN]:
-        where = f"the source says {quote([each.source.content.text])}" if each.source else "in no source"
-        shown.append(f"{each.kind} {quote([each.text])}: {where}")
-    more = len(wrong) - len(shown)
-    return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+    parts = []
+    for fact in wrong[:_SHOWN]:
+        where = f"the source says {quote([fact.source.content.text])}" if fact.source else "in no source"
+        parts.append(f"{fact.kind} {quote([fact.text])}: {where}")
+    if more := len(wrong) - len(parts):
+        parts.append(f"and {more} more")
+    return "; ".join(parts)
 
 
-def _show(wrong: WrongFact) -> dict[str, Any]:
-    source = wrong.source
-    shown = {"source": source.content.text, "origin": source.origin} if source else {}
-    return {
-        "kind": wrong.kind,
-        "text": wrong.text,
-        **shown,
-        **({"id": source.name} if source and source.name else {}),
-    }
+def _show(fact: WrongFact) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": fact.kind, "text": fact.text}
+    if source := fact.source:
+        shown |= {"source": source.content.text, "origin": source.origin}
+        if source.name:
+            shown["id"] = source.name
+    return shown

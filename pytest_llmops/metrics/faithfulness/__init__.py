@@ -1,1 +1,1 @@
-"""Is what an answer says in its contexts? Claims, what could support them, and a small model."""
+"""Support of an answer by its contexts: claims, sentences that could support them, and a small model."""

@@ -1,4 +1,4 @@
-"""What the small model looks at: how well a claim's words and meaning are found in its contexts."""
+"""Features of the small model: how well a claim's words and meaning are found in its contexts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmops.metrics.faithfulness.wording import Wording, oppose, read_wording
+from pytest_llmops.metrics.faithfulness.sentences import Wording, oppose, read_wording
 from pytest_llmops.metrics.words import FUNCTION_WORDS
 from pytest_llmops.models.pieces import Pieces, encode_pieces
 from pytest_llmops.models.vectors import embed
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32]
 
 LAYER = 4  # of six: word pieces know their sentence there, and are not yet all alike
-_NEAREST = 3  # sentences that are the evidence
+_NEAREST = 3  # sentences that count as evidence
 _FOUND = 0.6  # cosine from which on a word piece counts as found
 _FUNCTION_WEIGHT = 0.1
-_LOW = 0.2  # the quantile of a claim's content pieces that the worst found are read at
+_LOW = 0.2  # quantile of a claim's content pieces that measures the worst of them
 _PER_POINT = 10.0  # contrasts are small numbers
 
 FEATURES = (
@@ -46,8 +46,8 @@ FEATURES = (
     "opposite_alone",
 )
 """
-In the order of a row; all from 0 to 1, but for cosines. The last three are of claims that are found but for
-a number, a name, or by their opposite: 0, or the square of `aligned`.
+In the order of a row; all from 0 to 1, but for cosines. The last three are of claims that lack only a number,
+a name, or that match by their opposite: 0, or the square of `aligned`.
 """
 
 
@@ -58,8 +58,8 @@ class Described:
 
     Attributes:
         row: The numbers of `FEATURES`.
-        nearest: Index of the sentence that speaks most of the same.
-        unfound: Numbers and names, as stems, that no sentence holds.
+        nearest: Index of the sentence that is most about the same.
+        unfound: Numbers and names, as stems, that no sentence has.
     """
 
     row: tuple[float, ...]
@@ -69,7 +69,7 @@ class Described:
 
 def describe_claims(claims: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[Described]:
     """
-    Each claim against the sentences that could support it, at least one; all texts are encoded in one go.
+    Describe each claim against the sentences that could support it, at least one; encodes all texts at once.
 
     Source: greedy alignment of word pieces as in BERTScore (Zhang et al. 2020), one-sided; the contrast
     with the claim's opposite is ours.
@@ -78,191 +78,136 @@ def describe_claims(claims: Sequence[str], sentences: Sequence[Sequence[str]]) -
     texts = list(dict.fromkeys([*claims, *(text for few in (*opposites, *sentences) for text in few)]))
     pieces = dict(zip(texts, encode_pieces(texts, LAYER), strict=True))
     vectors = dict(zip(texts, embed("default", texts), strict=True))
+    encoded = {text: (pieces[text], vectors[text]) for text in texts}
     contexts: dict[tuple[str, ...], _Context] = {}
     described = []
     for claim, others, own in zip(claims, opposites, map(tuple, sentences), strict=True):
         if own not in contexts:
-            contexts = {own: _Context.of(own, pieces, vectors)}  # equal ones follow each other
-        described.append(_describe(claim, others, contexts[own], pieces, vectors))
+            contexts = {own: _Context(own, encoded)}  # equal ones follow each other
+        comparison = _Comparison(read_wording(claim), *encoded[claim], contexts[own])
+        described.append(comparison.describe([encoded[other] for other in others]))
     return described
 
 
-@dataclass(frozen=True, slots=True)
 class _Context:
-    """
-    The sentences of some contexts, ready to be compared with.
+    """The sentences of some contexts, ready to be compared with."""
 
-    Attributes:
-        pieces: Vectors of the word pieces, one sentence after another, each beginning at its `starts`.
-        filled: Indexes of the sentences that have any.
-    """
-
-    wordings: tuple[Wording, ...]
-    vectors: Matrix
-    pieces: Matrix
-    starts: tuple[int, ...]
-    filled: tuple[int, ...]
-    stems: frozenset[str]
-    neighbours: frozenset[tuple[str, str]]
-    numbers: frozenset[str]
-
-    @classmethod
-    def of(
-        cls, sentences: Sequence[str], pieces: Mapping[str, Pieces], vectors: Mapping[str, Matrix]
-    ) -> _Context:
+    def __init__(self, sentences: Sequence[str], encoded: Mapping[str, tuple[Pieces, Matrix]]) -> None:
         import numpy as np
 
-        wordings = tuple(map(read_wording, sentences))
-        lengths = [len(pieces[sentence].tokens) for sentence in sentences]
-        filled = tuple(at for at, length in enumerate(lengths) if length)
+        self.wordings = tuple(map(read_wording, sentences))
+        self.vectors = np.stack([encoded[sentence][1] for sentence in sentences])
+        self.stems = frozenset(stem for wording in self.wordings for stem in wording.stems)
+        self.neighbours = frozenset(pair for wording in self.wordings for pair in wording.neighbours)
+        self.numbers = frozenset(number for wording in self.wordings for number in wording.numbers)
+        # Vectors of the word pieces, one sentence after another; some sentences have none.
+        self._pieces = np.concatenate([encoded[sentence][0].vectors for sentence in sentences])
+        lengths = [len(encoded[sentence][0].tokens) for sentence in sentences]
         starts = np.cumsum([0, *lengths])
-        return cls(
-            wordings=wordings,
-            vectors=np.stack([vectors[sentence] for sentence in sentences]),
-            pieces=np.concatenate([pieces[sentence].vectors for sentence in sentences]),
-            starts=tuple(int(starts[at]) for at in filled),
-            filled=filled,
-            stems=frozenset(stem for each in wordings for stem in each.stems),
-            neighbours=frozenset(pair for each in wordings for pair in each.neighbours),
-            numbers=frozenset(number for each in wordings for number in each.numbers),
-        )
+        self._filled = tuple(at for at, length in enumerate(lengths) if length)
+        self._starts = tuple(int(starts[at]) for at in self._filled)
 
     def align(self, text: Pieces) -> Matrix:
-        """The best cosine of each word piece in each sentence, shape (pieces, sentences)."""
+        """Return the best cosine of each word piece in each sentence, shape (pieces, sentences)."""
         import numpy as np
 
         aligned = np.zeros((len(text.tokens), len(self.wordings)), dtype=np.float32)
-        if self.filled:
-            cosines = text.vectors @ self.pieces.T
-            aligned[:, self.filled] = np.maximum.reduceat(cosines, self.starts, axis=1)
+        if self._filled:
+            cosines = text.vectors @ self._pieces.T
+            aligned[:, self._filled] = np.maximum.reduceat(cosines, self._starts, axis=1)
         return aligned
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """
-    A claim against each sentence of its contexts.
+class _Comparison:
+    """A claim against each sentence of its contexts."""
 
-    Attributes:
-        weights: Of the claim's word pieces.
-        aligned: The best cosine of each word piece in each sentence, shape (pieces, sentences).
-        by_sentence: Its weighted mean over the word pieces.
-        cosines: Of the whole claim and each sentence.
-        shared: Share of the claim's content words that each sentence has.
-        nearest: Index of the sentence that speaks most of the same.
-        evidence: Indexes of the sentences that are the evidence, the best first.
-    """
-
-    wording: Wording
-    weights: Matrix
-    aligned: Matrix
-    by_sentence: Matrix
-    cosines: Matrix
-    shared: NDArray[np.float64]
-    nearest: int
-    evidence: tuple[int, ...]
-
-    @classmethod
-    def of(cls, claim: str, pieces: Pieces, vector: Matrix, context: _Context) -> _Compared:
+    def __init__(self, wording: Wording, pieces: Pieces, vector: Matrix, context: _Context) -> None:
         import numpy as np
 
-        wording = read_wording(claim)
-        weights = _weigh(pieces.tokens)
-        aligned = context.align(pieces)
-        by_sentence = weights @ aligned
-        cosines = context.vectors @ vector
+        self._wording = wording
+        self._context = context
+        self._weights = _weigh(pieces.tokens)
+        self._aligned = context.align(pieces)
+        self._by_sentence = self._weights @ self._aligned
+        self._cosines = context.vectors @ vector
         stems = set(wording.stems)
-        shared = np.array([_share(stems, each.stems, 1.0) for each in context.wordings])
-        return cls(
-            wording=wording,
-            weights=weights,
-            aligned=aligned,
-            by_sentence=by_sentence,
-            cosines=cosines,
-            shared=shared,
-            nearest=int((by_sentence + cosines).argmax()),
-            evidence=tuple(map(int, np.argsort(-(shared + cosines), kind="stable")[:_NEAREST])),
-        )
+        self._shared = np.array([_share(stems, other.stems, 1.0) for other in context.wordings])
+        self._nearest = int((self._by_sentence + self._cosines).argmax())
 
+    def describe(self, opposites: Sequence[tuple[Pieces, Matrix]]) -> Described:
+        """Return the features of the claim, given the encoded opposites of it."""
+        wording = self._wording
+        numbers, names = wording.numbers - self._context.numbers, wording.names - self._context.stems
+        contrasts = [self._contrast(*opposite) for opposite in opposites]
+        opposed = max(0.0, *(aligned_by for aligned_by, _ in contrasts))
+        alignment = self._measure_alignment()
+        alone = alignment["aligned"] ** 2
+        values: Mapping[str, float] = {
+            **alignment,
+            **self._measure_wording(),
+            "numbers_missing": len(numbers) / max(len(wording.numbers), 1),
+            "names_missing": len(names) / max(len(wording.names), 1),
+            "opposite_aligned": _PER_POINT * opposed,
+            "opposite_cosine": _PER_POINT * max(0.0, *(cosine_by for _, cosine_by in contrasts)),
+            "number_alone": alone if numbers else 0.0,
+            "name_alone": alone if names else 0.0,
+            "opposite_alone": alone if opposed else 0.0,
+        }
+        row = tuple(values[name] for name in FEATURES)
+        return Described(row, self._nearest, tuple(sorted(numbers | names)))
 
-def _describe(
-    claim: str,
-    opposites: Sequence[str],
-    context: _Context,
-    pieces: Mapping[str, Pieces],
-    vectors: Mapping[str, Matrix],
-) -> Described:
-    compared = _Compared.of(claim, pieces[claim], vectors[claim], context)
-    wording, nearest = compared.wording, compared.nearest
-    numbers, names = wording.numbers - context.numbers, wording.names - context.stems
-    contrasts = [_contrast(pieces[other], vectors[other], context, compared) for other in opposites]
-    opposed = max(0.0, *(aligned_by for aligned_by, _ in contrasts))
-    alignment = _measure_alignment(compared)
-    alone = alignment["aligned"] ** 2
-    values: Mapping[str, float] = {
-        **alignment,
-        **_measure_wording(compared, context),
-        "numbers_missing": len(numbers) / max(len(wording.numbers), 1),
-        "names_missing": len(names) / max(len(wording.names), 1),
-        "opposite_aligned": _PER_POINT * opposed,
-        "opposite_cosine": _PER_POINT * max(0.0, *(cosine_by for _, cosine_by in contrasts)),
-        "number_alone": alone if numbers else 0.0,
-        "name_alone": alone if names else 0.0,
-        "opposite_alone": alone if opposed else 0.0,
-    }
-    return Described(tuple(values[name] for name in FEATURES), nearest, tuple(sorted(numbers | names)))
+    def _measure_alignment(self) -> dict[str, float]:
+        """Measure how well the claim's word pieces and its meaning are found in the sentences."""
+        import numpy as np
 
+        weights, aligned = self._weights, self._aligned
+        alike = np.argsort(-(self._shared + 1e-3 * self._by_sentence), kind="stable")[:_NEAREST]
+        best = aligned.max(axis=1)
+        content = best[weights > _FUNCTION_WEIGHT * weights.max()] if len(best) else best
+        return {
+            "aligned": float(weights @ best),
+            "aligned_nearest": float(weights @ aligned[:, alike].max(axis=1)),
+            "aligned_low": float(np.quantile(content, _LOW)) if len(content) else 1.0,
+            "pieces_found": float(weights @ (best > _FOUND)),
+            "cosine": float(self._cosines.max()),
+        }
 
-def _measure_alignment(compared: _Compared) -> dict[str, float]:
-    """How well the claim's word pieces and its meaning are found in the sentences."""
-    import numpy as np
+    def _measure_wording(self) -> dict[str, float]:
+        """Measure how far the claim's words agree with those of the contexts and of the evidence."""
+        import numpy as np
 
-    weights, aligned = compared.weights, compared.aligned
-    alike = np.argsort(-(compared.shared + 1e-3 * compared.by_sentence), kind="stable")[:_NEAREST]
-    best = aligned.max(axis=1)
-    content = best[weights > _FUNCTION_WEIGHT * weights.max()] if len(best) else best
-    return {
-        "aligned": float(weights @ best),
-        "aligned_nearest": float(weights @ aligned[:, alike].max(axis=1)),
-        "aligned_low": float(np.quantile(content, _LOW)) if len(content) else 1.0,
-        "pieces_found": float(weights @ (best > _FOUND)),
-        "cosine": float(compared.cosines.max()),
-    }
+        wording, context = self._wording, self._context
+        words = _share(set(wording.stems), context.stems, 1.0)
+        best_first = np.argsort(-(self._shared + self._cosines), kind="stable")
+        evidence = [context.wordings[at] for at in best_first[:_NEAREST]]
+        directions = {sentence.direction for sentence in evidence}
+        speaks_of_self = any(sentence.speaks_of_self for sentence in evidence)
+        return {
+            "words_found": words,
+            "neighbours_found": _share(wording.neighbours, context.neighbours, words),
+            "negation_differs": float(wording.negated != evidence[0].negated),
+            "direction_missing": float(wording.direction != 0 and wording.direction not in directions),
+            "speaks_of_self": float(wording.speaks_of_self and not speaks_of_self),
+            "asks": float(wording.asks),
+        }
 
-
-def _measure_wording(compared: _Compared, context: _Context) -> dict[str, float]:
-    """How far the claim's words agree with those of the contexts and of the evidence."""
-    wording = compared.wording
-    words = _share(set(wording.stems), context.stems, 1.0)
-    evidence = [context.wordings[at] for at in compared.evidence]
-    directions = {each.direction for each in evidence}
-    return {
-        "words_found": words,
-        "neighbours_found": _share(wording.neighbours, context.neighbours, words),
-        "negation_differs": float(wording.negated != evidence[0].negated),
-        "direction_missing": float(wording.direction != 0 and wording.direction not in directions),
-        "speaks_of_self": float(wording.speaks_of_self and not any(each.speaks_of_self for each in evidence)),
-        "asks": float(wording.asks),
-    }
-
-
-def _contrast(other: Pieces, vector: Matrix, context: _Context, compared: _Compared) -> tuple[float, float]:
-    """By how much an opposite of the claim is nearer to the nearest sentence: by pieces, by cosine."""
-    if not len(other.tokens):
-        return 0.0, 0.0
-    nearest = compared.nearest
-    turned = float(_weigh(other.tokens) @ context.align(other)[:, nearest])
-    cosine = float(context.vectors[nearest] @ vector - compared.cosines[nearest])
-    return turned - float(compared.by_sentence[nearest]), cosine
+    def _contrast(self, opposite: Pieces, vector: Matrix) -> tuple[float, float]:
+        """Return by how much an opposite is nearer to the nearest sentence: by pieces, by cosine."""
+        if not len(opposite.tokens):
+            return 0.0, 0.0
+        nearest = self._nearest
+        aligned = float(_weigh(opposite.tokens) @ self._context.align(opposite)[:, nearest])
+        cosine = float(self._context.vectors[nearest] @ vector - self._cosines[nearest])
+        return aligned - float(self._by_sentence[nearest]), cosine
 
 
 def _share(wanted: Collection[Any], there: Collection[Any], empty: float) -> float:
-    """The share of what is wanted that is there; `empty` where nothing is wanted."""
-    return sum(each in there for each in wanted) / len(wanted) if wanted else empty
+    """Return the share of wanted things that are there; `empty` if nothing is wanted."""
+    return sum(thing in there for thing in wanted) / len(wanted) if wanted else empty
 
 
 def _weigh(tokens: Sequence[str]) -> Matrix:
-    """A weight for each word piece, which sum to 1: little for words of grammar, none for marks."""
+    """Return weights of the word pieces that sum to 1: little for words of grammar, none for marks."""
     import numpy as np
 
     weights = np.array([_weight(token) for token in tokens], dtype=np.float32)
@@ -272,7 +217,6 @@ def _weigh(tokens: Sequence[str]) -> Matrix:
 
 @lru_cache(maxsize=65_536)
 def _weight(token: str) -> float:
-    bare = token.removeprefix("##")
-    if not any(map(str.isalnum, bare)):
+    if not any(map(str.isalnum, token.removeprefix("##"))):
         return 0.0
     return _FUNCTION_WEIGHT if token in FUNCTION_WORDS else 1.0

@@ -1,5 +1,5 @@
 """
-The embedded scorer: a logistic regression whose every weight can be read, in `model.json`.
+The embedded scorer: a logistic regression with readable weights, in `model.json`.
 
 Trained by `make faithfulness`; where its labels come from is described in `docs/metrics/faithfulness.md`.
 """
@@ -33,7 +33,7 @@ class Regression:
     intercept: float
 
     def rate(self, row: Sequence[float]) -> float:
-        """The probability, 0 to 1."""
+        """Return the probability, 0 to 1."""
         parts = zip(row, self.means, self.scales, self.weights, strict=True)
         logit = self.intercept + sum(weight * (value - mean) / scale for value, mean, scale, weight in parts)
         return _squash(logit)
@@ -42,15 +42,15 @@ class Regression:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """
-    Turns ratings into scores, and keeps their order. Its middle, 0.5, was fitted over all sets of labels
-    together; of one kind of text it parts little, see `docs/metrics/faithfulness.md`.
+    Turns ratings into scores and keeps their order. Its middle, 0.5, was fitted over all sets of labels
+    together; within one kind of text it separates little, see `docs/metrics/faithfulness.md`.
     """
 
     slope: float
     shift: float
 
     def read(self, rating: float) -> float:
-        """The score, 0 to 1, of a rating above 0 and below 1."""
+        """Return the score, 0 to 1, of a rating above 0 and below 1."""
         return _squash(self.slope * math.log(rating / (1 - rating)) + self.shift)
 
 
@@ -58,9 +58,9 @@ class Scale:
 class Model:
     """
     Attributes:
-        support: How far the contexts support a claim; ratings to be compared, and low ones.
-        scale: What makes scores of such ratings, of a claim's and of a whole answer's.
-        contradiction: Of a claim that they do not support, the probability that they say the opposite.
+        support: Rates how far the contexts support a claim; only the order of ratings counts, most are low.
+        scale: Makes scores of such ratings, of a claim and of an answer.
+        contradiction: Rates how probably the contexts contradict a claim that they do not support.
         identity: Digest of the file.
     """
 
@@ -70,7 +70,7 @@ class Model:
     identity: str
 
     def label(self, row: Sequence[float]) -> Label:
-        """What a claim of these features most likely is."""
+        """Return the most likely label of a claim with these features."""
         if self.scale.read(self.support.rate(row)) >= 0.5:  # noqa: PLR2004  # more likely than not
             return "supported"
         return "contradicted" if self.contradiction.rate(row) >= 0.5 else "absent"  # noqa: PLR2004
@@ -79,7 +79,7 @@ class Model:
 @lru_cache(maxsize=1)
 def load_model() -> Model:
     """
-    The model of this package.
+    Load the model of this package, once.
 
     Raises:
         WeightsError: Its file is broken.
@@ -90,9 +90,7 @@ def load_model() -> Model:
         regressions = {name: _read(written[name]) for name in ("support", "contradiction")}
         scale = Scale(slope=float(written["scale"]["slope"]), shift=float(written["scale"]["shift"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{FILE} of the faithfulness scorer is broken ({error}); install it anew"
-        ) from None
+        raise WeightsError(f"{FILE} of the faithfulness scorer is broken ({error}); reinstall it") from None
     return Model(**regressions, scale=scale, identity=sha256(raw).hexdigest()[:12])
 
 
@@ -113,5 +111,5 @@ def _read(written: Mapping[str, Any]) -> Regression:
 
 
 def _squash(logit: float) -> float:
-    """The logistic function; never quite 0 or 1."""
+    """Return the logistic function; never quite 0 or 1."""
     return 1 / (1 + math.exp(-max(min(logit, _FAR), -_FAR)))

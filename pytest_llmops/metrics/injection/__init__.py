@@ -1,1 +1,1 @@
-"""Instructions to the model in what an app read or answered."""
+"""Instructions to the model in texts that an app read or answered."""

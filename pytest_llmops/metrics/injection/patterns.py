@@ -1,8 +1,8 @@
 """
 Injection patterns in other languages than English, which the classifier knows little of.
 
-A pattern is a verb near a noun: "forget" near "your previous instructions", "show" near "system prompt". Each
-looks at a bounded stretch around a verb, so a text costs time in proportion to its length.
+A pattern is a verb near a noun: "forget" near "your previous instructions", "show" near "system prompt". It
+reads a bounded stretch around each verb, so a text costs time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 FILE = "patterns.json"
 VERSION = 1  # raised whenever a text may match otherwise
 VALUE = 0.9
-"""The score of a match: above the usual bound, below what the classifier is sure of."""
+"""The score of a match: above the usual bound, below a sure rating of the classifier."""
 _NEAR = 70  # characters between verb and noun
 _BESIDE = 12  # characters between a verb and its negation
 
@@ -37,7 +37,7 @@ class _Words(NamedTuple):
     Attributes:
         drop: "ignore", "forget", as orders.
         orders: "instructions", "rules".
-        whose: "previous", "all", "your": without one of these a drop of orders may be about anything.
+        whose: "previous", "all", "your": without one of these dropped orders may be any.
         show: "show", "print", "reveal".
         setup: "system prompt", "hidden instructions".
         spare: "do not", around a verb: "do not forget all your instructions" is none.
@@ -52,14 +52,14 @@ class _Words(NamedTuple):
 
 
 def find_patterns(text: str) -> Iterator[Match]:
-    """The first match of each pattern."""
+    """Yield the first match of each pattern."""
     for language, words in _languages().items():
         override = (words.drop, words.orders, words.whose)
         for name, (verb, *others) in (("override", override), ("reveal", (words.show, words.setup))):
             if any(not other.search(text) for other in others):
                 continue
-            found = (_near(match, others, words.spare) for match in verb.finditer(text))
-            if span := next(filter(None, found), None):
+            spans = (_near(match, others, words.spare) for match in verb.finditer(text))
+            if span := next(filter(None, spans), None):
                 yield Match(f"{language}: {name}", *span)
 
 
@@ -67,7 +67,7 @@ def find_patterns(text: str) -> Iterator[Match]:
 def _languages() -> dict[str, _Words]:
     raw = files("pytest_llmops.metrics.injection").joinpath(FILE).read_text(encoding="utf-8")
     return {
-        language: _Words(**{name: re.compile(each, re.IGNORECASE) for name, each in words.items()})
+        language: _Words(**{name: re.compile(pattern, re.IGNORECASE) for name, pattern in words.items()})
         for language, words in json.loads(raw).items()
     }
 
@@ -75,7 +75,7 @@ def _languages() -> dict[str, _Words]:
 def _near(
     verb: re.Match[str], others: list[re.Pattern[str]], spare: re.Pattern[str]
 ) -> tuple[int, int] | None:
-    """From the first to the last of the words around a verb, all in one line; None where one lacks."""
+    """Return the span of all words around a verb, in one line; None unless all are there."""
     text = verb.string
     if spare.search(text, max(0, verb.start() - _BESIDE), verb.start()) or spare.search(
         text, verb.end(), verb.end() + _BESIDE
@@ -84,8 +84,7 @@ def _near(
     low = text.rfind("\n", max(0, verb.start() - _NEAR), verb.start()) + 1 or max(0, verb.start() - _NEAR)
     high = min(verb.end() + _NEAR, len(text))
     high = end if (end := text.find("\n", verb.end(), high)) >= 0 else high
-    places = [each.search(text, low, high) for each in others]
-    if not all(places):
+    matches = [match for other in others if (match := other.search(text, low, high))]
+    if len(matches) < len(others):
         return None
-    found = [verb, *filter(None, places)]
-    return min(each.start() for each in found), max(each.end() for each in found)
+    return min(match.start() for match in (verb, *matches)), max(match.end() for match in (verb, *matches))

@@ -1,5 +1,5 @@
 """
-The ways in which a model may read a text: as written, decoded, with letters in place of digits, turned round.
+The ways in which a model may read a text: as written, decoded, with letters for digits, or reversed.
 
 Every view knows the place of its parts in the text. Each step takes time in proportion to the text's length.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from pytest_llmops.detect.disguises import Reading, read_disguised
+from pytest_llmops.detect.disguises import LOOK_ALIKES, Reading, read_disguised
 
 
 class View(NamedTuple):
@@ -23,12 +23,12 @@ class View(NamedTuple):
 
 
 def read_views(text: str) -> Iterator[View]:
-    """The text as written, then each other way to read it that changes something."""
+    """Yield the text as written, then each other reading that changes something."""
     plain = Reading(text)
     yield View("plain", plain)
     hidden = plain.rewrite(_TAGS, _read_tags) if max(text, default="") >= "\U000e0001" else plain
     parted = hidden.rewrite(_ASSIGNED, lambda _match: "= ")
-    decoded = next(_disguised(parted), hidden).rewrite(_ALPHABETS, _as_latin)
+    decoded = next(read_disguised(parted), hidden).rewrite(_ALPHABETS, _as_latin)
     if decoded is not plain:
         yield View("decoded", decoded)
     letters = _read_leet(decoded)
@@ -43,12 +43,6 @@ def read_views(text: str) -> Iterator[View]:
         yield View("reversed", decoded.rewrite(_LINE, lambda match: match[0][::-1]))
 
 
-def _disguised(reading: Reading) -> Iterator[Reading]:
-    """As `read_disguised`, after what was done before."""
-    for each in read_disguised(reading.text):
-        yield Reading(each.text, (*reading.layers, *each.layers))
-
-
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")  # ASCII that no font shows; a flag has fewer or no words
 
 
@@ -58,17 +52,11 @@ def _read_tags(match: re.Match[str]) -> str:
 
 _ASSIGNED = re.compile(r"=(?=[A-Za-z0-9+/_-]{16,}+={0,2}(?![\w=]))")  # `payload=` before base64
 _ALPHABETS = re.compile(r"(?<![^\W\d_])[\u0391-\u03c9\u0400-\u052f]{1,16}(?![^\W\d_])")
-_ALIKE = str.maketrans(
-    "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423"
-    "\u0430\u0435\u0455\u0456\u0458\u043e\u0440\u0441\u0443\u0445\u0501\u04bb\u051b\u051d"
-    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03b1\u03bf\u03bd\u03c1",
-    "ABESIJKMHOPCTXYaesijopcyxdhqwABEZHIKMNOPTYXaovp",
-)
 
 
 def _as_latin(match: re.Match[str]) -> str | None:
-    """A word of look-alikes alone, in a line that is Latin otherwise: `\u0430` for `a`."""
-    latin = match[0].translate(_ALIKE)
+    """Read a word of look-alikes in a line that is Latin otherwise: `\u0430` as `a`."""
+    latin = match[0].translate(LOOK_ALIKES)
     line = match.string[max(0, match.start() - 40) : match.end() + 40]
     return latin if latin.isascii() and len(re.findall("[A-Za-z]", line)) > len(line) // 3 else None
 
@@ -84,15 +72,15 @@ _FEWEST = 3  # words in digits near each other
 
 
 def _read_leet(reading: Reading) -> Reading:
-    """`1gn0r3 4ll` as `ignore all`, where several such words stand near each other."""
+    """Read `1gn0r3 4ll` as `ignore all`, where several such words are near each other."""
     tokens = list(_TOKEN.finditer(reading.text))
-    marked = [bool(_LEET.fullmatch(each[0]) and not _MEASURE.fullmatch(each[0])) for each in tokens]
+    marked = [bool(_LEET.fullmatch(token[0]) and not _MEASURE.fullmatch(token[0])) for token in tokens]
     if sum(marked) < _FEWEST:
         return reading
     sums = [0, *accumulate(marked)]
     chosen = {
-        each.start()
-        for at, each in enumerate(tokens)
+        token.start()
+        for at, token in enumerate(tokens)
         if sums[min(len(tokens), at + _NEAR + 1)] - sums[max(0, at - _NEAR)] >= _FEWEST
     }
     return reading.rewrite(
@@ -106,23 +94,15 @@ _SPACED = re.compile(
 
 
 def _join(match: re.Match[str]) -> str:
-    """`i g n o r e  a l l` as `ignore all`: single marks between letters go, more of them part words."""
+    """Read `i g n o r e  a l l` as `ignore all`: one mark between letters goes, more of them part words."""
     apart = re.escape(match["apart"])
-    return re.sub(rf"{apart}{{2,3}}", " ", re.sub(rf"(?<={_CHAR}){apart}(?={_CHAR})", "", match[0]))
+    joined = re.sub(rf"(?<=[A-Za-z]){apart}(?=[A-Za-z])", "", match[0])
+    return re.sub(rf"{apart}{{2,3}}", " ", joined)
 
 
-_CHAR = "[A-Za-z]"
 _LINE = re.compile(r"[^\n]+")
 _STEMS = (
-    "ignore",
-    "instruction",
-    "previous",
-    "prompt",
-    "system",
-    "disregard",
-    "reveal",
-    "forget",
-    "override",
-)
+    "ignore", "instruction", "previous", "prompt", "system", "disregard", "reveal", "forget", "override",
+)  # fmt: skip
 _ROT13 = re.compile("|".join(codecs.encode(stem, "rot13") for stem in _STEMS), re.IGNORECASE)
 _REVERSED = re.compile("|".join(stem[::-1] for stem in _STEMS), re.IGNORECASE)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.detect.given_values import mask_denied
+from pytest_llmops.detect.value_lists import mask_denied
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json
 from pytest_llmops.documents.reading import BrokenValueError, reader_of

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like_bound, parse_bound
-from pytest_llmops.detect.given_values import mask_denied
+from pytest_llmops.detect.value_lists import mask_denied
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import ComparisonError, hint
 from pytest_llmops.golden.thresholds import make_suite_checks, split_entry

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from pytest_llmops.detect.canaries import PiiFaker
 from pytest_llmops.detect.mask import find_values
-from pytest_llmops.detect.soundness.people import PiiFaker
 from pytest_llmops.errors import LLMOpsError
 
 

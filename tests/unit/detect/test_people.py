@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.detect.recognizers.names import find_name
+from pytest_llmops.detect.recognizers.people import find_name
 from pytest_llmops.detect.scanner import scan_texts
 
 

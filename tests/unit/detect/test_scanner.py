@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import numbers, presidio
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import MissingExtraError
 from tests.unit.detect.samples import CASES, carry, kinds
@@ -208,7 +208,7 @@ def test_a_scan_opens_no_socket(monkeypatch):
         raise AssertionError("a socket was opened")
 
     forget()
-    presidio.forget()
+    numbers.forget()
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
     assert kinds("a fresh address, c@willow.co.uk") == ["EMAIL_ADDRESS"]

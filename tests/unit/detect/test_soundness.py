@@ -10,11 +10,11 @@ import pytest
 
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
+from pytest_llmops.detect.canaries import CANARY_KINDS, make_canaries
 from pytest_llmops.detect.finding import KINDS
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.recognizers import entities, numbers, presidio
+from pytest_llmops.detect.recognizers import entities, numbers
 from pytest_llmops.detect.scanner import forget, scan_texts
-from pytest_llmops.detect.soundness.canaries import CANARY_KINDS, make_canaries
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.records import Output, Sample
@@ -103,7 +103,7 @@ def test_the_test_is_done_once_and_takes_no_time():
     first = time.perf_counter() - started
 
     assert first < 0.2  # a fifth of that on an idle machine
-    assert scanner._check_patterns.cache_info().misses == 1
+    assert scanner._check_canaries.cache_info().misses == 1
 
 
 def test_a_clean_row_that_was_written_by_hand_is_not_believed(cache_folder):
@@ -195,7 +195,7 @@ def test_what_was_scanned_before_a_hang_is_kept(monkeypatch):
 
 
 def test_recognisers_are_made_once():
-    presidio.forget()
+    numbers.forget()
     scan_texts([f"{LEAK} {at}" for at in range(3)])
 
-    assert presidio._made.cache_info().misses == 1
+    assert numbers._made.cache_info().misses == 1

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.injection import undecided
-from pytest_llmops.judges.injection.injection import Injection
-from pytest_llmops.metrics.injection import findings
-from pytest_llmops.metrics.injection.parts import Found
+from pytest_llmops.judges import injection
+from pytest_llmops.judges.injection import Injection
+from pytest_llmops.metrics.injection import scanner
+from pytest_llmops.metrics.injection.classifier import Found
 from pytest_llmops.metrics.injection.scanner import FINDINGS_AT_MOST
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from tests.judge_server import FINAL
@@ -36,7 +36,7 @@ def rated(monkeypatch) -> Callable[..., None]:
                 for text in texts
             ]
 
-        monkeypatch.setattr(findings, "scan_texts", scan)
+        monkeypatch.setattr(scanner, "scan_texts", scan)
 
     return set_ratings
 
@@ -44,14 +44,14 @@ def rated(monkeypatch) -> Callable[..., None]:
 @pytest.fixture(autouse=True)
 def unknown(monkeypatch):
     """No judge has shown yet that it sees attacks."""
-    monkeypatch.setattr(undecided, "_passed_canary", set())
+    monkeypatch.setattr(injection, "_passed_canary", set())
 
 
 def verdict(word: str) -> Callable[..., dict[str, str]]:
     """Of a judge that knows a plain attack, and says so of anything else."""
 
     def judged(request):
-        plain = undecided._ATTACK in str(request["messages"])
+        plain = injection._ATTACK in str(request["messages"])
         return {"reason": "it says so", "verdict": "attack" if plain else word}
 
     return judged
@@ -90,14 +90,14 @@ def test_a_judge_that_calls_a_plain_attack_harmless_passes_nothing(server, judge
         assert "small calls a plain attack harmless, so that its verdicts show nothing" in result.error
     server.verdict = verdict("harmless")
     assert [measure(judge, TEXT).value for _ in range(3)] == [0.0] * 3
-    attacks = [each for each in server.requests if undecided._ATTACK in str(each["messages"])]
+    attacks = [each for each in server.requests if injection._ATTACK in str(each["messages"])]
     assert len(attacks) == 3  # twice in vain, and once
 
 
 def test_a_judge_that_breaks_on_the_plain_attack_is_an_error(server, judge, rated):
     rated((TEXT, 0.4))
     server.verdict = lambda request: (
-        {"verdict": 7} if undecided._ATTACK in str(request["messages"]) else verdict("harmless")(request)
+        {"verdict": 7} if injection._ATTACK in str(request["messages"]) else verdict("harmless")(request)
     )
     assert isinstance(measure(judge, TEXT), Failure)
 
@@ -151,7 +151,7 @@ def test_a_disguised_text_is_put_to_the_judge_as_it_was_read(server, judge, monk
     start = text.index(ENCODED)
     found = Found(0.5, start, start + len(ENCODED), "decoded", "classifier")
     monkeypatch.setattr(
-        findings, "scan_texts", lambda texts: [(found,) if ENCODED in t else () for t in texts]
+        scanner, "scan_texts", lambda texts: [(found,) if ENCODED in t else () for t in texts]
     )
     server.verdict = verdict("attack")
 
@@ -162,7 +162,7 @@ def test_a_disguised_text_is_put_to_the_judge_as_it_was_read(server, judge, monk
 def test_what_is_too_long_for_a_request_keeps_its_rating(server, judge, monkeypatch):
     long = TEXT * 100
     found = Found(0.6, 0, len(long), "plain", "classifier")
-    monkeypatch.setattr(findings, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
+    monkeypatch.setattr(scanner, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
 
     assert measure(judge, long).value == 0.6
     assert server.requests == []
@@ -208,7 +208,7 @@ def test_a_text_with_as_many_doubtful_parts_as_are_kept_is_not_clean(server, jud
 def test_a_doubtful_text_that_is_too_long_for_a_request_is_not_clean(server, judge, monkeypatch):
     long = TEXT * 100
     found = Found(0.3, 0, len(long), "plain", "classifier")
-    monkeypatch.setattr(findings, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
+    monkeypatch.setattr(scanner, "scan_texts", lambda texts: [(found,) * (t == long) for t in texts])
 
     assert isinstance(measure(judge, long), Failure)
     assert server.requests == []

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops.judges.faithfulness import judge_support
 from pytest_llmops.judges.pairwise import Pairwise
 from pytest_llmops.judges.prompt import _FOLDER, fence, load_prompt
 from pytest_llmops.judges.reference_grade import ReferenceGrade
 from pytest_llmops.judges.rubric import Judge
-from pytest_llmops.judges.support import judge_support
 from tests.judge_server import graded
 
 ATTACK = (

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops.judges.faithfulness import Support, judge_support, support_identity
 from pytest_llmops.judges.model import read_judge
-from pytest_llmops.judges.support import Support, judge_support, support_identity
 from pytest_llmops.records import Failure
 
 PASSAGES = ["Boots can be returned within 60 days of delivery.", "Shipping costs “£5” \u2013 always."]

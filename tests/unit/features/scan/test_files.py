@@ -8,7 +8,6 @@ from importlib.util import find_spec
 import pytest
 
 from pytest_llmops import scan
-from pytest_llmops.detect import unpacking
 from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import forget
 from pytest_llmops.errors import MissingExtraError, ScanError
@@ -123,14 +122,14 @@ def test_zstd_is_unpacked_and_damage_is_named(file):
 
 
 def test_zstd_without_a_library_is_one_line(file, monkeypatch):
-    monkeypatch.setattr(unpacking, "find_spec", lambda _: None)
+    monkeypatch.setattr(files, "find_spec", lambda _: None)
 
     with pytest.raises(ScanError, match=r"a\.zst: needs: pip install zstandard$"):
         scan([file("a.zst", b"\x28\xb5\x2f\xfd")])
 
 
 def test_a_bomb_is_an_error_before_it_is_unpacked(file, monkeypatch):
-    monkeypatch.setattr(unpacking, "_MOST_UNPACKED", 100_000)
+    monkeypatch.setattr(files, "_MOST_UNPACKED", 100_000)
 
     with pytest.raises(ScanError, match="unpacks to more than 100,000 bytes"):
         scan([file("a.txt.gz", gzip.compress(b"0" * 10_000_000, mtime=0))])

@@ -94,6 +94,15 @@ def test_a_wrong_fact_is_found(text, kind):
     assert result.value == float(kind is None)
 
 
+def test_a_name_is_wrong_beside_results_of_tools_if_the_reference_has_another():
+    calls = [ToolCall(name="carrier", result={"days": 3})]
+    text = "It is sent with Harebell."
+
+    assert rate(text, passages=None, calls=calls).value == 1
+    assert rate(text, passages=None, calls=calls, reference="It is sent with Ashcombe.").value == 0
+    assert rate(text, passages=None, calls=calls, reference="It is sent within days.").value == 1
+
+
 def test_the_score_is_the_share_of_claims_without_a_wrong_fact():
     result = rate(
         "Standard delivery costs £3.95. Saturday delivery costs £7.95. Iceland is served at present."

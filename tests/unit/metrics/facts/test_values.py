@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.metrics.facts.reading import read_values
-from pytest_llmops.metrics.facts.values import agree, compete
+from pytest_llmops.metrics.facts.values import agree, compete, read_values
 
 
 def kinds(text):

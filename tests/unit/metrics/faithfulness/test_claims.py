@@ -13,7 +13,7 @@ import pytest
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.metrics.faithfulness import model as packaged
 from pytest_llmops.metrics.faithfulness.claims import Rated, rate_claims, split_claims, split_contexts
-from pytest_llmops.metrics.faithfulness.features import FEATURES
+from pytest_llmops.metrics.faithfulness.features import FEATURES, describe_claims
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.records import Passage
 
@@ -166,6 +166,25 @@ def test_odd_contexts_are_read(context: str) -> None:
         spans = split_contexts([Passage(id="a", text=context)])
         for rated in rate_claims([split_claims(answer)], [spans]):
             assert rated is None or 0 <= rated.value <= 1
+
+
+@pytest.mark.parametrize(
+    ("claim", "negation", "direction"),
+    [
+        ("Returned boots must not have been worn outdoors.", 0.0, 0.0),
+        ("Returned boots must have been worn outdoors.", 1.0, 0.0),
+        ("Prices of winter coats decreased by 12 %.", 0.0, 1.0),
+    ],
+)
+def test_polarity_is_compared_with_the_nearest_sentences(
+    claim: str, negation: float, direction: float
+) -> None:
+    sentences = [span.sentence.text for span in split_contexts([Passage(id="0", text=SHOP)])]
+
+    (described,) = describe_claims([claim], [sentences])
+
+    values = dict(zip(FEATURES, described.row, strict=True))
+    assert (values["negation_differs"], values["direction_missing"]) == (negation, direction)
 
 
 def test_the_packaged_model_can_be_read_and_pulls_the_right_way() -> None:

@@ -1,4 +1,4 @@
-"""What the words before it say: dates of birth, passport numbers and people, in many languages."""
+"""People by the shape of a name, and names, dates of birth and passport numbers by the words before them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,83 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from pytest_llmops.detect.finding import UNCONFIRMED, Found
-from pytest_llmops.detect.recognizers.names import find_name
 
-_BEFORE = 40  # characters between a label and what it is of
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019-](?=[^\W\d_])){0,31}(?![\d_])\.?")
+_START = re.compile(r"(?<![\w@/.#$%&-])(?<!\w['\u2019])[^\W\d_]")
+_PARTICLES = frozenset(
+    """
+    de del della den der di do dos da das du la le van von vom zu zum ten ter af av y e i bin ibn al el san
+    """.split()  # noqa: SIM905 - a list of words, read as such
+)
+_MOST = 4
+_NO_NAMES = frozenset(
+    """
+    account address admin administrator agent all amount app application assistant available bank bill billing
+    board book bot boots card care case center centre chat check class code company complaint contact contract
+    corp customer customers data date day days dear default delivery department desk dev development director
+    division document email engineering error everyone example file finance form free friend friends gate gmbh
+    group guest guide help hiring holder hotline id inc info information invoice item jacket key last ltd
+    llc mail management manager manual member members message model name new note notes number office officer
+    online operations operator order orders page parcel partner password payment phone please plc policy
+    president price product products project quality question refund release report request returns room sales
+    sale section security seller server service services set shipping shop sir madam staff standard status
+    store string subject support system table task team terms test text the there this ticket title token tool
+    total tracking type unit update user users valued value version warehouse warranty we website welcome you
+    your yours january february march april may june july august september october november december monday
+    tuesday wednesday thursday friday saturday sunday english german french spanish italian dutch swedish
+    european american british north south east west street avenue road lane city states kingdom university
+    """.split()  # noqa: SIM905 - a list of words, read as such
+)
+
+
+def find_name(text: str, start: int, fewest: int) -> int | None:
+    """Return the end of a name that starts there and has at least `fewest` words, or None."""
+    end = named = 0
+    at = start
+    for _ in range(_MOST + 2):
+        match = _WORD.match(text, at)
+        if match is None or named == _MOST:
+            break
+        word = match[0]
+        if word.rstrip(".").lower() in _NO_NAMES:
+            if named and not _is_capitalised(word):
+                break
+            return None
+        if _is_capitalised(word):
+            initial = len(word) == 2 and word[1] == "."  # noqa: PLR2004 - a letter and its dot
+            named += 1
+            end = match.end() if initial or not word.endswith(".") else match.end() - 1
+            if end != match.end():
+                break
+        elif word not in _PARTICLES:
+            break
+        at = match.end()
+        if text[at : at + 1] not in {" ", "\u00a0"}:
+            break
+        at += 1
+    return end if named >= fewest else None
+
+
+def find_names(text: str) -> Iterator[tuple[int, int]]:
+    """
+    Yield start and end of each stretch that is written as a name of two words or more.
+
+    Too many for an arbitrary text; in one with personal data these are the people whom it belongs to.
+    """
+    at = 0
+    for match in _START.finditer(text):
+        if match.start() >= at and (end := find_name(text, match.start(), 2)):
+            yield match.start(), end
+            at = end
+
+
+def _is_capitalised(word: str) -> bool:
+    """Recognise the spelling of names: `Anna`, `O'Brien`, `J.`, `Lemaître-Dubois`."""
+    letters = [char for char in word if char.isalpha()]
+    return word[0].isupper() and (len(letters) == 1 or any(char.islower() for char in letters))
+
+
+_BEFORE = 40  # characters between a label and its value
 _OLDEST = 1900
 _FEWEST_DIGITS = 3  # of a passport number
 
@@ -31,7 +105,7 @@ _BORN_WORDS = (
     "birth", "born", "d.o.b", "dob", "geb", "naissance", "né", "naci", "nasci", "nat", "födel", "født",
     "urodz", "syntymä",
 )  # fmt: skip
-"""What stands in a text that has one of those: a look that costs little."""
+"""Parts of the words above: a text without them needs no search."""
 _PASSPORT = re.compile(
     r"(?i)(?:passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|passnummer|travel.document)"
     r"[^\n]{0,30}?(?<![\w-])"
@@ -70,7 +144,7 @@ _ROLE_WORDS = (
     "klant", "mottag",
 )  # fmt: skip
 _PERSONS = (
-    # what must stand somewhere, what stands before a name, and the fewest words of it
+    # words of which the text contains one, the text before a name, and the fewest words of the name
     (("",), re.compile(rf"\b{_TITLE}\b\.? "), 1),
     (tuple(_GREETED.replace("[rs]?", "").replace("[oa]", "").split("|")),
      re.compile(rf"(?i:\b(?:{_GREETED}),? )"), 2),
@@ -90,7 +164,7 @@ _PERSONS = (
 
 
 def find_labelled(text: str) -> Iterator[Found]:
-    """Kind, start, end and score of what a label names."""
+    """Yield kind, start, end and score of values after a label."""
     lower = text.lower()
     if any(map(lower.__contains__, _BORN_WORDS)):
         yield from _find_births(text)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.detect import given_values
-from pytest_llmops.detect.given_values import Given, hide_everywhere
+from pytest_llmops.detect import value_lists
 from pytest_llmops.detect.mask import mask, stand_in
 from pytest_llmops.detect.scanner import scan_texts
+from pytest_llmops.detect.value_lists import ValueLists, hide_everywhere
 from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.records import Output, Sample
 
@@ -34,14 +34,14 @@ DISGUISES = {
 
 
 def kinds(text: str, *, allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> list[str]:
-    given = Given(allow=frozenset(allow), deny=frozenset(deny))
-    return [each.kind for each in scan_texts([text], given=given)[0]]
+    lists = ValueLists(allow=frozenset(allow), deny=frozenset(deny))
+    return [each.kind for each in scan_texts([text], lists=lists)[0]]
 
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """What a test hides is not hidden in the next."""
-    monkeypatch.setattr(given_values, "_hidden", given_values.NOTHING_GIVEN)
+    monkeypatch.setattr(value_lists, "_hidden", value_lists.NO_LISTS)
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
