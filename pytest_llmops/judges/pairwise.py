@@ -9,12 +9,11 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
-from pytest_llmops.judges.completion import Answer, request_verdict, request_yes
-from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.judges.verdict import Answer, request_verdict, request_yes
 from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import MetricTraits

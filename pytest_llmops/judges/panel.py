@@ -17,10 +17,9 @@ from typing import Any, Literal, TypeVar
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
-from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, run
-from pytest_llmops.judges.completion.answers import VERSION
-from pytest_llmops.judges.completion.client import require_client
+from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, require_client, run
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
+from pytest_llmops.judges.verdict import VERSION, Answer
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.chat import start_chat
@@ -278,3 +277,22 @@ async def _request_all(
         if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
             raise each
     return [each for each in replies if isinstance(each, Opinion | Exception)]
+
+
+def describe_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
+    """
+    The model that says it answered, its family, and how the answer came.
+
+    Without an answer the judge was asked yes or no.
+    """
+    if answer is None:
+        return {"judge": judge.model, "family": judge.family, "form": "yes_no"}
+    reply = answer.reply
+    return {
+        "judge": reply.model or judge.model,
+        "asked": judge.model,
+        "family": judge.family,
+        "fingerprint": reply.fingerprint,
+        "form": answer.form,
+        "repaired": answer.repaired,
+    }

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.judges.completion.verdict import Message
+from pytest_llmops.judges.verdict import Message
 from pytest_llmops.prompts.files import read_prompt
 
 _FOLDER = Path(__file__).parent / "prompts"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pytest_llmops.judges.completion import request_verdict, request_yes
-from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.verdict import request_verdict, request_yes
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.completion import Answer, NoVerdictError, request_verdict, request_yes
-from pytest_llmops.judges.completion.expectation import expect_scores
-from pytest_llmops.judges.evidence import describe_judge
+from pytest_llmops.judges.completion import NoVerdictError
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric_file import DEFAULT, SCALE, Criterion, choose_criteria, find_rubric
+from pytest_llmops.judges.verdict import Answer, expect_scores, request_verdict, request_yes
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.judges.completion import JudgeError, request_verdict, run
-from pytest_llmops.judges.completion.answers import VERSION
+from pytest_llmops.judges.completion import JudgeError, run
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.judges.verdict import VERSION, request_verdict
 from pytest_llmops.metrics.faithfulness.model import Label
 from pytest_llmops.metrics.words import fold
 from pytest_llmops.printable import counted

@@ -1,24 +1,151 @@
 """Which files are prompts, and what each of them is."""
 
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118  # os.path says no, where Path raises, of a name no system takes
-
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
-from pytest_llmops.documents.value_readers import checked, hexadecimal, matching, one_of, read_text, unique
-from pytest_llmops.documents.values import Table
+from pytest_llmops.documents.value_readers import (
+    BrokenValueError,
+    Reader,
+    checked,
+    hexadecimal,
+    list_of,
+    matching,
+    one_of,
+    read_text,
+    show,
+    unique,
+)
+from pytest_llmops.documents.values import Table, UnreadableError
+from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.prompts.fields import KINDS, read_metadata_fields
-from pytest_llmops.prompts.metadata import MetadataError, read_metadata
-from pytest_llmops.prompts.versions import parse_version
+
+_FENCE = "---"
+_LINE_END = re.compile(r"\r\n|\n")
+
+
+class MetadataError(Exception):
+    """The file cannot be read past this line."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def read_metadata(text: str, *, is_yaml: bool) -> Table:
+    """
+    The metadata of a prompt file; none at all where a text has no front matter.
+
+    Raises:
+        MetadataError: No YAML, no mapping, a key twice, front matter that is never closed, too deep, or
+            aliases that unfold to too many values.
+    """
+    lines = _LINE_END.split(text)
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == _FENCE]
+    if fences[:1] != [0] or (is_yaml and fences == [0]):  # `---` may also just begin a YAML file
+        return _read_mapping(text, first_line=1) if is_yaml else Table()
+    if fences == [0]:
+        raise MetadataError(
+            1, "the front matter that --- opens here is never closed; a rule of a text stands on a line below"
+        )
+    front = "\n".join(["", *lines[1 : fences[1]]])
+    return _read_mapping(front, first_line=2) if front.strip() else Table()
+
+
+def _read_mapping(text: str, *, first_line: int) -> Table:
+    try:
+        table, mistakes = read_yaml(text, file="prompt file", strict=False)
+    except UnreadableError as error:
+        mistakes = [error.mistake]
+    if mistakes:
+        raise MetadataError(mistakes[0].line, printable(mistakes[0].message))
+    if not isinstance(table, Table):
+        raise MetadataError(first_line, "holds no mapping; metadata is written as `name: value` lines")
+    return table
+
+
+Version = tuple[int, int, int]
+
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+
+
+def parse_version(text: str) -> Version | None:
+    """The three numbers, each below a thousand million and without leading zeros; None for anything else."""
+    match = _VERSION.fullmatch(text)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+KINDS = ("system", "planner", "tool", "format", "safety")
+
+_LONGEST_NAME = 100
+_DIGITS = 16
+_TOOL = checked(read_text, "a name or a mapping with one", lambda name: name and name.isprintable())
+
+
+def read_metadata_fields(path: str, metadata: Table) -> tuple[dict[str, Any], list[Problem]]:
+    """The fields, None where one is not there or is wrong, and what is wrong, each with its line."""
+    fields: dict[str, Any] = dict.fromkeys(_READERS)
+    problems = list(_find_missing(metadata))
+    for name, read in _READERS.items():
+        try:
+            fields[name] = None if metadata.get(name) is None else read(metadata[name])
+        except BrokenValueError as error:
+            problems.append((name, str(error.within(name))))
+    lines = metadata.lines
+    return fields, [Problem(path=path, line=lines.get(key, 0), message=message) for key, message in problems]
+
+
+def _find_missing(metadata: Table) -> Iterator[tuple[str, str]]:
+    """A prompt with a version is known by name and kind; one without need say nothing."""
+    if metadata.get("version") is not None:
+        for key in ("name", "kind"):
+            if metadata.get(key) is None:
+                yield "version", f"a prompt with a version needs a {key} too: write `{key}:`"
+    elif "version" in metadata:
+        yield "version", "version is empty; the first one is 1.0.0"
+    elif near := get_close_matches("version", metadata, n=1, cutoff=0.8):
+        yield near[0], f"unknown key {show(near[0])}. Did you mean 'version'?"
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and not any(map(str.isspace, text))
+
+
+def _read_tools(value: Any) -> tuple[str, ...]:
+    names = list_of(lambda tool: _TOOL(tool.get("name") if isinstance(tool, dict) else tool))(value)
+    return tuple(unique(read_text, "names that differ")(names))
+
+
+def _read_output(value: Any) -> str:
+    """The digest of the format; neither the order of keys nor white space around a text counts."""
+    if not isinstance(value, str | dict):
+        raise BrokenValueError(f"must be a JSON schema or a text, not {show(value)}")
+    promised = value.strip() if isinstance(value, str) else value
+    written = json.dumps(promised, sort_keys=True)
+    return "" if promised == "" else sha256(written.encode()).hexdigest()[:_DIGITS]
+
+
+_READERS: Mapping[str, Reader] = {
+    "name": checked(read_text, f"text without blanks, at most {_LONGEST_NAME} characters", _is_word),
+    "version": checked(read_text, "MAJOR.MINOR.PATCH, such as 1.0.0", parse_version),
+    "kind": one_of(*KINDS),
+    "tools": _read_tools,
+    "output": _read_output,
+}
+
+
+# ruff: noqa: PTH110, PTH112, PTH113, PTH118  # os.path says no, where Path raises, of a name no system takes
+
 
 MAX_BYTES = 2**20
 SUFFIXES = (".txt", ".md", ".jinja", ".j2", ".prompt", ".yaml", ".yml")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_llmops.calibration.warnings import judges_of
+from pytest_llmops.calibration.record import judges_of
 from pytest_llmops.documents.value_readers import is_number
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.printable import counted

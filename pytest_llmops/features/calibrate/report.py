@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.bounds import format_bound, is_minimum, usual_sign
-from pytest_llmops.features.calibrate.agreement import Agreement, Cut, Rate
+from pytest_llmops.features.calibrate.agreement import Agreement, Cut, Rate, Turning
 from pytest_llmops.features.calibrate.bias import LEVEL, Bias, Finding
 from pytest_llmops.features.calibrate.labels import Labels
-from pytest_llmops.features.calibrate.readings import Turning
 from pytest_llmops.features.calibrate.thresholds import ErrorRow, ErrorThreshold
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound

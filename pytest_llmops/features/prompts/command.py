@@ -25,8 +25,7 @@ from pytest_llmops.prompts.files import (
     path_from_root,
     read_prompt,
 )
-from pytest_llmops.prompts.lock import lock_prompts, locked_prompts
-from pytest_llmops.prompts.rules import PromptFinding, check_prompts
+from pytest_llmops.prompts.lock import PromptFinding, check_prompts, lock_prompts, locked_prompts
 from pytest_llmops.settings import find_root, load_settings
 
 

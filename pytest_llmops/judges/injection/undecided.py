@@ -10,12 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.judges.completion import JudgeError, request_verdict, run
-from pytest_llmops.judges.completion.answers import VERSION
-from pytest_llmops.judges.evidence import describe_judge
+from pytest_llmops.judges.completion import JudgeError, run
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import describe_problem, kept
+from pytest_llmops.judges.panel import describe_judge, describe_problem, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.verdict import VERSION, request_verdict
 from pytest_llmops.metrics.injection.findings import Finding
 from pytest_llmops.metrics.injection.patterns import VALUE
 from pytest_llmops.metrics.injection.scanner import DOUBTFUL, FINDINGS_AT_MOST, LIKELY

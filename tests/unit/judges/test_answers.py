@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.judges import pairwise, reference_grade, rubric, support
-from pytest_llmops.judges.completion.answers import _fits
 from pytest_llmops.judges.rubric_file import Criterion
+from pytest_llmops.judges.verdict import _fits
 from tests.judge_server import fill
 
 NAMES = st.sampled_from("ab")

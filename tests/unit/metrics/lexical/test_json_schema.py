@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from referencing.exceptions import Unresolvable
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.lexical.json_schema import json_schema, schema
-from pytest_llmops.metrics.lexical.json_schema.json_text import (
-    NoJsonError,
-    measure_depth,
-    read_json,
-    strip_fences,
-)
+from pytest_llmops.metrics.lexical import json_schema
+from pytest_llmops.metrics.lexical import json_schema as schema
+from pytest_llmops.metrics.lexical.json_schema import NoJsonError, measure_depth, read_json, strip_fences
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
 

@@ -1,33 +1,107 @@
-"""JSON Schemas made ready for checking texts that nobody trusts: no network, no endless matching."""
+"""JSON as an answer holds it, read strictly: what two readers could take for two values is refused."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, time
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import regex
 
+from pytest_llmops.documents.json_text import AmbiguousJsonError, refuse_constant, unique_keys
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.lexical.json_schema.json_text import (
-    MAX_CHARACTERS,
-    NoJsonError,
-    TooLargeError,
-    read_json,
-)
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.regex import TIMEOUT_S
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.settings import find_root
 
 if TYPE_CHECKING:
-    from jsonschema import FormatChecker
+    from jsonschema import FormatChecker, ValidationError
     from jsonschema.protocols import Validator
     from referencing import Resource
     from referencing._core import Resolver
+
+MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round takes some calls for each
+
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_FENCE = "```"
+
+
+class NoJsonError(ValueError):
+    """The text is no JSON value; says where and why."""
+
+
+class TooLargeError(ValueError):
+    """The text is longer, or nested deeper, than is looked at."""
+
+
+def read_json(text: str) -> Any:
+    """
+    The value of a text that is JSON and nothing else.
+
+    Raises:
+        NoJsonError: It is none, or has a key twice, NaN, or a number beyond all floats.
+        TooLargeError: It exceeds `MAX_CHARACTERS` or `MAX_DEPTH`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise TooLargeError(f"is longer than {MAX_CHARACTERS:,} characters")
+    if measure_depth(text) > MAX_DEPTH:
+        raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
+    try:
+        return json.loads(
+            text, object_pairs_hook=unique_keys, parse_constant=refuse_constant, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise NoJsonError("it is empty") from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise NoJsonError(f"{place}: {error.msg[:1].lower()}{error.msg[1:]}") from None
+    except AmbiguousJsonError as error:
+        raise NoJsonError(str(error)) from None
+    except NoJsonError:
+        raise
+    except ValueError:  # Python converts no whole number of more than 4,300 digits
+        raise NoJsonError("a number is too long to be one") from None
+
+
+def measure_depth(text: str) -> int:
+    """How many arrays and objects are open at once at most, by its brackets outside strings."""
+    depth = deepest = 0
+    for match in _STRINGS_AND_BRACKETS.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif match[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+def strip_fences(text: str) -> str:
+    """What stands in a text that is one block between lines of three backticks; any other text as it is."""
+    whole = text.strip()
+    opening, line_end, rest = whole.partition("\n")
+    if not line_end or opening.lower().rstrip() not in {_FENCE, f"{_FENCE}json"} or not rest.endswith(_FENCE):
+        return text
+    inside = rest.removesuffix(_FENCE).rstrip(" \t").removesuffix("\n")
+    return text if _FENCE in inside else inside
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise NoJsonError(f"the number {digits[:20]} is beyond all floats")
+    return value
+
 
 # The formats that need no further package; the others say something to people only.
 FORMATS = ("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid")
@@ -238,3 +312,84 @@ def _is_rfc3339(kind: str, value: object) -> bool:
         return False
     read = time.fromisoformat if kind == "time" else datetime.fromisoformat
     return bool(read(value.upper()) is not None)
+
+
+_LOOKED_AT = 1000  # violations, to find the first in the text among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSchema(DeclaredMetric):
+    """
+    1 when the whole output is JSON that holds the schema, else 0.
+
+    Keys that stand twice, NaN and infinite numbers are no JSON. An output that is longer or deeper than
+    is looked at is a failure, and so is one on which a pattern of the schema backtracks without end.
+
+    Attributes:
+        schema: The schema, or the path of a JSON file with it, from the project's root; kept as
+            its JSON text. Draft 2020-12 unless `$schema` names an older one. No `$ref` is fetched.
+        strip_fences: An output that is one Markdown block of code is taken for what is in it.
+    """
+
+    schema: Any
+    strip_fences: bool = False
+
+    traits = MetricTraits(
+        name="json_schema",
+        family="lexical",
+        bound=Bound(comparison=">=", threshold=1.0),
+    )
+
+    def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
+        object.__setattr__(self, "schema", read_schema(self.schema))
+
+    def measure(self, sample: Sample) -> Score | Failure:
+        text = sample.output.text
+        inside = strip_fences(text)
+        try:
+            value = read_json(inside if self.strip_fences else text)
+            violation = _find_first(value, make_validator(str(self.schema)).iter_errors(value))
+        except NoJsonError as error:
+            fenced = inside != text and not self.strip_fences
+            advice = "; it stands in a block of code, which strip_fences: true takes off" if fenced else ""
+            return self._report(sample, "$", f"no JSON: {printable(str(error), 200)}{advice}")
+        except (TooLargeError, RecursionError) as error:
+            why = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
+            return fail(self, sample, f"the output {why}, and is not looked at")
+        except TimeoutError:
+            slow = f"a pattern of the schema was not decided in {TIMEOUT_S:g} s on the output"
+            return fail(self, sample, f"{slow}; let no neighbouring or nested repeats match the same text")
+        if violation is None:
+            return self._report(sample, "", "")
+        place = printable(violation.json_path, 200)
+        return self._report(sample, place, f"{place}: {printable(violation.message, 200)}")
+
+    def _report(self, sample: Sample, place: str, reason: str) -> Score:
+        return self.give(
+            sample,
+            float(not reason),
+            reason,
+            evidence=({"path": place, "violation": reason},) if reason else (),
+        )
+
+
+def _find_first(value: Any, violations: Iterable[ValidationError]) -> ValidationError | None:
+    """The violation that comes first in the text; of a choice that fails, what is nearest to holding."""
+    from jsonschema.exceptions import best_match
+
+    first = min(
+        islice(violations, _LOOKED_AT),
+        key=lambda violation: _place(value, violation.absolute_path),
+        default=None,
+    )
+    return None if first is None else best_match([first])
+
+
+def _place(value: Any, path: Iterable[str | int]) -> tuple[int, ...]:
+    """The position of each step of a path among its neighbours."""
+    places = []
+    for step in path:
+        places.append(step if isinstance(step, int) else list(value).index(step))
+        value = value[step]
+    return tuple(places)

@@ -8,15 +8,19 @@ after the pause that the endpoint names or one that doubles. One that it refuses
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
-from collections.abc import Mapping
+import re
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -28,17 +32,138 @@ from tenacity import (
     wait_random,
 )
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
-from pytest_llmops.judges.completion.failures import JudgeError, RefusedError, quote
-from pytest_llmops.judges.completion.loop import at_close
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import replay
 from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.interception.threads import start_outside
 from pytest_llmops.recorder.reply import retry_after_s
 
 if TYPE_CHECKING:
     import openai
+
+Result = TypeVar("Result")
+
+_WIND_DOWN_S = 2.0
+
+_lock = threading.Lock()
+_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_closers: list[Callable[[], Awaitable[None]]] = []
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """
+    Do it, in the caller's context up to its first wait and then on the loop's thread, and return its result.
+
+    A verdict that is replayed waits for nothing, so it costs no change of threads. What needs the loop, a
+    client or `gather`, comes after an `asyncio.sleep(0)`.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    future = _submit(coroutine)
+    try:
+        return future.result()
+    except BaseException:  # an interrupt of whoever waits ends the work too
+        future.cancel()
+        raise
+
+
+def at_close(closer: Callable[[], Awaitable[None]]) -> None:
+    """Have something awaited on the loop before it ends; for what modules keep there."""
+    _closers.append(closer)
+
+
+def close() -> None:
+    """
+    Cancel what runs, close all connections and end the thread; a later `run` starts anew.
+
+    Whoever waits in `run` gets a CancelledError.
+    """
+    with _lock:
+        running, _running[:] = _running[:], []
+    for loop, thread in running:
+        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
+        thread.join(2 * _WIND_DOWN_S)
+
+
+def _submit(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    with _lock:
+        if not _running:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
+            start_outside(thread)
+            _running.append((loop, thread))
+            atexit.register(close)
+        return asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
+
+
+async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
+    await asyncio.gather(*(closer() for closer in _closers), return_exceptions=True)
+    loop.call_soon(loop.stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+# As JSON and Python write what a line cannot hold; left so, `\n` would hide where a key begins.
+_ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf"'/\\]))""")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+
+
+class JudgeError(Exception):
+    """No verdict came; the message says what came instead, and may be shown."""
+
+
+@dataclass
+class RefusedError(JudgeError):
+    """
+    The endpoint does not take the request as it was written.
+
+    Attributes:
+        message: The endpoint's own words, masked; `parameter` is what it names as the cause, or empty.
+    """
+
+    status: int
+    message: str
+    parameter: str = ""
+
+    def __str__(self) -> str:
+        return f"the endpoint refused the request with status {self.status}: {self.message}"
+
+
+class NoVerdictError(JudgeError):
+    """The model answered, and gave no verdict: where its answer is replayed, it never will."""
+
+
+class UnusableAnswerError(NoVerdictError):
+    """An answer came that is none of those allowed; the message says what is wrong with it."""
+
+
+def quote(text: str, limit: int) -> str:
+    """The text as an error shows it: masked, on one line, and cut after about `limit` characters."""
+    return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if digits := match[1] or match[2]:
+        return chr(int(digits, 16))
+    return _ESCAPED.get(match[3], match[3])
+
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

@@ -1,19 +1,54 @@
-"""`semantic`: how near the output's meaning is to the reference's, as an encoder sees it."""
+"""What an output is compared with: the reference, or the input that it answers."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.semantic.pair import Pair, PairMetric, partner
+from pytest_llmops.documents.value_readers import checked, read_name
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
+from pytest_llmops.metrics.words import find_blank
+from pytest_llmops.models.cross_encoder import identify, rate_pairs
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.models.encoders.endpoint import RefusedTextsError
 from pytest_llmops.models.vectors import embed
-from pytest_llmops.protocols import MetricTraits
+from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+
+Pair = Literal["reference", "input"]
+
+
+class PairMetric(DeclaredMetric):
+    """Compares the output with what `pair` names, of which an input is always there; 0 for a blank output."""
+
+    __slots__ = ()
+    pair: Pair
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"reference"}) if self.pair == "reference" else frozenset()
+
+    def settle(self, sample: Sample) -> Score | Failure | None:
+        if missing := find_missing(self, sample):
+            return missing
+        blank = find_blank(sample.output.text, partner(sample, self.pair))
+        return self.rate(sample, 0.0, blank) if blank else None
+
+    def rate(self, sample: Sample, value: float, reason: str) -> Score:
+        raise NotImplementedError
+
+
+def partner(sample: Sample, pair: Pair) -> str:
+    """The text that the output is compared with; an input that is no text stands as JSON."""
+    if pair == "reference":
+        return sample.reference or ""
+    if isinstance(sample.input, str):
+        return sample.input
+    return json.dumps(sample.input, ensure_ascii=False, sort_keys=True, default=str)
+
 
 _DIGITS = 4
 
@@ -95,4 +130,48 @@ class Semantic(PairMetric):
         made = load_encoder(self.encoder).identity
         if self.pair != "reference":
             made = f"{self.pair}|{made}"
+        return self.give(sample, value, reason, evidence=evidence, made=made)
+
+
+_MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-encoder/stsb-roberta-base")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossEncoder(PairMetric):
+    """
+    What a CrossEncoder of sentence-transformers says of reference and output, or of input and output; 0 for
+    an output that says nothing.
+
+    Attributes:
+        model: A folder or a Hugging Face name (extra sentence-transformers). What its number means, likeness
+            or relevance, is the model's.
+        pair: What the output is read with: `reference`, or `input` for whether it is to the point.
+    """
+
+    model: Annotated[str, _MODEL]
+    pair: Pair = "reference"
+
+    traits = MetricTraits(
+        name="cross_encoder",
+        family="semantic",
+        basis="reference",
+        version=2,
+        bound=Bound(comparison=">=", threshold=0.5),
+    )
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        pairs = [(partner(sample, self.pair), sample.output.text) for sample in samples]
+        ratings = rate_pairs(self.model, pairs)
+        return [self._read(sample, rating) for sample, rating in zip(samples, ratings, strict=True)]
+
+    def _read(self, sample: Sample, rating: float) -> Score | Failure:
+        if not math.isfinite(rating):
+            error = f"cross-encoder {self.model!r} gave what is no number; its weights are broken"
+            return fail(self, sample, error)
+        value = round(rating, _DIGITS)  # later digits depend on the texts that share a batch
+        reason = f"the model gives {value:.3f} to {self.pair} and output"
+        return self.rate(sample, value, reason, {"rating": value, "pair": self.pair})
+
+    def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, object]) -> Score:
+        made = f"{self.pair}|{identify(self.model)}"
         return self.give(sample, value, reason, evidence=evidence, made=made)
